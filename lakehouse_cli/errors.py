@@ -1,0 +1,209 @@
+"""What can go wrong, as values: problems with their place, violations with their rows, and the exceptions carrying them.
+
+Nothing here prints or exits. The one error boundary, in ``lakehouse_cli.cli``, turns these into text or JSON
+and into an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a text file the user wrote.
+
+    Attributes:
+        file: Path to show, relative to the project folder where it is inside it.
+        line: 1-based line, None where only the file is meant.
+        column: 1-based column, in characters.
+        length: Characters to underline with carets, at least 1.
+        source: The text of that line without its newline, None where it is not known.
+    """
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    length: int = 1
+    source: str | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a project: what, where, and what to do next.
+
+    Attributes:
+        message: One sentence without a full stop; names of the user's in backticks.
+        hint: What to do next; close matches for names. Shown beside the caret when it starts with "did you mean".
+        location: Where, None for what has no place in a file.
+    """
+
+    message: str
+    hint: str | None = None
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One value that breaks a contract.
+
+    Attributes:
+        row: 1-based data row (the header does not count), None where no row is meant.
+        value: The value as text, shortened for display.
+        line: 1-based line of the file the value was read from, None where it was computed.
+    """
+
+    row: int | None
+    value: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which data break their contract.
+
+    Attributes:
+        column: The column, None for what concerns the table as a whole.
+        check: A stable code: ``missing``, ``extra``, ``null``, ``type``, ``key``, ``duplicate``.
+        count: How many rows (or columns) break it.
+        message: One sentence, without the examples.
+        examples: The first few offending values.
+        location: Where the contract says so.
+    """
+
+    column: str | None
+    check: str
+    count: int
+    message: str
+    examples: tuple[Example, ...] = ()
+    location: Location | None = None
+
+
+class LakehouseError(Exception):
+    """Base of all errors a user can act on.
+
+    Attributes:
+        message: What went wrong, one sentence without a full stop.
+        hint: What to do next.
+        location: Where.
+        exit_code: What the command line exits with.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, location: Location | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.location = location
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process boundaries; the default would call __init__ without the keywords.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[LakehouseError], args: tuple[Any, ...], state: dict[str, Any]) -> LakehouseError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(LakehouseError):
+    """A flag, table or environment that does not exist, or arguments that do not fit together."""
+
+    exit_code = 2
+
+
+class ProjectError(LakehouseError):
+    """The project is invalid; nothing ran. Carries every problem found."""
+
+    exit_code = 3
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        count = len(problems)
+        super().__init__(problems[0].message if count == 1 else f"{count} problems in the project")
+        self.problems = tuple(problems)
+
+
+class StorageError(LakehouseError):
+    """Data could not be read from or published to a storage."""
+
+
+class MissingDataError(StorageError):
+    """A table has no stored data."""
+
+
+class DataError(LakehouseError):
+    """Stored data do not fit their declared columns, value by value or as a whole."""
+
+    def __init__(
+        self,
+        message: str,
+        violations: Iterable[Violation] = (),
+        *,
+        hint: str | None = None,
+        location: Location | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.violations = tuple(violations)
+
+
+class ContractError(DataError):
+    """What a transform returned breaks the table's contract; nothing was published."""
+
+
+class TransformError(LakehouseError):
+    """A transform raised, or could not be loaded.
+
+    Attributes:
+        frames: The user's own frames, innermost last: (file, line, function, source line).
+        inputs: Shape of each input: (parameter, table, rows, columns).
+        exception: ``Type: message`` of what was raised.
+        traceback: The full traceback as text, shown with ``-v``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exception: str = "",
+        frames: Sequence[tuple[str, int, str, str]] = (),
+        inputs: Sequence[tuple[str, str, int, int]] = (),
+        traceback: str = "",
+        hint: str | None = None,
+        location: Location | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.exception = exception
+        self.frames = tuple(frames)
+        self.inputs = tuple(inputs)
+        self.traceback = traceback
+
+
+class RunInterrupted(LakehouseError):
+    """The user interrupted the run (Ctrl-C)."""
+
+    exit_code = 130
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint naming the closest known names, or None when none is close.
+
+    >>> did_you_mean("colums", ["columns", "path"])
+    'did you mean `columns`?'
+    """
+    candidates = list(known)
+    matches = get_close_matches(name, candidates, n=3, cutoff=0.6)
+    if not matches:
+        folded = {candidate.casefold(): candidate for candidate in candidates}
+        matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
+    if not matches:
+        return None
+    return "did you mean " + " or ".join(f"`{match}`" for match in matches) + "?"

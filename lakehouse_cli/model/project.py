@@ -1,0 +1,158 @@
+"""What a project declares, as frozen values: tables, columns, storages, and the project itself.
+
+These are made by ``lakehouse_cli.config`` from the project file and only read afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lakehouse_cli.errors import Location
+from lakehouse_cli.model.column_type import ColumnType
+
+Kind = Literal["source", "computed"]
+ExtraColumns = Literal["error", "drop", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One declared column.
+
+    Attributes:
+        name: As it stands in the header of stored data.
+        type: Its Arrow type.
+        nullable: Whether it may hold null.
+        description: For docs.
+        location: Where it is declared.
+    """
+
+    name: str
+    type: ColumnType
+    nullable: bool = True
+    description: str | None = None
+    location: Location | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRef:
+    """The transform of a computed table: `name` in the module `module` (dotted)."""
+
+    module: str
+    name: str
+    location: Location | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSpec:
+    """A named place where tables live.
+
+    Attributes:
+        name: What tables call it by.
+        root: Absolute local folder.
+        root_text: The root as the user wrote it, for messages and URIs.
+        format: ``csv``.
+        options: Of the format; validated against ``lakehouse_cli.formats``.
+        location: Where it is declared; None for the implied default.
+    """
+
+    name: str
+    root: Path
+    root_text: str
+    format: str = "csv"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    location: Location | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A declared table.
+
+    Attributes:
+        name: Its name in the project.
+        kind: ``source`` (no computation) or ``computed``.
+        storage: Name of its storage.
+        path: Where in the storage, ``/``-separated, without extension.
+        columns: The contract's columns in order; None where none are declared (all columns as they come).
+        function: The transform; None for a source.
+        inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
+            for the parameters' names.
+        params: Constants passed by keyword.
+        extra_columns: What becomes of columns the contract does not name.
+        options: Of the format, already merged over the storage's.
+        key: Columns that identify a row; empty for none.
+        retries: Attempts beyond the first.
+        retry_delay: Seconds before the first retry, doubled each time.
+        timeout: Seconds, None for none.
+        version: Stands for the code where it is set.
+        location: Where the table's name stands.
+        locations: Where each of its keys stands, by dotted path (``"function"``, ``"inputs.0"``).
+    """
+
+    name: str
+    kind: Kind = "computed"
+    storage: str = "default"
+    path: str = ""
+    columns: tuple[Column, ...] | None = None
+    function: FunctionRef | None = None
+    inputs: tuple[str, ...] | Mapping[str, str] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    extra_columns: ExtraColumns = "error"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    owner: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+    key: tuple[str, ...] = ()
+    retries: int = 0
+    retry_delay: float = 1.0
+    timeout: float | None = None
+    location: Location | None = field(default=None, compare=False)
+    locations: Mapping[str, Location] = field(default_factory=dict, compare=False)
+
+    def where(self, *keys: str) -> Location | None:
+        """Where the first of `keys` that is written stands, else the table's own place."""
+        for key in keys:
+            if key in self.locations:
+                return self.locations[key]
+        return self.location
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSpec:
+    """A whole project file, includes and defaults resolved.
+
+    Attributes:
+        name: The project's name.
+        file: The project file, absolute.
+        module: Dotted name of the module with the transforms, None where no table needs one.
+        storages: By name; always holds ``default``.
+        tables: By name, in the order of the file.
+        broken: Names of tables declared so badly that they are not in `tables`; not to be called unknown.
+        executor: Name of the executor.
+        workers: How many tables at once, None for the executor's own choice.
+        module_location: Where ``module`` stands.
+    """
+
+    name: str
+    file: Path
+    module: str | None = None
+    description: str | None = None
+    storages: Mapping[str, StorageSpec] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    executor: str = "serial"
+    workers: int | None = None
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    module_location: Location | None = field(default=None, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project file."""
+        return self.file.parent
