@@ -80,7 +80,9 @@ CSV = FormatSpec(
         ),
         FormatOption("suffix", ".csv", {"type": "string", "pattern": r"^\.[A-Za-z0-9_.]+$"}, "The file's ending."),
         FormatOption("null_values", [""], _STRINGS, "Unquoted spellings of null; the first is written."),
-        FormatOption("true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."),
+        FormatOption(
+            "true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."
+        ),
         FormatOption(
             "false_values", ["false", "False", "FALSE", "0"], _STRINGS, "Spellings of false; the first is written."
         ),

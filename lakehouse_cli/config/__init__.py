@@ -1,0 +1,1 @@
+"""YAML text → `ProjectSpec`, every problem with its place."""

@@ -1,0 +1,1 @@
+"""Holding data to their declared columns."""

@@ -1,0 +1,1 @@
+"""Where transforms are computed: `submit(fn, …) → Future`."""

@@ -1,0 +1,1 @@
+"""Conformance suites that authors of storages, executors and reporters run against their own."""
