@@ -1,4 +1,4 @@
-"""What can go wrong, as values: problems with their place, violations with their rows, and the exceptions carrying them.
+"""What can go wrong, as values: problems with their place, violations with their rows, the exceptions.
 
 Nothing here prints or exits. The one error boundary, in ``lakehouse_cli.cli``, turns these into text or JSON
 and into an exit code.
@@ -185,12 +185,6 @@ class TransformError(LakehouseError):
         self.frames = tuple(frames)
         self.inputs = tuple(inputs)
         self.traceback = traceback
-
-
-class RunInterrupted(LakehouseError):
-    """The user interrupted the run (Ctrl-C)."""
-
-    exit_code = 130
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -111,3 +111,21 @@ def unknown_option(spec: FormatSpec, name: str) -> tuple[str, str]:
         f"unknown option `{name}` of format {spec.name}",
         did_you_mean(name, option_names(spec)) or f"its options are {known}",
     )
+
+
+COMPRESSION_SUFFIXES: Mapping[str, str] = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+
+
+def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The endings a table's file may have: the first is what is written, any may be read.
+
+    >>> file_suffixes(CSV, {})
+    ('.csv', '.csv.gz', '.csv.bz2', '.csv.zst')
+    >>> file_suffixes(CSV, {"compression": "gzip"})
+    ('.csv.gz',)
+    """
+    suffix = str(options.get("suffix", spec.suffix))
+    compression = options.get("compression")
+    if compression is None:
+        return (suffix, *(suffix + ending for ending in COMPRESSION_SUFFIXES.values()))
+    return (suffix + COMPRESSION_SUFFIXES.get(compression, ""),)

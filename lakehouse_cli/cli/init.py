@@ -1,0 +1,78 @@
+"""`lakehouse init`: a project that runs as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, columns
+
+EXAMPLES = """\b
+Examples:
+  lakehouse init                     the minimal template, in this folder
+  lakehouse init shop --template shop
+  lakehouse init --list-templates"""
+
+
+def command(
+    directory: Annotated[
+        str,
+        typer.Argument(
+            metavar="[DIR]", show_default=False, help="Where; made if it is not there. Default: this folder."
+        ),
+    ] = ".",
+    template: Annotated[
+        str,
+        typer.Option(
+            "-t",
+            "--template",
+            metavar="NAME",
+            envvar="LAKEHOUSE_TEMPLATE",
+            show_envvar=False,
+            help="What to start from.",
+        ),
+    ] = "minimal",
+    list_templates: Annotated[
+        bool,
+        typer.Option(
+            "--list-templates",
+            envvar="LAKEHOUSE_LIST_TEMPLATES",
+            show_envvar=False,
+            help="List the templates and exit.",
+        ),
+    ] = False,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Scaffold a project that runs as it stands. Never overwrites a file."""
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    from lakehouse_cli.scaffold import scaffold, templates
+
+    if list_templates:
+        known = templates()
+        if settings.json:
+            options.write_json({"templates": [{"name": t.name, "description": t.description} for t in known.values()]})
+            return
+        for line in columns(
+            settings.stdout, ("", ""), [[Cell(t.name, "bold"), Cell(t.description)] for t in known.values()]
+        ):
+            options.write(line)
+        return
+    made = scaffold(Path(settings.project_dir or ".") / directory, template)
+    if settings.json:
+        options.write_json({"project": made.name, "directory": str(made.folder), "files": list(made.files)})
+        return
+    if settings.quiet:
+        return
+    terminal = settings.stdout
+    options.write(f"{terminal.style(made.name, 'bold')}: made from the template `{template}` in {made.folder}")
+    for file in made.files:
+        options.write(f"  {terminal.style(file, 'dim')}")
+    where = "" if directory in (".", "") else f"cd {directory} && "
+    options.write(f"next: {where}lakehouse run")

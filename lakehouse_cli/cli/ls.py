@@ -1,0 +1,65 @@
+"""`lakehouse ls`: the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.project import Project
+from lakehouse_cli.terminal import Cell, columns, plural
+
+EXAMPLES = """\b
+Examples:
+  lakehouse ls                       every table
+  lakehouse ls tag:weather           those with a tag
+  lakehouse ls -o json               with columns, types and inputs"""
+
+
+def command(
+    selection: options.Selection = None,
+    select: options.SelectOption = None,
+    exclude: options.Exclude = None,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """List the tables, with kind, storage and tags."""
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    project = settings.project()
+    chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
+    if settings.json:
+        options.write_json({"tables": [_json(project, name) for name in chosen.names]})
+        return
+    terminal = settings.stdout
+    rows = []
+    for name in chosen.names:
+        table = project.tables[name]
+        style = "cyan" if table.kind == "source" else None
+        tags = ", ".join(table.tags)
+        rows.append([Cell(name), Cell(table.kind, style), Cell(table.storage), Cell(table.path), Cell(tags, "dim")])
+    for note in chosen.notes:
+        options.write(note)
+    if rows:
+        for line in columns(terminal, ("table", "kind", "storage", "path", "tags"), rows):
+            options.write(line)
+    if not settings.quiet:
+        options.write(terminal.style(plural(len(rows), "table"), "dim"))
+
+
+def _json(project: Project, name: str) -> dict[str, Any]:
+    table = project.tables[name]
+    return {
+        "name": name,
+        "kind": table.kind,
+        "storage": table.storage,
+        "path": table.path,
+        "uri": project.storage(name).uri(table),
+        "columns": [
+            {"name": column.name, "type": str(column.type), "nullable": column.nullable}
+            for column in table.columns or ()
+        ],
+        "inputs": list(project.graph.upstream(name)),
+        "tags": list(table.tags),
+    }

@@ -1,0 +1,154 @@
+"""The entry point: the commands, and the one place where errors become text and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from lakehouse_cli import __version__
+from lakehouse_cli.cli import init, ls, options, plan, run, schema, show, validate
+from lakehouse_cli.cli.argument_values import without_pydantic
+from lakehouse_cli.errors import LakehouseError, ProjectError, UsageError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="lakehouse",
+    help="Keep tables, and compute new tables from them: declare them in lakehouse.yaml, write each as a pure "
+    "function, and run.",
+    epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for module in (init, validate, plan, run, ls, show, schema):
+    app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        options.write(f"lakehouse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _everywhere(
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version
+    options.settings(project_dir, env, output, quiet, verbose)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code.
+
+    Args:
+        argv: Arguments without the program's name; `sys.argv`'s by default.
+    """
+    try:
+        code = invoke(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output (`head`, a closed pager) has seen enough. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def invoke(argv: Sequence[str]) -> int:
+    """Run the command line; returns the exit code."""
+    options.start()
+    _output_before_parsing(argv)
+    command = typer.main.get_command(app)
+    without_pydantic(command)
+    previous = _end_cleanly_on_termination()
+    try:
+        result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except LakehouseError as error:
+        return _told(error)
+    except typer.Exit as exit_:
+        return int(exit_.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        options.complain(["interrupted"])
+        return EXIT_INTERRUPTED
+    except _CLICK_ERROR as error:
+        return _told(_usage_error(error))
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+# typer carries click's exceptions with it in some versions and imports click's in others.
+_CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _output_before_parsing(argv: Sequence[str]) -> None:
+    """Find `-o json` even where the arguments are wrong, so that their error comes as JSON."""
+    words = [os.environ.get("LAKEHOUSE_OUTPUT", "")]
+    words += [after for before, after in zip(argv, argv[1:], strict=False) if before in ("-o", "--output")]
+    words += [word.partition("=")[2] for word in argv if word.startswith("--output=")]
+    words += [word[2:] for word in argv if word.startswith("-o")]
+    if "json" in words:
+        options.settings(output="json")
+
+
+def _end_cleanly_on_termination() -> Any:
+    """Let SIGTERM, which CI and containers send, end a run the way Ctrl-C does."""
+
+    def interrupt(signum: int, frame: Any) -> NoReturn:
+        del signum, frame
+        raise KeyboardInterrupt
+
+    try:
+        return signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: whoever calls from there handles signals
+        return None
+
+
+def _usage_error(error: Any) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "lakehouse"
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what it takes")
+
+
+def _told(error: LakehouseError) -> int:
+    from lakehouse_cli.reporters.problems import error_lines
+
+    current = options.settings()
+    if current.json:
+        options.write_json({"error": _error_json(error)})
+    else:
+        options.complain(error_lines(current.stderr, error, verbose=current.verbose))
+    return error.exit_code
+
+
+def _error_json(error: LakehouseError) -> dict[str, Any]:
+    from lakehouse_cli.project import problems_of
+
+    problems = [
+        {
+            "message": problem.message,
+            "hint": problem.hint,
+            "file": problem.location.file if problem.location else None,
+            "line": problem.location.line if problem.location else None,
+            "column": problem.location.column if problem.location else None,
+        }
+        for problem in problems_of(error)
+    ]
+    kind = "ProjectError" if isinstance(error, ProjectError) else type(error).__name__
+    return {"type": kind, "message": error.message, "problems": problems}

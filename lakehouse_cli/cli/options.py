@@ -1,0 +1,191 @@
+"""The options every command takes, before or after the command's name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from lakehouse_cli.project import Project
+
+
+class Output(StrEnum):
+    """How results are written to stdout."""
+
+    text = "text"
+    json = "json"
+
+
+def _output(value: str | None) -> str | None:
+    if value is not None and value not in list(Output):
+        raise typer.BadParameter(f"`{value}` is not an output; use text or json")
+    return value
+
+
+ProjectDir = Annotated[
+    str | None,
+    typer.Option(
+        "-C",
+        "--project-dir",
+        metavar="DIR",
+        envvar="LAKEHOUSE_PROJECT_DIR",
+        show_envvar=False,
+        help="Folder of the project (else the nearest lakehouse.yaml here or above).",
+    ),
+]
+Env = Annotated[
+    str | None,
+    typer.Option(
+        "-e", "--env", metavar="NAME", envvar="LAKEHOUSE_ENV", show_envvar=False, help="Environment to work in."
+    ),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="text|json",
+        envvar="LAKEHOUSE_OUTPUT",
+        show_envvar=False,
+        callback=_output,
+        help="json: one document on stdout.",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", envvar="LAKEHOUSE_QUIET", show_envvar=False, help="Say only what went wrong."),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("-v", "--verbose", envvar="LAKEHOUSE_VERBOSE", show_envvar=False, help="Say more; full tracebacks."),
+]
+Selection = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SELECTION]...",
+        envvar="LAKEHOUSE_SELECTION",
+        show_envvar=False,
+        help="Tables: a, +a (and all upstream), a+ (and all downstream), 2+a+1, stg_*, tag:x; several are a union, "
+        "a comma is an intersection. None: every table.",
+        show_default=False,
+    ),
+]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s",
+        "--select",
+        metavar="SELECTION",
+        envvar="LAKEHOUSE_SELECT",
+        show_envvar=False,
+        help="The same as an option.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="SELECTION", envvar="LAKEHOUSE_EXCLUDE", show_envvar=False, help="Leave these out."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked for, whichever side of the command's name it stands on."""
+
+    project_dir: str | None = None
+    env: str | None = None
+    output: str = "text"
+    quiet: bool = False
+    verbose: bool = False
+
+    def with_options(
+        self, project_dir: str | None, env: str | None, output: str | None, quiet: bool, verbose: bool
+    ) -> Settings:
+        """The settings with what was given here over what was given before."""
+        return replace(
+            self,
+            project_dir=project_dir or self.project_dir,
+            env=env or self.env,
+            output=output or self.output,
+            quiet=quiet or self.quiet,
+            verbose=verbose or self.verbose,
+        )
+
+    @property
+    def json(self) -> bool:
+        """Whether stdout takes one JSON document."""
+        return self.output == Output.json
+
+    def project(self) -> Project:
+        """Load the project these settings name.
+
+        Raises:
+            LakehouseError: It is invalid, or not there.
+        """
+        from lakehouse_cli.project import Project
+
+        return Project.load(self.project_dir, env=self.env)
+
+    @property
+    def stdout(self) -> Terminal:
+        """What stdout can show."""
+        return Terminal.of(sys.stdout)
+
+    @property
+    def stderr(self) -> Terminal:
+        """What stderr can show."""
+        return Terminal.of(sys.stderr)
+
+
+class _Current:
+    """The settings of this invocation; the error boundary reads them after a command has failed."""
+
+    settings = Settings()
+
+
+def start() -> None:
+    """Forget the settings of an earlier invocation in this process."""
+    _Current.settings = Settings()
+
+
+def settings(
+    project_dir: str | None = None,
+    env: str | None = None,
+    output: str | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> Settings:
+    """The settings so far, with these options over them."""
+    _Current.settings = _Current.settings.with_options(project_dir, env, output, quiet, verbose)
+    return _Current.settings
+
+
+def chosen(selection: list[str] | None, select: list[str] | None) -> tuple[str, ...]:
+    """The union of positional terms and ``--select``."""
+    return (*(selection or ()), *(select or ()))
+
+
+def write(text: str = "") -> None:
+    """Write a line of the result to stdout."""
+    terminal = Terminal.of(sys.stdout)
+    sys.stdout.write(terminal.fit(text) + "\n")
+
+
+def write_json(document: Any) -> None:
+    """Write the one JSON document of this invocation to stdout."""
+    import json
+
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def complain(lines: list[str]) -> None:
+    """Write lines to stderr."""
+    terminal = Terminal.of(sys.stderr)
+    sys.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))

@@ -1,0 +1,78 @@
+"""`lakehouse plan`: the order, and what would be done and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, plural
+
+if TYPE_CHECKING:
+    from lakehouse_cli.planning import Plan
+
+EXAMPLES = """\b
+Examples:
+  lakehouse plan                     every table, in order
+  lakehouse plan +summary            `summary` and all it is computed from
+  lakehouse plan --exit-code         exit code 4 when there is something to do"""
+EXIT_SOMETHING_TO_DO = 4
+_MARKS = {"run": ("▸", "cyan"), "read": ("·", "dim"), "skip": ("=", "dim")}
+
+
+def command(
+    selection: options.Selection = None,
+    select: options.SelectOption = None,
+    exclude: options.Exclude = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code",
+            envvar="LAKEHOUSE_EXIT_CODE",
+            show_envvar=False,
+            help="Exit with 4 when there is something to do.",
+        ),
+    ] = False,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Show the order, and for each table what would be done and why. Changes nothing."""
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    plan = settings.project().plan(*options.chosen(selection, select), exclude=exclude or ())
+    render(plan, settings)
+    return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
+
+
+def render(plan: Plan, settings: options.Settings) -> None:
+    """Write a plan to stdout."""
+    if settings.json:
+        options.write_json(plan.to_json())
+        return
+    if settings.quiet:
+        return
+    terminal = settings.stdout
+    options.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
+    for note in plan.notes:
+        options.write(note)
+    if plan.tables:
+        options.write()
+        for line in _lines(plan, terminal):
+            options.write(line)
+        options.write()
+    reads = sum(table.action == "read" for table in plan.tables)
+    options.write(f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read")
+
+
+def _lines(plan: Plan, terminal: Terminal) -> list[str]:
+    rows = []
+    for table in plan.tables:
+        mark, style = _MARKS[table.action]
+        why = "; ".join(reason.message for reason in table.reasons)
+        trouble = any(reason.code == "missing_source" for reason in table.reasons)
+        why_cell = Cell(why, "red" if trouble else "dim")
+        rows.append([Cell(mark, style), Cell(table.name), Cell(table.action, style), why_cell])
+    return columns(terminal, ("", "table", "action", "why"), rows)

@@ -1,0 +1,25 @@
+"""`lakehouse schema`: the JSON Schema of the project file."""
+
+from __future__ import annotations
+
+from lakehouse_cli.cli import options
+
+EXAMPLES = """\b
+Examples:
+  lakehouse schema > lakehouse.schema.json
+  and as the first line of lakehouse.yaml, for editors with the YAML language server:
+  # yaml-language-server: $schema=lakehouse.schema.json"""
+
+
+def command(
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Print the JSON Schema (2020-12) of lakehouse.yaml, so that editors complete and check it."""
+    options.settings(project_dir, env, output, quiet, verbose)
+    from lakehouse_cli.config import json_schema
+
+    options.write_json(json_schema())

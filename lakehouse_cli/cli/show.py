@@ -1,0 +1,118 @@
+"""`lakehouse show`: one stored table."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width
+
+if TYPE_CHECKING:
+    from lakehouse_cli.showing import Shown
+
+EXAMPLES = """\b
+Examples:
+  lakehouse show daily_highs
+  lakehouse show daily_highs -n 50
+  lakehouse show daily_highs -o json | jq .rows"""
+_WIDEST = 32
+
+
+def command(
+    table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
+    count: Annotated[
+        int,
+        typer.Option(
+            "-n", "--rows", metavar="N", envvar="LAKEHOUSE_ROWS", show_envvar=False, help="How many rows to show."
+        ),
+    ] = 10,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show a table's columns, where it lives, and its first rows."""
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    if count < 0:
+        raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
+    from lakehouse_cli.showing import show
+
+    shown = show(settings.project(), table, count)
+    if settings.json:
+        options.write_json(shown.to_json())
+        return
+    terminal = settings.stdout
+    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri} · {plural(shown.row_count, 'row')}")
+    options.write()
+    for line in _columns(shown, terminal):
+        options.write(line)
+    if shown.rows:
+        options.write()
+        for line in _rows(shown, terminal):
+            options.write(line)
+    sys.stdout.flush()
+
+
+def _columns(shown: Shown, terminal: Terminal) -> list[str]:
+    rows = [
+        [
+            Cell(printable(c.name)),
+            Cell(c.type, "cyan"),
+            Cell("" if c.nullable else "not null"),
+            Cell(c.description, "dim"),
+        ]
+        for c in shown.columns
+    ]
+    return columns(terminal, ("column", "type", "", ""), rows, indent="  ")
+
+
+def _rows(shown: Shown, terminal: Terminal) -> list[str]:
+    """The first rows as text; the columns that do not fit on the screen are counted."""
+    names = [column.name for column in shown.columns]
+    texts = [[terminal.cut(_cell(row[name]), _WIDEST) for name in names] for row in shown.rows]
+    heads = [terminal.cut(printable(name), _WIDEST) for name in names]
+    widths = [max(text_width(h), *(text_width(row[i]) for row in texts)) for i, h in enumerate(heads)]
+    fitting = len(names)
+    if terminal.width is not None:
+        used = 2
+        fitting = 0
+        for width in widths:
+            if used + width > terminal.width and fitting:
+                break
+            used += width + 2
+            fitting += 1
+    right = [column.type.startswith(("int", "uint", "float", "decimal")) for column in shown.columns]
+    lines = (
+        [
+            terminal.style(
+                "  " + "  ".join(pad(h, w, right=r) for h, w, r in zip(heads, widths, right, strict=True)), "dim"
+            )
+        ]
+        if fitting == len(names)
+        else [terminal.style("  " + "  ".join(pad(heads[i], widths[i], right=right[i]) for i in range(fitting)), "dim")]
+    )
+    for source, row in zip(shown.rows, texts, strict=True):
+        parts = [
+            terminal.style(pad(row[i], widths[i], right=right[i]), "dim" if source[names[i]] is None else None)
+            for i in range(fitting)
+        ]
+        lines.append(("  " + "  ".join(parts)).rstrip())
+    if fitting < len(names):
+        lines.append(terminal.style(f"  … and {plural(len(names) - fitting, 'more column')}", "dim"))
+    if shown.row_count > len(shown.rows):
+        lines.append(terminal.style(f"  … and {count_text(shown.row_count - len(shown.rows))} more rows", "dim"))
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '""' if value == "" else printable(value)
+    return printable(str(value))

@@ -1,0 +1,34 @@
+"""`lakehouse validate`: everything that can be known without data."""
+
+from __future__ import annotations
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import plural
+
+EXAMPLES = """\b
+Examples:
+  lakehouse validate                 exit code 0, or 3 with every problem and its place
+  lakehouse validate -C shop -o json the same for a script"""
+
+
+def command(
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Check the project file, the module's functions and the graph; all problems at once.
+
+    Reads no data and runs none of your code.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    project = settings.project()
+    computed = sum(table.kind == "computed" for table in project.tables.values())
+    if settings.json:
+        sources = len(project.tables) - computed
+        counts = {"tables": len(project.tables), "sources": sources, "computed": computed}
+        options.write_json({"project": project.name, "valid": True, **counts})
+    elif not settings.quiet:
+        parts = f"{plural(len(project.tables) - computed, 'source')}, {computed} computed"
+        options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts})")

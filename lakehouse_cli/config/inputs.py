@@ -1,0 +1,61 @@
+"""The `inputs` of a table: a list of tables, or a map of parameters to tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.reading import (
+    INVALID,
+    PARAMETER_HINT,
+    PARAMETER_SCHEMA,
+    Invalid,
+    JsonSchema,
+    Reader,
+    Text,
+    Texts,
+    is_parameter,
+)
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
+
+_TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"))
+_TABLES = Texts(_TABLE)
+
+
+@dataclass(frozen=True)
+class InputsRead:
+    """What `inputs` holds: tables with their nodes, by parameter where parameters are named."""
+
+    tables: tuple[tuple[str, Scalar], ...]
+    parameters: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A list of tables, matched to the parameters in order, or a map of parameters to tables."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> InputsRead | Invalid:
+        """The tables; whether they are declared is not looked at here."""
+        if isinstance(node, Sequence):
+            listed = _TABLES.read(reader, node, what)
+            return INVALID if isinstance(listed, Invalid) else InputsRead(tuple(listed))
+        if not isinstance(node, Mapping):
+            hint = f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else None
+            return reader.mismatch(node, what, "a list of tables, or a map of parameters to tables", hint)
+        found: list[tuple[str, Scalar]] = []
+        broken = False
+        for name, (key, value) in node.entries.items():
+            table = _TABLE.read(reader, value, f"{quoted(name)} in {what}")
+            if not is_parameter(name):
+                reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
+                broken = True
+            elif isinstance(table, Invalid) or not isinstance(value, Scalar):
+                broken = True
+            else:
+                found.append((table, value))
+        return INVALID if broken else InputsRead(tuple(found), tuple(node.entries))
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        mapping = {"type": "object", "propertyNames": PARAMETER_SCHEMA, "additionalProperties": _TABLE.schema()}
+        return {"anyOf": [_TABLES.schema(), mapping]}

@@ -1,0 +1,151 @@
+"""Every key of the project file, once: how it is read, what it means, its default. The JSON Schema is made of it too."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakehouse_cli.config.columns import Columns
+from lakehouse_cli.config.inputs import Inputs
+from lakehouse_cli.config.options import Options
+from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
+from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
+from lakehouse_cli.formats import FORMATS
+
+#: Names of tables and storages.
+NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+_IDENTIFIER = rf"(?!(?:{'|'.join(keyword.kwlist)})(?![A-Za-z0-9_]))[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*"
+_DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
+_NAME_TYPES = ("string", "boolean")
+_LINE = "[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
+
+#: Formats that are documented and do not work yet.
+LATER_FORMATS = tuple(name for name in ("parquet", "arrow", "feather", "json", "jsonl") if name not in FORMATS)
+LATER_EXECUTORS = ("threads", "processes")
+EXECUTORS = ("serial",)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key.
+
+    Attributes:
+        type: How its value is read; None for a key that is documented and does not work yet.
+        description: What it means.
+        default: What holds where it is not set; None where that is nothing.
+        examples: For editors.
+        computed: Whether it belongs to computed tables alone.
+    """
+
+    type: ValueType | None
+    description: str
+    default: Any = None
+    examples: tuple[Any, ...] = field(default=())
+    computed: bool = False
+
+
+DESCRIPTION = Key(Text(), "What it is, for people.")
+_NAME = Text("a name of letters, digits and `_` that begins with no digit", NAME_PATTERN, _NAME_TYPES)
+_FUNCTION = Text(
+    "a function's name, or `package.module:name`",
+    rf"(?:{_DOTTED}:)?{_IDENTIFIER}",
+    _NAME_TYPES,
+    hint="name a function of `module`, or one elsewhere as `package.module:name`",
+)
+
+TABLE_KEYS: AnyMapping[str, Key] = {
+    "kind": Key(
+        Choice(("source", "computed")),
+        "`source` for a table that is there already, `computed` for one that a transform makes.",
+        "computed",
+    ),
+    "storage": Key(_NAME, "The storage it lives in, one of `storages`.", "default"),
+    "path": Key(
+        Text("a path", rf"{_LINE}"),
+        "Where in the storage, without extension; may have folders. Default: the table's name.",
+        examples=("raw/weather",),
+    ),
+    "columns": Key(Columns(), "Its columns, in order: name to type. Default: all columns as they come."),
+    "function": Key(
+        _FUNCTION,
+        "The transform: a name in `module`, or `package.module:name`. Default: the table's name.",
+        examples=("hottest_dates", "reports.daily:summary"),
+        computed=True,
+    ),
+    "inputs": Key(
+        Inputs(),
+        "A list of tables, matched to the parameters in order, or a map of parameter to table. "
+        "Default: the tables that the parameters are named after.",
+        computed=True,
+    ),
+    "params": Key(FreeMap(parameters=True), "Constants passed to the transform by keyword.", {}, computed=True),
+    "extra_columns": Key(
+        Choice(("error", "drop", "keep")),
+        "What becomes of columns that a transform returns and `columns` does not name.",
+        "error",
+        computed=True,
+    ),
+    "options": Key(Options(), "Options of the format, over the storage's.", {}),
+    "tags": Key(Texts(Text()), "For selection and docs.", [], examples=(["weather"],)),
+    "description": DESCRIPTION,
+    "owner": Key(Text(), "Who looks after it."),
+    "meta": Key(FreeMap(), "Anything else worth keeping with it.", {}),
+    "version": Key(
+        Text(),
+        "Stands for the code: while it is set, edits to the code alone do not re-run the table.",
+        examples=("1.10",),
+        computed=True,
+    ),
+    "key": Key(
+        Texts(Text("a column's name"), single=True, unique=True, minimum=1),
+        "The column or columns that identify a row: not null, and unique together.",
+        examples=("id", ["station", "valid"]),
+    ),
+    "retries": Key(Number(whole=True, minimum=0), "Attempts beyond the first.", 0, computed=True),
+    "retry_delay": Key(Number(minimum=0), "Seconds before the first retry, doubled each time.", 1, computed=True),
+    "timeout": Key(Number(minimum=0, above=True), "Seconds it may take. Default: no limit.", computed=True),
+    "checks": Key(None, "What the data must satisfy beyond types."),
+}
+
+STORAGE_KEYS: AnyMapping[str, Key] = {
+    "root": Key(
+        Text("a folder", _LINE),
+        "The folder its tables live in, relative to the project file or absolute.",
+        examples=("data", "${HOME}/lake"),
+    ),
+    "format": Key(Choice(tuple(FORMATS), LATER_FORMATS), "The format its tables are stored in.", "csv"),
+    "options": Key(Options(), "Options of the format.", {}),
+}
+
+EXECUTION_KEYS: AnyMapping[str, Key] = {
+    "executor": Key(Choice(EXECUTORS, LATER_EXECUTORS), "Where transforms are computed.", "serial"),
+    "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
+    "options": Key(FreeMap(), "Options of the executor; `serial` has none.", {}),
+}
+
+PROJECT_NAME = Text("one line of text", rf"{_LINE}(?!\s){_LINE[:-1]}{_LINE}", hint="name the project")
+MODULE = Text(
+    "a module's name such as `transforms` or `package.module`",
+    _DOTTED,
+    _NAME_TYPES,
+    hint="write it as in an `import`, without `.py`",
+)
+PATTERNS = Texts(Text("a file pattern"))
+
+#: Keys of the project file, in the order in which they are usually written.
+PROJECT_KEYS: AnyMapping[str, str] = {
+    "name": "The project's name.",
+    "description": DESCRIPTION.description,
+    "module": "Python module with the transform functions, beside this file or installed.",
+    "storages": "Where tables live, by name; `default` is that of a table that names none.",
+    "environments": "Not supported yet.",
+    "defaults": "Any table key, for all tables that do not set it.",
+    "execution": "Where and how transforms are computed.",
+    "include": "Patterns of files with more `tables`, relative to this file.",
+    "tables": "The tables, by name.",
+}
+INCLUDED_KEYS = ("include", "tables")
+
+__all__ = ["PATH_PATTERN", "ROOT_PATTERN"]

@@ -1,0 +1,169 @@
+"""The options of a format: read and checked against `lakehouse_cli.formats`, without loading the format."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping as AnyMapping
+from functools import lru_cache
+from typing import Any
+
+from lakehouse_cli.config.reading import (
+    TEXT_TYPES,
+    Choice,
+    Flag,
+    Invalid,
+    JsonSchema,
+    Number,
+    Reader,
+    Text,
+    Texts,
+    ValueType,
+)
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.formats import FORMATS, FormatSpec, unknown_option
+
+# Keywords of JSON Schema that the options' schemas use, by what they stand on.
+_KNOWN_KEYWORDS = {
+    "string": {"type", "minLength", "maxLength", "pattern"},
+    "array": {"type", "items", "uniqueItems", "minItems"},
+    "boolean": {"type"},
+    "integer": {"type", "minimum"},
+    "number": {"type", "minimum"},
+}
+
+
+class Options:
+    """A map of options; which ones there are depends on the format, so the node is kept to be read later."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Mapping | Invalid:
+        """The node itself."""
+        return node if isinstance(node, Mapping) else reader.mismatch(node, what, "a map of the format's options")
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"$ref": "#/$defs/options"}
+
+
+def options_schema(*, fillable: bool) -> JsonSchema:
+    """JSON Schema of the options of all formats; values may hold variables where `fillable`."""
+    properties: dict[str, JsonSchema] = {}
+    for spec in FORMATS.values():
+        for option in spec.options:
+            schema = value_type(spec.name, option.name).schema()
+            if fillable:
+                schema = with_variables(schema)
+            described: JsonSchema = {**schema, "description": option.description}
+            if option.default is not None:
+                described["default"] = option.default
+            properties[option.name] = described
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def with_variables(schema: JsonSchema) -> JsonSchema:
+    """A schema that also accepts a text with ``${VAR}`` in it."""
+    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
+
+
+def read_options(reader: Reader, mapping: Mapping, spec: FormatSpec, owner: str) -> dict[str, Any]:
+    """The options in a map, those that are wrong left out after being reported.
+
+    Args:
+        reader: Of the file they stand in.
+        mapping: The node.
+        spec: The format.
+        owner: Whose options they are, for messages.
+    """
+    options: dict[str, Any] = {}
+    for name, (key, node) in mapping.entries.items():
+        if spec.option(name) is None:
+            message, hint = unknown_option(spec, name)
+            reader.report(key, f"{message} in {owner}", hint)
+            continue
+        what = f"option `{name}` of {owner}"
+        value = value_type(spec.name, name).read(reader, node, what)
+        if isinstance(value, Invalid):
+            continue
+        if name == "encoding" and isinstance(node, Scalar) and not _is_text_encoding(value):
+            hint = "name it as Python does: `utf-8`, `latin-1`, `cp1252`, …"
+            reader.mismatch(node, what, "a text encoding", hint)
+            continue
+        options[name] = [text for text, _ in value] if isinstance(value, list) else value
+    return options
+
+
+def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[str, str] | None:
+    """What is wrong with options that are each right: message (to follow their owner) and hint."""
+
+    def value(name: str) -> Any:
+        option = spec.option(name)
+        return options.get(name, option.default if option else None)
+
+    characters = [name for name in ("delimiter", "quote_char", "decimal") if spec.option(name)]
+    for index, name in enumerate(characters):
+        if value(name) in ("\n", "\r", "\0"):
+            return f"say that `{name}` is a character that ends lines", "choose another character"
+        for other in characters[:index]:
+            if value(name) == value(other):
+                return f"say that `{other}` and `{name}` are the same character", f"set another `{other}`"
+    lists = [name for name in ("null_values", "true_values", "false_values") if spec.option(name)]
+    for index, name in enumerate(lists):
+        if not value(name) and name != "null_values":
+            return f"leave no spelling in `{name}`", "name at least one"
+        for other in lists[:index]:
+            # Of defaults that clash with what is set, none is meant.
+            if other in options and name in options and set(value(name)) & set(value(other)):
+                return f"have one spelling in both `{other}` and `{name}`", "remove it from one of the two"
+    return None
+
+
+@lru_cache(maxsize=256)
+def value_type(format_name: str, option_name: str) -> ValueType:
+    """How the option of a format is read."""
+    option = FORMATS[format_name].option(option_name)
+    if option is None:
+        raise KeyError(option_name)
+    return _from_schema(option.schema)
+
+
+def _from_schema(schema: JsonSchema) -> ValueType:
+    """The value type with the meaning of a JSON Schema; of the few forms that options use."""
+    if "enum" in schema and len(schema) == 1:
+        return Choice(tuple(schema["enum"]))
+    if "oneOf" in schema and len(schema) == 1:
+        text, texts = (_from_schema(part) for part in schema["oneOf"])
+        if isinstance(text, Text) and isinstance(texts, Texts):
+            return Texts(text, single=True, unique=texts.unique, minimum=texts.minimum)
+    kind = schema.get("type")
+    if kind not in _KNOWN_KEYWORDS or not set(schema) <= _KNOWN_KEYWORDS[kind]:
+        raise ValueError(f"no value type for {schema}")
+    if kind == "boolean":
+        return Flag()
+    if kind in ("integer", "number"):
+        return Number(whole=kind == "integer", minimum=schema.get("minimum"))
+    if kind == "array":
+        item = _from_schema(schema["items"])
+        if not isinstance(item, Text):
+            raise ValueError(f"no value type for {schema}")
+        # Spellings such as `null` are meant as they are written.
+        spelling = Text(item.expected, item.pattern, item.types, null_too=True, empty=item.empty)
+        return Texts(spelling, unique=schema.get("uniqueItems", False), minimum=schema.get("minItems", 0))
+    return _text_from_schema(schema)
+
+
+def _text_from_schema(schema: JsonSchema) -> Text:
+    least, most, pattern = schema.get("minLength", 0), schema.get("maxLength"), schema.get("pattern")
+    if most == 1:
+        return Text("one character", pattern=r"[\s\S]", types=("string",))
+    if most is not None or least > 1:
+        raise ValueError(f"no value type for {schema}")
+    if pattern is not None:
+        return Text(f"a text of the form `{pattern}`", pattern=pattern.removeprefix("^").removesuffix("$"))
+    return Text(types=tuple(TEXT_TYPES), empty=not least)
+
+
+def _is_text_encoding(name: str) -> bool:
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError, TypeError):
+        return False
+    return codecs.lookup(name).name != "idna"

@@ -1,0 +1,116 @@
+"""What the path of a table and the root of a storage may be, and when two tables meet on one path."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import StorageSpec, Table
+
+#: The folder under a storage's root where manifests lie.
+RESERVED_FOLDER = ".lakehouse"
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else r"\." for c in RESERVED_FOLDER)
+#: The rules of `path_problem` as one regular expression, for the JSON Schema.
+PATH_PATTERN = (
+    r"(?!.*\$\{)(?:(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)"
+    r"(?:/(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)*"
+).replace("REST", _RESERVED)
+#: The rules of `root_problem` likewise; what variables stand for is not known there.
+ROOT_PATTERN = r"(?!~)(?![A-Za-z][A-Za-z0-9+.\-]*://)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+_COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+
+
+def path_problem(path: str) -> tuple[str, str] | None:
+    """What is wrong with the path of a table, and what to do; None where it stays within its storage's root."""
+    parts = path.split("/")
+    if "${" in path:
+        return "holds `${`, which is filled in only in storages and execution", "write the path itself"
+    if _CONTROL.search(path):
+        return "holds a control character", "use letters, digits, `_`, `-` and `/`"
+    if "\\" in path:
+        return "holds a backslash", "separate folders with `/`"
+    if path.startswith("/"):
+        return "is absolute", "give it relative to the root of its storage"
+    if ".." in parts:
+        return "leaves the root of its storage by `..`", "declare a storage with another root for it"
+    if "" in parts or "." in parts:
+        return "has an empty part or a `.` in it", "write it as `folder/name`"
+    if any(part.casefold() == RESERVED_FOLDER for part in parts):
+        return f"uses the folder `{RESERVED_FOLDER}`, which is kept for manifests", "choose another name"
+    return None
+
+
+def root_problem(root: str) -> tuple[str, str] | None:
+    """What is wrong with the root of a storage, variables filled in; the message does not show it."""
+    if _URL.match(root):
+        return "is a URL, and storages other than local folders are not supported yet", "name a local folder"
+    if root.startswith("~"):
+        return "begins with `~`, which is not expanded", "write `${HOME}` in its place"
+    if _CONTROL.search(root):
+        return "holds a control character", "name a folder"
+    return None
+
+
+def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
+    """Whether a path brings the ending that the format adds."""
+    folded, ending = table.path.casefold(), suffix.casefold()
+    for compressed in ("", *_COMPRESSED.values()):
+        full = ending + compressed
+        if folded.endswith(full) and len(folded) > len(full):
+            return f"ends in `{table.path[-len(full) :]}`, which the format adds", f"write `{table.path[: -len(full)]}`"
+    return None
+
+
+def suffix_of(storage: StorageSpec, options: Mapping[str, Any]) -> str:
+    """The ending of a table's file, without that of its compression."""
+    known = FORMATS.get(storage.format)
+    return str(options.get("suffix") or (known.suffix if known else ""))
+
+
+class Places:
+    """Where the tables seen so far are stored, to find two in one place."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, Table] = {}
+        self._roots: dict[Path, str] = {}
+
+    def clash(self, table: Table, storage: StorageSpec) -> Problem | None:
+        """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
+        root = self._roots.get(storage.root)
+        if root is None:
+            # Two roots may be one folder by way of a link.
+            root = self._roots.setdefault(storage.root, os.path.realpath(storage.root))
+        suffix = suffix_of(storage, table.options) + _COMPRESSED.get(str(table.options.get("compression")), "")
+        stem = f"{root}/{table.path}"
+        if not stem.isascii():
+            stem = unicodedata.normalize("NFC", stem)
+        stem = stem.casefold()
+        # By stem too: manifests and what failed runs leave are named by it.
+        for place in (stem + "/", stem + suffix.casefold()):
+            other = self._taken.setdefault(place, table)
+            if other is not table:
+                return _clash(table, other)
+        return None
+
+
+def _clash(table: Table, other: Table) -> Problem:
+    here: Location | None = table.location
+    if "path" in table.locations and table.location and table.locations["path"].file == table.location.file:
+        # A path from the defaults stands far from both tables.
+        own = table.locations["path"]
+        here = own if (own.line or 0) >= (table.location.line or 0) else table.location
+    at = f" ({other.location})" if other.location else ""
+    return Problem(
+        f"tables `{other.name}` and `{table.name}` are stored on one path, `{table.path}`",
+        f"give one of them another `path`; the other is `{other.name}`{at}",
+        here,
+    )

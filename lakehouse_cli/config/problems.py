@@ -1,0 +1,58 @@
+"""Collecting the problems of a project, and showing the user's own texts in them."""
+
+from __future__ import annotations
+
+import re
+
+from lakehouse_cli.errors import Location, Problem
+
+# Of a message about one table; one place reached from many tables (an anchor, the defaults) is reported once.
+_TABLE = re.compile(r" (?:of|in) table `[^`]*`")
+_SHOWN = 60
+
+
+def quoted(text: str) -> str:
+    """A text of the user's in backticks: on one line, shortened, fit to be shown.
+
+    >>> quoted("two\\nlines")
+    '`two\\\\nlines`'
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1])
+    if len(shown) > _SHOWN:
+        shown = shown[: _SHOWN - 1] + "…"
+    return f"`{shown}`"
+
+
+class Problems:
+    """All problems found so far."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, problem: Problem) -> None:
+        """Keep a problem."""
+        self._found.append(problem)
+
+    def report(self, message: str, hint: str | None, location: Location | None) -> None:
+        """Keep a problem, by its parts."""
+        self._found.append(Problem(message, hint, location))
+
+    def sorted(self, files: list[str]) -> tuple[Problem, ...]:
+        """All of them, each once, by file (in the order of `files`) and place."""
+        order = {name: index for index, name in enumerate(files)}
+        unique: dict[tuple[object, ...], Problem] = {}
+        for problem in self._found:
+            place = problem.location
+            where = (place.file, place.line, place.column) if place else ()
+            unique.setdefault((where, _TABLE.sub("", problem.message)), problem)
+
+        def rank(problem: Problem) -> tuple[int, int, int]:
+            place = problem.location
+            if place is None:
+                return (-1, 0, 0)
+            return (order.get(place.file, len(order)), place.line or 0, place.column or 0)
+
+        return tuple(sorted(unique.values(), key=rank))

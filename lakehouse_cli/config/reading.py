@@ -1,0 +1,314 @@
+"""Reading nodes as the values a key expects; every mismatch becomes a problem at its place."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from typing import Any, Protocol
+
+from lakehouse_cli.config.problems import Problems, quoted
+from lakehouse_cli.config.scalars import core_number, core_value
+from lakehouse_cli.config.source import SourceFile
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+from lakehouse_cli.errors import Location, did_you_mean
+
+JsonSchema = dict[str, Any]
+
+
+class Invalid(Enum):
+    """Stands for a value about which a problem is reported."""
+
+    INVALID = "invalid"
+
+
+INVALID = Invalid.INVALID
+
+# What an editor may make of a text that stands without quotes; here it stays a text.
+TEXT_TYPES = ["string", "number", "boolean"]
+
+
+class Reader:
+    """One file being read: its text for the places, and where its problems go."""
+
+    def __init__(self, source: SourceFile, problems: Problems) -> None:
+        self.source = source
+        self.problems = problems
+
+    def at(self, node: Node) -> Location:
+        """Where a node stands."""
+        return self.source.location(node.start, node.end)
+
+    def place(self, key: Scalar, value: Node) -> Location:
+        """Where the value of a key stands; the key's place where the value is empty or spans lines."""
+        if isinstance(value, Scalar) and (value.text or not value.plain):
+            return self.at(value)
+        return self.at(key)
+
+    def report(self, node: Node, message: str, hint: str | None = None) -> Invalid:
+        """Report a problem at a node."""
+        self.problems.report(message, hint, self.at(node))
+        return INVALID
+
+    def mismatch(self, node: Node, what: str, expected: str, hint: str | None = None) -> Invalid:
+        """Report that a value is not what is expected there; nothing more is said of a broken one."""
+        if isinstance(node, Broken):
+            return INVALID
+        if isinstance(node, Scalar) and node.is_null:
+            return self.report(node, f"{what} has no value: it is {expected}", hint or "give it one, or remove it")
+        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint)
+
+    def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
+        """Report the keys that are not known."""
+        for name, (key, _) in mapping.entries.items():
+            if name not in known:
+                hint = did_you_mean(name, known) or "its keys are " + ", ".join(f"`{each}`" for each in known)
+                self.report(key, f"unknown key {quoted(name)} in {owner}", hint)
+
+
+def shown(node: Node) -> str:
+    """A node as it may be shown in a message."""
+    if isinstance(node, Scalar):
+        if node.plain or not isinstance(core_value(node.text), str):
+            return quoted(node.shown) if node.plain else f"the text {quoted(node.shown)}"
+        return quoted(node.shown) if node.shown else "an empty text"
+    return "a list" if isinstance(node, Sequence) else "a map"
+
+
+class ValueType(Protocol):
+    """What a key may hold: how it is read, and the same as JSON Schema."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Any:
+        """The value, or INVALID after a problem was reported. `what` names the key in messages."""
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, read as it is written whatever else YAML would make of it.
+
+    Attributes:
+        expected: What messages call it, as in "`name` is …".
+        pattern: What it must match as a whole; the empty text never does.
+        types: JSON types an editor may see for an accepted text.
+        null_too: Whether an unquoted ``null`` is that text.
+        hint: What to do where it does not match.
+    """
+
+    expected: str = "a text"
+    pattern: str | None = None
+    types: tuple[str, ...] = tuple(TEXT_TYPES)
+    null_too: bool = False
+    empty: bool = False
+    hint: str | None = None
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
+        """The text."""
+        if not isinstance(node, Scalar) or (node.is_null and not (self.null_too and node.text)):
+            return reader.mismatch(node, what, self.expected)
+        text = node.text
+        if (not text and not self.empty) or (self.pattern is not None and re.fullmatch(self.pattern, text) is None):
+            return reader.mismatch(node, what, self.expected, self.hint)
+        if len(self.types) == 1 and node.plain and not isinstance(core_value(text), str):
+            return reader.mismatch(node, what, self.expected, "put it in quotes")
+        return text
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        types = [*self.types, "null"] if self.null_too else list(self.types)
+        schema: JsonSchema = {"type": types if len(types) > 1 else types[0]}
+        if self.pattern is not None:
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        elif not self.empty:
+            schema["minLength"] = 1
+        return schema
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words; `later` are those that are documented and do not work yet."""
+
+    words: tuple[str, ...]
+    later: tuple[str, ...] = ()
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
+        """The word."""
+        names = [
+            f"`{word}`" if word.isprintable() else f"`{word.encode('unicode_escape').decode()}`" for word in self.words
+        ]
+        expected = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        if not isinstance(node, Scalar) or node.is_null:
+            return reader.mismatch(node, what, expected)
+        if node.text in self.later:
+            return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
+        if node.text not in self.words:
+            return reader.mismatch(node, what, expected, did_you_mean(node.shown, self.words))
+        return node.text
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number; a whole one where `whole`, not below `minimum`, above it where `above`."""
+
+    whole: bool = False
+    minimum: int | None = None
+    above: bool = False
+
+    def read(self, reader: Reader, node: Node, what: str) -> int | float | Invalid:
+        """The number."""
+        number = core_number(node.text) if isinstance(node, Scalar) and node.plain else None
+        if number is None or not isfinite(number) or (self.whole and number != int(number)):
+            return reader.mismatch(node, what, self.expected, self._hint(node))
+        if self.minimum is not None and (number < self.minimum or (self.above and number == self.minimum)):
+            return reader.mismatch(node, what, self.expected)
+        return int(number) if self.whole else number
+
+    @property
+    def expected(self) -> str:
+        """What messages call it."""
+        kind = "a whole number" if self.whole else "a number"
+        if self.minimum is None:
+            return kind
+        return f"{kind} above {self.minimum}" if self.above else f"{kind} from {self.minimum}"
+
+    @staticmethod
+    def _hint(node: Node) -> str | None:
+        if not isinstance(node, Scalar):
+            return None
+        if not node.plain and core_number(node.text) is not None:
+            return "remove the quotes"
+        bare = node.text.replace("_", "").replace(",", "").lstrip("0")
+        return f"write `{bare}`" if bare != node.text and bare.isdigit() and node.shown == node.text else None
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        schema: JsonSchema = {"type": "integer" if self.whole else "number"}
+        if self.minimum is not None:
+            schema["exclusiveMinimum" if self.above else "minimum"] = self.minimum
+        return schema
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false, in YAML 1.2's spellings; ``yes`` and ``on`` are texts."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> bool | Invalid:
+        """The flag."""
+        value = core_value(node.text) if isinstance(node, Scalar) and node.plain else None
+        if isinstance(value, bool):
+            return value
+        hint = None
+        if isinstance(node, Scalar) and node.text.lower() in ("yes", "on", "y", "1", "true"):
+            hint = "write `true`, without quotes"
+        elif isinstance(node, Scalar) and node.text.lower() in ("no", "off", "n", "0", "false"):
+            hint = "write `false`, without quotes"
+        return reader.mismatch(node, what, "`true` or `false`", hint)
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A list of texts; a single text too where `single`."""
+
+    item: Text
+    single: bool = False
+    unique: bool = False
+    minimum: int = 0
+
+    def read(self, reader: Reader, node: Node, what: str) -> list[tuple[str, Scalar]] | Invalid:
+        """The texts with their nodes, in order; those that are wrong are left out after being reported."""
+        if self.single and isinstance(node, Scalar):
+            text = self.item.read(reader, node, what)
+            return INVALID if isinstance(text, Invalid) else [(text, node)]
+        if not isinstance(node, Sequence):
+            hint = f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else None
+            return reader.mismatch(node, what, "a list of texts", hint)
+        if len(node.items) < self.minimum:
+            return reader.report(node, f"{what} is an empty list", "name at least one, or remove it")
+        found: list[tuple[str, Scalar]] = []
+        broken = False
+        for index, item in enumerate(node.items, 1):
+            text = self.item.read(reader, item, f"item {index} of {what}")
+            if isinstance(text, Invalid) or not isinstance(item, Scalar):
+                broken = True
+            elif self.unique and any(text == known for known, _ in found):
+                reader.report(item, f"{quoted(item.shown)} is twice in {what}", "remove one of the two")
+                broken = True
+            else:
+                found.append((text, item))
+        return INVALID if broken else found
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        schema: JsonSchema = {"type": "array", "items": self.item.schema()}
+        if self.unique:
+            schema["uniqueItems"] = True
+        if self.minimum:
+            schema["minItems"] = self.minimum
+        return {"anyOf": [self.item.schema(), schema]} if self.single else schema
+
+
+@dataclass(frozen=True)
+class FreeMap:
+    """A map of whatever YAML can say; its keys are names of Python parameters where `parameters`."""
+
+    parameters: bool = False
+
+    def read(self, reader: Reader, node: Node, what: str) -> dict[str, Any] | Invalid:
+        """The values by name."""
+        if not isinstance(node, Mapping):
+            return reader.mismatch(node, what, "a map of names to values")
+        if self.parameters:
+            for name, (key, _) in node.entries.items():
+                if not is_parameter(name):
+                    return reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
+        values = {name: free_value(value) for name, (_, value) in node.entries.items()}
+        return INVALID if has_broken(node) else values
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"type": "object", "propertyNames": PARAMETER_SCHEMA} if self.parameters else {"type": "object"}
+
+
+PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"
+PARAMETER_SCHEMA: JsonSchema = {
+    "pattern": "^[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*$",
+    "not": {"enum": sorted(keyword.kwlist)},
+}
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a name can be a parameter of a Python function."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def free_value(node: Node) -> Any:
+    """What a node means by YAML 1.2's core schema; see `lakehouse_cli.config.scalars`."""
+    if isinstance(node, Scalar):
+        return core_value(node.text) if node.plain else node.text
+    if isinstance(node, Sequence):
+        return [free_value(item) for item in node.items]
+    if isinstance(node, Mapping):
+        return {name: free_value(value) for name, (_, value) in node.entries.items()}
+    return None
+
+
+def has_broken(node: Node) -> bool:
+    """Whether a problem is already reported somewhere in a node."""
+    if isinstance(node, Sequence):
+        return any(has_broken(item) for item in node.items)
+    if isinstance(node, Mapping):
+        return any(has_broken(value) for _, value in node.entries.values())
+    return isinstance(node, Broken)

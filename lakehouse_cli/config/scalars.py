@@ -1,0 +1,49 @@
+"""What an unquoted scalar means where nothing says what is expected: YAML 1.2's core schema, less its surprises.
+
+https://yaml.org/spec/1.2.2/#103-core-schema, but for numbers with leading zeros: ``0123`` stays a text, since
+whoever writes it means an id. ``no``, ``on`` and ``y``, dates, ``1:30`` and ``1_000`` are texts there too.
+"""
+
+from __future__ import annotations
+
+import re
+
+CoreValue = None | bool | int | float | str
+
+_TRUE = frozenset(("true", "True", "TRUE"))
+_FALSE = frozenset(("false", "False", "FALSE"))
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
+_OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+
+def core_value(text: str) -> CoreValue:
+    """The value of an unquoted scalar.
+
+    >>> [core_value(text) for text in ("7", "0123", "no", "1e3", "2024-01-31", "~")]
+    [7, '0123', 'no', 1000.0, '2024-01-31', None]
+    """
+    # Most texts begin with a letter that none of the special spellings has.
+    if text and text[0] not in "tTfFnN~+-.0123456789":
+        return text
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    number = core_number(text)
+    return text if number is None else number
+
+
+def core_number(text: str) -> int | float | None:
+    """The number an unquoted scalar is, None where it is none."""
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _OTHER_BASE.fullmatch(text):
+        return int(text, 0)
+    if _SPECIAL.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return None

@@ -1,0 +1,126 @@
+"""The text of a project file, read once, with the places in it."""
+
+from __future__ import annotations
+
+import re
+import stat
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from lakehouse_cli.errors import Location, Problem
+
+#: Larger files are refused: a project of thousands of tables takes a tenth of this.
+MAX_BYTES = 10_000_000
+
+# What YAML calls a line break (https://yaml.org/spec/1.1/#b-generic), as both of PyYAML's parsers count lines.
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+# What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# An anchor or a tag before a value, which a caret should not stand under.
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
+
+
+class Mark(Protocol):
+    """A place in the text as the YAML parser gives it: 0-based line and column, in characters."""
+
+    line: int
+    column: int
+
+
+class SourceFile:
+    """One YAML file: where it is, what messages call it, and its text.
+
+    Attributes:
+        path: The file, absolute.
+        name: As shown to the user, relative to the project's folder.
+        text: All of it, without a byte order mark.
+    """
+
+    def __init__(self, path: Path, name: str, text: str) -> None:
+        self.path = path
+        self.name = name
+        self.text = text
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text's lines without their breaks."""
+        return _LINE_BREAK.split(self.text)
+
+    def line(self, number: int) -> str:
+        """The text of the 0-based line; empty past the end of the file."""
+        return self.lines[number] if number < len(self.lines) else ""
+
+    def location(self, start: Mark, end: Mark) -> Location:
+        """The place from `start` to `end`, cut at the end of its first line."""
+        number, column = start.line, start.column
+        lines = self.lines
+        source = lines[number] if number < len(lines) else ""
+        if source[column : column + 1] in ("&", "!"):
+            properties = _PROPERTIES.match(source, column)
+            column = properties.end() if properties else column
+        last = end.column if end.line == number else len(source.rstrip())
+        return Location(self.name, number + 1, column + 1, max(last - column, 1), source)
+
+    def point(self, line: int, column: int, length: int = 1) -> Location:
+        """The place at a 0-based line and column, moved back into the text where it lies behind its end."""
+        if line >= len(self.lines) or (line == len(self.lines) - 1 and not self.lines[line] and line > 0):
+            line = max(len(self.lines) - 2, 0)
+            column = len(self.lines[line])
+        source = self.line(line)
+        return Location(self.name, line + 1, min(column, len(source)) + 1, length, source)
+
+
+def read_source(path: Path, name: str) -> SourceFile | Problem:
+    """Read a YAML file, or say what keeps it from being read.
+
+    Args:
+        path: The file.
+        name: What messages call it.
+    """
+    data = _read_bytes(path, name)
+    if isinstance(data, Problem):
+        return data
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Problem(f"`{name}` is UTF-16, not UTF-8", "save it as UTF-8", Location(name))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Counted in the bytes the error speaks of, which lack the byte order mark.
+        before = error.object[: error.start].decode("utf-8")
+        lines = _LINE_BREAK.split(before)
+        message = f"`{name}` is not UTF-8: byte 0x{error.object[error.start]:02x}"
+        return Problem(message, "save it as UTF-8", Location(name, len(lines), len(lines[-1]) + 1))
+    source = SourceFile(path, name, text)
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable:
+        before_it = _LINE_BREAK.split(text[: unprintable.start()])
+        return Problem(
+            f"character U+{ord(unprintable.group()):04X} may not stand in a YAML file",
+            'remove it, or write it as an escape in double quotes: "\\u0001"',
+            source.point(len(before_it) - 1, len(before_it[-1])),
+        )
+    return source
+
+
+def _read_bytes(path: Path, name: str) -> bytes | Problem:
+    here = Location(name)
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return Problem(f"`{name}` is a folder, not a file", "put the project file in its place", here)
+        if not stat.S_ISREG(status.st_mode):
+            return Problem(f"`{name}` is not a regular file", "put the project file in its place", here)
+        # One byte more than allowed: the file may grow between the two calls.
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Problem(f"there is no `{name}`", "create it with `lakehouse init`", here)
+    except PermissionError:
+        return Problem(f"`{name}` may not be read", "give yourself permission to read it", here)
+    except OSError as error:
+        return Problem(f"`{name}` cannot be read: {error.strerror or error}", None, here)
+    if len(data) > MAX_BYTES:
+        limit = f"{MAX_BYTES // 1_000_000} MB"
+        return Problem(f"`{name}` is larger than {limit}", "split its tables over files named in `include`", here)
+    return data

@@ -1,0 +1,72 @@
+"""``${VAR}`` and ``${VAR:-default}`` in storages and execution, filled in from the environment.
+
+The text with the variables still in it goes on with the value, so that no message ever shows what was filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AnyMapping
+
+from lakehouse_cli.config.reading import Reader
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+
+_REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
+
+
+def fill(reader: Reader, node: Node, environ: AnyMapping[str, str]) -> Node:
+    """A copy of a node with the variables in its scalars filled in; `${` preceded by `$` stays `${`.
+
+    As in a shell, ``:-`` gives the default where the variable is unset or empty.
+    """
+    if isinstance(node, Scalar):
+        return _filled(reader, node, environ) if "${" in node.text else node
+    if isinstance(node, Sequence):
+        items = [fill(reader, item, environ) for item in node.items]
+        return Sequence(items, node.size, node.start, node.end)
+    if isinstance(node, Mapping):
+        entries = {name: (key, fill(reader, value, environ)) for name, (key, value) in node.entries.items()}
+        return Mapping(entries, node.size, node.start, node.end)
+    return node
+
+
+def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str]) -> Node:
+    failed = False
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal failed
+        name, default = match["name"], match["default"]
+        if match["escape"]:
+            return "${"
+        if name is None:
+            hint = "write `${NAME}` or `${NAME:-default}`, and `$${` for the characters themselves"
+            _report(reader, node, match.group(), "`${` begins no variable here", hint)
+            failed = True
+            return ""
+        found = environ.get(name)
+        if found or (found is not None and default is None):
+            return found
+        if default is None:
+            _report(
+                reader,
+                node,
+                match.group(),
+                f"environment variable `{name}` is not set",
+                f"set it, or give a default: `${{{name}:-default}}`",
+            )
+            failed = True
+            return ""
+        return default
+
+    text = _REFERENCE.sub(value, node.text)
+    # A value that came from a variable was never written with quotes around it: `"${WORKERS}"` may be a number.
+    return Broken(node.start, node.end) if failed else Scalar(text, True, node.start, node.end, node.text)
+
+
+def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:
+    """Report at the reference itself, where it can be found in the scalar's first line."""
+    place = reader.at(node)
+    column = place.source.find(reference, node.start.column) if place.source else -1
+    if column >= 0:
+        place = reader.source.point(node.start.line, column, len(reference))
+    reader.problems.report(message, hint, place)

@@ -1,0 +1,117 @@
+"""From one Arrow type to another where every value has an exact counterpart, and a reason where one has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.contracts import numbers, texts, times
+from lakehouse_cli.contracts.refusal import Refusal
+
+Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
+
+_CONVERSIONS: dict[tuple[str, str], Conversion] = {
+    ("integer", "integer"): numbers.integer_to_integer,
+    ("integer", "float"): numbers.integer_to_float,
+    ("integer", "decimal"): numbers.integer_to_decimal,
+    ("float", "integer"): numbers.float_to_integer,
+    ("float", "float"): numbers.float_to_float,
+    ("float", "decimal"): numbers.float_to_decimal,
+    ("decimal", "integer"): numbers.decimal_to_integer,
+    ("decimal", "float"): numbers.decimal_to_float,
+    ("decimal", "decimal"): numbers.decimal_to_decimal,
+    ("text", "text"): texts.to_string,
+    ("text", "integer"): texts.text_to_integer,
+    ("text", "float"): texts.text_to_float,
+    ("text", "decimal"): texts.text_to_decimal,
+    ("text", "bool"): texts.text_to_bool,
+    ("text", "date"): texts.text_to_date,
+    ("text", "timestamp"): texts.text_to_timestamp,
+    ("text", "time"): texts.text_to_time,
+    ("bytes", "bytes"): texts.to_string,
+    ("date", "timestamp"): times.date_to_timestamp,
+    ("timestamp", "timestamp"): times.timestamp_to_timestamp,
+    ("timestamp", "date"): times.timestamp_to_date,
+    ("time", "time"): times.time_to_time,
+    ("duration", "duration"): times.duration_to_duration,
+}
+_HINTS = {
+    ("integer", "text"): "make text of them in the transform, as with `.astype(str)`",
+    ("float", "text"): "make text of them in the transform, as with `.map('{:g}'.format)`",
+    ("bytes", "text"): 'decode them in the transform, as with `.str.decode("utf-8")`',
+    ("text", "bytes"): 'encode them in the transform, as with `.str.encode("utf-8")`',
+    ("bool", "integer"): "make numbers of them in the transform, as with `.astype(int)`",
+    ("integer", "bool"): "compare them in the transform, as with `!= 0`",
+    ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
+}
+_NAMES = {"integer": "integers", "float": "floats", "bool": "true or false", "bytes": "binary", "decimal": "decimals"}
+
+
+def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Convert a column to one of the declarable types, exactly.
+
+    Args:
+        column: Of any Arrow type.
+        target: Of `lakehouse_cli.arrow_types.to_arrow`.
+
+    Returns:
+        The same values, as many rows, of type `target`.
+
+    Raises:
+        Refusal: Some values have no exact counterpart; names their rows.
+    """
+    if column.type == target and kind_of(target) != "dictionary":
+        return column
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), target)])
+    source = kind_of(column.type)
+    wanted = kind_of(target)
+    if source == "dictionary" or wanted in ("dictionary", "list", "struct"):
+        from lakehouse_cli.contracts import nested
+
+        return nested.convert(column, target)
+    if source == "timestamp" and pa.types.is_date64(column.type):
+        column = column.cast(pa.timestamp("ms"))
+    conversion = _CONVERSIONS.get((source, wanted))
+    if conversion is None:
+        what = _NAMES.get(source) or (str(column.type) if source == "other" else source)
+        raise Refusal(what, hint=_HINTS.get((source, wanted), f"make {wanted} of them in the transform"))
+    return conversion(column, target)
+
+
+@lru_cache(maxsize=1024)
+def kind_of(arrow_type: pa.DataType) -> str:
+    """The family of an Arrow type, within which and between which conversions are defined."""
+    t = pa.types
+    families: tuple[tuple[str, bool], ...] = (
+        ("null", t.is_null(arrow_type)),
+        ("bool", t.is_boolean(arrow_type)),
+        ("integer", t.is_integer(arrow_type)),
+        ("float", t.is_floating(arrow_type)),
+        ("decimal", t.is_decimal(arrow_type)),
+        ("text", t.is_string(arrow_type) or t.is_large_string(arrow_type) or t.is_string_view(arrow_type)),
+        (
+            "bytes",
+            t.is_binary(arrow_type)
+            or t.is_large_binary(arrow_type)
+            or t.is_fixed_size_binary(arrow_type)
+            or t.is_binary_view(arrow_type),
+        ),
+        ("date", t.is_date32(arrow_type)),
+        ("timestamp", t.is_timestamp(arrow_type) or t.is_date64(arrow_type)),
+        ("time", t.is_time(arrow_type)),
+        ("duration", t.is_duration(arrow_type)),
+        ("dictionary", t.is_dictionary(arrow_type)),
+        ("list", t.is_list(arrow_type) or t.is_large_list(arrow_type) or t.is_fixed_size_list(arrow_type)),
+        ("struct", t.is_struct(arrow_type)),
+    )
+    return next((name for name, matches in families if matches), "other")
+
+
+def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A float column with null for NaN, as pandas means it."""
+    missing = pc.is_nan(column)
+    return pc.if_else(missing, pa.scalar(None, column.type), column) if pc.any(missing).as_py() else column

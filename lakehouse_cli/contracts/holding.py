@@ -1,0 +1,243 @@
+"""Holding a table to its declared columns: names, types, nulls and key, all judged before any error is raised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.contracts.keys import key_violation
+from lakehouse_cli.contracts.refusal import (
+    Refusal,
+    examples_at,
+    is_index_level,
+    plural,
+    refusal_in,
+    true_rows,
+    violation_of,
+)
+from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
+from lakehouse_cli.model import Column
+
+_SMALL_CHUNK = 65_536
+_LARGE_COLUMN = 1 << 30
+
+
+@dataclass(frozen=True)
+class Held:
+    """A table that keeps its contract.
+
+    Attributes:
+        table: The declared columns in their order, then extras that are kept; types of
+            `lakehouse_cli.arrow_types`, fields nullable, no metadata.
+        dropped: Names of extra columns that were dropped.
+    """
+
+    table: pa.Table
+    dropped: tuple[str, ...]
+
+
+def hold(
+    result: pa.Table,
+    columns: Sequence[Column] | None,
+    *,
+    key: Sequence[str] = (),
+    extra_columns: str = "error",
+) -> Held:
+    """Convert a transform's result exactly to the declared columns, and judge it.
+
+    Args:
+        result: As it came from a frame, of any Arrow types.
+        columns: The contract's; None where none are declared, and each column keeps the nearest declarable type.
+        key: Columns that must be non-null and, together, unique.
+        extra_columns: What becomes of columns that are not declared: ``error``, ``drop`` or ``keep``.
+
+    Raises:
+        ContractError: Carries every violation found in any column.
+    """
+    names = result.column_names
+    violations = _name_violations(names)
+    if violations:
+        raise _error(violations)
+    names_in = {name: position for position, name in enumerate(names)}
+    declared = columns or ()
+    extras = (
+        [name for name in names if name not in {column.name for column in declared}] if columns is not None else names
+    )
+    arrays: list[pa.ChunkedArray] = []
+    held: list[str] = []
+    for column in declared:
+        if column.name not in names_in:
+            violations.append(_missing(column, extras))
+            continue
+        array, found = _judge(result, names_in[column.name], column)
+        violations += found
+        if array is not None:
+            arrays.append(array)
+            held.append(column.name)
+    dropped: tuple[str, ...] = ()
+    if columns is not None and extras and extra_columns != "keep":
+        if extra_columns == "drop":
+            dropped = tuple(extras)
+        else:
+            violations += [_extra(result.schema.field(names_in[name]), columns) for name in extras]
+        extras = []
+    for name in extras:
+        array, found = _judge_undeclared(result, names_in[name])
+        violations += found
+        if array is not None:
+            arrays.append(array)
+            held.append(name)
+    table = pa.Table.from_arrays(arrays, names=held) if arrays else result.select([])
+    if key:
+        violations += _key_violations(table, columns, key, names)
+    if violations:
+        raise _error(violations)
+    return Held(table, dropped)
+
+
+def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> tuple[Violation, ...]:
+    """Judge nulls and key of a table whose columns already have their declared types.
+
+    Args:
+        table: With the declared columns.
+        columns: The contract's; None where none are declared.
+        key: Columns that must be non-null and, together, unique.
+    """
+    violations: list[Violation] = []
+    for column in columns or ():
+        if column.nullable:
+            continue
+        array = table.column(column.name)
+        if array.null_count:
+            violations.append(_nulls(array, column))
+    if key:
+        violations += _key_violations(table, columns, key, table.column_names)
+    return tuple(violations)
+
+
+def _error(violations: Sequence[Violation]) -> ContractError:
+    message = violations[0].message if len(violations) == 1 else plural(len(violations), "violation")
+    return ContractError(message, violations)
+
+
+def _name_violations(names: Sequence[str]) -> list[Violation]:
+    violations = []
+    if len(set(names)) < len(names):
+        violations = [
+            Violation(name, "duplicate", count, f"{count} columns are called `{name}`; rename or drop all but one")
+            for name, count in Counter(names).items()
+            if count > 1 and name
+        ]
+    if "" in names:
+        positions = [str(position) for position, name in enumerate(names, start=1) if not name]
+        where = f"column {positions[0]} has" if len(positions) == 1 else f"columns {', '.join(positions)} have"
+        violations.append(Violation("", "duplicate", len(positions), f"{where} an empty name; name it"))
+    return violations
+
+
+def _missing(column: Column, extras: Sequence[str]) -> Violation:
+    close = did_you_mean(column.name, extras)
+    hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
+    return Violation(
+        column.name, "missing", 1, f"column `{column.name}` is not in the result{hint}", (), column.location
+    )
+
+
+def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
+    refused = refusal_in(field)
+    if refused is not None and refused.check == "extra":
+        return refused
+    close = did_you_mean(field.name, [column.name for column in columns])
+    if is_index_level(field):
+        message = f"index level `{field.name}` is not a declared column"
+        hint = close or "drop it with `.reset_index(drop=True)`"
+    else:
+        message = f"column `{field.name}` is not declared"
+        hint = close or "declare it, or set `extra_columns: drop`"
+    return Violation(field.name, "extra", 1, f"{message}; {hint}")
+
+
+def _judge(result: pa.Table, position: int, column: Column) -> tuple[pa.ChunkedArray | None, list[Violation]]:
+    """The column converted, None where it cannot be, and its violations."""
+    target = to_arrow(column.type)
+    source = result.column(position)
+    if source.type == target and not column.type.id == "dictionary":
+        array = source
+    else:
+        refused = refusal_in(result.schema.field(position))
+        if refused is not None:
+            return None, [replace(refused, location=column.location)]
+        from lakehouse_cli.contracts.exact import convert
+
+        try:
+            array = convert(source, target)
+        except Refusal as refusal:
+            return None, [replace(violation_of(refusal, column.name, column.type, source), location=column.location)]
+    if not column.nullable and array.null_count:
+        return array, [_nulls(array, column)]
+    return _combined(array), []
+
+
+def _judge_undeclared(result: pa.Table, position: int) -> tuple[pa.ChunkedArray | None, list[Violation]]:
+    field = result.schema.field(position)
+    refused = refusal_in(field)
+    if refused is not None:
+        return None, [refused]
+    declarable = from_arrow(field.type)
+    source = result.column(position)
+    if declarable is None:
+        refusal = Refusal(f"{field.type}, which no column type holds", hint="convert or drop the column")
+        return None, [violation_of(refusal, field.name, None, source)]
+    from lakehouse_cli.contracts.exact import convert
+
+    try:
+        return _combined(convert(source, to_arrow(declarable))), []
+    except Refusal as refusal:
+        return None, [violation_of(refusal, field.name, declarable, source)]
+
+
+def _nulls(array: pa.ChunkedArray, column: Column) -> Violation:
+    rows = true_rows(array.is_null())
+    message = f"`{column.name}` has {plural(len(rows), 'null')} where none may be"
+    return Violation(column.name, "null", len(rows), message, examples_at(array, rows[:5].to_pylist()), column.location)
+
+
+def _combined(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Many small chunks as one; a few large ones stay, for joining them would copy them."""
+    chunks = array.num_chunks
+    if chunks == 1 or (chunks and len(array) // chunks >= _SMALL_CHUNK) or array.nbytes > _LARGE_COLUMN:
+        return array
+    return pa.chunked_array([array.combine_chunks()], array.type)
+
+
+def _key_violations(
+    table: pa.Table, columns: Sequence[Column] | None, key: Sequence[str], names: Sequence[str]
+) -> list[Violation]:
+    by_name = {column.name: column for column in columns or ()}
+    violations: list[Violation] = []
+    for name in key:
+        column = by_name.get(name)
+        if name not in table.column_names:
+            if column is None and name not in names:
+                message = f"`{name}` is of the key and not in the result"
+                violations.append(Violation(name, "missing", 1, message))
+            continue
+        array = table.column(name)
+        # A column that is itself declared not null has been judged.
+        if array.null_count and (column is None or column.nullable):
+            rows = true_rows(array.is_null())
+            message = f"`{name}` is of the key and has {plural(len(rows), 'null')}"
+            examples = examples_at(array, rows[:5].to_pylist())
+            violations.append(Violation(name, "key", len(rows), message, examples, _place(column)))
+    if all(name in table.column_names for name in key):
+        repeated = key_violation(table, key, _place(by_name.get(key[0])))
+        violations += [repeated] if repeated else []
+    return violations
+
+
+def _place(column: Column | None) -> Location | None:
+    return column.location if column is not None else None

@@ -1,0 +1,88 @@
+"""Whether the key of a table identifies each of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from lakehouse_cli.contracts.refusal import EXAMPLES, plural, shorten
+from lakehouse_cli.errors import Example, Location, Violation
+
+_FEW = 1_000
+
+
+def key_violation(table: pa.Table, key: Sequence[str], location: Location | None = None) -> Violation | None:
+    """The violation of a key that more than one row has; rows with a null in the key are not judged here.
+
+    Args:
+        table: Holds the key's columns, no two of one name.
+        key: Names of the columns that together identify a row.
+        location: Of the key's first column.
+    """
+    rows = _repeated(table, key)
+    if not rows:
+        return None
+    names = ", ".join(f"`{name}`" for name in key)
+    verb = "repeats" if len(rows) == 1 else "repeat"
+    first = rows[:EXAMPLES]
+    shown = zip(*(table.column(name).take(first).to_pylist() for name in key), strict=True)
+    examples = tuple(
+        Example(row + 1, ", ".join(shorten(value) for value in values))
+        for row, values in zip(first, shown, strict=True)
+    )
+    message = f"{names} is the key and {plural(len(rows), 'row')} {verb} one"
+    return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
+
+
+def _repeated(table: pa.Table, key: Sequence[str]) -> list[int]:
+    """0-based rows whose key an earlier row has."""
+    columns = [table.column(name) for name in key]
+    if table.num_rows <= _FEW or any(pa.types.is_nested(column.type) for column in columns):
+        return _repeated_few(columns)
+    if len(columns) == 1 and len(columns[0].unique()) == table.num_rows:
+        return []
+    return _repeated_many(columns)
+
+
+def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> list[int]:
+    seen: set[object] = set()
+    rows = []
+    for row, values in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
+        if None in values:
+            continue
+        # NaN equals no NaN, and lists and dicts have no hash; their text does for both.
+        identity = values if all(_is_plain(value) for value in values) else tuple(map(repr, values))
+        if identity in seen:
+            rows.append(row)
+        seen.add(identity)
+    return rows
+
+
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, (list, dict)) and value == value  # noqa: PLR0124
+
+
+def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> list[int]:
+    import pyarrow.compute as pc
+
+    names = [f"k{position}" for position in range(len(columns))]
+    rows = pa.chunked_array([pa.array(range(len(columns[0])), pa.int64())])
+    keyed = pa.table([*(_hashable(column) for column in columns), rows], names=[*names, "row"]).drop_null()
+    first = keyed.group_by(names, use_threads=False).aggregate([("row", "min")]).column("row_min")
+    if len(first) == keyed.num_rows:
+        return []
+    repeated = pc.invert(pc.is_in(keyed.column("row"), value_set=first.combine_chunks()))
+    found: list[int] = keyed.column("row").filter(repeated).to_pylist()
+    return found
+
+
+def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        # Arrow tells -0.0 from 0.0 apart, which are one key.
+        return pc.add(column, pa.scalar(0.0, column.type))
+    return column

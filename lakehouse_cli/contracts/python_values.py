@@ -1,0 +1,374 @@
+"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures told by row.
+
+Arrow's own inference takes bytes for text, cuts nanoseconds and joins wall-clock times with instants, and what it
+cannot take it reports without a row; hence the kinds here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.contracts import exact
+from lakehouse_cli.contracts.numbers import outside
+from lakehouse_cli.contracts.refusal import EXAMPLES, Refusal, plural, shorten
+
+_NULL = "null"
+_EPOCH = dt.datetime(1970, 1, 1)
+_NAMES = {
+    "bool": "true or false",
+    "integer": "integers",
+    "float": "floats",
+    "decimal": "Decimal objects",
+    "text": "text",
+    "bytes": "bytes",
+    "timestamp": "timestamps",
+    "instant": "timestamps with a zone",
+    "date": "dates",
+    "time": "times of day",
+    "duration": "durations",
+    "list": "lists",
+    "struct": "dicts",
+}
+_MIXABLE = ({"integer", "float", "decimal"}, {"date", "timestamp"})
+
+
+def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_null: bool = True) -> pa.ChunkedArray:
+    """Make Arrow of a column of Python objects.
+
+    Args:
+        values: Python's, numpy's and pandas' scalars, lists and dicts; None, pandas' NA and NaT are null.
+        target: The type declared for the column; None to take the nearest to the values.
+        nan_is_null: Whether a float NaN is null, as pandas means it.
+
+    Raises:
+        Refusal: Values of a kind that does not become `target`, or of several kinds; names their rows.
+    """
+    kinds = _kinds_of(values, nan_is_null)
+    present = [kind for kind in kinds if kind != _NULL]
+    if not present:
+        return pa.chunked_array([pa.nulls(len(values), target or pa.null())])
+    _check_kinds(values, kinds, target)
+    if len(kinds) == 1:
+        return _of_kind(present[0], list(values), target, nan_is_null)
+    if target is None and len(present) > 1:
+        target = _common_type(values, kinds, nan_is_null)
+    return _scattered(values, kinds, target, nan_is_null)
+
+
+def _kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, list[int]]:
+    """Kind → its 0-based rows, in order of first appearance."""
+    types = set(map(type, values))
+    of_type = {type_: _kind_of_type(type_) for type_ in types}
+    by_value = {"float", "timestamp", "numpy_time", "numpy_duration", "decimal", "time"}
+    if len(set(of_type.values())) == 1 and not by_value & set(of_type.values()):
+        return {next(iter(of_type.values())): list(range(len(values)))} if values else {}
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(values):
+        kind = of_type[type(value)]
+        if kind in by_value:
+            kind = _kind_of_value(kind, value, nan_is_null)
+        if kind in rows:
+            rows[kind].append(row)
+        else:
+            rows[kind] = [row]
+    return rows
+
+
+def _kind_of_type(type_: type) -> str:
+    if type_ is type(None) or type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas."):
+        return _NULL
+    found = next((kind for base, kind in _python_kinds() if issubclass(type_, base)), None)
+    return found or f"{type_.__name__} objects"
+
+
+def _python_kinds() -> list[tuple[type, str]]:
+    kinds: list[tuple[type, str]] = [
+        (bool, "bool"),
+        (int, "integer"),
+        (float, "float"),
+        (Decimal, "decimal"),
+        (str, "text"),
+        (bytes, "bytes"),
+        (bytearray, "bytes"),
+        (dt.datetime, "timestamp"),
+        (dt.date, "date"),
+        (dt.time, "time"),
+        (dt.timedelta, "duration"),
+        (list, "list"),
+        (tuple, "list"),
+        (dict, "struct"),
+    ]
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        kinds += [
+            (np.bool_, "bool"),
+            (np.timedelta64, "numpy_duration"),  # numpy counts it among its integers
+            (np.integer, "integer"),
+            (np.longdouble, "long double"),
+            (np.floating, "float"),
+            (np.datetime64, "numpy_time"),
+            (np.ndarray, "list"),
+        ]
+    return kinds
+
+
+def _kind_of_value(kind: str, value: Any, nan_is_null: bool) -> str:
+    if kind in ("float", "decimal"):
+        return _NULL if value != value and (nan_is_null or kind == "decimal") else kind  # noqa: PLR0124
+    if kind == "timestamp":
+        return "timestamp" if value.tzinfo is None else "instant"
+    if kind == "time":
+        return "time" if value.tzinfo is None else "times of day with a zone"
+    if value != value:  # noqa: PLR0124  # numpy's NaT
+        return _NULL
+    return "timestamp" if kind == "numpy_time" else "duration"
+
+
+def _check_kinds(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None) -> None:
+    present = {kind: rows for kind, rows in kinds.items() if kind != _NULL}
+    unknown = [kind for kind in present if kind not in _NAMES]
+    if unknown:
+        rows = sorted(row for kind in unknown for row in present[kind])
+        hint = "make text of them with `.map(str)`" if target is None or pa.types.is_string(target) else None
+        raise _told(values, rows, " or ".join(unknown), hint)
+    if len(present) == 1 or any(set(present) <= mixable for mixable in _MIXABLE):
+        return
+    # The kind of most rows is taken for what was meant, the others for the mistake.
+    usual = max(present, key=lambda kind: len(present[kind]))
+    rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
+    others = " or ".join(_NAMES[kind] for kind in present if kind != usual)
+    raise _told(values, rows, f"{others} among {plural(len(present[usual]), 'value')} of {_NAMES[usual]}", None)
+
+
+def _told(values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None) -> Refusal:
+    shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
+    return Refusal(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown)
+
+
+def _scattered(
+    values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None, nan_is_null: bool
+) -> pa.ChunkedArray:
+    """Each kind converted on its own, the parts put back into their rows."""
+    parts: list[pa.Array] = []
+    order: list[int] = []
+    for kind, rows in kinds.items():
+        if kind == _NULL:
+            continue
+        try:
+            column = _of_kind(kind, [values[row] for row in rows], target, nan_is_null)
+        except Refusal as refusal:
+            if refusal.rows is not None:
+                refusal.rows = pa.array(rows, pa.int64()).take(refusal.rows)
+            else:
+                refusal.rows = pa.array(rows, pa.int64())
+            raise
+        parts += column.chunks
+        order += rows
+    joined = pa.chunked_array(parts).combine_chunks() if len({part.type for part in parts}) == 1 else None
+    if joined is None:
+        raise AssertionError("parts of one column have one type")
+    if isinstance(joined, pa.ChunkedArray):
+        joined = pa.concat_arrays(joined.chunks)
+    places: list[int | None] = [None] * len(values)
+    for place, row in enumerate(order):
+        places[row] = place
+    return pa.chunked_array([joined.take(pa.array(places, pa.int64()))])
+
+
+def _common_type(values: Sequence[Any], kinds: dict[str, list[int]], nan_is_null: bool) -> pa.DataType:
+    if "date" in kinds:
+        return pa.timestamp("us")
+    if "float" in kinds:
+        return pa.float64()
+    decimals = [values[row] for row in kinds["decimal"]]
+    scale = _of_kind("decimal", decimals, None, nan_is_null).type.scale
+    return pa.decimal128(38, max(scale, 0))
+
+
+def _of_kind(kind: str, values: list[Any], target: pa.DataType | None, nan_is_null: bool) -> pa.ChunkedArray:
+    """Values of one kind, none of them null, as Arrow; converted to `target` where there is one."""
+    if kind == "list":
+        return _lists(values, target)
+    if kind == "struct":
+        return _structs(values, target)
+    natural = pa.chunked_array([_NATURAL[kind](values, target)])
+    return natural if target is None else exact.convert(natural, target)
+
+
+def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
+    integers = list(map(int, values))
+    least, most = min(integers), max(integers)
+    if least >= -(1 << 63) and most < 1 << 63:
+        return pa.array(integers, pa.int64())
+    if least >= 0 and most < 1 << 64:
+        return pa.array(integers, pa.uint64())
+    if target is not None and not pa.types.is_integer(target):
+        return _decimals([Decimal(value) for value in integers], target)
+    low, high = (0, 1 << 64) if target == pa.uint64() else (-(1 << 63), 1 << 63)
+    rows = [row for row, value in enumerate(integers) if not low <= value < high]
+    limit = target if target is not None else pa.int64()
+    raise _told(values, rows, outside(limit), None)
+
+
+def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return pa.array(list(map(float, values)), pa.float64())
+
+
+def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    infinite = [row for row, value in enumerate(values) if not value.is_finite()]
+    if infinite:
+        raise _told(values, infinite, "infinite Decimal objects", None)
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, ValueError):
+        long = [row for row, value in enumerate(values) if value.adjusted() > 37 or value.as_tuple().exponent < -38]
+        raise _told(values, long or list(range(len(values))), "of more than 38 digits", None) from None
+    if array.type.scale < 0:
+        array = array.cast(pa.decimal256(76, 0))
+    return array
+
+
+def _texts(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    try:
+        return pa.array(values, pa.large_string())
+    except UnicodeEncodeError:
+        rows = [row for row, value in enumerate(values) if not _is_unicode(value)]
+        raise _told([ascii(value) for value in values], rows, "not valid Unicode (lone surrogates)", None) from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _bytes(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return pa.array(list(map(bytes, values)), pa.large_binary())
+
+
+def _bools(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return pa.array(list(map(bool, values)), pa.bool_())
+
+
+def _timestamps(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.datetime for value in values):
+        return pa.array(values, pa.timestamp("us"))
+    return _ticks(values, [_nanoseconds_of_time(value) for value in values], pa.timestamp)
+
+
+def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.datetime for value in values):
+        return pa.array(values, pa.timestamp("us", "UTC"))
+    wall = [value.astimezone(dt.UTC).replace(tzinfo=None) if type(value) is dt.datetime else value for value in values]
+    ticks = [_nanoseconds_of_time(value) for value in wall]
+    return _ticks(values, ticks, lambda unit: pa.timestamp(unit, "UTC"))
+
+
+def _durations(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.timedelta for value in values):
+        return pa.array(values, pa.duration("us"))
+    return _ticks(values, [_nanoseconds_of_duration(value) for value in values], pa.duration)
+
+
+def _ticks(values: list[Any], nanoseconds: list[int], type_of: Callable[[str], pa.DataType]) -> pa.Array:
+    """Counts of nanoseconds, which Python's integers hold whatever their size, in the coarsest unit that is exact."""
+    for unit, step in (("us", 1_000), ("ns", 1), ("ms", 1_000_000), ("s", 1_000_000_000)):
+        ticks = [value // step for value in nanoseconds]
+        if all(value % step == 0 and abs(tick) < 1 << 63 for value, tick in zip(nanoseconds, ticks, strict=True)):
+            return pa.array(ticks, pa.int64()).cast(type_of(unit))
+    raise _told(values, list(range(len(values))), "too far apart for one unit of time", None)
+
+
+def _nanoseconds_of_time(value: Any) -> int:
+    if type(value) is dt.datetime:
+        return (value - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
+    if hasattr(value, "to_datetime64"):
+        value = value.to_datetime64()
+    return _numpy_nanoseconds(value)
+
+
+def _nanoseconds_of_duration(value: Any) -> int:
+    if type(value) is dt.timedelta:
+        return value // dt.timedelta(microseconds=1) * 1_000
+    if hasattr(value, "to_timedelta64"):
+        value = value.to_timedelta64()
+    return _numpy_nanoseconds(value)
+
+
+def _numpy_nanoseconds(value: Any) -> int:
+    import numpy as np
+
+    unit, step = np.datetime_data(value.dtype)
+    per = {"W": 604_800, "D": 86_400, "h": 3_600, "m": 60, "s": 1}
+    if unit in per:
+        return int(value.astype(np.int64)) * step * per[unit] * 1_000_000_000
+    if unit in ("Y", "M"):
+        return _numpy_nanoseconds(value.astype("datetime64[D]"))
+    return int(value.astype(np.int64)) * step * {"ms": 1_000_000, "us": 1_000, "ns": 1}[unit]
+
+
+def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is not None and not pa.types.is_list(target):
+        raise Refusal("lists", shown=[shorten(value) for value in values[:EXAMPLES]])
+    items: list[Any] = []
+    offsets = [0]
+    parents: list[int] = []
+    for row, value in enumerate(values):
+        items.extend(value)
+        parents.extend([row] * len(value))
+        offsets.append(len(items))
+    try:
+        converted = convert_values(items, None if target is None else target.value_type, nan_is_null=False)
+    except Refusal as refusal:
+        rows = refusal.rows if refusal.rows is not None else pa.array(range(len(items)), pa.int64())
+        in_rows = pa.array(parents, pa.int64()).take(rows).unique()
+        raise _told(values, in_rows.to_pylist(), f"lists with items {refusal.quality}", refusal.hint) from None
+    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], converted.type)
+    return pa.chunked_array([pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)])
+
+
+def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is not None and not pa.types.is_struct(target):
+        raise Refusal("dicts", shown=[shorten(value) for value in values[:EXAMPLES]])
+    names = [field.name for field in target] if target is not None else list(Counter(n for v in values for n in v))
+    foreign = [row for row, value in enumerate(values) if not value.keys() <= set(names)]
+    unnamed = [row for row, value in enumerate(values) if not all(isinstance(name, str) for name in value)]
+    if foreign or unnamed:
+        what = f"dicts with other keys than {', '.join(map(str, names))}" if foreign else "dicts with keys not text"
+        raise _told(values, foreign or unnamed, what, None)
+    arrays = []
+    for name in names:
+        child = [value.get(name) for value in values]
+        try:
+            column = convert_values(child, target.field(name).type if target is not None else None, nan_is_null=False)
+        except Refusal as refusal:
+            rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
+            raise _told(values, rows, f"dicts with `{name}` {refusal.quality}", refusal.hint) from None
+        arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
+    fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
+    return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])
+
+
+_NATURAL: dict[str, Callable[[list[Any], pa.DataType | None], pa.Array]] = {
+    "bool": _bools,
+    "integer": _integers,
+    "float": _floats,
+    "decimal": _decimals,
+    "text": _texts,
+    "bytes": _bytes,
+    "timestamp": _timestamps,
+    "instant": _instants,
+    "date": lambda values, _target: pa.array(values, pa.date32()),
+    "time": lambda values, _target: pa.array(values, pa.time64("us")),
+    "duration": _durations,
+}

@@ -1,0 +1,113 @@
+"""From text to the kind of value it plainly writes, and between the encodings of text and bytes.
+
+Only text in the form this tool itself would write is read: `007` is no integer (its zeros would be lost), `1,5` no
+number, `3/4/2026` no date.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.contracts.numbers import failing_rows, outside
+from lakehouse_cli.contracts.refusal import Refusal, refuse_where
+
+_INTEGER = r"^(0|-?[1-9][0-9]*)$"
+_DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+_FLOAT = r"^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$"
+_BOOL = r"^([Tt]rue|[Ff]alse)$"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_LARGE = 1 << 30
+# Of this many digits on, an integer may be no float.
+_LONG_INTEGER = r"^-?[0-9]{16,}$"
+
+
+def text_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``-12``."""
+    _require(column, _INTEGER, "not an integer such as `12`")
+    return _cast(column, target, outside(target))
+
+
+def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``-1.5``, ``1e-7``, ``inf`` or ``nan``: the nearest float, but integers must be exact."""
+    _require(column, _FLOAT, "not a number such as `1.5`")
+    converted = _cast(column, target, "not a number")
+    infinite = pc.and_(pc.is_inf(converted), pc.invert(pc.match_substring_regex(column, "inf")))
+    refuse_where(infinite, "too large for a float")
+    long = pc.match_substring_regex(column, _LONG_INTEGER)
+    if pc.any(long).as_py():
+        pairs = zip(long.to_pylist(), column.to_pylist(), converted.to_pylist(), strict=True)
+        changed = [bool(is_long) and int(value) != int(text) for is_long, text, value in pairs]
+        refuse_where(pa.array(changed, pa.bool_()), "not exact as a float")
+    return converted
+
+
+def text_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``-12.50``, with no more digits than the type holds."""
+    _require(column, _DECIMAL, "not a number such as `12.50`")
+    return _cast(column, target, f"not exact in {target}")
+
+
+def text_to_bool(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """``true``, ``false``, ``True`` and ``False``."""
+    _require(column, _BOOL, "neither `true` nor `false`")
+    return column.cast(target)
+
+
+def text_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``2026-01-31``."""
+    _require(column, f"^{_DATE}$", "not a date such as `2026-01-31`")
+    return _cast(column, target, "not a day of the calendar")
+
+
+def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``2026-01-31 12:30:00``; with ``Z`` or ``+01:00`` just where the type has a zone."""
+    clock = f"[T ]{_clock(target.unit)}"
+    if target.tz is None:
+        _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
+    else:
+        _require(column, f"^{_DATE}{clock}{_ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
+    return _cast(column, target, f"not a {target}")
+
+
+def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Text such as ``12:30`` or ``12:30:00.5``."""
+    _require(column, f"^{_clock(target.unit)}$", f"not a {target} such as `12:30:00`")
+    # Arrow reads times only as part of a timestamp.
+    dated = pc.binary_join_element_wise("1970-01-01", column.cast(pa.string()), " ")
+    return _cast(dated, pa.timestamp(target.unit), "not a time of day").cast(target)
+
+
+def to_string(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Large text or bytes, or views of them, to plain ones, in chunks that 32-bit offsets can address."""
+    chunks: list[pa.Array] = []
+    for chunk in column.chunks:
+        _narrow(chunk, target, chunks)
+    return pa.chunked_array(chunks, target)
+
+
+def _narrow(chunk: pa.Array, target: pa.DataType, into: list[pa.Array]) -> None:
+    if len(chunk) > 1 and chunk.nbytes > _LARGE:
+        half = len(chunk) // 2
+        _narrow(chunk.slice(0, half), target, into)
+        _narrow(chunk.slice(half), target, into)
+    else:
+        into.append(chunk.cast(target))
+
+
+def _clock(unit: str) -> str:
+    fraction = rf"(\.[0-9]{{1,{_DIGITS[unit]}}})?" if _DIGITS[unit] else ""
+    return rf"[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}{fraction})?"
+
+
+def _require(column: pa.ChunkedArray, pattern: str, quality: str) -> None:
+    refuse_where(pc.invert(pc.match_substring_regex(column, pattern)), quality)
+
+
+def _cast(column: pa.ChunkedArray, target: pa.DataType, quality: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(target)
+    except pa.ArrowInvalid:
+        raise Refusal(quality, failing_rows(column, target)) from None

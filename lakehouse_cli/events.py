@@ -1,0 +1,241 @@
+"""What happens in a run, as frozen values in the order it happens. The progress table, the log and the JSON
+document are readers of this stream; nothing else tells what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
+
+TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
+RunStatus = Literal["success", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a table is planned as it is: a stable code, and a message for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """What went wrong with a table, ready to be shown anywhere.
+
+    Attributes:
+        type: Name of the error's kind.
+        message: What went wrong.
+        hint: What to do next.
+        location: Where.
+        violations: Each way in which data break their contract.
+        frames: The user's own frames: (file, line, function, source line), innermost last.
+        inputs: Shape of each input of a transform that raised: (parameter, table, rows, columns).
+        traceback: Full text for ``-v``.
+        note: What is true of the stored data now.
+    """
+
+    type: str
+    message: str
+    hint: str | None = None
+    location: Location | None = None
+    violations: tuple[Violation, ...] = ()
+    frames: tuple[tuple[str, int, str, str], ...] = ()
+    inputs: tuple[tuple[str, str, int, int], ...] = ()
+    traceback: str = ""
+    note: str | None = None
+
+    @classmethod
+    def of(cls, error: LakehouseError, note: str | None = None) -> ErrorInfo:
+        """The same error as a value."""
+        transform = error if isinstance(error, TransformError) else None
+        return cls(
+            type(error).__name__,
+            error.message,
+            error.hint,
+            error.location,
+            error.violations if isinstance(error, DataError) else (),
+            transform.frames if transform else (),
+            transform.inputs if transform else (),
+            transform.traceback if transform else "",
+            note,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """How a table ended.
+
+    Attributes:
+        name: The table.
+        status: How it ended.
+        reasons: Why it was planned to run.
+        rows: Rows stored, None where nothing was.
+        bytes: Size of the stored data.
+        duration_s: Seconds from start to end, None where it never started.
+        uri: Where it is stored.
+        attempts: How often the transform was called.
+        error: What went wrong.
+        notes: What else is worth telling, such as columns that were dropped.
+    """
+
+    name: str
+    status: TableStatus
+    reasons: tuple[Reason, ...] = ()
+    rows: int | None = None
+    bytes: int | None = None
+    duration_s: float | None = None
+    uri: str = ""
+    attempts: int = 0
+    error: ErrorInfo | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: its tables in the order they were planned, and sources that failed before them.
+
+    Attributes:
+        run_id: ``YYYYMMDD-HHMMSS-xxxx``.
+        project: Name of the project.
+        environment: Name of the environment.
+        status: ``success``, ``failed`` or ``cancelled``.
+        started_at: ISO 8601 in UTC.
+        finished_at: ISO 8601 in UTC.
+        duration_s: Seconds.
+        tables: How each table ended.
+    """
+
+    run_id: str
+    project: str
+    environment: str
+    status: RunStatus
+    started_at: str
+    finished_at: str
+    duration_s: float
+    tables: tuple[TableResult, ...]
+
+    def __getitem__(self, name: str) -> TableResult:
+        """The result of one table.
+
+        Raises:
+            KeyError: The run had no such table.
+        """
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)
+
+    def count(self, status: TableStatus) -> int:
+        """How many tables ended so."""
+        return sum(table.status == status for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins; `tables` are the computed tables it will go through, in order."""
+
+    run_id: str
+    project: str
+    environment: str
+    tables: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableStarted:
+    """Work on a table begins; ``kind`` tells a source that is read from a table that is computed."""
+
+    table: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TableRetrying:
+    """An attempt failed and another follows after `delay_s` seconds."""
+
+    table: str
+    attempt: int
+    delay_s: float
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TableFinished:
+    """A table ended."""
+
+    result: TableResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run ended."""
+
+    result: RunResult
+
+
+Event = RunStarted | TableStarted | TableRetrying | TableFinished | RunFinished
+
+
+def location_json(location: Location | None) -> dict[str, Any] | None:
+    """A place as JSON: file, line, column."""
+    if location is None:
+        return None
+    return {"file": location.file, "line": location.line, "column": location.column}
+
+
+def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
+    """A table's error as `cli.md` documents it."""
+    if error is None:
+        return None
+    return {
+        "type": error.type,
+        "message": error.message,
+        "hint": error.hint,
+        "location": location_json(error.location),
+        "violations": violations_json(error.violations),
+    }
+
+
+def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
+    """Violations as JSON: column, check, count, message, examples with row and value."""
+    return [
+        {
+            "column": violation.column,
+            "check": violation.check,
+            "count": violation.count,
+            "message": violation.message,
+            "examples": [{"row": example.row, "value": example.value} for example in violation.examples],
+        }
+        for violation in violations
+    ]
+
+
+def result_json(result: RunResult) -> dict[str, Any]:
+    """A run's document as `lakehouse run -o json` prints it."""
+    return {
+        "run_id": result.run_id,
+        "project": result.project,
+        "environment": result.environment,
+        "status": result.status,
+        "started_at": result.started_at,
+        "finished_at": result.finished_at,
+        "duration_s": result.duration_s,
+        "tables": [
+            {
+                "name": table.name,
+                "status": table.status,
+                "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
+                "rows": table.rows,
+                "bytes": table.bytes,
+                "duration_s": table.duration_s,
+                "uri": table.uri,
+                "attempts": table.attempts,
+                "error": error_json(table.error),
+            }
+            for table in result.tables
+        ],
+    }

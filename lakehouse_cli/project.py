@@ -1,0 +1,248 @@
+"""The public facade: load a project, plan it, run it, read its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.config import load_project
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.events import Event, RunResult
+from lakehouse_cli.graph import AssetGraph, build_graph
+from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.planning import Plan, TableState, make_plan, tables_of_interest
+from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.selection import Selection, select
+from lakehouse_cli.source_code import SourceReader
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.files import FileStorage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+PROJECT_FILE = "lakehouse.yaml"
+DEFAULT_ENVIRONMENT = "default"
+
+
+def find_project_file(start: Path) -> Path:
+    """The nearest ``lakehouse.yaml`` in a folder or above it.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    folder = start.absolute()
+    for candidate in (folder, *folder.parents):
+        if os.path.lexists(candidate / PROJECT_FILE):
+            return candidate / PROJECT_FILE
+    raise _no_project_file(f"there is no {PROJECT_FILE} in {start} or above")
+
+
+def _no_project_file(message: str) -> ProjectError:
+    return ProjectError([Problem(message, "`lakehouse init` makes one; `-C DIR` names another folder")])
+
+
+class Project:
+    """A loaded and valid project.
+
+    Loading reads the project file and the source of the transform module; it runs none of the user's code and needs
+    no data.
+
+    >>> project = Project.load("examples/weather")  # doctest: +SKIP
+    >>> project.run()["daily_highs"].status  # doctest: +SKIP
+    'materialized'
+    >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
+    """
+
+    def __init__(self, spec: ProjectSpec, graph: AssetGraph, environment: str = DEFAULT_ENVIRONMENT) -> None:
+        self.spec = spec
+        self.graph = graph
+        self.environment = environment
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        env: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Project:
+        """Load a project.
+
+        Args:
+            path: The project file or its folder; None searches the current folder and those above.
+            env: Name of the environment.
+            environ: Environment variables for ``${VAR}``; this process's by default.
+
+        Raises:
+            ProjectError: The project is invalid; carries every problem found, with its place.
+            UsageError: There is no such environment.
+        """
+        file = _project_file(path)
+        loaded = load_project(file, os.environ if environ is None else environ)
+        graph, problems = build_graph(loaded.spec, SourceReader(loaded.spec.folder))
+        everything = [*loaded.problems, *problems]
+        if everything:
+            raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
+        if env not in (None, "", DEFAULT_ENVIRONMENT):
+            raise UsageError(
+                f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
+            )
+        return cls(loaded.spec, graph)
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.spec.name
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project file."""
+        return self.spec.folder
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """All declared tables by name, in the order of the project file."""
+        return self.spec.tables
+
+    def table(self, name: str) -> Table:
+        """One declared table.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.tables:
+            hint = did_you_mean(name, self.tables) or "`lakehouse ls` lists the tables"
+            raise UsageError(f"there is no table `{name}`", hint=hint)
+        return self.tables[name]
+
+    @cached_property
+    def storages(self) -> Mapping[str, AssetStorage]:
+        """The storages by name."""
+        return {name: FileStorage(spec) for name, spec in self.spec.storages.items()}
+
+    def storage(self, table: str) -> AssetStorage:
+        """The storage a table lives in."""
+        return self.storages[self.table(table).storage]
+
+    def select(self, *selection: str, exclude: Iterable[str] = ()) -> Selection:
+        """Resolve a selection; without terms, every table.
+
+        Raises:
+            UsageError: A term names no table or is no term.
+        """
+        return select(self.graph, selection, exclude)
+
+    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False) -> Plan:
+        """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized.
+        """
+        chosen = self.select(*selection, exclude=exclude)
+        states = {name: self._state(name) for name in tables_of_interest(self.graph, chosen)}
+        return make_plan(self.name, self.environment, self.graph, chosen, states, force=force)
+
+    def _state(self, name: str) -> TableState:
+        table = self.tables[name]
+        storage = self.storages[table.storage]
+        try:
+            return TableState(storage.uri(table), storage.stat(table) is not None)
+        except StorageError as error:
+            return TableState(table.path, False, error.message)
+
+    def run(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        fail_fast: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> RunResult:
+        """Materialize a selection of tables (every table by default) in dependency order.
+
+        A table that fails is told in the result, not raised; what needs it is skipped and the rest goes on.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            force: Run what is up to date as well.
+            fail_fast: Start nothing more once a table has failed.
+            on_event: Told of everything that happens, such as a reporter's `handle`.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized.
+        """
+        plan = self.plan(*selection, exclude=exclude, force=force)
+        # What runs nothing needs neither Arrow nor the user's code.
+        from lakehouse_cli.runner import Runner
+
+        with lookup(EXECUTORS, "executor", self.spec.executor)() as executor:
+            runner = Runner(self.graph, self.storages, executor, self.folder, on_event or _ignore)
+            return runner.run(plan, fail_fast=fail_fast)
+
+    def read_arrow(self, table: str) -> pa.Table:
+        """A stored table with its declared types, as a `pyarrow.Table`.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        declared = self.table(table)
+        return self.storage(table).read(declared, declared.columns)
+
+    def read(self, table: str) -> pd.DataFrame:
+        """A stored table as transforms are given it: a `pandas.DataFrame`, numpy dtypes where they are exact.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        from lakehouse_cli.transforms import frame_type_of
+
+        frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
+        return frame
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
+
+
+def _ignore(event: Event) -> None:
+    """For runs nobody watches."""
+    del event
+
+
+def _project_file(path: str | os.PathLike[str] | None) -> Path:
+    if path is None:
+        return find_project_file(Path.cwd())
+    given = Path(path).absolute()
+    if given.is_dir():
+        file = given / PROJECT_FILE
+        if not os.path.lexists(file):
+            raise _no_project_file(f"there is no {PROJECT_FILE} in {path}")
+        return file
+    if not os.path.lexists(given):
+        raise _no_project_file(f"{path} does not exist")
+    return given
+
+
+def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
+    """Sort key: the project file first, then by file and line."""
+
+    def key(problem: Problem) -> tuple[Any, ...]:
+        place = problem.location or Location("")
+        return (place.file != first, place.file, place.line or 0, place.column or 0)
+
+    return key
+
+
+def problems_of(error: LakehouseError) -> Sequence[Problem]:
+    """The problems an error carries; itself as the only one where it carries none."""
+    if isinstance(error, ProjectError):
+        return error.problems
+    return (Problem(error.message, error.hint, error.location),)

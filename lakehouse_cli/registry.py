@@ -1,0 +1,58 @@
+"""Names to classes, loaded when they are asked for: a lazy table with install hints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from lakehouse_cli.errors import LakehouseError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a class is (``module:Class``), and what to install when its module cannot be imported."""
+
+    target: str
+    install: str | None = None
+
+
+EXECUTORS: Mapping[str, Entry] = {"serial": Entry("lakehouse_cli.executors.serial:SerialExecutor")}
+REPORTERS: Mapping[str, Entry] = {
+    "live": Entry("lakehouse_cli.reporters.live:LiveReporter"),
+    "lines": Entry("lakehouse_cli.reporters.lines:LinesReporter"),
+    "silent": Entry("lakehouse_cli.reporters.base:SilentReporter"),
+}
+FRAME_TYPES: Mapping[str, Entry] = {
+    "pandas": Entry("lakehouse_cli.transforms.pandas_frames:PandasFrames"),
+    "pyarrow": Entry("lakehouse_cli.transforms.arrow_frames:ArrowFrames"),
+    "polars": Entry("lakehouse_cli.transforms.polars_frames:PolarsFrames", "pip install 'lakehouse-cli[polars]'"),
+}
+
+
+def load(entry: Entry) -> Any:
+    """Import what an entry names.
+
+    Raises:
+        LakehouseError: Its module, or one it needs, is not installed; the hint says what to install.
+    """
+    module, _, name = entry.target.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        if entry.install is None:
+            raise
+        raise LakehouseError(f"`{error.name}` is not installed", hint=entry.install) from error
+
+
+def lookup(table: Mapping[str, Entry], kind: str, name: str) -> Any:
+    """The class of a name in one of the tables above.
+
+    Raises:
+        LakehouseError: The name is not known, with close matches.
+    """
+    if name not in table:
+        hint = did_you_mean(name, table) or f"there are {', '.join(table)}"
+        raise LakehouseError(f"unknown {kind} `{name}`", hint=hint)
+    return load(table[name])

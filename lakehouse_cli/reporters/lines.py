@@ -1,0 +1,50 @@
+"""One line per table, as it ends: for logs, pipes and CI."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished, TableRetrying
+from lakehouse_cli.reporters.base import Reporter
+from lakehouse_cli.reporters.run_text import header_line, name_width, result_line, summary_line, title_line
+from lakehouse_cli.terminal import Terminal
+
+
+class LinesReporter(Reporter):
+    """Writes nothing that a log cannot hold: no redrawing, no cursor movement.
+
+    Args:
+        stream: Where the lines go.
+        terminal: What that stream can show.
+    """
+
+    def __init__(self, stream: TextIO, terminal: Terminal) -> None:
+        self._stream = stream
+        self._terminal = terminal
+        self._width = 0
+
+    def handle(self, event: Event) -> None:
+        """Write the line of an event that has one."""
+        terminal = self._terminal
+        match event:
+            case RunStarted():
+                self._width = name_width(terminal, event.tables)
+                self._write(title_line(terminal, event.project, event.environment, event.run_id))
+                for note in event.notes:
+                    self._write(note)
+                if event.tables:
+                    self._write("")
+                    self._write(header_line(terminal, self._width))
+            case TableRetrying():
+                message = f"attempt {event.attempt} failed: {event.error.message}; next in {event.delay_s:g} s"
+                self._write(f"  {event.table}: {message}")
+            case TableFinished():
+                self._write(result_line(terminal, self._width, event.result))
+            case RunFinished():
+                if event.result.tables:
+                    self._write("")
+                self._write(summary_line(terminal, event.result))
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()

@@ -1,0 +1,161 @@
+"""The live progress table of a terminal: a row per table up to what the screen holds, then a window on them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.reporters.base import Reporter
+from lakehouse_cli.reporters.run_text import (
+    header_line,
+    name_width,
+    result_line,
+    row_line,
+    summary_line,
+    title_line,
+)
+from lakehouse_cli.terminal import Terminal, count_text, time_text
+
+_REFRESHES_PER_SECOND = 8
+# Title, blank lines, header, the line of the rest, the summary and the prompt.
+_OTHER_LINES = 8
+
+
+class LiveReporter(Reporter):
+    """Redraws the table in place while the run goes on, and leaves its last state on the screen.
+
+    Args:
+        stream: A terminal.
+        terminal: What it can show.
+        verbose: Leave every table's row at the end, however many there are.
+    """
+
+    def __init__(self, stream: TextIO, terminal: Terminal, *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._terminal = terminal
+        self._verbose = verbose
+        self._tables: tuple[str, ...] = ()
+        self._width = 0
+        self._running: dict[str, float] = {}
+        self._retrying: dict[str, str] = {}
+        self._results: dict[str, TableResult] = {}
+        self._live: Live | None = None
+
+    def handle(self, event: Event) -> None:
+        """Take what happened into the table."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case TableStarted():
+                self._running[event.table] = time.monotonic()
+            case TableRetrying():
+                self._retrying[event.table] = f"attempt {event.attempt} failed: {event.error.message}"
+            case TableFinished():
+                self._running.pop(event.result.name, None)
+                self._retrying.pop(event.result.name, None)
+                self._results[event.result.name] = event.result
+            case RunFinished():
+                self.close()
+                for line in self._last_lines():
+                    self._write(line)
+                if self._results:
+                    self._write("")
+                self._write(summary_line(self._terminal, event.result))
+
+    def close(self) -> None:
+        """Stop redrawing."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _start(self, event: RunStarted) -> None:
+        self._tables = event.tables
+        self._width = name_width(self._terminal, event.tables)
+        self._write(title_line(self._terminal, event.project, event.environment, event.run_id))
+        for note in event.notes:
+            self._write(note)
+        if not event.tables:
+            return
+        self._write("")
+        console = Console(file=self._stream, force_terminal=True, no_color=not self._terminal.color, highlight=False)
+        self._live = Live(
+            console=console,
+            get_renderable=self._renderable,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            transient=True,
+            vertical_overflow="crop",
+        )
+        self._live.start()
+
+    def _renderable(self) -> RenderableType:
+        # Called in the refreshing thread; works on copies, since the run goes on and the window is resized meanwhile.
+        size = shutil.get_terminal_size()
+        self._terminal = replace(self._terminal, width=size.columns, height=size.lines)
+        self._width = name_width(self._terminal, self._tables)
+        return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
+
+    def _room(self) -> int:
+        return max(self._terminal.height - _OTHER_LINES, 3)
+
+    def _lines(self) -> list[str]:
+        results, running = dict(self._results), dict(self._running)
+        lines = [header_line(self._terminal, self._width)]
+        extra = [name for name in results if name not in set(self._tables)]
+        names = [*extra, *self._tables]
+        room = self._room()
+        if len(names) > room:
+            names = _window(names, results, running, room - 1)
+            lines += [self._line(name, results, running) for name in names]
+            return [*lines, self._rest(results, running, set(names))]
+        return lines + [self._line(name, results, running) for name in names]
+
+    def _line(self, name: str, results: dict[str, TableResult], running: dict[str, float]) -> str:
+        if name in results:
+            return result_line(self._terminal, self._width, results[name])
+        if name in running:
+            seconds = time_text(time.monotonic() - running[name])
+            cells = (name, "", "", seconds)
+            return row_line(self._terminal, self._width, "running", cells, self._retrying.get(name, ""))
+        return row_line(self._terminal, self._width, "waiting", (name, "", "", ""), "")
+
+    def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
+        hidden = [name for name in self._tables if name not in shown]
+        counts = Counter(
+            results[name].status if name in results else "running" if name in running else "waiting" for name in hidden
+        )
+        parts = [f"{count_text(count)} {state}" for state, count in counts.items()]
+        text = f"  … and {', '.join(parts)}" if parts else ""
+        return self._terminal.fit(self._terminal.style(text, "dim"))
+
+    def _last_lines(self) -> list[str]:
+        if not self._results:
+            return []
+        if not self._verbose:
+            return self._lines()
+        lines = [header_line(self._terminal, self._width)]
+        return lines + [self._line(name, self._results, {}) for name in self._results]
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def _window(names: list[str], results: dict[str, TableResult], running: dict[str, float], room: int) -> list[str]:
+    """The tables worth a row: what failed, what runs, what ended last, what comes next; in the tables' order."""
+    failed = [name for name in names if name in results and results[name].status == "failed"]
+    ended = [name for name in results if results[name].status != "failed"]
+    waiting = [name for name in names if name not in results and name not in running]
+    chosen: dict[str, None] = dict.fromkeys(list(running)[:room])
+    for group, share in ((failed, room // 2 if waiting else room), (waiting, max(room // 4, 1)), (ended[::-1], room)):
+        for name in group[:share]:
+            if len(chosen) < room:
+                chosen[name] = None
+    return [name for name in names if name in chosen]

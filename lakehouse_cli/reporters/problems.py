@@ -1,0 +1,69 @@
+"""Problems and errors as text: what, where with the line shown, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, TransformError
+from lakehouse_cli.terminal import Terminal, plural, printable, text_width
+
+_CONTEXT = 100  # columns of a source line shown around its caret
+
+
+def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
+    """One problem, with its source line and a caret where these are known."""
+    lines = [f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"]
+    place = problem.location
+    if place is not None:
+        lines.append(f"  {terminal.style(str(place), 'cyan')}")
+    if place is None or place.line is None or place.source is None:
+        if problem.hint:
+            lines.append(f"  {problem.hint}")
+        return lines
+    shown = _excerpt(terminal, place, problem.hint)
+    return [*lines, *shown]
+
+
+def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]:
+    source = (place.source or "").replace("\t", " ")
+    column = min(place.column or 1, len(source) + 1)
+    first = 0
+    if len(source) > _CONTEXT and column > _CONTEXT * 2 // 3:
+        first = column - _CONTEXT // 2
+    visible = printable(source[first : first + _CONTEXT])
+    before = printable(source[first : column - 1])
+    gutter = str(place.line)
+    bar = terminal.style("|", "dim")
+    blank = " " * len(gutter)
+    marked = source[column - 1 : column - 1 + place.length][: max(_CONTEXT - len(before), 1)]
+    carets = terminal.style("^" * max(text_width(printable(marked)), 1), "error")
+    indent = " " * text_width(before)
+    lines = [f"{blank} {bar}", f"{terminal.style(gutter, 'dim')} {bar} {visible}"]
+    pointer = f"{blank} {bar} {indent}{carets}"
+    if hint is None:
+        return [*lines, pointer]
+    beside = f"{pointer}  {hint}"
+    if terminal.width is None or text_width(beside) <= terminal.width:
+        return [*lines, beside]
+    return [*lines, pointer, f"{blank} {bar} {hint}"]
+
+
+def error_lines(terminal: Terminal, error: LakehouseError, *, verbose: bool = False) -> list[str]:
+    """Any error of ours: each problem of a project, or the one thing that went wrong."""
+    if isinstance(error, ProjectError):
+        lines: list[str] = []
+        for problem in error.problems:
+            lines += [*problem_lines(terminal, problem), ""]
+        return [*lines, f"{plural(len(error.problems), 'problem')}; nothing ran"]
+    lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
+    if isinstance(error, TransformError) and error.traceback and verbose:
+        lines += error.traceback.splitlines()
+    return lines
+
+
+def frame_lines(terminal: Terminal, frames: Sequence[tuple[str, int, str, str]]) -> Iterable[str]:
+    """The user's own frames of an exception, innermost last, each with its source line."""
+    for file, line, function, source in frames:
+        yield f"{terminal.style(f'{file}:{line}', 'cyan')} in {function}"
+        if source:
+            yield f"    {printable(source)}"

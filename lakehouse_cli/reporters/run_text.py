@@ -1,0 +1,152 @@
+"""A run as text: the row of each table, the line that sums up, and what went wrong with the tables that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lakehouse_cli.errors import Violation
+from lakehouse_cli.events import RunResult, TableResult
+from lakehouse_cli.reporters.problems import frame_lines
+from lakehouse_cli.terminal import Cell, Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
+
+MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
+STYLES = {
+    "materialized": "green",
+    "unchanged": "dim",
+    "failed": "red",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "retrying": "yellow",
+    "waiting": "dim",
+}
+HEADER = ("table", "state", "rows", "size", "time", "why")
+_STATE, _ROWS, _SIZE, _TIME = 12, 11, 7, 8
+_MIN_NAME, _MIN_WHY = 12, 18
+
+
+def name_width(terminal: Terminal, names: Iterable[str]) -> int:
+    """Columns for the tables' names: what they need, or what leaves room for the reason."""
+    needed = max((len(name) for name in names), default=0)
+    if terminal.width is None:
+        return max(needed, _MIN_NAME)
+    room = terminal.width - 2 - (_STATE + _ROWS + _SIZE + _TIME) - 5 * 2 - _MIN_WHY
+    return max(min(needed, max(room, _MIN_NAME)), len(HEADER[0]))
+
+
+def header_line(terminal: Terminal, width: int) -> str:
+    """The names of the columns."""
+    head = [pad(HEADER[0], width), pad(HEADER[1], _STATE), pad(HEADER[2], _ROWS, right=True)]
+    head += [pad(HEADER[3], _SIZE, right=True), pad(HEADER[4], _TIME, right=True), HEADER[5]]
+    return terminal.style("  " + "  ".join(head), "dim")
+
+
+def row_line(terminal: Terminal, width: int, state: str, cells: Sequence[str], why: str) -> str:
+    """One table's row.
+
+    Args:
+        terminal: What it is for.
+        width: Of the name column.
+        state: What is true of the table.
+        cells: Name, rows, size and time, as text.
+        why: The reason, or what went wrong; cut to what is left of the line.
+    """
+    name, rows, size, seconds = cells
+    style = STYLES[state]
+    fixed = [
+        pad(terminal.cut(name, width), width),
+        terminal.style(pad(state, _STATE), style),
+        pad(rows, _ROWS, right=True),
+        pad(size, _SIZE, right=True),
+        terminal.style(pad(seconds, _TIME, right=True), "dim"),
+    ]
+    text = f"{terminal.style(MARKS.get(state, ' '), style)} {'  '.join(fixed)}"
+    room = None if terminal.width is None else terminal.width - text_width(text) - 2
+    if room is not None and room < 8:
+        return terminal.fit(text.rstrip())
+    shown = terminal.cut(printable(why), room)
+    return terminal.fit(f"{text}  {terminal.style(shown, 'dim' if state != 'failed' else None)}".rstrip())
+
+
+def why_text(result: TableResult) -> str:
+    """Why a table ended as it did, in one line."""
+    if result.error is not None:
+        return result.error.message
+    return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
+
+
+def result_line(terminal: Terminal, width: int, result: TableResult) -> str:
+    """The row of a table that ended."""
+    cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
+    return row_line(terminal, width, result.status, cells, why_text(result))
+
+
+def summary_line(terminal: Terminal, result: RunResult) -> str:
+    """How many tables ended how, and how long it took."""
+    counts = [
+        terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
+        for status in ("materialized", "unchanged", "failed", "skipped", "cancelled")
+        if result.count(status)
+    ]
+    what = ", ".join(counts) or "nothing to do"
+    ended = terminal.style("interrupted: ", "yellow") if result.status == "cancelled" else ""
+    return terminal.fit(f"{ended}{what} in {time_text(result.duration_s)}")
+
+
+def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
+    """What runs, where."""
+    return terminal.fit(f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}")
+
+
+def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
+    """What went wrong with each table that failed, with rows, values, places and what to do next."""
+    lines: list[str] = []
+    for result in results:
+        if result.status == "failed" and result.error is not None:
+            lines += _failure(terminal, result, verbose)
+    return [terminal.fit(line) for line in lines]
+
+
+def _failure(terminal: Terminal, result: TableResult, verbose: bool) -> list[str]:
+    error = result.error
+    assert error is not None
+    place = f" ({error.location})" if error.location is not None and not error.violations else ""
+    lines = [f"{terminal.style(result.name, 'bold')}  {printable(error.message)}{terminal.style(place, 'cyan')}"]
+    body: list[str] = []
+    if error.traceback and verbose:
+        body += error.traceback.rstrip().splitlines()
+    else:
+        body += frame_lines(terminal, error.frames)
+    if error.inputs:
+        shapes = [
+            f"{p if p == t else f'{p} ({t})'} {plural(rows, 'row')} × {plural(cols, 'column')}"
+            for p, t, rows, cols in error.inputs
+        ]
+        body.append(f"inputs: {', '.join(shapes)}")
+    for violation in error.violations:
+        body += _violation(terminal, violation, told=error.message)
+    if error.hint:
+        body.append(f"next: {error.hint}")
+    if error.note:
+        body.append(terminal.style(error.note, "dim"))
+    return [*lines, *(f"  {line}" for line in body)]
+
+
+def _violation(terminal: Terminal, violation: Violation, told: str) -> list[str]:
+    lines = []
+    place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
+    if violation.message != told:
+        lines.append(f"{printable(violation.message)}{place}")
+    elif place:
+        lines.append(place.strip())
+    if violation.examples:
+        shown = []
+        for example in violation.examples:
+            row = f"row {count_text(example.row)}" if example.row is not None else ""
+            line = f" (line {example.line})" if example.line is not None else ""
+            shown.append(f"{row}{line}: {printable(example.value)}".lstrip(": "))
+        more = violation.count - len(violation.examples)
+        if more > 0:
+            shown.append(f"and {count_text(more)} more")
+        lines.append("  " + terminal.style(", ".join(shown), None))
+    return lines

@@ -1,0 +1,5 @@
+"""The only loop: ready → load → transform → check → publish → emit."""
+
+from lakehouse_cli.runner.loop import Runner
+
+__all__ = ["Runner"]

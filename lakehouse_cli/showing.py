@@ -1,0 +1,111 @@
+"""A stored table for people and scripts: its columns, where it lives, and its first rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.arrow_types import from_arrow
+from lakehouse_cli.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class ShownColumn:
+    """One column as it is stored."""
+
+    name: str
+    type: str
+    nullable: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stored table.
+
+    Attributes:
+        name: The table.
+        uri: Where it lives.
+        columns: As they are stored.
+        row_count: Rows in all.
+        rows: The first ones; values that JSON has no type for as text.
+    """
+
+    name: str
+    uri: str
+    columns: tuple[ShownColumn, ...]
+    row_count: int
+    rows: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse show -o json`."""
+        return {
+            "name": self.name,
+            "uri": self.uri,
+            "columns": [{"name": c.name, "type": c.type, "nullable": c.nullable} for c in self.columns],
+            "row_count": self.row_count,
+            "rows": list(self.rows),
+        }
+
+
+def show(project: Project, name: str, count: int) -> Shown:
+    """Read a table and the first `count` of its rows.
+
+    Raises:
+        UsageError: There is no such table.
+        MissingDataError: Nothing is stored of it.
+        DataError: What is stored is not as declared.
+    """
+    data = project.read_arrow(name)
+    table = project.table(name)
+    declared = {column.name: column for column in table.columns or ()}
+    columns = tuple(
+        ShownColumn(
+            field.name,
+            str(from_arrow(field.type) or field.type),
+            declared[field.name].nullable if field.name in declared else True,
+            (declared[field.name].description or "") if field.name in declared else "",
+        )
+        for field in data.schema
+    )
+    return Shown(name, project.storage(name).uri(table), columns, data.num_rows, _rows(data.slice(0, count)))
+
+
+def _rows(data: pa.Table) -> tuple[dict[str, Any], ...]:
+    columns = [_values(data.column(index)) for index in range(data.num_columns)]
+    return tuple(dict(zip(data.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
+        # Python's types have no nanoseconds; Arrow's own text has.
+        return (
+            list(column.cast(pa.string()).to_pylist())
+            if not pa.types.is_duration(column.type)
+            else [
+                None if value is None else f"{value} {column.type.unit}"
+                for value in column.cast(pa.int64()).to_pylist()
+            ]
+        )
+    return [_json_value(value) for value in column.to_pylist()]
+
+
+def _json_value(value: Any) -> Any:
+    """A value as JSON has it; what it has no type for as text, bytes as base64."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json_value(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,282 @@
+"""Reading Python modules with `ast`, never executing them: which functions there are and what they take.
+
+A module is looked for beside the project file first, then where installed packages are, without importing
+parent packages (importing one would run its code).
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Literal
+
+from lakehouse_cli.errors import Location
+
+ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a function as written."""
+
+    name: str
+    kind: ParameterKind
+    has_default: bool
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSource:
+    """A function as written.
+
+    Attributes:
+        name: Its name in the module asked for.
+        location: Where its name stands.
+        parameters: In order; None where the source does not tell (an assignment, a name from elsewhere).
+        is_async: Whether it is declared ``async def``.
+    """
+
+    name: str
+    location: Location
+    parameters: tuple[Parameter, ...] | None
+    is_async: bool = False
+
+
+class SourceError(Exception):
+    """A module cannot be found or parsed; `location` tells where it is broken, where it was found at all."""
+
+    def __init__(self, message: str, hint: str | None = None, location: Location | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.location = location
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """A module as written.
+
+    Attributes:
+        name: Dotted name.
+        file: Absolute path.
+        shown: The path as messages show it.
+        functions: By name: what is defined, imported or assigned at the top level.
+        is_package: Whether the file is a package's ``__init__.py``.
+    """
+
+    name: str
+    file: Path
+    shown: str
+    functions: Mapping[str, FunctionSource]
+    is_package: bool = False
+
+
+@dataclass(slots=True)
+class SourceReader:
+    """Finds and reads the modules of one project, each once.
+
+    Attributes:
+        folder: The project's folder; modules beside the project file win over installed ones.
+    """
+
+    folder: Path
+    _modules: dict[str, ModuleSource | SourceError] = field(default_factory=dict)
+
+    def module(self, name: str) -> ModuleSource:
+        """Read a module by its dotted name.
+
+        Raises:
+            SourceError: It cannot be found, read or parsed.
+        """
+        known = self._modules.get(name)
+        if known is None:
+            try:
+                known = self._read(name)
+            except SourceError as error:
+                known = error
+            self._modules[name] = known
+        if isinstance(known, SourceError):
+            raise known
+        return known
+
+    def _read(self, name: str) -> ModuleSource:
+        file = find_module(name, self.folder)
+        if file is None:
+            beside = sorted(path.stem for path in self.folder.glob("*.py"))
+            hint = f"create {name.replace('.', '/')}.py beside the project file"
+            if beside:
+                hint += f"; beside it there are {', '.join(f'{stem}.py' for stem in beside[:5])}"
+            raise SourceError(f"module `{name}` is neither beside the project file nor installed", hint)
+        shown = _shown(file, self.folder)
+        try:
+            text = _decode(file)
+        except OSError as error:
+            raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
+        except (UnicodeDecodeError, SyntaxError) as error:
+            raise SourceError(f"{shown} is not text in its declared encoding", str(error), Location(shown)) from error
+        lines = text.splitlines()
+        try:
+            tree = ast.parse(text, filename=shown)
+        except SyntaxError as error:
+            raise SourceError(
+                f"syntax error in {shown}: {error.msg}", None, _syntax_place(error, shown, lines)
+            ) from error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
+        functions: dict[str, FunctionSource] = {}
+        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py")
+        # Entered before imports are followed, so that modules importing each other end.
+        self._modules[name] = module
+        for statement in _top_level(tree.body):
+            functions.update(self._names(statement, module, lines))
+        return module
+
+    def _names(self, statement: ast.stmt, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
+        """The names one top-level statement binds that may be functions."""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            return {statement.name: _function(statement, module.shown, lines)}
+        if isinstance(statement, ast.ImportFrom):
+            return self._imported(statement, module, lines)
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = [statement.target]
+        found = {}
+        for target in targets:
+            if isinstance(target, ast.Name):
+                place = _place(module.shown, lines, target.lineno, target.col_offset, len(target.id))
+                found[target.id] = FunctionSource(target.id, place, None)
+        return found
+
+    def _imported(self, statement: ast.ImportFrom, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
+        origin = self._followed(statement, module)
+        found: dict[str, FunctionSource] = {}
+        for alias in statement.names:
+            if alias.name == "*":
+                found.update(origin or {})
+                continue
+            name = alias.asname or alias.name
+            known = (origin or {}).get(alias.name)
+            place = _place(module.shown, lines, alias.lineno, alias.col_offset, len(alias.name))
+            found[name] = known if known is not None else FunctionSource(name, place, None)
+        return found
+
+    def _followed(self, statement: ast.ImportFrom, module: ModuleSource) -> Mapping[str, FunctionSource] | None:
+        """Functions of the project's own module that a ``from`` import names; None for everybody else's."""
+        name = statement.module or ""
+        if statement.level:
+            package = module.name.split(".")
+            kept = len(package) - statement.level + (1 if module.is_package else 0)
+            if kept <= 0:
+                return None
+            name = ".".join([*package[:kept], *([name] if name else [])])
+        if find_module(name, self.folder, installed=False) is None:
+            return None
+        try:
+            return self.module(name).functions
+        except SourceError:
+            return None
+
+
+def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | None:
+    """The source file of a dotted module name, or None; parent packages are searched, not imported."""
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        return None
+    beside = folder.joinpath(*name.split("."))
+    for candidate in (beside.with_name(f"{beside.name}.py"), beside / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    if not installed:
+        return None
+    search: list[str] | None = list(sys.path)
+    origin: str | None = None
+    for depth in range(name.count(".") + 1):
+        spec = PathFinder.find_spec(".".join(name.split(".")[: depth + 1]), search)
+        if spec is None:
+            return None
+        origin = spec.origin
+        search = list(spec.submodule_search_locations or [])
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
+
+
+def _decode(file: Path) -> str:
+    import io
+    import tokenize
+
+    data = file.read_bytes()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding)
+
+
+def _shown(file: Path, folder: Path) -> str:
+    try:
+        return file.relative_to(folder).as_posix()
+    except ValueError:
+        return str(file)
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run when the module is imported, inside ``if``, ``try`` and ``with`` too."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.If):
+            yield from _top_level(statement.body)
+            yield from _top_level(statement.orelse)
+        elif isinstance(statement, ast.Try):
+            yield from _top_level(statement.body)
+            for handler in statement.handlers:
+                yield from _top_level(handler.body)
+            yield from _top_level(statement.orelse)
+            yield from _top_level(statement.finalbody)
+        elif isinstance(statement, ast.With):
+            yield from _top_level(statement.body)
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str]) -> FunctionSource:
+    column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
+    arguments = node.args
+    defaults = len(arguments.defaults)
+    positional = [*arguments.posonlyargs, *arguments.args]
+
+    def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
+        return Parameter(arg.arg, kind, has_default, _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg)))
+
+    found = [
+        parameter(
+            arg,
+            "positional_only" if index < len(arguments.posonlyargs) else "positional",
+            index >= len(positional) - defaults,
+        )
+        for index, arg in enumerate(positional)
+    ]
+    if arguments.vararg is not None:
+        found.append(parameter(arguments.vararg, "var_positional", True))
+    found += [
+        parameter(arg, "keyword", default is not None)
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    if arguments.kwarg is not None:
+        found.append(parameter(arguments.kwarg, "var_keyword", True))
+    place = _place(shown, lines, node.lineno, column, len(node.name))
+    return FunctionSource(node.name, place, tuple(found), isinstance(node, ast.AsyncFunctionDef))
+
+
+def _place(shown: str, lines: list[str], line: int, column: int, length: int) -> Location:
+    """A place by `ast`'s count: 1-based line, 0-based column in UTF-8 bytes."""
+    source = lines[line - 1] if 0 < line <= len(lines) else ""
+    characters = len(source.encode()[:column].decode(errors="ignore"))
+    return Location(shown, line, characters + 1, max(length, 1), source)
+
+
+def _syntax_place(error: SyntaxError, shown: str, lines: list[str]) -> Location:
+    line = error.lineno or 1
+    source = lines[line - 1] if 0 < line <= len(lines) else ""
+    column = max(error.offset or 1, 1)
+    length = 1
+    if error.end_lineno == error.lineno and error.end_offset is not None and error.end_offset > column:
+        length = error.end_offset - column
+    return Location(shown, line, column, length, source)

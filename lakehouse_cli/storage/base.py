@@ -1,0 +1,126 @@
+"""The seams of storage: `AssetStorage`, where tables live, and `Format`, how their bytes read.
+
+Whoever implements a storage writes no type logic; whoever implements a format writes no path logic and no
+atomicity.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model.manifest import Manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a storage tells about a stored table without reading it.
+
+    Attributes:
+        bytes: Size of the stored data.
+        modified_at: ISO 8601 in UTC.
+    """
+
+    bytes: int
+    modified_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStamp:
+    """What a manifest says of the run that stored a table."""
+
+    run_id: str
+    finished_at: str
+
+
+class Format(ABC):
+    """How a table is read from and written to bytes."""
+
+    @abstractmethod
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: Mapping[str, Any],
+    ) -> pa.Table:
+        """Read the declared columns (all, with their own types, where None are declared).
+
+        Args:
+            open_source: Opens the bytes; may be called more than once.
+            name: The file as messages show it.
+            columns: What to read, in the order of the result.
+            options: Of the format, validated.
+
+        Raises:
+            DataError: Values that do not fit, columns that are missing.
+            StorageError: Bytes that are not of this format at all.
+        """
+
+    @abstractmethod
+    def write(self, table: pa.Table, sink: BinaryIO, options: Mapping[str, Any]) -> None:
+        """Write a table, in bounded memory.
+
+        Raises:
+            StorageError: The format cannot hold it.
+        """
+
+
+class AssetStorage(ABC):
+    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests."""
+
+    @abstractmethod
+    def uri(self, table: Table) -> str:
+        """Where a table is, as messages and documents show it; secrets left out."""
+
+    @abstractmethod
+    def stat(self, table: Table) -> Stored | None:
+        """What is stored of a table; None where nothing is.
+
+        Raises:
+            StorageError: It cannot be looked at.
+        """
+
+    @abstractmethod
+    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
+        """Read the declared columns of a stored table.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: The data are not as declared.
+            StorageError: They cannot be read.
+        """
+
+    @abstractmethod
+    def publish(self, table: Table, data: pa.Table, stamp: RunStamp) -> Manifest:
+        """Store data and then their manifest, so that readers see the old table or the new one, whole.
+
+        Raises:
+            StorageError: Nothing was changed.
+        """
+
+    @abstractmethod
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest of a stored table; None where there is none.
+
+        Raises:
+            StorageError: It cannot be read, or a newer version of the tool wrote it.
+        """
+
+    @abstractmethod
+    def delete(self, table: Table) -> None:
+        """Remove a stored table and its manifest, if there."""
+
+    @abstractmethod
+    def list(self) -> Iterable[Manifest]:
+        """The manifests of all tables stored here."""
+
+    @abstractmethod
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove what killed runs left half-written beside these tables."""

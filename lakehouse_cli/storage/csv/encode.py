@@ -1,0 +1,143 @@
+"""Values to text that `decode` reads back equal, and that other tools can read."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.csv.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
+from lakehouse_cli.storage.csv.options import CsvOptions
+
+_TEXT = pa.string()
+# Arrow prints a float without an exponent below this.
+_PLAIN_FLOATS = 1e10
+_FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
+
+
+def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
+    """The text of each value, unquoted.
+
+    Args:
+        values: Of one of the types of `lakehouse_cli.arrow_types`.
+        options: For the decimal point, the spellings of true and false, and the formats of dates and timestamps.
+
+    Returns:
+        A string array, null where `values` is null.
+
+    Raises:
+        StorageError: A value the encoding cannot hold; the caller adds the column.
+    """
+    t, kind = pa.types, values.type
+    if t.is_string(kind):
+        return values
+    if t.is_integer(kind):
+        return values.cast(_TEXT)
+    if t.is_floating(kind):
+        return _with_decimal(_floats(values), options)
+    if t.is_boolean(kind):
+        return pc.if_else(values, options.true_values[0], options.false_values[0])
+    if t.is_decimal(kind):
+        return _with_decimal(_decimals(values), options)
+    if t.is_date(kind) or t.is_timestamp(kind):
+        return _moments(values, options)
+    if t.is_time(kind):
+        return _times(values)
+    if t.is_duration(kind):
+        return _with_decimal(_durations(values), options)
+    if t.is_binary(kind):
+        return pa.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
+    if t.is_dictionary(kind):
+        return encode(values.dictionary, options).take(values.indices)
+    from lakehouse_cli.storage.csv.nested import encode_json
+
+    return encode_json(values)
+
+
+def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
+    return text if options.decimal == "." else pc.replace_substring(text, ".", options.decimal)
+
+
+def _floats(values: pa.Array) -> pa.Array:
+    """The shortest text that gives the same float again; whole ones with ``.0``, so that they are seen to be floats."""
+    text = values.cast(_TEXT)
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _PLAIN_FLOATS))
+    if not pc.any(whole).as_py():
+        return text
+    return pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
+
+
+def _decimals(values: pa.Array) -> pa.Array:
+    text = values.cast(_TEXT)
+    if not pc.any(pc.match_substring(text, "E")).as_py():
+        return text
+    # Arrow prints small ones with an exponent, which some readers of decimals do not take.
+    return pa.array([None if v is None else f"{v:f}" for v in values.to_pylist()], _TEXT)
+
+
+def _moments(values: pa.Array, options: CsvOptions) -> pa.Array:
+    is_date = pa.types.is_date(values.type)
+    formats = options.date_formats if is_date else options.timestamp_formats
+    if formats:
+        from lakehouse_cli.storage.csv.strptime import print_format
+
+        return print_format(values, formats)
+    return encode_iso(values)
+
+
+def encode_iso(values: pa.Array) -> pa.Array:
+    """Dates or timestamps as ISO 8601 text: a space before the time, instants in UTC with ``Z``."""
+    is_date = pa.types.is_date(values.type)
+    unit = None if is_date else values.type.unit
+    zoned = not is_date and values.type.tz is not None
+    per_day = 1 if unit is None else 86_400 * UNITS[unit]
+    counts = values.cast(pa.int32()) if is_date else values.cast(pa.int64())
+    extremes = pc.min_max(counts).as_py()
+    near = extremes["min"] is None or (
+        extremes["min"] // per_day >= _FIRST_DAY and extremes["max"] // per_day <= _LAST_DAY
+    )
+    if near:
+        # In UTC, because Arrow prints other zones with an offset cut to minutes.
+        return (values.cast(pa.timestamp(unit, "UTC")) if zoned else values).cast(_TEXT)
+    return pa.array([_moment_text(count, unit, zoned=zoned) for count in counts.to_pylist()], _TEXT)
+
+
+def _moment_text(count: int | None, unit: str | None, *, zoned: bool) -> str | None:
+    if count is None:
+        return None
+    return date_text(count) if unit is None else timestamp_text(count, unit, zoned=zoned)
+
+
+def _times(values: pa.Array) -> pa.Array:
+    counts = values.cast(pa.int32() if pa.types.is_time32(values.type) else pa.int64())
+    extremes = pc.min_max(counts).as_py()
+    per_day = 86_400 * UNITS[values.type.unit]
+    if extremes["min"] is not None and (extremes["min"] < 0 or extremes["max"] >= per_day):
+        beyond = extremes["min"] if extremes["min"] < 0 else extremes["max"]
+        raise StorageError(
+            f"{beyond} {values.type.unit} is not within a day, as a {values.type} is",
+            hint="a duration holds any span of time",
+        )
+    return values.cast(_TEXT)
+
+
+def _durations(values: pa.Array) -> pa.Array:
+    """Seconds as a decimal number with the unit's digits."""
+    counts = values.cast(pa.int64())
+    digits = DIGITS[values.type.unit]
+    if digits == 0:
+        return counts.cast(_TEXT)
+    return _decimals(_scaled(counts, digits))
+
+
+def _scaled(counts: pa.Array, digits: int) -> pa.Array:
+    """The integers as decimals with their last `digits` digits behind the point."""
+    low = counts.fill_null(0).to_numpy(zero_copy_only=False)
+    words = np.empty((len(low), 2), dtype="<i8")
+    words[:, 0] = low
+    words[:, 1] = low >> 63
+    mask = pa.array(counts.is_valid()).buffers()[1] if counts.null_count else None
+    return pa.Array.from_buffers(pa.decimal128(38, digits), len(low), [mask, pa.py_buffer(words)])

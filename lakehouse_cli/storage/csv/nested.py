@@ -1,0 +1,164 @@
+"""Lists and structs as JSON text inside a cell.
+
+Integers, booleans and finite floats are JSON's own; everything that JSON has no exact form for is a JSON string with the
+text it would have in a cell of its own (``"12.30"``, ``"2020-01-01 05:06:07"``, base64, ``"nan"``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.storage.csv.options import CsvOptions
+
+_TEXT = pa.string()
+_CELLS = CsvOptions()
+_NULL = pa.scalar("null")
+_CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
+
+
+def encode_json(values: pa.Array) -> pa.Array:
+    """The JSON text of each value, null where it is null."""
+    text = _json(values)
+    return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
+
+
+def _json(values: pa.Array) -> pa.Array:
+    """The JSON text of each value, the word null included."""
+    t, kind = pa.types, values.type
+    if t.is_list(kind):
+        text = _json_lists(values)
+    elif t.is_struct(kind):
+        text = _json_structs(values)
+    else:
+        from lakehouse_cli.storage.csv.encode import encode
+
+        text = encode(values, _CELLS)
+        if t.is_floating(kind):
+            text = pc.if_else(pc.is_finite(values), text, _quoted(text))
+        elif not (t.is_integer(kind) or t.is_boolean(kind)):
+            text = _quoted(text)
+    return pc.if_else(values.is_valid(), text, _NULL)
+
+
+def _json_lists(values: pa.Array) -> pa.Array:
+    items = _json(values.flatten())
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), items), ",")
+    return pc.binary_join_element_wise("[", joined, "]", "")
+
+
+def _json_structs(values: pa.Array) -> pa.Array:
+    parts: list[Any] = []
+    for at, field in enumerate(values.type):
+        name = json.dumps(field.name, ensure_ascii=False)
+        parts += [("{" if at == 0 else ",") + name + ":", _json(pc.struct_field(values, [at]))]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _quoted(text: pa.Array) -> pa.Array:
+    if pc.any(pc.match_substring_regex(text, r'[\x00-\x1f"\\\x7f]')).as_py():
+        text = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), '"', '\\"')
+        for character in _CONTROL:
+            if pc.any(pc.match_substring(text, character)).as_py():
+                text = pc.replace_substring(text, character, f"\\u{ord(character):04x}")
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
+class _Number(str):
+    """The text of a JSON number, told apart from a JSON string."""
+
+    __slots__ = ()
+
+
+def decode_json(text: pa.Array, to: pa.DataType) -> pa.Array:
+    """Values of a list or struct type from JSON text; null where the text is null or not of that type."""
+    parsed = [_parse(value) for value in text.to_pylist()]
+    values, good = _build(parsed, to)
+    if good is not None and not good.all():
+        values = pc.if_else(pa.array(good), values, pa.scalar(None, to))
+    return values
+
+
+def _parse(value: str | None) -> Any:
+    if value is None:
+        return None
+    try:
+        parsed = _DECODER.decode(value)
+    except (ValueError, RecursionError):
+        return _BAD
+    return _BAD if parsed is None else parsed
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name is twice")
+    return fields
+
+
+_BAD: Any = object()
+_DECODER = json.JSONDecoder(
+    parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+)
+
+
+def _build(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+    """An array from parsed JSON, and which values fitted (None: all)."""
+    if pa.types.is_list(to):
+        return _build_lists(parsed, to)
+    if pa.types.is_struct(to):
+        return _build_structs(parsed, to)
+    return _build_leaves(parsed, to)
+
+
+def _build_lists(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+    good = np.fromiter((v is None or type(v) is list for v in parsed), bool, len(parsed))
+    lists = [v if type(v) is list else () for v in parsed]
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    items, fitted = _build([item for v in lists for item in v], to.value_type)
+    if fitted is not None and not fitted.all():
+        owner = np.repeat(np.arange(len(lists)), lengths)
+        good[owner[~fitted]] = False
+    mask = pa.array([type(v) is not list for v in parsed], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets), items, type=to, mask=mask), good
+
+
+def _build_structs(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+    names = {field.name for field in to}
+    good = np.fromiter((v is None or (type(v) is dict and v.keys() <= names) for v in parsed), bool, len(parsed))
+    structs = [v if type(v) is dict else {} for v in parsed]
+    children = []
+    for field in to:
+        child, fitted = _build([v.get(field.name) for v in structs], field.type)
+        good = good if fitted is None else good & fitted
+        children.append(child)
+    mask = pa.array([type(v) is not dict for v in parsed], pa.bool_())
+    return pa.StructArray.from_arrays(children, fields=list(to), mask=mask), good
+
+
+def _build_leaves(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+    from lakehouse_cli.storage.csv.decode import decode
+
+    t = pa.types
+    leaf = to.value_type if t.is_dictionary(to) else to
+    if t.is_boolean(leaf):
+        texts = [{True: "true", False: "false"}.get(v) if type(v) is bool else None for v in parsed]
+    elif t.is_string(leaf) or t.is_binary(leaf):
+        texts = [v if type(v) is str else None for v in parsed]
+    else:
+        texts = [v if isinstance(v, str) else None for v in parsed]
+    values = decode(pa.array(texts, _TEXT), to, _CELLS)
+    expected = np.fromiter((v is not None for v in parsed), bool, len(parsed))
+    valid = np.asarray(values.is_valid().to_numpy(zero_copy_only=False))
+    return values, valid | ~expected

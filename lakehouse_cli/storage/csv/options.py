@@ -1,0 +1,144 @@
+"""The options of the CSV format as one checked value."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from lakehouse_cli.errors import StorageError
+
+COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+# What numbers are made of: such a character could be neither delimiter nor decimal point and stay readable.
+_OF_NUMBERS = "0123456789+-eE"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How a CSV file is written and read.
+
+    Attributes:
+        delimiter: Between values; one ASCII character.
+        quote_char: Around values that need it; one ASCII character, doubled inside.
+        decimal: The decimal point of numbers; one ASCII character.
+        encoding: Python's name of the text encoding, normalised.
+        compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
+        null_values: Unquoted spellings of null; the first is written.
+        true_values: Spellings of true; the first is written.
+        false_values: Spellings of false; the first is written.
+        header: Whether the first row names the columns.
+        skip_rows: Lines before the header that are not data.
+        date_formats: strptime formats of dates, the first is written; empty for ISO 8601.
+        timestamp_formats: strptime formats of timestamps, the first is written; empty for ISO 8601.
+        line_terminator: What ends a written line.
+    """
+
+    delimiter: str = ","
+    quote_char: str = '"'
+    decimal: str = "."
+    encoding: str = "utf-8"
+    compression: str | None = None
+    null_values: tuple[str, ...] = ("",)
+    true_values: tuple[str, ...] = ("true", "True", "TRUE", "1")
+    false_values: tuple[str, ...] = ("false", "False", "FALSE", "0")
+    header: bool = True
+    skip_rows: int = 0
+    date_formats: tuple[str, ...] = ()
+    timestamp_formats: tuple[str, ...] = ()
+    line_terminator: str = "\n"
+
+    def __post_init__(self) -> None:
+        _check_characters(self)
+        _check_spellings(self)
+        object.__setattr__(self, "encoding", _encoding_name(self.encoding))
+        if self.date_formats or self.timestamp_formats:
+            from lakehouse_cli.storage.csv.strptime import check_format
+
+            for text in self.date_formats:
+                check_format(text, "date_format")
+            for text in self.timestamp_formats:
+                check_format(text, "timestamp_format")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> CsvOptions:
+        """From the ``options`` of a project file, already held to `lakehouse_cli.formats.CSV`.
+
+        Raises:
+            StorageError: Options that cannot stand together, or an encoding or format that does not exist.
+        """
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for key, value in mapping.items():
+            if key in ("date_format", "timestamp_format"):
+                formats = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+                values[f"{key}s"] = formats
+            elif key in known:
+                values[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
+
+    @property
+    def null_text(self) -> str | None:
+        """How null is written, None where it cannot be."""
+        return self.null_values[0] if self.null_values else None
+
+    def compression_of(self, name: str) -> str | None:
+        """The codec of a file of that name (``gzip``, ``bz2``, ``zstd``), None for plain bytes."""
+        if self.compression is not None:
+            return None if self.compression == "none" else self.compression
+        return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
+
+
+def _check_characters(options: CsvOptions) -> None:
+    for what, character in (
+        ("delimiter", options.delimiter),
+        ("quote_char", options.quote_char),
+        ("decimal", options.decimal),
+    ):
+        if len(character) != 1 or not character.isascii() or character in "\r\n\0":
+            raise StorageError(
+                f"option `{what}` of format csv must be one ASCII character, not {character!r}",
+                hint="such as `,` `;` `|` or `\\t`",
+            )
+    if options.delimiter == options.quote_char or options.decimal == options.quote_char:
+        what = "delimiter" if options.delimiter == options.quote_char else "decimal"
+        raise StorageError(
+            f"options `{what}` and `quote_char` of format csv are both {options.quote_char!r}", hint="choose two"
+        )
+    for what, character in (("delimiter", options.delimiter), ("decimal", options.decimal)):
+        if character.isalnum() or (what == "decimal" and character in _OF_NUMBERS + " "):
+            raise StorageError(
+                f"option `{what}` of format csv cannot be {character!r}, values are made of it",
+                hint="such as `,` or `.`",
+            )
+    if options.quote_char.isalnum() or options.quote_char in " \t":
+        raise StorageError(f"option `quote_char` of format csv cannot be {options.quote_char!r}", hint="such as `'`")
+
+
+def _check_spellings(options: CsvOptions) -> None:
+    for what, spellings in (("true_values", options.true_values), ("false_values", options.false_values)):
+        if not spellings:
+            raise StorageError(f"option `{what}` of format csv is empty", hint=f"such as `{what}: [yes]`")
+    both = set(options.true_values) & set(options.false_values)
+    if both:
+        raise StorageError(
+            f"`{min(both)}` is in `true_values` and in `false_values` of format csv", hint="take it out of one of them"
+        )
+    # Quoted, a spelling of null would be read as text.
+    for spelling in options.null_values[:1]:
+        if any(c in spelling for c in (options.delimiter, options.quote_char, "\r", "\n")):
+            raise StorageError(
+                f"null cannot be written as {spelling!r}, it would need quotes",
+                hint="put another first in `null_values`",
+            )
+
+
+def _encoding_name(encoding: str) -> str:
+    try:
+        info = codecs.lookup(encoding)
+        "a".encode(encoding)  # refuses codecs that are not of text, such as base64
+    except (LookupError, ValueError):
+        raise StorageError(
+            f"`{encoding}` is not a text encoding", hint="such as utf-8, utf-16, latin-1 or cp1252"
+        ) from None
+    return info.name

@@ -1,0 +1,238 @@
+"""Dates and timestamps in strptime formats, both ways, a column at a time.
+
+Arrow's own ``strptime`` kernel takes 30 February for 1 March and knows no ``%f``; Python's parses one value at a time.
+Here a format becomes a regular expression, whose parts are put together as ISO 8601 text and read by `decode_iso`,
+which refuses what is no date. Names of months and days are English, whatever the locale.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.errors import StorageError
+
+_TEXT = pa.string()
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+_MONTHS += ("November", "December")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORTHANDS = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
+_TWO = "[0-9]{1,2}"
+_GROUPS = {
+    "Y": "[0-9]{4}",
+    "y": "[0-9]{2}",
+    "m": _TWO,
+    "d": _TWO,
+    "H": _TWO,
+    "I": _TWO,
+    "M": _TWO,
+    "S": _TWO,
+    "f": "[0-9]{1,9}",
+    "b": "|".join(name[:3] for name in _MONTHS),
+    "B": "|".join(_MONTHS),
+    "p": "AM|PM",
+    "z": "Z|[+-][0-9]{2}:?[0-9]{2}",
+    "a": "|".join(name[:3] for name in _DAYS),
+    "A": "|".join(_DAYS),
+}
+
+
+def check_format(text: str, option: str) -> None:
+    """Refuse a format that cannot say which day is meant, or that holds an unknown directive.
+
+    Raises:
+        StorageError: Naming the option and what is wrong.
+    """
+    directives = [directive for literal, directive in _split(text) if directive]
+    for directive in directives:
+        if directive not in _GROUPS:
+            raise StorageError(
+                f"`{option}: {text}` has the directive `%{directive}`, which is not supported",
+                hint="use " + " ".join(f"%{known}" for known in _GROUPS),
+            )
+    if len(set(directives)) < len(directives):
+        raise StorageError(f"`{option}: {text}` has a directive twice", hint="write each part of a date once")
+    if not {"Y", "y"} & set(directives):
+        raise StorageError(f"`{option}: {text}` does not say the year", hint="add %Y")
+    if ("I" in directives) != ("p" in directives):
+        raise StorageError(f"`{option}: {text}` has only one of %I and %p", hint="use %H, or both")
+
+
+@lru_cache(maxsize=64)
+def _split(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of literal text and the directive behind it, the last directive empty."""
+    for short, long in _SHORTHANDS.items():
+        text = text.replace(short, long)
+    pieces = re.split(r"%(.)", text, flags=re.DOTALL)
+    parts: list[tuple[str, str]] = []
+    literal = ""
+    for at in range(0, len(pieces) - 1, 2):
+        literal += pieces[at]
+        if pieces[at + 1] == "%":
+            literal += "%"
+        else:
+            parts.append((literal, pieces[at + 1]))
+            literal = ""
+    return (*parts, (literal + pieces[-1], ""))
+
+
+def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...]) -> pa.Array:
+    """Dates or timestamps from text in any of the formats, tried in order; null where none gives a moment exactly."""
+    values = _parse(text, to, formats[0])
+    for other in formats[1:]:
+        if values.null_count == text.null_count:
+            break
+        values = pc.coalesce(values, _parse(text, to, other))
+    return values
+
+
+def _parse(text: pa.Array, to: pa.DataType, format_: str) -> pa.Array:
+    from lakehouse_cli.storage.csv.decode import decode_iso
+
+    parts = _extract(text, format_)
+    date = pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
+    if pa.types.is_date(to):
+        return decode_iso(date, to)
+    clock = pc.binary_join_element_wise(_hour(parts), _two(parts, "M", "00"), _two(parts, "S", "00"), ":")
+    moment = pc.binary_join_element_wise(date, clock, " ")
+    if "f" in parts:
+        moment = pc.binary_join_element_wise(moment, parts["f"], ".")
+    if "z" in parts:
+        moment = pc.binary_join_element_wise(moment, parts["z"], "")
+    if to.tz is None or "z" in parts:
+        return decode_iso(moment, to)
+    return _in_zone(decode_iso(moment, pa.timestamp(to.unit)), to.tz)
+
+
+def _in_zone(local: pa.Array, zone: str) -> pa.Array:
+    """Instants of wall-clock times in a zone, null where a clock change makes it two instants or none."""
+    try:
+        return pc.assume_timezone(local, zone)
+    except pa.ArrowInvalid:
+        if len(local) == 1:
+            return pa.nulls(1, pa.timestamp(local.type.unit, zone))
+        half = len(local) // 2
+        return pa.concat_arrays([_in_zone(local[:half], zone), _in_zone(local[half:], zone)])
+
+
+def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
+    """The text of each directive, null where the whole does not match."""
+    pattern = "".join(
+        re.escape(literal) + (f"(?P<{directive}>(?i:{_GROUPS[directive]}))" if directive else "")
+        for literal, directive in _split(format_)
+    )
+    parts = pc.extract_regex(text, rf"\A{pattern}\z")
+    return {field.name: pc.struct_field(parts, [at]) for at, field in enumerate(parts.type)}
+
+
+def _two(parts: dict[str, pa.Array], directive: str, default: str) -> Any:
+    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else pa.scalar(default)
+
+
+def _year(parts: dict[str, pa.Array]) -> pa.Array:
+    if "Y" in parts:
+        return parts["Y"]
+    century = pc.if_else(pc.less(parts["y"].cast(pa.int64()), 69), "20", "19")  # POSIX's turn of the century
+    return pc.binary_join_element_wise(century, parts["y"], "")
+
+
+def _month(parts: dict[str, pa.Array]) -> Any:
+    named = parts.get("b", parts.get("B"))
+    if named is None:
+        return _two(parts, "m", "01")
+    names = pa.array([name[:3].lower() for name in _MONTHS], _TEXT)
+    number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
+    return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
+
+
+def _hour(parts: dict[str, pa.Array]) -> Any:
+    if "I" not in parts:
+        return _two(parts, "H", "00")
+    hour = parts["I"].cast(pa.int64())
+    in_range = pc.and_(pc.greater_equal(hour, 1), pc.less_equal(hour, 12))
+    hour = pc.if_else(in_range, hour, pa.scalar(None, pa.int64()))
+    hour = pc.if_else(pc.equal(hour, 12), 0, hour)
+    hour = pc.if_else(pc.equal(pc.utf8_lower(parts["p"]), "pm"), pc.add(hour, 12), hour)
+    return pc.utf8_lpad(hour.cast(_TEXT), 2, "0")
+
+
+def print_format(values: pa.Array, formats: tuple[str, ...]) -> pa.Array:
+    """The text of dates or timestamps in the first of the formats.
+
+    Raises:
+        StorageError: The formats would not read the text back as the same value: a part is missing from them.
+    """
+    text = _print(values, formats[0])
+    back = parse_formats(text, values.type, formats)
+    if back.equals(values):
+        return text
+    same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
+    lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
+    at = pc.index(lost, True).as_py()
+    value = values[at : at + 1].cast(_TEXT)[0].as_py()
+    raise StorageError(
+        f"{value} would not be read back as it is from {text[at].as_py()!r}, in the format `{formats[0]}`",
+        hint="choose a format that holds all of it, such as `%Y-%m-%d %H:%M:%S.%f`, or none for ISO 8601",
+    )
+
+
+def _epoch(kind: pa.DataType) -> pa.Scalar:
+    return pa.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+
+
+def _print(values: pa.Array, format_: str) -> pa.Array:
+    parts = _split(format_)
+    moments = values
+    if not pa.types.is_date(values.type) and values.type.tz is not None:
+        has_zone = any(directive == "z" for _, directive in parts)
+        # With an offset in the text, UTC; without one, the clock on the wall.
+        moments = values.cast(pa.timestamp(values.type.unit, "UTC")) if has_zone else values
+        moments = pc.local_timestamp(moments)
+    pieces: list[Any] = []
+    for literal, directive in parts:
+        if literal:
+            pieces.append(literal)
+        if directive:
+            pieces.append(_piece(moments, directive))
+    text = pc.binary_join_element_wise(*pieces, "")
+    return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
+
+
+def _piece(moments: pa.Array, directive: str) -> Any:
+    is_date = pa.types.is_date(moments.type)
+    if directive == "z":
+        return "+0000"
+    if directive in "HIMSfp" and is_date:
+        return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
+    if directive in "bB":
+        names = pa.array(_MONTHS if directive == "B" else [name[:3] for name in _MONTHS], _TEXT)
+        return names.take(pc.subtract(pc.month(moments), 1))
+    if directive in "aA":
+        names = pa.array(_DAYS if directive == "A" else [name[:3] for name in _DAYS], _TEXT)
+        return names.take(pc.day_of_week(moments))
+    if directive == "p":
+        return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")
+    number, width = _number(moments, directive)
+    return pc.utf8_lpad(number.cast(_TEXT), width, "0")
+
+
+def _number(moments: pa.Array, directive: str) -> tuple[pa.Array, int]:
+    if directive == "Y":
+        return pc.year(moments), 4
+    if directive == "y":
+        year = pc.year(moments)
+        return pc.subtract(year, pc.multiply(pc.divide(year, 100), 100)), 2
+    if directive == "I":
+        hour = pc.add(pc.hour(moments), 11)
+        return pc.add(pc.subtract(hour, pc.multiply(pc.divide(hour, 12), 12)), 1), 2
+    if directive == "f":
+        fraction = pc.add(pc.multiply(pc.millisecond(moments), 1000), pc.microsecond(moments))
+        if moments.type.unit != "ns":
+            return fraction, 6
+        return pc.add(pc.multiply(fraction, 1000), pc.nanosecond(moments)), 9
+    kernel = {"m": pc.month, "d": pc.day, "H": pc.hour, "M": pc.minute, "S": pc.second}[directive]
+    return kernel(moments), 2

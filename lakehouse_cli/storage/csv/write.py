@@ -1,0 +1,230 @@
+"""Writing: a batch of columns becomes text by Arrow's kernels, and its joined buffer goes to the file.
+
+`pyarrow.csv.write_csv` quotes every string, and knows neither quote characters, decimal points, encodings nor nested
+types; this quotes where a reader would otherwise be misled, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.csv.encode import encode
+from lakehouse_cli.storage.csv.options import CsvOptions
+
+_TEXT = pa.string()
+_ROWS = 1 << 16
+_CELLS = 1 << 21
+_BYTES = 1 << 26
+_THREADS = 2
+# Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
+_OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
+_BOM = "\ufeff"
+
+
+def write_csv(table: pa.Table, sink: BinaryIO, options: CsvOptions) -> None:
+    """Write a table so that `read_csv` with the same columns and options gives it back.
+
+    Args:
+        table: Any table whose types `lakehouse_cli.arrow_types.from_arrow` knows.
+        sink: Open for writing bytes; not closed. Written batch by batch, in bounded memory.
+        options: Of the format.
+
+    Raises:
+        StorageError: Column names that are empty or twice; a type or value the file cannot hold.
+    """
+    table = _storable(table)
+    _check_names(table.column_names)
+    writer = _Writer(table.schema, options)
+    with ExitStack() as stack:
+        put = _putter(sink, options, stack)
+        put(writer.head())
+        for text in _in_order(writer.batch, _batches(table)):
+            put(text)
+
+
+def _check_names(names: list[str]) -> None:
+    if "" in names:
+        raise StorageError(
+            f"column {names.index('') + 1} of {len(names)} has an empty name", hint="name it, or leave it out"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        listed = ", ".join(f"`{name}`" for name in twice[:5])
+        raise StorageError(
+            f"column {'names' if len(twice) > 1 else 'name'} {listed} {'are' if len(twice) > 1 else 'is'} there twice",
+            hint="a header names each column once; rename one of them",
+        )
+
+
+def _storable(table: pa.Table) -> pa.Table:
+    """The same values in types the project file can name (large_string as string, and so on)."""
+    fields = []
+    for field in table.schema:
+        known = from_arrow(field.type)
+        if known is None:
+            raise StorageError(
+                f"column `{field.name}` is {field.type}, which a CSV file cannot hold",
+                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
+            )
+        target = to_arrow(known)
+        # A dictionary is written by its values, whatever indexes them.
+        fields.append(field if pa.types.is_dictionary(field.type) else field.with_type(target))
+    schema = pa.schema(fields)
+    if schema.types == table.schema.types:
+        return table
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise StorageError(f"the table cannot be written as CSV: {error}") from error
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Slices of the table, bounded in rows, cells and bytes."""
+    if table.num_rows == 0 or table.num_columns == 0:
+        return
+    per_row = max(1, table.nbytes // table.num_rows)
+    rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))
+    for start in range(0, table.num_rows, rows):
+        yield from table.slice(start, rows).combine_chunks().to_batches()
+
+
+def _in_order(work: Callable[[pa.RecordBatch], Any], batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
+    """The results of `work` in the order of the batches, a few of them ahead in threads."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-write") as pool:
+        waiting = []
+        for batch in batches:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > _THREADS:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+class _Writer:
+    """Turns batches of one schema into CSV text."""
+
+    def __init__(self, schema: pa.Schema, options: CsvOptions) -> None:
+        self.schema = schema
+        self.options = options
+        self.null_text = options.null_text
+        self.special = tuple(c.encode() for c in (options.delimiter, options.quote_char, "\r", "\n"))
+        self.pattern = f"[{re.escape(options.delimiter + options.quote_char)}\r\n]"
+        spellings = {*options.null_values, ""}
+        self.null_set = pa.array(sorted(spellings), _TEXT)
+        self.plain_needs_quotes = (
+            bool({options.delimiter, options.quote_char} & _OF_PLAIN_VALUES)
+            or options.decimal in (options.delimiter, options.quote_char)
+            or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
+        )
+        self.comma = pa.scalar(options.delimiter)
+        self.newline = pa.scalar(options.line_terminator)
+
+    def head(self) -> bytes:
+        """What comes before the first row."""
+        head = self.options.line_terminator * self.options.skip_rows
+        if self.options.header:
+            names = pa.array(self.schema.names, _TEXT)
+            quoted = self._quoted(names).to_pylist()
+            head += self.options.delimiter.join(quoted) + self.options.line_terminator
+        return head.encode()
+
+    def batch(self, batch: pa.RecordBatch) -> memoryview:
+        """The lines of a batch, in UTF-8."""
+        columns = [self._column(batch.column(at), field) for at, field in enumerate(batch.schema)]
+        if sum(column.nbytes for column in columns) > 1 << 30:
+            columns = [column.cast(pa.large_string()) for column in columns]
+        null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
+        last = pc.binary_join_element_wise(columns[-1], "", self.newline, **null)
+        lines = pc.binary_join_element_wise(*columns[:-1], last, self.comma, **null) if len(columns) > 1 else last
+        offsets = pc.binary_length(lines)
+        size = pc.sum(offsets).as_py() or 0
+        return memoryview(lines.buffers()[2])[:size]
+
+    def _column(self, values: pa.Array, field: pa.Field) -> pa.Array:
+        try:
+            text = encode(values, self.options)
+        except StorageError as error:
+            raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
+        if text.null_count and self.null_text is None:
+            raise StorageError(
+                f"column `{field.name}` holds null, and `null_values` is empty",
+                hint='say how null is written, such as `null_values: [""]`, in the options',
+            )
+        return self._quoted(text) if self._may_need_quotes(field.type) else text
+
+    def _may_need_quotes(self, kind: pa.DataType) -> bool:
+        t = pa.types
+        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_time(kind) or t.is_duration(kind):
+            return self.plain_needs_quotes
+        if t.is_date(kind):
+            return self.plain_needs_quotes or bool(self.options.date_formats)
+        if t.is_timestamp(kind):
+            return self.plain_needs_quotes or bool(self.options.timestamp_formats)
+        return True
+
+    def _quoted(self, text: pa.Array) -> pa.Array:
+        """With quotes around what would otherwise be read as something else."""
+        if len(text) == text.null_count:
+            return text
+        data = _data_of(text)
+        mask = pc.is_in(text, value_set=self.null_set, skip_nulls=True)
+        if any(mark in data for mark in self.special):
+            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.pattern), False))
+        if _BOM.encode() in data:
+            # At the start of the file it would be taken for a byte order mark.
+            mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
+        if not pc.any(mask).as_py():
+            return text
+        quote = self.options.quote_char
+        doubled = pc.replace_substring(text, quote, quote * 2) if quote.encode() in data else text
+        return pc.if_else(mask, pc.binary_join_element_wise(quote, doubled, quote, ""), text)
+
+
+def _data_of(text: pa.Array) -> bytes:
+    """The bytes of all the values, one after another."""
+    buffers = text.buffers()
+    offsets = memoryview(buffers[1]).cast("i")
+    start, end = offsets[text.offset], offsets[text.offset + len(text)]
+    return b"" if buffers[2] is None else memoryview(buffers[2])[start:end].tobytes()
+
+
+def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
+    """What takes UTF-8 text to the file: encoding and compression on the way."""
+    codec = options.compression or "none"
+    target: Any = sink
+    if codec == "gzip":
+        target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=sink, mtime=0))
+    elif codec != "none":
+        stream = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec)
+        stack.callback(_finish, stream, sink)
+        target = stream
+    if options.encoding in ("utf-8", "ascii") and options.encoding == "utf-8":
+        return lambda text: None if len(text) == 0 else target.write(text)
+    encoder = codecs.getincrementalencoder(options.encoding)()
+
+    def put(text: Any) -> None:
+        try:
+            target.write(encoder.encode(bytes(text).decode()))
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            raise StorageError(
+                f"`{character}` (U+{ord(character):04X}) cannot be written in {options.encoding}",
+                hint="set `encoding: utf-8` in the options, which holds every character",
+            ) from None
+
+    return put
+
+
+def _finish(stream: Any, sink: BinaryIO) -> None:
+    stream.close()

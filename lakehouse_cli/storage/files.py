@@ -1,0 +1,255 @@
+"""Tables as files in a local folder, one file each, in any `Format`."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli import __version__
+from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.storage.base import AssetStorage, Format, RunStamp, Stored
+from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFESTS = ".lakehouse/manifests"
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk and run again",
+    errno.EDQUOT: "make room within the quota and run again",
+    errno.EFBIG: "the limit on file sizes (`ulimit -f`) is too low for this table",
+    errno.EROFS: "the storage is read-only; give it another `root:` in the project file",
+    errno.EACCES: "check the permissions of the storage's folder",
+    errno.EPERM: "check the permissions of the storage's folder",
+    errno.ENAMETOOLONG: "give the table a shorter `path:`",
+}
+
+
+class FileStorage(AssetStorage):
+    """A local folder of files.
+
+    Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that whoever has the data
+    has them too.
+    """
+
+    def __init__(self, spec: StorageSpec) -> None:
+        self.spec = spec
+        self._format_spec = FORMATS[spec.format]
+        self._real_folders: dict[str, str] = {}
+
+    @cached_property
+    def _format(self) -> Format:
+        format_: Format = load(Entry(self._format_spec.implementation))()
+        return format_
+
+    @cached_property
+    def _real_root(self) -> str:
+        return os.path.realpath(self.spec.root)
+
+    def uri(self, table: Table) -> str:
+        """The file's path: under the root as the project file spells it."""
+        found = self._find(table)
+        suffix = found.name[len(Path(table.path).name) :] if found else self._suffixes(table)[0]
+        return self._shown(table, suffix)
+
+    def _shown(self, table: Table, suffix: str) -> str:
+        root = self.spec.root_text.rstrip("/")
+        return f"{root}/{table.path}{suffix}" if root not in ("", ".") else f"{table.path}{suffix}"
+
+    def _suffixes(self, table: Table) -> tuple[str, ...]:
+        suffixes = file_suffixes(self._format_spec, table.options)
+        # What is computed is written in one place; only other people's files may come in any compression.
+        return suffixes if table.kind == "source" else suffixes[:1]
+
+    def _find(self, table: Table) -> Path | None:
+        """The stored file, None where there is none."""
+        base = f"{self.spec.root}/{table.path}"
+        found = [path for suffix in self._suffixes(table) if os.path.lexists(path := base + suffix)]
+        if len(found) > 1:
+            names = " and ".join(os.path.basename(path) for path in found)
+            raise StorageError(
+                f"source `{table.name}` is there twice: {names}",
+                hint="keep one, or set `compression` in the table's options",
+                location=table.where("path", "options"),
+            )
+        return Path(found[0]) if found else None
+
+    def _target(self, table: Table) -> Path:
+        return Path(f"{self.spec.root}/{table.path}{self._suffixes(table)[0]}")
+
+    def _inside(self, path: Path, table: Table) -> Path:
+        """The path with links resolved, refused where they lead out of the root."""
+        folder = self._real_folder(str(path.parent))
+        real = os.path.join(folder, path.name)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        if not real.startswith(self._real_root.rstrip(os.sep) + os.sep):
+            raise StorageError(
+                f"`{self._shown(table, '')}` leads out of storage `{self.spec.name}` through a link",
+                hint="put the data inside the storage's root, or declare a storage whose root is where they are",
+                location=table.where("path", "storage"),
+            )
+        return Path(real)
+
+    def _real_folder(self, folder: str) -> str:
+        # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        return self._real_folders[folder]
+
+    @contextmanager
+    def _told(self, table: Table, doing: str) -> Iterator[None]:
+        """Wrap an operating system's error, naming table and storage."""
+        try:
+            yield
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            shown = self._shown(table, self._suffixes(table)[0])
+            raise StorageError(
+                f"{shown} cannot be {doing}: {reason}",
+                hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
+                location=table.where("path", "storage"),
+            ) from error
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size and time of the stored file."""
+        with self._told(table, "looked at"):
+            path = self._find(table)
+            if path is None:
+                return None
+            status = self._inside(path, table).stat()
+            if not os.path.isfile(path):
+                raise StorageError(
+                    f"{self._shown(table, self._suffixes(table)[0])} is not a file",
+                    hint="move it away, or give the table another `path:`",
+                    location=table.where("path"),
+                )
+            moment = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+            return Stored(status.st_size, moment)
+
+    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
+        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
+        with self._told(table, "read"):
+            if self.stat(table) is None:
+                raise self._missing(table)
+            path = self._inside(self._find(table) or self._target(table), table)
+            if columns is None and table.kind == "computed":
+                columns = self._stored_columns(table, path)
+            return self._format.read(lambda: path.open("rb"), self.uri(table), columns, table.options)
+
+    def _missing(self, table: Table) -> MissingDataError:
+        shown = self._shown(table, self._suffixes(table)[0])
+        if table.kind == "source":
+            return MissingDataError(
+                f"{shown} does not exist",
+                hint="put the file there, or correct `path:` or the storage's `root:`",
+                location=table.where("path"),
+            )
+        return MissingDataError(
+            f"`{table.name}` was never materialized: {shown} does not exist",
+            hint=f"`lakehouse run +{table.name}` materializes it",
+            location=table.location,
+        )
+
+    def _stored_columns(self, table: Table, path: Path) -> tuple[Column, ...] | None:
+        manifest = self.read_manifest(table)
+        if manifest is None or manifest.bytes != path.stat().st_size or manifest.content_hash != hash_file(path):
+            return None
+        return tuple(Column(name, parse_column_type(text)) for name, text in manifest.columns)
+
+    def publish(self, table: Table, data: pa.Table, stamp: RunStamp) -> Manifest:
+        """Write the file aside, put it in place, then the manifest."""
+        with self._told(table, "written"):
+            target = self._target(table)
+            self._inside(target, table)
+            if target.is_dir():
+                raise StorageError(
+                    f"{self._shown(table, self._suffixes(table)[0])} is a folder",
+                    hint="move it away, or give the table another `path:`",
+                    location=table.where("path"),
+                )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self._inside(target, table)) as sink:
+                self._format.write(data, sink, table.options)  # type: ignore[arg-type]  # enough of a BinaryIO
+            manifest = Manifest(
+                table=table.name,
+                columns=_column_types(data),
+                rows=data.num_rows,
+                bytes=sink.bytes,
+                content_hash=sink.hexdigest(),
+                run_id=stamp.run_id,
+                finished_at=stamp.finished_at,
+                tool_version=__version__,
+            )
+            self._write_manifest(table, manifest)
+        return manifest
+
+    def _manifest_path(self, table: Table) -> Path:
+        return Path(f"{self.spec.root}/{MANIFESTS}/{table.path}.json")
+
+    def _write_manifest(self, table: Table, manifest: Manifest) -> None:
+        path = self._inside(self._manifest_path(table), table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not waited for: one that a power failure spoils does not fit its data and is not believed.
+        with replacing(path, durable=False) as sink:
+            sink.write(json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest beside the data."""
+        path = self._manifest_path(table)
+        try:
+            text = self._inside(path, table).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            reason = (error.strerror or "unreadable").lower()
+            raise StorageError(f"the manifest of `{table.name}` cannot be read: {reason}") from error
+        return _parse_manifest(text, table.name)
+
+    def delete(self, table: Table) -> None:
+        """Remove the file and its manifest."""
+        with self._told(table, "removed"):
+            for path in (self._target(table), self._manifest_path(table)):
+                self._inside(path, table).unlink(missing_ok=True)
+
+    def list(self) -> Iterable[Manifest]:
+        """Manifests under the root, by path."""
+        folder = self.spec.root / MANIFESTS
+        for path in sorted(folder.rglob("*.json")):
+            yield _parse_manifest(path.read_bytes(), path.stem)
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove half-written files beside these tables and their manifests."""
+        folders = {path.parent for table in tables for path in (self._target(table), self._manifest_path(table))}
+        for folder in folders:
+            remove_leftovers(folder)
+
+
+def _parse_manifest(text: bytes, name: str) -> Manifest:
+    try:
+        document: Any = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("not a JSON object")
+        return Manifest.from_json(document)
+    except ValueError as error:
+        raise StorageError(
+            f"the manifest of `{name}` cannot be read: {error}",
+            hint="a newer version of the tool may have written it; materialize the table again to replace it",
+        ) from error
+
+
+def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
+    from lakehouse_cli.arrow_types import from_arrow
+
+    return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

@@ -1,0 +1,164 @@
+"""Writing a file so that it is whole or not there: aside, flushed, synced, then put in place in one step.
+
+A file being written is locked by its writer, so that what a killed process left behind is told from what another
+run is writing now, whatever process ids have been used again meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import xxhash
+
+ASIDE_SUFFIX = ".lakehouse-tmp"
+_counter = itertools.count()
+
+
+class HashingSink:
+    """A binary sink that counts and hashes (xxh3-128) what passes through it."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+        self._hash = xxhash.xxh3_128()
+        self.bytes = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Pass data on; returns their size in bytes."""
+        self._sink.write(data)
+        self._hash.update(data)
+        size = memoryview(data).nbytes
+        self.bytes += size
+        return size
+
+    def flush(self) -> None:
+        """Flush the sink below."""
+        self._sink.flush()
+
+    def close(self) -> None:
+        """Nothing: who opened the sink below closes it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the sink below is closed."""
+        return self._sink.closed
+
+    def writable(self) -> bool:
+        """Always; part of the protocol of binary files."""
+        return True
+
+    def readable(self) -> bool:
+        """Never; part of the protocol of binary files."""
+        return False
+
+    def seekable(self) -> bool:
+        """Never; part of the protocol of binary files."""
+        return False
+
+    def hexdigest(self) -> str:
+        """The hash of all written so far, hexadecimal."""
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[HashingSink]:
+    """Write a file aside; put it in the place of `path` when the block ends without an exception.
+
+    Args:
+        path: The file to be. Its folder exists.
+        durable: Whether to wait until the data and the folder's entry are on disk. Without it a power failure may
+            leave the old file, or an unreadable one.
+
+    Raises:
+        OSError: The file cannot be written; `path` is as it was.
+    """
+    aside, descriptor = _create_aside(path)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            sink = HashingSink(file)
+            yield sink
+            file.flush()
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
+            if durable:
+                os.fsync(descriptor)
+        aside.replace(path)
+        if durable:
+            _sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _create_aside(path: Path) -> tuple[Path, int]:
+    while True:
+        # A name may be 255 bytes; a long one is cut, the process and a counter keep it unique.
+        stem = path.name.encode()[:180].decode(errors="ignore")
+        aside = path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}")
+        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            with suppress(OSError):  # a file system without locks; then nobody can take it for a leftover either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return aside, descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Another run took it for a leftover in the instant before it was locked.
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # some network file systems cannot sync a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove the files that killed processes left half-written in a folder; those being written are locked.
+
+    Returns:
+        How many were removed.
+    """
+    removed = 0
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name.endswith(ASIDE_SUFFIX) and entry.name.startswith(".") and _remove_if_unlocked(entry.path):
+                removed += 1
+    return removed
+
+
+def _remove_if_unlocked(path: str) -> bool:
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(path).unlink()
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def hash_file(path: Path) -> str:
+    """The xxh3-128 of a file, hexadecimal, as `HashingSink` computes it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,182 @@
+"""Text for terminals and logs: styles, columns that line up, sizes and times for people.
+
+Static output goes through here and not through rich, whose import takes as long as a whole `lakehouse ls`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+_SGR = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "cyan": "36",
+    "error": "1;31",
+}
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What a stream can show.
+
+    Attributes:
+        color: Whether styles are wanted.
+        width: Columns, None where lines are not cut (a file, a pipe, a log).
+        height: Lines of the screen.
+        unicode: Whether the stream's encoding holds the marks.
+        interactive: Whether it is a terminal on which lines can be redrawn.
+    """
+
+    color: bool = False
+    width: int | None = None
+    height: int = 24
+    unicode: bool = True
+    interactive: bool = False
+
+    @classmethod
+    def of(cls, stream: TextIO, environ: Mapping[str, str] | None = None) -> Terminal:
+        """Look at a stream and the environment (``NO_COLOR``, ``FORCE_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``)."""
+        env = os.environ if environ is None else environ
+        tty = stream.isatty()
+        dumb = env.get("TERM") == "dumb"
+        color = bool(env.get("FORCE_COLOR")) or (tty and not dumb)
+        if env.get("NO_COLOR"):
+            color = False
+        size = shutil.get_terminal_size()
+        encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
+        return cls(color, size.columns if tty else None, size.lines, encoding.startswith("utf"), tty and not dumb)
+
+    def style(self, text: str, style: str | None) -> str:
+        """The text in a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``, ``error``."""
+        if not self.color or not style or not text:
+            return text
+        return f"\x1b[{_SGR[style]}m{text}\x1b[0m"
+
+    def fit(self, text: str) -> str:
+        """The text in characters that the stream has."""
+        return text if self.unicode else text.translate(_ASCII).encode("ascii", "replace").decode()
+
+    def cut(self, text: str, width: int | None) -> str:
+        """The text in at most so many columns, an ellipsis where something was left out."""
+        if width is None or text_width(text) <= width:
+            return text
+        kept = ""
+        for character in text:
+            if text_width(kept + character) > width - 1:
+                break
+            kept += character
+        return kept.rstrip() + "…" if width > 0 else ""
+
+
+def printable(text: str) -> str:
+    """The text with what would move the cursor, ring or recolour the terminal made visible."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def text_width(text: str) -> int:
+    """Columns a text takes on a terminal, styles not counted."""
+    if text.isascii():
+        return len(_ANSI.sub("", text)) if "\x1b" in text else len(text)
+    plain = _ANSI.sub("", text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """The text filled up with spaces to so many columns; right-aligned if asked."""
+    space = " " * max(width - text_width(text), 0)
+    return space + text if right else text + space
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text and its style."""
+
+    text: str
+    style: str | None = None
+
+
+def columns(
+    terminal: Terminal,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    right: frozenset[int] = frozenset(),
+    indent: str = "",
+) -> list[str]:
+    """Rows as aligned lines under a dim header; the last column takes what is left of the width.
+
+    Args:
+        terminal: What the lines are for.
+        header: Its texts; all empty for no header line.
+        rows: Cells, as many as the header has.
+        right: Indices of right-aligned columns.
+        indent: Before every line.
+    """
+    cells = [list(row) for row in rows]
+    widths = [max([text_width(h), *(text_width(row[i].text) for row in cells)]) for i, h in enumerate(header)]
+    last = len(header) - 1
+    room = None
+    if terminal.width is not None:
+        room = max(terminal.width - len(indent) - sum(w + 2 for w in widths[:last]), 8)
+    lines = []
+    if any(header):
+        texts = [pad(h, w, right=i in right) for i, (h, w) in enumerate(zip(header, widths, strict=True))]
+        lines.append(terminal.style((indent + "  ".join(texts)).rstrip(), "dim"))
+    for row in cells:
+        parts = []
+        for index, cell in enumerate(row):
+            if index == last:
+                parts.append(terminal.style(terminal.cut(cell.text, room), cell.style))
+            else:
+                filled = pad(cell.text, widths[index], right=index in right)
+                parts.append(terminal.style(filled, cell.style) if cell.text else filled)
+        lines.append((indent + "  ".join(parts)).rstrip())
+    return lines
+
+
+def size_text(size: int | None) -> str:
+    """Bytes for people, in decimal units: ``1.9 kB``."""
+    if size is None:
+        return ""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5 or unit == "GB":
+            return f"{int(value)} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def count_text(count: int | None) -> str:
+    """A count for people, its thousands apart: ``10 000 000``."""
+    return "" if count is None else f"{count:,}".replace(",", " ")
+
+
+def time_text(seconds: float | None) -> str:
+    """Seconds for people: ``0.04 s``, ``12.3 s``, ``4 min 05 s``."""
+    if seconds is None:
+        return ""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun: ``1 table``, ``2 tables``."""
+    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,33 @@
+"""Transforms on `pyarrow.Table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.model import Column
+from lakehouse_cli.transforms.frames import ARROW, FrameType
+
+
+class ArrowFrame(FrameType):
+    """Tables as they flow through the tool; they cannot be changed in place, so nothing is copied."""
+
+    name = ARROW
+
+    def from_arrow(self, table: pa.Table) -> Any:
+        """The table itself."""
+        return table
+
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:  # noqa: ARG002
+        """The table itself."""
+        return frame
+
+    def accepts(self, annotation: type, *, returned: bool) -> bool:  # noqa: ARG002
+        """Whether it is pyarrow.Table."""
+        return issubclass(annotation, pa.Table)
+
+    def owns(self, value: Any) -> bool:
+        """Whether it is a pyarrow.Table."""
+        return isinstance(value, pa.Table)

@@ -1,0 +1,168 @@
+"""The in-memory types that transforms take and return, and how an annotation names one.
+
+A new one is a subclass of `FrameType` in the table `_FRAME_TYPES`; its library is imported only when a transform is
+found to want it.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+
+
+class FrameType(ABC):
+    """One in-memory type of tables, to and from Arrow.
+
+    Attributes:
+        name: As users write it: ``pandas.DataFrame``.
+    """
+
+    name: str
+
+    @abstractmethod
+    def from_arrow(self, table: pa.Table) -> Any:
+        """A frame of the table's rows that its receiver may change in place; the table stays as it is."""
+
+    @abstractmethod
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
+        """The table of a frame that `owns` accepts, for `lakehouse_cli.contracts.hold` to judge.
+
+        Nothing is converted beyond what Arrow needs; a column that cannot become Arrow comes as
+        `lakehouse_cli.contracts.refusal.refused_field`.
+
+        Args:
+            frame: What a transform returned.
+            columns: The contract's, which say what columns of Python objects are meant to be; None where none are
+                declared.
+        """
+
+    @abstractmethod
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
+        """Whether a class, as an annotation, names this type; `returned` for that of the result."""
+
+    @abstractmethod
+    def owns(self, value: Any) -> bool:
+        """Whether a value is a frame of this type, without importing its library."""
+
+
+PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
+_FRAME_TYPES = {
+    PANDAS: "lakehouse_cli.transforms.pandas_frame:PandasFrame",
+    ARROW: "lakehouse_cli.transforms.arrow_frame:ArrowFrame",
+    POLARS: "lakehouse_cli.transforms.polars_frame:PolarsFrame",
+}
+# How annotations are written, for those that cannot be evaluated.
+_SPELLINGS = {
+    "pd.DataFrame": PANDAS,
+    "pandas.DataFrame": PANDAS,
+    "DataFrame": PANDAS,
+    "pd.Series": PANDAS,
+    "pandas.Series": PANDAS,
+    "Series": PANDAS,
+    "pa.Table": ARROW,
+    "pyarrow.Table": ARROW,
+    "pa.lib.Table": ARROW,
+    "Table": ARROW,
+    "pl.DataFrame": POLARS,
+    "polars.DataFrame": POLARS,
+}
+
+
+@cache
+def frame_type(name: str) -> FrameType:
+    """The frame type of a name such as ``pandas.DataFrame``.
+
+    Raises:
+        TransformError: Its library is not installed.
+    """
+    module, _, attribute = _FRAME_TYPES[name].partition(":")
+    try:
+        found: FrameType = getattr(import_module(module), attribute)()
+    except ModuleNotFoundError as error:
+        library = name.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != library:
+            raise
+        hint = f"pip install 'lakehouse-cli[{library}]'"
+        raise TransformError(f"`{name}` needs {library}, which is not installed", hint=hint) from error
+    return found
+
+
+def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
+    """The frame type that an annotation names; pandas where there is none.
+
+    Args:
+        annotation: A class, a union or other form of `typing`, the text of one that could not be evaluated, None.
+        returned: Whether it annotates the result, which may also be a pandas.Series.
+
+    Raises:
+        TransformError: It names no supported type, or one whose library is not installed.
+    """
+    if annotation is None or annotation is Any:
+        return frame_type(PANDAS)
+    if isinstance(annotation, str):
+        text = annotation.strip().strip("\"'").replace(" ", "")
+        for part in text.replace("Optional[", "").rstrip("]").split("|"):
+            if part in _SPELLINGS and (returned or not part.endswith("Series")):
+                return frame_type(_SPELLINGS[part])
+        raise _unsupported(text, returned)
+    for candidate in _classes(annotation):
+        root = candidate.__module__.partition(".")[0]
+        for name in _FRAME_TYPES:
+            # Only a class of that very library (or derived from one, hence loaded) can be meant.
+            library = name.partition(".")[0]
+            if library == root or any(base.__module__.partition(".")[0] == library for base in candidate.__mro__):
+                found = frame_type(name)
+                if found.accepts(candidate, returned=returned):
+                    return found
+    raise _unsupported(_spelled(annotation), returned)
+
+
+def owner_of(value: Any) -> FrameType | None:
+    """The frame type that a value is of, None where it is of none."""
+    for name in _FRAME_TYPES:
+        if name.partition(".")[0] in sys.modules and frame_type(name).owns(value):
+            return frame_type(name)
+    return None
+
+
+def _classes(annotation: Any) -> list[type]:
+    """The classes that an annotation allows, None left out."""
+    if isinstance(annotation, typing.TypeVar):
+        annotation = annotation.__bound__
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [] if annotation is type(None) else [annotation]
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return [found for part in typing.get_args(annotation) for found in _classes(part)]
+    if origin is typing.Annotated:
+        return _classes(typing.get_args(annotation)[0])
+    return [origin] if isinstance(origin, type) else []
+
+
+def _spelled(annotation: Any) -> str:
+    if isinstance(annotation, type):
+        module = annotation.__module__
+        return (
+            annotation.__qualname__ if module == "builtins" else f"{module.partition('.')[0]}.{annotation.__qualname__}"
+        )
+    return str(annotation)
+
+
+def _unsupported(text: str, returned: bool) -> TransformError:
+    hint = f"use pandas.DataFrame (also where there is no annotation), {ARROW} or {POLARS}"
+    if text.endswith("Series") and not returned:
+        hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
+    if text.endswith("LazyFrame"):
+        hint = f"use {POLARS}; call `.lazy()` and `.collect()` in the transform"
+    return TransformError(f"`{text}` is no in-memory type of tables", hint=hint)

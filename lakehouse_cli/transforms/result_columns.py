@@ -1,0 +1,59 @@
+"""Collecting the columns of a returned frame: what becomes Arrow, and what cannot, told column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.contracts.refusal import Refusal, index_level, refused_field, violation_of
+from lakehouse_cli.errors import Violation
+from lakehouse_cli.model import Column
+
+
+class ResultColumns:
+    """The columns of one result, in its order.
+
+    Args:
+        columns: The contract's, None where none are declared.
+    """
+
+    def __init__(self, columns: Sequence[Column] | None) -> None:
+        self._declared = columns or ()
+        self._arrays: list[pa.Array | pa.ChunkedArray] = []
+        self._fields: list[pa.Field] = []
+
+    def add(self, name: str, array: pa.Array | pa.ChunkedArray, *, level: bool = False) -> None:
+        """Add a column that is Arrow already; `level` tells that it was a level of the index."""
+        field = pa.field(name, array.type)
+        self._arrays.append(array)
+        self._fields.append(index_level(field) if level else field)
+
+    def add_values(self, name: str, values: Sequence[Any], *, nan_is_null: bool, level: bool = False) -> None:
+        """Add a column of Python objects, as what the contract says they are."""
+        from lakehouse_cli.contracts.python_values import convert_values
+
+        column = next((column for column in self._declared if column.name == name), None)
+        try:
+            array = convert_values(values, to_arrow(column.type) if column else None, nan_is_null=nan_is_null)
+        except Refusal as refusal:
+            self.refuse(name, violation_of(refusal, name, column.type if column else None, None), len(values))
+        else:
+            self.add(name, array, level=level)
+
+    def refuse_type(self, name: str, quality: str, hint: str, rows: int) -> None:
+        """Add a column none of whose values can become Arrow."""
+        column = next((column for column in self._declared if column.name == name), None)
+        subject = f"`{name}` holds" if column is None else f"`{name}` is declared {column.type} and holds"
+        self.refuse(name, Violation(name, "type", rows, f"{subject} {quality}; {hint}"), rows)
+
+    def refuse(self, name: str, violation: Violation, rows: int) -> None:
+        """Add a column that cannot become Arrow, in whose place `violation` is reported."""
+        self._arrays.append(pa.nulls(rows))
+        self._fields.append(refused_field(name, violation))
+
+    def table(self) -> pa.Table:
+        """All of them."""
+        return pa.Table.from_arrays(self._arrays, schema=pa.schema(self._fields))
