@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
+from lakehouse_cli.model.reason import Reason
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a table is planned as it is: a stable code, and a message for people."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

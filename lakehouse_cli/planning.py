@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.events import Reason
 from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.selection import Selection
 
 Action = Literal["run", "skip", "read"]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.config import load_project
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
-from lakehouse_cli.events import Event, RunResult
 from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.planning import Plan, TableState, make_plan, tables_of_interest
@@ -23,6 +22,9 @@ from lakehouse_cli.storage.files import FileStorage
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from lakehouse_cli.events import Event, RunResult
+    from lakehouse_cli.showing import Shown
 
 PROJECT_FILE = "lakehouse.yaml"
 DEFAULT_ENVIRONMENT = "default"
@@ -207,6 +209,19 @@ class Project:
 
         frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
         return frame
+
+    def show(self, table: str, count: int = 10) -> Shown:
+        """A stored table's columns, where it lives, how many rows it has, and the first of them.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        data = self.read_arrow(table)
+        from lakehouse_cli.showing import shown
+
+        return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

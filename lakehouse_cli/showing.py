@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.arrow_types import from_arrow
-from lakehouse_cli.project import Project
+from lakehouse_cli.model import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,27 +52,16 @@ class Shown:
         }
 
 
-def show(project: Project, name: str, count: int) -> Shown:
-    """Read a table and the first `count` of its rows.
-
-    Raises:
-        UsageError: There is no such table.
-        MissingDataError: Nothing is stored of it.
-        DataError: What is stored is not as declared.
-    """
-    data = project.read_arrow(name)
-    table = project.table(name)
+def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
+    """A table's stored data, of which the first `count` rows are shown."""
     declared = {column.name: column for column in table.columns or ()}
-    columns = tuple(
-        ShownColumn(
-            field.name,
-            str(from_arrow(field.type) or field.type),
-            declared[field.name].nullable if field.name in declared else True,
-            (declared[field.name].description or "") if field.name in declared else "",
-        )
-        for field in data.schema
-    )
-    return Shown(name, project.storage(name).uri(table), columns, data.num_rows, _rows(data.slice(0, count)))
+    columns = []
+    for field in data.schema:
+        column = declared.get(field.name)
+        text = str(from_arrow(field.type) or field.type)
+        nullable = column is None or (column.nullable and column.name not in table.key)
+        columns.append(ShownColumn(field.name, text, nullable, (column.description or "") if column else ""))
+    return Shown(table.name, uri, tuple(columns), data.num_rows, _rows(data.slice(0, count)))
 
 
 def _rows(data: pa.Table) -> tuple[dict[str, Any], ...]:

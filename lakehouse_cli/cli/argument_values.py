@@ -9,20 +9,29 @@ from __future__ import annotations
 from typing import Any
 
 import typer
+import typer.core
+
+
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class _Plain:
     """Stands in for typer's converter of one parameter."""
 
-    def __init__(self, whole_number: bool) -> None:
-        self._whole_number = whole_number
+    def __init__(self, annotation: Any) -> None:
+        self._annotation = annotation
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         if isinstance(value, list | tuple):
             return list(value)
-        if self._whole_number:
+        if self._annotation is bool and isinstance(value, str):
+            # Only an environment variable gives a flag as text.
+            if value.strip().lower() not in _FLAGS:
+                raise typer.BadParameter(f"`{value}` is neither true nor false", ctx=ctx, param=param)
+            return _FLAGS[value.strip().lower()]
+        if self._annotation is int:
             try:
                 return int(value)
             except ValueError:
@@ -30,16 +39,24 @@ class _Plain:
         return value
 
 
-def without_pydantic(command: Any) -> None:
-    """Give every parameter of a command and its subcommands the plain converter.
+def take_plainly() -> None:
+    """Have typer convert texts, flags, lists of texts and whole numbers plainly, in this process.
 
-    A typer without the attribute replaced here (older, or changed again) works as it always does, only slower; a test
+    A typer without the function replaced here (older, or changed again) works as it always does, only slower; a test
     holds what `lakehouse ls` loads.
     """
-    for parameter in command.params:
-        if hasattr(parameter, "_runtime_param"):
-            annotation = parameter.type_descriptor.annotation
-            if annotation in (str, int, list[str]):
-                parameter._runtime_param = _Plain(annotation is int)
-    for subcommand in getattr(command, "commands", {}).values():
-        without_pydantic(subcommand)
+    build = getattr(typer.core, "build_runtime_param", None)
+    if build is None or build is _converter:
+        return
+    _Original.build = build
+    typer.core.build_runtime_param = _converter  # type: ignore[attr-defined]  # not in every version
+
+
+class _Original:
+    build: Any = None
+
+
+def _converter(descriptor: Any) -> Any:
+    if descriptor.annotation in (str, int, bool, list[str]):
+        return _Plain(descriptor.annotation)
+    return _Original.build(descriptor)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.project import Project
 from lakehouse_cli.terminal import Cell, columns, plural
+
+if TYPE_CHECKING:
+    from lakehouse_cli.project import Project
 
 EXAMPLES = """\b
 Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -10,9 +11,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lakehouse_cli import __version__
+from lakehouse_cli.version import __version__
 from lakehouse_cli.cli import init, ls, options, plan, run, schema, show, validate
-from lakehouse_cli.cli.argument_values import without_pydantic
+from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.errors import LakehouseError, ProjectError, UsageError
 
 EXIT_INTERRUPTED = 130
@@ -58,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     Args:
         argv: Arguments without the program's name; `sys.argv`'s by default.
     """
+    # What is loaded until a command has its project lives as long as the process; looking for garbage among it
+    # takes a fifth of the time of `lakehouse ls`. A run collects as usual.
+    gc.disable()
     try:
         code = invoke(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
@@ -73,7 +77,7 @@ def invoke(argv: Sequence[str]) -> int:
     options.start()
     _output_before_parsing(argv)
     command = typer.main.get_command(app)
-    without_pydantic(command)
+    take_plainly()
     previous = _end_cleanly_on_termination()
     try:
         result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +75,8 @@ def command(
     if dry_run:
         render(project.plan(*terms, exclude=exclude or (), force=force), settings)
         return 0
+    gc.freeze()
+    gc.enable()
     with contextlib.ExitStack() as stack:
         reporter = _reporter(settings)
         stack.callback(reporter.close)

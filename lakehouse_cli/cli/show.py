@@ -39,9 +39,7 @@ def command(
     settings = options.settings(project_dir, env, output, quiet, verbose)
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
-    from lakehouse_cli.showing import show
-
-    shown = show(settings.project(), table, count)
+    shown = settings.project().show(table, count)
     if settings.json:
         options.write_json(shown.to_json())
         return
@@ -86,15 +84,8 @@ def _rows(shown: Shown, terminal: Terminal) -> list[str]:
             used += width + 2
             fitting += 1
     right = [column.type.startswith(("int", "uint", "float", "decimal")) for column in shown.columns]
-    lines = (
-        [
-            terminal.style(
-                "  " + "  ".join(pad(h, w, right=r) for h, w, r in zip(heads, widths, right, strict=True)), "dim"
-            )
-        ]
-        if fitting == len(names)
-        else [terminal.style("  " + "  ".join(pad(heads[i], widths[i], right=right[i]) for i in range(fitting)), "dim")]
-    )
+    head = "  ".join(pad(heads[i], widths[i], right=right[i]) for i in range(fitting))
+    lines = [terminal.style(f"  {head}", "dim")]
     for source, row in zip(shown.rows, texts, strict=True):
         parts = [
             terminal.style(pad(row[i], widths[i], right=right[i]), "dim" if source[names[i]] is None else None)

@@ -1,1 +1,6 @@
 """YAML text → `ProjectSpec`, every problem with its place."""
+
+from lakehouse_cli.config.loading import LoadedSpec, load_project
+from lakehouse_cli.config.schema import json_schema
+
+__all__ = ["LoadedSpec", "json_schema", "load_project"]

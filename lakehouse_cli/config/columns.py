@@ -8,12 +8,13 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text
 from lakehouse_cli.config.type_pattern import TYPE_PATTERN
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 
 _FLAG = Flag()
 _DESCRIPTION = Text()
+_EXAMPLES = "give it one: `int64`, `string`, `date32`, …"
 _KEYS = ("type", "nullable", "description")
 #: Checks of single columns; documented, and refused until they work.
 LATER_CHECKS = ("min", "max", "checks")
@@ -26,12 +27,14 @@ class ColumnsRead:
     Attributes:
         columns: Those that could be read, in order.
         names: All that are named, also where their types are wrong.
-        types: Where the type of each column stands.
+        reader: Of the file they stand in.
+        types: The type of each of `columns` as written, with its key.
     """
 
     columns: tuple[Column, ...]
     names: tuple[str, ...]
-    types: tuple[Location, ...]
+    reader: Reader
+    types: tuple[tuple[Scalar, Node], ...]
 
 
 @dataclass(frozen=True)
@@ -48,58 +51,23 @@ class Columns:
                 node, f"{what} is empty", "name a column, or remove `columns` to take all as they come"
             )
         owner = what.removeprefix("`columns` of ")
+        locate = reader.source.location
         columns: list[Column] = []
-        types: list[Location] = []
+        types: list[tuple[Scalar, Node]] = []
         for name, (key, value) in node.entries.items():
-            column = self._column(reader, name, key, value, owner)
-            if column is not None:
-                columns.append(column[0])
-                types.append(column[1])
-        return ColumnsRead(tuple(columns), tuple(node.entries), tuple(types))
-
-    def _column(
-        self, reader: Reader, name: str, key: Scalar, value: Node, owner: str
-    ) -> tuple[Column, Location] | None:
-        if not name:
-            reader.report(key, f"a column of {owner} has an empty name", "name it")
-            return None
-        where = reader.source.location(key.start, key.end)
-        if isinstance(value, Scalar):
-            type_ = _type(reader, key, value, name, owner)
-            return None if type_ is None else (Column(name, type_, location=where), reader.place(key, value))
-        if isinstance(value, Mapping):
-            return self._long(reader, name, key, value, owner, where)
-        if not isinstance(value, Broken):
-            reader.report(value, f"column {quoted(name)} of {owner} is a list", "give it a type: `name: int64`")
-        return None
-
-    @staticmethod
-    def _long(
-        reader: Reader, name: str, key: Scalar, value: Mapping, owner: str, where: Location
-    ) -> tuple[Column, Location] | None:
-        """A column with more than its type."""
-        own = f"column {quoted(name)} of {owner}"
-        entries = value.entries
-        nullable: bool | Invalid = True
-        description: str | Invalid | None = None
-        for each, (each_key, each_value) in entries.items():
-            if each == "nullable":
-                nullable = _FLAG.read(reader, each_value, f"`nullable` of {own}")
-            elif each == "description":
-                description = _DESCRIPTION.read(reader, each_value, f"`description` of {own}")
-            elif each in LATER_CHECKS:
-                reader.report(each_key, f"check `{each}` of {own} is not supported yet", "remove it for now")
-            elif each != "type":
-                hint = did_you_mean(each, _KEYS) or "its keys are `type`, `nullable` and `description`"
-                reader.report(each_key, f"unknown key {quoted(each)} in {own}", hint)
-        if "type" not in entries:
-            reader.report(key, f"{own} has no `type`", "add one: `type: int64`")
-            return None
-        type_key, type_node = entries["type"]
-        type_ = _type(reader, type_key, type_node, name, owner)
-        if type_ is None or isinstance(nullable, Invalid) or isinstance(description, Invalid):
-            return None
-        return Column(name, type_, nullable, description, where), reader.place(type_key, type_node)
+            if isinstance(value, Mapping):
+                column = _long(reader, key, value, owner)
+                if column is not None:
+                    columns.append(column)
+                    types.append(value.entries["type"])
+            else:
+                type_ = _type(reader, key, value, name, owner)
+                if type_ is not None:
+                    columns.append(Column(name, type_, location=locate(key.start, key.end)))
+                    types.append((key, value))
+        if "" in node.entries:
+            reader.report(node.entries[""][0], f"a column of {owner} has an empty name", "name it")
+        return ColumnsRead(tuple(columns), tuple(node.entries), reader, tuple(types))
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
@@ -109,6 +77,33 @@ class Columns:
             "propertyNames": {"minLength": 1},
             "additionalProperties": {"$ref": "#/$defs/column"},
         }
+
+
+def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
+    """A column with more than its type; None after a problem was reported."""
+    name = key.text
+    own = f"column {quoted(name)} of {owner}"
+    entries = value.entries
+    nullable: bool | Invalid = True
+    description: str | Invalid | None = None
+    for each, (each_key, each_value) in entries.items():
+        node = reader.value(each_key, each_value)
+        if each == "nullable":
+            nullable = _FLAG.read(reader, node, f"`nullable` of {own}")
+        elif each == "description":
+            description = _DESCRIPTION.read(reader, node, f"`description` of {own}")
+        elif each in LATER_CHECKS:
+            reader.report(each_key, f"check `{each}` of {own} is not supported yet", "remove it for now")
+        elif each != "type":
+            hint = did_you_mean(each, _KEYS) or "its keys are `type`, `nullable` and `description`"
+            reader.report(each_key, f"unknown key {quoted(each)} in {own}", hint)
+    if "type" not in entries:
+        reader.report(key, f"{own} has no `type`", "add one: `type: int64`")
+        return None
+    type_ = _type(reader, *entries["type"], name, owner)
+    if type_ is None or isinstance(nullable, Invalid) or isinstance(description, Invalid):
+        return None
+    return Column(name, type_, nullable, description, reader.at(key))
 
 
 def column_schema() -> JsonSchema:
@@ -138,24 +133,24 @@ def column_type_schema() -> JsonSchema:
 
 def _type(reader: Reader, key: Scalar, node: Node, name: str, owner: str) -> ColumnType | None:
     """The type of a column; None after a problem was reported."""
-    if isinstance(node, Broken):
-        return None
-    own = f"column {quoted(name)} of {owner}"
-    if not isinstance(node, Scalar):
-        kind = "a list" if isinstance(node, Sequence) else "a map"
-        reader.report(node, f"the type of {own} is {kind}", "give it a type's name: `int64`")
-        return None
-    if node.is_null or not node.text.strip():
-        place: Node = node if node.text else key
-        reader.report(place, f"{own} has no type", "give it one: `int64`, `string`, `date32`, …")
-        return None
-    try:
-        return parse_column_type(node.text)
-    except ColumnTypeError as error:
-        message, hint = str(error), error.hint
+    if isinstance(node, Scalar) and not node.is_null:
+        try:
+            return parse_column_type(node.text)
+        except ColumnTypeError as error:
+            message, hint = str(error), error.hint
+        except RecursionError:
+            message, hint = "this type is nested too deep", "flatten it"
         if node.plain and any(node.text.count(a) > node.text.count(b) for a, b in ("[]", "()", "<>")):
             hint = "inside `{ }`, put a type that holds commas or brackets in quotes: 'decimal128(10, 2)'"
-        reader.report(node, f"{message}, in {own}" if len(message) < 120 else f"{own} has no known type", hint)
-    except RecursionError:
-        reader.report(node, f"the type of {own} is nested too deep", "flatten it")
+        reader.report(node, f"column {quoted(name)} of {owner}: {_shortened(message)}", hint)
+    elif isinstance(node, Scalar):
+        reader.report(reader.value(key, node), f"column {quoted(name)} of {owner} has no type", _EXAMPLES)
+    elif not isinstance(node, Broken):
+        kind = "a list" if isinstance(node, Sequence) else "a map"
+        reader.report(node, f"the type of column {quoted(name)} of {owner} is {kind}", _EXAMPLES)
     return None
+
+
+def _shortened(message: str) -> str:
+    """A message that quotes a type, on one line of bearable length."""
+    return quoted(message).strip("`") if not message.isprintable() else message[:160]

@@ -14,11 +14,12 @@ from lakehouse_cli.config.reading import (
     Reader,
     Text,
     Texts,
+    as_list,
     is_parameter,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 
-_TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"))
+_TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"), hint="name it as under `tables`")
 _TABLES = Texts(_TABLE)
 
 
@@ -40,8 +41,10 @@ class Inputs:
             listed = _TABLES.read(reader, node, what)
             return INVALID if isinstance(listed, Invalid) else InputsRead(tuple(listed))
         if not isinstance(node, Mapping):
-            hint = f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else None
-            return reader.mismatch(node, what, "a list of tables, or a map of parameters to tables", hint)
+            hint = (
+                f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else "write `[a, b]`"
+            )
+            return reader.mismatch(node, what, "a list of tables, or a map of parameters to tables", as_list(node))
         found: list[tuple[str, Scalar]] = []
         broken = False
         for name, (key, value) in node.entries.items():

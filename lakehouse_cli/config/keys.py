@@ -1,4 +1,4 @@
-"""Every key of the project file, once: how it is read, what it means, its default. The JSON Schema is made of it too."""
+"""Every key of the project file, once: how it is read, what it means, its default; for loader and JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.options import Options
-from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
 from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
 from lakehouse_cli.formats import FORMATS
 
@@ -19,7 +18,6 @@ NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
 _IDENTIFIER = rf"(?!(?:{'|'.join(keyword.kwlist)})(?![A-Za-z0-9_]))[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*"
 _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")
-_LINE = "[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 
 #: Formats that are documented and do not work yet.
 LATER_FORMATS = tuple(name for name in ("parquet", "arrow", "feather", "json", "jsonl") if name not in FORMATS)
@@ -47,7 +45,7 @@ class Key:
 
 
 DESCRIPTION = Key(Text(), "What it is, for people.")
-_NAME = Text("a name of letters, digits and `_` that begins with no digit", NAME_PATTERN, _NAME_TYPES)
+_STORAGE = Text("a storage's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `storages`")
 _FUNCTION = Text(
     "a function's name, or `package.module:name`",
     rf"(?:{_DOTTED}:)?{_IDENTIFIER}",
@@ -61,9 +59,9 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "`source` for a table that is there already, `computed` for one that a transform makes.",
         "computed",
     ),
-    "storage": Key(_NAME, "The storage it lives in, one of `storages`.", "default"),
+    "storage": Key(_STORAGE, "The storage it lives in, one of `storages`.", "default"),
     "path": Key(
-        Text("a path", rf"{_LINE}"),
+        Text("a path"),
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
@@ -111,7 +109,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
 
 STORAGE_KEYS: AnyMapping[str, Key] = {
     "root": Key(
-        Text("a folder", _LINE),
+        Text("a folder"),
         "The folder its tables live in, relative to the project file or absolute.",
         examples=("data", "${HOME}/lake"),
     ),
@@ -125,7 +123,7 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
     "options": Key(FreeMap(), "Options of the executor; `serial` has none.", {}),
 }
 
-PROJECT_NAME = Text("one line of text", rf"{_LINE}(?!\s){_LINE[:-1]}{_LINE}", hint="name the project")
+PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
 MODULE = Text(
     "a module's name such as `transforms` or `package.module`",
     _DOTTED,
@@ -147,5 +145,3 @@ PROJECT_KEYS: AnyMapping[str, str] = {
     "tables": "The tables, by name.",
 }
 INCLUDED_KEYS = ("include", "tables")
-
-__all__ = ["PATH_PATTERN", "ROOT_PATTERN"]

@@ -14,13 +14,12 @@ _SHOWN = 60
 def quoted(text: str) -> str:
     """A text of the user's in backticks: on one line, shortened, fit to be shown.
 
-    >>> quoted("two\\nlines")
-    '`two\\\\nlines`'
+    >>> quoted("a" * 100)
+    '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`'
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: _SHOWN + 1])
-    if len(shown) > _SHOWN:
-        shown = shown[: _SHOWN - 1] + "…"
-    return f"`{shown}`"
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[: _SHOWN - 1]}…`"
 
 
 class Problems:

@@ -48,6 +48,13 @@ class Reader:
             return self.at(value)
         return self.at(key)
 
+    @staticmethod
+    def value(key: Scalar, value: Node) -> Node:
+        """The value of a key; one that is empty, and has no place of its own, at the place of the key."""
+        if isinstance(value, Scalar) and value.plain and not value.shown:
+            return Scalar("", True, key.start, key.end)
+        return value
+
     def report(self, node: Node, message: str, hint: str | None = None) -> Invalid:
         """Report a problem at a node."""
         self.problems.report(message, hint, self.at(node))
@@ -59,7 +66,7 @@ class Reader:
             return INVALID
         if isinstance(node, Scalar) and node.is_null:
             return self.report(node, f"{what} has no value: it is {expected}", hint or "give it one, or remove it")
-        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint)
+        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or f"make it {expected}")
 
     def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
         """Report the keys that are not known."""
@@ -72,10 +79,17 @@ class Reader:
 def shown(node: Node) -> str:
     """A node as it may be shown in a message."""
     if isinstance(node, Scalar):
-        if node.plain or not isinstance(core_value(node.text), str):
-            return quoted(node.shown) if node.plain else f"the text {quoted(node.shown)}"
-        return quoted(node.shown) if node.shown else "an empty text"
+        if not node.shown:
+            return "an empty text"
+        meant = node.plain or isinstance(core_value(node.text), str)
+        return quoted(node.shown) if meant else f"the text {quoted(node.shown)}"
     return "a list" if isinstance(node, Sequence) else "a map"
+
+
+def as_list(node: Node) -> str:
+    """A hint how to write a list where a single text stands."""
+    single = isinstance(node, Scalar) and re.fullmatch(r"[\w./*-]+", node.shown)
+    return f"write `[{node.shown}]`" if single and isinstance(node, Scalar) else "write `[a, b]`"
 
 
 class ValueType(Protocol):
@@ -147,7 +161,7 @@ class Choice:
         if node.text in self.later:
             return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
         if node.text not in self.words:
-            return reader.mismatch(node, what, expected, did_you_mean(node.shown, self.words))
+            return reader.mismatch(node, what, expected, did_you_mean(node.shown, self.words) or "write it so")
         return node.text
 
     def schema(self) -> JsonSchema:
@@ -166,11 +180,14 @@ class Number:
     def read(self, reader: Reader, node: Node, what: str) -> int | float | Invalid:
         """The number."""
         number = core_number(node.text) if isinstance(node, Scalar) and node.plain else None
-        if number is None or not isfinite(number) or (self.whole and number != int(number)):
+        if number is None or (isinstance(number, float) and not self._fits(number)):
             return reader.mismatch(node, what, self.expected, self._hint(node))
         if self.minimum is not None and (number < self.minimum or (self.above and number == self.minimum)):
-            return reader.mismatch(node, what, self.expected)
+            return reader.mismatch(node, what, self.expected, self._hint(node))
         return int(number) if self.whole else number
+
+    def _fits(self, number: float) -> bool:
+        return isfinite(number) and (number.is_integer() or not self.whole)
 
     @property
     def expected(self) -> str:
@@ -180,14 +197,14 @@ class Number:
             return kind
         return f"{kind} above {self.minimum}" if self.above else f"{kind} from {self.minimum}"
 
-    @staticmethod
-    def _hint(node: Node) -> str | None:
-        if not isinstance(node, Scalar):
-            return None
-        if not node.plain and core_number(node.text) is not None:
+    def _hint(self, node: Node) -> str:
+        text = node.text if isinstance(node, Scalar) and node.shown == node.text else ""
+        if isinstance(node, Scalar) and not node.plain and core_number(text) is not None:
             return "remove the quotes"
-        bare = node.text.replace("_", "").replace(",", "").lstrip("0")
-        return f"write `{bare}`" if bare != node.text and bare.isdigit() and node.shown == node.text else None
+        bare = text.replace("_", "").replace(",", "").lstrip("0")
+        if bare != text and bare.isdigit():
+            return f"write `{bare}`"
+        return f"write a number such as `{(self.minimum or 0) + 1}`"
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
@@ -233,8 +250,7 @@ class Texts:
             text = self.item.read(reader, node, what)
             return INVALID if isinstance(text, Invalid) else [(text, node)]
         if not isinstance(node, Sequence):
-            hint = f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else None
-            return reader.mismatch(node, what, "a list of texts", hint)
+            return reader.mismatch(node, what, "a list of texts", as_list(node))
         if len(node.items) < self.minimum:
             return reader.report(node, f"{what} is an empty list", "name at least one, or remove it")
         found: list[tuple[str, Scalar]] = []

@@ -19,6 +19,7 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
+_TAG = re.compile(r"![^\s,\[\]{}]*")
 
 
 class Mark(Protocol):
@@ -61,6 +62,13 @@ class SourceFile:
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
         return Location(self.name, number + 1, column + 1, max(last - column, 1), source)
+
+    def tag(self, start: Mark) -> Location:
+        """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""
+        found = _TAG.search(self.line(start.line), start.column)
+        if found is None:
+            return self.point(start.line, start.column)
+        return self.point(start.line, found.start(), len(found.group()))
 
     def point(self, line: int, column: int, length: int = 1) -> Location:
         """The place at a 0-based line and column, moved back into the text where it lies behind its end."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping as AnyMapping
 
 from lakehouse_cli.config.reading import Reader
+from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
@@ -59,8 +60,11 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str]) -> Node
         return default
 
     text = _REFERENCE.sub(value, node.text)
-    # A value that came from a variable was never written with quotes around it: `"${WORKERS}"` may be a number.
-    return Broken(node.start, node.end) if failed else Scalar(text, True, node.start, node.end, node.text)
+    if failed:
+        return Broken(node.start, node.end)
+    # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
+    plain = node.plain or isinstance(core_value(text), bool | int | float)
+    return Scalar(text, plain, node.start, node.end, node.text)
 
 
 def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:

@@ -40,7 +40,11 @@ def _in_words(
         if "escape" in said:
             return "unknown escape in a double-quoted text", "write `\\\\` for a backslash, or use single quotes", at
         return "a quoted text is not closed", "close it with the quote it began with", began
+    if "node content" in said:
+        return "a value is missing here", "write one, in quotes if it is a text", at
     if "flow sequence" in context or "flow mapping" in context:
+        if at is not None and character == "{" and line[: at.column].endswith("$"):
+            return "`{` cannot stand here", "inside `[ ]` and `{ }`, put `${…}` in quotes", at
         return _flow(context, character, at, began)
     if "could not find expected ':'" in said or "simple key" in context:
         return "a key lacks its `:`", "write `key: value`", began
@@ -83,4 +87,4 @@ def _others(said: str, context: str, at: Mark | None, began: Mark | None) -> tup
         return "a text cannot begin with `!` unless it is quoted", _QUOTE_IT, began
     if "directive" in context or "directive" in said:
         return "a line that begins with `%` is a YAML directive", _QUOTE_IT, began
-    return f"not YAML: {said or context}", None, at
+    return f"not YAML: {said or context}", "put texts with special characters in quotes", at

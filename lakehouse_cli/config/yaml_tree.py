@@ -13,10 +13,8 @@ from typing import Any
 import yaml
 from yaml.events import (
     AliasEvent,
-    CollectionStartEvent,
     MappingEndEvent,
     MappingStartEvent,
-    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     StreamEndEvent,
@@ -100,7 +98,7 @@ class Broken:
 Node = Scalar | Sequence | Mapping | Broken
 
 
-class _Stop(Exception):
+class _UnreadableError(Exception):
     """The document cannot be read any further."""
 
     def __init__(self, problem: Problem) -> None:
@@ -116,16 +114,25 @@ def parse_yaml(source: SourceFile, problems: Problems, *, parser: Callable[[str]
         problems: Takes what is found.
         parser: Makes an object with ``get_event`` from a text; by default libyaml's, where PyYAML was built with it.
     """
-    make = parser or getattr(yaml, "CParser", None) or PurePythonParser
+    make = parser or _libyaml_parser() or PurePythonParser
     try:
         return _Builder(source, problems, make(source.text).get_event).document()
     except yaml.MarkedYAMLError as error:
         problems.add(explain(error, source))
     except yaml.YAMLError as error:
         problems.report(f"`{source.name}` is not YAML: {str(error).splitlines()[0]}", None, Location(source.name))
-    except _Stop as stop:
+    except _UnreadableError as stop:
         problems.add(stop.problem)
     return None
+
+
+def _libyaml_parser() -> Callable[[str], Any] | None:
+    try:
+        from yaml import cyaml
+    except ImportError:
+        return None
+    parser: Callable[[str], Any] = vars(cyaml)["CParser"]
+    return parser
 
 
 class PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):
@@ -138,7 +145,7 @@ class PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Par
 
 
 class _Builder:
-    """Reads the events of one document into nodes."""
+    """Reads the events of one document into nodes; events are `Any`, since two parsers make them."""
 
     def __init__(self, source: SourceFile, problems: Problems, get_event: Callable[[], Any]) -> None:
         self.source = source
@@ -147,6 +154,9 @@ class _Builder:
         self.anchors: dict[str, Node] = {}
         self.open: set[str] = set()
         self.depth = 0
+        # The deepest level so far, aliases expanded; and of each anchor, how many levels its value has.
+        self.deepest = 0
+        self.heights: dict[str, int] = {}
 
     def document(self) -> Node | None:
         self.next()  # the stream's start
@@ -175,42 +185,54 @@ class _Builder:
             self.anchors[event.anchor] = node
         return node
 
-    def collection(self, event: CollectionStartEvent) -> Node:
-        if self.depth == MAX_DEPTH:
-            place = self.source.location(event.start_mark, event.end_mark)
-            raise _Stop(Problem(f"values are nested more than {MAX_DEPTH} deep", "flatten them", place))
-        self.depth += 1
+    def collection(self, event: Any) -> Node:
         anchor = event.anchor
+        outside, self.deepest = self.deepest, 0
+        self.descend(event)
+        self.depth += 1
         if anchor is not None:
             self.open.add(anchor)
         node: Node = self.mapping(event) if isinstance(event, MappingStartEvent) else self.sequence(event)
+        self.depth -= 1
         if anchor is not None:
             self.open.discard(anchor)
-        self.depth -= 1
+            self.heights[anchor] = self.deepest - self.depth
+        self.deepest = max(self.deepest, outside)
         if node.size > MAX_VALUES:
             message = f"with its aliases expanded this holds more than {MAX_VALUES:,} values"
             place = self.source.location(event.start_mark, event.end_mark)
-            raise _Stop(Problem(message, "use fewer aliases of aliases", place))
+            raise _UnreadableError(Problem(message, "use fewer aliases of aliases", place))
         return node
 
-    def sequence(self, start: CollectionStartEvent) -> Node:
+    def descend(self, event: Any, levels: int = 1) -> None:
+        """Note how deep a value reaches; refuse what recursive functions could not walk."""
+        self.deepest = max(self.deepest, self.depth + levels)
+        if self.deepest > MAX_DEPTH:
+            place = self.source.location(event.start_mark, event.end_mark)
+            raise _UnreadableError(Problem(f"values are nested more than {MAX_DEPTH} deep", "flatten them", place))
+
+    @staticmethod
+    def ends(event: Any, end: type) -> bool:
+        return event.__class__ is end
+
+    def sequence(self, start: Any) -> Node:
         items: list[Node] = []
         size = 1
         event = self.next()
-        while event.__class__ is not SequenceEndEvent:
+        while not self.ends(event, SequenceEndEvent):
             item = self.node(event)
             items.append(item)
             size += item.size
             event = self.next()
         return Sequence(items, size, start.start_mark, event.end_mark)
 
-    def mapping(self, start: CollectionStartEvent) -> Node:
+    def mapping(self, start: Any) -> Node:
         entries: dict[str, tuple[Scalar, Node]] = {}
         merges: list[Mapping] = []
         merge_key: Scalar | None = None
         size = 1
         event = self.next()
-        while event.__class__ is not MappingEndEvent:
+        while not self.ends(event, MappingEndEvent):
             key = self.node(event)
             value = self.node(self.next())
             size += value.size + 1
@@ -255,9 +277,10 @@ class _Builder:
         message = f"{quoted(key.text)} is here twice, first on line {first.start.line + 1}"
         self.problems.report(message, hint, self.source.location(key.start, key.end))
 
-    def alias(self, event: AliasEvent) -> Node:
+    def alias(self, event: Any) -> Node:
         name: str = event.anchor
         if name in self.anchors and name not in self.open:
+            self.descend(event, self.heights.get(name, 0))
             return self.anchors[name]
         place = self.source.location(event.start_mark, event.end_mark)
         if name in self.open:
@@ -268,9 +291,9 @@ class _Builder:
             self.problems.report(f"alias `*{name}` has no anchor above it", hint, place)
         return Broken(event.start_mark, event.end_mark)
 
-    def tagged(self, event: NodeEvent, node: Node) -> Node:
+    def tagged(self, event: Any, node: Node) -> Node:
         """Apply a core tag; refuse any other, which would ask for an object to be made."""
-        tag: str = getattr(event, "tag", None) or "!"
+        tag: str = event.tag
         short = tag.removeprefix(_CORE) if tag.startswith(_CORE) else None
         if isinstance(node, Broken):
             return node
@@ -284,7 +307,7 @@ class _Builder:
         elif tag == "!" or short == ("map" if isinstance(node, Mapping) else "seq"):
             return node
         name = f"!!{short}" if short is not None else tag
-        place = self.source.point(node.start.line, node.start.column, 1)
+        place = self.source.tag(node.start)
         known = short is not None and (short in _SCALAR_TAGS or short in ("map", "seq"))
         message = f"tag `{name}` does not fit its value" if known else f"tag `{name}` is not allowed"
         hint = "remove the tag" if known else "remove it: a project file holds plain values, and makes no objects"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.contracts import numbers, texts, times
-from lakehouse_cli.contracts.refusal import Refusal
+from lakehouse_cli.contracts.refusal import InexactError
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
 
@@ -61,7 +61,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         The same values, as many rows, of type `target`.
 
     Raises:
-        Refusal: Some values have no exact counterpart; names their rows.
+        InexactError: Some values have no exact counterpart; names their rows.
     """
     if column.type == target and kind_of(target) != "dictionary":
         return column
@@ -78,7 +78,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     conversion = _CONVERSIONS.get((source, wanted))
     if conversion is None:
         what = _NAMES.get(source) or (str(column.type) if source == "other" else source)
-        raise Refusal(what, hint=_HINTS.get((source, wanted), f"make {wanted} of them in the transform"))
+        raise InexactError(what, hint=_HINTS.get((source, wanted), f"make {wanted} of them in the transform"))
     return conversion(column, target)
 
 

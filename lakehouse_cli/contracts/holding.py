@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.contracts.refusal import (
-    Refusal,
+    InexactError,
     examples_at,
     is_index_level,
     plural,
@@ -165,7 +165,7 @@ def _judge(result: pa.Table, position: int, column: Column) -> tuple[pa.ChunkedA
     """The column converted, None where it cannot be, and its violations."""
     target = to_arrow(column.type)
     source = result.column(position)
-    if source.type == target and not column.type.id == "dictionary":
+    if source.type == target and column.type.id != "dictionary":
         array = source
     else:
         refused = refusal_in(result.schema.field(position))
@@ -175,7 +175,7 @@ def _judge(result: pa.Table, position: int, column: Column) -> tuple[pa.ChunkedA
 
         try:
             array = convert(source, target)
-        except Refusal as refusal:
+        except InexactError as refusal:
             return None, [replace(violation_of(refusal, column.name, column.type, source), location=column.location)]
     if not column.nullable and array.null_count:
         return array, [_nulls(array, column)]
@@ -190,13 +190,13 @@ def _judge_undeclared(result: pa.Table, position: int) -> tuple[pa.ChunkedArray 
     declarable = from_arrow(field.type)
     source = result.column(position)
     if declarable is None:
-        refusal = Refusal(f"{field.type}, which no column type holds", hint="convert or drop the column")
+        refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
         return None, [violation_of(refusal, field.name, None, source)]
     from lakehouse_cli.contracts.exact import convert
 
     try:
         return _combined(convert(source, to_arrow(declarable))), []
-    except Refusal as refusal:
+    except InexactError as refusal:
         return None, [violation_of(refusal, field.name, declarable, source)]
 
 

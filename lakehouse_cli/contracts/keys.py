@@ -60,7 +60,7 @@ def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> list[int]:
 
 
 def _is_plain(value: object) -> bool:
-    return not isinstance(value, (list, dict)) and value == value  # noqa: PLR0124
+    return not isinstance(value, (list, dict)) and value == value
 
 
 def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> list[int]:

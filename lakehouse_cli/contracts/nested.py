@@ -6,14 +6,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.contracts import exact
-from lakehouse_cli.contracts.refusal import Refusal
+from lakehouse_cli.contracts.refusal import InexactError
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Convert to or from a dictionary, or to a list or struct.
 
     Raises:
-        Refusal: As `exact.convert`; its rows are the column's, however deep the value sits.
+        InexactError: As `exact.convert`; its rows are the column's, however deep the value sits.
     """
     if pa.types.is_dictionary(column.type):
         return exact.convert(_decoded(column), target)
@@ -22,7 +22,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     source = exact.kind_of(column.type)
     wanted = exact.kind_of(target)
     if source != wanted:
-        raise Refusal(source, hint=f"make a {wanted} of each in the transform")
+        raise InexactError(source, hint=f"make a {wanted} of each in the transform")
     chunks = [_list(chunk, target) if wanted == "list" else _struct(chunk, target) for chunk in _offset(column)]
     return pa.chunked_array(chunks, target)
 
@@ -54,7 +54,7 @@ def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
     items = array.flatten()
     try:
         converted = exact.convert(pa.chunked_array([items]), target.value_type)
-    except Refusal as refusal:
+    except InexactError as refusal:
         raise _at_rows(refusal, pc.list_parent_indices(array), items) from None
     lengths = pc.fill_null(pc.list_value_length(array), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
@@ -68,7 +68,7 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
     names = [child.name for child in array.type]
     wanted = [child.name for child in target]
     if sorted(names) != sorted(wanted):
-        raise Refusal(f"structs with the fields {', '.join(names)}", hint=f"give them {', '.join(wanted)}")
+        raise InexactError(f"structs with the fields {', '.join(names)}", hint=f"give them {', '.join(wanted)}")
     children = []
     present = array.is_valid()
     for child in target:
@@ -78,7 +78,7 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
             values = pc.if_else(present, values, pa.scalar(None, values.type))
         try:
             converted = exact.convert(pa.chunked_array([values]), child.type)
-        except Refusal as refusal:
+        except InexactError as refusal:
             refusal.rows = refusal.rows if refusal.rows is not None else _valid_rows(values)
             raise
         children.append(pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], child.type))
@@ -90,6 +90,6 @@ def _valid_rows(values: pa.Array) -> pa.Array:
     return pc.indices_nonzero(values.is_valid())
 
 
-def _at_rows(refusal: Refusal, parents: pa.Array, items: pa.Array) -> Refusal:
+def _at_rows(refusal: InexactError, parents: pa.Array, items: pa.Array) -> InexactError:
     rows = refusal.rows if refusal.rows is not None else _valid_rows(items)
-    return Refusal(refusal.quality, parents.take(rows).unique(), hint=refusal.hint, shown=refusal.shown)
+    return InexactError(refusal.quality, parents.take(rows).unique(), hint=refusal.hint, shown=refusal.shown)

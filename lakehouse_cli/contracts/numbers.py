@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts.refusal import Refusal, refuse_where
+from lakehouse_cli.contracts.refusal import InexactError, refuse_where
 
 NOT_WHOLE = "not whole"
 _FLOAT32_HINT = 'round them in the transform with `.astype("float32")`, or declare float64'
@@ -106,11 +106,10 @@ def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
     def locate() -> None:
         if column.type.scale > target.scale:
-            kept = pc.round(column, target.scale, round_mode="towards_zero")
-            refuse_where(pc.not_equal(kept, column), f"not exact in {target}")
-        wide = column.cast(pa.decimal256(76, column.type.scale))
-        limit = pa.scalar(Decimal(10) ** (target.precision - target.scale), pa.decimal256(76, 0))
-        refuse_where(pc.greater_equal(pc.abs(wide), limit), _too_many_digits(target))
+            kept = pc.round(_widest(column), target.scale, round_mode="towards_zero")
+            refuse_where(pc.not_equal(kept, _widest(column)), f"not exact in {target}")
+        most = "9" * (target.precision - target.scale) + "." + "9" * column.type.scale
+        refuse_where(pc.greater(pc.abs(_widest(column)), _widest_scalar(most, column.type)), _too_many_digits(target))
 
     return cast_or(locate, column, target)
 
@@ -120,9 +119,10 @@ def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
     def locate() -> None:
         if column.type.scale > 0:
-            refuse_where(pc.not_equal(pc.round(column, 0, round_mode="towards_zero"), column), NOT_WHOLE)
-        wide = column.cast(pa.decimal256(76, column.type.scale))
-        low, high = (pa.scalar(Decimal(bound), pa.decimal256(76, 0)) for bound in bounds(target))
+            wide = _widest(column)
+            refuse_where(pc.not_equal(pc.round(wide, 0, round_mode="towards_zero"), wide), NOT_WHOLE)
+        low, high = (_widest_scalar(str(bound), column.type) for bound in bounds(target))
+        wide = _widest(column)
         refuse_where(pc.or_(pc.less(wide, low), pc.greater(wide, high)), outside(target))
 
     return cast_or(locate, column, target)
@@ -146,14 +146,14 @@ def decimal_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
 
 
 def cast_or(locate: Callable[[], None], column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Arrow's own checked cast; where that refuses, `locate` raises `Refusal` with the rows."""
+    """Arrow's own checked cast; where that refuses, `locate` raises `InexactError` with the rows."""
     try:
         return column.cast(target)
     except pa.ArrowInvalid:
         locate()
         rows = failing_rows(column, target)
         if len(rows):
-            raise Refusal(f"not exact in {_name(target)}", rows) from None
+            raise InexactError(f"not exact in {_name(target)}", rows) from None
         raise
 
 
@@ -176,6 +176,16 @@ def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
 
 def _name(target: pa.DataType) -> str:
     return {"float": "float32", "double": "float64"}.get(str(target), str(target))
+
+
+def _widest(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Decimals of the same scale and the greatest precision, which hold every bound they are compared with."""
+    return column.cast(pa.decimal256(76, column.type.scale))
+
+
+def _widest_scalar(text: str, like: pa.DataType) -> pa.Scalar:
+    # From text: Decimal's arithmetic rounds to 28 digits. Of the same scale: Arrow aligns no others this wide.
+    return pa.scalar(Decimal(text), pa.decimal256(76, like.scale))
 
 
 def _too_many_digits(target: pa.DataType) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from lakehouse_cli.contracts import exact
 from lakehouse_cli.contracts.numbers import outside
-from lakehouse_cli.contracts.refusal import EXAMPLES, Refusal, plural, shorten
+from lakehouse_cli.contracts.refusal import EXAMPLES, InexactError, plural, shorten
 
 _NULL = "null"
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -48,7 +48,7 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
         nan_is_null: Whether a float NaN is null, as pandas means it.
 
     Raises:
-        Refusal: Values of a kind that does not become `target`, or of several kinds; names their rows.
+        InexactError: Values of a kind that does not become `target`, or of several kinds; names their rows.
     """
     kinds = _kinds_of(values, nan_is_null)
     present = [kind for kind in kinds if kind != _NULL]
@@ -56,10 +56,10 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
         return pa.chunked_array([pa.nulls(len(values), target or pa.null())])
     _check_kinds(values, kinds, target)
     if len(kinds) == 1:
-        return _of_kind(present[0], list(values), target, nan_is_null)
+        return _of_kind(present[0], list(values), target)
     if target is None and len(present) > 1:
-        target = _common_type(values, kinds, nan_is_null)
-    return _scattered(values, kinds, target, nan_is_null)
+        target = _common_type(values, kinds)
+    return _scattered(values, kinds, target)
 
 
 def _kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, list[int]]:
@@ -82,7 +82,7 @@ def _kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, list[int]]:
 
 
 def _kind_of_type(type_: type) -> str:
-    if type_ is type(None) or type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas."):
+    if type_ is type(None) or (type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas.")):
         return _NULL
     found = next((kind for base, kind in _python_kinds() if issubclass(type_, base)), None)
     return found or f"{type_.__name__} objects"
@@ -122,12 +122,12 @@ def _python_kinds() -> list[tuple[type, str]]:
 
 def _kind_of_value(kind: str, value: Any, nan_is_null: bool) -> str:
     if kind in ("float", "decimal"):
-        return _NULL if value != value and (nan_is_null or kind == "decimal") else kind  # noqa: PLR0124
+        return _NULL if value != value and (nan_is_null or kind == "decimal") else kind
     if kind == "timestamp":
         return "timestamp" if value.tzinfo is None else "instant"
     if kind == "time":
         return "time" if value.tzinfo is None else "times of day with a zone"
-    if value != value:  # noqa: PLR0124  # numpy's NaT
+    if value != value:  # numpy's NaT
         return _NULL
     return "timestamp" if kind == "numpy_time" else "duration"
 
@@ -148,14 +148,12 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.
     raise _told(values, rows, f"{others} among {plural(len(present[usual]), 'value')} of {_NAMES[usual]}", None)
 
 
-def _told(values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None) -> Refusal:
+def _told(values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None) -> InexactError:
     shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
-    return Refusal(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown)
+    return InexactError(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown)
 
 
-def _scattered(
-    values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None, nan_is_null: bool
-) -> pa.ChunkedArray:
+def _scattered(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None) -> pa.ChunkedArray:
     """Each kind converted on its own, the parts put back into their rows."""
     parts: list[pa.Array] = []
     order: list[int] = []
@@ -163,8 +161,8 @@ def _scattered(
         if kind == _NULL:
             continue
         try:
-            column = _of_kind(kind, [values[row] for row in rows], target, nan_is_null)
-        except Refusal as refusal:
+            column = _of_kind(kind, [values[row] for row in rows], target)
+        except InexactError as refusal:
             if refusal.rows is not None:
                 refusal.rows = pa.array(rows, pa.int64()).take(refusal.rows)
             else:
@@ -183,17 +181,17 @@ def _scattered(
     return pa.chunked_array([joined.take(pa.array(places, pa.int64()))])
 
 
-def _common_type(values: Sequence[Any], kinds: dict[str, list[int]], nan_is_null: bool) -> pa.DataType:
+def _common_type(values: Sequence[Any], kinds: dict[str, list[int]]) -> pa.DataType:
     if "date" in kinds:
         return pa.timestamp("us")
     if "float" in kinds:
         return pa.float64()
     decimals = [values[row] for row in kinds["decimal"]]
-    scale = _of_kind("decimal", decimals, None, nan_is_null).type.scale
+    scale = _of_kind("decimal", decimals, None).type.scale
     return pa.decimal128(38, max(scale, 0))
 
 
-def _of_kind(kind: str, values: list[Any], target: pa.DataType | None, nan_is_null: bool) -> pa.ChunkedArray:
+def _of_kind(kind: str, values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     """Values of one kind, none of them null, as Arrow; converted to `target` where there is one."""
     if kind == "list":
         return _lists(values, target)
@@ -319,7 +317,7 @@ def _numpy_nanoseconds(value: Any) -> int:
 
 def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     if target is not None and not pa.types.is_list(target):
-        raise Refusal("lists", shown=[shorten(value) for value in values[:EXAMPLES]])
+        raise InexactError("lists", shown=[shorten(value) for value in values[:EXAMPLES]])
     items: list[Any] = []
     offsets = [0]
     parents: list[int] = []
@@ -329,7 +327,7 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
         offsets.append(len(items))
     try:
         converted = convert_values(items, None if target is None else target.value_type, nan_is_null=False)
-    except Refusal as refusal:
+    except InexactError as refusal:
         rows = refusal.rows if refusal.rows is not None else pa.array(range(len(items)), pa.int64())
         in_rows = pa.array(parents, pa.int64()).take(rows).unique()
         raise _told(values, in_rows.to_pylist(), f"lists with items {refusal.quality}", refusal.hint) from None
@@ -339,10 +337,12 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
 
 def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     if target is not None and not pa.types.is_struct(target):
-        raise Refusal("dicts", shown=[shorten(value) for value in values[:EXAMPLES]])
+        raise InexactError("dicts", shown=[shorten(value) for value in values[:EXAMPLES]])
     names = [field.name for field in target] if target is not None else list(Counter(n for v in values for n in v))
     foreign = [row for row, value in enumerate(values) if not value.keys() <= set(names)]
     unnamed = [row for row, value in enumerate(values) if not all(isinstance(name, str) for name in value)]
+    if not names:
+        raise _told(values, list(range(len(values))), "dicts without keys", None)
     if foreign or unnamed:
         what = f"dicts with other keys than {', '.join(map(str, names))}" if foreign else "dicts with keys not text"
         raise _told(values, foreign or unnamed, what, None)
@@ -351,7 +351,7 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
         child = [value.get(name) for value in values]
         try:
             column = convert_values(child, target.field(name).type if target is not None else None, nan_is_null=False)
-        except Refusal as refusal:
+        except InexactError as refusal:
             rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
             raise _told(values, rows, f"dicts with `{name}` {refusal.quality}", refusal.hint) from None
         arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))

@@ -18,7 +18,7 @@ _REFUSED = b"lakehouse.refused"
 _INDEX_LEVEL = b"lakehouse.index_level"
 
 
-class Refusal(Exception):
+class InexactError(Exception):
     """Some values of a column have no exact counterpart in the type they should become.
 
     Attributes:
@@ -44,10 +44,10 @@ class Refusal(Exception):
 
 
 def refuse_where(bad: pa.ChunkedArray | pa.Array, quality: str, *, hint: str | None = None) -> None:
-    """Raise `Refusal` if any element of a boolean mask is true; null counts as false."""
+    """Raise `InexactError` if any element of a boolean mask is true; null counts as false."""
     rows = true_rows(bad)
     if len(rows):
-        raise Refusal(quality, rows, hint=hint)
+        raise InexactError(quality, rows, hint=hint)
 
 
 def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -91,14 +91,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def violation_of(refusal: Refusal, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
+def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
     """The violation that tells a user of a refusal.
 
     Args:
         refusal: What was refused.
         name: The column.
         declared: Its declared type, None where none is declared.
-        source: The column as it came, for the examples; None where only `Refusal.shown` can tell.
+        source: The column as it came, for the examples; None where only `InexactError.shown` can tell.
     """
     if refusal.rows is not None:
         rows, count = refusal.rows[:EXAMPLES].to_pylist(), len(refusal.rows)

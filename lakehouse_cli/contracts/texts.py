@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.contracts.numbers import failing_rows, outside
-from lakehouse_cli.contracts.refusal import Refusal, refuse_where
+from lakehouse_cli.contracts.refusal import InexactError, refuse_where
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
@@ -19,7 +19,6 @@ _BOOL = r"^([Tt]rue|[Ff]alse)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-_LARGE = 1 << 30
 # Of this many digits on, an integer may be no float.
 _LONG_INTEGER = r"^-?[0-9]{16,}$"
 
@@ -89,12 +88,15 @@ def to_string(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _narrow(chunk: pa.Array, target: pa.DataType, into: list[pa.Array]) -> None:
-    if len(chunk) > 1 and chunk.nbytes > _LARGE:
-        half = len(chunk) // 2
-        _narrow(chunk.slice(0, half), target, into)
-        _narrow(chunk.slice(half), target, into)
-    else:
+    try:
         into.append(chunk.cast(target))
+    except pa.ArrowInvalid:
+        if len(chunk) == 1:
+            raise InexactError("longer than 2 GB", pa.array([0], pa.int64())) from None
+        half = len(chunk) // 2
+        for part in (chunk.slice(0, half), chunk.slice(half)):
+            # Joined with nothing, that is copied: a slice keeps offsets into the whole.
+            _narrow(pa.concat_arrays([part, part.slice(0, 0)]), target, into)
 
 
 def _clock(unit: str) -> str:
@@ -110,4 +112,4 @@ def _cast(column: pa.ChunkedArray, target: pa.DataType, quality: str) -> pa.Chun
     try:
         return column.cast(target)
     except pa.ArrowInvalid:
-        raise Refusal(quality, failing_rows(column, target)) from None
+        raise InexactError(quality, failing_rows(column, target)) from None

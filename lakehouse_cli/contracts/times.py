@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.contracts.numbers import cast_or
-from lakehouse_cli.contracts.refusal import Refusal, refuse_where
+from lakehouse_cli.contracts.refusal import InexactError, refuse_where
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400
@@ -18,11 +18,11 @@ def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.C
     """Between units, and between zones (the instant stays); never between wall-clock time and instants."""
     if (column.type.tz is None) != (target.tz is None):
         if target.tz is None:
-            raise Refusal(
+            raise InexactError(
                 "instants with a time zone",
                 hint=f"declare `timestamp[{target.unit}, tz={column.type.tz}]`, or use `.dt.tz_localize(None)`",
             )
-        raise Refusal(
+        raise InexactError(
             "without a time zone",
             hint=f'declare `timestamp[{target.unit}]`, or say where they were read: `.dt.tz_localize("{target.tz}")`',
         )
@@ -42,7 +42,7 @@ def time_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArra
 def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Midnights to dates."""
     if column.type.tz is not None:
-        raise Refusal(
+        raise InexactError(
             "instants with a time zone, whose date depends on where one is",
             hint="use `.dt.tz_localize(None)` to keep the wall-clock time",
         )
@@ -63,7 +63,7 @@ def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 def date_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Dates to their midnights, wall-clock."""
     if target.tz is not None:
-        raise Refusal("dates, which are no instants", hint=f"declare `timestamp[{target.unit}]`")
+        raise InexactError("dates, which are no instants", hint=f"declare `timestamp[{target.unit}]`")
 
     def locate() -> None:
         most = _MOST // (_DAY * PER_SECOND[target.unit])

@@ -272,7 +272,7 @@ class _Run:
             return None
         if stored is None:
             return None
-        moment = datetime.fromisoformat(stored.modified_at).astimezone()
+        moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()
         return f"{planned.uri} is as it was on {moment:%Y-%m-%d %H:%M}"
 
     def _end(self, result: TableResult) -> None:

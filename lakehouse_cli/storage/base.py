@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import Manifest
@@ -24,11 +24,11 @@ class Stored:
 
     Attributes:
         bytes: Size of the stored data.
-        modified_at: ISO 8601 in UTC.
+        modified_ns: When it was last written, nanoseconds since 1970 in UTC.
     """
 
     bytes: int
-    modified_at: str
+    modified_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,13 @@ class RunStamp:
 
     run_id: str
     finished_at: str
+
+
+class Sink(Protocol):
+    """What data are written to."""
+
+    def write(self, data: Any, /) -> int:
+        """Take bytes, or what has their buffer; returns how many."""
 
 
 class Format(ABC):
@@ -64,7 +71,7 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def write(self, table: pa.Table, sink: BinaryIO, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write a table, in bounded memory.
 
         Raises:

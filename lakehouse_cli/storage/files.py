@@ -6,13 +6,13 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli import __version__
+from lakehouse_cli.version import __version__
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
@@ -47,6 +47,7 @@ class FileStorage(AssetStorage):
         self.spec = spec
         self._format_spec = FORMATS[spec.format]
         self._real_folders: dict[str, str] = {}
+        self._made_folders: set[str] = set()
 
     @cached_property
     def _format(self) -> Format:
@@ -59,9 +60,7 @@ class FileStorage(AssetStorage):
 
     def uri(self, table: Table) -> str:
         """The file's path: under the root as the project file spells it."""
-        found = self._find(table)
-        suffix = found.name[len(Path(table.path).name) :] if found else self._suffixes(table)[0]
-        return self._shown(table, suffix)
+        return self._shown(table, self._suffix(table))
 
     def _shown(self, table: Table, suffix: str) -> str:
         root = self.spec.root_text.rstrip("/")
@@ -72,26 +71,30 @@ class FileStorage(AssetStorage):
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
 
-    def _find(self, table: Table) -> Path | None:
-        """The stored file, None where there is none."""
+    def _suffix(self, table: Table) -> str:
+        """The ending of the stored file, or of the one that would be written where nothing is stored."""
         base = f"{self.spec.root}/{table.path}"
-        found = [path for suffix in self._suffixes(table) if os.path.lexists(path := base + suffix)]
+        suffixes = self._suffixes(table)
+        if len(suffixes) == 1:
+            return suffixes[0]
+        found = [suffix for suffix in suffixes if os.path.lexists(base + suffix)]
         if len(found) > 1:
-            names = " and ".join(os.path.basename(path) for path in found)
+            names = " and ".join(self._shown(table, suffix) for suffix in found)
             raise StorageError(
                 f"source `{table.name}` is there twice: {names}",
                 hint="keep one, or set `compression` in the table's options",
                 location=table.where("path", "options"),
             )
-        return Path(found[0]) if found else None
+        return found[0] if found else suffixes[0]
 
-    def _target(self, table: Table) -> Path:
-        return Path(f"{self.spec.root}/{table.path}{self._suffixes(table)[0]}")
+    def _path(self, table: Table) -> str:
+        """The stored file, or the one that would be written; links resolved and inside the root."""
+        return self._inside(f"{self.spec.root}/{table.path}{self._suffix(table)}", table)
 
-    def _inside(self, path: Path, table: Table) -> Path:
+    def _inside(self, path: str, table: Table) -> str:
         """The path with links resolved, refused where they lead out of the root."""
-        folder = self._real_folder(str(path.parent))
-        real = os.path.join(folder, path.name)
+        folder, _, name = path.rpartition("/")
+        real = f"{self._real_folder(folder)}/{name}"
         if os.path.islink(real):
             real = os.path.realpath(real)
         if not real.startswith(self._real_root.rstrip(os.sep) + os.sep):
@@ -100,7 +103,7 @@ class FileStorage(AssetStorage):
                 hint="put the data inside the storage's root, or declare a storage whose root is where they are",
                 location=table.where("path", "storage"),
             )
-        return Path(real)
+        return real
 
     def _real_folder(self, folder: str) -> str:
         # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
@@ -125,31 +128,30 @@ class FileStorage(AssetStorage):
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
         with self._told(table, "looked at"):
-            path = self._find(table)
-            if path is None:
+            try:
+                status = os.stat(self._path(table))
+            except (FileNotFoundError, NotADirectoryError):
                 return None
-            status = self._inside(path, table).stat()
-            if not os.path.isfile(path):
+            if not S_ISREG(status.st_mode):
                 raise StorageError(
-                    f"{self._shown(table, self._suffixes(table)[0])} is not a file",
+                    f"{self.uri(table)} is not a file",
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
-            moment = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
-            return Stored(status.st_size, moment)
+            return Stored(status.st_size, status.st_mtime_ns)
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
         with self._told(table, "read"):
             if self.stat(table) is None:
                 raise self._missing(table)
-            path = self._inside(self._find(table) or self._target(table), table)
-            if columns is None and table.kind == "computed":
-                columns = self._stored_columns(table, path)
-            return self._format.read(lambda: path.open("rb"), self.uri(table), columns, table.options)
+            path = self._path(table)
+            if table.kind == "computed" and (columns is None or table.extra_columns == "keep"):
+                columns = self._stored_columns(table, path, columns)
+            return self._format.read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
 
     def _missing(self, table: Table) -> MissingDataError:
-        shown = self._shown(table, self._suffixes(table)[0])
+        shown = self.uri(table)
         if table.kind == "source":
             return MissingDataError(
                 f"{shown} does not exist",
@@ -162,26 +164,29 @@ class FileStorage(AssetStorage):
             location=table.location,
         )
 
-    def _stored_columns(self, table: Table, path: Path) -> tuple[Column, ...] | None:
+    def _stored_columns(
+        self, table: Table, path: str, declared: Sequence[Column] | None
+    ) -> tuple[Column, ...] | Sequence[Column] | None:
+        """The declared columns, and those beyond them as the manifest tells, if it is that of these very bytes."""
         manifest = self.read_manifest(table)
-        if manifest is None or manifest.bytes != path.stat().st_size or manifest.content_hash != hash_file(path):
-            return None
-        return tuple(Column(name, parse_column_type(text)) for name, text in manifest.columns)
+        if manifest is None or manifest.bytes != os.path.getsize(path) or manifest.content_hash != hash_file(path):
+            return declared
+        known = {column.name: column for column in declared or ()}
+        return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
 
     def publish(self, table: Table, data: pa.Table, stamp: RunStamp) -> Manifest:
         """Write the file aside, put it in place, then the manifest."""
         with self._told(table, "written"):
-            target = self._target(table)
-            self._inside(target, table)
-            if target.is_dir():
+            target = self._path(table)
+            if os.path.isdir(target):
                 raise StorageError(
-                    f"{self._shown(table, self._suffixes(table)[0])} is a folder",
+                    f"{self.uri(table)} is a folder",
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._inside(target, table)) as sink:
-                self._format.write(data, sink, table.options)  # type: ignore[arg-type]  # enough of a BinaryIO
+            self._make_folder(target)
+            with replacing(self._path(table)) as sink:
+                self._format.write(data, sink, table.options)
             manifest = Manifest(
                 table=table.name,
                 columns=_column_types(data),
@@ -195,21 +200,27 @@ class FileStorage(AssetStorage):
             self._write_manifest(table, manifest)
         return manifest
 
-    def _manifest_path(self, table: Table) -> Path:
-        return Path(f"{self.spec.root}/{MANIFESTS}/{table.path}.json")
+    def _make_folder(self, path: str) -> None:
+        folder = os.path.dirname(path)
+        if folder not in self._made_folders:
+            os.makedirs(folder, exist_ok=True)
+            self._made_folders.add(folder)
+            self._real_folders.clear()
+
+    def _manifest_path(self, table: Table) -> str:
+        return self._inside(f"{self.spec.root}/{MANIFESTS}/{table.path}.json", table)
 
     def _write_manifest(self, table: Table, manifest: Manifest) -> None:
-        path = self._inside(self._manifest_path(table), table)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(self._manifest_path(table))
         # Not waited for: one that a power failure spoils does not fit its data and is not believed.
-        with replacing(path, durable=False) as sink:
+        with replacing(self._manifest_path(table), durable=False) as sink:
             sink.write(json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
-        path = self._manifest_path(table)
         try:
-            text = self._inside(path, table).read_bytes()
+            with open(self._manifest_path(table), "rb") as file:
+                text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -220,8 +231,8 @@ class FileStorage(AssetStorage):
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
         with self._told(table, "removed"):
-            for path in (self._target(table), self._manifest_path(table)):
-                self._inside(path, table).unlink(missing_ok=True)
+            for path in (self._path(table), self._manifest_path(table)):
+                Path(path).unlink(missing_ok=True)
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""
@@ -231,7 +242,11 @@ class FileStorage(AssetStorage):
 
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Remove half-written files beside these tables and their manifests."""
-        folders = {path.parent for table in tables for path in (self._target(table), self._manifest_path(table))}
+        folders = set()
+        for table in tables:
+            # One that leads out of the root is told when its turn comes; there is nothing of ours behind it.
+            with suppress(StorageError):
+                folders |= {os.path.dirname(path) for path in (self._path(table), self._manifest_path(table))}
         for folder in folders:
             remove_leftovers(folder)
 

@@ -11,7 +11,6 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
 import xxhash
@@ -66,7 +65,7 @@ class HashingSink:
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[HashingSink]:
+def replacing(path: str, *, durable: bool = True) -> Iterator[HashingSink]:
     """Write a file aside; put it in the place of `path` when the block ends without an exception.
 
     Args:
@@ -84,25 +83,26 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[HashingSink]:
             yield sink
             file.flush()
             with suppress(FileNotFoundError):
-                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
+                os.fchmod(descriptor, os.stat(path).st_mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
-        aside.replace(path)
+        os.replace(aside, path)
         if durable:
-            _sync_folder(path.parent)
+            _sync_folder(os.path.dirname(path))
     except BaseException:
         with suppress(OSError):
-            aside.unlink()
+            os.unlink(aside)
         raise
     finally:
         os.close(descriptor)
 
 
-def _create_aside(path: Path) -> tuple[Path, int]:
+def _create_aside(path: str) -> tuple[str, int]:
+    folder, _, name = path.rpartition("/")
+    # A name may be 255 bytes; a long one is cut, the process and a counter keep it unique.
+    stem = name.encode()[:180].decode(errors="ignore")
     while True:
-        # A name may be 255 bytes; a long one is cut, the process and a counter keep it unique.
-        stem = path.name.encode()[:180].decode(errors="ignore")
-        aside = path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}")
+        aside = f"{folder}/.{stem}.{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}"
         descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with suppress(OSError):  # a file system without locks; then nobody can take it for a leftover either
@@ -116,7 +116,7 @@ def _create_aside(path: Path) -> tuple[Path, int]:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):  # some network file systems cannot sync a folder
@@ -125,7 +125,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> int:
+def remove_leftovers(folder: str) -> int:
     """Remove the files that killed processes left half-written in a folder; those being written are locked.
 
     Returns:
@@ -144,21 +144,21 @@ def _remove_if_unlocked(path: str) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(path).unlink()
+            os.unlink(path)
             return True
         finally:
             os.close(descriptor)
     return False
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: str) -> str:
     """The xxh3-128 of a file, hexadecimal, as `HashingSink` computes it.
 
     Raises:
         OSError: It cannot be read.
     """
     digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

@@ -1,1 +1,10 @@
-"""From the name of a transform to a function, and from Arrow to its frames and back."""
+"""The edge of a transform: finding the function, giving it frames, taking its result.
+
+pandas and polars are imported when a transform wants a frame of theirs, not before.
+"""
+
+from lakehouse_cli.transforms.calling import apply
+from lakehouse_cli.transforms.frames import FrameType, frame_type_of
+from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
+
+__all__ = ["FrameType", "Parameter", "Transform", "apply", "frame_type_of", "load_transform"]

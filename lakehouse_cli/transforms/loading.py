@@ -1,28 +1,20 @@
-"""Finding a transform's function: importing its module, as if its project were the only one."""
+"""Finding a transform's function, and what its annotations say it takes and returns."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import linecache
-import sys
-import threading
-import traceback
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.errors import TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
-
-_LOCK = threading.RLock()
-_NOT_THE_USERS = tuple({str(Path(prefix)) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)})
-_OWN = str(Path(__file__).resolve().parents[1])
+from lakehouse_cli.transforms.modules import import_own
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,7 @@ class Transform:
         fn: The function.
         parameters: In order, ``*args`` and ``**kwargs`` among them.
         returns: Annotation of the result, as `Parameter.annotation`.
+        file: Of its module, None where it has none.
     """
 
     ref: FunctionRef
@@ -71,6 +64,7 @@ class Transform:
     fn: Callable[..., Any]
     parameters: tuple[Parameter, ...]
     returns: Any
+    file: str | None
 
     @property
     def name(self) -> str:
@@ -89,10 +83,10 @@ class Transform:
         except TransformError as error:
             raise TransformError(f"result of `{self.name}`: {error.message}", hint=error.hint) from error
 
-    def parameter(self, name: str) -> Parameter | None:
-        """The parameter that takes the keyword `name`: of that name, or ``**kwargs``."""
-        keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        found = next((p for p in self.parameters if p.name == name and p.kind in keywords), None)
+    def keyword(self, name: str) -> Parameter | None:
+        """The parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        found = next((p for p in self.parameters if p.name == name and p.kind in kinds), None)
         return found or next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
     def positional(self, position: int) -> Parameter | None:
@@ -115,57 +109,93 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
         folder: The project's folder; modules are looked for there before anywhere else.
 
     Raises:
-        TransformError: The module cannot be found or raises, the function is not in it or is none.
+        TransformError: The module cannot be found or raises, the function is not in it or is none, its result is
+            annotated with no supported type.
     """
     folder = folder.resolve()
-    with _LOCK:
-        module = _import(ref, folder)
+    module = _imported(ref, folder)
     fn = getattr(module, ref.name, None)
-    if fn is None:
-        functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        hint = did_you_mean(ref.name, functions) or "define it, or name another with `function`"
-        raise TransformError(f"function `{ref.name}` is not in module `{ref.module}`", hint=hint, location=ref.location)
     if not callable(fn):
-        raise TransformError(
-            f"`{ref}` is {type(fn).__name__}, not a function", hint="a transform is a function", location=ref.location
-        )
+        raise _no_function(ref, module, fn)
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError) as error:
-        raise TransformError(f"the parameters of `{ref}` cannot be known", location=ref.location) from error
-    hints = _hints(fn)
+        hint = "define it with `def`"
+        raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
+    hints = _annotations(fn)
     parameters = tuple(
         Parameter(p.name, p.kind, p.default is p.empty, hints.get(p.name, _written(p.annotation)))
         for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
-    transform = Transform(ref, folder, fn, parameters, returns)
-    _ = transform.return_type
+    transform = Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
+    if returns is not None:
+        _ = transform.return_type
     return transform
+
+
+def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
+    try:
+        return import_own(ref.module, folder)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{ref.module}.".startswith(f"{error.name}."):
+            beside = sorted(path.stem for path in folder.glob("*.py"))
+            hint = (
+                did_you_mean(ref.module, beside) or f"put `{ref.module.replace('.', '/')}.py` beside the project file"
+            )
+            told = f"module `{ref.module}` is neither in the project's folder nor installed"
+            raise TransformError(told, hint=hint, location=ref.location) from error
+        failure = failure_of(error, folder)
+        raise TransformError(
+            f"module `{ref.module}` cannot be imported: {failure.headline}",
+            exception=failure.exception,
+            frames=failure.frames,
+            traceback=failure.traceback,
+            hint=_import_hint(error, failure.frames),
+            location=ref.location,
+        ) from error
+
+
+def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], ...]) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"install what `{error.name}` belongs to, or correct the import"
+    if frames:
+        return f"correct {frames[-1][0]}:{frames[-1][1]}"
+    return "import it in Python to see more"
+
+
+def _no_function(ref: FunctionRef, module: types.ModuleType, found: Any) -> TransformError:
+    if found is not None:
+        told = f"`{ref.name}` in module `{ref.module}` is {type(found).__name__}, not a function"
+        return TransformError(told, hint="define it with `def`, or name another with `function`", location=ref.location)
+    functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+    hint = did_you_mean(ref.name, functions) or "define it, or name another with `function`"
+    told = f"function `{ref.name}` is not in module `{ref.module}`"
+    return TransformError(told, hint=hint, location=ref.location)
 
 
 def _written(annotation: Any) -> Any:
     return None if annotation is inspect.Parameter.empty else annotation
 
 
-def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
+def _annotations(fn: Callable[..., Any]) -> dict[str, Any]:
     """Annotations evaluated one by one, so that one which cannot be does not spoil the others."""
-    fn = inspect.unwrap(fn)
-    holder = fn if isinstance(fn, types.FunctionType) else getattr(fn, "__func__", None) or getattr(fn, "func", None)
-    if holder is None:
-        holder = getattr(type(fn), "__call__", None)
-    written = getattr(holder, "__annotations__", {})
+    unwrapped: Any = inspect.unwrap(fn)
+    while hasattr(unwrapped, "func") and not isinstance(unwrapped, types.FunctionType):
+        unwrapped = inspect.unwrap(unwrapped.func)  # functools.partial
+    holder = unwrapped if hasattr(unwrapped, "__globals__") else type(unwrapped).__call__
     names = getattr(holder, "__globals__", {})
-    found: dict[str, Any] = {}
-    for name, annotation in written.items():
-        if isinstance(annotation, str):
-            try:
-                annotation = typing.get_type_hints(_Annotated(name, annotation), globalns=names)[name]  # noqa: PLW2901
-            except Exception:  # noqa: BLE001, S110 - evaluating the user's text may raise anything; its text will do
-                pass
-        found[name] = annotation
-    return found
+    return {name: _evaluated(text, names) for name, text in getattr(holder, "__annotations__", {}).items()}
 
 
-def _Annotated(name: str, annotation: str) -> Any:  # noqa: N802
-    return types.SimpleNamespace(__annotations__={name: annotation})
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"it": annotation}
+    try:
+        return typing.get_type_hints(holder, globalns=names, include_extras=True)["it"]
+    except Exception:  # noqa: BLE001 - evaluating the user's text may raise anything; its text will do
+        return annotation

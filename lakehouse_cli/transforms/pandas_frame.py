@@ -1,13 +1,14 @@
 """Transforms on `pandas.DataFrame`, the usual ones.
 
 The dtypes are listed in ``docs/contracts.md``: numpy's where they are exact, pandas' nullable ones where a null would
-spoid a numpy one, Python objects where pandas has no dtype of its own.
+spoil a numpy one, Python objects where pandas has no dtype of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.transforms.frames import PANDAS, FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
 
-_STR = pd.StringDtype(na_value=np.nan)
+# pandas-stubs knows neither this function nor the dtype of this class.
+_create_dataframe_from_blocks: Any = import_module("pandas.api.internals").create_dataframe_from_blocks
+_ArrowStringArray: Any = pd.arrays.ArrowStringArray
+_STR: Any = pd.StringDtype(na_value=np.nan)
 _NULLABLE: dict[pa.DataType, Any] = {
     pa.bool_(): pd.BooleanDtype(),
     pa.int8(): pd.Int8Dtype(),
@@ -40,8 +44,20 @@ class PandasFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a frame with a RangeIndex; only text shares memory with it, which pandas never changes."""
-        arrays = {name: _to_pandas(column) for name, column in zip(table.column_names, table.columns, strict=True)}
-        return pd.DataFrame(arrays, index=pd.RangeIndex(table.num_rows), copy=False)
+        blocks: list[tuple[Any, Any]] = []
+        alike: dict[pa.DataType, list[int]] = {}
+        for position, column in enumerate(table.columns):
+            if _is_numpy(column):
+                alike.setdefault(column.type, []).append(position)
+            else:
+                blocks.append((_extension_array(column), np.array([position])))
+        blocks += [
+            (_block([table.column(position) for position in positions]), np.array(positions))
+            for positions in alike.values()
+        ]
+        index = pd.RangeIndex(table.num_rows)
+        # The constructor would build the same blocks, and an index of names, at three times the cost.
+        return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(table.column_names)).view())
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame or series as a table: named index levels, then columns; NaN in floats as null."""
@@ -50,11 +66,11 @@ class PandasFrame(FrameType):
         if isinstance(frame, pd.Series):
             _add_series(result, frame, levels, columns)
             return result.table()
-        labels = frame.columns.tolist()
+        columns_of_frame = list(frame.items())
         for name, level in levels:
-            if name not in labels or not _is_copy(frame, labels, name, level):
+            if not _is_copy(frame, name, level):
                 _add(result, name, level, level=True)
-        for label, (_, series) in zip(labels, frame.items(), strict=True):
+        for label, series in columns_of_frame:
             if isinstance(label, str):
                 _add(result, label, series)
             else:
@@ -70,56 +86,72 @@ class PandasFrame(FrameType):
         return isinstance(value, (pd.DataFrame, pd.Series))
 
 
-def _to_pandas(column: pa.ChunkedArray) -> Any:
-    """An array that pandas keeps as it is, in memory of its own."""
+@lru_cache(maxsize=1024)
+def _labels(names: tuple[str, ...]) -> Any:
+    return pd.Index(names, dtype=_STR)
+
+
+def _is_numpy(column: pa.ChunkedArray) -> bool:
+    """Whether a numpy dtype holds the column exactly (NaN and NaT being null)."""
+    kind = _view_of(column.type)
+    return kind == "float or time" or (kind == "whole" and not column.null_count)
+
+
+def _block(columns: Sequence[pa.ChunkedArray]) -> Any:
+    """Columns of one type as one array, columns × rows, in memory of its own."""
+    dtype = columns[0].type.to_pandas_dtype()
+    if pa.types.is_date32(columns[0].type):
+        dtype = "datetime64[s]"
+    block = np.empty((len(columns), len(columns[0])), dtype)
+    for row, column in zip(block, columns, strict=True):
+        start = 0
+        for chunk in column.chunks:
+            # Straight into the block, chunk by chunk: a column of many chunks is copied once, not twice.
+            row[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+            start += len(chunk)
+    return block
+
+
+def _extension_array(column: pa.ChunkedArray) -> Any:
+    """An array of pandas' own, or one of Python objects (1 × rows)."""
     kind = _view_of(column.type)
     if kind == "text":
-        return _STR.__from_arrow__(column)
-    if kind == "numpy" and (not column.null_count or pa.types.is_floating(column.type)):
-        return _own(column)
-    if kind == "numpy":
+        large = column.cast(pa.large_string())
+        return _ArrowStringArray(large, dtype=_STR)
+    if kind == "whole":
         return _NULLABLE[column.type].__from_arrow__(column)
-    if kind == "date":
-        return _own(column.cast(pa.timestamp("s")))
-    if kind == "time":
-        return _own(column)
-    if kind == "zoned":
-        return column.to_pandas().array
-    if kind == "category":
+    if kind == "pandas":
         return column.to_pandas().array
     if kind == "arrow":
         return pd.arrays.ArrowExtensionArray(column)
-    values = np.empty(len(column), dtype=object)
-    values[:] = column.to_pylist()
+    values = np.empty((1, len(column)), dtype=object)
+    values[0, :] = column.to_pylist()
     return values
-
-
-def _own(column: pa.ChunkedArray) -> Any:
-    values = column.to_numpy()
-    # A single chunk without nulls comes as a view of Arrow's memory, which others read as well.
-    return values if values.flags.writeable else values.copy()
 
 
 @lru_cache(maxsize=1024)
 def _view_of(arrow_type: pa.DataType) -> str:
+    """How a column is seen: ``float or time``, ``whole``, ``text``, ``pandas``, ``arrow`` or ``object``."""
     kind = kind_of(arrow_type)
-    if kind in ("bool", "integer", "float"):
-        return "numpy"
-    if kind == "timestamp":
-        return "time" if arrow_type.tz is None else "zoned"
+    if kind in ("float", "date", "duration") or (kind == "timestamp" and arrow_type.tz is None):
+        return "float or time"
+    if kind in ("bool", "integer"):
+        return "whole"
+    if kind in ("timestamp", "dictionary"):
+        return "pandas"
     if _holds_nanosecond_time(arrow_type):
         return "arrow"
-    return {"text": "text", "date": "date", "duration": "time", "dictionary": "category"}.get(kind, "object")
+    return "text" if kind == "text" else "object"
 
 
 def _holds_nanosecond_time(arrow_type: pa.DataType) -> bool:
     """Whether there are times of day in it that datetime.time would cut."""
     if pa.types.is_nested(arrow_type):
         return any(_holds_nanosecond_time(arrow_type.field(i).type) for i in range(arrow_type.num_fields))
-    return pa.types.is_time(arrow_type) and arrow_type.unit == "ns"
+    return bool(pa.types.is_time(arrow_type) and arrow_type.unit == "ns")
 
 
-def _levels(index: pd.Index) -> list[tuple[str, Any]]:
+def _levels(index: Any) -> list[tuple[Any, Any]]:
     """Named levels of an index and their values; a nameless index is only row numbers."""
     if index.nlevels == 1:
         return [] if index.name is None else [(index.name, index)]
@@ -127,17 +159,18 @@ def _levels(index: pd.Index) -> list[tuple[str, Any]]:
     return [(name, index.get_level_values(position)) for position, name in names if name is not None]
 
 
-def _is_copy(frame: pd.DataFrame, labels: list[Any], name: str, level: Any) -> bool:
+def _is_copy(frame: pd.DataFrame, name: Any, level: Any) -> bool:
     """Whether an index level repeats the column of its name, as ``set_index(drop=False)`` leaves it."""
-    return labels.count(name) == 1 and pd.Index(frame[name]).equals(level)
+    labels = frame.columns.tolist()
+    return labels.count(name) == 1 and bool(pd.Index(frame[name]).equals(level))
 
 
 def _add_series(
-    result: ResultColumns, series: Any, levels: list[tuple[str, Any]], columns: Sequence[Column] | None
+    result: ResultColumns, series: Any, levels: list[tuple[Any, Any]], columns: Sequence[Column] | None
 ) -> None:
-    for name, level in levels:
-        _add(result, name, level, level=True)
-    name = series.name
+    for level_name, level in levels:
+        _add(result, level_name, level, level=True)
+    name: Any = series.name
     if name is None:
         taken = {level for level, _ in levels}
         free = [column.name for column in columns or () if column.name not in taken]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow_types import to_arrow
-from lakehouse_cli.contracts.refusal import Refusal, index_level, refused_field, violation_of
+from lakehouse_cli.contracts.refusal import InexactError, index_level, refused_field, violation_of
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model import Column
 
@@ -38,7 +38,7 @@ class ResultColumns:
         column = next((column for column in self._declared if column.name == name), None)
         try:
             array = convert_values(values, to_arrow(column.type) if column else None, nan_is_null=nan_is_null)
-        except Refusal as refusal:
+        except InexactError as refusal:
             self.refuse(name, violation_of(refusal, name, column.type if column else None, None), len(values))
         else:
             self.add(name, array, level=level)

@@ -1,7 +1,7 @@
 """Lists and structs as JSON text inside a cell.
 
-Integers, booleans and finite floats are JSON's own; everything that JSON has no exact form for is a JSON string with the
-text it would have in a cell of its own (``"12.30"``, ``"2020-01-01 05:06:07"``, base64, ``"nan"``).
+Integers, booleans and finite floats are JSON's own; everything that JSON has no exact form for is a JSON string with
+the text it would have in a cell of its own (``"12.30"``, ``"2020-01-01 05:06:07"``, base64, ``"nan"``).
 """
 
 from __future__ import annotations

@@ -46,13 +46,14 @@ def record_end(data: bytes, start: int, delimiter: str, quote: str, *, final: bo
 
 
 def split_record(record: bytes, delimiter: str, quote: str) -> list[bytes]:
-    """The values of one record, unquoted."""
+    """The values of one record that `record_end` found, unquoted."""
     pattern, mark = _patterns(delimiter, quote)[0], quote.encode()
     values: list[bytes] = []
     at = 0
     while True:
         match = pattern.match(record, at)
-        assert match is not None, "a record that `record_end` found splits"
+        if match is None:
+            raise ValueError(record)
         value = match.group()
         if value.startswith(mark):
             inner, _, after = value[1:].replace(mark * 2, b"\0\0").partition(mark)
@@ -109,7 +110,8 @@ def lines_of_rows(
         at = 0
         while at < len(chunk) and wanted:
             ends = record_end(chunk, at, delimiter, quote, final=True)
-            assert ends is not None, "chunks hold whole records"
+            if ends is None:
+                raise UnclosedQuoteError(line)
             if ends[0] > at or not skip_blank:
                 row += 1
                 if row == wanted[-1]:

@@ -112,16 +112,9 @@ class CsvSource:
 
     def _name_of(self, value: bytes) -> str:
         try:
-            name = value.decode()
+            return value.decode()
         except UnicodeDecodeError as error:
             raise undecodable(self.name, self.first_line - 1, "utf-8", error) from None
-        if "\0" in name:
-            raise StorageError(
-                f"the header of `{self.name}` holds zero bytes, it is not in {self._options.encoding}",
-                hint="set `encoding` in its options, such as `utf-16-le`",
-                location=Location(self.name, 1),
-            )
-        return name
 
     def _skip_line(self) -> None:
         while True:

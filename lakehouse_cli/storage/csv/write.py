@@ -27,9 +27,30 @@ _ROWS = 1 << 16
 _CELLS = 1 << 21
 _BYTES = 1 << 26
 _THREADS = 2
+# Columns of text beyond this are joined with 64-bit offsets.
+_OFFSETS_END = 1 << 30
+# What part of a column's values may be distinct for the rest to be worth looking up.
+_WORTHWHILE = 0.4
+_BATCHES_TO_TRY_AGAIN = 16
 # Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
 _OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
 _BOM = "\ufeff"
+_BITS = {
+    kind.id: bits
+    for kind, bits in (
+        (pa.float64(), pa.int64()),
+        (pa.float32(), pa.int32()),
+        (pa.timestamp("s"), pa.int64()),
+        (pa.int64(), pa.int64()),
+        (pa.uint64(), pa.int64()),
+        (pa.int32(), pa.int32()),
+        (pa.uint32(), pa.int32()),
+        (pa.date32(), pa.int32()),
+        (pa.time32("s"), pa.int32()),
+        (pa.time64("us"), pa.int64()),
+        (pa.duration("s"), pa.int64()),
+    )
+}
 
 
 def write_csv(table: pa.Table, sink: BinaryIO, options: CsvOptions) -> None:
@@ -127,8 +148,9 @@ class _Writer:
             or options.decimal in (options.delimiter, options.quote_char)
             or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
         )
-        self.comma = pa.scalar(options.delimiter)
-        self.newline = pa.scalar(options.line_terminator)
+        self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
+        # Per column, for how many batches more its values are taken for distinct.
+        self.distinct = [0] * len(schema)
 
     def head(self) -> bytes:
         """What comes before the first row."""
@@ -141,27 +163,53 @@ class _Writer:
 
     def batch(self, batch: pa.RecordBatch) -> memoryview:
         """The lines of a batch, in UTF-8."""
-        columns = [self._column(batch.column(at), field) for at, field in enumerate(batch.schema)]
-        if sum(column.nbytes for column in columns) > 1 << 30:
-            columns = [column.cast(pa.large_string()) for column in columns]
-        null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
-        last = pc.binary_join_element_wise(columns[-1], "", self.newline, **null)
-        lines = pc.binary_join_element_wise(*columns[:-1], last, self.comma, **null) if len(columns) > 1 else last
-        offsets = pc.binary_length(lines)
-        size = pc.sum(offsets).as_py() or 0
+        endings = [""] * (batch.num_columns - 1) + [self.options.line_terminator]
+        columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
+        lines = columns[0]
+        if len(columns) > 1:
+            if sum(column.nbytes for column in columns) > _OFFSETS_END:
+                columns = [column.cast(pa.large_string()) for column in columns]
+            lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.replace_null)
+        size = pc.sum(pc.binary_length(lines)).as_py() or 0
         return memoryview(lines.buffers()[2])[:size]
 
-    def _column(self, values: pa.Array, field: pa.Field) -> pa.Array:
+    def _column(self, values: pa.Array, at: int, ending: str) -> pa.Array:
+        """The text of a column, in quotes where it needs them, with what ends the line behind the last one."""
+        field = self.schema.field(at)
+        repeated = self._repeated(values, at)
+        distinct = values if repeated is None else repeated.dictionary.view(field.type)
         try:
-            text = encode(values, self.options)
+            text = encode(distinct, self.options)
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
-        if text.null_count and self.null_text is None:
+        if values.null_count and self.null_text is None:
             raise StorageError(
                 f"column `{field.name}` holds null, and `null_values` is empty",
                 hint='say how null is written, such as `null_values: [""]`, in the options',
             )
-        return self._quoted(text) if self._may_need_quotes(field.type) else text
+        text = self._quoted(text) if self._may_need_quotes(field.type) else text
+        if ending:
+            if text.nbytes > _OFFSETS_END:
+                text = text.cast(pa.large_string())
+            text = pc.binary_join_element_wise(text, "", ending, **self.replace_null)
+        if repeated is not None:
+            text = text.take(repeated.indices)
+            if ending and text.null_count:
+                text = pc.fill_null(text, (self.null_text or "") + ending)
+        return text
+
+    def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
+        """The distinct values and where they stand, where there are few: then text is made once for each of them."""
+        bits = _BITS.get(values.type.id)
+        if bits is None or self.distinct[at] > 0:
+            self.distinct[at] -= 1
+            return None
+        # By their bits, because 0.0 equals -0.0 and NaN nothing.
+        encoded = values.view(bits).dictionary_encode()
+        if len(encoded.dictionary) > len(values) * _WORTHWHILE:
+            self.distinct[at] = _BATCHES_TO_TRY_AGAIN
+            return None
+        return encoded
 
     def _may_need_quotes(self, kind: pa.DataType) -> bool:
         t = pa.types
@@ -206,11 +254,11 @@ def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[
     if codec == "gzip":
         target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=sink, mtime=0))
     elif codec != "none":
-        stream = pa.CompressedOutputStream(pa.PythonFile(sink, mode="w"), codec)
-        stack.callback(_finish, stream, sink)
+        stream = pa.CompressedOutputStream(pa.PythonFile(_Unclosed(sink), mode="w"), codec)
+        stack.callback(stream.close)
         target = stream
-    if options.encoding in ("utf-8", "ascii") and options.encoding == "utf-8":
-        return lambda text: None if len(text) == 0 else target.write(text)
+    if options.encoding == "utf-8":
+        return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()
 
     def put(text: Any) -> None:
@@ -226,5 +274,14 @@ def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[
     return put
 
 
-def _finish(stream: Any, sink: BinaryIO) -> None:
-    stream.close()
+class _Unclosed:
+    """A sink that stays open when the compressor in front of it is closed."""
+
+    closed = False
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self.write = sink.write
+        self.flush = sink.flush
+
+    def close(self) -> None:
+        """Leave the sink to the caller."""

@@ -1,0 +1,53 @@
+# `make help` lists the targets. Everything happens in .venv, which the first of them makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-quick check format lint types layers bench screenshots dist clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "lakehouse needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/installed ## Run the weather example
+	@$(BIN)/lakehouse -C examples/weather run
+
+test: $(VENV)/installed ## The whole suite
+	$(BIN)/pytest -n $(WORKERS)
+
+test-quick: $(VENV)/installed ## What takes under a minute
+	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+check: format lint types layers test ## All that CI holds: format, lint, types, import layers, tests
+
+format: $(VENV)/installed ## Is the code formatted? (ruff format mends it)
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/installed ## ruff
+	$(BIN)/ruff check .
+
+types: $(VENV)/installed ## mypy --strict
+	$(BIN)/mypy
+
+layers: $(VENV)/installed ## import-linter
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed ## Measure against pandas, and write docs/performance.md
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/installed ## Draw the README's pictures from real output
+	$(BIN)/python docs/screenshots.py
+
+dist: $(VENV)/installed ## Build the wheel and the source distribution
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove what these targets made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

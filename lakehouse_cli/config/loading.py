@@ -1,0 +1,216 @@
+"""The project file as a whole: `lakehouse.yaml` and what it includes → `ProjectSpec` and all problems."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from collections.abc import Mapping as AnyMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
+from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
+from lakehouse_cli.config.paths import Places
+from lakehouse_cli.config.problems import Problems, quoted
+from lakehouse_cli.config.reading import Invalid, Reader, ValueType
+from lakehouse_cli.config.source import SourceFile, read_source
+from lakehouse_cli.config.storages import default_storage, read_execution, read_storages
+from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
+from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import ProjectSpec, Table
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpec:
+    """What a project file declares, and everything that is wrong with it.
+
+    Attributes:
+        spec: As complete as the problems allow.
+        problems: By file and place; empty where the project file is right.
+    """
+
+    spec: ProjectSpec
+    problems: tuple[Problem, ...] = ()
+
+
+def load_project(path: Path, environ: AnyMapping[str, str]) -> LoadedSpec:
+    """Read a project file and the files it includes; nothing of the user's is executed.
+
+    Whatever a user wrote becomes a problem, never an exception. Whether functions exist, parameters have inputs and
+    tables form no cycle is left to later stages.
+
+    Args:
+        path: The project file.
+        environ: Fills in ``${VAR}`` in storages and execution.
+    """
+    with _no_collection():
+        return _load(path.absolute(), environ)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the collector of cyclic garbage: a tree of nodes has no cycles, and walking it takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(path: Path, environ: AnyMapping[str, str]) -> LoadedSpec:
+    problems = Problems()
+    source = read_source(path, path.name)
+    if isinstance(source, Problem):
+        return LoadedSpec(_empty(path), (source,))
+    root = parse_yaml(source, problems)
+    reader = Reader(source, problems)
+    if not isinstance(root, Mapping):
+        _report_root(reader, root)
+        return LoadedSpec(_empty(path), problems.sorted([source.name]))
+    loader = _Loader(reader, root, environ)
+    spec = loader.load()
+    return LoadedSpec(spec, problems.sorted(loader.includes.files))
+
+
+def _empty(path: Path) -> ProjectSpec:
+    return ProjectSpec(path.parent.name, path, storages={"default": default_storage(path.parent)})
+
+
+def _report_root(reader: Reader, root: Node | None) -> None:
+    source = reader.source
+    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
+    if root is None and len(reader.problems):
+        return
+    if root is None or (isinstance(root, Scalar) and root.is_null and not has_content(source)):
+        reader.problems.report(f"`{source.name}` is empty", hint, source.point(0, 0))
+    elif not isinstance(root, Broken):
+        reader.mismatch(root, f"`{source.name}`", "a map of keys such as `name` and `tables`", hint)
+
+
+class _Loader:
+    """Reads the sections of one project, in the order in which they need one another."""
+
+    def __init__(self, reader: Reader, root: Mapping, environ: AnyMapping[str, str]) -> None:
+        self.reader = reader
+        self.root = root
+        self.environ = environ
+        self.source: SourceFile = reader.source
+        self.folder = self.source.path.parent
+        self.includes = Includes(self.folder, reader.problems, [self.source.name])
+
+    def load(self) -> ProjectSpec:
+        self.check_keys()
+        name = self.text("name", PROJECT_NAME)
+        module = self.text("module", MODULE)
+        description = self.text("description", DESCRIPTION.type)
+        storages = read_storages(self.reader, self.section("storages"), self.folder, self.environ)
+        execution = read_execution(self.reader, self.section("execution"), self.environ)
+        builder = TableBuilder(self.defaults(), storages, module)
+        tables, broken = self.tables(builder)
+        self.check_module(builder)
+        return ProjectSpec(
+            name=name or self.folder.name,
+            file=self.source.path,
+            module=module,
+            description=description,
+            # What looks up a format finds one, also where the file names none that works.
+            storages={
+                name: each if each.format in FORMATS else replace(each, format="csv") for name, each in storages.items()
+            },
+            tables=tables,
+            broken=frozenset(broken),
+            executor=execution.executor,
+            workers=execution.workers,
+            executor_options=execution.options,
+            module_location=self.place("module"),
+        )
+
+    def section(self, key: str) -> Node | None:
+        """The value of a key at the top; one that is empty is reported at its key."""
+        if key not in self.root.entries:
+            return None
+        return self.reader.value(*self.root.entries[key])
+
+    def place(self, key: str) -> Location | None:
+        return self.reader.place(*self.root.entries[key]) if key in self.root.entries else None
+
+    def check_keys(self) -> None:
+        reader, entries = self.reader, self.root.entries
+        for name, (key, _) in entries.items():
+            if name == "environments":
+                reader.report(key, "`environments` is not supported yet", "remove it for now")
+            elif name not in PROJECT_KEYS and not name.startswith(EXTENSION):
+                hint = did_you_mean(name, PROJECT_KEYS)
+                if hint is None:
+                    hint = f"its keys are {', '.join(PROJECT_KEYS)}; begin a key of your own with `{EXTENSION}`"
+                reader.report(key, f"unknown key {quoted(name)} in the project file", hint)
+        start = self.source.point(self.root.start.line, self.root.start.column)
+        if "name" not in entries and not self.misspelt("name"):
+            reader.problems.report("`name` is missing", "name the project: `name: …`", start)
+        if "tables" not in entries and "include" not in entries and not self.misspelt("tables"):
+            reader.problems.report("`tables` is missing", "declare the project's tables under `tables:`", start)
+
+    def misspelt(self, key: str) -> bool:
+        """Whether an unknown key is close to `key`, which is then not missing as well."""
+        return any(did_you_mean(name, [key]) for name in self.root.entries if name not in PROJECT_KEYS)
+
+    def text(self, key: str, kind: ValueType | None) -> str | None:
+        node = self.section(key)
+        if node is None or kind is None:
+            return None
+        value = kind.read(self.reader, node, f"`{key}`")
+        return None if isinstance(value, Invalid) else str(value)
+
+    def defaults(self) -> Draft | None:
+        node = self.section("defaults")
+        if node is None:
+            return None
+        if not isinstance(node, Mapping):
+            self.reader.mismatch(node, "`defaults`", "a map of table keys")
+            return None
+        return read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
+
+    def tables(self, builder: TableBuilder) -> tuple[dict[str, Table], set[str]]:
+        """All tables by name, and the names of those without shape."""
+        if "tables" in self.root.entries:
+            mapping = tables_mapping(self.reader, *self.root.entries["tables"])
+            if mapping is not None:
+                self.includes.tables.append((self.reader, mapping))
+        include = self.section("include")
+        if include is not None:
+            self.includes.follow(self.reader, include, (self.source,))
+        tables: dict[str, Table] = {}
+        broken: set[str] = set()
+        declared: dict[str, Location] = {}
+        places = Places()
+        for reader, mapping in self.includes.tables:
+            for name, (key, node) in mapping.entries.items():
+                here = reader.at(key)
+                first = declared.setdefault(name, here)
+                if first is not here:
+                    message = f"table {quoted(name)} is declared twice, first at {first}"
+                    reader.problems.report(message, "rename or remove one of the two", here)
+                    continue
+                table = builder.build(reader, key, node)
+                if table is None:
+                    broken.add(name)
+                    continue
+                tables[name] = table
+                storage = builder.storages.get(table.storage)
+                clash = places.clash(table, storage) if storage else None
+                if clash:
+                    reader.problems.add(clash)
+        return tables, broken
+
+    def check_module(self, builder: TableBuilder) -> None:
+        if builder.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
+            return
+        table, place = builder.wants_module
+        hint = "name the Python module with the transforms: `module: transforms`"
+        message = f"`module` is missing: computed table `{table}` has its function there"
+        self.reader.problems.report(message, hint, place)

@@ -1,0 +1,143 @@
+"""The JSON Schema of the project file, made of the same declarations that the loader reads by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lakehouse_cli.config.columns import column_schema, column_type_schema
+from lakehouse_cli.config.keys import (
+    DESCRIPTION,
+    EXECUTION_KEYS,
+    MODULE,
+    NAME_PATTERN,
+    PATTERNS,
+    PROJECT_KEYS,
+    PROJECT_NAME,
+    STORAGE_KEYS,
+    TABLE_KEYS,
+    Key,
+)
+from lakehouse_cli.config.options import options_schema, with_variables
+from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
+from lakehouse_cli.config.storages import DEFAULT_ROOT
+
+JsonSchema = dict[str, Any]
+
+_EXTENSIONS: JsonSchema = {"^x-": {"description": "A place for anchors; not read otherwise."}}
+
+
+def json_schema() -> JsonSchema:
+    """JSON Schema (draft 2020-12) of ``lakehouse.yaml``; of an included file under ``$defs/included``.
+
+    It accepts what the loader accepts and rejects what it rejects, but for what a schema cannot say: names that must
+    be declared elsewhere, two tables on one path, duplicate keys, files that include each other.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:lakehouse-cli:lakehouse.yaml",
+        "title": "lakehouse.yaml",
+        "description": "A lakehouse project: tables, their columns, and where they live.",
+        "type": "object",
+        "required": ["name"],
+        "anyOf": [{"required": ["tables"]}, {"required": ["include"]}],
+        "additionalProperties": False,
+        "patternProperties": _EXTENSIONS,
+        "properties": _project(),
+        "$defs": {
+            "included": _included(),
+            "tables": _tables(),
+            "table": _table(),
+            "defaults": _keys(TABLE_KEYS, "Any table key, for all tables that do not set it."),
+            "column": column_schema(),
+            "columnType": column_type_schema(),
+            "options": options_schema(fillable=False),
+            "storage": _storage(),
+            "storageOptions": options_schema(fillable=True),
+        },
+    }
+
+
+def _project() -> JsonSchema:
+    ref = {
+        "storages": _storages(),
+        "defaults": {"$ref": "#/$defs/defaults"},
+        "execution": _execution(),
+        "include": {**PATTERNS.schema(), "examples": [["tables/*.yaml"]]},
+        "tables": {"$ref": "#/$defs/tables"},
+        "name": PROJECT_NAME.schema(),
+        "module": {**MODULE.schema(), "examples": ["transforms"]},
+        "description": DESCRIPTION.type.schema() if DESCRIPTION.type else {},
+    }
+    return {key: {"description": text, **ref[key]} for key, text in PROJECT_KEYS.items() if key in ref}
+
+
+def _included() -> JsonSchema:
+    project = _project()
+    return {
+        "title": "An included file",
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": _EXTENSIONS,
+        "properties": {key: project[key] for key in ("tables", "include")},
+    }
+
+
+def _tables() -> JsonSchema:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+        "additionalProperties": {"$ref": "#/$defs/table"},
+    }
+
+
+def _table() -> JsonSchema:
+    schema = _keys(TABLE_KEYS, "A table.")
+    transform = [key for key, declared in TABLE_KEYS.items() if declared.computed]
+    schema["if"] = {"required": ["kind"], "properties": {"kind": {"const": "source"}}}
+    schema["then"] = {"not": {"anyOf": [{"required": [key]} for key in transform]}}
+    return schema
+
+
+def _keys(keys: Mapping[str, Key], description: str, *, variables: Iterable[str] = ()) -> JsonSchema:
+    properties: dict[str, JsonSchema] = {}
+    for name, key in keys.items():
+        if key.type is None:
+            continue
+        schema = key.type.schema()
+        if name == "path":
+            schema = {"type": schema["type"], "pattern": f"^{PATH_PATTERN}$"}
+        elif name == "root":
+            schema = {"type": schema["type"], "pattern": f"^{ROOT_PATTERN}$"}
+        if name in variables:
+            schema = with_variables(schema)
+        schema = {**schema, "description": key.description}
+        if key.default is not None:
+            schema["default"] = key.default
+        if key.examples:
+            schema["examples"] = list(key.examples)
+        properties[name] = schema
+    return {"type": "object", "description": description, "additionalProperties": False, "properties": properties}
+
+
+def _storage() -> JsonSchema:
+    schema = _keys(STORAGE_KEYS, "A place where tables live.", variables=("root", "format"))
+    schema["properties"]["options"]["$ref"] = "#/$defs/storageOptions"
+    return schema
+
+
+def _storages() -> JsonSchema:
+    other: JsonSchema = {"$ref": "#/$defs/storage", "required": ["root"]}
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+        "properties": {"default": {"$ref": "#/$defs/storage"}},
+        "additionalProperties": other,
+        "examples": [{"default": {"root": DEFAULT_ROOT, "format": "csv"}}],
+    }
+
+
+def _execution() -> JsonSchema:
+    schema = _keys(EXECUTION_KEYS, PROJECT_KEYS["execution"], variables=("executor", "workers"))
+    schema["properties"]["options"]["maxProperties"] = 0
+    return schema

@@ -1,0 +1,137 @@
+"""The `storages` and the `execution` of a project."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, STORAGE_KEYS, Key
+from lakehouse_cli.config.options import option_conflict, read_options
+from lakehouse_cli.config.paths import root_problem
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.reading import Invalid, Reader
+from lakehouse_cli.config.variables import fill
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import StorageSpec
+
+DEFAULT_ROOT = "data"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how transforms are computed."""
+
+    executor: str = "serial"
+    workers: int | None = None
+    options: AnyMapping[str, Any] = field(default_factory=dict)
+
+
+def default_storage(folder: Path) -> StorageSpec:
+    """The storage that is there without being declared."""
+    return StorageSpec("default", folder / DEFAULT_ROOT, DEFAULT_ROOT)
+
+
+def read_storages(
+    reader: Reader, node: Node | None, folder: Path, environ: AnyMapping[str, str]
+) -> dict[str, StorageSpec]:
+    """The storages by name, `default` among them; one that is wrong is there too, as far as it could be read."""
+    storages = {"default": default_storage(folder)}
+    if node is None:
+        return storages
+    if not isinstance(node, Mapping):
+        reader.mismatch(node, "`storages`", "a map of names to storages")
+        return storages
+    for name, (key, value) in node.entries.items():
+        if re.fullmatch(NAME_PATTERN, name) is None:
+            hint = "names are letters, digits and `_`, and begin with no digit"
+            reader.report(key, f"{quoted(name)} is not a storage's name", hint)
+        else:
+            storages[name] = _storage(reader, key, fill(reader, value, environ), folder)
+    return storages
+
+
+def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSpec:
+    name = key.text
+    owner = f"storage `{name}`"
+    place = reader.at(key)
+    fallback = StorageSpec(name, folder / DEFAULT_ROOT, DEFAULT_ROOT, location=place)
+    if not isinstance(node, Mapping):
+        if isinstance(node, Scalar) and node.is_null:
+            reader.report(key, f"{owner} is empty", "give it a `root`")
+        else:
+            reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
+        return fallback
+    values = _read_keys(reader, node, STORAGE_KEYS, owner)
+    root = _root(reader, key, node, values, owner)
+    format_name = values.get("format", "csv")
+    spec = FORMATS.get(format_name)
+    options: dict[str, Any] = {}
+    if spec is not None and "options" in values:
+        options = read_options(reader, values["options"], spec, owner)
+        conflict = option_conflict(options, spec)
+        if conflict:
+            reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+    if root is None:
+        return StorageSpec(name, fallback.root, DEFAULT_ROOT, format_name, options, place)
+    text, shown_text = root
+    return StorageSpec(name, Path(os.path.normpath(folder / text)), shown_text, format_name, options, place)
+
+
+def _root_hint(node: Node) -> str | None:
+    return f"write `{{root: {node.shown}}}`" if isinstance(node, Scalar) else None
+
+
+def _root(reader: Reader, key: Scalar, node: Mapping, values: dict[str, Any], owner: str) -> tuple[str, str] | None:
+    """The root as it is and as it is written; None after a problem was reported."""
+    if "root" not in node.entries:
+        if key.text == "default":
+            return DEFAULT_ROOT, DEFAULT_ROOT
+        reader.report(key, f"{owner} has no `root`", "name the folder its tables live in: `root: …`")
+        return None
+    written = node.entries["root"][1]
+    if "root" not in values or not isinstance(written, Scalar):
+        return None
+    wrong = root_problem(values["root"])
+    if wrong:
+        reader.report(written, f"root {quoted(written.shown)} of {owner} {wrong[0]}", wrong[1])
+        return None
+    return values["root"], written.shown
+
+
+def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str) -> dict[str, Any]:
+    """The values of the known keys; those that are wrong are left out after being reported."""
+    reader.unknown_keys(node, known, owner)
+    values: dict[str, Any] = {}
+    for name, (key, value) in node.entries.items():
+        kind = known[name].type if name in known else None
+        if kind is None:
+            continue
+        read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
+        if not isinstance(read, Invalid):
+            values[name] = read
+    if "format" in node.entries and "format" not in values:
+        values["format"] = ""
+    return values
+
+
+def read_execution(reader: Reader, node: Node | None, environ: AnyMapping[str, str]) -> Execution:
+    """The `execution` of a project; what is wrong in it is as if it were not there."""
+    if node is None:
+        return Execution()
+    if not isinstance(node, Mapping):
+        reader.mismatch(node, "`execution`", "a map with `executor`, `workers` and `options`")
+        return Execution()
+    filled = fill(reader, node, environ)
+    if not isinstance(filled, Mapping):
+        return Execution()
+    values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")
+    if values.get("options") and isinstance(filled.entries["options"][1], Mapping):
+        # The only executor there is takes none; an option that does nothing would be ignored.
+        for name, (key, _) in filled.entries["options"][1].entries.items():
+            reader.report(key, f"unknown option {quoted(name)} of executor serial", "remove it: it has no options")
+    return Execution(values.get("executor", "serial"), values.get("workers"))

@@ -1,0 +1,260 @@
+"""Tables: the nodes of one, its defaults beneath them, → `Table`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakehouse_cli.config.columns import ColumnsRead
+from lakehouse_cli.config.inputs import InputsRead
+from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
+from lakehouse_cli.config.options import option_conflict, read_options
+from lakehouse_cli.config.paths import path_problem, suffix_of, suffix_problem
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.reading import Invalid, Reader, is_parameter
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import ColumnType, FunctionRef, StorageSpec, Table
+
+_NAME = re.compile(NAME_PATTERN)
+# Without these a table's part in the graph is unknown; what follows from them would be guesswork.
+_VITAL = frozenset(("kind", "function", "inputs", "params"))
+_MERGED = frozenset(("params", "meta"))
+
+
+@dataclass
+class Draft:
+    """The keys of one table, or of the defaults, each read by itself.
+
+    Attributes:
+        owner: What messages call it: "table `x`".
+        location: Where its name stands.
+        values: By key, those that could be read.
+        places: Where keys, inputs and params stand.
+        invalid: Keys that could not be read.
+        options: Maps of options with their readers, each over those before it.
+    """
+
+    owner: str
+    location: Location
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Location] = field(default_factory=dict)
+    invalid: set[str] = field(default_factory=set)
+    options: list[tuple[Reader, Mapping]] = field(default_factory=list)
+
+
+def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
+    """Read the keys of a table or of the defaults, each by itself."""
+    draft = Draft(owner, reader.at(name))
+    reader.unknown_keys(node, TABLE_KEYS, owner)
+    for each, (key, value) in node.entries.items():
+        known = TABLE_KEYS.get(each)
+        if known is None:
+            continue
+        if known.type is None:
+            reader.report(key, f"`{each}` of {owner} is not supported yet", "remove it for now")
+            continue
+        place = draft.places[each] = reader.place(key, value)
+        read = known.type.read(reader, reader.value(key, value), f"`{each}` of {owner}")
+        if isinstance(read, Invalid):
+            draft.invalid.add(each)
+        elif each == "path" and (wrong := path_problem(read)):
+            reader.problems.report(f"path {quoted(read)} of {owner} {wrong[0]}", wrong[1], place)
+            draft.invalid.add(each)
+        else:
+            draft.values[each] = read
+            _note_places(reader, draft, each, read, value)
+    return draft
+
+
+def _note_places(reader: Reader, draft: Draft, key: str, read: Any, node: Node) -> None:
+    if key == "inputs" and isinstance(read, InputsRead):
+        for index, (_, item) in enumerate(read.tables):
+            label = read.parameters[index] if read.parameters is not None else index
+            draft.places[f"inputs.{label}"] = reader.at(item)
+    elif key == "params" and isinstance(node, Mapping):
+        for name, (name_node, _) in node.entries.items():
+            draft.places[f"params.{name}"] = reader.at(name_node)
+    elif key == "key":
+        for index, (_, item) in enumerate(read):
+            draft.places[f"key.{index}"] = reader.at(item)
+        draft.values[key] = tuple(text for text, _ in read)
+    elif key == "tags":
+        draft.values[key] = tuple(text for text, _ in read)
+    elif key == "options":
+        draft.options.append((reader, read))
+
+
+class TableBuilder:
+    """Makes tables of drafts, with the defaults beneath and the storages at hand."""
+
+    def __init__(self, defaults: Draft | None, storages: AnyMapping[str, StorageSpec], module: str | None) -> None:
+        self.defaults = defaults
+        self.storages = storages
+        self.module = module
+        #: The first computed table whose function needs the project's module, with the place of the function.
+        self.wants_module: tuple[str, Location] | None = None
+
+    def build(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
+        """One table; None after a problem that leaves it without shape."""
+        table = name.text
+        owner = f"table {quoted(table)}"
+        named = _NAME.fullmatch(table) is not None
+        if not named:
+            fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
+            fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
+            rule = "names are letters, digits and `_`, and begin with no digit"
+            reader.report(name, f"{quoted(table)} is not a table's name", f"{rule}: `{fixed}`" if fixed else rule)
+        if not isinstance(node, Mapping):
+            if isinstance(node, Scalar) and node.is_null:
+                hint = "write `{}` after its name for a computed table with nothing but defaults"
+                reader.report(name, f"{owner} is empty", hint)
+            else:
+                reader.mismatch(node, owner, "a map of keys", "write its keys below it, indented: `columns: …`")
+            return None
+        draft = read_draft(reader, name, node, owner)
+        if not named or draft.invalid & _VITAL:
+            return None
+        return self._table(reader, table, draft)
+
+    def _table(self, reader: Reader, name: str, draft: Draft) -> Table:
+        own = draft.values
+        defaults = self.defaults
+        values = own
+        places = draft.places
+        if defaults is not None:
+            values = {**defaults.values, **own}
+            places = {**defaults.places, **places}
+            for key in _MERGED & defaults.values.keys() & own.keys():
+                values[key] = {**defaults.values[key], **own[key]}
+        source = values.get("kind") == "source"
+        if source:
+            values = self._without_transform(reader, draft, values)
+        storage_name = values.get("storage", "default")
+        storage = self.storages.get(storage_name)
+        if storage is None and "storage" in values:
+            hint = did_you_mean(storage_name, self.storages) or "declare it under `storages`"
+            message = f"storage `{storage_name}` of {draft.owner} is not declared"
+            reader.problems.report(message, hint, places.get("storage", draft.location))
+        columns: ColumnsRead | None = values.get("columns")
+        if "columns" not in draft.invalid:
+            self._check_key(reader, draft, values, places, columns)
+        table = Table(
+            name=name,
+            kind="source" if source else "computed",
+            storage=storage_name,
+            path=values.get("path", name),
+            columns=columns.columns if columns else None,
+            function=None if source else self._function(reader, name, draft, values, places),
+            inputs=_inputs(values.get("inputs")),
+            params=values.get("params", {}),
+            extra_columns=values.get("extra_columns", "error"),
+            options=self._options(draft, storage, places) if storage else {},
+            tags=values.get("tags", ()),
+            description=values.get("description"),
+            owner=values.get("owner"),
+            meta=values.get("meta", {}),
+            version=values.get("version"),
+            key=values.get("key", ()),
+            retries=values.get("retries", 0),
+            retry_delay=values.get("retry_delay", 1.0),
+            timeout=values.get("timeout"),
+            location=draft.location,
+            locations=places,
+        )
+        if storage is not None:
+            self._check_types(storage, draft, columns)
+            wrong = suffix_problem(table, suffix_of(storage, table.options)) if "path" in own else None
+            if wrong:
+                message = f"path {quoted(table.path)} of {draft.owner} {wrong[0]}"
+                reader.problems.report(message, wrong[1], places["path"])
+        return table
+
+    @staticmethod
+    def _without_transform(reader: Reader, draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
+        """Report the keys that speak of a transform which a source does not have; defaults are not meant for it."""
+        for key in draft.places:
+            if "." not in key and TABLE_KEYS[key].computed:
+                message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
+                reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
+        return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
+
+    @staticmethod
+    def _check_key(
+        reader: Reader,
+        draft: Draft,
+        values: dict[str, Any],
+        places: dict[str, Location],
+        columns: ColumnsRead | None,
+    ) -> None:
+        if columns is None:
+            return
+        for index, column in enumerate(values.get("key", ())):
+            if column not in columns.names:
+                message = f"`key` of {draft.owner} names column {quoted(column)}, which is not declared"
+                hint = did_you_mean(column, columns.names) or "declare it under `columns`"
+                reader.problems.report(message, hint, places.get(f"key.{index}", draft.location))
+
+    def _function(
+        self, reader: Reader, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
+    ) -> FunctionRef | None:
+        text: str | None = values.get("function")
+        place = places.get("function", draft.location)
+        if text is None and not is_parameter(name):
+            hint = "name the function: `function: …`"
+            reader.problems.report(f"no function can be called `{name}`, as {draft.owner} is", hint, place)
+            return None
+        module, _, function = (text or name).rpartition(":")
+        if not module:
+            if self.wants_module is None:
+                self.wants_module = (name, draft.location)
+            if self.module is None:
+                return None
+        return FunctionRef(module or str(self.module), function, place)
+
+    def _options(self, draft: Draft, storage: StorageSpec, places: dict[str, Location]) -> AnyMapping[str, Any]:
+        """The storage's options, over them the defaults', over them the table's."""
+        layers = [*(self.defaults.options if self.defaults else ()), *draft.options]
+        spec = FORMATS.get(storage.format)
+        if not layers or spec is None:
+            return storage.options
+        options = dict(storage.options)
+        for reader, mapping in layers:
+            owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
+            options |= read_options(reader, mapping, spec, owner)
+        conflict = option_conflict(options, spec)
+        if conflict and not option_conflict(storage.options, spec):
+            message = f"options of {draft.owner} {conflict[0]}"
+            layers[-1][0].problems.report(message, conflict[1], places["options"])
+        return options
+
+    @staticmethod
+    def _check_types(storage: StorageSpec, draft: Draft, columns: ColumnsRead | None) -> None:
+        """Whether the format can hold the columns."""
+        spec = FORMATS.get(storage.format)
+        if spec is None or not spec.refused_types or columns is None:
+            return
+        for column, written in zip(columns.columns, columns.types, strict=True):
+            refused = _refused(column.type, spec.refused_types)
+            if refused is not None:
+                message = f"format {spec.name} cannot hold column {quoted(column.name)} of {draft.owner}: `{refused}`"
+                hint = "choose another type, or a storage of another format"
+                columns.reader.report(columns.reader.value(*written), message, hint)
+
+
+def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
+    if read is None:
+        return None
+    names = tuple(name for name, _ in read.tables)
+    return names if read.parameters is None else dict(zip(read.parameters, names, strict=True))
+
+
+def _refused(column_type: ColumnType, refused: frozenset[str]) -> ColumnType | None:
+    """The first type in a type, itself included, that a format cannot hold."""
+    if column_type.id in refused:
+        return column_type
+    found = (_refused(child, refused) for _, child in column_type.fields)
+    return next((each for each in found if each is not None), None)

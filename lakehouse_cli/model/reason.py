@@ -1,0 +1,13 @@
+"""Why a table is planned as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A stable code for scripts, and a message for people."""
+
+    code: str
+    message: str

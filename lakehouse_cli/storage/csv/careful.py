@@ -1,0 +1,217 @@
+"""The second pass: every declared column as text, every value that does not fit found and told with its place."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
+from lakehouse_cli.storage.csv.scan import UnclosedQuoteError, lines_of_rows
+from lakehouse_cli.storage.csv.source import BLOCK, CsvSource, unclosed, undecodable
+
+_TEXT = pa.string()
+_EXAMPLES = 5
+_SHOWN = 60
+_LARGEST_BLOCK = (1 << 31) - (1 << 20)
+
+Opener = Callable[[], BinaryIO]
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What one column came to: its values, or what is wrong with them."""
+
+    wanted: Wanted
+    chunks: list[pa.Array] = field(default_factory=list)
+    count: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, text: pa.Array, first_row: int, options: CsvOptions) -> None:
+        """Take in the text of one batch, whose first row has the 1-based number `first_row`."""
+        if not pa.types.is_string(self.wanted.type) and not _holds_empty(self.wanted.type):
+            # Other tools write null as "" in quotes; a number has no such value.
+            text = pc.if_else(pc.equal(text, ""), pa.scalar(None, _TEXT), text)
+        values = decode(text, self.wanted.type, options)
+        bad = values.null_count - text.null_count
+        if bad:
+            unfit = pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null()))
+            for at in unfit[: _EXAMPLES - len(self.examples)].to_pylist():
+                self.examples.append((first_row + at, text[at].as_py()))
+            self.count += bad
+            self.chunks.clear()
+        if not self.count:
+            self.chunks.append(values)
+
+
+def _holds_empty(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+
+
+def read_carefully(open_source: Opener, name: str, wanted: Sequence[Wanted], options: CsvOptions) -> pa.Table:
+    """Read as text and convert, strictly.
+
+    Raises:
+        DataError: Values that do not fit, of every column, with rows, lines and the counts.
+        StorageError: Rows of another length than the header, quotes that never close, bytes that are not text.
+    """
+    block_size = BLOCK
+    while True:
+        try:
+            return _attempt(open_source, name, wanted, options, block_size)
+        except pa.ArrowInvalid as error:
+            if "straddl" in str(error) and block_size < _LARGEST_BLOCK:
+                block_size = min(block_size * 8, _LARGEST_BLOCK)
+                continue
+            _raise_undecodable(open_source, name, options)
+            raise StorageError(
+                f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",
+                hint="check `delimiter`, `quote_char` and `encoding` in its options",
+                location=Location(name),
+            ) from error
+
+
+def _attempt(
+    open_source: Opener, name: str, wanted: Sequence[Wanted], options: CsvOptions, block_size: int
+) -> pa.Table:
+    ragged: list[Any] = []
+
+    def on_ragged(row: Any) -> str:
+        ragged.append(row)
+        return "skip"
+
+    findings = [_Findings(column) for column in wanted]
+    with CsvSource(open_source, name, options) as source:
+        rows = 0
+        for batch in _text_batches(source, wanted, options, block_size, on_ragged):
+            if not ragged:
+                for at, found in enumerate(findings):
+                    found.add(batch.column(at), rows + 1, options)
+            rows += batch.num_rows
+        odd_quotes = source.quotes % 2
+    if ragged:
+        _raise_ragged(open_source, name, ragged, options)
+    if odd_quotes:
+        _lines(open_source, name, [rows + 1], options)
+    if any(found.count for found in findings):
+        _raise_unfit(open_source, name, findings, rows, options)
+    return table_of([pa.chunked_array(found.chunks, found.wanted.type) for found in findings], wanted)
+
+
+def _text_batches(
+    source: CsvSource, wanted: Sequence[Wanted], options: CsvOptions, block_size: int, on_ragged: Callable[[Any], str]
+) -> Iterator[pa.RecordBatch]:
+    reader = csv.open_csv(
+        pa.PythonFile(source, mode="r"),
+        read_options=read_options(source, block_size, use_threads=False),
+        parse_options=parse_options(source, options, on_ragged),
+        convert_options=convert_options(wanted, [_TEXT] * len(wanted), options),
+    )
+    with reader:
+        yield from reader
+
+
+def _lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
+    with CsvSource(open_source, name, options) as source:
+        try:
+            return lines_of_rows(
+                source.pieces(),
+                rows,
+                first_line=source.first_line,
+                delimiter=options.delimiter,
+                quote=options.quote_char,
+                skip_blank=source.width != 1,
+            )
+        except UnclosedQuoteError as error:
+            raise unclosed(name, error.line, options.quote_char) from None
+
+
+def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> None:
+    row = ragged[0]
+    line = _lines(open_source, name, [row.number], options).get(row.number)
+    others = f" (and {len(ragged) - 1:,} more such rows)" if len(ragged) > 1 else ""
+    raise StorageError(
+        f"line {line} of `{name}` has {row.actual_columns} values where {row.expected_columns} are expected{others}: "
+        f"{shorten(row.text)}",
+        hint=f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options",
+        location=Location(name, line),
+    )
+
+
+def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], rows: int, options: CsvOptions) -> None:
+    unfit = [found for found in findings if found.count]
+    lines = _lines(open_source, name, [row for found in unfit for row, _ in found.examples], options)
+    violations = []
+    for found in unfit:
+        column = found.wanted.column
+        one = found.count == 1
+        violations.append(
+            Violation(
+                found.wanted.name,
+                "type",
+                found.count,
+                f"{found.count:,} {'value' if one else 'values'} of {rows:,} {'is' if one else 'are'} not "
+                f"{column.type if column else found.wanted.type}",
+                tuple(Example(row, shorten(value), lines.get(row)) for row, value in found.examples),
+                location=column.location if column else None,
+            )
+        )
+    first = unfit[0]
+    row, value = first.examples[0]
+    total = sum(found.count for found in unfit)
+    named = first.wanted.column.type if first.wanted.column else first.wanted.type
+    others = f", and {total - 1:,} more {'value does' if total == 2 else 'values do'} not fit" if total > 1 else ""
+    raise DataError(
+        f"`{shorten(value)}` in column `{first.wanted.name}` of `{name}` is not {named}{others}",
+        violations,
+        hint=_hint(first, options),
+        location=Location(name, lines.get(row)),
+    )
+
+
+def _hint(found: _Findings, options: CsvOptions) -> str:
+    t, kind = pa.types, found.wanted.type
+    values = [value for _, value in found.examples]
+    if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
+        return f"if {values[0]!r} stands for null, add it to `null_values` in the options"
+    if t.is_timestamp(kind) and not options.timestamp_formats:
+        zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
+        if zone and kind.tz is None:
+            return f"it tells a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
+        if kind.tz is not None and not zone:
+            return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
+        return "ISO 8601 is expected, or `timestamp_format` in the options, such as `%d/%m/%Y %H:%M`"
+    if t.is_date(kind) and not options.date_formats:
+        return "YYYY-MM-DD is expected, or `date_format` in the options, such as `%d/%m/%Y`"
+    return "correct the file, declare another type, or add what stands for null to `null_values` in the options"
+
+
+_NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
+
+
+def shorten(value: str) -> str:
+    """A value as it is shown in a message: cut where it is long, in quotes where it would not be seen as it is."""
+    text = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+    return text if text.isprintable() and text == text.strip() and text else repr(text)
+
+
+def _raise_undecodable(open_source: Opener, name: str, options: CsvOptions) -> None:
+    """Tell the line of the first bytes that are not UTF-8, if there are any."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with CsvSource(open_source, name, options) as source:
+        line = source.first_line
+        for piece in (*source.pieces(), None):
+            try:
+                line += decoder.decode(piece or b"", final=piece is None).count("\n")
+            except UnicodeDecodeError as error:
+                line += error.object[: error.start].count(b"\n")
+                raise undecodable(name, line, "utf-8", error) from None

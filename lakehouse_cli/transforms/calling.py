@@ -1,0 +1,142 @@
+"""Calling a transform: Arrow in, Arrow out, frames only in between."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+from lakehouse_cli.transforms.failure import failure_of
+from lakehouse_cli.transforms.frames import owner_of
+from lakehouse_cli.transforms.loading import Parameter, Transform
+from lakehouse_cli.transforms.modules import activate
+
+_LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+
+
+def apply(
+    transform: Transform,
+    inputs: Mapping[str, pa.Table],
+    positional: Sequence[pa.Table] = (),
+    params: Mapping[str, Any] | None = None,
+    columns: Sequence[Column] | None = None,
+    *,
+    table_names: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """Call a transform on tables.
+
+    Args:
+        transform: From `load_transform`.
+        inputs: Parameter → table, passed by keyword.
+        positional: Tables passed by position, before those.
+        params: Constants, passed by keyword; copied, so that a call cannot change them for the next.
+        columns: The contract's, which say what columns of Python objects are meant to be; None where none are
+            declared. The result is not judged here but by `lakehouse_cli.contracts.hold`.
+        table_names: Parameter → name of the table it is given, for messages; the parameter's own where it is not in.
+
+    Returns:
+        The result, of whatever Arrow types its frame has.
+
+    Raises:
+        TransformError: The function raised, or returned no frame.
+        KeyboardInterrupt: Passed on.
+    """
+    result = _called(transform, inputs, positional, params or {}, _shapes(transform, inputs, positional, table_names))
+    owner = owner_of(result)
+    if owner is None:
+        raise _no_frame(transform, result)
+    try:
+        return owner.to_arrow(result, columns)
+    except TransformError:
+        raise
+    except Exception as error:
+        failure = failure_of(error, transform.folder, transform.file)
+        raise TransformError(
+            f"what `{transform.name}` returned cannot become Arrow: {failure.headline}",
+            exception=failure.exception,
+            traceback=failure.traceback,
+            hint="convert its columns to plain dtypes in the transform",
+        ) from error
+
+
+def _called(
+    transform: Transform,
+    inputs: Mapping[str, pa.Table],
+    positional: Sequence[pa.Table],
+    params: Mapping[str, Any],
+    shapes: Sequence[tuple[str, str, int, int]],
+) -> Any:
+    by_position = [
+        _frame(transform, transform.positional(position), str(position + 1), table)
+        for position, table in enumerate(positional)
+    ]
+    by_keyword = {name: _frame(transform, transform.keyword(name), name, table) for name, table in inputs.items()}
+    constants = copy.deepcopy(dict(params))
+    activate(transform.folder)
+    try:
+        return transform.fn(*by_position, **by_keyword, **constants)
+    except (Exception, SystemExit) as error:
+        failure = failure_of(error, transform.folder, transform.file)
+        place = f"look at {failure.frames[-1][0]}:{failure.frames[-1][1]}" if failure.frames else None
+        raise TransformError(
+            f"`{transform.name}` raised {failure.headline}",
+            exception=failure.exception,
+            frames=failure.frames,
+            inputs=shapes,
+            traceback=failure.traceback,
+            hint=place,
+        ) from error
+
+
+def _frame(transform: Transform, parameter: Parameter | None, name: str, table: pa.Table) -> Any:
+    if parameter is None:
+        hint = "name it in the function's signature, or leave it out of `inputs`"
+        raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
+    return parameter.frame_type.from_arrow(table)
+
+
+def _shapes(
+    transform: Transform,
+    inputs: Mapping[str, pa.Table],
+    positional: Sequence[pa.Table],
+    table_names: Mapping[str, str] | None,
+) -> list[tuple[str, str, int, int]]:
+    named = []
+    for position, table in enumerate(positional):
+        parameter = transform.positional(position)
+        named.append((parameter.name if parameter else str(position + 1), table))
+    named += inputs.items()
+    names = table_names or {}
+    return [(name, names.get(name, name), table.num_rows, table.num_columns) for name, table in named]
+
+
+def _no_frame(transform: Transform, result: Any) -> TransformError:
+    wanted = frame_type_name(transform)
+    kind = type(result).__name__
+    told = f"`{transform.name}` returned {'None' if result is None else f'a {kind}'}"
+    if isinstance(result, types.CoroutineType):
+        result.close()  # or Python warns that nobody awaited it
+    if result is None:
+        hint = "did it forget to `return`?"
+    elif isinstance(result, _LazyKinds) or inspect.isawaitable(result):
+        hint = f"define it with plain `def`, and return one {wanted}"
+    elif kind == "LazyFrame":
+        hint = "call `.collect()` before returning"
+    elif kind in ("RecordBatch", "RecordBatchReader"):
+        hint = "make a table of it, as with `pyarrow.Table.from_batches`"
+    elif isinstance(result, (list, dict)):
+        hint = "make a frame of it, as with `pandas.DataFrame(…)`"
+    else:
+        hint = f"return a {wanted}"
+    return TransformError(f"{told}; a transform returns a {wanted}", hint=hint)
+
+
+def frame_type_name(transform: Transform) -> str:
+    """Name of the in-memory type that a transform should return."""
+    return transform.return_type.name if transform.returns is not None else "pandas.DataFrame"

@@ -1,0 +1,170 @@
+"""Importing a project's own modules, as if its project were the only one in the process.
+
+A notebook or a test may use several projects, each with a ``transforms`` module beside its project file. One project
+at a time is *active*: its folder comes first on ``sys.path`` and its modules are in ``sys.modules``; those of the
+others wait aside.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.util import cache_from_source
+from pathlib import Path
+from types import ModuleType
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
+_LOCK = threading.RLock()
+
+
+@dataclass
+class _Room:
+    """The modules of one project folder.
+
+    Attributes:
+        aside: By name, while another project is active.
+        displaced: Modules of others that stand in the way of this project's, while it is active.
+        before: Names that were in ``sys.modules`` when it was first activated.
+        stamps: Of its module files as they were imported: name → (file, modification time, size).
+        scanned: How many modules there were when they were last looked through for its own.
+    """
+
+    aside: dict[str, ModuleType] = field(default_factory=dict)
+    displaced: dict[str, ModuleType] = field(default_factory=dict)
+    before: frozenset[str] = frozenset()
+    stamps: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    scanned: int = 0
+
+
+_rooms: dict[Path, _Room] = {}
+_active: Path | None = None
+
+
+def import_own(name: str, folder: Path) -> ModuleType:
+    """Import a module, looking in `folder` first; anew where one of the project's files has changed.
+
+    Args:
+        name: Dotted.
+        folder: Absolute, resolved.
+
+    Raises:
+        Exception: Whatever the module raises.
+    """
+    with _LOCK:
+        activate(folder)
+        room = _rooms[folder]
+        _forget_changed(room)
+        known = sys.modules.get(name)
+        module = known if known is not None else importlib.import_module(name)
+        _stamp(room, folder, name)
+        return module
+
+
+def activate(folder: Path) -> None:
+    """Make a project's modules the ones that ``import`` finds."""
+    global _active
+    if folder == _active and sys.path and sys.path[0] == str(folder):
+        return
+    with _LOCK:
+        if _active is not None and _active != folder:
+            _deactivate(_active)
+        if folder not in _rooms:
+            _rooms[folder] = _Room(before=frozenset(sys.modules))
+        room = _rooms[folder]
+        if folder != _active:
+            for name in _own_names(folder):
+                _displace(name, folder, room)
+            sys.modules.update(room.aside)
+            room.aside.clear()
+        sys.path.insert(0, str(folder))
+        importlib.invalidate_caches()
+        _active = folder
+
+
+def is_own_file(file: str, folder: Path) -> bool:
+    """Whether a source file is the project's: under its folder, and neither installed there nor this tool's."""
+    if not file.startswith(f"{folder}/") or file.startswith(f"{_PACKAGE}/"):
+        return False
+    if "/site-packages/" in file or "/dist-packages/" in file:
+        return False
+    # A project may hold its virtual environment, and may lie within a prefix as wide as /usr or /.
+    return not any(file.startswith(f"{prefix}/") and not str(folder).startswith(prefix) for prefix in _INSTALLED)
+
+
+def _file_of(module: ModuleType) -> str:
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        return file
+    with suppress(Exception):  # a namespace package has folders only; anything may pose as a module
+        return f"{next(iter(module.__path__))}/"
+    return ""
+
+
+def _own_names(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return [entry.stem for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir()]
+    return []
+
+
+def _displace(name: str, folder: Path, room: _Room) -> None:
+    module = sys.modules.get(name)
+    if module is None or name == "__main__":
+        return
+    file = _file_of(module)
+    if not file or is_own_file(file, folder) or name in sys.stdlib_module_names:
+        return
+    if "/site-packages/" in file or file.startswith(f"{_PACKAGE}/"):
+        return
+    for full in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        room.displaced[full] = sys.modules.pop(full)
+
+
+def _deactivate(folder: Path) -> None:
+    room = _rooms[folder]
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and is_own_file(_file_of(module), folder):
+            room.aside[name] = sys.modules.pop(name)
+    for name, module in room.displaced.items():
+        sys.modules.setdefault(name, module)
+    room.displaced.clear()
+    with suppress(ValueError):
+        sys.path.remove(str(folder))
+
+
+def _stamp(room: _Room, folder: Path, name: str) -> None:
+    if len(sys.modules) == room.scanned and name in room.stamps:
+        return
+    room.scanned = len(sys.modules)
+    for known, module in list(sys.modules.items()):
+        if (known in room.before and known != name) or known in room.stamps:
+            continue
+        file = _file_of(module)
+        if is_own_file(file, folder):
+            with suppress(OSError):
+                status = Path(file).stat()
+                room.stamps[known] = (file, status.st_mtime_ns, status.st_size)
+
+
+def _forget_changed(room: _Room) -> None:
+    """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
+    if not any(_has_changed(*stamp) for stamp in room.stamps.values()):
+        return
+    for name, (file, _, _) in room.stamps.items():
+        sys.modules.pop(name, None)
+        # Bytecode is told stale by whole seconds and size, which an edit right after an import need not change.
+        with suppress(OSError, NotImplementedError):
+            Path(cache_from_source(file)).unlink(missing_ok=True)
+    room.stamps.clear()
+    importlib.invalidate_caches()
+
+
+def _has_changed(file: str, modified: int, size: int) -> bool:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return True
+    return (status.st_mtime_ns, status.st_size) != (modified, size)

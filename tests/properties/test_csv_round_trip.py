@@ -1,0 +1,242 @@
+"""What is written with a contract is read back equal: types, nulls, and values to the last bit."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
+
+LAW = settings(
+    deadline=None, max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+RANGES = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
+RANGES |= {f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)}
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "+05:30", "-11:00")
+TRICKY = ["", "NA", "null", "nan", "M", "007", "+1", " x ", "a,b", 'say "so"', "\r", "\n", "\r\n", "\u2028", "\ufeff"]
+TRICKY += ["😀", "\t", ";", "'", "true", "1", "\x00", "\x85", "\\", '"', '""', "0x10", "-0", "1e400", "[]", "{}"]
+
+texts = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(exclude_categories=["Cs"]), max_size=6))
+scalar_types = st.one_of(
+    st.sampled_from([*RANGES, "float32", "float64", "bool", "string", "binary", "date32"]).map(ColumnType),
+    st.builds(
+        ColumnType,
+        st.just("timestamp"),
+        unit=st.sampled_from(list(PER_SECOND)),
+        timezone=st.one_of(st.none(), st.sampled_from(ZONES)),
+    ),
+    st.builds(ColumnType, st.just("time32"), unit=st.sampled_from(["s", "ms"])),
+    st.builds(ColumnType, st.just("time64"), unit=st.sampled_from(["us", "ns"])),
+    st.builds(ColumnType, st.just("duration"), unit=st.sampled_from(list(PER_SECOND))),
+    st.integers(1, 38).flatmap(
+        lambda precision: st.builds(
+            ColumnType, st.just("decimal128"), precision=st.just(precision), scale=st.integers(0, precision)
+        )
+    ),
+)
+flat_types = st.one_of(
+    scalar_types, scalar_types.map(lambda kind: ColumnType("dictionary", fields=(("values", kind),)))
+)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+
+
+def _struct_types(children: st.SearchStrategy[ColumnType]) -> st.SearchStrategy[ColumnType]:
+    fields = st.lists(st.tuples(names, children), min_size=1, max_size=3, unique_by=lambda pair: pair[0])
+    return fields.map(lambda pairs: ColumnType("struct", fields=tuple(pairs)))
+
+
+column_types = st.recursive(
+    flat_types,
+    lambda children: st.one_of(
+        children.map(lambda kind: ColumnType("list", fields=(("item", kind),))), _struct_types(children)
+    ),
+    max_leaves=4,
+)
+
+
+def values_of(kind: ColumnType) -> st.SearchStrategy[Any]:
+    """Values of a type as Python objects; temporal ones as their counts, which reach further than datetime."""
+    return st.one_of(st.none(), _present(kind))
+
+
+def _present(kind: ColumnType) -> st.SearchStrategy[Any]:
+    if kind.id in RANGES:
+        low, high = RANGES[kind.id]
+        return st.one_of(st.sampled_from([low, high, 0]), st.integers(low, high))
+    if kind.is_float:
+        return st.floats(width=32 if kind.id == "float32" else 64)
+    if kind.id == "bool":
+        return st.booleans()
+    if kind.id == "string":
+        return texts
+    if kind.id == "binary":
+        return st.binary(max_size=5)
+    if kind.id == "date32":
+        return st.one_of(st.integers(-(2**31), 2**31 - 1), st.integers(-30_000, 30_000))
+    if kind.id in ("timestamp", "duration"):
+        far = st.integers(-(2**63), 2**63 - 1)
+        return st.one_of(far, st.sampled_from([-(2**63), 2**63 - 1, 0, -1]), st.integers(-(10**11), 10**11))
+    if kind.id in ("time32", "time64"):
+        return st.integers(0, 86_400 * PER_SECOND[kind.unit or "s"] - 1)
+    if kind.id == "decimal128":
+        limit = 10 ** (kind.precision or 1) - 1
+        unscaled = st.one_of(st.integers(-limit, limit), st.integers(-min(limit, 99), min(limit, 99)))
+        return unscaled.map(lambda n: Decimal(f"{n}E-{kind.scale}"))
+    if kind.id == "dictionary":
+        return _present(kind.item)
+    if kind.id == "list":
+        return st.lists(values_of(kind.item), max_size=3)
+    return st.fixed_dictionaries({name: values_of(child) for name, child in kind.fields})
+
+
+def storage_type(kind: ColumnType) -> pa.DataType:
+    """The type with temporal leaves as integers, from which Arrow casts to the real one."""
+    if kind.id in ("date32", "time32"):
+        return pa.int32()
+    if kind.id in ("timestamp", "time64", "duration"):
+        return pa.int64()
+    if kind.id == "dictionary":
+        return storage_type(kind.item)
+    if kind.id == "list":
+        return pa.list_(storage_type(kind.item))
+    if kind.id == "struct":
+        return pa.struct([pa.field(name, storage_type(child)) for name, child in kind.fields])
+    return to_arrow(kind)
+
+
+def build(values: Sequence[Any], kind: ColumnType) -> pa.Array:
+    """An array of a type from Python values with counts for moments."""
+    if kind.id == "dictionary":
+        return build(values, kind.item).dictionary_encode()
+    if kind.id == "list":
+        items = build([item for value in values for item in value or ()], kind.item)
+        offsets, at = [0], 0
+        for value in values:
+            at += len(value or ())
+            offsets.append(at)
+        mask = pa.array([value is None for value in values], pa.bool_())
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items, type=to_arrow(kind), mask=mask)
+    if kind.id == "struct":
+        children = [build([(v or {}).get(name) for v in values], child) for name, child in kind.fields]
+        mask = pa.array([value is None for value in values], pa.bool_())
+        return pa.StructArray.from_arrays(children, fields=list(to_arrow(kind)), mask=mask)
+    return pa.array(values, storage_type(kind)).cast(to_arrow(kind))
+
+
+def plain(array: pa.Array, kind: ColumnType) -> list[Any]:
+    """Values that compare equal only where the data are the same: floats by their bits, NaN by being one."""
+    if kind.id == "dictionary":
+        return plain(array.cast(array.type.value_type), kind.item)
+    if kind.id == "list":
+        items = iter(plain(array.flatten(), kind.item))
+        lengths = array.value_lengths().to_pylist()
+        return [None if length is None else [next(items) for _ in range(length)] for length in lengths]
+    if kind.id == "struct":
+        children = [plain(child, inner) for child, (_, inner) in zip(array.flatten(), kind.fields, strict=True)]
+        rows = list(zip(*children, strict=True))
+        return [row if valid else None for row, valid in zip(rows, array.is_valid().to_pylist(), strict=True)]
+    if kind.is_float:
+        return [_bits(value) for value in array.to_pylist()]
+    return array.cast(storage_type(kind)).to_pylist()
+
+
+def _bits(value: float | None) -> Any:
+    return "nan" if value is not None and math.isnan(value) else None if value is None else struct.pack("<d", value)
+
+
+@st.composite
+def tables(draw: st.DrawFn, kinds: st.SearchStrategy[ColumnType] = column_types) -> tuple[pa.Table, list[Column]]:
+    types = draw(st.lists(kinds, min_size=1, max_size=4))
+    column_names = draw(st.lists(names, min_size=len(types), max_size=len(types), unique=True))
+    rows = draw(st.integers(0, 6))
+    columns = [Column(name, kind) for name, kind in zip(column_names, types, strict=True)]
+    arrays = [build(draw(st.lists(values_of(kind), min_size=rows, max_size=rows)), kind) for kind in types]
+    return pa.Table.from_arrays(arrays, schema=pa.schema([(c.name, to_arrow(c.type)) for c in columns])), columns
+
+
+def written(table: pa.Table, options: CsvOptions) -> bytes:
+    sink = io.BytesIO()
+    write_csv(table, sink, options)
+    return sink.getvalue()
+
+
+def assert_comes_back(table: pa.Table, columns: list[Column], options: CsvOptions) -> None:
+    data = written(table, options)
+    back = read_csv(lambda: io.BytesIO(data), "x.csv", columns, options)
+    back.validate(full=True)
+    assert back.schema == table.schema
+    assert back.num_rows == table.num_rows
+    for column in columns:
+        before, after = (t[column.name].combine_chunks() for t in (table, back))
+        before, after = (a.chunk(0) if isinstance(a, pa.ChunkedArray) else a for a in (before, after))
+        assert plain(after, column.type) == plain(before, column.type)
+
+
+@LAW
+@given(tables())
+def test_every_type_comes_back_as_it_was(made: tuple[pa.Table, list[Column]]) -> None:
+    assert_comes_back(*made, CsvOptions())
+
+
+@LAW
+@given(st.lists(values_of(ColumnType("string")), max_size=8), st.booleans())
+def test_a_single_column_of_text_comes_back_as_it_was(values: list[str | None], header: bool) -> None:
+    column = Column("text", ColumnType("string"))
+    assert_comes_back(pa.table({"text": pa.array(values, pa.string())}), [column], CsvOptions(header=header))
+
+
+spellings = st.lists(
+    st.sampled_from(["", "M", "NA", "-999", "nan", "null", "0", "true", "2020-01-01", "x y"]), unique=True
+)
+options_strategy = st.builds(
+    CsvOptions,
+    delimiter=st.sampled_from([",", ";", "\t", "|", " ", ":", "-", "^", "\\", "."]),
+    quote_char=st.sampled_from(['"', "'", "`", "$"]),
+    decimal=st.sampled_from([".", ","]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"]),
+    compression=st.sampled_from([None, "none", "gzip", "bz2", "zstd"]),
+    null_values=spellings.filter(bool).map(
+        lambda values: tuple(sorted(values, key=lambda v: any(c in v for c in " -")))
+    ),
+    true_values=st.sampled_from([("true",), ("yes", "Y"), ("1",), ("T,\n",)]),
+    false_values=st.sampled_from([("false",), ("no", "N"), ("0",), ("",)]),
+    header=st.booleans(),
+    skip_rows=st.integers(0, 2),
+    line_terminator=st.sampled_from(["\n", "\r\n"]),
+)
+
+
+@st.composite
+def valid_options(draw: st.DrawFn) -> CsvOptions:
+    from lakehouse_cli.errors import StorageError
+
+    while True:
+        try:
+            return draw(options_strategy)
+        except StorageError:
+            continue
+
+
+@LAW
+@given(tables(), valid_options())
+def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Column]], options: CsvOptions) -> None:
+    assert_comes_back(*made, options)
+
+
+@LAW
+@given(tables())
+def test_the_same_table_gives_the_same_bytes(made: tuple[pa.Table, list[Column]]) -> None:
+    table, _ = made
+    options = CsvOptions(compression="gzip")
+    assert written(table, options) == written(table, options)

@@ -1,0 +1,260 @@
+"""Reading other people's CSV: dialects, encodings, compression, nulls, positions."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import datetime as dt
+import gzip
+import io
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage.csv import CsvFormat, CsvOptions, read_csv
+
+
+def columns_of(**types: str) -> list[Column]:
+    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+
+
+def read(data: bytes | str, name: str = "x.csv", columns: list[Column] | None = None, **options: Any) -> pa.Table:
+    raw = data.encode() if isinstance(data, str) else data
+    return read_csv(lambda: io.BytesIO(raw), name, columns, CsvOptions.from_mapping(options))
+
+
+def values(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> dict[str, list[Any]]:
+    return read(data, columns=columns, **options).to_pydict()
+
+
+AB = columns_of(a="int64", b="string")
+WANTED = {"a": [1, 2], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("a,b\n1,x\n2,y\n", {}),
+        ("a,b\n1,x\n2,y", {}),
+        ("a,b\r\n1,x\r\n2,y\r\n", {}),
+        ("a,b\r1,x\r2,y\r", {}),
+        ("\ufeffa,b\n1,x\n2,y\n", {}),
+        ('\ufeff"a","b"\n"1","x"\n"2","y"\n', {}),
+        ("a;b\n1;x\n2;y\n", {"delimiter": ";"}),
+        ("a\tb\n1\tx\n2\ty\n", {"delimiter": "\t"}),
+        ("a^b\n1^x\n2^y\n", {"delimiter": "^"}),
+        ("'a','b'\n1,'x'\n2,'y'\n", {"quote_char": "'"}),
+        ("a,b\n\n1,x\n\n\n2,y\n\n", {}),
+        ("\n\na,b\n1,x\n2,y\n", {}),
+        ("b,zzz,a\nx,?,1\ny,?,2\n", {}),
+        ("1,x\n2,y\n", {"header": False}),
+        ("1,x,more\n2,y,more\n", {"header": False}),
+        ("made by hand\n\na,b\n1,x\n2,y\n", {"skip_rows": 2}),
+        ("made by hand\r\n1,x\r\n2,y\r\n", {"skip_rows": 1, "header": False}),
+        ("a,b\n 1 ,x\n\t2,y\n", {}),
+        ("a,b\n+1,x\n2,y\n", {}),
+    ],
+)
+def test_dialects_give_the_same_table(data: str, options: dict[str, Any]) -> None:
+    assert values(data, AB, **options) == WANTED
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
+def test_encodings(encoding: str) -> None:
+    data = "a,b\n1,é\n2,ü\n".encode(encoding)
+    assert values(data, AB, encoding=encoding) == {"a": [1, 2], "b": ["é", "ü"]}
+
+
+def test_an_encoding_survives_block_boundaries() -> None:
+    rows = 700_000
+    data = ("a,b\n" + "".join(f"{n},é€\n" for n in range(rows))).encode("utf-16")
+    table = read(data, columns=AB, encoding="utf-16")
+    assert table.num_rows == rows
+    assert table["a"].to_pylist() == list(range(rows))
+    assert set(table["b"].to_pylist()) == {"é€"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "packed"),
+    [
+        (".gz", gzip.compress(b"a,b\n1,x\n") + gzip.compress(b"2,y\n")),
+        (".bz2", bz2.compress(b"a,b\n1,x\n2,y\n")),
+        (".zst", pa.compress(b"a,b\n1,x\n2,y\n", codec="zstd", asbytes=True)),
+    ],
+)
+def test_compression_is_told_by_the_suffix_or_the_option(suffix: str, packed: bytes) -> None:
+    codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}[suffix]
+    assert read(packed, f"x.csv{suffix}", AB).to_pydict() == WANTED
+    assert read(packed, "x.csv", AB, compression=codec).to_pydict() == WANTED
+    with pytest.raises(StorageError, match=rf"`x.csv{suffix}` is not whole {codec} data"):
+        read(packed[:-6], f"x.csv{suffix}", AB)
+
+
+def test_a_suffix_is_ignored_where_the_option_says_none() -> None:
+    assert read(b"a,b\n1,x\n2,y\n", "x.csv.gz", AB, compression="none").to_pydict() == WANTED
+
+
+def test_null_values_are_unquoted_spellings() -> None:
+    data = 'a,b\nM,M\n,\n3,"M"\n4,""\n5,NA\n'
+    assert values(data, AB, null_values=["M", ""]) == {"a": [None, None, 3, 4, 5], "b": [None, None, "M", "", "NA"]}
+    assert values("a,b\n1,\n", AB, null_values=["M"]) == {"a": [1], "b": [""]}
+
+
+def test_an_empty_text_in_quotes_is_null_for_a_number_and_a_text_for_a_string() -> None:
+    assert values('"a","b"\n"","x"\n"2",""\n', AB) == {"a": [None, 2], "b": ["x", ""]}
+
+
+def test_booleans_are_spelled_as_the_options_say() -> None:
+    columns = columns_of(a="bool")
+    assert values("a\ntrue\nFALSE\n1\n0\n\n", columns) == {"a": [True, False, True, False, None]}
+    assert values("a\nja\nnein\n", columns, true_values=["ja"], false_values=["nein"]) == {"a": [True, False]}
+
+
+def test_a_decimal_comma_goes_for_floats_decimals_and_durations() -> None:
+    columns = columns_of(f="float64", d="decimal128(5, 2)", s="duration[ms]")
+    table = read("f;d;s\n1,5;-2,25;0,125\n", columns=columns, delimiter=";", decimal=",")
+    assert [str(v) for v in table.to_pylist()[0].values()] == ["1.5", "-2.25", "0:00:00.125000"]
+
+
+def test_quoted_newlines_and_doubled_quotes() -> None:
+    data = 'a,b\r\n1,"two\r\nlines"\r\n2,"say ""hi"""\r\n'
+    assert values(data, AB) == {"a": [1, 2], "b": ["two\r\nlines", 'say "hi"']}
+
+
+def test_quoted_newlines_survive_block_boundaries() -> None:
+    rows = 120_000
+    text = 'one\n"two",\r\nthree' * 3
+    data = "a,b\n" + "".join('{},"{}"\n'.format(n, text.replace('"', '""')) for n in range(rows))
+    table = read(data, columns=AB)
+    assert table["a"].to_pylist() == list(range(rows))
+    assert set(table["b"].to_pylist()) == {text}
+
+
+def test_a_row_longer_than_a_block() -> None:
+    long = "x" * 9_000_000
+    assert values(f"a,b\n1,{long}\n2,y\n", AB) == {"a": [1, 2], "b": [long, "y"]}
+
+
+def test_only_declared_columns_are_parsed() -> None:
+    assert values(b"a,bad\n1,\xff\n2,\xfe\n", columns_of(a="int64")) == {"a": [1, 2]}
+
+
+def test_ambiguous_columns_that_nobody_declared_do_no_harm() -> None:
+    assert values("a,x,x,,\n1,2,3,4,5\n", columns_of(a="int8")) == {"a": [1]}
+
+
+def test_an_ambiguous_declared_column_is_an_error() -> None:
+    with pytest.raises(StorageError, match="`x.csv` has 2 columns named `a`") as caught:
+        read("a,a\n1,2\n", columns=columns_of(a="int64"))
+    assert str(caught.value.location) == "x.csv:1"
+
+
+def test_thousands_of_columns() -> None:
+    names = [f"c{n}" for n in range(5000)]
+    data = ",".join(names) + "\n" + "".join(",".join(str(row + n) for n in range(5000)) + "\n" for row in range(20))
+    table = read(data, columns=columns_of(c4999="int64", c0="string"))
+    assert table.column_names == ["c4999", "c0"]
+    assert table.to_pylist()[3] == {"c4999": 5002, "c0": "3"}
+
+
+def test_lacking_columns_are_all_told_with_close_matches() -> None:
+    with pytest.raises(DataError, match="`x.csv` lacks columns `station`, `Valid`") as caught:
+        read("STATION,valid,tmpf\n", columns=columns_of(station="string", Valid="string", tmpf="float64"))
+    assert [(v.column, v.check, v.count) for v in caught.value.violations] == [
+        ("station", "missing", 1),
+        ("Valid", "missing", 1),
+    ]
+    assert "did you mean `STATION`?" in caught.value.violations[0].message
+    assert caught.value.hint == "did you mean `STATION`?"
+    assert str(caught.value.location) == "x.csv:1"
+
+
+def test_fewer_columns_by_position_than_declared() -> None:
+    with pytest.raises(DataError, match="lacks column `b`") as caught:
+        read("1\n2\n", columns=AB, header=False)
+    assert "it has 1 column, 2 are declared" in caught.value.violations[0].message
+
+
+@pytest.mark.parametrize("data", ["a,b\n", "a,b", "\ufeffa,b\r\n", "a,b\n\n"])
+def test_zero_rows_keep_the_types(data: str) -> None:
+    columns = columns_of(a="dictionary<int64>", b="list<decimal128(5, 2)>")
+    table = read(data, columns=columns)
+    assert table.num_rows == 0
+    assert [str(kind) for kind in table.schema.types] == [
+        "dictionary<values=int64, indices=int32, ordered=0>",
+        "list<item: decimal128(5, 2)>",
+    ]
+
+
+def test_an_empty_file_without_header_is_an_empty_table() -> None:
+    assert values(b"", AB, header=False) == {"a": [], "b": []}
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", codecs.BOM_UTF8])
+def test_an_empty_file_lacks_its_header(data: bytes) -> None:
+    with pytest.raises(StorageError, match="`x.csv` is empty, it has no header"):
+        read(data, columns=AB)
+
+
+def test_a_blank_line_is_null_in_a_file_of_one_column() -> None:
+    assert values("a\n1\n\n3\n", columns_of(a="int64")) == {"a": [1, None, 3]}
+    assert values('a\n\n""\n', columns_of(a="string")) == {"a": [None, ""]}
+    assert values("\n\n", columns_of(a="string"), header=False) == {"a": [None, None]}
+
+
+def test_text_is_kept_to_the_letter() -> None:
+    texts = ["007", " x ", "NA", "null", "1e5", "true", '5"', "a'b", "\u2028", "😀", "0x1F", "\x0b"]
+    assert values("b\n" + "\n".join(texts) + "\n", columns_of(b="string")) == {"b": texts}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "meant"),
+    [
+        ("date32", "31/12/2020", dt.date(2020, 12, 31)),
+        ("date32", "1/2/2020", dt.date(2020, 2, 1)),
+        ("date32", "3 March 2021", dt.date(2021, 3, 3)),
+        ("timestamp[s]", "31/12/2020 23:59", dt.datetime(2020, 12, 31, 23, 59)),
+        ("timestamp[us]", "2020-12-31 11:59:01.25 PM", dt.datetime(2020, 12, 31, 23, 59, 1, 250_000)),
+        ("timestamp[us]", "12/31/99 12:00 am", dt.datetime(1999, 12, 31)),
+        ("timestamp[s, tz=UTC]", "Thu, 31 Dec 2020 23:59:00 +0130", "2020-12-31T22:29:00+00:00"),
+        ("timestamp[s, tz=Europe/Berlin]", "31/12/2020 23:59", "2020-12-31T23:59:00+01:00"),
+    ],
+)
+def test_strptime_formats(kind: str, text: str, meant: Any) -> None:
+    options = {
+        "date_format": ["%d/%m/%Y", "%d %B %Y"],
+        "timestamp_format": [
+            "%d/%m/%Y %H:%M",
+            "%Y-%m-%d %I:%M:%S.%f %p",
+            "%m/%d/%y %I:%M %p",
+            "%a, %d %b %Y %T %z",
+        ],
+    }
+    table = read(f'a,b\n"{text}",1\n', columns=columns_of(a=kind), **options)
+    found = table["a"][0].as_py()
+    assert (found.isoformat() if isinstance(meant, str) else found) == meant
+
+
+@pytest.mark.parametrize("text", ["31/02/2020", "2020-12-31", "31/12/2020 ", "00/01/2020", "31/13/2020"])
+def test_a_date_that_is_not_in_the_format_is_told(text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format="%d/%m/%Y")
+    assert caught.value.violations[0].count == 1
+
+
+def test_a_wall_clock_time_that_a_zone_has_twice_or_never_is_told() -> None:
+    data = "a,b\n2020-10-25 02:30,1\n2020-03-29 02:30,1\n2020-03-29 03:30,1\n"
+    with pytest.raises(DataError) as caught:
+        read(data, columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"), timestamp_format="%Y-%m-%d %H:%M")
+    assert [example.line for example in caught.value.violations[0].examples] == [2, 3]
+
+
+def test_the_format_remembers_its_options() -> None:
+    csv_format = CsvFormat()
+    table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})
+    sink = io.BytesIO()
+    csv_format.write(table, sink, {"delimiter": "|", "null_values": ["NULL"]})
+    assert sink.getvalue() == b"a|b\n1|NULL\n"

@@ -1,0 +1,217 @@
+"""What does not fit is told with file, line, column, value and type; nothing is rounded, wrapped or cut."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import DataError, Example, StorageError
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage.csv import CsvOptions, read_csv
+
+
+def read(data: bytes | str, types: dict[str, str], **options: Any) -> pa.Table:
+    raw = data.encode() if isinstance(data, str) else data
+    columns = [Column(name, parse_column_type(text)) for name, text in types.items()]
+    return read_csv(lambda: io.BytesIO(raw), "raw/x.csv", columns, CsvOptions.from_mapping(options))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [
+        ("int8", ["128", "-129", "1.0", "0x10", "0xFF", "1e2", "1 000", "x", "٣", "--1", "1_0"]),
+        ("int64", ["9223372036854775808", "0xFFFFFFFFFFFFFFFF", "1.5"]),
+        ("uint64", ["18446744073709551616", "-1"]),
+        ("float64", ["1e400", "-1e400", "1,5", "0x1p3", "1.5.2", "1d5", "NAN(1)", "$5"]),
+        ("float32", ["1e39"]),
+        ("bool", ["yes", "2", "tRUE"]),
+        ("date32", ["2020-02-30", "2020-1-1", "20200101", "01/02/2020", "2020-01-01 00:00", "12345-01-01"]),
+        ("timestamp[s]", ["2020-01-01 05:06:07.5", "2020-01-01 24:00:00", "2020-01-01 05:06:07Z", "2020-02-30 00:00"]),
+        ("timestamp[us]", ["2020-01-01 05:06:07.1234567", "2020-01-01 23:59:60"]),
+        ("timestamp[ns]", ["1600-01-01 00:00:00", "2262-04-12 00:00:00"]),
+        ("timestamp[us, tz=UTC]", ["2020-01-01 05:06:07", "2020-01-01 05:06:07+24:00", "2020-01-01"]),
+        ("time32[s]", ["05:06:07.5", "24:00:00", "5:06"]),
+        ("time64[us]", ["05:06:07.1234567", "-01:00:00"]),
+        ("duration[ms]", ["0.0001", "1:00", "1e30", "nan", "10000000000000000"]),
+        ("decimal128(5, 2)", ["1.234", "1234.5", "-1000", "1e3", "nan", "1,5"]),
+        ("decimal128(38, 0)", ["9" * 39, "0.1"]),
+        ("binary", ["a", "a=b=", "é", "YQ"]),
+        ("dictionary<int64>", ["x", "1.5"]),
+        ("list<int64>", ["[1", "1", "{}", "[1.5]", '["x"]', "[true]", "[[1]]", "null", "NaN"]),
+        ("list<string>", ["[1]", "[null, true]"]),
+        ("list<float64>", ["[NaN]", "[1e400]"]),
+        ("struct<a: int64>", ['{"b": 1}', "[1]", '{"a": "x"}', '{"a": 1, "a": 2}']),
+        ("list<timestamp[s]>", ['["2020-02-30 00:00:00"]', "[5]"]),
+    ],
+)
+def test_what_does_not_fit_is_told(kind: str, bad: list[str]) -> None:
+    lines = ["a,n"] + [f'"{value.replace(chr(34), chr(34) * 2)}",1' for value in bad]
+    with pytest.raises(DataError) as caught:
+        read("\n".join(lines), {"n": "int64", "a": kind})
+    (violation,) = caught.value.violations
+    assert (violation.column, violation.check, violation.count) == ("a", "type", len(bad))
+    assert [(e.row, e.line) for e in violation.examples] == [(n + 1, n + 2) for n in range(len(bad))][:5]
+    assert violation.message.startswith(f"{len(bad)} value")
+    assert violation.message.endswith(f"not {parse_column_type(kind)}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "meant"),
+    [
+        ("float64", "0.1", "0.1"),
+        ("float64", "1e-400", "0.0"),
+        ("float64", "inf", "inf"),
+        ("float64", "-Infinity", "-inf"),
+        ("decimal128(5, 2)", "1.2300", "1.23"),
+        ("decimal128(5, 2)", "1e2", "100.00"),
+        ("decimal128(2, 0)", "5." + "0" * 50, "5"),
+        ("timestamp[s]", "2020-01-01T05:06:07.000", "2020-01-01 05:06:07"),
+        ("timestamp[ms]", "2020-01-01 05:06:07.120000", "2020-01-01 05:06:07.120000"),
+        ("timestamp[s, tz=UTC]", "2020-01-01 05:06:07.000+01:30", "2020-01-01 03:36:07+00:00"),
+        ("timestamp[s]", "2020-01-01", "2020-01-01 00:00:00"),
+        ("time32[s]", "05:06:07.000", "05:06:07"),
+        ("duration[s]", "90.000", "0:01:30"),
+        ("list<decimal128(5, 2)>", "[1.5]", "[Decimal('1.50')]"),
+        ("list<int64>", "[ ]", "[]"),
+        ("struct<a: int64, b: string>", '{"b": "x"}', "{'a': None, 'b': 'x'}"),
+    ],
+)
+def test_what_says_the_same_in_other_words_is_read(kind: str, text: str, meant: str) -> None:
+    quoted = text.replace('"', '""')
+    assert str(read(f'a,b\n"{quoted}",1\n', {"a": kind})["a"][0].as_py()) == meant
+
+
+def test_all_columns_are_judged_with_counts_and_places() -> None:
+    data = 'a,b,c\n1,x,1\n\n"two\nlines",y,2\nz,,no\n'
+    with pytest.raises(DataError) as caught:
+        read(data, {"c": "int8", "a": "int64", "b": "string"})
+    error = caught.value
+    assert [v.column for v in error.violations] == ["c", "a"]
+    assert error.violations[0].examples == (Example(3, "no", 6),)
+    assert error.violations[1].examples == (Example(2, "'two\\nlines'", 4), Example(3, "z", 6))
+    assert error.violations[1].message == "2 values of 3 are not int64"
+    assert error.message == "`no` in column `c` of `raw/x.csv` is not int8, and 2 more values do not fit"
+    assert str(error.location) == "raw/x.csv:6"
+
+
+def test_a_late_value_among_many_has_its_line() -> None:
+    rows = 400_000
+    data = "a,b\n" + "".join(f"{n},row\n" for n in range(rows)) + '1,"quoted"\nM,row\n' + "5,row\n" * 10
+    with pytest.raises(DataError) as caught:
+        read(data, {"a": "int64", "b": "string"})
+    assert caught.value.violations[0].examples == (Example(rows + 2, "M", rows + 3),)
+    assert caught.value.hint == "if 'M' stands for null, add it to `null_values` in the options"
+
+
+def test_a_column_that_is_all_wrong_is_counted_quickly() -> None:
+    data = "a,b\n" + "2020-02-30,x\n" * 20_000 + "word,x\n" * 200_000
+    with pytest.raises(DataError) as caught:
+        read(data, {"a": "date32"})
+    assert caught.value.violations[0].count == 220_000
+    assert len(caught.value.violations[0].examples) == 5
+
+
+def test_a_long_value_is_shortened() -> None:
+    with pytest.raises(DataError) as caught:
+        read("a,b\n" + "x" * 10_000 + ",1\n", {"a": "int64"})
+    assert len(caught.value.message) < 150
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "hint"),
+    [
+        ("timestamp[s]", "2020-01-01 00:00:00Z", "declare `timestamp[s, tz=UTC]`"),
+        ("timestamp[s, tz=UTC]", "2020-01-01 00:00:00", "lacks a time zone"),
+        ("timestamp[s]", "1/2/2020", "`timestamp_format`"),
+        ("date32", "1/2/2020", "`date_format`"),
+        ("float64", "-", "add it to `null_values`"),
+    ],
+)
+def test_hints_say_what_to_do(kind: str, text: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f"a,b\n{text},1\n", {"a": kind})
+    assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("row", "count"), [("3", 1), ("4,5,6", 3)])
+def test_ragged_rows(row: str, count: int) -> None:
+    with pytest.raises(StorageError) as caught:
+        read(f'a,b\n1,"x\ny"\n\n{row}\n5,6\n', {"a": "int64", "b": "string"})
+    assert caught.value.message == f"line 5 of `raw/x.csv` has {count} values where 2 are expected: {row}".replace(
+        "1 values", "1 value"
+    )
+    assert str(caught.value.location) == "raw/x.csv:5"
+
+
+def test_ragged_rows_are_counted() -> None:
+    with pytest.raises(StorageError, match=r"line 3 of .* \(and 2 more such rows\)"):
+        read("a,b\n1,2\n3\n4\n5,6\n7\n", {"a": "int64"})
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,x\n2,"never\n3,y\n', 'b,a\n1,x\n2,"never\n3\n', 'a\n1\n"never\n'])
+def test_a_quote_that_never_closes(data: str) -> None:
+    with pytest.raises(StorageError, match="a quote that opens on line 3 of `raw/x.csv` is never closed"):
+        read(data, {"a": "string"})
+
+
+def test_a_quote_that_never_closes_in_the_header() -> None:
+    with pytest.raises(StorageError, match="a quote that opens on line 1 of `raw/x.csv` is never closed"):
+        read('"a,b\n1,x\n', {"a": "string"})
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "line"),
+    [
+        (b"a,b\n1,x\n2,\xff\n", "utf-8", 3),
+        (b"\xff,b\n1,x\n", "utf-8", 1),
+        (b"a,b\n1,x\n2,y\n3,\x81\n", "cp1252", 4),
+        (b"a,b\n1,x\n2,\xe9\n", "ascii", 3),
+    ],
+)
+def test_bytes_that_are_not_text(data: bytes, encoding: str, line: int) -> None:
+    with pytest.raises(StorageError, match=f"line {line} of `raw/x.csv` is not {encoding}") as caught:
+        read(data, {"a": "int64", "b": "string"}, encoding=encoding)
+    assert "`encoding`" in str(caught.value.hint)
+    assert str(caught.value.location) == f"raw/x.csv:{line}"
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le"])
+def test_utf_16_taken_for_utf_8(codec: str) -> None:
+    with pytest.raises(StorageError, match="UTF-16") as caught:
+        read("a,b\n1,x\n".encode(codec), {"a": "int64"})
+    assert "utf-16" in str(caught.value.hint)
+
+
+def test_damaged_compression() -> None:
+    with pytest.raises(StorageError, match="`raw/x.csv` is not whole gzip data"):
+        read(b"not gzip at all", {"a": "int64"}, compression="gzip")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"delimiter": "é"}, "`delimiter` of format csv must be one ASCII character"),
+        ({"delimiter": "\n"}, "`delimiter` of format csv must be one ASCII character"),
+        ({"delimiter": '"'}, "`delimiter` and `quote_char` of format csv are both"),
+        ({"delimiter": "1"}, "`delimiter` of format csv cannot be '1'"),
+        ({"decimal": "e"}, "`decimal` of format csv cannot be 'e'"),
+        ({"quote_char": "x"}, "`quote_char` of format csv cannot be 'x'"),
+        ({"encoding": "latin-99"}, "`latin-99` is not a text encoding"),
+        ({"encoding": "base64"}, "`base64` is not a text encoding"),
+        ({"null_values": ["a,b"]}, "null cannot be written as 'a,b'"),
+        ({"true_values": []}, "`true_values` of format csv is empty"),
+        ({"true_values": ["1"], "false_values": ["1"]}, "`1` is in `true_values` and in `false_values`"),
+        ({"date_format": "%d.%m"}, "does not say the year"),
+        ({"date_format": "%Q"}, "directive `%Q`"),
+        ({"timestamp_format": "%Y-%m-%d %I"}, "only one of %I and %p"),
+        ({"timestamp_format": "%Y %Y"}, "a directive twice"),
+    ],
+)
+def test_options_that_cannot_stand(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping(options)
+    assert message in caught.value.message
+    assert caught.value.hint
