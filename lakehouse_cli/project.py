@@ -15,7 +15,7 @@ from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.planning import Plan, TableState, make_plan, tables_of_interest
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.selection import Selection, select
-from lakehouse_cli.source_code import SourceReader
+from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.files import FileStorage
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.showing import Shown
 
-PROJECT_FILE = "lakehouse.yaml"
 DEFAULT_ENVIRONMENT = "default"
 
 

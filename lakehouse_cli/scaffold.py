@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,27 +60,47 @@ def scaffold(folder: Path, template_name: str) -> Scaffolded:
         hint = did_you_mean(template_name, known) or f"the templates are {', '.join(known)}"
         raise UsageError(f"there is no template `{template_name}`", hint=hint)
     root = known[template_name].folder
-    sources = sorted(
-        p for p in root.rglob("*") if p.is_file() and p.name != _DESCRIPTION and "__pycache__" not in p.parts
-    )
     name = _project_name(folder)
-    targets = {source: folder / _target(source.relative_to(root)) for source in sources}
-    in_the_way = [target for target in targets.values() if target.exists() or target.is_symlink()]
+    targets = {source: folder / _target(source.relative_to(root)) for source in _files(root)}
+    in_the_way = [target for target in targets.values() if os.path.lexists(target)]
     if in_the_way:
-        shown = ", ".join(f"`{path.relative_to(folder)}`" for path in in_the_way[:5])
+        where = "this folder" if folder == Path() else f"`{folder}`"
+        shown = ", ".join(f"`{path.relative_to(folder).as_posix()}`" for path in in_the_way[:5])
+        more = f" and {len(in_the_way) - 5} more" if len(in_the_way) > 5 else ""
         raise LakehouseError(
-            f"{folder} already has {shown}", hint="nothing was written; choose another folder: `lakehouse init DIR`"
+            f"{where} already has {shown}{more}",
+            hint="nothing was written; choose another folder: `lakehouse init DIR`",
         )
+    _write(targets, folder, name)
+    return Scaffolded(folder, name, tuple(target.relative_to(folder).as_posix() for target in targets.values()))
+
+
+def _files(root: Path) -> list[Path]:
+    """A template's files; not its description, nor what tools leave beside them in a checkout."""
+    inside = ((path, path.relative_to(root).parts) for path in root.rglob("*") if path.is_file())
+    left_out = (_DESCRIPTION, "__pycache__")
+    return sorted(path for path, parts in inside if not any(part in left_out or part.startswith(".") for part in parts))
+
+
+def _write(targets: Mapping[Path, Path], folder: Path, name: str) -> None:
+    """Write every file, or none that stays."""
+    written: list[Path] = []
     try:
         for source, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             content = source.read_bytes().replace(_NAME_MARK.encode(), name.encode())
             with target.open("xb") as file:
+                written.append(target)
                 file.write(content)
     except OSError as error:
+        for target in written:
+            with suppress(OSError):
+                target.unlink()
         reason = (error.strerror or "failed").lower()
-        raise LakehouseError(f"{error.filename or folder} cannot be written: {reason}") from error
-    return Scaffolded(folder, name, tuple(target.relative_to(folder).as_posix() for target in targets.values()))
+        raise LakehouseError(
+            f"`{error.filename or folder}` cannot be written: {reason}",
+            hint="nothing was written; choose another folder: `lakehouse init DIR`",
+        ) from error
 
 
 def _target(relative: Path) -> Path:
@@ -86,5 +109,6 @@ def _target(relative: Path) -> Path:
 
 
 def _project_name(folder: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", folder.absolute().resolve().name).strip("_") or "lakehouse"
-    return f"_{name}" if name[0].isdigit() else name
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", Path(os.path.realpath(folder)).name).strip("_") or "lakehouse"
+    # Written bare into YAML, where `null` would be no name at all.
+    return f"_{name}" if name[0].isdigit() or name.lower() == "null" else name

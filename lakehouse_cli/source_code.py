@@ -16,6 +16,8 @@ from typing import Literal
 
 from lakehouse_cli.errors import Location
 
+PROJECT_FILE = "lakehouse.yaml"
+
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
 
@@ -192,7 +194,8 @@ def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | No
             return candidate
     if not installed:
         return None
-    search: list[str] | None = list(sys.path)
+    # A run in this process leaves its project's folder on the path; another project is no installed package.
+    search: list[str] | None = [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
     origin: str | None = None
     for depth in range(name.count(".") + 1):
         spec = PathFinder.find_spec(".".join(name.split(".")[: depth + 1]), search)

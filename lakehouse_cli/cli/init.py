@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -74,5 +75,5 @@ def command(
     options.write(f"{terminal.style(made.name, 'bold')}: made from the template `{template}` in {made.folder}")
     for file in made.files:
         options.write(f"  {terminal.style(file, 'dim')}")
-    where = "" if directory in (".", "") else f"cd {directory} && "
+    where = "" if made.folder == Path() else f"cd {shlex.quote(str(made.folder))} && "
     options.write(f"next: {where}lakehouse run")

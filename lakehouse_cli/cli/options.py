@@ -68,7 +68,7 @@ Verbose = Annotated[
 Selection = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SELECTION]...",
+        metavar="SELECTION",
         envvar="LAKEHOUSE_SELECTION",
         show_envvar=False,
         help="Tables: a, +a (and all upstream), a+ (and all downstream), 2+a+1, stg_*, tag:x; several are a union, "

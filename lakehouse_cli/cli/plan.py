@@ -40,7 +40,10 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Show the order, and for each table what would be done and why. Changes nothing."""
+    """Show what a run would do, in order, and why.
+
+    Changes nothing and runs none of your code.
+    """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     plan = settings.project().plan(*options.chosen(selection, select), exclude=exclude or ())
     render(plan, settings)

@@ -64,9 +64,9 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Materialize tables in dependency order, each held to its contract before it is published.
+    """Materialize tables, each held to its contract.
 
-    What needs a table that failed is skipped, the rest goes on. A failed or interrupted run leaves the stored tables as
+    In dependency order; checked before it is published. What needs a table that failed is skipped, the rest goes on. A failed or interrupted run leaves the stored tables as
     they were.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)

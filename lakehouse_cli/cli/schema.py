@@ -18,7 +18,10 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Print the JSON Schema (2020-12) of lakehouse.yaml, so that editors complete and check it."""
+    """Print the JSON Schema of lakehouse.yaml.
+
+    JSON Schema 2020-12, so that editors complete and check the file as it is written.
+    """
     options.settings(project_dir, env, output, quiet, verbose)
     from lakehouse_cli.config import json_schema
 

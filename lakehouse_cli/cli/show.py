@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width
+from lakehouse_cli.terminal import Cell, Terminal, columns, pad, plural, printable, text_width
 
 if TYPE_CHECKING:
     from lakehouse_cli.showing import Shown
@@ -35,7 +35,7 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show a table's columns, where it lives, and its first rows."""
+    """Show a stored table: columns, place, first rows."""
     settings = options.settings(project_dir, env, output, quiet, verbose)
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
@@ -95,7 +95,7 @@ def _rows(shown: Shown, terminal: Terminal) -> list[str]:
     if fitting < len(names):
         lines.append(terminal.style(f"  … and {plural(len(names) - fitting, 'more column')}", "dim"))
     if shown.row_count > len(shown.rows):
-        lines.append(terminal.style(f"  … and {count_text(shown.row_count - len(shown.rows))} more rows", "dim"))
+        lines.append(terminal.style(f"  … and {plural(shown.row_count - len(shown.rows), 'more row')}", "dim"))
     return lines
 
 

@@ -18,9 +18,9 @@ def command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Check the project file, the module's functions and the graph; all problems at once.
+    """Find every problem that can be known without data.
 
-    Reads no data and runs none of your code.
+    Checks the project file, the module's functions and parameters, types against formats, and cycles. Reads no data and runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text
-from lakehouse_cli.config.type_pattern import TYPE_PATTERN
+from lakehouse_cli.config.type_pattern import type_pattern
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
@@ -15,6 +15,7 @@ from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 _FLAG = Flag()
 _DESCRIPTION = Text()
 _EXAMPLES = "give it one: `int64`, `string`, `date32`, …"
+_OTHERS = "write it as in `int64`, `timestamp[us]`, `decimal128(10, 2)` or `struct<a: int64, b: string>`"
 _KEYS = ("type", "nullable", "description")
 #: Checks of single columns; documented, and refused until they work.
 LATER_CHECKS = ("min", "max", "checks")
@@ -37,7 +38,6 @@ class ColumnsRead:
     types: tuple[tuple[Scalar, Node], ...]
 
 
-@dataclass(frozen=True)
 class Columns:
     """An ordered map of names to types, or to maps with `type`, `nullable` and `description`."""
 
@@ -125,7 +125,7 @@ def column_type_schema() -> JsonSchema:
     """JSON Schema of a column's type."""
     return {
         "type": "string",
-        "pattern": f"^(?:{TYPE_PATTERN})$",
+        "pattern": f"^(?:{type_pattern()})$",
         "description": "An Arrow type, such as int64, string, timestamp[us, tz=UTC] or decimal128(10, 2).",
         "examples": list(TYPE_EXAMPLES),
     }
@@ -137,7 +137,7 @@ def _type(reader: Reader, key: Scalar, node: Node, name: str, owner: str) -> Col
         try:
             return parse_column_type(node.text)
         except ColumnTypeError as error:
-            message, hint = str(error), error.hint
+            message, hint = str(error), error.hint or _OTHERS
         except RecursionError:
             message, hint = "this type is nested too deep", "flatten it"
         if node.plain and any(node.text.count(a) > node.text.count(b) for a, b in ("[]", "()", "<>")):

@@ -31,7 +31,6 @@ class InputsRead:
     parameters: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
 class Inputs:
     """A list of tables, matched to the parameters in order, or a map of parameters to tables."""
 
@@ -41,9 +40,6 @@ class Inputs:
             listed = _TABLES.read(reader, node, what)
             return INVALID if isinstance(listed, Invalid) else InputsRead(tuple(listed))
         if not isinstance(node, Mapping):
-            hint = (
-                f"write `[{node.shown}]`" if isinstance(node, Scalar) and node.text.isidentifier() else "write `[a, b]`"
-            )
             return reader.mismatch(node, what, "a list of tables, or a map of parameters to tables", as_list(node))
         found: list[tuple[str, Scalar]] = []
         broken = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import (
     TEXT_TYPES,
     Choice,
@@ -77,7 +79,7 @@ def read_options(reader: Reader, mapping: Mapping, spec: FormatSpec, owner: str)
     for name, (key, node) in mapping.entries.items():
         if spec.option(name) is None:
             message, hint = unknown_option(spec, name)
-            reader.report(key, f"{message} in {owner}", hint)
+            reader.report(key, f"{message.replace(f'`{name}`', quoted(name))} in {owner}", hint)
             continue
         what = f"option `{name}` of {owner}"
         value = value_type(spec.name, name).read(reader, node, what)
@@ -122,7 +124,10 @@ def value_type(format_name: str, option_name: str) -> ValueType:
     option = FORMATS[format_name].option(option_name)
     if option is None:
         raise KeyError(option_name)
-    return _from_schema(option.schema)
+    kind = _from_schema(option.schema)
+    if isinstance(kind, Text) and kind.pattern is not None and option.default and len(str(option.default)) > 1:
+        return replace(kind, expected=f"a text such as `{option.default}`", hint=f"write it as `{option.default}` is")
+    return kind
 
 
 def _from_schema(schema: JsonSchema) -> ValueType:
@@ -157,7 +162,7 @@ def _text_from_schema(schema: JsonSchema) -> Text:
     if most is not None or least > 1:
         raise ValueError(f"no value type for {schema}")
     if pattern is not None:
-        return Text(f"a text of the form `{pattern}`", pattern=pattern.removeprefix("^").removesuffix("$"))
+        return Text(pattern=pattern.removeprefix("^").removesuffix("$"))
     return Text(types=tuple(TEXT_TYPES), empty=not least)
 
 

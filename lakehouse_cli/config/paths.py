@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
@@ -62,11 +63,12 @@ def root_problem(root: str) -> tuple[str, str] | None:
 
 def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
     """Whether a path brings the ending that the format adds."""
-    folded, ending = table.path.casefold(), suffix.casefold()
+    folded = table.path.casefold()
     for compressed in ("", *_COMPRESSED.values()):
-        full = ending + compressed
+        full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
-            return f"ends in `{table.path[-len(full) :]}`, which the format adds", f"write `{table.path[: -len(full)]}`"
+            ending, stem = table.path[-len(full) :], table.path[: -len(full)]
+            return f"ends in {quoted(ending)}, which the format adds", f"write {quoted(stem)}"
     return None
 
 
@@ -110,7 +112,7 @@ def _clash(table: Table, other: Table) -> Problem:
         here = own if (own.line or 0) >= (table.location.line or 0) else table.location
     at = f" ({other.location})" if other.location else ""
     return Problem(
-        f"tables `{other.name}` and `{table.name}` are stored on one path, `{table.path}`",
+        f"tables `{other.name}` and `{table.name}` are stored on one path, {quoted(table.path)}",
         f"give one of them another `path`; the other is `{other.name}`{at}",
         here,
     )

@@ -27,6 +27,7 @@ class Invalid(Enum):
 
 INVALID = Invalid.INVALID
 
+EMPTY = "an empty text"
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]
 
@@ -66,7 +67,9 @@ class Reader:
             return INVALID
         if isinstance(node, Scalar) and node.is_null:
             return self.report(node, f"{what} has no value: it is {expected}", hint or "give it one, or remove it")
-        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or f"make it {expected}")
+        if hint is None:
+            hint = "write one, or remove it" if shown(node) == EMPTY else f"make it {expected}"
+        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint)
 
     def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
         """Report the keys that are not known."""
@@ -80,7 +83,7 @@ def shown(node: Node) -> str:
     """A node as it may be shown in a message."""
     if isinstance(node, Scalar):
         if not node.shown:
-            return "an empty text"
+            return EMPTY
         meant = node.plain or isinstance(core_value(node.text), str)
         return quoted(node.shown) if meant else f"the text {quoted(node.shown)}"
     return "a list" if isinstance(node, Sequence) else "a map"
@@ -152,17 +155,19 @@ class Choice:
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
-        names = [
-            f"`{word}`" if word.isprintable() else f"`{word.encode('unicode_escape').decode()}`" for word in self.words
-        ]
-        expected = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        expected = self._expected()
         if not isinstance(node, Scalar) or node.is_null:
             return reader.mismatch(node, what, expected)
         if node.text in self.later:
             return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
         if node.text not in self.words:
-            return reader.mismatch(node, what, expected, did_you_mean(node.shown, self.words) or "write it so")
+            close = did_you_mean(node.shown, [word for word in self.words if word.isprintable()])
+            return reader.mismatch(node, what, expected, close or f"write {expected}")
         return node.text
+
+    def _expected(self) -> str:
+        names = [quoted(word) for word in self.words]
+        return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
@@ -214,7 +219,6 @@ class Number:
         return schema
 
 
-@dataclass(frozen=True)
 class Flag:
     """True or false, in YAML 1.2's spellings; ``yes`` and ``on`` are texts."""
 

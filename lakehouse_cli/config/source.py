@@ -15,6 +15,7 @@ MAX_BYTES = 10_000_000
 
 # What YAML calls a line break (https://yaml.org/spec/1.1/#b-generic), as both of PyYAML's parsers count lines.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_RARE_BREAK = re.compile("[\r\x85\u2028\u2029]")
 # What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # An anchor or a tag before a value, which a caret should not stand under.
@@ -46,6 +47,8 @@ class SourceFile:
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines without their breaks."""
+        if _RARE_BREAK.search(self.text) is None:
+            return self.text.split("\n")
         return _LINE_BREAK.split(self.text)
 
     def line(self, number: int) -> str:

@@ -83,7 +83,7 @@ def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSp
 
 
 def _root_hint(node: Node) -> str | None:
-    return f"write `{{root: {node.shown}}}`" if isinstance(node, Scalar) else None
+    return f"write {quoted(f'{{root: {node.shown}}}')}" if isinstance(node, Scalar) else None
 
 
 def _root(reader: Reader, key: Scalar, node: Mapping, values: dict[str, Any], owner: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import path_problem, suffix_of, suffix_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Invalid, Reader, is_parameter
+from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
@@ -107,7 +107,8 @@ class TableBuilder:
             fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
             fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
             rule = "names are letters, digits and `_`, and begin with no digit"
-            reader.report(name, f"{quoted(table)} is not a table's name", f"{rule}: `{fixed}`" if fixed else rule)
+            shown_name = quoted(table) if table else EMPTY
+            reader.report(name, f"{shown_name} is not a table's name", f"{rule}: `{fixed}`" if fixed else rule)
         if not isinstance(node, Mapping):
             if isinstance(node, Scalar) and node.is_null:
                 hint = "write `{}` after its name for a computed table with nothing but defaults"

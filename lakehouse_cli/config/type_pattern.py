@@ -7,6 +7,8 @@ ones are accepted whatever they hold. The loader itself uses `lakehouse_cli.mode
 
 from __future__ import annotations
 
+from functools import cache
+
 from lakehouse_cli.model.column_type import _ALIASES, _PLAIN, _UNITS
 
 _S = r"\s*"
@@ -25,7 +27,9 @@ def _flat() -> str:
     return "|".join([plain, *units, decimal])
 
 
-def _pattern() -> str:
+@cache
+def type_pattern() -> str:
+    """Matches the text of a column type as a whole. Made when asked for: loading a project does without."""
     flat = _flat()
     indices = rf",{_S}indices{_S}={_S}u?int(?:8|16|32|64){_S}(?:,{_S}ordered{_S}={_S}[01]{_S})?"
     dictionary = rf"dictionary{_S}<{_S}(?:values{_S}={_S})?(?:{flat}){_S}(?:{indices})?>"
@@ -33,12 +37,8 @@ def _pattern() -> str:
     # Deeper than the levels below: anything between the brackets.
     nested = f"{simple}|(?:list|struct){_S}<.+>"
     for _ in range(_LEVELS):
-        item = rf"list{_S}<{_S}(?:(?:item|element){_S}:{_S})?(?:{nested}){_S}(?:not null{_S})?>"
-        field = rf"[^:<>,]*[^:<>,\s]{_S}:{_S}(?:{nested}){_S}(?:not null{_S})?"
+        item = rf"list{_S}<{_S}(?:(?:item|element){_S}:{_S})?(?:{nested}){_S}(?:(?<![A-Za-z0-9_])not null{_S})?>"
+        field = rf"[^:<>,]*[^:<>,\s]{_S}:{_S}(?:{nested}){_S}(?:(?<![A-Za-z0-9_])not null{_S})?"
         struct = rf"struct{_S}<{_S}(?:{field}(?:,(?!{_S}>)|(?=>)))+>"
         nested = f"{simple}|{item}|{struct}"
     return f"{_S}(?:{nested}){_S}"
-
-
-#: Matches the text of a column type as a whole.
-TYPE_PATTERN = _pattern()

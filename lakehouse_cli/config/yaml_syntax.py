@@ -40,6 +40,8 @@ def _in_words(
         if "escape" in said:
             return "unknown escape in a double-quoted text", "write `\\\\` for a backslash, or use single quotes", at
         return "a quoted text is not closed", "close it with the quote it began with", began
+    if "unexpected ':'" in said:
+        return "`:` cannot stand here", "put a space before `[` or `{`, and quotes around a text that holds `:`", at
     if "node content" in said:
         return "a value is missing here", "write one, in quotes if it is a text", at
     if "flow sequence" in context or "flow mapping" in context:

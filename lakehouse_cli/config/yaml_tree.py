@@ -144,6 +144,11 @@ class PurePythonParser(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Par
         yaml.parser.Parser.__init__(self)
 
 
+def _end(event: Any) -> Mark:
+    mark: Mark = event.end_mark
+    return mark
+
+
 class _Builder:
     """Reads the events of one document into nodes; events are `Any`, since two parsers make them."""
 
@@ -175,6 +180,8 @@ class _Builder:
         kind = event.__class__
         if kind is ScalarEvent:
             node: Node = Scalar(event.value, not event.style, event.start_mark, event.end_mark)
+            if event.tag is None and event.anchor is None:
+                return node
         elif kind is AliasEvent:
             return self.alias(event)
         else:
@@ -183,6 +190,8 @@ class _Builder:
             node = self.tagged(event, node)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
+            if kind is ScalarEvent:
+                self.heights.pop(event.anchor, None)  # an anchor may be set anew
         return node
 
     def collection(self, event: Any) -> Node:
@@ -211,32 +220,29 @@ class _Builder:
             place = self.source.location(event.start_mark, event.end_mark)
             raise _UnreadableError(Problem(f"values are nested more than {MAX_DEPTH} deep", "flatten them", place))
 
-    @staticmethod
-    def ends(event: Any, end: type) -> bool:
-        return event.__class__ is end
-
     def sequence(self, start: Any) -> Node:
         items: list[Node] = []
         size = 1
         event = self.next()
-        while not self.ends(event, SequenceEndEvent):
+        while event.__class__ is not SequenceEndEvent:
             item = self.node(event)
             items.append(item)
             size += item.size
             event = self.next()
-        return Sequence(items, size, start.start_mark, event.end_mark)
+        return Sequence(items, size, start.start_mark, _end(event))
 
     def mapping(self, start: Any) -> Node:
         entries: dict[str, tuple[Scalar, Node]] = {}
         merges: list[Mapping] = []
         merge_key: Scalar | None = None
         size = 1
-        event = self.next()
-        while not self.ends(event, MappingEndEvent):
-            key = self.node(event)
-            value = self.node(self.next())
+        read, node = self.next, self.node
+        event = read()
+        while event.__class__ is not MappingEndEvent:
+            key = node(event)
+            value = node(read())
             size += value.size + 1
-            event = self.next()
+            event = read()
             if not isinstance(key, Scalar):
                 self.report_key(key)
             elif key.text == "<<" and key.plain:
@@ -255,7 +261,7 @@ class _Builder:
                 over |= {name: entry for name, entry in merged.entries.items() if name not in over}
                 size += merged.size
             entries = over | entries
-        return Mapping(entries, size, start.start_mark, event.end_mark)
+        return Mapping(entries, size, start.start_mark, _end(event))
 
     def merged(self, value: Node) -> list[Mapping]:
         """The maps that a merge key brings in; https://yaml.org/type/merge.html."""
@@ -309,7 +315,7 @@ class _Builder:
         name = f"!!{short}" if short is not None else tag
         place = self.source.tag(node.start)
         known = short is not None and (short in _SCALAR_TAGS or short in ("map", "seq"))
-        message = f"tag `{name}` does not fit its value" if known else f"tag `{name}` is not allowed"
+        message = f"tag {quoted(name)} {'does not fit its value' if known else 'is not allowed'}"
         hint = "remove the tag" if known else "remove it: a project file holds plain values, and makes no objects"
         self.problems.report(message, hint, place)
         return Broken(node.start, node.end)

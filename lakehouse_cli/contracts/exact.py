@@ -47,7 +47,19 @@ _HINTS = {
     ("integer", "bool"): "compare them in the transform, as with `!= 0`",
     ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
 }
-_NAMES = {"integer": "integers", "float": "floats", "bool": "true or false", "bytes": "binary", "decimal": "decimals"}
+_NAMES = {
+    "integer": "integers",
+    "float": "floats",
+    "decimal": "decimals",
+    "bool": "true and false",
+    "bytes": "bytes",
+    "date": "dates",
+    "timestamp": "timestamps",
+    "time": "times of day",
+    "duration": "durations",
+    "list": "lists",
+    "struct": "structs",
+}
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -77,8 +89,10 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         column = column.cast(pa.timestamp("ms"))
     conversion = _CONVERSIONS.get((source, wanted))
     if conversion is None:
-        what = _NAMES.get(source) or (str(column.type) if source == "other" else source)
-        raise InexactError(what, hint=_HINTS.get((source, wanted), f"make {wanted} of them in the transform"))
+        raise InexactError(
+            name_of(column.type),
+            hint=_HINTS.get((source, wanted), f"make {_NAMES.get(wanted, wanted)} of them in the transform"),
+        )
     return conversion(column, target)
 
 
@@ -109,6 +123,14 @@ def kind_of(arrow_type: pa.DataType) -> str:
         ("struct", t.is_struct(arrow_type)),
     )
     return next((name for name, matches in families if matches), "other")
+
+
+def name_of(arrow_type: pa.DataType) -> str:
+    """What values of an Arrow type are called in messages."""
+    kind = kind_of(arrow_type)
+    if kind == "other":
+        return getattr(arrow_type, "extension_name", str(arrow_type))
+    return _NAMES.get(kind, kind)
 
 
 def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +26,7 @@ def key_violation(table: pa.Table, key: Sequence[str], location: Location | None
         return None
     names = ", ".join(f"`{name}`" for name in key)
     verb = "repeats" if len(rows) == 1 else "repeat"
-    first = rows[:EXAMPLES]
+    first = list(rows[:EXAMPLES])
     shown = zip(*(table.column(name).take(first).to_pylist() for name in key), strict=True)
     examples = tuple(
         Example(row + 1, ", ".join(shorten(value) for value in values))
@@ -35,7 +36,7 @@ def key_violation(table: pa.Table, key: Sequence[str], location: Location | None
     return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
 
 
-def _repeated(table: pa.Table, key: Sequence[str]) -> list[int]:
+def _repeated(table: pa.Table, key: Sequence[str]) -> Sequence[int]:
     """0-based rows whose key an earlier row has."""
     columns = [table.column(name) for name in key]
     if table.num_rows <= _FEW or any(pa.types.is_nested(column.type) for column in columns):
@@ -63,18 +64,32 @@ def _is_plain(value: object) -> bool:
     return not isinstance(value, (list, dict)) and value == value
 
 
-def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> list[int]:
+def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> Sequence[int]:
     import pyarrow.compute as pc
 
     names = [f"k{position}" for position in range(len(columns))]
-    rows = pa.chunked_array([pa.array(range(len(columns[0])), pa.int64())])
+    # Row numbers, made without Python objects: of 10^7 rows those would take a second and most of a gigabyte.
+    rows = pc.indices_nonzero(pc.or_kleene(columns[0].is_valid(), columns[0].is_null()))
     keyed = pa.table([*(_hashable(column) for column in columns), rows], names=[*names, "row"]).drop_null()
-    first = keyed.group_by(names, use_threads=False).aggregate([("row", "min")]).column("row_min")
+    first = keyed.group_by(names).aggregate([("row", "min")]).column("row_min")
     if len(first) == keyed.num_rows:
         return []
     repeated = pc.invert(pc.is_in(keyed.column("row"), value_set=first.combine_chunks()))
-    found: list[int] = keyed.column("row").filter(repeated).to_pylist()
-    return found
+    return _Rows(keyed.column("row").filter(repeated))
+
+
+class _Rows(Sequence[int]):
+    """Row numbers that become Python's only where they are looked at."""
+
+    def __init__(self, rows: pa.ChunkedArray) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        found = self._rows[at]
+        return found.to_pylist() if isinstance(at, slice) else found.as_py()
 
 
 def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:

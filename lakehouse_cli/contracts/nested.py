@@ -22,7 +22,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     source = exact.kind_of(column.type)
     wanted = exact.kind_of(target)
     if source != wanted:
-        raise InexactError(source, hint=f"make a {wanted} of each in the transform")
+        raise InexactError(exact.name_of(column.type), hint=f"make a {wanted} of each in the transform")
     chunks = [_list(chunk, target) if wanted == "list" else _struct(chunk, target) for chunk in _offset(column)]
     return pa.chunked_array(chunks, target)
 
@@ -36,8 +36,6 @@ def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     array = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], values.type)
-    if pa.types.is_float16(array.type) or not len(array):
-        return pa.chunked_array([pa.nulls(len(array), target)])
     return pa.chunked_array([array.dictionary_encode().cast(target)])
 
 

@@ -7,7 +7,6 @@ cannot take it reports without a row; hence the kinds here.
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -17,25 +16,11 @@ import pyarrow as pa
 
 from lakehouse_cli.contracts import exact
 from lakehouse_cli.contracts.numbers import outside
-from lakehouse_cli.contracts.refusal import EXAMPLES, InexactError, plural, shorten
+from lakehouse_cli.contracts.python_kinds import NAMES, NULL, kind_of_type, kinds_of
+from lakehouse_cli.contracts.refusal import EXAMPLES, InexactError, shorten, true_rows
 
-_NULL = "null"
 _EPOCH = dt.datetime(1970, 1, 1)
-_NAMES = {
-    "bool": "true or false",
-    "integer": "integers",
-    "float": "floats",
-    "decimal": "Decimal objects",
-    "text": "text",
-    "bytes": "bytes",
-    "timestamp": "timestamps",
-    "instant": "timestamps with a zone",
-    "date": "dates",
-    "time": "times of day",
-    "duration": "durations",
-    "list": "lists",
-    "struct": "dicts",
-}
+_PLAIN = {"text": pa.large_string(), "integer": pa.int64(), "bool": pa.bool_(), "date": pa.date32()}
 _MIXABLE = ({"integer", "float", "decimal"}, {"date", "timestamp"})
 
 
@@ -50,123 +35,88 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
     Raises:
         InexactError: Values of a kind that does not become `target`, or of several kinds; names their rows.
     """
-    kinds = _kinds_of(values, nan_is_null)
-    present = [kind for kind in kinds if kind != _NULL]
+    whole = _of_one_plain_kind(values, nan_is_null)
+    if whole is not None:
+        return _converted_whole(whole, values, target)
+    kinds = kinds_of(values, nan_is_null)
+    present = [kind for kind in kinds if kind != NULL]
     if not present:
         return pa.chunked_array([pa.nulls(len(values), target or pa.null())])
     _check_kinds(values, kinds, target)
-    if len(kinds) == 1:
-        return _of_kind(present[0], list(values), target)
     if target is None and len(present) > 1:
         target = _common_type(values, kinds)
-    return _scattered(values, kinds, target)
+    try:
+        return _of_kind(present[0], list(values), target) if len(kinds) == 1 else _scattered(values, kinds, target)
+    except InexactError as refusal:
+        if refusal.rows is None:
+            refusal.rows = pa.array(sorted(row for kind in present for row in kinds[kind]), pa.int64())
+        if refusal.shown is None:
+            refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
+        raise
 
 
-def _kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, list[int]]:
-    """Kind → its 0-based rows, in order of first appearance."""
+def _of_one_plain_kind(values: Sequence[Any], nan_is_null: bool) -> pa.ChunkedArray | None:
+    """The whole column at once, where Arrow can be trusted with it: one kind and nulls; None where it cannot."""
     types = set(map(type, values))
-    of_type = {type_: _kind_of_type(type_) for type_ in types}
-    by_value = {"float", "timestamp", "numpy_time", "numpy_duration", "decimal", "time"}
-    if len(set(of_type.values())) == 1 and not by_value & set(of_type.values()):
-        return {next(iter(of_type.values())): list(range(len(values)))} if values else {}
-    rows: dict[str, list[int]] = {}
-    for row, value in enumerate(values):
-        kind = of_type[type(value)]
-        if kind in by_value:
-            kind = _kind_of_value(kind, value, nan_is_null)
-        if kind in rows:
-            rows[kind].append(row)
-        else:
-            rows[kind] = [row]
-    return rows
+    kinds = {kind_of_type(type_) for type_ in types} - {NULL}
+    if "float" in kinds and nan_is_null and not any(value == value for value in values if isinstance(value, float)):
+        kinds.discard("float")
+    natural = _PLAIN.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if natural is None:
+        return None
+    try:
+        return pa.chunked_array([pa.array(values, natural, from_pandas=True)])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return None  # taken value by value, to find the rows
 
 
-def _kind_of_type(type_: type) -> str:
-    if type_ is type(None) or (type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas.")):
-        return _NULL
-    found = next((kind for base, kind in _python_kinds() if issubclass(type_, base)), None)
-    return found or f"{type_.__name__} objects"
+def _converted_whole(column: pa.ChunkedArray, values: Sequence[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is None:
+        return column
+    try:
+        return exact.convert(column, target)
+    except InexactError as refusal:
+        if refusal.rows is None:
+            refusal.rows = true_rows(column.is_valid())
+        refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
+        raise
 
 
-def _python_kinds() -> list[tuple[type, str]]:
-    kinds: list[tuple[type, str]] = [
-        (bool, "bool"),
-        (int, "integer"),
-        (float, "float"),
-        (Decimal, "decimal"),
-        (str, "text"),
-        (bytes, "bytes"),
-        (bytearray, "bytes"),
-        (dt.datetime, "timestamp"),
-        (dt.date, "date"),
-        (dt.time, "time"),
-        (dt.timedelta, "duration"),
-        (list, "list"),
-        (tuple, "list"),
-        (dict, "struct"),
-    ]
-    if "numpy" in sys.modules:
-        import numpy as np
-
-        kinds += [
-            (np.bool_, "bool"),
-            (np.timedelta64, "numpy_duration"),  # numpy counts it among its integers
-            (np.integer, "integer"),
-            (np.longdouble, "long double"),
-            (np.floating, "float"),
-            (np.datetime64, "numpy_time"),
-            (np.ndarray, "list"),
-        ]
-    return kinds
-
-
-def _kind_of_value(kind: str, value: Any, nan_is_null: bool) -> str:
-    if kind in ("float", "decimal"):
-        return _NULL if value != value and (nan_is_null or kind == "decimal") else kind
-    if kind == "timestamp":
-        return "timestamp" if value.tzinfo is None else "instant"
-    if kind == "time":
-        return "time" if value.tzinfo is None else "times of day with a zone"
-    if value != value:  # numpy's NaT
-        return _NULL
-    return "timestamp" if kind == "numpy_time" else "duration"
-
-
-def _check_kinds(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None) -> None:
-    present = {kind: rows for kind, rows in kinds.items() if kind != _NULL}
-    unknown = [kind for kind in present if kind not in _NAMES]
+def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: pa.DataType | None) -> None:
+    present = {kind: rows for kind, rows in kinds.items() if kind != NULL}
+    unknown = [kind for kind in present if kind not in NAMES]
     if unknown:
         rows = sorted(row for kind in unknown for row in present[kind])
         hint = "make text of them with `.map(str)`" if target is None or pa.types.is_string(target) else None
-        raise _told(values, rows, " or ".join(unknown), hint)
+        raise _told(values, rows, " and ".join(unknown), hint, noun=True)
     if len(present) == 1 or any(set(present) <= mixable for mixable in _MIXABLE):
         return
     # The kind of most rows is taken for what was meant, the others for the mistake.
     usual = max(present, key=lambda kind: len(present[kind]))
     rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
-    others = " or ".join(_NAMES[kind] for kind in present if kind != usual)
-    raise _told(values, rows, f"{others} among {plural(len(present[usual]), 'value')} of {_NAMES[usual]}", None)
+    others = " and ".join(NAMES[kind] for kind in present if kind != usual)
+    raise _told(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
 
 
-def _told(values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None) -> InexactError:
+def _told(
+    values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None, *, noun: bool = False
+) -> InexactError:
     shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
-    return InexactError(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown)
+    return InexactError(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown, noun=noun)
 
 
-def _scattered(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.DataType | None) -> pa.ChunkedArray:
+def _scattered(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: pa.DataType | None) -> pa.ChunkedArray:
     """Each kind converted on its own, the parts put back into their rows."""
     parts: list[pa.Array] = []
     order: list[int] = []
     for kind, rows in kinds.items():
-        if kind == _NULL:
+        if kind == NULL:
             continue
         try:
             column = _of_kind(kind, [values[row] for row in rows], target)
         except InexactError as refusal:
-            if refusal.rows is not None:
-                refusal.rows = pa.array(rows, pa.int64()).take(refusal.rows)
-            else:
-                refusal.rows = pa.array(rows, pa.int64())
+            of_kind = pa.array(rows, pa.int64())
+            refusal.rows = of_kind if refusal.rows is None else of_kind.take(refusal.rows)
             raise
         parts += column.chunks
         order += rows
@@ -181,7 +131,7 @@ def _scattered(values: Sequence[Any], kinds: dict[str, list[int]], target: pa.Da
     return pa.chunked_array([joined.take(pa.array(places, pa.int64()))])
 
 
-def _common_type(values: Sequence[Any], kinds: dict[str, list[int]]) -> pa.DataType:
+def _common_type(values: Sequence[Any], kinds: dict[str, Sequence[int]]) -> pa.DataType:
     if "date" in kinds:
         return pa.timestamp("us")
     if "float" in kinds:
@@ -223,7 +173,7 @@ def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
 def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     infinite = [row for row, value in enumerate(values) if not value.is_finite()]
     if infinite:
-        raise _told(values, infinite, "infinite Decimal objects", None)
+        raise _told(values, infinite, "infinite Decimal objects", None, noun=True)
     try:
         array = pa.array(values)
     except (pa.ArrowException, ValueError):
@@ -317,7 +267,7 @@ def _numpy_nanoseconds(value: Any) -> int:
 
 def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     if target is not None and not pa.types.is_list(target):
-        raise InexactError("lists", shown=[shorten(value) for value in values[:EXAMPLES]])
+        raise InexactError("lists", hint=f"declare it a list, or make {target} of each in the transform")
     items: list[Any] = []
     offsets = [0]
     parents: list[int] = []
@@ -330,22 +280,29 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     except InexactError as refusal:
         rows = refusal.rows if refusal.rows is not None else pa.array(range(len(items)), pa.int64())
         in_rows = pa.array(parents, pa.int64()).take(rows).unique()
-        raise _told(values, in_rows.to_pylist(), f"lists with items {refusal.quality}", refusal.hint) from None
+        raise _told(
+            values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
+        ) from None
     flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], converted.type)
     return pa.chunked_array([pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)])
 
 
+def _also(refusal: InexactError, verb: str = "") -> str:
+    """What is wrong with the values inside others, to follow what they are in."""
+    return f"holds {refusal.quality}" if verb and refusal.noun else f"{verb} {refusal.quality}".strip()
+
+
 def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     if target is not None and not pa.types.is_struct(target):
-        raise InexactError("dicts", shown=[shorten(value) for value in values[:EXAMPLES]])
+        raise InexactError("dicts", hint=f"declare it a struct, or make {target} of each in the transform")
     names = [field.name for field in target] if target is not None else list(Counter(n for v in values for n in v))
     foreign = [row for row, value in enumerate(values) if not value.keys() <= set(names)]
     unnamed = [row for row, value in enumerate(values) if not all(isinstance(name, str) for name in value)]
     if not names:
-        raise _told(values, list(range(len(values))), "dicts without keys", None)
+        raise _told(values, list(range(len(values))), "dicts without keys", None, noun=True)
     if foreign or unnamed:
         what = f"dicts with other keys than {', '.join(map(str, names))}" if foreign else "dicts with keys not text"
-        raise _told(values, foreign or unnamed, what, None)
+        raise _told(values, foreign or unnamed, what, None, noun=True)
     arrays = []
     for name in names:
         child = [value.get(name) for value in values]
@@ -353,7 +310,7 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
             column = convert_values(child, target.field(name).type if target is not None else None, nan_is_null=False)
         except InexactError as refusal:
             rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
-            raise _told(values, rows, f"dicts with `{name}` {refusal.quality}", refusal.hint) from None
+            raise _told(values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True) from None
         arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
     fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
     return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])

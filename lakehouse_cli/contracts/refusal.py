@@ -22,7 +22,8 @@ class InexactError(Exception):
     """Some values of a column have no exact counterpart in the type they should become.
 
     Attributes:
-        quality: What the values are, to follow "values that are": ``not whole``.
+        quality: What the values are: to follow "2 values that are" (``not whole``), or "holds" if `noun`.
+        noun: Whether `quality` names the values instead (``integers``).
         rows: 0-based positions of all of them, ascending; int64 or uint64. None for all that are not null.
         hint: What to do in the transform.
         shown: Text of the first values, where the column itself cannot show them.
@@ -35,9 +36,11 @@ class InexactError(Exception):
         *,
         hint: str | None = None,
         shown: Sequence[str] | None = None,
+        noun: bool = False,
     ) -> None:
         super().__init__(quality)
         self.quality = quality
+        self.noun = noun or rows is None
         self.rows = rows
         self.hint = hint
         self.shown = shown
@@ -113,8 +116,11 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
         examples = examples_at(source, rows) if source is not None else ()
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
-    verb = "is" if count == 1 else "are"
-    held = f"{plural(count, 'value')} that {verb} {refusal.quality}" if count else f"values that are {refusal.quality}"
+    if refusal.noun:
+        held = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
+    else:
+        verb = "is" if count == 1 else "are"
+        held = f"{plural(count, 'value')} that {verb} {refusal.quality}"
     return Violation(name, "type", count, f"{subject} {held}{hint}", examples)
 
 

@@ -19,11 +19,11 @@ def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.C
     if (column.type.tz is None) != (target.tz is None):
         if target.tz is None:
             raise InexactError(
-                "instants with a time zone",
+                "timestamps with a time zone",
                 hint=f"declare `timestamp[{target.unit}, tz={column.type.tz}]`, or use `.dt.tz_localize(None)`",
             )
         raise InexactError(
-            "without a time zone",
+            "timestamps without a time zone",
             hint=f'declare `timestamp[{target.unit}]`, or say where they were read: `.dt.tz_localize("{target.tz}")`',
         )
     return _between_units(column, target)
@@ -43,7 +43,7 @@ def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     """Midnights to dates."""
     if column.type.tz is not None:
         raise InexactError(
-            "instants with a time zone, whose date depends on where one is",
+            "timestamps with a time zone, whose date depends on where one is",
             hint="use `.dt.tz_localize(None)` to keep the wall-clock time",
         )
     per_day = _DAY * PER_SECOND[column.type.unit]

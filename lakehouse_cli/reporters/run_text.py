@@ -38,7 +38,7 @@ def header_line(terminal: Terminal, width: int) -> str:
     """The names of the columns."""
     head = [pad(HEADER[0], width), pad(HEADER[1], _STATE), pad(HEADER[2], _ROWS, right=True)]
     head += [pad(HEADER[3], _SIZE, right=True), pad(HEADER[4], _TIME, right=True), HEADER[5]]
-    return terminal.style("  " + "  ".join(head), "dim")
+    return terminal.style(terminal.cut("  " + "  ".join(head), terminal.width), "dim")
 
 
 def row_line(terminal: Terminal, width: int, state: str, cells: Sequence[str], why: str) -> str:

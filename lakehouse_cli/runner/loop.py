@@ -8,6 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.materializing import AttemptsError, Outcome, materialize
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.transforms import load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,6 +84,7 @@ class Runner:
         started, clock = datetime.now(UTC), time.perf_counter()
         try:
             self._remove_leftovers(plan)
+            self._load_code(plan)
             run.loop()
         except KeyboardInterrupt:
             run.cancel_rest("interrupted")
@@ -98,6 +101,14 @@ class Runner:
         )
         self.emit(RunFinished(result))
         return result
+
+    def _load_code(self, plan: Plan) -> None:
+        """Import the transforms before the first of them is timed; one that fails is told as its table's error."""
+        for planned in plan.runs[:1]:
+            function = self.graph.tables[planned.name].function
+            if function is not None:
+                with suppress(LakehouseError):
+                    load_transform(function, self.folder)
 
     def _remove_leftovers(self, plan: Plan) -> None:
         by_storage: dict[str, list[Table]] = {}

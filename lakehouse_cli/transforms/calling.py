@@ -28,6 +28,7 @@ def apply(
     columns: Sequence[Column] | None = None,
     *,
     table_names: Mapping[str, str] | None = None,
+    release: bool = False,
 ) -> pa.Table:
     """Call a transform on tables.
 
@@ -39,6 +40,8 @@ def apply(
         columns: The contract's, which say what columns of Python objects are meant to be; None where none are
             declared. The result is not judged here but by `lakehouse_cli.contracts.hold`.
         table_names: Parameter → name of the table it is given, for messages; the parameter's own where it is not in.
+        release: Whether the caller gives its tables up: `inputs` (a dict) and `positional` (a list) are emptied while
+            frames are made of them, so that what nobody else holds is freed before the function runs.
 
     Returns:
         The result, of whatever Arrow types its frame has.
@@ -47,7 +50,8 @@ def apply(
         TransformError: The function raised, or returned no frame.
         KeyboardInterrupt: Passed on.
     """
-    result = _called(transform, inputs, positional, params or {}, _shapes(transform, inputs, positional, table_names))
+    shapes = _shapes(transform, inputs, positional, table_names)
+    result = _called(transform, inputs, positional, params or {}, shapes, release)
     owner = owner_of(result)
     if owner is None:
         raise _no_frame(transform, result)
@@ -71,12 +75,19 @@ def _called(
     positional: Sequence[pa.Table],
     params: Mapping[str, Any],
     shapes: Sequence[tuple[str, str, int, int]],
+    release: bool,
 ) -> Any:
-    by_position = [
-        _frame(transform, transform.positional(position), str(position + 1), table)
-        for position, table in enumerate(positional)
-    ]
-    by_keyword = {name: _frame(transform, transform.keyword(name), name, table) for name, table in inputs.items()}
+    by_position = []
+    for position in range(len(positional)):
+        parameter = transform.positional(position)
+        by_position.append(_frame(transform, parameter, str(position + 1), positional[position]))
+        if release and isinstance(positional, list):
+            positional[position] = None
+    by_keyword = {}
+    for name in list(inputs):
+        by_keyword[name] = _frame(transform, transform.keyword(name), name, inputs[name])
+        if release and isinstance(inputs, dict):
+            del inputs[name]
     constants = copy.deepcopy(dict(params))
     activate(transform.folder)
     try:

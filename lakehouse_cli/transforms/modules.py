@@ -80,6 +80,9 @@ def activate(folder: Path) -> None:
                 _displace(name, folder, room)
             sys.modules.update(room.aside)
             room.aside.clear()
+        else:
+            with suppress(ValueError):
+                sys.path.remove(str(folder))  # something was put before it since
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
         _active = folder

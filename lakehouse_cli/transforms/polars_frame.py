@@ -22,7 +22,7 @@ class PolarsFrame(FrameType):
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a polars frame, null and NaN apart."""
         try:
-            return pl.DataFrame(pl.from_arrow(table))
+            return pl.DataFrame(pl.from_arrow(_in_units_of_polars(table)))
         except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
             hint = "annotate the parameter with pyarrow.Table or pandas.DataFrame"
             raise TransformError(f"polars cannot hold the table: {error}", hint=hint) from error
@@ -44,3 +44,16 @@ class PolarsFrame(FrameType):
     def owns(self, value: Any) -> bool:
         """Whether it is a polars.DataFrame."""
         return isinstance(value, pl.DataFrame)
+
+
+def _in_units_of_polars(table: pa.Table) -> pa.Table:
+    """Seconds as milliseconds, by a checked cast: polars has no seconds, and its own conversion wraps around."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "s":
+            finer = pa.timestamp("ms", field.type.tz)
+        elif pa.types.is_duration(field.type) and field.type.unit == "s":
+            finer = pa.duration("ms")
+        else:
+            continue
+        table = table.set_column(position, field.name, table.column(position).cast(finer))
+    return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -14,8 +15,8 @@ from pyarrow import csv
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.options import CsvOptions
-from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
-from lakehouse_cli.storage.csv.scan import UnclosedQuoteError, lines_of_rows
+from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
+from lakehouse_cli.storage.csv.scan import UnclosedQuoteError, count_line_ends, lines_of_rows
 from lakehouse_cli.storage.csv.source import BLOCK, CsvSource, unclosed, undecodable
 
 _TEXT = pa.string()
@@ -101,7 +102,7 @@ def _attempt(
     if ragged:
         _raise_ragged(open_source, name, ragged, options)
     if odd_quotes:
-        _lines(open_source, name, [rows + 1], options)
+        check_closed(open_source, name, options)
     if any(found.count for found in findings):
         _raise_unfit(open_source, name, findings, rows, options)
     return table_of([pa.chunked_array(found.chunks, found.wanted.type) for found in findings], wanted)
@@ -135,13 +136,22 @@ def _lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOpti
             raise unclosed(name, error.line, options.quote_char) from None
 
 
+def check_closed(open_source: Opener, name: str, options: CsvOptions) -> None:
+    """See to it that the file does not end inside quotes, which Arrow's reader does not mind.
+
+    Raises:
+        StorageError: It does, with the line on which they open.
+    """
+    _lines(open_source, name, [sys.maxsize], options)
+
+
 def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> None:
     row = ragged[0]
     line = _lines(open_source, name, [row.number], options).get(row.number)
     others = f" (and {len(ragged) - 1:,} more such rows)" if len(ragged) > 1 else ""
     raise StorageError(
-        f"line {line} of `{name}` has {row.actual_columns} values where {row.expected_columns} are expected{others}: "
-        f"{shorten(row.text)}",
+        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {row.expected_columns} are expected"
+        f"{others}: {shorten(row.text)}",
         hint=f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options",
         location=Location(name, line),
     )
@@ -153,13 +163,12 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     violations = []
     for found in unfit:
         column = found.wanted.column
-        one = found.count == 1
         violations.append(
             Violation(
                 found.wanted.name,
                 "type",
                 found.count,
-                f"{found.count:,} {'value' if one else 'values'} of {rows:,} {'is' if one else 'are'} not "
+                f"{counted(found.count, 'value')} of {rows:,} {'is' if found.count == 1 else 'are'} not "
                 f"{column.type if column else found.wanted.type}",
                 tuple(Example(row, shorten(value), lines.get(row)) for row, value in found.examples),
                 location=column.location if column else None,
@@ -211,7 +220,7 @@ def _raise_undecodable(open_source: Opener, name: str, options: CsvOptions) -> N
         line = source.first_line
         for piece in (*source.pieces(), None):
             try:
-                line += decoder.decode(piece or b"", final=piece is None).count("\n")
+                line += count_line_ends(decoder.decode(piece or b"", final=piece is None).encode())
             except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
+                line += count_line_ends(error.object[: error.start])
                 raise undecodable(name, line, "utf-8", error) from None

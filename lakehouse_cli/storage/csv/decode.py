@@ -1,7 +1,7 @@
 """Text to values, exactly: every text becomes the value it spells, or null where it does not fit.
 
 The vectorised half of reading; `pyarrow.csv` does the plain cases itself and faster, but takes ``1e400`` for infinity,
-``0xFFFFFFFFFFFFFFFF`` for -1 and 1234.50 for a decimal128(5, 2), and stops at the first value it cannot read.
+``0xFFFFFFFFFFFFFFFF`` for -1, lets decimals beyond 128 bits wrap, and stops at the first value it cannot read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,8 @@ _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
 _ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+# What decimal128 holds at most.
+_DIGITS = 38
 # Where bisecting for the values that a cast refuses ends, and trying them one by one begins.
 _FEW = 16
 
@@ -123,38 +125,58 @@ def _floats(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
 
 
 def _decimals(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    def slow(value: str) -> Decimal | None:
-        # Arrow counts zeros behind the scale as digits lost to its 38.
+    """Decimals, with digits behind the scale refused unless they are zeros.
+
+    Arrow computes in 128 bits and lets what is too large for them wrap, so it gets short texts only, or 256 bits.
+    """
+    longest = pc.max(pc.binary_length(text)).as_py() or 0
+    if longest <= _DIGITS and options.decimal == "." and not pc.any(pc.match_substring_regex(text, "[eE]")).as_py():
         try:
-            number = Decimal(value)
-            shifted = number.scaleb(to.scale)
-        except InvalidOperation:
-            return None
-        if number.adjusted() > 38 or shifted != shifted.to_integral_value() or abs(shifted) >= 10**to.precision:
-            return None
-        return number
-
-    values = _cast(_number(text, options), to, slow=slow)
-    if pc.max(pc.abs(values)).as_py() is None:
+            return _fitting(text.cast(_roomy(to, longest)), to)
+        except pa.ArrowInvalid:
+            pass  # some value is none; find out which
+    number = _number(text, options)
+    is_short = pc.and_(
+        pc.less_equal(pc.binary_length(number), _DIGITS), pc.invert(pc.match_substring_regex(number, "[eE]"))
+    )
+    short = pc.if_else(is_short, number, pa.scalar(None, _TEXT))
+    values = _fitting(_cast(short, _roomy(to, _DIGITS)), to)
+    retry = pc.and_(number.is_valid(), values.is_null())
+    if not pc.any(retry).as_py():
         return values
-    return drop_oversized(values)
+    slow = [_slow_decimal(value, to) for value in number.filter(retry).to_pylist()]
+    return pc.replace_with_mask(values, retry, pa.array(slow, to))
 
 
-def drop_oversized(values: pa.Array) -> pa.Array:
-    """Null for decimals with more digits than their type's precision; Arrow's parser lets them pass."""
-    to = values.type
-    if to.precision == 38 or len(values) == 0:
-        return values
-    limit = pa.scalar(Decimal(10) ** (to.precision - to.scale), pa.decimal128(38, to.scale))
-    wide = values.cast(pa.decimal128(38, to.scale))
-    oversized = pc.greater_equal(pc.abs(wide), limit)
-    return pc.if_else(oversized, pa.scalar(None, to), values) if pc.any(oversized).as_py() else values
+def _roomy(to: pa.DataType, longest: int) -> pa.DataType:
+    """A decimal type in which no text of that length can wrap when it is scaled."""
+    return pa.decimal128(_DIGITS, to.scale) if longest + to.scale <= _DIGITS else pa.decimal256(2 * _DIGITS, to.scale)
+
+
+def _fitting(values: pa.Array, to: pa.DataType) -> pa.Array:
+    """The values as `to`, null for those with more digits than its precision."""
+    largest = pa.scalar(Decimal((0, (9,) * to.precision, -to.scale)), values.type)
+    oversized = pc.greater(pc.abs(values), largest)
+    if pc.any(oversized).as_py():
+        values = pc.if_else(oversized, pa.scalar(None, values.type), values)
+    return values.cast(to)
+
+
+def _slow_decimal(text: str, to: pa.DataType) -> Decimal | None:
+    try:
+        with localcontext(Context(prec=len(text) + 2 * _DIGITS, traps=[InvalidOperation, Inexact])):
+            value = Decimal(text)
+            if value and value.adjusted() >= to.precision - to.scale:
+                return None
+            return value.quantize(Decimal((0, (1,), -to.scale)))
+    except (InvalidOperation, Inexact):
+        return None
 
 
 def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Seconds as a decimal number, to counts of the unit."""
     digits = DIGITS[to.unit]
-    exact = decode(text, pa.decimal128(38, digits), options)
+    exact = _decimals(text, pa.decimal128(_DIGITS, digits), options)
     lowest, highest = (pa.scalar(Decimal(n).scaleb(-digits), exact.type) for n in (-(2**63), 2**63 - 1))
     fits = pc.and_(pc.greater_equal(exact, lowest), pc.less_equal(exact, highest))
     exact = pc.if_else(fits, exact, pa.scalar(None, exact.type))

@@ -18,6 +18,8 @@ _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 # A float64 keeps fifteen decimal digits whatever they are.
 _SAFE_DIGITS = 15
+# Below this it keeps fewer.
+_TINY = 1e-300
 
 
 def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
@@ -84,16 +86,14 @@ def _is_safe_float(text: pa.ChunkedArray, options: CsvOptions) -> bool:
         return False
     mantissa = pc.replace_substring_regex(text, r"[eE].*\z", "")
     digits = pc.replace_substring_regex(mantissa, r"[^0-9]|\A[^1-9]*", "")
-    long = pc.greater(pc.binary_length(digits), _SAFE_DIGITS)
-    if not pc.any(long).as_py():
+    numbers = text if options.decimal == "." else pc.replace_substring(text, options.decimal, ".")
+    size = pc.abs(numbers.cast(pa.float64()))
+    tiny = pc.and_(pc.less(size, _TINY), pc.match_substring_regex(digits, "[1-9]"))
+    doubtful = pc.or_(tiny, pc.greater(pc.binary_length(digits), _SAFE_DIGITS))
+    if not pc.any(doubtful).as_py():
         return True
-    numbers = text.filter(long)
-    if options.decimal != ".":
-        numbers = pc.replace_substring(numbers, options.decimal, ".")
+    numbers = numbers.filter(doubtful)
     # Longer ones are safe where they are what the float would be written as, as ours are.
-    try:
-        printed = numbers.cast(pa.float64()).cast(pa.string())
-    except pa.ArrowInvalid:
-        return False
+    printed = numbers.cast(pa.float64()).cast(pa.string())
     whole = pc.replace_substring_regex(numbers, r"\.0\z", "")
     return bool(pc.all(pc.equal(printed, whole)).as_py())

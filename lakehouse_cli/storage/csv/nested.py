@@ -29,7 +29,10 @@ def encode_json(values: pa.Array) -> pa.Array:
 
 def _json(values: pa.Array) -> pa.Array:
     """The JSON text of each value, the word null included."""
-    t, kind = pa.types, values.type
+    t = pa.types
+    if t.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
     if t.is_list(kind):
         text = _json_lists(values)
     elif t.is_struct(kind):

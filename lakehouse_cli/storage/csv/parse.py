@@ -48,7 +48,8 @@ def parse_options(source: CsvSource, options: CsvOptions, on_ragged: Callable[[A
     return csv.ParseOptions(
         delimiter=options.delimiter,
         quote_char=options.quote_char,
-        newlines_in_values=True,
+        # Finding the ends of rows is slower where some newlines end none.
+        newlines_in_values=source.may_hold_quotes,
         ignore_empty_lines=source.width != 1,
         invalid_row_handler=on_ragged,
     )
@@ -73,3 +74,8 @@ def table_of(columns: Sequence[pa.ChunkedArray], wanted: Sequence[Wanted]) -> pa
     schema = pa.schema([pa.field(column.name, column.type) for column in wanted])
     table = pa.Table.from_arrays(list(columns), schema=schema)
     return table.unify_dictionaries() if any(pa.types.is_dictionary(kind) for kind in schema.types) else table
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: ``1 value``, ``12,000 values``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -8,7 +8,6 @@ again, every declared column as text, and either has the values or tells every r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -18,12 +17,12 @@ from pyarrow import csv
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import DataError, Location, StorageError, Violation, did_you_mean
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.csv.careful import read_carefully
+from lakehouse_cli.storage.csv.careful import check_closed, read_carefully, shorten
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.infer import infer_column
 from lakehouse_cli.storage.csv.options import CsvOptions
-from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
-from lakehouse_cli.storage.csv.source import BLOCK, CsvSource
+from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
+from lakehouse_cli.storage.csv.source import BLOCK, CsvSource, QuoteSeenError
 
 _TEXT = pa.string()
 
@@ -47,14 +46,25 @@ def read_csv(
         StorageError: A file that is not CSV text: wrong encoding, damaged compression, rows of different lengths.
     """
     as_text: set[str] = set()
+    allow_quotes = False
     while True:
-        with CsvSource(open_source, name, options) as source:
+        with CsvSource(open_source, name, options, allow_quotes=allow_quotes) as source:
             wanted = _resolve(source, columns)
-            read = _empty(wanted) if source.width is None else _read_fast(source, wanted, options, as_text)
+            nothing = source.width is None or not wanted
+            try:
+                read = _empty(wanted) if nothing else _read_fast(source, wanted, options, as_text)
+            except QuoteSeenError:
+                allow_quotes = True
+                continue
         if not isinstance(read, set):
             break
         as_text |= read
-    table = read_carefully(open_source, name, wanted, options) if read is None else read
+    if read is None:
+        table = read_carefully(open_source, name, wanted, options)
+    else:
+        table = read
+        if source.quotes % 2:
+            check_closed(open_source, name, options)
     return table if columns is not None else _inferred(table, options)
 
 
@@ -67,7 +77,11 @@ def _resolve(source: CsvSource, columns: Sequence[Column] | None) -> list[Wanted
         return _all_columns(source)
     if source.header is None:
         if source.width is not None and source.width < len(columns):
-            _raise_missing(source, columns[source.width :], f"it has {source.width} columns, {len(columns)} declared")
+            _raise_missing(
+                source,
+                columns[source.width :],
+                f"it has {counted(source.width, 'column')}, {len(columns)} are declared",
+            )
         return [Wanted(at, column.name, to_arrow(column.type), column) for at, column in enumerate(columns)]
     places: dict[str, list[int]] = {}
     for at, name in enumerate(source.header):
@@ -127,15 +141,24 @@ def _raise_missing(source: CsvSource, missing: Sequence[Column], reason: str | N
         message += f"; {close}" if close else ""
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     listed = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
-    hint = next((did_you_mean(column.name, header) for column in missing if did_you_mean(column.name, header)), None)
-    if hint is None and header:
-        hint = "its columns are " + ", ".join(f"`{name}`" for name in header[:8]) + (", …" if len(header) > 8 else "")
+    other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        hint = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options"
+    else:
+        hint = _close_match(missing, header)
     raise DataError(
         f"`{source.name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}",
         violations,
-        hint=hint or "check `delimiter` and `header` in its options",
+        hint=hint,
         location=Location(source.name, max(1, source.first_line - 1)),
     )
+
+
+def _close_match(missing: Sequence[Column], header: Sequence[str]) -> str:
+    hint = next((did_you_mean(column.name, header) for column in missing if did_you_mean(column.name, header)), None)
+    if hint is None and header:
+        hint = "its columns are " + ", ".join(f"`{name}`" for name in header[:8]) + (", …" if len(header) > 8 else "")
+    return hint or "check `delimiter` and `header` in its options"
 
 
 def _native_type(kind: pa.DataType, options: CsvOptions) -> pa.DataType:
@@ -144,7 +167,7 @@ def _native_type(kind: pa.DataType, options: CsvOptions) -> pa.DataType:
     if t.is_dictionary(kind):
         # Arrow's own dictionaries differ from block to block; strings at least repeat less in memory so.
         return kind if t.is_string(kind.value_type) else _native_type(kind.value_type, options)
-    if t.is_nested(kind) or t.is_binary(kind) or t.is_duration(kind):
+    if t.is_nested(kind) or t.is_binary(kind) or t.is_duration(kind) or t.is_decimal(kind):
         return _TEXT
     if (t.is_date(kind) and options.date_formats) or (t.is_timestamp(kind) and options.timestamp_formats):
         return _TEXT
@@ -165,8 +188,6 @@ def _read_fast(
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         return _empty(wanted) if "Empty CSV" in str(error) else None
-    if source.quotes % 2:
-        return None
     doubtful = {
         column.name
         for column, values in zip(wanted, table.columns, strict=True)
@@ -176,18 +197,10 @@ def _read_fast(
 
 
 def _is_exact(values: pa.ChunkedArray, *, has_hexadecimal: bool) -> bool:
-    """Whether Arrow's parser cannot have changed a number: it wraps 0xFF, overflows to infinity, exceeds precision."""
+    """Whether Arrow's parser cannot have changed a number: 0xFF wraps, 1e400 becomes infinity."""
     if pa.types.is_integer(values.type):
         return not has_hexadecimal
-    if pa.types.is_floating(values.type):
-        return not pc.any(pc.is_inf(values)).as_py()
-    return not pa.types.is_decimal(values.type) or _fits_precision(values)
-
-
-def _fits_precision(values: pa.ChunkedArray) -> bool:
-    extremes = pc.min_max(values).as_py()
-    limit = Decimal(10) ** (values.type.precision - values.type.scale)
-    return extremes["min"] is None or (-limit < extremes["min"] and extremes["max"] < limit)
+    return not (pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py())
 
 
 def _finish(table: pa.Table, wanted: Sequence[Wanted], options: CsvOptions) -> pa.Table | None:

@@ -17,6 +17,10 @@ _BOM = codecs.BOM_UTF8
 _LONGEST_RECORD = 1 << 30
 
 
+class QuoteSeenError(Exception):
+    """A quote came after it had been promised that there are none; the reading must begin anew."""
+
+
 class CsvSource:
     """A readable file object over the data rows of a CSV file, for ``pyarrow.csv``.
 
@@ -27,9 +31,13 @@ class CsvSource:
         first_line: Physical line of the first data row.
         quotes: How many quote characters were read so far.
         has_hexadecimal: Whether ``0x`` was read so far; Arrow would take it for a number, and wrap it.
+        may_hold_quotes: Whether a quote character is in the file's first block, or was asked to be allowed for. If
+            not, one that comes later raises `QuoteSeenError` from `read`.
     """
 
-    def __init__(self, open_source: Callable[[], BinaryIO], name: str, options: CsvOptions) -> None:
+    def __init__(
+        self, open_source: Callable[[], BinaryIO], name: str, options: CsvOptions, *, allow_quotes: bool = True
+    ) -> None:
         self.name = name
         self.closed = False
         self.quotes = 0
@@ -41,11 +49,13 @@ class CsvSource:
         self._file = open_source()
         self._pieces = _utf8_pieces(self._file, name, options)
         self._rest = b""
+        self._last = b""
         try:
             self._start()
         except BaseException:
             self.close()
             raise
+        self.may_hold_quotes = allow_quotes or self._quote in self._rest
 
     def __enter__(self) -> CsvSource:
         return self
@@ -71,8 +81,14 @@ class CsvSource:
             data, self._rest = self._rest, b""
         else:
             data, self._rest = self._rest[:size], self._rest[size:]
-        self.quotes += data.count(self._quote)
-        self.has_hexadecimal = self.has_hexadecimal or b"0x" in data or b"0X" in data
+        if self._quote in data:
+            if not self.may_hold_quotes:
+                raise QuoteSeenError
+            self.quotes += data.count(self._quote)
+        if not self.has_hexadecimal:
+            # One byte is found much faster than two, and is seldom there.
+            self.has_hexadecimal = any(x in data and b"0" + x in self._last + data for x in (b"x", b"X"))
+            self._last = data[-1:]
         return data
 
     def pieces(self) -> Iterator[bytes]:

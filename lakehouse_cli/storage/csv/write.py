@@ -75,6 +75,8 @@ def write_csv(table: pa.Table, sink: BinaryIO, options: CsvOptions) -> None:
 
 
 def _check_names(names: list[str]) -> None:
+    if not names:
+        raise StorageError("a table without columns cannot be written as CSV", hint="return at least one column")
     if "" in names:
         raise StorageError(
             f"column {names.index('') + 1} of {len(names)} has an empty name", hint="name it, or leave it out"

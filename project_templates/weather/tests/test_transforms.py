@@ -13,9 +13,7 @@ def highs(*rows: tuple[str, str, float]) -> pd.DataFrame:
 def test_daily_highs_leaves_out_what_was_not_measured() -> None:
     """Midnight divides the days; a day without any temperature has no row."""
     times = ["2025-06-01 00:56", "2025-06-01 23:56", "2025-06-02 00:56", "2025-06-03 00:56"]
-    observations = pd.DataFrame(
-        {"station": "SFO", "valid": pd.to_datetime(times), "tmpf": [50.0, 61.0, None, 70.0]}
-    )
+    observations = pd.DataFrame({"station": "SFO", "valid": pd.to_datetime(times), "tmpf": [50.0, 61.0, None, 70.0]})
     result = transforms.daily_highs(observations).reset_index()
     assert result["day"].tolist() == [pd.Timestamp("2025-06-01"), pd.Timestamp("2025-06-03")]
     assert result["high"].tolist() == [61.0, 70.0]

@@ -133,6 +133,14 @@ def test_quoted_newlines_survive_block_boundaries() -> None:
     assert set(table["b"].to_pylist()) == {text}
 
 
+def test_the_first_quote_may_come_late() -> None:
+    rows = 600_000
+    data = "a,b\n" + "".join(f"{n},row\n" for n in range(rows)) + '7,"two\nlines, and ""quotes"""\n' * 3
+    table = read(data, columns=AB)
+    assert table.num_rows == rows + 3
+    assert table.slice(rows).to_pydict() == {"a": [7] * 3, "b": ['two\nlines, and "quotes"'] * 3}
+
+
 def test_a_row_longer_than_a_block() -> None:
     long = "x" * 9_000_000
     assert values(f"a,b\n1,{long}\n2,y\n", AB) == {"a": [1, 2], "b": [long, "y"]}
@@ -147,7 +155,7 @@ def test_ambiguous_columns_that_nobody_declared_do_no_harm() -> None:
 
 
 def test_an_ambiguous_declared_column_is_an_error() -> None:
-    with pytest.raises(StorageError, match="`x.csv` has 2 columns named `a`") as caught:
+    with pytest.raises(StorageError, match=r"`x.csv` has 2 columns named `a`") as caught:
         read("a,a\n1,2\n", columns=columns_of(a="int64"))
     assert str(caught.value.location) == "x.csv:1"
 
@@ -161,7 +169,7 @@ def test_thousands_of_columns() -> None:
 
 
 def test_lacking_columns_are_all_told_with_close_matches() -> None:
-    with pytest.raises(DataError, match="`x.csv` lacks columns `station`, `Valid`") as caught:
+    with pytest.raises(DataError, match=r"`x.csv` lacks columns `station`, `Valid`") as caught:
         read("STATION,valid,tmpf\n", columns=columns_of(station="string", Valid="string", tmpf="float64"))
     assert [(v.column, v.check, v.count) for v in caught.value.violations] == [
         ("station", "missing", 1),
@@ -170,6 +178,16 @@ def test_lacking_columns_are_all_told_with_close_matches() -> None:
     assert "did you mean `STATION`?" in caught.value.violations[0].message
     assert caught.value.hint == "did you mean `STATION`?"
     assert str(caught.value.location) == "x.csv:1"
+
+
+def test_the_delimiter_is_suggested() -> None:
+    with pytest.raises(DataError) as caught:
+        read("a;b\n1;x\n", columns=AB)
+    assert caught.value.hint == "its header is `a;b`: set `delimiter: ';'` in its options"
+
+
+def test_a_quote_inside_a_value_is_a_character_like_others() -> None:
+    assert values('a,b\n1,5" pipe\n2,"x"\n', AB) == {"a": [1, 2], "b": ['5" pipe', "x"]}
 
 
 def test_fewer_columns_by_position_than_declared() -> None:
@@ -195,7 +213,7 @@ def test_an_empty_file_without_header_is_an_empty_table() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", codecs.BOM_UTF8])
 def test_an_empty_file_lacks_its_header(data: bytes) -> None:
-    with pytest.raises(StorageError, match="`x.csv` is empty, it has no header"):
+    with pytest.raises(StorageError, match=r"`x.csv` is empty, it has no header"):
         read(data, columns=AB)
 
 
@@ -238,7 +256,7 @@ def test_strptime_formats(kind: str, text: str, meant: Any) -> None:
     assert (found.isoformat() if isinstance(meant, str) else found) == meant
 
 
-@pytest.mark.parametrize("text", ["31/02/2020", "2020-12-31", "31/12/2020 ", "00/01/2020", "31/13/2020"])
+@pytest.mark.parametrize("text", ["31/02/2020", "2020-12-31", "31/12/2020x", "00/01/2020", "31/13/2020"])
 def test_a_date_that_is_not_in_the_format_is_told(text: str) -> None:
     with pytest.raises(DataError) as caught:
         read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format="%d/%m/%Y")

@@ -1,0 +1,119 @@
+"""Measure what the README promises, print it, and keep it in docs/performance.md.
+
+Run as `make bench`, with bytecode compiled: the first round of each pair, which does not count, sees to that for this
+project, `compileall` for what it depends on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import contextlib
+import io
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import projects
+from benchmarks.measuring import Measured, Paired, machine, paired
+
+REPORT = Path(__file__).parent.parent / "docs" / "performance.md"
+_INTRO = """# Performance
+
+Written by `make bench`: whole processes, each measured in turn with its yardstick, medians over the rounds, ratios as
+medians over the pairs. Nothing here is a test; what the fast commands load is one (`tests/cli/test_what_is_loaded.py`).
+
+Measured on {machine}.
+
+| what | yardstick | quantity | ours | yardstick | ratio | promised |
+|---|---|---|---:|---:|---:|---:|
+"""
+
+
+def wall(measured: Measured) -> float:
+    """Seconds on the clock."""
+    return measured.wall
+
+
+def cpu(measured: Measured) -> float:
+    """Seconds of processor time, user and system."""
+    return measured.cpu
+
+
+def peak(measured: Measured) -> float:
+    """Peak resident memory in MB."""
+    return measured.peak_mb
+
+
+def row(pair: Paired, quantity: str, of: Callable[[Measured], float], promised: float) -> str:
+    """One line of the report."""
+    ours, theirs = pair.medians(of)
+    unit = "MB" if of is peak else "s"
+    digits = 0 if of is peak else 3 if max(ours, theirs) < 2 else 1
+    ratio = pair.ratio(of)
+    verdict = "" if ratio <= promised else " **missed**"
+    shown = f"{ours:.{digits}f} {unit} | {theirs:.{digits}f} {unit} | {ratio:.2f}"
+    line = f"| {pair.what} | {pair.yardstick} | {quantity} | {shown} | ≤ {promised:.2f}{verdict} |"
+    print(line, flush=True)
+    return line
+
+
+def fast_commands(rounds: int) -> list[str]:
+    """What must be instant."""
+    folder = projects.thousand_tables()
+    python = sys.executable
+    imports = [python, "-c", "import typer, rich, yaml"]
+    pandas = [python, "-c", "import pandas"]
+    lines = []
+    for option in ("--help", "--version"):
+        pair = paired(
+            f"`lakehouse {option}`", ["lakehouse", option], "`import typer, rich, yaml`", imports, folder, rounds
+        )
+        lines.append(row(pair, "wall", wall, 1.5))
+    for command in ("validate", "ls", "plan"):
+        what = f"`lakehouse {command}`, 1,000 tables"
+        pair = paired(what, ["lakehouse", command], "`import pandas`", pandas, folder, rounds)
+        lines.append(row(pair, "wall", wall, 1.0))
+    return lines
+
+
+def thousand_tables(rounds: int) -> list[str]:
+    """The overhead of a run."""
+    folder = projects.thousand_tables()
+    loop = [sys.executable, "loop.py"]
+    pair = paired(
+        "`lakehouse run`, 1,000 trivial tables", ["lakehouse", "run"], "plain pandas loop", loop, folder, rounds
+    )
+    return [row(pair, "CPU", cpu, 1.5), row(pair, "wall", wall, float("inf"))]
+
+
+def large_file(rounds: int) -> list[str]:
+    """10^7 rows read, cleaned and written in full, with the daily maximum beside it."""
+    folder = projects.weather()
+    plain = [sys.executable, "plain.py"]
+    pair = paired("10^7 rows (0.5 GB) in and out", ["lakehouse", "run"], "`read_csv`/`to_csv`", plain, folder, rounds)
+    return [row(pair, "wall", wall, 0.2), row(pair, "peak memory", peak, 1.2)]
+
+
+def main() -> None:
+    """Measure everything, or the parts named."""
+    parts = {"fast": (fast_commands, 15), "thousand": (thousand_tables, 5), "large": (large_file, 3)}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")
+    parser.add_argument("--rounds", type=int, help="instead of each part's own number")
+    arguments = parser.parse_args()
+    with contextlib.redirect_stdout(io.StringIO()):
+        compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2)
+    lines = []
+    for name in arguments.part or parts:
+        measured, rounds = parts[name]
+        lines += measured(arguments.rounds or rounds)
+    if not arguments.part:
+        REPORT.write_text(_INTRO.format(machine=machine()) + "\n".join(lines) + "\n", encoding="utf-8")
+        shutil.rmtree(projects.DATA / "weather")
+
+
+if __name__ == "__main__":
+    main()

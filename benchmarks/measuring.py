@@ -1,0 +1,90 @@
+"""Whole processes, timed in pairs with their yardstick: the one, the other, the one, the other."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process from start to end: wall and CPU seconds, peak resident memory in MB."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A command and its yardstick over the same rounds.
+
+    Attributes:
+        what: What is measured.
+        yardstick: What it is measured against.
+        ours: One measurement a round.
+        theirs: The yardstick's, of the same rounds.
+    """
+
+    what: str
+    yardstick: str
+    ours: tuple[Measured, ...]
+    theirs: tuple[Measured, ...]
+
+    def medians(self, of: Callable[[Measured], float]) -> tuple[float, float]:
+        """Medians of one quantity: ours, the yardstick's."""
+        return statistics.median(map(of, self.ours)), statistics.median(map(of, self.theirs))
+
+    def ratio(self, of: Callable[[Measured], float]) -> float:
+        """Median over the rounds of ours / the yardstick's."""
+        return statistics.median(of(a) / of(b) for a, b in zip(self.ours, self.theirs, strict=True))
+
+
+def measure(command: Sequence[str], folder: Path) -> Measured:
+    """Run a command once and measure it; its output is dropped, its failure is raised."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def paired(
+    what: str, command: Sequence[str], yardstick: str, other: Sequence[str], folder: Path, rounds: int
+) -> Paired:
+    """Measure a command and its yardstick in turn, after one round that does not count."""
+    measure(command, folder)
+    measure(other, folder)
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(measure(command, folder))
+        theirs.append(measure(other, folder))
+    return Paired(what, yardstick, tuple(ours), tuple(theirs))
+
+
+def machine() -> str:
+    """A line on what this was measured on."""
+    import platform
+
+    import pandas
+    import pyarrow
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    assert limit == resource.RLIM_INFINITY, "memory is limited; the figures would not compare"
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}, "
+        f"pandas {pandas.__version__}, pyarrow {pyarrow.__version__}"
+    )

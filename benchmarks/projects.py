@@ -1,0 +1,149 @@
+"""The projects that are measured, made anew where they are not there; deterministic."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+DATA = Path(__file__).parent / ".data"
+ROWS = 10_000_000
+
+_LOOP = """
+import inspect
+import pathlib
+
+import pandas as pd
+
+import transforms
+
+pathlib.Path("out").mkdir(exist_ok=True)
+for name, function in list(vars(transforms).items()):
+    if name.startswith("t") and callable(function):
+        frames = [
+            pd.read_csv(f"data/{p}.csv" if p.startswith("s") else f"out/{p}.csv")
+            for p in inspect.signature(function).parameters
+        ]
+        function(*frames).to_csv(f"out/{name}.csv", index=False)
+"""
+
+
+def thousand_tables() -> Path:
+    """1,000 trivial computed tables in ten layers over 100 sources of ten rows, and the same as a plain loop."""
+    folder = DATA / "thousand"
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    chance = random.Random(1)
+    lines = ["name: thousand", "module: transforms", "tables:"]
+    code = ["import pandas as pd", ""]
+    columns = "    columns: {id: int64, name: string, value: float64}"
+    previous = [f"s{index:03}" for index in range(100)]
+    for source in previous:
+        lines += [f"  {source}:", "    kind: source", columns]
+        rows = "".join(f"{row},n{row},{row * 1.5}\n" for row in range(10))
+        (folder / f"data/{source}.csv").write_text("id,name,value\n" + rows)
+    for layer in range(10):
+        tables = [f"t{layer}_{index:03}" for index in range(100)]
+        for table in tables:
+            one, two = chance.sample(previous, 2)
+            lines += [f"  {table}:", columns]
+            code += [f"def {table}({one}: pd.DataFrame, {two}: pd.DataFrame) -> pd.DataFrame:"]
+            code += [f'    return {one}.assign(value={one}["value"] + {two}["value"])', ""]
+        previous = tables
+    (folder / "lakehouse.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "transforms.py").write_text("\n".join(code) + "\n")
+    (folder / "loop.py").write_text(_LOOP)
+    return folder
+
+
+_WEATHER_YAML = """
+name: weather
+module: transforms
+tables:
+  observations:
+    kind: source
+    options: {null_values: [M, ""]}
+    columns:
+      station: string
+      valid: timestamp[s]
+      tmpf: float64
+      dwpf: float64
+      relh: float64
+      sknt: float64
+      alti: float64
+  clean:
+    columns:
+      station: string
+      valid: timestamp[s]
+      tmpf: float64
+      dwpf: float64
+      relh: float64
+      sknt: float64
+      alti: float64
+  daily_max:
+    columns: {station: string, day: date32, max_tmpf: float64}
+"""
+_WEATHER_TRANSFORMS = """
+import pandas as pd
+
+
+def clean(observations: pd.DataFrame) -> pd.DataFrame:
+    return observations[observations["tmpf"].notna() & (observations["tmpf"] < 140)]
+
+
+def daily_max(observations: pd.DataFrame) -> pd.DataFrame:
+    day = observations["valid"].dt.normalize().rename("day")
+    return observations.groupby(["station", day])["tmpf"].max().rename("max_tmpf").reset_index()
+"""
+_WEATHER_PANDAS = """
+import pathlib
+
+import pandas as pd
+
+import transforms
+
+pathlib.Path("out").mkdir(exist_ok=True)
+observations = pd.read_csv(
+    "data/observations.csv",
+    na_values="M",
+    parse_dates=["valid"],
+    usecols=["station", "valid", "tmpf", "dwpf", "relh", "sknt", "alti"],
+)
+transforms.clean(observations).to_csv("out/clean.csv", index=False)
+transforms.daily_max(observations).to_csv("out/daily_max.csv", index=False)
+"""
+
+
+def weather(rows: int = ROWS) -> Path:
+    """10^7 weather observations (0.5 GB) to clean and to take the daily maximum of, and the same in pandas."""
+    folder = DATA / "weather"
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "lakehouse.yaml").write_text(_WEATHER_YAML)
+    (folder / "transforms.py").write_text(_WEATHER_TRANSFORMS)
+    (folder / "plain.py").write_text(_WEATHER_PANDAS)
+    file = folder / "data/observations.csv"
+    if not file.exists():
+        _write_observations(file, rows)
+    return folder
+
+
+def _write_observations(file: Path, rows: int) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.csv
+
+    chance = np.random.default_rng(1)
+    schema = pa.schema([(n, pa.string()) for n in ("station", "valid", "tmpf", "dwpf", "relh", "sknt", "alti")])
+    options = pyarrow.csv.WriteOptions(quoting_style="none", quoting_header="none")
+    aside = file.with_suffix(".part")
+    with pyarrow.csv.CSVWriter(aside, schema, write_options=options) as writer:
+        for first in range(0, rows, 500_000):
+            count = min(500_000, rows - first)
+            moments = np.datetime64("2000-01-01T00:00:00") + (np.arange(first, first + count) // 10 * 600).astype(
+                "m8[s]"
+            )
+            station = pa.array(np.array([f"K{i:03}" for i in range(10)], dtype=object)[np.arange(count) % 10])
+            columns = [station, pa.array(moments).cast(pa.string())]
+            for mean, spread, missing in ((55, 15, 0.02), (45, 12, 0.02), (60, 20, 0.02), (8, 3, 0.1), (30, 0.2, 0.05)):
+                values = pa.array(chance.normal(mean, spread, count).round(2)).cast(pa.string())
+                columns.append(pa.compute.if_else(pa.array(chance.random(count) < missing), "M", values))
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+    aside.rename(file)

@@ -1,0 +1,220 @@
+"""What every `AssetStorage` must do. Subclass `StorageConformance`, give it a storage and a way behind its back.
+
+class TestMine(StorageConformance):
+    @pytest.fixture
+    def storage(self, tmp_path): ...
+    def put(self, storage, table, data): ...
+    def get(self, storage, table): ...
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.model import Column, Table, parse_column_type
+from lakehouse_cli.storage.base import AssetStorage, RunStamp
+
+STAMP = RunStamp("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
+
+
+def column(name: str, type_name: str) -> Column:
+    """A declared column by the text of its type."""
+    return Column(name, parse_column_type(type_name))
+
+
+def table(name: str = "table", *columns: Column, path: str | None = None, kind: Any = "computed") -> Table:
+    """A declared table; of an id and a text where no columns are given."""
+    declared = columns or (column("id", "int64"), column("text", "string"))
+    return Table(name, kind=kind, path=path or name, columns=declared)
+
+
+def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
+    """Rows as Arrow with the declared types."""
+    columns = declared.columns or ()
+    arrays = [pa.array([row[i] for row in rows], to_arrow(c.type)) for i, c in enumerate(columns)]
+    return pa.table(arrays, names=[c.name for c in columns])
+
+
+class StorageConformance(ABC):
+    """The suite; each test is what a user of a storage relies on."""
+
+    @abstractmethod
+    def put(self, storage: AssetStorage, declared: Table, data: pa.Table) -> None:
+        """Store data behind the storage's back, as another program would."""
+
+    @abstractmethod
+    def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
+        """The stored bytes behind the storage's back; None where nothing is stored."""
+
+    def test_what_is_published_is_read_back(self, storage: AssetStorage) -> None:
+        """Types and values, with nulls and empty texts apart."""
+        declared = table()
+        data = data_of(declared, (1, "a"), (None, ""), (2**63 - 1, None), (4, "NA"))
+        manifest = storage.publish(declared, data, STAMP)
+        assert storage.read(declared, declared.columns).equals(data)
+        assert manifest.rows == 4
+        assert manifest.columns == (("id", "int64"), ("text", "string"))
+
+    def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
+        """Even where more is stored."""
+        declared = table()
+        storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+        assert declared.columns is not None
+        read = storage.read(declared, [declared.columns[1]])
+        assert read.column_names == ["text"]
+
+    def test_zero_rows(self, storage: AssetStorage) -> None:
+        """An empty table is a table."""
+        declared = table()
+        storage.publish(declared, data_of(declared), STAMP)
+        assert storage.read(declared, declared.columns).equals(data_of(declared))
+
+    def test_wide(self, storage: AssetStorage) -> None:
+        """Hundreds of columns."""
+        declared = table("wide", *(column(f"c{i}", "int64") for i in range(500)))
+        data = data_of(declared, tuple(range(500)))
+        storage.publish(declared, data, STAMP)
+        assert storage.read(declared, declared.columns).equals(data)
+
+    def test_larger_than_one_buffer(self, storage: AssetStorage) -> None:
+        """Several megabytes."""
+        declared = table()
+        ids = list(range(200_000))
+        data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
+        storage.publish(declared, data, STAMP)
+        assert storage.read(declared, declared.columns).equals(data)
+
+    def test_nothing_is_stored_at_first(self, storage: AssetStorage) -> None:
+        """And that is told as what it is."""
+        declared = table()
+        assert storage.stat(declared) is None
+        assert storage.read_manifest(declared) is None
+        assert list(storage.list()) == []
+        with pytest.raises(MissingDataError) as caught:
+            storage.read(declared, declared.columns)
+        assert "`table` was never materialized" in caught.value.message
+        assert "lakehouse run +table" in (caught.value.hint or "")
+
+    def test_what_others_stored_is_read(self, storage: AssetStorage) -> None:
+        """A source has no manifest."""
+        declared = table(kind="source")
+        data = data_of(declared, (1, "a"))
+        self.put(storage, declared, data)
+        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.stat(declared) is not None
+        assert storage.read_manifest(declared) is None
+
+    def test_manifests(self, storage: AssetStorage) -> None:
+        """Kept as published, listed, replaced with their data."""
+        first, second = table("first"), table("second", path="folder/second")
+        one = storage.publish(first, data_of(first, (1, "a")), STAMP)
+        two = storage.publish(second, data_of(second, (2, "b")), STAMP)
+        assert storage.read_manifest(first) == one
+        assert {m.table: m for m in storage.list()} == {"first": one, "second": two}
+        again = storage.publish(first, data_of(first, (1, "a"), (3, "c")), STAMP)
+        assert storage.read_manifest(first) == again
+        assert again.content_hash != one.content_hash
+        stored = storage.stat(first)
+        assert stored is not None
+        assert again.bytes == stored.bytes
+
+    def test_the_same_data_have_the_same_hash(self, storage: AssetStorage) -> None:
+        """In whatever chunks they come."""
+        declared = table()
+        data = data_of(declared, (1, "a"), (2, "b"))
+        chunked = pa.concat_tables([data.slice(0, 1), data.slice(1)])
+        hashes = {storage.publish(declared, d, STAMP).content_hash for d in (data, chunked)}
+        assert len(hashes) == 1
+
+    def test_deletion(self, storage: AssetStorage) -> None:
+        """Data and manifest; again is no error."""
+        declared = table()
+        storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+        storage.delete(declared)
+        storage.delete(declared)
+        assert storage.stat(declared) is None
+        assert storage.read_manifest(declared) is None
+        assert self.get(storage, declared) is None
+
+    @pytest.mark.parametrize("path", ["with space", "dots.in.it", "fünf/表", "deep/er/still"])
+    def test_paths(self, storage: AssetStorage, path: str) -> None:
+        """Folders, dots, spaces, letters of any script."""
+        declared = table("t", path=path)
+        data = data_of(declared, (1, "a"))
+        storage.publish(declared, data, STAMP)
+        assert storage.read(declared, declared.columns).equals(data)
+        assert path in storage.uri(declared)
+
+    def test_a_writer_that_dies_half_way_leaves_the_old_table(
+        self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever it dies of."""
+        declared = table()
+        storage.publish(declared, data_of(declared, (1, "old")), STAMP)
+        before = self.get(storage, declared)
+        manifest = storage.read_manifest(declared)
+        self.break_writing(storage, monkeypatch)
+        with pytest.raises((OSError, StorageError, KeyboardInterrupt)):
+            storage.publish(declared, data_of(declared, (2, "new")), STAMP)
+        monkeypatch.undo()
+        assert self.get(storage, declared) == before
+        assert storage.read_manifest(declared) == manifest
+
+    @abstractmethod
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the next write fail after part of the data has been written."""
+
+    def test_readers_see_the_old_table_or_the_new_one(self, storage: AssetStorage) -> None:
+        """Never a mixture, never nothing, while it is replaced again and again."""
+        declared = table()
+        versions = [data_of(declared, *((i, str(version)) for i in range(2000))) for version in range(2)]
+        storage.publish(declared, versions[0], STAMP)
+        stop = threading.Event()
+        strange: list[object] = []
+
+        def read() -> None:
+            while not stop.is_set():
+                try:
+                    seen = storage.read(declared, declared.columns)
+                except Exception as error:  # noqa: BLE001  # told by the assertion below
+                    strange.append(error)
+                    return
+                if not any(seen.equals(version) for version in versions):
+                    strange.append(seen)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for turn in range(30):
+            storage.publish(declared, versions[turn % 2], STAMP)
+        stop.set()
+        reader.join()
+        assert strange == []
+
+    def test_two_writers_at_once_leave_one_whole_table(self, storage: AssetStorage) -> None:
+        """Either one's."""
+        declared = table()
+        versions = [data_of(declared, *((i, str(version)) for i in range(5000))) for version in range(2)]
+        writers = [
+            threading.Thread(target=lambda data=data: [storage.publish(declared, data, STAMP) for _ in range(10)])
+            for data in versions
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert any(storage.read(declared, declared.columns).equals(version) for version in versions)
+
+    def test_undeclared_columns_come_back_as_they_were_stored(self, storage: AssetStorage) -> None:
+        """Where a computed table declares none, its manifest tells the types."""
+        declared = replace(table(), columns=None)
+        data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
+        storage.publish(declared, data, STAMP)
+        assert storage.read(declared, None).equals(data)

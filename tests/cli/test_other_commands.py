@@ -1,0 +1,265 @@
+"""`validate`, `plan`, `ls`, `show`, `schema`, `init`, and what is the same for all commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse_cli.cli.main import app
+from lakehouse_cli.version import __version__
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "schema"]
+
+
+def test_version_and_help(cli: Cli) -> None:
+    assert cli("--version").out == f"lakehouse {__version__}\n"
+    shown = cli("--help")
+    assert shown.code == 0
+    assert [c.name for c in app.registered_commands] == COMMANDS
+    for command in COMMANDS:
+        assert f"\n  {command} " in shown.out
+        text = cli(command, "--help").out
+        assert "Examples:\n    lakehouse " in text
+        assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("validate").out == "small is valid: 3 tables (1 source, 2 computed)\n"
+    assert cli("validate", "-o", "json").json == {
+        "project": "small",
+        "valid": True,
+        "tables": 3,
+        "sources": 1,
+        "computed": 2,
+    }
+
+
+def test_all_problems_of_file_and_module_at_once(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml").replace("key: [customer]", "kee: [customer]")
+    project.write("lakehouse.yaml", text + "  hotest:\n    function: bst\n")
+    ran = cli("validate")
+    assert ran.code == 3
+    assert "error: unknown key `kee` in table `totals`\n  lakehouse.yaml:11:5\n" in ran.err
+    assert "11 |     kee: [customer]\n   |     ^^^  did you mean `key`?" in ran.err
+    assert "error: function `bst` is not in transforms.py\n  lakehouse.yaml:18:15\n" in ran.err
+    assert "did you mean `best` (transforms.py:8)?" in ran.err
+    assert ran.err.endswith("2 problems; nothing ran\n")
+    document = cli("run", "-o", "json")
+    assert document.code == 3
+    problems = document.json["error"]["problems"]
+    assert [(p["file"], p["line"], p["column"]) for p in problems] == [
+        ("lakehouse.yaml", 11, 5),
+        ("lakehouse.yaml", 18, 15),
+    ]
+
+
+def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> None:
+    document = cli("plan", "-o", "json").json
+    assert document["project"] == "small"
+    assert document["environment"] == "default"
+    assert document["tables"] == [
+        {
+            "name": "orders",
+            "kind": "source",
+            "storage": "default",
+            "uri": "data/orders.csv",
+            "inputs": [],
+            "action": "read",
+            "reasons": [],
+        },
+        {
+            "name": "totals",
+            "kind": "computed",
+            "storage": "default",
+            "uri": "data/totals.csv",
+            "inputs": ["orders"],
+            "action": "run",
+            "reasons": [{"code": "never_materialized", "message": "never materialized"}],
+        },
+        {
+            "name": "best",
+            "kind": "computed",
+            "storage": "default",
+            "uri": "data/best.csv",
+            "inputs": ["totals"],
+            "action": "run",
+            "reasons": [
+                {"code": "never_materialized", "message": "never materialized"},
+                {"code": "upstream_runs", "message": "`totals` runs"},
+            ],
+        },
+    ]
+    assert project.files() == ["orders.csv"]
+
+
+def test_plan_exit_code(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("plan").code == 0
+    assert cli("plan", "--exit-code").code == 4
+    assert cli("plan", "--exit-code", "tag:none").code == 0
+
+
+def test_ls(project: ProjectFolder, cli: Cli) -> None:
+    lines = cli("ls").out.splitlines()
+    assert lines[0].split() == ["table", "kind", "storage", "path", "tags"]
+    assert lines[3].split() == ["best", "computed", "default", "best", "report,", "short"]
+    assert [t["name"] for t in cli("ls", "tag:report", "-o", "json").json["tables"]] == ["totals", "best"]
+    totals = cli("ls", "totals", "-o", "json").json["tables"][0]
+    assert totals == {
+        "name": "totals",
+        "kind": "computed",
+        "storage": "default",
+        "path": "totals",
+        "uri": "data/totals.csv",
+        "columns": [
+            {"name": "customer", "type": "string", "nullable": True},
+            {"name": "total", "type": "int64", "nullable": False},
+        ],
+        "inputs": ["orders"],
+        "tags": ["report"],
+    }
+
+
+def test_show(project: ProjectFolder, cli: Cli) -> None:
+    refused = cli("show", "totals")
+    assert refused.code == 1
+    assert "`totals` was never materialized" in refused.err
+    cli("run")
+    document = cli("show", "totals", "-n", "1", "-o", "json").json
+    assert document["name"] == "totals"
+    assert document["uri"] == "data/totals.csv"
+    assert document["row_count"] == 2
+    assert document["rows"] == [{"customer": "007", "total": 6}]
+    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False}
+    text = cli("show", "totals").out
+    assert "totals · data/totals.csv · 2 rows" in text
+    assert "  007           6\n" in text
+    assert cli("show", "totals", "-n", "1").out.endswith("  … and 1 more row\n")
+    assert cli("show", "nothing").code == 2
+    assert cli("show", "totals", "-n", "-1").code == 2
+
+
+def test_show_writes_what_json_has_no_type_for_as_text(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: types
+        tables:
+          t:
+            kind: source
+            columns:
+              a: timestamp[ns]
+              b: decimal128(30, 3)
+              c: float64
+              d: binary
+              e: "list<date32>"
+              f: duration[ms]
+              g: string
+        """,
+    )
+    folder.write(
+        "data/t.csv",
+        'a,b,c,d,e,f,g\n2020-01-02 03:04:05.123456789,123456789012345678901234567.125,nan,aGk=,"[""2020-01-02""]",,""\n',
+    )
+    row = cli("show", "t", "-o", "json").json["rows"][0]
+    assert row == {
+        "a": "2020-01-02 03:04:05.123456789",
+        "b": "123456789012345678901234567.125",
+        "c": "nan",
+        "d": "aGk=",
+        "e": ["2020-01-02"],
+        "f": None,
+        "g": "",
+    }
+
+
+def test_schema_is_a_json_schema(cli: Cli) -> None:
+    document = cli("schema").json
+    assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "tables" in document["properties"]
+
+
+def test_options_work_before_and_after_the_command_and_from_the_environment(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.path.parent)
+    before = cli("-C", "project", "-o", "json", "ls")
+    assert before.json == cli("ls", "-C", "project", "-o", "json").json
+    monkeypatch.setenv("LAKEHOUSE_PROJECT_DIR", "project")
+    monkeypatch.setenv("LAKEHOUSE_OUTPUT", "json")
+    assert cli("ls").json == before.json
+    monkeypatch.setenv("LAKEHOUSE_ENV", "prod")
+    assert cli("ls").code == 2
+
+
+def test_the_nearest_project_above_is_found(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = project.path / "a" / "b"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: None, "there is no lakehouse.yaml in"),
+        (lambda p: (p / "lakehouse.yaml").write_text(""), "empty"),
+        (lambda p: (p / "lakehouse.yaml").mkdir(), "folder"),
+        (lambda p: (p / "lakehouse.yaml").symlink_to("nowhere"), "lakehouse.yaml"),
+        (lambda p: (p / "lakehouse.yaml").write_bytes(b"name: \xff"), "UTF-8"),
+    ],
+)
+def test_no_usable_project_file(folder: ProjectFolder, cli: Cli, make: Callable[[Path], object], message: str) -> None:
+    make(folder.path)
+    ran = cli("run")
+    assert ran.code == 3
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, cli: Cli) -> None:
+    project.write("transforms.py", "def totals(orders):\n    return (orders\n\ndef best(totals, count):\n    pass\n")
+    ran = cli("validate")
+    assert ran.code == 3
+    assert "error: syntax error in transforms.py: '(' was never closed" in ran.err
+    assert "transforms.py:2:12" in ran.err
+    assert "2 |     return (orders" in ran.err
+    (project.path / "transforms.py").unlink()
+    missing = cli("validate")
+    assert missing.code == 3
+    assert "module `transforms` is neither beside the project file nor installed" in missing.err
+
+
+def test_loading_runs_no_code_of_the_users(project: ProjectFolder, cli: Cli) -> None:
+    project.write("transforms.py", project.read("transforms.py") + "\nimport pathlib\npathlib.Path('ran').touch()\n")
+    for command in ("validate", "plan", "ls"):
+        assert cli(command).code == 0
+    assert not (project.path / "ran").exists()
+    assert cli("run").code == 0
+    assert (project.path / "ran").exists()
+
+
+def test_init_scaffolds_and_never_overwrites(folder: ProjectFolder, cli: Cli) -> None:
+    made = cli("init", "new", "-o", "json")
+    assert made.code == 0
+    assert "lakehouse.yaml" in made.json["files"]
+    assert cli("run", "-C", "new").code == 0
+    before = (folder.path / "new/lakehouse.yaml").read_text()
+    (folder.path / "new/lakehouse.yaml").write_text(before + "# mine\n")
+    again = cli("init", "new")
+    assert again.code == 1
+    assert "already has `" in again.err
+    assert (folder.path / "new/lakehouse.yaml").read_text() == before + "# mine\n"
+    assert cli("init", "x", "--template", "wether").code == 2
+    names = {t["name"] for t in cli("init", "--list-templates", "-o", "json").json["templates"]}
+    assert names == {"minimal", "weather", "shop"}
+
+
+def test_json_errors_come_even_where_the_arguments_are_wrong(project: ProjectFolder, cli: Cli) -> None:
+    ran = cli("show", "-o", "json")
+    assert ran.code == 2
+    assert json.loads(ran.out)["error"]["type"] == "UsageError"

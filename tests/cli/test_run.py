@@ -1,0 +1,377 @@
+"""`lakehouse run` as a user sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+def test_materializes_every_table_in_order(project: ProjectFolder, cli: Cli) -> None:
+    ran = cli("run")
+    assert ran.code == 0
+    assert project.read("data/totals.csv") == "customer,total\n007,6\n008,2\n"
+    assert project.read("data/best.csv") == "customer,total\n007,6\n"
+    rows = [line.split()[:3] for line in ran.out.splitlines() if line.startswith("✓")]
+    assert rows == [["✓", "totals", "materialized"], ["✓", "best", "materialized"]]
+    assert "2 materialized in " in ran.out
+    assert ran.err == ""
+
+
+def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder, cli: Cli) -> None:
+    project.write("transforms.py", project.read("transforms.py").replace("return orders", "print('x'); return orders"))
+    ran = cli("run", "-o", "json")
+    document = ran.json
+    assert set(document) == {
+        "run_id",
+        "project",
+        "environment",
+        "status",
+        "started_at",
+        "finished_at",
+        "duration_s",
+        "tables",
+    }
+    assert document["status"] == "success"
+    assert document["environment"] == "default"
+    totals = document["tables"][0]
+    assert set(totals) == {
+        "name",
+        "status",
+        "reasons",
+        "rows",
+        "bytes",
+        "duration_s",
+        "uri",
+        "attempts",
+        "error",
+    }
+    assert (totals["name"], totals["status"], totals["rows"], totals["attempts"]) == ("totals", "materialized", 2, 1)
+    assert totals["bytes"] == len(project.read("data/totals.csv"))
+    assert totals["uri"] == "data/totals.csv"
+    assert totals["reasons"] == [{"code": "never_materialized", "message": "never materialized"}]
+    # What a transform prints is not part of the document.
+    assert "x" in ran.err
+
+
+def test_a_broken_contract_publishes_nothing_and_skips_what_needs_it(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    before = project.read("data/totals.csv")
+    project.write("data/orders.csv", "customer,amount\n007,5\n007,\n008,\n")
+    project.write(
+        "transforms.py",
+        """
+        def totals(orders):
+            return orders.rename(columns={"amount": "total"}).drop_duplicates("customer", keep="last")
+
+        def best(totals, count):
+            return totals
+        """,
+    )
+    ran = cli("run")
+    assert ran.code == 1
+    assert project.read("data/totals.csv") == before
+    assert "✗ totals  " in ran.out
+    assert "○ best  " in ran.out
+    assert "`totals` failed" in ran.out
+    assert "1 failed, 1 skipped in" in ran.out
+    assert "lakehouse.yaml:10:7" in ran.err
+    assert "null" in ran.err
+    assert "data/totals.csv is as it was on 20" in ran.err
+
+
+def test_independent_tables_go_on_after_a_failure_unless_told_to_stop(project: ProjectFolder, cli: Cli) -> None:
+    project.write(
+        "lakehouse.yaml",
+        """
+        name: three
+        module: transforms
+        tables:
+          one: {}
+          two: {}
+          three: {inputs: [one]}
+        """,
+    )
+    project.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+        def one():
+            raise ValueError("no such day")
+
+        def two():
+            return pd.DataFrame({"a": [1]})
+
+        def three(one):
+            return one
+        """,
+    )
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {
+        "one": "failed",
+        "two": "materialized",
+        "three": "skipped",
+    }
+    assert ran.json["tables"][2]["error"]["message"] == "`one` failed"
+    stopped = cli("run", "--fail-fast", "-o", "json")
+    assert stopped.code == 1
+    assert {t["name"]: t["status"] for t in stopped.json["tables"]} == {
+        "one": "failed",
+        "two": "cancelled",
+        "three": "cancelled",
+    }
+
+
+def test_an_exception_is_shown_as_the_users_own_frames(project: ProjectFolder, cli: Cli) -> None:
+    project.write("helpers.py", "def check(frame):\n    raise KeyError('amont')\n")
+    project.write(
+        "transforms.py",
+        """
+        from helpers import check
+
+        def totals(orders):
+            return check(orders)
+
+        def best(totals, count):
+            return totals
+        """,
+    )
+    ran = cli("run")
+    assert ran.code == 1
+    assert "KeyError: 'amont'" in ran.err
+    assert "transforms.py:4 in totals" in ran.err
+    assert "    return check(orders)" in ran.err
+    assert "helpers.py:2 in check" in ran.err
+    assert "orders 3 rows × 2 columns" in ran.err
+    assert "Traceback" not in ran.err
+    assert "lakehouse_cli" not in ran.err
+    assert "Traceback (most recent call last)" in cli("run", "-v").err
+
+
+def test_a_missing_source_fails_and_what_needs_it_is_skipped(project: ProjectFolder, cli: Cli) -> None:
+    (project.path / "data/orders.csv").unlink()
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    statuses = {t["name"]: (t["status"], t["error"]["message"]) for t in ran.json["tables"]}
+    assert statuses == {
+        "orders": ("failed", "data/orders.csv does not exist"),
+        "totals": ("skipped", "`orders` failed"),
+        "best": ("skipped", "`totals` was skipped"),
+    }
+    planned = cli("plan", "-o", "json").json["tables"][0]
+    assert planned["reasons"][0]["code"] == "missing_source"
+
+
+def test_a_source_that_is_not_as_declared_tells_row_and_value(project: ProjectFolder, cli: Cli) -> None:
+    project.write("data/orders.csv", "customer,amount\n007,5\n008,two\n009,1.5\n")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    source = ran.json["tables"][0]
+    assert (source["name"], source["status"]) == ("orders", "failed")
+    violation = source["error"]["violations"][0]
+    assert (violation["column"], violation["count"]) == ("amount", 2)
+    assert violation["examples"] == [{"row": 2, "value": "two"}, {"row": 3, "value": "1.5"}]
+
+
+def test_selection_reads_what_is_not_selected_as_it_is_stored(project: ProjectFolder, cli: Cli) -> None:
+    refused = cli("run", "best")
+    assert refused.code == 2
+    assert "`totals` was never materialized, and `best` needs it" in refused.err
+    assert "lakehouse run +best" in refused.err
+    assert cli("run", "+best").code == 0
+    project.write("data/totals.csv", "customer,total\n042,99\n")
+    ran = cli("run", "best", "-o", "json")
+    assert [t["name"] for t in ran.json["tables"]] == ["best"]
+    assert project.read("data/best.csv") == "customer,total\n042,99\n"
+    assert cli("run", "totals+", "--exclude", "best", "-o", "json").json["tables"][0]["name"] == "totals"
+
+
+def test_unknown_names_are_usage_errors_with_close_matches(project: ProjectFolder, cli: Cli) -> None:
+    ran = cli("run", "totls")
+    assert ran.code == 2
+    assert "there is no table `totls`" in ran.err
+    assert "did you mean `totals`?" in ran.err
+    as_json = cli("run", "totls", "-o", "json")
+    assert as_json.code == 2
+    assert as_json.json["error"]["problems"][0]["hint"] == "did you mean `totals`?"
+    assert as_json.err == ""
+    assert cli("run", "--frce").code == 2
+    assert cli("run", "--env", "prod").code == 2
+
+
+def test_dry_run_is_plan_and_changes_nothing(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run", "--dry-run").out == cli("plan").out
+    assert project.files() == ["orders.csv"]
+
+
+def test_quiet_says_only_what_went_wrong(project: ProjectFolder, cli: Cli) -> None:
+    quiet = cli("run", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    project.write("data/orders.csv", "customer\n007\n")
+    failed = cli("run", "-q")
+    assert (failed.code, failed.out) == (1, "")
+    assert "amount" in failed.err
+
+
+def test_an_empty_frame_is_a_result(project: ProjectFolder, cli: Cli) -> None:
+    project.write("data/orders.csv", "customer,amount\n")
+    assert cli("run").code == 0
+    assert project.read("data/totals.csv") == "customer,total\n"
+
+
+def test_a_transform_may_change_its_argument(project: ProjectFolder, cli: Cli) -> None:
+    project.write(
+        "lakehouse.yaml",
+        """
+        name: two
+        module: transforms
+        tables:
+          orders: {kind: source, columns: {customer: string, amount: int64}}
+          first: {columns: {customer: string, amount: int64}}
+          second: {columns: {customer: string, amount: int64}}
+        """,
+    )
+    project.write(
+        "transforms.py",
+        """
+        def first(orders):
+            orders["amount"] *= 10
+            orders.loc[0, "customer"] = "x"
+            return orders
+
+        def second(orders):
+            return orders
+        """,
+    )
+    assert cli("run").code == 0
+    assert project.read("data/first.csv") == "customer,amount\nx,50\n008,20\n007,10\n"
+    assert project.read("data/second.csv") == project.read("data/orders.csv")
+
+
+def test_retries_are_told_and_counted(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml").replace(
+        "key: [customer]", "key: [customer]\n    retries: 2\n    retry_delay: 0"
+    )
+    project.write("lakehouse.yaml", text)
+    flaky = """
+        calls = []
+
+        def totals(orders):
+            calls.append(1)
+            if len(calls) < 3:
+                raise OSError("the day is not over")
+            return orders.groupby("customer").agg(total=("amount", "sum"))
+
+        def best(totals, count):
+            return totals
+        """
+    project.write("transforms.py", flaky)
+    ran = cli("run")
+    assert ran.code == 0
+    assert "totals: attempt 1 failed: " in ran.out
+    assert "the day is not over" in ran.out
+    project.write("transforms.py", flaky.replace("< 3", "< 4"))
+    failed = cli("run", "-o", "json")
+    assert failed.code == 1
+    assert failed.json["tables"][0]["attempts"] == 3
+
+
+def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml").replace("key: [customer]", "key: [customer]\n    timeout: 0.05")
+    project.write("lakehouse.yaml", text)
+    project.write(
+        "transforms.py",
+        "import time\n" + project.read("transforms.py").replace("return", "time.sleep(1)\n    return", 1),
+    )
+    ran = cli("run")
+    assert ran.code == 1
+    assert "took longer than its timeout of 0.05 s" in ran.err
+    assert "lakehouse.yaml:12:14" in ran.err
+    assert "totals.csv" not in project.files()
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "header"),
+    [("error", 1, None), ("drop", 0, "customer,total\n"), ("keep", 0, "customer,total,first\n")],
+)
+def test_extra_columns(project: ProjectFolder, cli: Cli, policy: str, code: int, header: str | None) -> None:
+    text = project.read("lakehouse.yaml").replace("key: [customer]", f"key: [customer]\n    extra_columns: {policy}")
+    project.write("lakehouse.yaml", text)
+    project.write(
+        "transforms.py",
+        """
+        def totals(orders):
+            return orders.groupby("customer").agg(total=("amount", "sum"), first=("amount", "first"))
+
+        def best(totals, count):
+            return totals[["customer", "total"]]
+        """,
+    )
+    ran = cli("run")
+    assert ran.code == code
+    if header is None:
+        assert "`first`" in ran.err
+    else:
+        assert project.read("data/totals.csv").startswith(header)
+        assert ("dropped `first`" in ran.out) == (policy == "drop")
+
+
+def test_tables_without_columns_keep_their_types_from_run_to_run(project: ProjectFolder, cli: Cli) -> None:
+    project.write(
+        "lakehouse.yaml",
+        """
+        name: loose
+        module: transforms
+        tables:
+          made: {}
+          again: {}
+        """,
+    )
+    project.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+        def made():
+            return pd.DataFrame({"id": ["1", "2"], "n": [1.0, 2.0]})
+
+        def again(made):
+            assert list(made["id"]) == ["1", "2"], made["id"]
+            assert made["n"].dtype == "float64"
+            return made
+        """,
+    )
+    assert cli("run").code == 0
+    assert cli("run", "again").code == 0
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(project: ProjectFolder, cli: Cli) -> None:
+    left = project.path / "data" / ".totals.csv.123-0.lakehouse-tmp"
+    left.write_text("half a ta")
+    assert cli("run").code == 0
+    assert not left.exists()
+
+
+def test_results_survive_in_manifests_beside_the_data(project: ProjectFolder, cli: Cli) -> None:
+    run_id = cli("run", "-o", "json").json["run_id"]
+    manifest = json.loads(Path("data/.lakehouse/manifests/totals.json").read_text())
+    assert manifest["format"] == 1
+    assert manifest["run_id"] == run_id
+    assert manifest["rows"] == 2
+    assert manifest["columns"] == [{"name": "customer", "type": "string"}, {"name": "total", "type": "int64"}]
+
+
+def test_nothing_selected_is_not_an_error(project: ProjectFolder, cli: Cli) -> None:
+    ran = cli("run", "tag:nothing")
+    assert ran.code == 0
+    assert "`tag:nothing` matches no table" in ran.out
+    assert "nothing to do" in ran.out
+    assert project.files() == ["orders.csv"]

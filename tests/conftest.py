@@ -1,0 +1,117 @@
+"""What tests share: a project written into a folder, and the command line driven through its argv."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse_cli.cli.main import invoke
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """What a user saw of one command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as the one JSON document it must be."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class ProjectFolder:
+    """A project's folder under a temporary one."""
+
+    path: Path
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project, its text dedented."""
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return file
+
+    def read(self, name: str) -> str:
+        """The text of a file, newlines as they are."""
+        return (self.path / name).read_bytes().decode()
+
+    def files(self) -> list[str]:
+        """Every file under ``data``, our own folder left out."""
+        root = self.path / "data"
+        return sorted(
+            p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and ".lakehouse" not in p.parts
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """An empty folder that is the current one."""
+    path = tmp_path / "project"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return ProjectFolder(path)
+
+
+@pytest.fixture
+def project(folder: ProjectFolder) -> ProjectFolder:
+    """A small valid project: a source of orders, totals by customer, and the best of them."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        module: transforms
+        tables:
+          orders:
+            kind: source
+            columns: {customer: string, amount: int64}
+          totals:
+            columns:
+              customer: string
+              total: {type: int64, nullable: false}
+            key: [customer]
+            tags: [report]
+          best:
+            columns: {customer: string, total: int64}
+            params: {count: 1}
+            tags: [report, short]
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+
+        def totals(orders: pd.DataFrame) -> pd.DataFrame:
+            return orders.groupby("customer").agg(total=("amount", "sum"))
+
+
+        def best(totals, count):
+            return totals.nlargest(count, "total")
+        """,
+    )
+    folder.write("data/orders.csv", "customer,amount\n007,5\n008,2\n007,1\n")
+    return folder
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Invoked]:
+    """Run `lakehouse` with these arguments, in this process."""
+
+    def run(*argv: str) -> Invoked:
+        capsys.readouterr()
+        code = invoke(argv)
+        captured = capsys.readouterr()
+        return Invoked(code, captured.out, captured.err)
+
+    return run

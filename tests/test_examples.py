@@ -1,0 +1,328 @@
+"""Every example and template, run as a user runs it: from a wheel, installed in an environment of its own."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
+TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
+GENERATOR = ROOT / "examples" / "weather" / "generate.py"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel installed."""
+
+    folder: Path
+
+    def run(self, command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user of this environment would."""
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("LAKEHOUSE_", "PYTHON", "PYTEST"))
+        }
+        path = f"{self.folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
+        env = {**kept, "PATH": path, "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+    def lakehouse(self, *arguments: str, cwd: Path, code: int = 0) -> str:
+        """What `lakehouse` writes to stdout; it must exit with `code`."""
+        done = self.run([str(self.folder / "bin" / "lakehouse"), *arguments], cwd)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def shell(self, script: str, cwd: Path, *, code: int = 0) -> str:
+        """What a script of shell commands writes, stdout and stderr as they come."""
+        done = self.run(["bash", "-e", "-o", "pipefail", "-c", f"exec 2>&1\n{script}"], cwd)
+        assert done.returncode == code, f"{script}\n{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel of this tree in an environment of its own; made once, whatever number of workers need it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "installed"
+    with (shared / "installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            _install(folder)
+            (folder / "done").touch()
+    return Installed(folder)
+
+
+def _install(folder: Path) -> None:
+    """Build the wheel and install it with pip, offline: the dependencies are those of the interpreter running this."""
+
+    def run(*command: str) -> None:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder))
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), ".")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    python = str(folder / "bin" / "python")
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+    run(*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel))
+    site = Path(
+        subprocess.run(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    )
+    # A folder named in a .pth file has its own .pth files left alone: an editable install in it stays out.
+    paths = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    pytest_script = folder / "bin" / "pytest"
+    pytest_script.write_text(f"#!{python}\nimport pytest\n\nraise SystemExit(pytest.main())\n")
+    pytest_script.chmod(0o755)
+    (site / "dependencies.pth").write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows_of(file: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter=delimiter))
+
+
+def copy_of(project: Path, target: Path) -> Path:
+    """A project as it is in version control: without what earlier runs stored."""
+    ignored = shutil.ignore_patterns(".lakehouse", "__pycache__", ".*_cache", "reports")
+    shutil.copytree(project, target, ignore=ignored)
+    for stored in (target / "data").glob("*.csv"):
+        stored.unlink()
+    return target
+
+
+def ci_commands(project: Path) -> list[str]:
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.slow
+def test_what_runs_is_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    script = (
+        "import lakehouse_cli, lakehouse_cli.scaffold as s; print(lakehouse_cli.__file__, s.templates()['shop'].folder)"
+    )
+    python = str(installed.folder / "bin" / "python")
+    for path in installed.run([python, "-c", script], tmp_path).stdout.split():
+        assert Path(path).is_relative_to(installed.folder)
+        assert "site-packages" in path
+
+
+@pytest.mark.slow
+def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
+    lines = installed.lakehouse("init", "--list-templates", cwd=tmp_path).splitlines()
+    assert [line.split()[0] for line in lines] == ["minimal", "shop", "weather"] == TEMPLATES
+    listed = json.loads(installed.lakehouse("init", "--list-templates", "-o", "json", cwd=tmp_path))
+    assert [template["name"] for template in listed["templates"]] == TEMPLATES
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_runs_as_scaffolded_and_keeps_its_promises_in_ci(
+    installed: Installed, tmp_path: Path, template: str
+) -> None:
+    installed.lakehouse("init", "mine", "--template", template, cwd=tmp_path)
+    project = tmp_path / "mine"
+    scaffolded = files_of(project)
+    commands = ci_commands(project)
+    assert commands == ["pip install lakehouse-cli pytest", "lakehouse validate", "lakehouse run", "pytest"]
+    for command in commands[1:]:
+        installed.shell(command, project)
+    computed = [t["name"] for t in installed_tables(installed, project) if t["kind"] == "computed"]
+    assert {Path(name).stem for name in files_of(project) if name.startswith("data/")} >= {*computed}
+    after = files_of(project)
+    assert {name: after[name] for name in scaffolded} == scaffolded, "a run changes none of the scaffolded files"
+    ignored = installed.shell("git init -q . && git add -A && git ls-files", project).split("\n")
+    assert {*filter(None, ignored)} == {*scaffolded}, ".gitignore leaves out what a run makes, and nothing else"
+
+
+def installed_tables(installed: Installed, project: Path) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = json.loads(installed.lakehouse("ls", "-o", "json", cwd=project))["tables"]
+    return listed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_init_does_not_overwrite(installed: Installed, tmp_path: Path, template: str) -> None:
+    installed.lakehouse("init", "--template", template, cwd=tmp_path)
+    (tmp_path / "lakehouse.yaml").write_text("name: changed\n")
+    before = files_of(tmp_path)
+    assert installed.lakehouse("init", "--template", template, cwd=tmp_path, code=1) == ""
+    assert files_of(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_minimal_computes_its_summary(installed: Installed, tmp_path: Path) -> None:
+    installed.lakehouse("init", cwd=tmp_path)
+    installed.lakehouse("run", cwd=tmp_path)
+    stored = (tmp_path / "data" / "sensor_summary.csv").read_text()
+    assert stored == "sensor,readings,mean_celsius\n007,3,18.25\n012,2,16.0\n040,0,\n"
+
+
+@pytest.mark.slow
+def test_shop_reports_what_its_exports_say(installed: Installed, tmp_path: Path) -> None:
+    installed.lakehouse("init", "--template", "shop", cwd=tmp_path)
+    told = installed.lakehouse("run", cwd=tmp_path)
+    assert "dropped `ordered_at`, `coupon`" in told
+    orders = {order["id"]: order for order in rows_of(tmp_path / "exports" / "orders.csv", ";")}
+    totals: dict[str, Decimal] = dict.fromkeys(orders, Decimal("0.00"))
+    for line in rows_of(tmp_path / "exports" / "order_lines.csv", ";"):
+        price = int(line["quantity"]) * Decimal(line["unit_price"].replace(",", "."))
+        # In thousandths of a cent, whole numbers; half a cent up.
+        exact = int(price * 100) * (100 - int(line["discount_percent"] or 0))
+        totals[line["order_id"]] += Decimal((exact + 50) // 100) / 100
+    stored = {row["order_id"]: Decimal(row["total"]) for row in rows_of(tmp_path / "data" / "order_totals.csv")}
+    assert stored == totals
+    months: dict[str, Decimal] = defaultdict(Decimal)
+    for order in orders.values():
+        if order["status"] not in ("cancelled", "returned"):
+            day, month, year = order["ordered_at"][:10].split(".")
+            assert day
+            months[f"{year}-{month}-01"] += totals[order["id"]]
+    reports = tmp_path / "data" / "reports"
+    assert {row["month"]: Decimal(row["revenue"]) for row in rows_of(reports / "revenue_by_month.csv")} == months
+    customers = rows_of(reports / "best_customers.csv")
+    assert [row["rank"] for row in customers] == ["1", "2", "3", "4", "5"]
+    assert {"Mary Null", "Petrus Shikongo"} <= {row["name"] for row in customers}
+    assert {row["name"]: (row["customer_id"], row["country"]) for row in customers}["Petrus Shikongo"] == (
+        "00042",
+        "NA",
+    )
+    assert [row["points"] for row in customers if row["name"] == "Tomás Herrera"] == [""]
+    unsold = [row for row in rows_of(reports / "product_sales.csv") if row["sold"] == "0"]
+    assert [(row["sku"], row["revenue"], row["last_sold"]) for row in unsold] == [("0044-A", "0.00", "")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs_and_its_tests_pass(installed: Installed, tmp_path: Path, example: str) -> None:
+    project = copy_of(ROOT / "examples" / example, tmp_path / example)
+    for command in ("lakehouse validate", "lakehouse run", "pytest"):
+        installed.shell(command, project)
+    ran = json.loads(installed.lakehouse("run", "-o", "json", cwd=project))
+    assert ran["status"] == "success"
+    assert {table["name"] for table in ran["tables"]} == {
+        table["name"] for table in installed_tables(installed, project) if table["kind"] == "computed"
+    }
+
+
+@pytest.mark.slow
+def test_weather_example_stores_what_the_observations_say(installed: Installed, tmp_path: Path) -> None:
+    project = copy_of(ROOT / "examples" / "weather", tmp_path / "weather")
+    installed.lakehouse("run", cwd=project)
+    highs: dict[tuple[str, str], float] = {}
+    counts: Counter[str] = Counter()
+    rain: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows_of(project / "data" / "raw" / "observations.csv"):
+        counts[row["station"]] += 1
+        rain[row["station"]] += Decimal(row["p01i"])
+        if row["tmpf"] != "M":
+            place = (row["station"], row["valid"][:10])
+            highs[place] = max(highs.get(place, -999.0), float(row["tmpf"]))
+    stored = rows_of(project / "data" / "daily_highs.csv")
+    assert {(row["station"], row["day"]): float(row["high"]) for row in stored} == highs
+    assert len(highs) == 4 * 91 - 1, "Reno is silent for a day"
+    changes = {(row["station"], row["day"]): row["change"] for row in rows_of(project / "data" / "day_to_day.csv")}
+    assert changes["RNO", "2025-05-15"] == ""
+    expected = highs["SFO", "2025-05-15"] - highs["SFO", "2025-05-14"]
+    assert float(changes["SFO", "2025-05-15"]) == pytest.approx(expected)
+    hottest = rows_of(project / "data" / "hottest_dates.csv")
+    assert [float(row["high"]) for row in hottest] == sorted(highs.values(), reverse=True)[:10]
+    report = {row["station"]: row for row in rows_of(project / "reports" / "station_report.csv")}
+    assert list(report) == ["SFO", "SAC", "RNO", "SEA"]
+    assert {station: int(row["observations"]) for station, row in report.items()} == counts
+    assert {station: Decimal(row["rain"]) for station, row in report.items()} == rain
+
+
+@pytest.mark.parametrize(
+    ("shipped", "arguments"),
+    [
+        ("examples/weather", ()),
+        ("project_templates/weather", ("--stations", "SFO,SEA", "--first", "2025-06-01", "--days", "10")),
+    ],
+)
+def test_the_generator_makes_the_shipped_observations(tmp_path: Path, shipped: str, arguments: tuple[str, ...]) -> None:
+    made = tmp_path / "made.csv"
+    subprocess.run([sys.executable, str(GENERATOR), *arguments, "--output", str(made)], check=True, capture_output=True)
+    assert made.read_bytes() == (ROOT / shipped / "data" / "raw" / "observations.csv").read_bytes()
+
+
+def test_the_observations_have_the_layout_of_the_service_and_agree_with_their_reports() -> None:
+    rows = rows_of(ROOT / "examples" / "weather" / "data" / "raw" / "observations.csv")
+    layout = "station valid tmpf dwpf relh drct sknt p01i alti mslp vsby gust skyc1 skyc2 skyc3 skyc4 skyl1 skyl2 skyl3"
+    assert list(rows[0]) == [*layout.split(), "skyl4", "wxcodes", "metar"]
+    missing = Counter(name for row in rows for name, value in row.items() if value == "M")
+    assert missing.keys() >= {"tmpf", "dwpf", "relh", "gust", "wxcodes"}
+    for row in rows:
+        metar = row["metar"]
+        gust = "" if row["gust"] == "M" else f"G{float(row['gust']):02.0f}"
+        assert f" {float(row['drct']):03.0f}{float(row['sknt']):02.0f}{gust}KT " in metar
+        assert f" {float(row['vsby']):.0f}SM " in metar
+        assert f" A{float(row['alti']) * 100:04.0f} " in metar
+        remark = re.search(r" T([01])(\d{3})([01])(\d{3})", metar)
+        if remark is None:
+            assert (row["tmpf"], row["dwpf"], row["relh"]) == ("M", "M", "M")
+            continue
+        sign, celsius, dew_sign, dew = remark.groups()
+        for text, negative, tenths in ((row["tmpf"], sign, celsius), (row["dwpf"], dew_sign, dew)):
+            fahrenheit = (-1 if negative == "1" else 1) * int(tenths) * 0.18 + 32
+            assert float(text) == pytest.approx(fahrenheit, abs=0.051)
+
+
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What differs from run to run, and how wide the columns are because of it.
+VARYING = (
+    (r"\d{8}-\d{6}-[0-9a-f]{4}", "RUN"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d(?!:)", "WHEN"),
+    (r"\d+(\.\d+)? m?s\b", "TIME"),
+    (r"[ \t]+", " "),
+    (r" +$", ""),
+)
+
+
+def without_what_varies(text: str) -> list[str]:
+    for pattern, constant in VARYING:
+        text = re.sub(pattern, constant, text, flags=re.MULTILINE)
+    return text.strip().splitlines()
+
+
+@pytest.mark.slow
+def test_the_tutorial_can_be_followed_word_for_word(installed: Installed, tmp_path: Path) -> None:
+    """`sh` blocks are run, `text` blocks what they write, `yaml` and `python` blocks are in the files."""
+    folder, shown = tmp_path, ""
+    for language, mark, block in BLOCK.findall(TUTORIAL.read_text(encoding="utf-8")):
+        if language == "sh" and not block.startswith("pip install"):
+            code = int(mark.strip().removeprefix("exits ")) if mark else 0
+            shown = installed.shell(f"trap 'pwd > {tmp_path / 'where'}' EXIT\n{block}", folder, code=code)
+            folder = Path((tmp_path / "where").read_text().strip())
+        elif language == "text":
+            assert without_what_varies(shown) == without_what_varies(block)
+        elif language in ("yaml", "python"):
+            file = folder / {"yaml": "lakehouse.yaml", "python": "transforms.py"}[language]
+            assert block in file.read_text(encoding="utf-8")

@@ -1,0 +1,232 @@
+"""What a result must be to be stored: its columns, their nulls, its key."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.contracts import check, hold
+from lakehouse_cli.errors import ContractError, Location, Violation
+from lakehouse_cli.model import Column, parse_column_type
+
+
+def columns(**types: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(
+            name, parse_column_type(text.rstrip("!")), not text.endswith("!"), None, Location("lakehouse.yaml", line)
+        )
+        for line, (name, text) in enumerate(types.items(), start=10)
+    )
+
+
+def violations(table: pa.Table, contract: tuple[Column, ...] | None, **options: object) -> tuple[Violation, ...]:
+    with pytest.raises(ContractError) as caught:
+        hold(table, contract, **options)  # type: ignore[arg-type]
+    return caught.value.violations
+
+
+def only(found: tuple[Violation, ...]) -> Violation:
+    assert len(found) == 1, found
+    return found[0]
+
+
+def rows(violation: Violation) -> list[tuple[int | None, str]]:
+    return [(example.row, example.value) for example in violation.examples]
+
+
+def test_columns_come_in_declared_order_with_declared_types_and_no_metadata() -> None:
+    result = pa.table({"b": pa.array([1, 2], pa.int8()), "a": ["x", None]}).replace_schema_metadata({"pandas": "{}"})
+    table = hold(result, columns(a="string", b="float64!")).table
+    assert table.schema.equals(pa.schema({"a": pa.string(), "b": pa.float64()}), check_metadata=True)
+    assert table.to_pydict() == {"a": ["x", None], "b": [1.0, 2.0]}
+
+
+def test_a_column_that_already_fits_is_not_copied() -> None:
+    result = pa.table({"a": pa.array([1.0, 2.0])})
+    held = hold(result, columns(a="float64")).table
+    assert held.column("a").chunk(0).buffers()[1].address == result.column("a").chunk(0).buffers()[1].address
+
+
+def test_every_column_is_judged_not_only_the_first() -> None:
+    result = pa.table({"a": [1.5], "b": pa.array([None], pa.string()), "d": [1]})
+    found = violations(result, columns(a="int64", b="string!", c="bool"))
+    assert [(v.column, v.check) for v in found] == [("a", "type"), ("b", "null"), ("c", "missing"), ("d", "extra")]
+    assert [v.location.line if v.location else None for v in found] == [10, 11, 12, None]
+
+
+def test_the_error_counts_what_it_carries_and_crosses_processes() -> None:
+    with pytest.raises(ContractError, match="2 violations") as caught:
+        hold(pa.table({"a": [1]}), columns(b="int64"))
+    assert pickle.loads(pickle.dumps(caught.value)).violations == caught.value.violations
+
+
+def test_a_missing_and_an_extra_column_of_like_names_point_at_each_other() -> None:
+    missing, extra = violations(pa.table({"max_tmp": [1.0]}), columns(max_tmpf="float64"))
+    assert missing.message == "column `max_tmpf` is not in the result; is it `max_tmp`?"
+    assert extra.message == "column `max_tmp` is not declared; did you mean `max_tmpf`?"
+
+
+def test_an_extra_column_is_an_error_unless_dropped_or_kept() -> None:
+    result = pa.table({"z": pa.array(["q"], pa.large_string()), "a": [1]})
+    extra = only(violations(result, columns(a="int64")))
+    assert extra.message == "column `z` is not declared; declare it, or set `extra_columns: drop`"
+    dropped = hold(result, columns(a="int64"), extra_columns="drop")
+    assert (dropped.table.column_names, dropped.dropped) == (["a"], ("z",))
+    kept = hold(result, columns(a="int64"), extra_columns="keep")
+    assert (kept.table.column_names, kept.dropped) == (["a", "z"], ())
+    assert kept.table.schema.field("z").type == pa.string()
+
+
+def test_a_dropped_column_may_be_of_any_type() -> None:
+    result = pa.table({"a": [1], "z": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))})
+    assert hold(result, columns(a="int64"), extra_columns="drop").dropped == ("z",)
+
+
+def test_nulls_where_none_may_be_are_counted_and_the_first_shown() -> None:
+    result = pa.table({"a": pa.array([1, None, 3, *[None] * 6])})
+    null = only(violations(result, columns(a="int64!")))
+    assert null.message == "`a` has 7 nulls where none may be"
+    assert (null.count, rows(null)) == (7, [(2, "null"), (4, "null"), (5, "null"), (6, "null"), (7, "null")])
+
+
+def test_without_a_contract_types_become_the_nearest_declarable_ones() -> None:
+    result = pa.table(
+        {
+            "a": pa.array(["x"], pa.large_string()),
+            "b": pa.array([0], pa.date64()),
+            "c": pa.array(["x"]).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.large_string())),
+            "d": pa.array([[1]], pa.large_list(pa.int8())),
+            "e": pa.nulls(1),
+            "f": pa.array([b"x"], pa.binary(1)),
+        }
+    )
+    assert [str(field.type) for field in hold(result, None).table.schema] == [
+        "string",
+        "timestamp[ms]",
+        "dictionary<values=string, indices=int32, ordered=0>",
+        "list<item: int8>",
+        "string",
+        "binary",
+    ]
+
+
+def test_without_a_contract_a_type_that_cannot_be_declared_is_refused() -> None:
+    result = pa.table({"a": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), "b": [1]})
+    refused = only(violations(result, None))
+    assert refused.message == "`a` holds map<string, int64>, which no column type holds; convert or drop the column"
+
+
+@pytest.mark.parametrize("contract", [None, columns(a="int64")])
+def test_names_must_be_there_and_differ(contract: tuple[Column, ...] | None) -> None:
+    result = pa.Table.from_arrays([pa.array([1])] * 4, names=["a", "a", "", "b"])
+    found = violations(result, contract)
+    assert [v.message for v in found] == [
+        "2 columns are called `a`; rename or drop all but one",
+        "column 3 has an empty name; name it",
+    ]
+    assert {v.check for v in found} == {"duplicate"}
+
+
+def test_an_empty_result_is_valid_whatever_its_empty_columns_are() -> None:
+    result = pa.table({"a": pa.nulls(0), "b": pa.array([], pa.float64()), "c": pa.array([], pa.bool_())})
+    table = hold(result, columns(a="date32", b="string!", c="list<int64>"), key=("b",)).table
+    assert (table.num_rows, [str(f.type) for f in table.schema]) == (0, ["date32[day]", "string", "list<item: int64>"])
+
+
+def test_a_column_of_nulls_alone_is_of_any_type() -> None:
+    assert hold(pa.table({"a": pa.nulls(2, pa.float64())}), columns(a="date32")).table.column("a").null_count == 2
+
+
+def test_many_small_chunks_are_joined() -> None:
+    result = pa.table({"a": pa.chunked_array([[n] for n in range(100)])})
+    assert hold(result, columns(a="int64")).table.column("a").num_chunks == 1
+
+
+@pytest.mark.parametrize("size", [6, 5_000])
+def test_a_key_names_the_rows_that_repeat_one(size: int) -> None:
+    numbers = list(range(size))
+    numbers[3], numbers[5] = 1, 1
+    result = pa.table({"station": ["SFO"] * size, "day": numbers})
+    broken = only(violations(result, columns(station="string", day="int64"), key=("station", "day")))
+    assert broken.message == "`station`, `day` is the key and 2 rows repeat one"
+    assert (broken.column, broken.check, broken.count) == (None, "key", 2)
+    assert rows(broken) == [(4, "'SFO', 1"), (6, "'SFO', 1")]
+    assert broken.location == Location("lakehouse.yaml", 10)
+
+
+@pytest.mark.parametrize("size", [3, 5_000])
+@pytest.mark.parametrize(
+    "type_",
+    ["int64", "string", "float64", "date32", "timestamp[us]", "decimal128(20, 2)", "dictionary<string>", "bool"],
+)
+def test_a_key_may_be_of_any_type(type_: str, size: int) -> None:
+    target = columns(k=type_, n="int64")
+    plain = pa.array([str(n) for n in range(size)]) if "string" in type_ else pa.array(range(size))
+    if type_ == "bool":
+        plain = pa.array([n % 2 == 0 for n in range(size)])
+    elif type_ in ("date32", "timestamp[us]"):
+        plain = plain.cast(pa.int32()).cast(pa.date32())
+    result = pa.table({"k": plain, "n": range(size)})
+    assert hold(result, target, key=("k", "n")).table.num_rows == size
+    if type_ != "bool":
+        assert hold(result, target, key=("k",)).table.num_rows == size
+    doubled = pa.concat_tables([result, result.slice(0, 1)])
+    assert only(violations(doubled, target, key=("k", "n"))).count == 1
+
+
+def test_a_key_of_lists_is_judged_by_their_items() -> None:
+    result = pa.table({"k": [[1], [2], [1]]})
+    assert rows(only(violations(result, columns(k="list<int64>"), key=("k",)))) == [(3, "[1]")]
+
+
+@pytest.mark.parametrize("size", [4, 4_000])
+def test_keys_that_compare_equal_are_equal(size: int) -> None:
+    numbers = [0.0, -0.0, float("nan"), float("nan"), *map(float, range(1, size - 3))]
+    found = only(violations(pa.table({"k": numbers}), columns(k="float64"), key=("k",)))
+    assert rows(found) == [(2, "-0.0"), (4, "nan")]
+
+
+def test_a_null_in_the_key_is_told_once() -> None:
+    result = pa.table({"k": pa.array([1, None, None])})
+    nullable = only(violations(result, columns(k="int64"), key=("k",)))
+    assert (nullable.check, nullable.message) == ("key", "`k` is of the key and has 2 nulls")
+    assert only(violations(result, columns(k="int64!"), key=("k",))).check == "null"
+
+
+def test_a_key_is_judged_without_a_contract() -> None:
+    assert only(violations(pa.table({"a": [1, 1]}), None, key=("a",))).check == "key"
+    assert only(violations(pa.table({"a": [1, 1]}), None, key=("b",))).check == "missing"
+
+
+def test_stored_data_are_checked_for_nulls_and_key() -> None:
+    table = pa.table({"a": pa.array([1, 1, None]), "b": ["x", "y", "z"]})
+    found = check(table, columns(a="int64!", b="string"), key=("a",))
+    assert [(v.column, v.check, v.count) for v in found] == [("a", "null", 1), ("a", "key", 1)]
+    assert check(table, columns(a="int64", b="string!"), key=("b",)) == ()
+    assert check(table, None) == ()
+
+
+def test_long_values_are_shortened_in_examples() -> None:
+    (example,) = only(violations(pa.table({"a": ["x" * 500]}), columns(a="int64"))).examples
+    assert len(example.value) == 60
+    assert example.value.endswith("…")
+
+
+def test_contracts_load_neither_pandas_nor_polars() -> None:
+    # From a file: pyarrow itself imports pandas, if it is there, to make an array of Python objects.
+    code = """
+import io, sys
+from pyarrow import csv
+from lakehouse_cli.contracts import check, hold
+from lakehouse_cli.model import Column, parse_column_type
+columns = [Column(name, parse_column_type(type_), False) for name, type_ in (("a", "float64"), ("b", "string"))]
+held = hold(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
+check(held.table, columns, key=("b",))
+sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,109 @@
+"""The live table, drawn on a pretended terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from lakehouse_cli.errors import Location, Violation
+from lakehouse_cli.errors import Example as BadValue
+from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.reporters.live import LiveReporter
+from lakehouse_cli.reporters.run_text import failure_lines
+from lakehouse_cli.terminal import Terminal, text_width
+
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def finished(name: str, status: str = "materialized", error: ErrorInfo | None = None) -> TableResult:
+    reasons = (Reason("never_materialized", "never materialized, and a long story besides about why that is so"),)
+    return TableResult(name, status, reasons, 91, 1_900, 0.04, f"data/{name}.csv", 1, error)  # type: ignore[arg-type]
+
+
+def last_screen(
+    names: list[str], results: list[TableResult], monkeypatch: pytest.MonkeyPatch, width: int, height: int = 24
+) -> list[str]:
+    """The lines that stay on the screen after a run."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LINES", str(height))
+    stream = Screen()
+    terminal = Terminal(color=True, width=width, height=height, interactive=True)
+    reporter = LiveReporter(stream, terminal)
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", tuple(names)))
+    for result in results:
+        reporter.handle(TableStarted(result.name))
+        reporter.handle(TableFinished(result))
+    drawn = stream.tell()
+    failed = any(r.status == "failed" for r in results)
+    run = RunResult("id", "shop", "default", "failed" if failed else "success", "", "", 0.6, tuple(results))
+    reporter.handle(RunFinished(run))
+    lines = CODES.sub("", stream.getvalue()[drawn:]).replace("\r", "").strip("\n").splitlines()
+    # The frame that is drawn last is taken away again; what stays begins with the last header.
+    header = max(index for index, line in enumerate(lines) if line.startswith("  table"))
+    return lines[header:]
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_rows_fit_the_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    names = ["daily_temperature_highs", "x"]
+    lines = last_screen(names, [finished(name) for name in names], monkeypatch, width)
+    assert all(text_width(line) <= width for line in lines)
+    assert any(line.startswith("✓ daily") for line in lines)
+    assert lines[-1] == "2 materialized in 0.60 s"
+
+
+def test_more_tables_than_the_screen_holds_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"t{i}" for i in range(1000)]
+    results = [finished(name) for name in names]
+    results[500] = finished("t500", "failed", ErrorInfo("TransformError", "boom"))
+    lines = last_screen(names, results, monkeypatch, 80, 24)
+    assert len(lines) < 24
+    assert any(line.startswith("✗ t500") for line in lines)
+    rest = next(line for line in lines if line.startswith("  … and "))
+    shown = sum(line.startswith("✓") for line in lines)
+    assert rest == f"  … and {999 - shown} materialized"
+    assert lines[-1] == "999 materialized, 1 failed in 0.60 s"
+
+
+def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
+    place = Location("lakehouse.yaml", 31, 7)
+    violation = Violation(
+        "max_tmpf",
+        "null",
+        3,
+        "`max_tmpf` has 3 nulls where none may be",
+        (BadValue(4, "null"), BadValue(17, "null")),
+        place,
+    )
+    error = ErrorInfo(
+        "ContractError",
+        "`max_tmpf` has 3 nulls where none may be",
+        "allow nulls",
+        place,
+        (violation,),
+        note="data/report.csv is as it was on 2026-11-21 18:04",
+    )
+    lines = failure_lines(Terminal(), [finished("report", "failed", error), finished("fine")])
+    assert lines == [
+        "report  `max_tmpf` has 3 nulls where none may be",
+        "  lakehouse.yaml:31:7",
+        "    row 4: null, row 17: null, and 1 more",
+        "  next: allow nulls",
+        "  data/report.csv is as it was on 2026-11-21 18:04",
+    ]
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    error = ErrorInfo("TransformError", "naïve → “quoted” …")
+    lines = failure_lines(Terminal(unicode=False), [finished("report", "failed", error)])
+    assert all(line.isascii() for line in lines)

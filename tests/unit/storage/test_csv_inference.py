@@ -1,0 +1,107 @@
+"""Columns that nobody declared get the first type that loses nothing of their text."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
+
+
+def infer(*texts: str, **options: Any) -> tuple[str, list[Any]]:
+    data = "a;b\n" + "".join(f"{text};1\n" for text in texts)
+    made = CsvOptions.from_mapping({"delimiter": ";", **options})
+    column = read_csv(lambda: io.BytesIO(data.encode()), "x.csv", None, made)["a"]
+    return str(column.type), [str(value) for value in column.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-5", "", "0"], "int64"),
+        (["9223372036854775807", "-9223372036854775808"], "int64"),
+        (["1.5", "2", "-0.25", "1e5", "1E-7"], "double"),
+        (["52.0", "nan", "inf", "-inf", ""], "double"),
+        (["0.1", "0.30000000000000004"], "double"),
+        (["true", "false", ""], "bool"),
+        (["2020-01-01", ""], "date32[day]"),
+        (["2020-01-01 05:06:07", "2020-01-01T05:06:07.123456"], "timestamp[us]"),
+        (["2020-01-01 05:06:07Z"], "timestamp[us, tz=UTC]"),
+        (["2020-01-01 05:06:07.123456789"], "timestamp[ns]"),
+        (["", ""], "string"),
+    ],
+)
+def test_plain_spellings_get_their_type(texts: list[str], kind: str) -> None:
+    found, values = infer(*texts)
+    assert found == kind
+    assert [value == "None" for value in values] == [text == "" for text in texts]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["007", "1"],
+        ["+1"],
+        ["-0", "x"],
+        ["1", " 2"],
+        ["9223372036854775808", "18446744073709551616"],
+        ["12345678901234567890123"],
+        ["1,5"],
+        ["1.12345678901234567890"],
+        ["1e400", "1"],
+        ["1e-400"],
+        ["007.5"],
+        ["nan", "nan"],
+        ["True", "False"],
+        ["TRUE"],
+        ["2020-02-30"],
+        ["01/02/2020"],
+        ["2020-01-01 05:06"],
+        ["2020-01-01 05:06:07+01:00"],
+        ["1", "x"],
+        ["0x10"],
+        ["NA", "1"],
+        ["[1]"],
+    ],
+)
+def test_what_would_lose_something_stays_text(texts: list[str]) -> None:
+    assert infer(*texts) == ("string", texts)
+
+
+def test_formats_and_decimal_commas_are_heeded() -> None:
+    assert infer("31/12/2020", date_format="%d/%m/%Y") == ("date32[day]", ["2020-12-31"])
+    assert infer("31/12/2020 10h", timestamp_format="%d/%m/%Y %Hh") == ("timestamp[us]", ["2020-12-31 10:00:00"])
+    assert infer("1,5", "2", decimal=",") == ("double", ["1.5", "2.0"])
+
+
+def test_plain_tables_come_back_as_they_were_without_a_contract() -> None:
+    table = pa.table(
+        {
+            "id": pa.array([1, None, 2**53 + 1]),
+            "whole": pa.array([1.0, 2.0, None]),
+            "text": pa.array(["007", "", None]),
+            "flag": pa.array([True, None, False]),
+        }
+    )
+    sink = io.BytesIO()
+    write_csv(table, sink, CsvOptions())
+    assert read_csv(lambda: io.BytesIO(sink.getvalue()), "x.csv", None, CsvOptions()).equals(table)
+
+
+def test_columns_without_a_header_are_numbered() -> None:
+    table = read_csv(lambda: io.BytesIO(b"1,x\n2,y\n"), "x.csv", None, CsvOptions(header=False))
+    assert table.to_pydict() == {"column_1": [1, 2], "column_2": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(b"a,a\n1,2\n", "has 2 columns named `a`"), (b"a,\n1,2\n", "column 2 of `x.csv` has no name")]
+)
+def test_names_must_be_clear(data: bytes, message: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        read_csv(lambda: io.BytesIO(data), "x.csv", None, CsvOptions())
+    assert message in caught.value.message
+    assert str(caught.value.location) == "x.csv:1"

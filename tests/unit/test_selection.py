@@ -1,0 +1,41 @@
+"""What is no selection, and what selects nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from lakehouse_cli.errors import UsageError
+from lakehouse_cli.graph import AssetGraph, Input
+from lakehouse_cli.model import Table
+from lakehouse_cli.selection import select
+
+GRAPH = AssetGraph(
+    {"raw": Table("raw", kind="source", path="raw"), "daily": Table("daily", path="daily")},
+    {"daily": (Input("raw", "raw"),)},
+    ("raw", "daily"),
+)
+
+
+@pytest.mark.parametrize(
+    ("term", "message", "hint"),
+    [
+        ("dayly", "there is no table `dayly`", "did you mean `daily`?"),
+        ("tga:x", "`tga:` is not a selection method", "did you mean `tag:`?"),
+        ("a++b", "`a++b` is not a selection", "write a table's name"),
+        ("+", "`+` is not a selection", "write a table's name"),
+        ("raw,,daily", "`` is not a selection", "write a table's name"),
+        ("state:modified", "selection by `state:` is not supported yet", "name the tables"),
+    ],
+)
+def test_refused(term: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(GRAPH, [term])
+    assert caught.value.message == message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("term", ["tag:none", "x*", "storage:s3"])
+def test_what_matches_nothing_says_so(term: str) -> None:
+    selection = select(GRAPH, [term])
+    assert selection.names == ()
+    assert selection.notes == (f"`{term}` matches no table",)

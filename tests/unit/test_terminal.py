@@ -1,0 +1,83 @@
+"""Text for terminals."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from lakehouse_cli.terminal import Cell, Terminal, columns, pad, plural, printable, size_text, text_width, time_text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (None, ""),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1900, "1.9 kB"),
+        (999_600, "1 MB"),
+        (5e8, "500 MB"),
+        (1.234e12, "1.23e+03 GB"),
+    ],
+)
+def test_sizes(size: int | None, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.036, "0.04 s"), (9.994, "9.99 s"), (12.34, "12.3 s"), (245, "4 min 05 s"), (3720, "1 h 02 min")],
+)
+def test_times(seconds: float | None, text: str) -> None:
+    assert time_text(seconds) == text
+
+
+def test_plural() -> None:
+    assert (plural(1, "row"), plural(0, "row"), plural(10_000, "row")) == ("1 row", "0 rows", "10 000 rows")
+
+
+def test_widths_count_columns_of_the_terminal() -> None:
+    assert text_width("表") == 2
+    assert text_width("e\u0301") == 1
+    assert text_width("\x1b[31mred\x1b[0m") == 3
+    assert pad("表", 4) == "表  "
+    assert Terminal().cut("表表表", 5) == "表表…"
+    assert Terminal().cut("short", 5) == "short"
+
+
+def test_what_would_move_the_cursor_is_made_visible() -> None:
+    assert printable("a\x1b[2Jb\r\n\t") == "a\\x1b[2Jb\\r\\n\\t"
+    assert printable("é 表") == "é 表"
+
+
+@pytest.mark.parametrize(
+    ("environ", "tty", "color"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
+def test_color(environ: dict[str, str], tty: bool, color: bool) -> None:
+    class Stream(io.StringIO):
+        def isatty(self) -> bool:
+            return tty
+
+    terminal = Terminal.of(Stream(), environ)
+    assert terminal.color is color
+    assert (terminal.style("x", "red") != "x") is color
+    assert (terminal.width is None) is not tty
+
+
+def test_columns_align_and_the_last_takes_the_rest() -> None:
+    rows = [[Cell("a"), Cell("10"), Cell("a long reason")], [Cell("bbb"), Cell("5"), Cell("")]]
+    assert columns(Terminal(), ("name", "n", "why"), rows, right=frozenset({1})) == [
+        "name   n  why",
+        "a     10  a long reason",
+        "bbb    5",
+    ]
+    assert columns(Terminal(width=20), ("name", "n", "why"), rows)[1] == "a     10  a long re…"
