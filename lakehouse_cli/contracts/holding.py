@@ -62,36 +62,24 @@ def hold(
     violations = _name_violations(names)
     if violations:
         raise _error(violations)
-    names_in = {name: position for position, name in enumerate(names)}
-    declared = columns or ()
-    extras = (
-        [name for name in names if name not in {column.name for column in declared}] if columns is not None else names
-    )
-    arrays: list[pa.ChunkedArray] = []
-    held: list[str] = []
-    for column in declared:
-        if column.name not in names_in:
-            violations.append(_missing(column, extras))
-            continue
-        array, found = _judge(result, names_in[column.name], column)
-        violations += found
-        if array is not None:
-            arrays.append(array)
-            held.append(column.name)
+    places = {name: position for position, name in enumerate(names)}
+    declared = {column.name for column in columns or ()}
+    extras = [name for name in names if name not in declared]
     dropped: tuple[str, ...] = ()
-    if columns is not None and extras and extra_columns != "keep":
-        if extra_columns == "drop":
-            dropped = tuple(extras)
+    kept: dict[str, pa.ChunkedArray] = {}
+    for column in columns or ():
+        if column.name in places:
+            violations += _judge(result, places[column.name], column, kept)
         else:
-            violations += [_extra(result.schema.field(names_in[name]), columns) for name in extras]
+            violations.append(_missing(column, extras))
+    if columns is not None and extra_columns == "drop":
+        dropped, extras = tuple(extras), []
+    elif columns is not None and extra_columns == "error":
+        violations += [_extra(result.schema.field(places[name]), columns) for name in extras]
         extras = []
     for name in extras:
-        array, found = _judge_undeclared(result, names_in[name])
-        violations += found
-        if array is not None:
-            arrays.append(array)
-            held.append(name)
-    table = pa.Table.from_arrays(arrays, names=held) if arrays else result.select([])
+        violations += _judge_undeclared(result, places[name], kept)
+    table = pa.Table.from_arrays(list(kept.values()), names=list(kept)) if kept else result.select([])
     if key:
         violations += _key_violations(table, columns, key, names)
     if violations:
@@ -161,43 +149,42 @@ def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 
 
-def _judge(result: pa.Table, position: int, column: Column) -> tuple[pa.ChunkedArray | None, list[Violation]]:
-    """The column converted, None where it cannot be, and its violations."""
+def _judge(result: pa.Table, position: int, column: Column, kept: dict[str, pa.ChunkedArray]) -> Sequence[Violation]:
+    """The violations of one declared column, which is put among the kept ones as far as it can be converted."""
     target = to_arrow(column.type)
-    source = result.column(position)
-    if source.type == target and column.type.id != "dictionary":
-        array = source
-    else:
+    array = result.column(position)
+    if array.type != target or column.type.id == "dictionary":
         refused = refusal_in(result.schema.field(position))
         if refused is not None:
-            return None, [replace(refused, location=column.location)]
+            return [replace(refused, location=column.location)]
         from lakehouse_cli.contracts.exact import convert
 
         try:
-            array = convert(source, target)
+            array = convert(array, target)
         except InexactError as refusal:
-            return None, [replace(violation_of(refusal, column.name, column.type, source), location=column.location)]
-    if not column.nullable and array.null_count:
-        return array, [_nulls(array, column)]
-    return _combined(array), []
+            return [replace(violation_of(refusal, column.name, column.type, array), location=column.location)]
+    kept[column.name] = _combined(array)
+    return [_nulls(array, column)] if not column.nullable and array.null_count else []
 
 
-def _judge_undeclared(result: pa.Table, position: int) -> tuple[pa.ChunkedArray | None, list[Violation]]:
+def _judge_undeclared(result: pa.Table, position: int, kept: dict[str, pa.ChunkedArray]) -> Sequence[Violation]:
+    """The violations of a column that is kept without being declared."""
     field = result.schema.field(position)
     refused = refusal_in(field)
     if refused is not None:
-        return None, [refused]
+        return [refused]
     declarable = from_arrow(field.type)
     source = result.column(position)
     if declarable is None:
         refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
-        return None, [violation_of(refusal, field.name, None, source)]
+        return [violation_of(refusal, field.name, None, source)]
     from lakehouse_cli.contracts.exact import convert
 
     try:
-        return _combined(convert(source, to_arrow(declarable))), []
+        kept[field.name] = _combined(convert(source, to_arrow(declarable)))
     except InexactError as refusal:
-        return None, [violation_of(refusal, field.name, declarable, source)]
+        return [violation_of(refusal, field.name, declarable, source)]
+    return []
 
 
 def _nulls(array: pa.ChunkedArray, column: Column) -> Violation:

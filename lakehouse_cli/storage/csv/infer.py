@@ -6,6 +6,9 @@ A text is taken for a number only where the number would be written the same, or
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +19,8 @@ _INTEGER = r"0|-?[1-9][0-9]{0,18}"
 _WORDS = r"nan|inf|-inf"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
+# Below this a column is one chunk at no cost worth speaking of.
+_WORTH_JOINING = 1 << 26
 # A float64 keeps fifteen decimal digits whatever they are.
 _SAFE_DIGITS = 15
 # Below this it keeps fewer.
@@ -30,8 +35,12 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
     """
     if text.null_count == len(text):
         return text
+    if text.nbytes < _WORTH_JOINING:
+        text = pa.chunked_array([text.combine_chunks()], text.type)
+    # Most columns are told by their first value, and Python's patterns are compiled once.
+    first = text.drop_null()[0].as_py()
     for pattern, kind in _candidates(options):
-        if pattern is not None and not _all_match(text, pattern):
+        if pattern is not None and not (re.fullmatch(pattern, first) and _all_match(text, pattern)):
             continue
         if kind == pa.float64() and not _is_safe_float(text, options):
             continue
@@ -46,6 +55,7 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
     return text
 
 
+@lru_cache(maxsize=16)
 def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
     point = "\\" + options.decimal
     number = rf"-?(?:0|[1-9][0-9]*)(?:{point}[0-9]+)?(?:[eE][+-]?[0-9]+)?"
@@ -71,12 +81,7 @@ def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
 
 
 def _all_match(text: pa.ChunkedArray, pattern: str) -> bool:
-    anchored = rf"\A(?:{pattern})\z"
-    # Most columns are refused by their first value.
-    first = text.drop_null().slice(0, 1)
-    if not pc.all(pc.match_substring_regex(first, anchored)).as_py():
-        return False
-    return bool(pc.all(pc.match_substring_regex(text, anchored)).as_py())
+    return bool(pc.all(pc.match_substring_regex(text, rf"\A(?:{pattern})\z")).as_py())
 
 
 def _is_safe_float(text: pa.ChunkedArray, options: CsvOptions) -> bool:

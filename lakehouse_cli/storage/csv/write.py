@@ -26,11 +26,13 @@ _TEXT = pa.string()
 _ROWS = 1 << 16
 _CELLS = 1 << 21
 _BYTES = 1 << 26
+_CELLS_FOR_THREADS = 1 << 17
 _THREADS = 2
 # Columns of text beyond this are joined with 64-bit offsets.
 _OFFSETS_END = 1 << 30
 # What part of a column's values may be distinct for the rest to be worth looking up.
 _WORTHWHILE = 0.4
+_FEW = 1 << 10
 _BATCHES_TO_TRY_AGAIN = 16
 # Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
 _OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
@@ -70,7 +72,9 @@ def write_csv(table: pa.Table, sink: BinaryIO, options: CsvOptions) -> None:
     with ExitStack() as stack:
         put = _putter(sink, options, stack)
         put(writer.head())
-        for text in _in_order(writer.batch, _batches(table)):
+        # Threads cost more than they save where there is one batch.
+        spread = _in_order if table.num_rows * table.num_columns > _CELLS_FOR_THREADS else map
+        for text in spread(writer.batch, _batches(table)):
             put(text)
 
 
@@ -203,7 +207,7 @@ class _Writer:
     def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
         """The distinct values and where they stand, where there are few: then text is made once for each of them."""
         bits = _BITS.get(values.type.id)
-        if bits is None or self.distinct[at] > 0:
+        if bits is None or len(values) < _FEW or self.distinct[at] > 0:
             self.distinct[at] -= 1
             return None
         # By their bits, because 0.0 equals -0.0 and NaN nothing.
