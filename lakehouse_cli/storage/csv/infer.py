@@ -42,17 +42,29 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
     for pattern, kind in _candidates(options):
         if pattern is not None and not (re.fullmatch(pattern, first) and _all_match(text, pattern)):
             continue
-        if kind == pa.float64() and not _is_safe_float(text, options):
+        if kind == pa.float64() and not _is_safe_float(text, first, options):
             continue
         chunks = []
         for chunk in text.chunks:
-            values = decode(chunk, kind, options)
+            values = _values(chunk, kind, options)
             if values.null_count != chunk.null_count:
                 break
             chunks.append(values)
         else:
             return pa.chunked_array(chunks, kind)
     return text
+
+
+def _values(text: pa.Array, kind: pa.DataType, options: CsvOptions) -> pa.Array:
+    """As `decode`, which would hold numbers to a pattern once more."""
+    if options.decimal == "." and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        try:
+            values = text.cast(kind)
+        except pa.ArrowInvalid:
+            return decode(text, kind, options)
+        if pa.types.is_integer(kind) or not pc.any(pc.is_inf(values)).as_py():
+            return values
+    return decode(text, kind, options)
 
 
 @lru_cache(maxsize=16)
@@ -84,11 +96,13 @@ def _all_match(text: pa.ChunkedArray, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(text, rf"\A(?:{pattern})\z")).as_py())
 
 
-def _is_safe_float(text: pa.ChunkedArray, options: CsvOptions) -> bool:
+def _is_safe_float(text: pa.ChunkedArray, first: str, options: CsvOptions) -> bool:
     """Whether there is a number among the words, and every number keeps all of its digits as a float64."""
-    words = pc.match_substring_regex(text, rf"\A(?:{_WORDS})\z")
-    if pc.all(words).as_py():
+    if re.fullmatch(_WORDS, first) and pc.all(pc.match_substring_regex(text, rf"\A(?:{_WORDS})\z")).as_py():
         return False
+    has_exponent = pc.any(pc.match_substring(text, "e", ignore_case=True)).as_py()
+    if not has_exponent and pc.max(pc.binary_length(text)).as_py() <= _SAFE_DIGITS:
+        return True
     mantissa = pc.replace_substring_regex(text, r"[eE].*\z", "")
     digits = pc.replace_substring_regex(mantissa, r"[^0-9]|\A[^1-9]*", "")
     numbers = text if options.decimal == "." else pc.replace_substring(text, options.decimal, ".")

@@ -14,6 +14,8 @@ from lakehouse_cli.storage.csv.scan import count_line_ends, record_end, split_re
 
 BLOCK = 4 << 20
 _BOM = codecs.BOM_UTF8
+# No text begins with these bytes.
+_MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _LONGEST_RECORD = 1 << 30
 
 
@@ -110,6 +112,13 @@ class CsvSource:
                 hint="set `encoding: utf-16` in its options",
                 location=Location(self.name, 1),
             )
+        packed = next((codec for magic, codec in _MAGIC.items() if self._rest.startswith(magic)), None)
+        if packed is not None and self._options.compression_of(self.name) is None:
+            raise StorageError(
+                f"`{self.name}` is {packed} data",
+                hint=f"set `compression: {packed}` in its options" if packed != "zip" else "unpack it first",
+                location=Location(self.name),
+            )
         self._rest = self._rest.removeprefix(_BOM)
         for _ in range(self._options.skip_rows):
             self._skip_line()
@@ -130,7 +139,7 @@ class CsvSource:
         try:
             return value.decode()
         except UnicodeDecodeError as error:
-            raise undecodable(self.name, self.first_line - 1, "utf-8", error) from None
+            raise undecodable(self.name, max(1, self.first_line - 1), "utf-8", error) from None
 
     def _skip_line(self) -> None:
         while True:

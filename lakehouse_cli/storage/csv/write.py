@@ -11,7 +11,7 @@ import gzip
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -260,9 +260,7 @@ def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[
     if codec == "gzip":
         target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=sink, mtime=0))
     elif codec != "none":
-        stream = pa.CompressedOutputStream(pa.PythonFile(_Unclosed(sink), mode="w"), codec)
-        stack.callback(stream.close)
-        target = stream
+        target = stack.enter_context(_compressed(sink, codec))
     if options.encoding == "utf-8":
         return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()
@@ -278,6 +276,19 @@ def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[
             ) from None
 
     return put
+
+
+@contextmanager
+def _compressed(sink: BinaryIO, codec: str) -> Iterator[Any]:
+    """A compressor in front of the sink, finished only where nothing failed: on a full disk it cannot be."""
+    stream = pa.CompressedOutputStream(pa.PythonFile(_Unclosed(sink), mode="w"), codec)
+    try:
+        yield stream
+    except BaseException:
+        with suppress(pa.ArrowException, OSError):
+            stream.close()
+        raise
+    stream.close()
 
 
 class _Unclosed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -23,9 +24,9 @@ def columns(**types: str) -> tuple[Column, ...]:
     )
 
 
-def violations(table: pa.Table, contract: tuple[Column, ...] | None, **options: object) -> tuple[Violation, ...]:
+def violations(table: pa.Table, contract: tuple[Column, ...] | None, **options: Any) -> tuple[Violation, ...]:
     with pytest.raises(ContractError) as caught:
-        hold(table, contract, **options)  # type: ignore[arg-type]
+        hold(table, contract, **options)
     return caught.value.violations
 
 

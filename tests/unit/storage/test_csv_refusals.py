@@ -195,6 +195,13 @@ def test_damaged_compression() -> None:
         read(b"not gzip at all", {"a": "int64"}, compression="gzip")
 
 
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_compressed_data_under_a_plain_name(codec: str) -> None:
+    with pytest.raises(StorageError, match=f"is {codec} data") as caught:
+        read(pa.compress(b"a,b\n1,2\n", codec=codec, asbytes=True), {"a": "int64"})
+    assert caught.value.hint == f"set `compression: {codec}` in its options"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

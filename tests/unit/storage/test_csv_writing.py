@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import datetime as dt
+import errno
 import gzip
 import io
 import json
@@ -117,6 +118,19 @@ def test_compression_is_deterministic_and_leaves_the_file_open(codec: str) -> No
     assert back.equals(table)
     if codec == "gzip":
         assert gzip.decompress(sink.getvalue()).startswith(b"a\n0\n1\n")
+
+
+class _FullDisk(io.BytesIO):
+    def write(self, _: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "bz2", "zstd"])
+def test_a_full_disk_is_told_as_such(codec: str) -> None:
+    table = pa.table({"a": [str(n * 7919 % 100_003) for n in range(200_000)]})
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_csv(table, _FullDisk(), CsvOptions(compression=codec))
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize(

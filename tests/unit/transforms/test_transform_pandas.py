@@ -324,3 +324,15 @@ def test_a_column_that_cannot_become_arrow_may_be_dropped() -> None:
     contract = columns(a="int64")
     result = PANDAS.to_arrow(pd.DataFrame({"a": [1], "z": [1j]}), contract)
     assert hold(result, contract, extra_columns="drop").dropped == ("z",)
+
+
+def test_usual_ways_to_reshape_can_be_returned_as_they_are() -> None:
+    frame = pd.DataFrame({"a": ["x", "y"], "b": ["p", "q"], "v": [1, 2]})
+    assert held(frame.pivot(index="a", columns="b", values="v"), a="string", p="int64", q="int64") == {
+        "a": ["x", "y"],
+        "p": [1, None],
+        "q": [None, 2],
+    }
+    assert held(frame["a"].value_counts(), a="string", count="int64") == {"a": ["x", "y"], "count": [1, 1]}
+    days = pd.DataFrame({"v": [1, 2]}, index=pd.date_range("2020-01-01", periods=2, name="day"))
+    assert held(days.resample("D").max(), day="date32", v="int64")["day"] == [dt.date(2020, 1, 1), dt.date(2020, 1, 2)]

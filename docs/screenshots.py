@@ -1,0 +1,51 @@
+"""Draw the README's pictures from what the tool really prints: `make screenshots`."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+DOCS = Path(__file__).parent
+WEATHER = DOCS.parent / "examples" / "weather"
+WIDTH = 96
+
+
+def output(folder: Path, *argv: str) -> str:
+    """What a command prints, in colour, its prompt before it."""
+    command = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()", *argv]
+    environment = {**os.environ, "FORCE_COLOR": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return f"\x1b[1m$ lakehouse {' '.join(argv)}\x1b[0m\n{done.stdout}{done.stderr}"
+
+
+def draw(name: str, text: str) -> None:
+    """Write text with ANSI styles as an SVG."""
+    console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
+    console.print(Text.from_ansi(text.rstrip("\n")))
+    (DOCS / name).write_text(console.export_svg(title="lakehouse", unique_id=name.partition(".")[0]), encoding="utf-8")
+
+
+def main() -> None:
+    """Draw a run, a run that breaks a contract, and problems of a project file."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "weather"
+        shutil.copytree(WEATHER, folder, ignore=shutil.ignore_patterns("__pycache__", ".lakehouse", "daily_*", "*.pyc"))
+        draw("run.svg", output(folder, "run"))
+        project = folder / "lakehouse.yaml"
+        text = project.read_text()
+        project.write_text(text.replace("change: {type: float64,", "change: {type: float64, nullable: false,"))
+        draw("contract.svg", output(folder, "run"))
+        project.write_text(text.replace("    key: id\n", "    kee: id\n").replace("  hottest_dates:", "  hotest_dates:"))
+        draw("problems.svg", output(folder, "validate"))
+
+
+if __name__ == "__main__":
+    main()
