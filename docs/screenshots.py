@@ -15,7 +15,7 @@ from rich.text import Text
 
 DOCS = Path(__file__).parent
 WEATHER = DOCS.parent / "examples" / "weather"
-WIDTH = 96
+WIDTH = 116
 
 
 def output(folder: Path, *argv: str) -> str:
@@ -43,7 +43,9 @@ def main() -> None:
         text = project.read_text()
         project.write_text(text.replace("change: {type: float64,", "change: {type: float64, nullable: false,"))
         draw("contract.svg", output(folder, "run"))
-        project.write_text(text.replace("    key: id\n", "    kee: id\n").replace("  hottest_dates:", "  hotest_dates:"))
+        project.write_text(
+            text.replace("    key: id\n", "    kee: id\n").replace("  hottest_dates:", "  hotest_dates:")
+        )
         draw("problems.svg", output(folder, "validate"))
 
 

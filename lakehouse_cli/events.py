@@ -1,5 +1,6 @@
-"""What happens in a run, as frozen values in the order it happens. The progress table, the log and the JSON
-document are readers of this stream; nothing else tells what happened.
+"""What happens in a run, as frozen values in the order it happens.
+
+The progress table, the log and the JSON document are readers of this stream; nothing else tells what happened.
 """
 
 from __future__ import annotations

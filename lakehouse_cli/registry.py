@@ -19,16 +19,6 @@ class Entry:
 
 
 EXECUTORS: Mapping[str, Entry] = {"serial": Entry("lakehouse_cli.executors.serial:SerialExecutor")}
-REPORTERS: Mapping[str, Entry] = {
-    "live": Entry("lakehouse_cli.reporters.live:LiveReporter"),
-    "lines": Entry("lakehouse_cli.reporters.lines:LinesReporter"),
-    "silent": Entry("lakehouse_cli.reporters.base:SilentReporter"),
-}
-FRAME_TYPES: Mapping[str, Entry] = {
-    "pandas": Entry("lakehouse_cli.transforms.pandas_frames:PandasFrames"),
-    "pyarrow": Entry("lakehouse_cli.transforms.arrow_frames:ArrowFrames"),
-    "polars": Entry("lakehouse_cli.transforms.polars_frames:PolarsFrames", "pip install 'lakehouse-cli[polars]'"),
-}
 
 
 def load(entry: Entry) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 import typer
 import typer.core
 
-
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 

@@ -7,14 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lakehouse_cli.version import __version__
 from lakehouse_cli.cli import init, ls, options, plan, run, schema, show, validate
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.errors import LakehouseError, ProjectError, UsageError
+from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
 
@@ -103,7 +104,7 @@ _CLICK_ERROR: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.
 def _output_before_parsing(argv: Sequence[str]) -> None:
     """Find `-o json` even where the arguments are wrong, so that their error comes as JSON."""
     words = [os.environ.get("LAKEHOUSE_OUTPUT", "")]
-    words += [after for before, after in zip(argv, argv[1:], strict=False) if before in ("-o", "--output")]
+    words += [after for before, after in pairwise(argv) if before in ("-o", "--output")]
     words += [word.partition("=")[2] for word in argv if word.startswith("--output=")]
     words += [word[2:] for word in argv if word.startswith("-o")]
     if "json" in words:

@@ -66,8 +66,8 @@ def command(
 ) -> int:
     """Materialize tables, each held to its contract.
 
-    In dependency order; checked before it is published. What needs a table that failed is skipped, the rest goes on. A failed or interrupted run leaves the stored tables as
-    they were.
+    In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
+    rest goes on. A failed or interrupted run leaves the stored tables as they were.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()

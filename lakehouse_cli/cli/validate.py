@@ -20,7 +20,8 @@ def command(
 ) -> None:
     """Find every problem that can be known without data.
 
-    Checks the project file, the module's functions and parameters, types against formats, and cycles. Reads no data and runs none of your code.
+    Checks the project file, the module's functions and parameters, types against formats, and cycles. Reads no data and
+    runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
-from lakehouse_cli.contracts.refusal import (
+from lakehouse_cli.conversion.refusal import (
     InexactError,
     examples_at,
     is_index_level,
@@ -157,7 +157,7 @@ def _judge(result: pa.Table, position: int, column: Column, kept: dict[str, pa.C
         refused = refusal_in(result.schema.field(position))
         if refused is not None:
             return [replace(refused, location=column.location)]
-        from lakehouse_cli.contracts.exact import convert
+        from lakehouse_cli.conversion.exact import convert
 
         try:
             array = convert(array, target)
@@ -178,7 +178,7 @@ def _judge_undeclared(result: pa.Table, position: int, kept: dict[str, pa.Chunke
     if declarable is None:
         refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
         return [violation_of(refusal, field.name, None, source)]
-    from lakehouse_cli.contracts.exact import convert
+    from lakehouse_cli.conversion.exact import convert
 
     try:
         kept[field.name] = _combined(convert(source, to_arrow(declarable)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.contracts.refusal import EXAMPLES, plural, shorten
+from lakehouse_cli.conversion.refusal import EXAMPLES, plural, shorten
 from lakehouse_cli.errors import Example, Location, Violation
 
 _FEW = 1_000

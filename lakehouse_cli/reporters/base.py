@@ -16,6 +16,7 @@ class Reporter(ABC):
 
     def close(self) -> None:
         """The run is over, however it ended; called once, also where no `RunFinished` came."""
+        return
 
 
 class SilentReporter(Reporter):

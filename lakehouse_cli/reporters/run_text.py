@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lakehouse_cli.errors import Violation
-from lakehouse_cli.events import RunResult, TableResult
+from lakehouse_cli.events import ErrorInfo, RunResult, TableResult
 from lakehouse_cli.reporters.problems import frame_lines
-from lakehouse_cli.terminal import Cell, Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
+from lakehouse_cli.terminal import Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
 
 MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
 STYLES = {
@@ -103,15 +103,13 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
     lines: list[str] = []
     for result in results:
         if result.status == "failed" and result.error is not None:
-            lines += _failure(terminal, result, verbose)
+            lines += _failure(terminal, result.name, result.error, verbose)
     return [terminal.fit(line) for line in lines]
 
 
-def _failure(terminal: Terminal, result: TableResult, verbose: bool) -> list[str]:
-    error = result.error
-    assert error is not None
+def _failure(terminal: Terminal, table: str, error: ErrorInfo, verbose: bool) -> list[str]:
     place = f" ({error.location})" if error.location is not None and not error.violations else ""
-    lines = [f"{terminal.style(result.name, 'bold')}  {printable(error.message)}{terminal.style(place, 'cyan')}"]
+    lines = [f"{terminal.style(table, 'bold')}  {printable(error.message)}{terminal.style(place, 'cyan')}"]
     body: list[str] = []
     if error.traceback and verbose:
         body += error.traceback.rstrip().splitlines()
@@ -139,7 +137,13 @@ def _violation(terminal: Terminal, violation: Violation, told: str) -> list[str]
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())
-    if violation.examples:
+    if violation.examples and all(example.value == "null" and example.row for example in violation.examples):
+        rows = ", ".join(count_text(example.row) for example in violation.examples)
+        more = violation.count - len(violation.examples)
+        lines.append(
+            f"  row{'s' if violation.count > 1 else ''} {rows}{f' and {count_text(more)} more' if more > 0 else ''}"
+        )
+    elif violation.examples:
         shown = []
         for example in violation.examples:
             row = f"row {count_text(example.row)}" if example.row is not None else ""

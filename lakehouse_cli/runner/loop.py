@@ -8,7 +8,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +34,7 @@ from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.materializing import AttemptsError, Outcome, materialize
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.transforms import load_transform
+from lakehouse_cli.transforms import SharedTable, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +83,7 @@ class Runner:
         started, clock = datetime.now(UTC), time.perf_counter()
         try:
             self._remove_leftovers(plan)
-            self._load_code(plan)
+            run.wanted = self._frame_types_wanted(plan)
             run.loop()
         except KeyboardInterrupt:
             run.cancel_rest("interrupted")
@@ -102,13 +101,25 @@ class Runner:
         self.emit(RunFinished(result))
         return result
 
-    def _load_code(self, plan: Plan) -> None:
-        """Import the transforms before the first of them is timed; one that fails is told as its table's error."""
-        for planned in plan.runs[:1]:
+    def _frame_types_wanted(self, plan: Plan) -> dict[str, set[str]]:
+        """Of each table, the in-memory types that the run's transforms take it as; empty where one cannot be known.
+
+        Imports the transforms before the first of them is timed. One that fails is told when its table's turn comes.
+        """
+        wanted: dict[str, set[str]] = {}
+        unknown: set[str] = set()
+        for planned in plan.runs:
             function = self.graph.tables[planned.name].function
-            if function is not None:
-                with suppress(LakehouseError):
-                    load_transform(function, self.folder)
+            for position, edge in enumerate(self.graph.inputs[planned.name]):
+                try:
+                    assert function is not None  # noqa: S101  # what runs is computed
+                    transform = load_transform(function, self.folder)
+                    keyword = None if edge.positional else transform.keyword(edge.parameter or "")
+                    parameter = keyword or transform.positional(position)
+                    wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
+                except LakehouseError:
+                    unknown.add(edge.table)
+        return {name: set() if name in unknown else types for name, types in wanted.items()}
 
     def _remove_leftovers(self, plan: Plan) -> None:
         by_storage: dict[str, list[Table]] = {}
@@ -134,6 +145,7 @@ class _Run:
     stopping: bool = False
     current: str | None = None
     unfinished: set[str] = field(init=False)
+    wanted: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.unfinished = {planned.name for planned in self.plan.runs}
@@ -204,14 +216,14 @@ class _Run:
         error = ErrorInfo("UpstreamError", f"`{blame}` {'failed' if ended == 'failed' else 'was ' + ended}")
         self._end(TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error))
 
-    def _load(self, name: str) -> pa.Table:
+    def _load(self, name: str) -> SharedTable:
         """A table's data, from memory or from its storage.
 
         A source is held to its contract here; a computed table was when it was published.
         """
-        data = self.memory.get(name)
-        if data is not None:
-            return data
+        held = self.memory.get(name)
+        if held is not None:
+            return held
         table = self.runner.graph.tables[name]
         try:
             data = self.runner.storages[table.storage].read(table, table.columns)
@@ -221,8 +233,12 @@ class _Run:
                     raise DataError(violations[0].message, violations, location=violations[0].location)
         except LakehouseError as error:
             raise InputError(name, error) from error
-        self.memory.put(name, data)
-        return data
+        return self._share(name, data)
+
+    def _share(self, name: str, data: pa.Table) -> SharedTable:
+        shared = SharedTable(data, self.wanted.get(name, ()))
+        self.memory.put(name, shared)
+        return shared
 
     def _fail_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> None:
         source = self.runner.graph.tables[failure.name]
@@ -246,7 +262,7 @@ class _Run:
         except Exception as error:  # noqa: BLE001  # ours or a library's: one failed table, never a lost run
             self._fail(planned, _unexpected(error), seconds, attempts=1)
             return
-        self.memory.put(planned.name, outcome.data)
+        self._share(planned.name, outcome.data)
         dropped = ", ".join(f"`{name}`" for name in outcome.dropped)
         self._end(
             TableResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.contracts import Held, hold
-from lakehouse_cli.errors import LakehouseError, TransformError
+from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage, RunStamp
-from lakehouse_cli.transforms import apply, load_transform
+from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +56,7 @@ class AttemptsError(Exception):
 def materialize(
     table: Table,
     inputs: tuple[Input, ...],
-    tables: Mapping[str, pa.Table],
+    tables: Mapping[str, SharedTable],
     storage: AssetStorage,
     folder: Path,
     run_id: str,
@@ -92,8 +93,8 @@ def materialize(
         delay *= 2
 
 
-def _computed(table: Table, inputs: tuple[Input, ...], tables: Mapping[str, pa.Table], folder: Path) -> Held:
-    assert table.function is not None
+def _computed(table: Table, inputs: tuple[Input, ...], tables: Mapping[str, SharedTable], folder: Path) -> Held:
+    assert table.function is not None  # noqa: S101  # what is materialized is computed
     transform = load_transform(table.function, folder)
     named = {edge.parameter: tables[edge.table] for edge in inputs if edge.parameter and not edge.positional}
     positional = [tables[edge.table] for edge in inputs if edge.positional]
@@ -105,7 +106,21 @@ def _computed(table: Table, inputs: tuple[Input, ...], tables: Mapping[str, pa.T
         )
 
     result = compute() if table.timeout is None else _within(table.timeout, compute, table)
-    return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+    try:
+        return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+    except ContractError as error:
+        error.hint = error.hint or f"mend it in {_place(transform, folder)}, or change what the contract says"
+        raise
+
+
+def _place(transform: Transform, folder: Path) -> str:
+    """The transform and where it is defined, for people."""
+    code = getattr(inspect.unwrap(transform.fn), "__code__", None)
+    if code is None:
+        return f"`{transform.name}`"
+    file = Path(code.co_filename)
+    shown = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
 
 
 def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa.Table:

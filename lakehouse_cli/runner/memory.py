@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+from lakehouse_cli.transforms import SharedTable
 
 
 class TablesInMemory:
@@ -18,14 +16,14 @@ class TablesInMemory:
 
     def __init__(self, consumers: Mapping[str, int]) -> None:
         self._remaining = dict(consumers)
-        self._tables: dict[str, pa.Table] = {}
+        self._tables: dict[str, SharedTable] = {}
 
-    def put(self, name: str, data: pa.Table) -> None:
+    def put(self, name: str, data: SharedTable) -> None:
         """Keep a table, if anybody is still to read it."""
         if self._remaining.get(name, 0) > 0:
             self._tables[name] = data
 
-    def get(self, name: str) -> pa.Table | None:
+    def get(self, name: str) -> SharedTable | None:
         """The table, if it is held."""
         return self._tables.get(name)
 

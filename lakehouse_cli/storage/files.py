@@ -12,7 +12,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.version import __version__
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
@@ -20,6 +19,7 @@ from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Format, RunStamp, Stored
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ import copy
 import inspect
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -16,19 +16,21 @@ from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform
 from lakehouse_cli.transforms.modules import activate
+from lakehouse_cli.transforms.sharing import SharedTable
+
+Handed: TypeAlias = pa.Table | SharedTable
 
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
 def apply(
     transform: Transform,
-    inputs: Mapping[str, pa.Table],
-    positional: Sequence[pa.Table] = (),
+    inputs: Mapping[str, Handed],
+    positional: Sequence[Handed] = (),
     params: Mapping[str, Any] | None = None,
     columns: Sequence[Column] | None = None,
     *,
     table_names: Mapping[str, str] | None = None,
-    release: bool = False,
 ) -> pa.Table:
     """Call a transform on tables.
 
@@ -40,8 +42,6 @@ def apply(
         columns: The contract's, which say what columns of Python objects are meant to be; None where none are
             declared. The result is not judged here but by `lakehouse_cli.contracts.hold`.
         table_names: Parameter → name of the table it is given, for messages; the parameter's own where it is not in.
-        release: Whether the caller gives its tables up: `inputs` (a dict) and `positional` (a list) are emptied while
-            frames are made of them, so that what nobody else holds is freed before the function runs.
 
     Returns:
         The result, of whatever Arrow types its frame has.
@@ -51,7 +51,7 @@ def apply(
         KeyboardInterrupt: Passed on.
     """
     shapes = _shapes(transform, inputs, positional, table_names)
-    result = _called(transform, inputs, positional, params or {}, shapes, release)
+    result = _called(transform, inputs, positional, params or {}, shapes)
     owner = owner_of(result)
     if owner is None:
         raise _no_frame(transform, result)
@@ -71,23 +71,18 @@ def apply(
 
 def _called(
     transform: Transform,
-    inputs: Mapping[str, pa.Table],
-    positional: Sequence[pa.Table],
+    inputs: Mapping[str, Handed],
+    positional: Sequence[Handed],
     params: Mapping[str, Any],
     shapes: Sequence[tuple[str, str, int, int]],
-    release: bool,
 ) -> Any:
     by_position = []
     for position in range(len(positional)):
         parameter = transform.positional(position)
         by_position.append(_frame(transform, parameter, str(position + 1), positional[position]))
-        if release and isinstance(positional, list):
-            positional[position] = None
     by_keyword = {}
-    for name in list(inputs):
-        by_keyword[name] = _frame(transform, transform.keyword(name), name, inputs[name])
-        if release and isinstance(inputs, dict):
-            del inputs[name]
+    for name, table in inputs.items():
+        by_keyword[name] = _frame(transform, transform.keyword(name), name, table)
     constants = copy.deepcopy(dict(params))
     activate(transform.folder)
     try:
@@ -105,17 +100,19 @@ def _called(
         ) from error
 
 
-def _frame(transform: Transform, parameter: Parameter | None, name: str, table: pa.Table) -> Any:
+def _frame(transform: Transform, parameter: Parameter | None, name: str, table: Handed) -> Any:
     if parameter is None:
         hint = "name it in the function's signature, or leave it out of `inputs`"
         raise TransformError(f"`{transform.name}` has no parameter `{name}`", hint=hint)
+    if isinstance(table, SharedTable):
+        return table.frame(parameter.frame_type)
     return parameter.frame_type.from_arrow(table)
 
 
 def _shapes(
     transform: Transform,
-    inputs: Mapping[str, pa.Table],
-    positional: Sequence[pa.Table],
+    inputs: Mapping[str, Handed],
+    positional: Sequence[Handed],
     table_names: Mapping[str, str] | None,
 ) -> list[tuple[str, str, int, int]]:
     named = []

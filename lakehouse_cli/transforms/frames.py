@@ -10,7 +10,7 @@ import sys
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -34,12 +34,20 @@ class FrameType(ABC):
     def from_arrow(self, table: pa.Table) -> Any:
         """A frame of the table's rows that its receiver may change in place; the table stays as it is."""
 
+    def shared(self, table: pa.Table) -> Callable[[], Any] | None:
+        """What makes frames of the table that share memory until one of them is changed in place.
+
+        None where this type, or this table in it, has no such frames; then each receiver gets one of its own.
+        """
+        del table
+        return None
+
     @abstractmethod
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The table of a frame that `owns` accepts, for `lakehouse_cli.contracts.hold` to judge.
 
         Nothing is converted beyond what Arrow needs; a column that cannot become Arrow comes as
-        `lakehouse_cli.contracts.refusal.refused_field`.
+        `lakehouse_cli.conversion.refusal.refused_field`.
 
         Args:
             frame: What a transform returned.

@@ -6,7 +6,7 @@ spoil a numpy one, Python objects where pandas has no dtype of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lakehouse_cli.contracts.exact import kind_of, nan_to_null
+from lakehouse_cli.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.model import Column
 from lakehouse_cli.transforms.frames import PANDAS, FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
@@ -44,20 +44,20 @@ class PandasFrame(FrameType):
 
     def from_arrow(self, table: pa.Table) -> Any:
         """The table as a frame with a RangeIndex; only text shares memory with it, which pandas never changes."""
-        blocks: list[tuple[Any, Any]] = []
-        alike: dict[pa.DataType, list[int]] = {}
-        for position, column in enumerate(table.columns):
-            if _is_numpy(column):
-                alike.setdefault(column.type, []).append(position)
-            else:
-                blocks.append((_extension_array(column), np.array([position])))
-        blocks += [
-            (_block([table.column(position) for position in positions]), np.array(positions))
-            for positions in alike.values()
-        ]
-        index = pd.RangeIndex(table.num_rows)
-        # The constructor would build the same blocks, and an index of names, at three times the cost.
-        return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(table.column_names)).view())
+        return _frame(table, _blocks(table))
+
+    def shared(self, table: pa.Table) -> Callable[[], Any] | None:
+        """Frames on the same memory, by pandas' copy-on-write; none where there are Python objects to change.
+
+        What pandas lets through unguarded (``series.array[0] = …``) is refused by numpy, the memory being read-only.
+        """
+        blocks = _blocks(table)
+        if any(isinstance(values, np.ndarray) and values.dtype.kind == "O" for values, _ in blocks):
+            return None
+        for values, _ in blocks:
+            _make_read_only(values)
+        frame = _frame(table, blocks)
+        return lambda: frame.copy(deep=False)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The frame or series as a table: named index levels, then columns; NaN in floats as null."""
@@ -84,6 +84,35 @@ class PandasFrame(FrameType):
     def owns(self, value: Any) -> bool:
         """Whether it is a pandas.DataFrame or pandas.Series."""
         return isinstance(value, (pd.DataFrame, pd.Series))
+
+
+def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
+    """The table's columns as pandas holds them, those of one numpy dtype together, each with its positions."""
+    blocks: list[tuple[Any, Any]] = []
+    alike: dict[pa.DataType, list[int]] = {}
+    for position, column in enumerate(table.columns):
+        if _is_numpy(column):
+            alike.setdefault(column.type, []).append(position)
+        else:
+            blocks.append((_extension_array(column), np.array([position])))
+    blocks += [
+        (_block([table.column(position) for position in positions]), np.array(positions))
+        for positions in alike.values()
+    ]
+    return blocks
+
+
+def _frame(table: pa.Table, blocks: list[tuple[Any, Any]]) -> Any:
+    index = pd.RangeIndex(table.num_rows)
+    # The constructor would build the same blocks, and an index of names, at three times the cost.
+    return _create_dataframe_from_blocks(blocks, index=index, columns=_labels(tuple(table.column_names)).view())
+
+
+def _make_read_only(values: Any) -> None:
+    """Let numpy refuse changes to an array, or to what an extension array keeps its values in."""
+    for array in (values, *(getattr(values, name, None) for name in ("_data", "_mask", "_ndarray"))):
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
 
 
 @lru_cache(maxsize=1024)

@@ -163,7 +163,8 @@ def test_show_writes_what_json_has_no_type_for_as_text(folder: ProjectFolder, cl
     )
     folder.write(
         "data/t.csv",
-        'a,b,c,d,e,f,g\n2020-01-02 03:04:05.123456789,123456789012345678901234567.125,nan,aGk=,"[""2020-01-02""]",,""\n',
+        "a,b,c,d,e,f,g\n"
+        '2020-01-02 03:04:05.123456789,123456789012345678901234567.125,nan,aGk=,"[""2020-01-02""]",,""\n',
     )
     row = cli("show", "t", "-o", "json").json["rows"][0]
     assert row == {
@@ -228,10 +229,10 @@ def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, 
     assert "error: syntax error in transforms.py: '(' was never closed" in ran.err
     assert "transforms.py:2:12" in ran.err
     assert "2 |     return (orders" in ran.err
-    (project.path / "transforms.py").unlink()
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("module: transforms", "module: nowhere"))
     missing = cli("validate")
     assert missing.code == 3
-    assert "module `transforms` is neither beside the project file nor installed" in missing.err
+    assert "module `nowhere` is neither beside the project file nor installed" in missing.err
 
 
 def test_loading_runs_no_code_of_the_users(project: ProjectFolder, cli: Cli) -> None:

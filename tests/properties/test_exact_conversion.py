@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.contracts import hold
-from lakehouse_cli.contracts.exact import convert
-from lakehouse_cli.contracts.python_values import convert_values
-from lakehouse_cli.contracts.refusal import InexactError
+from lakehouse_cli.conversion.exact import convert
+from lakehouse_cli.conversion.python_values import convert_values
+from lakehouse_cli.conversion.refusal import InexactError
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of

@@ -149,9 +149,9 @@ def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options
     row = ragged[0]
     line = _lines(open_source, name, [row.number], options).get(row.number)
     others = f" (and {counted(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
-    verb = "is" if row.expected_columns == 1 else "are"
+    expected = f"{row.expected_columns:,} {'is' if row.expected_columns == 1 else 'are'} expected"
     raise StorageError(
-        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {row.expected_columns:,} {verb} expected"
+        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {expected}"
         f"{others}: {shorten(row.text)}",
         hint=f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options",
         location=Location(name, line),

@@ -12,8 +12,8 @@ import pytest
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.contracts import hold
-from lakehouse_cli.contracts.python_values import convert_values
-from lakehouse_cli.contracts.refusal import InexactError, violation_of
+from lakehouse_cli.conversion.python_values import convert_values
+from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from lakehouse_cli.errors import Location, Violation
 from lakehouse_cli.errors import Example as BadValue
+from lakehouse_cli.errors import Location, Violation
 from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
@@ -97,7 +97,7 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
     assert lines == [
         "report  `max_tmpf` has 3 nulls where none may be",
         "  lakehouse.yaml:31:7",
-        "    row 4: null, row 17: null, and 1 more",
+        "    rows 4, 17 and 1 more",
         "  next: allow nulls",
         "  data/report.csv is as it was on 2026-11-21 18:04",
     ]

@@ -175,22 +175,6 @@ def test_a_constant_changed_by_one_call_is_as_it_was_for_the_next(folder: Path) 
     assert constant == {"seen": {"rows": []}}
 
 
-@pytest.mark.parametrize("release", [False, True])
-def test_inputs_that_are_given_up_are_freed_before_the_call(folder: Path, release: bool) -> None:
-    source = """
-import pandas as pd, pyarrow as pa
-def f(first, /, t):
-    return pd.DataFrame({"held": [pa.total_allocated_bytes()], "rows": [len(first) + len(t)]})
-"""
-    transform, before = load(folder, source), pa.total_allocated_bytes()
-    numbers = [float(number) for number in range(10**5)]
-    inputs, positional = {"t": pa.table({"x": numbers})}, [pa.table({"x": numbers})]
-    result = apply(transform, inputs, positional, release=release).to_pydict()
-    assert result["rows"] == [2 * 10**5]
-    assert (result["held"][0] - before < 10**5) is release
-    assert ("t" in inputs) is not release
-
-
 @pytest.mark.parametrize(
     ("body", "message", "hint"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts.numbers import cast_or
-from lakehouse_cli.contracts.refusal import InexactError, refuse_where
+from lakehouse_cli.conversion.numbers import cast_or
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts import exact
-from lakehouse_cli.contracts.refusal import InexactError
+from lakehouse_cli.conversion import exact
+from lakehouse_cli.conversion.refusal import InexactError
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

@@ -8,8 +8,8 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts import numbers, texts, times
-from lakehouse_cli.contracts.refusal import InexactError
+from lakehouse_cli.conversion import numbers, texts, times
+from lakehouse_cli.conversion.refusal import InexactError
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
 
@@ -82,7 +82,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     source = kind_of(column.type)
     wanted = kind_of(target)
     if source == "dictionary" or wanted in ("dictionary", "list", "struct"):
-        from lakehouse_cli.contracts import nested
+        from lakehouse_cli.conversion import nested
 
         return nested.convert(column, target)
     if source == "timestamp" and pa.types.is_date64(column.type):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts.numbers import failing_rows, outside
-from lakehouse_cli.contracts.refusal import InexactError, refuse_where
+from lakehouse_cli.conversion.numbers import failing_rows, outside
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"

@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.contracts import exact
-from lakehouse_cli.contracts.numbers import outside
-from lakehouse_cli.contracts.python_kinds import NAMES, NULL, kind_of_type, kinds_of
-from lakehouse_cli.contracts.refusal import EXAMPLES, InexactError, shorten, true_rows
+from lakehouse_cli.conversion import exact
+from lakehouse_cli.conversion.numbers import outside
+from lakehouse_cli.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
+from lakehouse_cli.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _PLAIN = {"text": pa.large_string(), "integer": pa.int64(), "bool": pa.bool_(), "date": pa.date32()}

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.contracts.refusal import InexactError, refuse_where
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
 NOT_WHOLE = "not whole"
 _FLOAT32_HINT = 'round them in the transform with `.astype("float32")`, or declare float64'

@@ -1,0 +1,99 @@
+"""Frames that share memory: whatever a transform does to its own, the next one's is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.transforms import SharedTable, frame_type_of
+
+TABLE = pa.table(
+    {
+        "whole": pa.array([1, 2, 3]),
+        "float": pa.array([1.5, None, 3.0]),
+        "null": pa.array([1, None, 3]),
+        "flag": pa.array([True, None, False]),
+        "text": pa.array(["x", None, "z"]),
+        "time": pa.array([0, 1, None], pa.timestamp("s")),
+        "zoned": pa.array([0, 1, None], pa.timestamp("us", "UTC")),
+        "kind": pa.array(["u", "v", "u"]).dictionary_encode(),
+    }
+)
+
+
+def _array_of(name: str) -> Callable[[pd.DataFrame], Any]:
+    return lambda frame: frame[name].array.__setitem__(0, frame[name].array[2])
+
+
+CHANGES: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "column": lambda f: f.__setitem__("whole", 0),
+    "new column": lambda f: f.__setitem__("more", f["whole"] + 1),
+    "iloc": lambda f: f.iloc.__setitem__((0, 0), 9),
+    "every loc": lambda f: [f.loc.__setitem__((0, name), f.loc[2, name]) for name in f],
+    "mask": lambda f: f.loc.__setitem__((f["whole"] > 1, "float"), -1.0),
+    "augmented": lambda f: f.__setitem__("float", f["float"].__imul__(2)),
+    "index": lambda f: f.__setattr__("index", pd.Index([5, 6, 7], name="id")),
+    "labels": lambda f: f.__setattr__("columns", [label.upper() for label in f.columns]),
+    "drop": lambda f: f.pop("whole"),
+    "attrs": lambda f: f.attrs.update(seen=True),
+    **{f"array of {name}": _array_of(name) for name in TABLE.column_names},
+    "numpy": lambda f: np.asarray(f["whole"]).__setitem__(0, 9),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_in_place_harms_nobody(change: Callable[[pd.DataFrame], Any]) -> None:
+    pandas = frame_type_of(None)
+    shared = SharedTable(TABLE, {pandas.name})
+    expected = pandas.from_arrow(TABLE)
+    mine, theirs = shared.frame(pandas), shared.frame(pandas)
+    try:
+        change(mine)
+    except ValueError as error:
+        # numpy's own refusal; pandas says the same of `values` and `to_numpy()`.
+        assert "read-only" in str(error)  # noqa: PT017
+    pd.testing.assert_frame_equal(theirs, expected)
+    pd.testing.assert_frame_equal(shared.frame(pandas), expected)
+    assert theirs.attrs == {}
+
+
+def test_what_users_do_in_place_works_on_the_last_frame_too() -> None:
+    pandas = frame_type_of(None)
+    shared = SharedTable(TABLE, {pandas.name})
+    frame = shared.frame(pandas)
+    frame.loc[0, "whole"] = 10
+    frame["float"] *= 2
+    frame.loc[frame["whole"] == 2, "text"] = "y"
+    frame.iloc[2, 2] = 4
+    assert frame["whole"].tolist() == [10, 2, 3]
+    assert frame["float"].tolist()[2] == 6.0
+    assert frame["text"].tolist()[1] == "y"
+    assert frame["null"].tolist()[2] == 4
+
+
+def test_arrow_is_let_go_when_only_frames_are_wanted() -> None:
+    pandas, arrow = frame_type_of(None), frame_type_of(pa.Table)
+    alone = SharedTable(TABLE, {pandas.name})
+    alone.frame(pandas)
+    assert not alone.holds_arrow
+    both = SharedTable(TABLE, {pandas.name, arrow.name})
+    both.frame(pandas)
+    assert both.holds_arrow
+    assert both.frame(arrow) is TABLE
+    unknown = SharedTable(TABLE)
+    unknown.frame(pandas)
+    assert unknown.holds_arrow
+
+
+def test_python_objects_are_not_shared() -> None:
+    pandas = frame_type_of(None)
+    shared = SharedTable(pa.table({"items": pa.array([[1], [2]])}), {pandas.name})
+    first, second = shared.frame(pandas), shared.frame(pandas)
+    first["items"][0].append(3)
+    assert second["items"].tolist() == [[1], [2]]
+    assert shared.holds_arrow
