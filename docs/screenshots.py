@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,9 @@ def draw(name: str, text: str) -> None:
     """Write text with ANSI styles as an SVG."""
     console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
     console.print(Text.from_ansi(text.rstrip("\n")))
-    (DOCS / name).write_text(console.export_svg(title="lakehouse", unique_id=name.partition(".")[0]), encoding="utf-8")
+    svg = console.export_svg(title="lakehouse", unique_id=name.partition(".")[0])
+    # A picture in a repository loads nothing from elsewhere; without the web font, the viewer's own monospace is taken.
+    (DOCS / name).write_text(re.sub(r"\s*@font-face \{[^}]*\}", "", svg), encoding="utf-8")
 
 
 def main() -> None:
