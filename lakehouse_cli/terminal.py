@@ -78,6 +78,13 @@ class Terminal:
             kept += character
         return kept.rstrip() + "…" if width > 0 else ""
 
+    def cut_middle(self, text: str, width: int) -> str:
+        """A name in at most so many columns; its ends, which tell names apart, are kept."""
+        if len(text) <= width:
+            return text
+        tail = (width - 1) // 2
+        return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
 
 def printable(text: str) -> str:
     """The text with what would move the cursor, ring or recolour the terminal made visible."""

@@ -21,8 +21,8 @@ STYLES = {
     "waiting": "dim",
 }
 HEADER = ("table", "state", "rows", "size", "time", "why")
-_STATE, _ROWS, _SIZE, _TIME = 12, 11, 7, 8
-_MIN_NAME, _MIN_WHY = 12, 18
+_STATE, _ROWS, _SIZE, _TIME = 12, 9, 7, 7
+_MIN_NAME, _MIN_WHY = 12, 10
 
 
 def name_width(terminal: Terminal, names: Iterable[str]) -> int:
@@ -54,7 +54,7 @@ def row_line(terminal: Terminal, width: int, state: str, cells: Sequence[str], w
     name, rows, size, seconds = cells
     style = STYLES[state]
     fixed = [
-        pad(terminal.cut(name, width), width),
+        pad(terminal.cut_middle(name, width), width),
         terminal.style(pad(state, _STATE), style),
         pad(rows, _ROWS, right=True),
         pad(size, _SIZE, right=True),

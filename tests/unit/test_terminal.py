@@ -44,6 +44,8 @@ def test_widths_count_columns_of_the_terminal() -> None:
     assert pad("表", 4) == "表  "
     assert Terminal().cut("表表表", 5) == "表表…"
     assert Terminal().cut("short", 5) == "short"
+    assert Terminal().cut_middle("daily_temperature_12", 10) == "daily…e_12"
+    assert Terminal().cut_middle("daily", 5) == "daily"
 
 
 def test_what_would_move_the_cursor_is_made_visible() -> None:
