@@ -171,7 +171,14 @@ class RunFinished:
     result: RunResult
 
 
-Event = RunStarted | TableStarted | TableRetrying | TableFinished | RunFinished
+@dataclass(frozen=True, slots=True)
+class RunStopping:
+    """The user asked to stop: nothing more is started, and these tables are finished."""
+
+    finishing: tuple[str, ...]
+
+
+Event = RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:

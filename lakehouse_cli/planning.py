@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.reasons import SchemaChange, input_reasons, recipe_reasons, schema_change
 from lakehouse_cli.selection import Selection
 
 Action = Literal["run", "skip", "read"]
@@ -22,16 +25,41 @@ class TableState:
         uri: Where it is, or would be.
         exists: Whether something is stored there.
         trouble: Why it cannot be looked at, None where it can.
+        content: What is stored there now; None where nothing is, or where nobody needs to know.
+        manifest: What was stored by the last run that did.
+        manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
     """
 
     uri: str
     exists: bool
     trouble: str | None = None
+    content: InputRecord | None = None
+    manifest: Manifest | None = None
+    manifest_trouble: str | None = None
+
+    @property
+    def altered(self) -> bool:
+        """Whether what is stored is not what the manifest tells of."""
+        return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTable:
-    """One table of a plan: what would be done, and each reason for it."""
+    """One table of a plan: what would be done, and each reason for it.
+
+    Attributes:
+        name: The table.
+        kind: ``source`` or ``computed``.
+        storage: Name of its storage.
+        uri: Where it is, or would be.
+        inputs: The tables it is computed from.
+        action: What would be done.
+        reasons: Why; empty for what is skipped.
+        schema_change: What the change of its contract is to whoever reads it; None where it did not change.
+        state: What is stored now.
+        recipe: How it would be made; None for a source.
+        input_bytes: Stored size of its inputs, as far as it is known.
+    """
 
     name: str
     kind: str
@@ -40,6 +68,15 @@ class PlannedTable:
     inputs: tuple[str, ...]
     action: Action
     reasons: tuple[Reason, ...] = ()
+    schema_change: SchemaChange | None = None
+    state: TableState | None = None
+    recipe: Recipe | None = None
+    input_bytes: int = 0
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it runs only if one of its inputs comes out different."""
+        return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +88,14 @@ class Plan:
         environment: Name of the environment.
         tables: The selected tables, and the sources that are read for them.
         notes: What the selection has to tell.
+        contents: What is stored of these tables and of their inputs.
     """
 
     project: str
     environment: str
     tables: tuple[PlannedTable, ...]
     notes: tuple[str, ...] = ()
+    contents: Mapping[str, InputRecord] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -77,6 +116,7 @@ class Plan:
                     "inputs": list(table.inputs),
                     "action": table.action,
                     "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
+                    "schema_change": table.schema_change,
                 }
                 for table in self.tables
             ],
@@ -97,39 +137,73 @@ def make_plan(
     graph: AssetGraph,
     selection: Selection,
     states: Mapping[str, TableState],
+    recipes: Mapping[str, Recipe],
     *,
     force: bool = False,
+    lenient: bool = False,
 ) -> Plan:
-    """Plan the selected tables.
+    """Plan the selected tables: what is out of date runs, and why.
 
     Args:
         project: Its name.
         environment: Its name.
         graph: All tables.
-        selection: What to materialize.
+        selection: What to bring up to date.
         states: Of every table in `tables_of_interest`.
+        recipes: Of every selected computed table.
         force: Whether the user asked to run what is up to date.
+        lenient: Plan also what could not run because an input was never materialized.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
     """
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
-    _refuse_missing_inputs(graph, selected, states)
+    if not lenient:
+        _refuse_missing_inputs(graph, selected, states)
+    running: set[str] = set()
     planned = []
     for name in tables_of_interest(graph, selection):
         table = graph.tables[name]
+        state = states[name]
+        inputs = graph.upstream(name)
         if table.kind == "source":
-            action: Action = "read"
-            reasons = _source_reasons(states[name])
+            reasons = _source_reasons(state)
+            planned.append(PlannedTable(name, "source", table.storage, state.uri, inputs, "read", reasons, state=state))
         elif name in selected:
-            action = "run"
-            reasons = _run_reasons(graph, name, selected, states[name], force)
-        else:
-            continue
-        planned.append(
-            PlannedTable(name, table.kind, table.storage, states[name].uri, graph.upstream(name), action, reasons)
-        )
-    return Plan(project, environment, tuple(planned), selection.notes)
+            reasons = tuple(_run_reasons(table, inputs, state, states, recipes[name], running, force))
+            if reasons:
+                running.add(name)
+            action: Action = "run" if reasons else "skip"
+            change = _schema_change(state, recipes[name])
+            planned.append(
+                PlannedTable(
+                    name,
+                    "computed",
+                    table.storage,
+                    state.uri,
+                    inputs,
+                    action,
+                    reasons,
+                    change,
+                    state,
+                    recipes[name],
+                    sum(_stored_bytes(states[upstream]) for upstream in inputs),
+                )
+            )
+    contents = {name: state.content for name, state in states.items() if state.content is not None}
+    return Plan(project, environment, tuple(planned), selection.notes, contents)
+
+
+def _stored_bytes(state: TableState) -> int:
+    if state.content is not None:
+        return state.content.bytes
+    return state.manifest.bytes if state.manifest is not None else 0
+
+
+def _schema_change(state: TableState, recipe: Recipe) -> SchemaChange | None:
+    if state.manifest is None or state.manifest.recipe is None:
+        return None
+    return schema_change(state.manifest.recipe, recipe)
 
 
 def _source_reasons(state: TableState) -> tuple[Reason, ...]:
@@ -141,18 +215,44 @@ def _source_reasons(state: TableState) -> tuple[Reason, ...]:
 
 
 def _run_reasons(
-    graph: AssetGraph, name: str, selected: set[str], state: TableState, force: bool
-) -> tuple[Reason, ...]:
-    reasons = []
-    if not state.exists:
-        reasons.append(Reason("never_materialized", "never materialized"))
-    running = [upstream for upstream in graph.upstream(name) if upstream in selected]
-    if running:
-        reasons.append(Reason("upstream_runs", f"{_listed(running)} {'runs' if len(running) == 1 else 'run'}"))
-    if force or not reasons:
-        message = "asked for with --force" if force else "selected; what is selected runs each time"
-        reasons.append(Reason("forced", message))
-    return tuple(reasons)
+    table: Table,
+    inputs: tuple[str, ...],
+    state: TableState,
+    states: Mapping[str, TableState],
+    recipe: Recipe,
+    running: set[str],
+    force: bool,
+) -> Iterator[Reason]:
+    """Every reason that applies, the table's own before its neighbours'."""
+    manifest = state.manifest
+    yield from _data_reasons(state)
+    if manifest is not None and manifest.recipe is not None:
+        name = table.function.name if table.function is not None else table.name
+        yield from recipe_reasons(name, manifest.recipe, recipe)
+        yield from input_reasons(manifest, {name: states[name].content for name in inputs if name not in running})
+    upstream = [name for name in inputs if name in running]
+    if upstream:
+        yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
+    if force:
+        yield Reason("forced", "asked for with --force")
+
+
+def _data_reasons(state: TableState) -> Iterator[Reason]:
+    """What speaks against the stored data themselves."""
+    manifest = state.manifest
+    if manifest is None:
+        if not state.exists:
+            yield Reason("never_materialized", "never materialized")
+        elif state.manifest_trouble is not None:
+            yield Reason("data_changed", state.manifest_trouble)
+        else:
+            yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there, or a run was killed")
+    elif not state.exists:
+        yield Reason("missing_data", f"{state.uri} is gone")
+    elif state.altered:
+        yield Reason("data_changed", f"{state.uri} was altered by another hand")
+    elif manifest.recipe is None:
+        yield Reason("never_materialized", "not computed here yet")
 
 
 def _listed(names: list[str], limit: int = 3) -> str:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.config import load_project
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, UsageError, did_you_mean
+from lakehouse_cli.fingerprints import Fingerprinter
 from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import ProjectSpec, Table
-from lakehouse_cli.planning import Plan, TableState, make_plan, tables_of_interest
+from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
+from lakehouse_cli.recipes import recipe_of
+from lakehouse_cli.recording import last_not_done, past_durations, recording
 from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.selection import Selection, select
+from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.stored import StoredTables
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
     from lakehouse_cli.events import Event, RunResult
+    from lakehouse_cli.executors.base import Executor
+    from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
 
 DEFAULT_ENVIRONMENT = "default"
@@ -58,10 +65,13 @@ class Project:
     >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
     """
 
-    def __init__(self, spec: ProjectSpec, graph: AssetGraph, environment: str = DEFAULT_ENVIRONMENT) -> None:
+    def __init__(
+        self, spec: ProjectSpec, graph: AssetGraph, code: SourceReader, environment: str = DEFAULT_ENVIRONMENT
+    ) -> None:
         self.spec = spec
         self.graph = graph
         self.environment = environment
+        self._fingerprinter = Fingerprinter(spec.folder, code)
 
     @classmethod
     def load(
@@ -84,7 +94,8 @@ class Project:
         """
         file = _project_file(path)
         loaded = load_project(file, os.environ if environ is None else environ)
-        graph, problems = build_graph(loaded.spec, SourceReader(loaded.spec.folder))
+        code = SourceReader(loaded.spec.folder)
+        graph, problems = build_graph(loaded.spec, code)
         everything = [*loaded.problems, *problems]
         if everything:
             raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
@@ -92,7 +103,7 @@ class Project:
             raise UsageError(
                 f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
             )
-        return cls(loaded.spec, graph)
+        return cls(loaded.spec, graph, code)
 
     @property
     def name(self) -> str:
@@ -135,35 +146,66 @@ class Project:
         Raises:
             UsageError: A term names no table or is no term.
         """
-        return select(self.graph, selection, exclude)
+        excluded = tuple(exclude)
+        in_state = self._tables_in_state if mentions_state((*selection, *excluded)) else None
+        return select(self.graph, selection, excluded, in_state)
 
-    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False) -> Plan:
+    def _tables_in_state(self, state: str) -> set[str]:
+        if state == "failed":
+            return set(self._not_done_last())
+        plan = self._plan(Selection(self.graph.order), force=False, lenient=True)
+        if state == "new":
+            return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
+        return {t.name for t in plan.runs if not t.conditional}
+
+    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False, failed: bool = False) -> Plan:
         """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            force: Plan to run what is up to date as well.
+            failed: Only what failed, was skipped or was cancelled in the last run.
 
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized.
         """
         chosen = self.select(*selection, exclude=exclude)
-        states = {name: self._state(name) for name in tables_of_interest(self.graph, chosen)}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, force=force)
+        if failed:
+            last = set(self._not_done_last())
+            chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
+        return self._plan(chosen, force=force)
 
-    def _state(self, name: str) -> TableState:
+    def _not_done_last(self) -> tuple[str, ...]:
+        return last_not_done(self.folder, self.environment)
+
+    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
+        names = tables_of_interest(self.graph, chosen)
+        looked_at = StoredTables(self.tables, self.storages, self.graph)
+        states = {name: looked_at.state(name) for name in names}
+        recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
+        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+
+    def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
-        storage = self.storages[table.storage]
-        try:
-            return TableState(storage.uri(table), storage.stat(table) is not None)
-        except StorageError as error:
-            return TableState(table.path, False, error.message)
+        code = None
+        if table.version is None and table.function is not None:
+            code = self._fingerprinter.of(table.function)
+        return recipe_of(self.graph, table, code, self.spec.storages[table.storage].format)
 
     def run(
         self,
         *selection: str,
         exclude: Iterable[str] = (),
         force: bool = False,
+        failed: bool = False,
         fail_fast: bool = False,
+        executor: str | None = None,
+        workers: int | None = None,
+        wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> RunResult:
-        """Materialize a selection of tables (every table by default) in dependency order.
+        """Bring a selection of tables (every table by default) up to date, in dependency order.
 
         A table that fails is told in the result, not raised; what needs it is skipped and the rest goes on.
 
@@ -171,19 +213,40 @@ class Project:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
             force: Run what is up to date as well.
+            failed: Only what failed, was skipped or was cancelled in the last run.
             fail_fast: Start nothing more once a table has failed.
+            executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
+            workers: How many tables at once; the project file's, else the executor's choice by default.
+            wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Told of everything that happens, such as a reporter's `handle`.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
+            LakehouseError: Another run holds the lock.
         """
-        plan = self.plan(*selection, exclude=exclude, force=force)
-        # What runs nothing needs neither Arrow nor the user's code.
-        from lakehouse_cli.runner import Runner
+        from lakehouse_cli.runner import Runner, new_run_id
 
-        with lookup(EXECUTORS, "executor", self.spec.executor)() as executor:
-            runner = Runner(self.graph, self.storages, executor, self.folder, on_event or _ignore)
-            return runner.run(plan, fail_fast=fail_fast)
+        executor_class = self._executor_class(executor or self.spec.executor)
+        run_id = new_run_id()
+        with recording(self.folder, self.environment, run_id, wait, on_event) as emit:
+            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed)
+            runner = Runner(
+                self.graph,
+                self.storages,
+                lambda: executor_class(workers or self.spec.workers),
+                self.folder,
+                emit,
+                past_durations(self.folder),
+                self.spec.memory,
+            )
+            return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+
+    def _executor_class(self, name: str) -> type[Executor]:
+        if name not in EXECUTORS:
+            hint = did_you_mean(name, EXECUTORS) or f"there are {', '.join(EXECUTORS)}"
+            raise UsageError(f"there is no executor `{name}`", hint=hint)
+        found: type[Executor] = lookup(EXECUTORS, "executor", name)
+        return found
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -224,11 +287,6 @@ class Project:
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
-
-
-def _ignore(event: Event) -> None:
-    """For runs nobody watches."""
-    del event
 
 
 def _project_file(path: str | os.PathLike[str] | None) -> Path:

@@ -18,7 +18,11 @@ class Entry:
     install: str | None = None
 
 
-EXECUTORS: Mapping[str, Entry] = {"serial": Entry("lakehouse_cli.executors.serial:SerialExecutor")}
+EXECUTORS: Mapping[str, Entry] = {
+    "serial": Entry("lakehouse_cli.executors.serial:SerialExecutor"),
+    "threads": Entry("lakehouse_cli.executors.threads:ThreadsExecutor"),
+    "processes": Entry("lakehouse_cli.executors.processes:ProcessesExecutor"),
+}
 
 
 def load(entry: Entry) -> Any:

@@ -1,7 +1,7 @@
 """Choosing tables: names, globs, methods, levels of upstream and downstream, unions and intersections.
 
 The grammar is dbt's and Dagster's: ``a``, ``+a``, ``a+``, ``2+a+1``, ``stg_*``, ``tag:weather``,
-``storage:default``, ``kind:source``; several arguments are a union, a comma is an intersection.
+``storage:default``, ``kind:source``, ``state:modified``; several arguments are a union, a comma is an intersection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
+
+STATES = ("modified", "new", "failed")
 
 _TERM = re.compile(r"(?P<up>\d*\+)?(?P<core>[^+]+)(?P<down>\+\d*)?")
 _METHODS: dict[str, Callable[[Table, str], bool]] = {
@@ -36,40 +38,51 @@ class Selection:
     notes: tuple[str, ...] = ()
 
 
-def select(graph: AssetGraph, terms: Iterable[str], exclude: Iterable[str] = ()) -> Selection:
+StateSelection = Callable[[str], set[str]]
+
+
+def mentions_state(terms: Iterable[str]) -> bool:
+    """Whether any of the terms selects by `state:`, for which what is stored must be looked at."""
+    return any("state:" in term for term in terms)
+
+
+def select(
+    graph: AssetGraph, terms: Iterable[str], exclude: Iterable[str] = (), in_state: StateSelection | None = None
+) -> Selection:
     """Resolve a selection against a graph.
 
     Args:
         graph: The project's tables.
         terms: The union of these; none at all selects every table.
         exclude: Left out of the result.
+        in_state: Names the tables that are `modified`, `new` or `failed`; needed where `mentions_state`.
 
     Raises:
         UsageError: A term names no table (with close matches), no method, or is no term at all.
     """
     notes: list[str] = []
     asked = list(terms)
-    chosen = _union(graph, asked, notes) if asked else set(graph.tables)
-    chosen -= _union(graph, exclude, notes)
+    chosen = _union(graph, asked, notes, in_state) if asked else set(graph.tables)
+    chosen -= _union(graph, exclude, notes, in_state)
     return Selection(tuple(name for name in graph.order if name in chosen), tuple(notes))
 
 
-def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str]) -> set[str]:
+def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: StateSelection | None) -> set[str]:
     chosen: set[str] = set()
     for term in terms:
         for part in term.split():
-            chosen |= set.intersection(*(_one(graph, piece, notes) for piece in part.split(",")))
+            chosen |= set.intersection(*(_one(graph, piece, notes, in_state) for piece in part.split(",")))
     return chosen
 
 
-def _one(graph: AssetGraph, text: str, notes: list[str]) -> set[str]:
+def _one(graph: AssetGraph, text: str, notes: list[str], in_state: StateSelection | None) -> set[str]:
     match = _TERM.fullmatch(text)
     if match is None:
         raise UsageError(
             f"`{text}` is not a selection",
             hint="write a table's name, `+name` with all upstream, `name+` with all downstream, or `tag:…`",
         )
-    found = _core(graph, match["core"], notes)
+    found = _core(graph, match["core"], notes, in_state)
     chosen = set(found)
     if match["up"] is not None:
         chosen |= _reach(found, graph.upstream, match["up"].rstrip("+"))
@@ -78,18 +91,19 @@ def _one(graph: AssetGraph, text: str, notes: list[str]) -> set[str]:
     return chosen
 
 
-def _core(graph: AssetGraph, core: str, notes: list[str]) -> set[str]:
+def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelection | None) -> set[str]:
     method, colon, value = core.partition(":")
     if colon:
-        if method == "state":
-            raise UsageError("selection by `state:` is not supported yet", hint="name the tables")
-        if method not in _METHODS:
-            known = [f"{name}:" for name in _METHODS]
+        if method != "state" and method not in _METHODS:
+            known = [f"{name}:" for name in (*_METHODS, "state")]
             raise UsageError(
                 f"`{method}:` is not a selection method",
                 hint=did_you_mean(f"{method}:", known) or f"the methods are {', '.join(known)}",
             )
-        found = {table.name for table in graph.tables.values() if _METHODS[method](table, value)}
+        if method == "state":
+            found = _in_state(value, in_state)
+        else:
+            found = {table.name for table in graph.tables.values() if _METHODS[method](table, value)}
     elif any(character in core for character in "*?["):
         found = {name for name in graph.tables if fnmatchcase(name, core)}
     elif core in graph.tables:
@@ -102,6 +116,14 @@ def _core(graph: AssetGraph, core: str, notes: list[str]) -> set[str]:
     if not found:
         notes.append(f"`{core}` matches no table")
     return found
+
+
+def _in_state(state: str, in_state: StateSelection | None) -> set[str]:
+    if state not in STATES:
+        hint = did_you_mean(state, STATES) or f"the states are {', '.join(STATES)}"
+        raise UsageError(f"`state:{state}` is not a selection", hint=hint)
+    assert in_state is not None, "select() was not told how to look at states"  # noqa: S101
+    return in_state(state)
 
 
 def _reach(start: set[str], step: Callable[[str], Iterable[str]], levels: str) -> set[str]:

@@ -52,6 +52,37 @@ def command(
             help="Start nothing more once a table has failed.",
         ),
     ] = False,
+    failed: Annotated[
+        bool,
+        typer.Option(
+            "--failed",
+            envvar="LAKEHOUSE_FAILED",
+            show_envvar=False,
+            help="Only what failed, was skipped or was cancelled in the last run.",
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", envvar="LAKEHOUSE_WORKERS", show_envvar=False, help="How many tables at once."
+        ),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="NAME",
+            envvar="LAKEHOUSE_EXECUTOR",
+            show_envvar=False,
+            help="threads, serial or processes.",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", envvar="LAKEHOUSE_WAIT", show_envvar=False, help="Wait for another run of this project to end."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -69,11 +100,13 @@ def command(
     In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
     rest goes on. A failed or interrupted run leaves the stored tables as they were.
     """
+    if workers is not None and workers < 1:
+        raise typer.BadParameter("the number of workers is 1 or more", param_hint="--workers")
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()
     terms = options.chosen(selection, select)
     if dry_run:
-        render(project.plan(*terms, exclude=exclude or (), force=force), settings)
+        render(project.plan(*terms, exclude=exclude or (), force=force, failed=failed), settings)
         return 0
     gc.freeze()
     gc.enable()
@@ -83,7 +116,17 @@ def command(
         if settings.json:
             # What transforms print is not part of the document.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-        result = project.run(*terms, exclude=exclude or (), force=force, fail_fast=fail_fast, on_event=reporter.handle)
+        result = project.run(
+            *terms,
+            exclude=exclude or (),
+            force=force,
+            failed=failed,
+            fail_fast=fail_fast,
+            executor=executor,
+            workers=workers,
+            wait=wait,
+            on_event=reporter.handle,
+        )
     if settings.json:
         from lakehouse_cli.events import result_json
 

@@ -21,8 +21,8 @@ _NAME_TYPES = ("string", "boolean")
 
 #: Formats that are documented and do not work yet.
 LATER_FORMATS = tuple(name for name in ("parquet", "arrow", "feather", "json", "jsonl") if name not in FORMATS)
-LATER_EXECUTORS = ("threads", "processes")
-EXECUTORS = ("serial",)
+MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
+EXECUTORS = ("threads", "serial", "processes")
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,16 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {
-    "executor": Key(Choice(EXECUTORS, LATER_EXECUTORS), "Where transforms are computed.", "serial"),
+    "executor": Key(Choice(EXECUTORS), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
-    "options": Key(FreeMap(), "Options of the executor; `serial` has none.", {}),
+    "memory": Key(
+        Text(
+            "a size such as `4GiB` or `800 MB`", MEMORY_SIZE, hint="write a number and B, kB, MB, GB, KiB, MiB or GiB"
+        ),
+        "What all tables under way may take together; none: no limit.",
+        examples=("4GiB", "800 MB"),
+    ),
+    "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
 }
 
 PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")

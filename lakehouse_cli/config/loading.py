@@ -126,6 +126,7 @@ class _Loader:
             broken=frozenset(broken),
             executor=execution.executor,
             workers=execution.workers,
+            memory=execution.memory,
             executor_options=execution.options,
             module_location=self.place("module"),
         )

@@ -138,6 +138,6 @@ def _storages() -> JsonSchema:
 
 
 def _execution() -> JsonSchema:
-    schema = _keys(EXECUTION_KEYS, PROJECT_KEYS["execution"], variables=("executor", "workers"))
+    schema = _keys(EXECUTION_KEYS, PROJECT_KEYS["execution"], variables=("executor", "workers", "memory"))
     schema["properties"]["options"]["maxProperties"] = 0
     return schema

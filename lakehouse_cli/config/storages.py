@@ -26,8 +26,9 @@ DEFAULT_ROOT = "data"
 class Execution:
     """Where and how transforms are computed."""
 
-    executor: str = "serial"
+    executor: str = "threads"
     workers: int | None = None
+    memory: int | None = None
     options: AnyMapping[str, Any] = field(default_factory=dict)
 
 
@@ -124,14 +125,28 @@ def read_execution(reader: Reader, node: Node | None, environ: AnyMapping[str, s
     if node is None:
         return Execution()
     if not isinstance(node, Mapping):
-        reader.mismatch(node, "`execution`", "a map with `executor`, `workers` and `options`")
+        reader.mismatch(node, "`execution`", "a map with `executor`, `workers`, `memory` and `options`")
         return Execution()
     filled = fill(reader, node, environ)
     if not isinstance(filled, Mapping):
         return Execution()
     values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")
     if values.get("options") and isinstance(filled.entries["options"][1], Mapping):
-        # The only executor there is takes none; an option that does nothing would be ignored.
+        # None of the executors takes any; an option that does nothing would be ignored.
         for name, (key, _) in filled.entries["options"][1].entries.items():
-            reader.report(key, f"unknown option {quoted(name)} of executor serial", "remove it: it has no options")
-    return Execution(values.get("executor", "serial"), values.get("workers"))
+            reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
+    memory = size_in_bytes(values["memory"]) if "memory" in values else None
+    return Execution(values.get("executor", "threads"), values.get("workers"), memory)
+
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def size_in_bytes(text: str) -> int:
+    """The bytes of a size such as ``4GiB``.
+
+    >>> size_in_bytes("1.5 kB")
+    1500
+    """
+    digits = text.rstrip("BkKMGi ")
+    return int(float(digits) * _UNITS[text[len(digits) :].strip()])

@@ -6,28 +6,48 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Self
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Notify = Callable[[Any], None]
 
 
 class Executor(ABC):
     """Computes what it is given; used as a context manager, so that whatever it started ends with the run.
 
+    Args:
+        workers: How many submitted functions may be under way at once; None for the executor's own choice.
+
     Attributes:
-        workers: How many submitted functions can be under way at once.
+        workers: How many may be.
+        shares_memory: Whether what is submitted runs in this process, with its objects.
     """
 
-    workers: int = 1
+    shares_memory: ClassVar[bool] = True
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or 1
 
     @abstractmethod
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start `fn`; its result, or what it raised, arrives in the future."""
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
+    ) -> Future[Any]:
+        """Start ``fn(*args, notify=…)``; its result, or what it raised, arrives in the future.
+
+        Args:
+            fn: What to compute. A function of a module, with arguments that can be pickled, where memory is not shared.
+            args: Its arguments.
+            notify: Given what `fn` tells on its way; called in any thread.
+            timeout: Seconds after which an executor that can end what it started does so, and the future raises
+                `WorkerTimeoutError`.
+        """
+
+    def stop(self) -> None:
+        """Let go at once of what is under way, as far as that can be done; nothing of it is waited for any more."""
+        return
 
     @abstractmethod
     def shutdown(self) -> None:
-        """Wait for what is under way and release everything."""
+        """Release everything; nothing is under way any more."""
 
     def __enter__(self) -> Self:
         return self
@@ -35,4 +55,14 @@ class Executor(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.stop()
         self.shutdown()
+
+
+class WorkerDiedError(Exception):
+    """The process that computed something ended before it was done; the message says of what."""
+
+
+class WorkerTimeoutError(Exception):
+    """The process that computed something was ended because it was over its time."""

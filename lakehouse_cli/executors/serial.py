@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
-from lakehouse_cli.executors.base import Executor, P, T
+from lakehouse_cli.executors.base import Executor, Notify
 
 
 class SerialExecutor(Executor):
-    """Runs what is submitted at once, before `submit` returns; Ctrl-C interrupts it there."""
+    """Runs what is submitted at once, before `submit` returns."""
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def __init__(self, workers: int | None = None) -> None:
+        del workers
+        super().__init__(1)
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
+    ) -> Future[Any]:
         """Run `fn` and return its finished future."""
-        future: Future[T] = Future()
+        del timeout
+        future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(fn(*args, notify=notify))
         except Exception as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
             future.set_exception(error)
         return future

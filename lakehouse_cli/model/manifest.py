@@ -1,12 +1,64 @@
-"""What was stored, as a value kept beside the data."""
+"""What was stored, from what, and by which code: a value kept beside the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """What a table was computed from.
+
+    Attributes:
+        content_hash: xxh3-128 of the input's stored bytes, hexadecimal.
+        rows: How many rows it had.
+        bytes: Size of its stored data.
+        modified_ns: When those were last written, nanoseconds since 1970; None where that tells nothing, because it was
+            too recent to tell a later change from.
+    """
+
+    content_hash: str
+    rows: int
+    bytes: int
+    modified_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRecord:
+    """One column of a contract as it was."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides what a table comes out as, but for the content of its inputs.
+
+    Attributes:
+        code: Fingerprint of the transform, or ``version:…`` where a version stands for it.
+        code_parts: Name → short hash or version of each thing the fingerprint covers.
+        contract: The declared columns; None where none are declared.
+        key: Columns of the key.
+        extra_columns: What becomes of columns the contract does not name.
+        params: Name → value as JSON text.
+        storage: Fingerprint of format and options.
+        inputs: Which table goes into which parameter, as text.
+    """
+
+    code: str
+    code_parts: Mapping[str, str]
+    contract: tuple[ColumnRecord, ...] | None
+    key: tuple[str, ...]
+    extra_columns: str
+    params: Mapping[str, str]
+    storage: str
+    inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +70,16 @@ class Manifest:
         columns: Name and type of each stored column, in order.
         rows: How many rows.
         bytes: Size of the stored data.
+        modified_ns: When they were written, nanoseconds since 1970.
         content_hash: xxh3-128 of the stored bytes, hexadecimal.
         run_id: The run that stored it.
-        finished_at: When, ISO 8601 in UTC.
+        started_at: ISO 8601 in UTC.
+        finished_at: ISO 8601 in UTC.
         tool_version: Of this tool.
+        recipe: What it was made by; None where it was stored by something other than a run.
+        inputs: What it was made from, by table.
+        packages: Versions of the packages that shape data on their way, by name.
+        memory_bytes: What its inputs and its result took in memory, together.
         format: Version of the manifest's own layout.
     """
 
@@ -29,10 +87,16 @@ class Manifest:
     columns: tuple[tuple[str, str], ...]
     rows: int
     bytes: int
+    modified_ns: int
     content_hash: str
     run_id: str
+    started_at: str
     finished_at: str
     tool_version: str
+    recipe: Recipe | None = None
+    inputs: Mapping[str, InputRecord] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
     format: int = MANIFEST_FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -48,10 +112,32 @@ class Manifest:
         Raises:
             ValueError: It is of another format version, or not a manifest.
         """
-        if document.get("format") != MANIFEST_FORMAT:
-            raise ValueError(f"manifest format {document.get('format')!r} is not {MANIFEST_FORMAT}")
+        version = document.get("format")
+        if version != MANIFEST_FORMAT:
+            newer = isinstance(version, int) and version > MANIFEST_FORMAT
+            why = "a newer version of lakehouse wrote it" if newer else "it is not a manifest"
+            raise ValueError(f"{why} (format {version!r}, this version reads {MANIFEST_FORMAT})")
+        known = {f.name for f in fields(cls)}
         try:
-            columns = tuple((str(c["name"]), str(c["type"])) for c in document["columns"])
-            return cls(**{**document, "columns": columns})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a manifest: {error}") from error
+            values = {name: value for name, value in document.items() if name in known}
+            values["columns"] = tuple((str(c["name"]), str(c["type"])) for c in document["columns"])
+            values["inputs"] = {name: InputRecord(**record) for name, record in document["inputs"].items()}
+            recipe = document["recipe"]
+            values["recipe"] = None if recipe is None else _recipe(recipe)
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is not a manifest: {error}") from error
+
+
+def _recipe(document: Mapping[str, Any]) -> Recipe:
+    contract = document["contract"]
+    return Recipe(
+        code=document["code"],
+        code_parts=document["code_parts"],
+        contract=None if contract is None else tuple(ColumnRecord(**column) for column in contract),
+        key=tuple(document["key"]),
+        extra_columns=document["extra_columns"],
+        params=document["params"],
+        storage=document["storage"],
+        inputs=tuple(document["inputs"]),
+    )

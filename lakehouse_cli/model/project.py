@@ -137,6 +137,7 @@ class ProjectSpec:
         broken: Names of tables declared so badly that they are not in `tables`; not to be called unknown.
         executor: Name of the executor.
         workers: How many tables at once, None for the executor's own choice.
+        memory: Bytes that all tables under way may take together, None for no limit.
         module_location: Where ``module`` stands.
     """
 
@@ -147,8 +148,9 @@ class ProjectSpec:
     storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
-    executor: str = "serial"
+    executor: str = "threads"
     workers: int | None = None
+    memory: int | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     module_location: Location | None = field(default=None, compare=False)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished, TableRetrying
+from lakehouse_cli.events import Event, RunFinished, RunStarted, RunStopping, TableFinished, TableRetrying
 from lakehouse_cli.reporters.base import Reporter
-from lakehouse_cli.reporters.run_text import header_line, name_width, result_line, summary_line, title_line
+from lakehouse_cli.reporters.run_text import header_line, is_plain, name_width, result_line, summary_line, title_line
 from lakehouse_cli.terminal import Terminal
 
 
@@ -22,6 +22,7 @@ class LinesReporter(Reporter):
         self._stream = stream
         self._terminal = terminal
         self._width = 0
+        self._headed = False
 
     def handle(self, event: Event) -> None:
         """Write the line of an event that has one."""
@@ -32,16 +33,22 @@ class LinesReporter(Reporter):
                 self._write(title_line(terminal, event.project, event.environment, event.run_id))
                 for note in event.notes:
                     self._write(note)
-                if event.tables:
-                    self._write("")
-                    self._write(header_line(terminal, self._width))
             case TableRetrying():
                 message = f"attempt {event.attempt} failed: {event.error.message}; next in {event.delay_s:g} s"
                 self._write(f"  {event.table}: {message}")
+            case RunStopping():
+                finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
+                self._write(f"stopping{finishing}; Ctrl-C again stops now")
+            case TableFinished(result) if is_plain(result):
+                return
             case TableFinished():
+                if not self._headed:
+                    self._headed = True
+                    self._write("")
+                    self._write(header_line(terminal, self._width))
                 self._write(result_line(terminal, self._width, event.result))
             case RunFinished():
-                if event.result.tables:
+                if self._headed:
                     self._write("")
                 self._write(summary_line(terminal, event.result))
 

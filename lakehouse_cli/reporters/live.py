@@ -12,7 +12,16 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished, TableResult, TableRetrying, TableStarted
+from lakehouse_cli.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+)
 from lakehouse_cli.reporters.base import Reporter
 from lakehouse_cli.reporters.run_text import (
     header_line,
@@ -48,6 +57,7 @@ class LiveReporter(Reporter):
         self._retrying: dict[str, str] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
+        self._state = "running"
 
     def handle(self, event: Event) -> None:
         """Take what happened into the table."""
@@ -58,6 +68,8 @@ class LiveReporter(Reporter):
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
                 self._retrying[event.table] = f"attempt {event.attempt} failed: {event.error.message}"
+            case RunStopping():
+                self._state = "finishing"
             case TableFinished():
                 self._running.pop(event.result.name, None)
                 self._retrying.pop(event.result.name, None)
@@ -123,7 +135,7 @@ class LiveReporter(Reporter):
         if name in running:
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
-            return row_line(self._terminal, self._width, "running", cells, self._retrying.get(name, ""))
+            return row_line(self._terminal, self._width, self._state, cells, self._retrying.get(name, ""))
         return row_line(self._terminal, self._width, "waiting", (name, "", "", ""), "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:

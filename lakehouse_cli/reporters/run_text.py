@@ -17,6 +17,7 @@ STYLES = {
     "skipped": "yellow",
     "cancelled": "yellow",
     "running": "cyan",
+    "finishing": "cyan",
     "retrying": "yellow",
     "waiting": "dim",
 }
@@ -73,6 +74,11 @@ def why_text(result: TableResult) -> str:
     if result.error is not None:
         return result.error.message
     return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
+
+
+def is_plain(result: TableResult) -> bool:
+    """Whether a table was up to date, which a log need not say of each."""
+    return result.status == "unchanged" and not result.notes
 
 
 def result_line(terminal: Terminal, width: int, result: TableResult) -> str:

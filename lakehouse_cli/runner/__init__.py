@@ -1,5 +1,5 @@
 """The only loop: ready → load → transform → check → publish → emit."""
 
-from lakehouse_cli.runner.loop import Runner
+from lakehouse_cli.runner.loop import Runner, new_run_id
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "new_run_id"]

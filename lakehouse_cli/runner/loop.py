@@ -1,4 +1,4 @@
-"""The loop of a run: which table is ready, what came of it, and who is told."""
+"""The loop of a run: which table is due, what came of it, and who is told."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.contracts import check
-from lakehouse_cli.errors import DataError, LakehouseError, TransformError
+from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import (
     ErrorInfo,
     Event,
@@ -22,36 +23,31 @@ from lakehouse_cli.events import (
     RunResult,
     RunStarted,
     RunStatus,
+    RunStopping,
     TableFinished,
     TableResult,
     TableRetrying,
     TableStarted,
 )
-from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.planning import Plan, PlannedTable
-from lakehouse_cli.runner.materializing import AttemptsError, Outcome, materialize
-from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.interrupts import Interrupts
+from lakehouse_cli.runner.scheduling import Schedule
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.transforms import SharedTable, load_transform
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from lakehouse_cli.runner.materializing import Job, Outcome, Retrying
+    from lakehouse_cli.runner.memory import TablesInMemory
+
+# A source that was written this shortly before a run may be written again without its time telling.
+_TELLING_AGE_NS = 2_000_000_000
 
 
 def new_run_id() -> str:
     """An id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-class InputError(Exception):
-    """An input could not be had; `name` is the table that is to blame."""
-
-    def __init__(self, name: str, error: LakehouseError) -> None:
-        super().__init__(error.message)
-        self.name = name
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +57,34 @@ class Runner:
     Attributes:
         graph: All tables.
         storages: By name.
-        executor: Where transforms are computed.
+        executor: Makes the executor, which is asked for only where something runs.
         folder: The project's.
         emit: Told of every event, in the calling thread.
+        durations: Seconds each table took before.
+        memory_limit: Bytes that all tables under way may take together; None for no limit.
     """
 
     graph: AssetGraph
     storages: Mapping[str, AssetStorage]
-    executor: Executor
+    executor: Callable[[], Executor]
     folder: Path
     emit: Callable[[Event], None]
+    durations: Mapping[str, float] = field(default_factory=dict)
+    memory_limit: int | None = None
 
-    def run(self, plan: Plan, *, fail_fast: bool = False) -> RunResult:
+    def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
         """Materialize every table that the plan says runs.
 
-        Ctrl-C (`KeyboardInterrupt`) ends the run with status ``cancelled``; what was published stays, what was under
-        way leaves nothing behind.
+        Ctrl-C once: nothing more is started, what is under way is finished and published, and the run ends with status
+        ``cancelled``. Twice, or termination: the run ends at once, and what was under way leaves nothing behind.
         """
-        run = _Run(self, plan, fail_fast)
-        self.emit(RunStarted(run.run_id, plan.project, plan.environment, tuple(t.name for t in plan.runs), plan.notes))
+        run = _Run(self, plan, run_id or new_run_id(), fail_fast)
+        names = tuple(table.name for table in plan.tables if table.kind == "computed")
+        self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
         started, clock = datetime.now(UTC), time.perf_counter()
-        try:
-            self._remove_leftovers(plan)
-            run.wanted = self._frame_types_wanted(plan)
-            run.loop()
-        except KeyboardInterrupt:
-            run.cancel_rest("interrupted")
-            run.interrupted = True
+        run.skip_what_is_up_to_date()
+        if plan.runs:
+            run.carry_out()
         result = RunResult(
             run.run_id,
             plan.project,
@@ -96,37 +93,10 @@ class Runner:
             started.isoformat(timespec="milliseconds"),
             datetime.now(UTC).isoformat(timespec="milliseconds"),
             round(time.perf_counter() - clock, 6),
-            tuple(run.results.values()),
+            run.in_plan_order(),
         )
         self.emit(RunFinished(result))
         return result
-
-    def _frame_types_wanted(self, plan: Plan) -> dict[str, set[str]]:
-        """Of each table, the in-memory types that the run's transforms take it as; empty where one cannot be known.
-
-        Imports the transforms before the first of them is timed. One that fails is told when its table's turn comes.
-        """
-        wanted: dict[str, set[str]] = {}
-        unknown: set[str] = set()
-        for planned in plan.runs:
-            function = self.graph.tables[planned.name].function
-            for position, edge in enumerate(self.graph.inputs[planned.name]):
-                try:
-                    assert function is not None  # noqa: S101  # what runs is computed
-                    transform = load_transform(function, self.folder)
-                    keyword = None if edge.positional else transform.keyword(edge.parameter or "")
-                    parameter = keyword or transform.positional(position)
-                    wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
-                except LakehouseError:
-                    unknown.add(edge.table)
-        return {name: set() if name in unknown else types for name, types in wanted.items()}
-
-    def _remove_leftovers(self, plan: Plan) -> None:
-        by_storage: dict[str, list[Table]] = {}
-        for planned in plan.runs:
-            by_storage.setdefault(planned.storage, []).append(self.graph.tables[planned.name])
-        for name, tables in by_storage.items():
-            self.storages[name].remove_leftovers(tables)
 
 
 @dataclass(slots=True)
@@ -135,22 +105,23 @@ class _Run:
 
     runner: Runner
     plan: Plan
+    run_id: str
     fail_fast: bool
-    run_id: str = field(default_factory=new_run_id)
     results: dict[str, TableResult] = field(default_factory=dict)
+    contents: dict[str, InputRecord] = field(default_factory=dict)
+    schedule: Schedule = field(init=False)
+    memory: TablesInMemory | None = None
+    under_way: dict[str, float] = field(default_factory=dict)
+    arrived: SimpleQueue[tuple[str, PlannedTable | None, Any]] = field(default_factory=SimpleQueue)
     interrupted: bool = False
-    pending: dict[str, PlannedTable] = field(init=False)
-    memory: TablesInMemory = field(init=False)
-    under_way: dict[Future[Outcome], tuple[PlannedTable, float]] = field(default_factory=dict)
-    stopping: bool = False
-    current: str | None = None
-    unfinished: set[str] = field(init=False)
-    wanted: dict[str, set[str]] = field(default_factory=dict)
+    stopped_by: str | None = None
 
     def __post_init__(self) -> None:
-        self.unfinished = {planned.name for planned in self.plan.runs}
-        self.pending = {planned.name: planned for planned in self.plan.runs}
-        self.memory = TablesInMemory(Counter(name for planned in self.plan.runs for name in planned.inputs))
+        self.schedule = Schedule(self.plan.runs, self.runner.durations, self.runner.memory_limit)
+        for planned in self.plan.tables:
+            if planned.state is not None and planned.state.content is not None:
+                self.contents[planned.name] = planned.state.content
+        self.contents.update(self.plan.contents)
 
     def status(self) -> RunStatus:
         if self.interrupted:
@@ -158,50 +129,140 @@ class _Run:
         bad = any(result.status in ("failed", "skipped", "cancelled") for result in self.results.values())
         return "failed" if bad else "success"
 
-    def loop(self) -> None:
-        while self.pending or self.under_way:
-            while self.pending and len(self.under_way) < self.runner.executor.workers:
-                planned = next((p for p in self.pending.values() if self._ready(p)), None)
+    def in_plan_order(self) -> tuple[TableResult, ...]:
+        names = [planned.name for planned in self.plan.tables]
+        return tuple(self.results[name] for name in names if name in self.results)
+
+    def skip_what_is_up_to_date(self) -> None:
+        for planned in self.plan.tables:
+            if planned.action == "skip":
+                self._end(_unchanged(planned, ()))
+
+    def carry_out(self) -> None:
+        """Everything that loads Arrow and the user's code."""
+        from lakehouse_cli.runner.memory import TablesInMemory
+
+        self._remove_leftovers()
+        try:
+            with Interrupts(self._stop_softly), self.runner.executor() as executor:
+                consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
+                frame_types = self._frame_types() if executor.shares_memory else {}
+                self.memory = TablesInMemory(consumers, frame_types)
+                self._loop(executor)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._cancel([*self.under_way, *(planned.name for planned in self.schedule.rest())], "interrupted")
+
+    def _remove_leftovers(self) -> None:
+        by_storage: dict[str, list[Any]] = {}
+        for planned in self.plan.runs:
+            by_storage.setdefault(planned.storage, []).append(self.runner.graph.tables[planned.name])
+        for name, tables in by_storage.items():
+            self.runner.storages[name].remove_leftovers(tables)
+
+    def _frame_types(self) -> dict[str, set[str]]:
+        """Of each table, the in-memory types that the run's transforms take it as; empty where one cannot be known.
+
+        Imports the transforms before the first of them is timed. One that fails is told when its table's turn comes.
+        """
+        from lakehouse_cli.transforms import load_transform
+
+        wanted: dict[str, set[str]] = {}
+        unknown: set[str] = set()
+        for planned in self.plan.runs:
+            function = self.runner.graph.tables[planned.name].function
+            for position, edge in enumerate(self.runner.graph.inputs[planned.name]):
+                try:
+                    assert function is not None  # noqa: S101  # what runs is computed
+                    transform = load_transform(function, self.runner.folder)
+                    keyword = None if edge.positional else transform.keyword(edge.parameter or "")
+                    parameter = keyword or transform.positional(position)
+                    wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
+                except LakehouseError:
+                    unknown.add(edge.table)
+        return {name: set() if name in unknown else types for name, types in wanted.items()}
+
+    def _loop(self, executor: Executor) -> None:
+        while True:
+            while self.stopped_by is None and len(self.under_way) < executor.workers:
+                planned = self.schedule.next()
                 if planned is None:
                     break
-                del self.pending[planned.name]
-                self._start(planned)
-                if self.stopping:
-                    self.cancel_rest("another table failed, and --fail-fast was given")
-            if self.under_way:
-                done, _ = wait(self.under_way, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._finish(future)
+                self._begin(planned, executor)
+                self._take_what_arrived()
+            if self.stopped_by is not None:
+                self._cancel([planned.name for planned in self.schedule.rest()], self.stopped_by)
+            if not self.under_way:
+                return
+            self._take(*self.arrived.get())
+            self._take_what_arrived()
 
-    def _ready(self, planned: PlannedTable) -> bool:
-        return self.unfinished.isdisjoint(planned.inputs)
+    def _stop_softly(self) -> None:
+        self.interrupted = True
+        self.stopped_by = "interrupted"
+        # A signal comes in the middle of anything; the loop tells of it when it is back.
+        self.arrived.put(("stop", None, None))
 
-    def _start(self, planned: PlannedTable) -> None:
+    def _take_what_arrived(self) -> None:
+        while not self.arrived.empty():
+            self._take(*self.arrived.get())
+
+    def _begin(self, planned: PlannedTable, executor: Executor) -> None:
         blame = self._blame(planned)
         if blame is not None:
             self._skip(planned, blame)
-            return
-        self.current = planned.name
+        elif planned.conditional and self._inputs_are_the_same(planned):
+            self._release(planned)
+            self._end(_unchanged(planned, ("inputs came out the same",)))
+        else:
+            self._submit(planned, executor)
+
+    def _submit(self, planned: PlannedTable, executor: Executor) -> None:
+        from lakehouse_cli.runner.materializing import materialize_here
+
         self.runner.emit(TableStarted(planned.name))
-        clock = time.perf_counter()
-        table = self.runner.graph.tables[planned.name]
-        try:
-            inputs = {name: self._load(name) for name in planned.inputs}
-        except InputError as failure:
-            self._fail_input(planned, failure, time.perf_counter() - clock)
-            return
-        self.memory.release(planned.inputs)
-        future = self.runner.executor.submit(
-            materialize,
+        self.under_way[planned.name] = time.perf_counter()
+        job = self._job(planned, executor)
+        timeout = None if job.end_over_time else job.table.timeout
+        work = self._with_memory if executor.shares_memory else materialize_here
+        notify = partial(self._told, planned)
+        future = executor.submit(work, job, notify=notify, timeout=timeout)
+        future.add_done_callback(partial(self._done, planned))
+
+    # Called in whatever thread something happens in; the loop takes it from the queue.
+    def _told(self, planned: PlannedTable, note: Retrying) -> None:
+        self.arrived.put(("note", planned, note))
+
+    def _done(self, planned: PlannedTable, future: Future[Outcome]) -> None:
+        self.arrived.put(("done", planned, future))
+
+    def _job(self, planned: PlannedTable, executor: Executor) -> Job:
+        from lakehouse_cli.runner.materializing import Job
+
+        graph = self.runner.graph
+        tables = {name: graph.tables[name] for name in planned.inputs}
+        table = graph.tables[planned.name]
+        assert self.memory is not None  # noqa: S101  # made before the loop begins
+        return Job(
             table,
-            self.runner.graph.inputs[planned.name],
-            inputs,
-            self.runner.storages[table.storage],
+            graph.inputs[planned.name],
+            tables,
+            {name: self.runner.storages[name] for name in {table.storage, *(t.storage for t in tables.values())}},
             self.runner.folder,
             self.run_id,
-            lambda attempt, delay, error: self.runner.emit(TableRetrying(planned.name, attempt, delay, error)),
+            planned.recipe,
+            {name: _telling(self.contents[name]) for name in planned.inputs if name in self.contents},
+            keep=executor.shares_memory and self.memory.wanted(planned.name),
+            end_over_time=executor.shares_memory,
         )
-        self.under_way[future] = (planned, clock)
+
+    def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
+        """Materialize in this process: inputs come from memory where an earlier table left them."""
+        from lakehouse_cli.runner.materializing import materialize, read_input
+
+        assert self.memory is not None  # noqa: S101  # made before the loop begins
+        given = {name: self.memory.get(name, partial(read_input, job)) for name in job.tables}
+        return materialize(job, given, notify)
 
     def _blame(self, planned: PlannedTable) -> str | None:
         """The input because of which a table cannot be computed."""
@@ -210,73 +271,90 @@ class _Run:
                 return name
         return None
 
-    def _skip(self, planned: PlannedTable, blame: str) -> None:
+    def _inputs_are_the_same(self, planned: PlannedTable) -> bool:
+        """Whether everything that ran before came out as it was when this table was last computed."""
+        manifest = planned.state.manifest if planned.state is not None else None
+        if manifest is None:
+            return False
+        return all(
+            name in manifest.inputs
+            and name in self.contents
+            and self.contents[name].content_hash == manifest.inputs[name].content_hash
+            for name in planned.inputs
+        )
+
+    def _release(self, planned: PlannedTable) -> None:
+        assert self.memory is not None  # noqa: S101  # made before the loop begins
         self.memory.release(planned.inputs)
+
+    def _skip(self, planned: PlannedTable, blame: str) -> None:
+        self._release(planned)
         ended = self.results[blame].status
         error = ErrorInfo("UpstreamError", f"`{blame}` {'failed' if ended == 'failed' else 'was ' + ended}")
         self._end(TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error))
 
-    def _load(self, name: str) -> SharedTable:
-        """A table's data, from memory or from its storage.
+    def _take(self, kind: str, planned: PlannedTable | None, value: Any) -> None:
+        if planned is None:
+            self.runner.emit(RunStopping(tuple(self.under_way)))
+        elif kind == "note":
+            self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, value.error))
+        else:
+            self._finish(planned, value)
 
-        A source is held to its contract here; a computed table was when it was published.
-        """
-        held = self.memory.get(name)
-        if held is not None:
-            return held
-        table = self.runner.graph.tables[name]
+    def _finish(self, planned: PlannedTable, future: Future[Outcome]) -> None:
+        from lakehouse_cli.runner.materializing import AttemptsError, InputError, over_time
+
+        seconds = time.perf_counter() - self.under_way.pop(planned.name)
         try:
-            data = self.runner.storages[table.storage].read(table, table.columns)
-            if table.kind == "source":
-                violations = check(data, table.columns, key=table.key)
-                if violations:
-                    raise DataError(violations[0].message, violations, location=violations[0].location)
-        except LakehouseError as error:
-            raise InputError(name, error) from error
-        return self._share(name, data)
-
-    def _share(self, name: str, data: pa.Table) -> SharedTable:
-        shared = SharedTable(data, self.wanted.get(name, ()))
-        self.memory.put(name, shared)
-        return shared
-
-    def _fail_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> None:
-        source = self.runner.graph.tables[failure.name]
-        if source.kind == "source":
-            uri = next((p.uri for p in self.plan.tables if p.name == source.name), "")
-            info = ErrorInfo.of(failure.error)
-            self._end(TableResult(source.name, "failed", duration_s=round(seconds, 6), uri=uri, error=info))
-            self._skip(planned, source.name)
-            return
-        self.memory.release(planned.inputs)
-        self._fail(planned, failure.error, seconds, attempts=0)
-
-    def _finish(self, future: Future[Outcome]) -> None:
-        planned, clock = self.under_way.pop(future)
-        seconds = time.perf_counter() - clock
-        try:
-            outcome = future.result()
+            self._materialized(planned, future.result(), seconds)
+        except InputError as failure:
+            self._fail_input(planned, failure.name, failure.error, seconds)
         except AttemptsError as failure:
             self._fail(planned, failure.error, seconds, failure.attempts)
-            return
-        except Exception as error:  # noqa: BLE001  # ours or a library's: one failed table, never a lost run
+        except WorkerTimeoutError:
+            self._fail(planned, over_time(self.runner.graph.tables[planned.name]), seconds, attempts=1)
+        except WorkerDiedError as death:
+            hint = "look for what ends processes in the transform, or what is out of memory; the other tables went on"
+            error = TransformError(f"the process that computed `{planned.name}` {death}", hint=hint)
+            self._fail(planned, error, seconds, attempts=1)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # ours or a library's: one failed table, never a lost run
             self._fail(planned, _unexpected(error), seconds, attempts=1)
-            return
-        self._share(planned.name, outcome.data)
-        dropped = ", ".join(f"`{name}`" for name in outcome.dropped)
-        self._end(
-            TableResult(
-                planned.name,
-                "materialized",
-                planned.reasons,
-                outcome.rows,
-                outcome.bytes,
-                round(seconds, 6),
-                planned.uri,
-                outcome.attempts,
-                notes=(f"dropped {dropped}",) if dropped else (),
-            )
+        finally:
+            self._release(planned)
+
+    def _materialized(self, planned: PlannedTable, outcome: Outcome, seconds: float) -> None:
+        manifest = outcome.manifest
+        self.contents[planned.name] = InputRecord(
+            manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns
         )
+        if outcome.data is not None and self.memory is not None:
+            self.memory.put(planned.name, outcome.data)
+        dropped = ", ".join(f"`{name}`" for name in outcome.dropped)
+        result = TableResult(
+            planned.name,
+            "materialized",
+            planned.reasons,
+            manifest.rows,
+            manifest.bytes,
+            round(seconds, 6),
+            planned.uri,
+            outcome.attempts,
+            notes=(f"dropped {dropped}",) if dropped else (),
+        )
+        self._end(result)
+
+    def _fail_input(self, planned: PlannedTable, blame: str, error: LakehouseError, seconds: float) -> None:
+        if self.runner.graph.tables[blame].kind != "source":
+            self._fail(planned, error, seconds, attempts=0)
+            return
+        if blame not in self.results:
+            uri = next((p.uri for p in self.plan.tables if p.name == blame), "")
+            info = ErrorInfo.of(error)
+            self._end(TableResult(blame, "failed", duration_s=round(seconds, 6), uri=uri, error=info))
+        upstream = ErrorInfo("UpstreamError", f"`{blame}` failed")
+        self._end(TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=upstream))
 
     def _fail(self, planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int) -> None:
         result = TableResult(
@@ -304,25 +382,32 @@ class _Run:
 
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result
-        self.unfinished.discard(result.name)
-        self.current = None
+        self.schedule.ended(result.name)
         self.runner.emit(TableFinished(result))
-        if result.status == "failed" and self.fail_fast:
-            self.stopping = True
+        if result.status == "failed" and self.fail_fast and self.stopped_by is None:
+            self.stopped_by = "another table failed, and --fail-fast was given"
 
-    def cancel_rest(self, why: str) -> None:
-        """Cancel what has not ended."""
-        rest = {**{p.name: p for p, _ in self.under_way.values()}, **self.pending}
-        if self.current is not None and self.current not in rest:
-            rest = {p.name: p for p in self.plan.runs if p.name == self.current} | rest
-        self.pending.clear()
-        self.under_way.clear()
-        for planned in rest.values():
+    def _cancel(self, names: list[str], why: str) -> None:
+        planned = {table.name: table for table in self.plan.runs}
+        for name in names:
             error = ErrorInfo("Cancelled", why)
-            self._end(TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, error=error))
+            self._end(TableResult(name, "cancelled", planned[name].reasons, uri=planned[name].uri, error=error))
 
 
-def _unexpected(error: Exception) -> LakehouseError:
+def _unchanged(planned: PlannedTable, notes: tuple[str, ...]) -> TableResult:
+    manifest = planned.state.manifest if planned.state is not None else None
+    rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
+    return TableResult(planned.name, "unchanged", (), rows, size, uri=planned.uri, notes=notes)
+
+
+def _telling(record: InputRecord) -> InputRecord:
+    """The record without a time that could not tell a later change from this one."""
+    if record.modified_ns is not None and time.time_ns() - record.modified_ns < _TELLING_AGE_NS:
+        return InputRecord(record.content_hash, record.rows, record.bytes)
+    return record
+
+
+def _unexpected(error: BaseException) -> LakehouseError:
     """What neither the user nor the environment is known to have done, as a table's error."""
     if isinstance(error, MemoryError):
         return LakehouseError("there was not enough memory", hint="read fewer columns, or work on fewer rows at once")

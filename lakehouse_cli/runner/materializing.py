@@ -11,18 +11,46 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse_cli.contracts import Held, hold
-from lakehouse_cli.errors import ContractError, LakehouseError, TransformError
+from lakehouse_cli.contracts import Held, check, hold
+from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
-from lakehouse_cli.storage.base import AssetStorage, RunStamp
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Retrying = Callable[[int, float, ErrorInfo], None]
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One table to materialize; can be sent to another process.
+
+    Attributes:
+        table: The table.
+        inputs: Which table goes into which parameter.
+        tables: The inputs' declarations, by name.
+        storages: Of the table and of its inputs, by name.
+        folder: The project's, for its modules.
+        run_id: For the manifest.
+        recipe: For the manifest.
+        contents: What the inputs are, for the manifest.
+        keep: Whether the result is wanted in memory.
+        end_over_time: Whether the job itself sees to its timeout.
+    """
+
+    table: Table
+    inputs: tuple[Input, ...]
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    folder: Path
+    run_id: str
+    recipe: Recipe | None
+    contents: Mapping[str, InputRecord]
+    keep: bool
+    end_over_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,86 +58,123 @@ class Outcome:
     """What came of one table.
 
     Attributes:
-        data: Exactly what the storage would give back.
-        rows: How many were stored.
-        bytes: Size of the stored data.
+        manifest: What was stored.
+        data: Exactly what the storage would give back; None where nobody wants it.
         attempts: How often the transform was called.
         dropped: Columns the transform returned and the contract does not name, where these are dropped.
     """
 
-    data: pa.Table
-    rows: int
-    bytes: int
+    manifest: Manifest
+    data: pa.Table | None
     attempts: int
     dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """An attempt failed, and another follows."""
+
+    attempt: int
+    delay_s: float
+    error: ErrorInfo
 
 
 class AttemptsError(Exception):
     """All attempts failed; carries how many there were and the last one's error."""
 
     def __init__(self, error: LakehouseError, attempts: int) -> None:
-        super().__init__(error.message)
+        super().__init__(error, attempts)
         self.error = error
         self.attempts = attempts
 
 
-def materialize(
-    table: Table,
-    inputs: tuple[Input, ...],
-    tables: Mapping[str, SharedTable],
-    storage: AssetStorage,
-    folder: Path,
-    run_id: str,
-    retrying: Retrying,
-) -> Outcome:
+class InputError(Exception):
+    """An input could not be had; `name` is the table that is to blame."""
+
+    def __init__(self, name: str, error: LakehouseError) -> None:
+        super().__init__(name, error)
+        self.name = name
+        self.error = error
+
+
+def read_input(job: Job, name: str) -> pa.Table:
+    """An input's data from its storage.
+
+    A source is held to its contract here; a computed table was when it was published.
+
+    Raises:
+        InputError: It is not there, cannot be read, or is not as declared.
+    """
+    table = job.tables[name]
+    try:
+        data = job.storages[table.storage].read(table, table.columns)
+        if table.kind == "source":
+            violations = check(data, table.columns, key=table.key)
+            if violations:
+                raise DataError(violations[0].message, violations, location=violations[0].location)
+    except LakehouseError as error:
+        raise InputError(name, error) from error
+    return data
+
+
+def materialize_here(job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
+    """Materialize in a process that shares nothing: inputs come from storage."""
+    names = {edge.table for edge in job.inputs}
+    return materialize(job, {name: SharedTable(read_input(job, name)) for name in names}, notify)
+
+
+def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Retrying], None]) -> Outcome:
     """Compute one table, hold it to its contract and publish it.
 
     Args:
-        table: What to materialize.
-        inputs: Which table goes into which parameter.
-        tables: The inputs' data, by table.
-        storage: Where the result goes.
-        folder: The project's, for its modules.
-        run_id: For the manifest.
-        retrying: Told of each attempt that failed and will be followed by another.
+        job: What to materialize.
+        given: The inputs' data, by table.
+        notify: Told of each attempt that failed and will be followed by another.
 
     Raises:
         AttemptsError: The transform failed, its result breaks the contract, or it could not be published.
     """
+    table = job.table
     attempt = 1
     delay = table.retry_delay
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    taken = sum(shared.nbytes for shared in given.values())
     while True:
         try:
-            held = _computed(table, inputs, tables, folder)
-            stamp = RunStamp(run_id, datetime.now(UTC).isoformat(timespec="milliseconds"))
-            manifest = storage.publish(table, held.table, stamp)
-            return Outcome(held.table, manifest.rows, manifest.bytes, attempt, held.dropped)
+            held = _computed(job, given)
+            memory = taken + held.table.nbytes
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory)
+            manifest = job.storages[table.storage].publish(table, held.table, origin)
+            return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:
             if attempt > table.retries:
-                raise AttemptsError(error, attempt) from error
-            retrying(attempt, delay, ErrorInfo.of(error))
+                # The traceback would keep the transform's frames, and so its data, in memory.
+                raise AttemptsError(error.with_traceback(None), attempt) from None
+            notify(Retrying(attempt, delay, ErrorInfo.of(error)))
         time.sleep(delay)
         attempt += 1
         delay *= 2
 
 
-def _computed(table: Table, inputs: tuple[Input, ...], tables: Mapping[str, SharedTable], folder: Path) -> Held:
+def _computed(job: Job, given: Mapping[str, SharedTable]) -> Held:
+    table = job.table
     assert table.function is not None  # noqa: S101  # what is materialized is computed
-    transform = load_transform(table.function, folder)
-    named = {edge.parameter: tables[edge.table] for edge in inputs if edge.parameter and not edge.positional}
-    positional = [tables[edge.table] for edge in inputs if edge.positional]
-    names = {edge.parameter or edge.table: edge.table for edge in inputs}
+    transform = load_transform(table.function, job.folder)
+    named = {edge.parameter: given[edge.table] for edge in job.inputs if edge.parameter and not edge.positional}
+    positional = [given[edge.table] for edge in job.inputs if edge.positional]
+    names = {edge.parameter or edge.table: edge.table for edge in job.inputs}
 
     def compute() -> pa.Table:
         return apply(
             transform, named, positional=positional, params=table.params, columns=table.columns, table_names=names
         )
 
-    result = compute() if table.timeout is None else _within(table.timeout, compute, table)
+    limit = table.timeout if job.end_over_time else None
+    result = compute() if limit is None else _within(limit, compute, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
-        error.hint = error.hint or f"mend it in {_place(transform, folder)}, or change what the contract says"
+        error.hint = error.hint or f"mend it in {_place(transform, job.folder)}, or change what the contract says"
         raise
 
 
@@ -121,6 +186,15 @@ def _place(transform: Transform, folder: Path) -> str:
     file = Path(code.co_filename)
     shown = file.relative_to(folder) if file.is_relative_to(folder) else file
     return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
+
+
+def over_time(table: Table) -> TransformError:
+    """The error of a transform that took longer than its timeout."""
+    return TransformError(
+        f"`{table.function}` took longer than its timeout of {table.timeout:g} s",
+        hint="make it faster, or raise `timeout:`",
+        location=table.where("timeout"),
+    )
 
 
 def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa.Table:
@@ -142,11 +216,7 @@ def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TransformError(
-            f"`{table.function}` took longer than its timeout of {seconds:g} s",
-            hint="make it faster, or raise `timeout:`",
-            location=table.where("timeout"),
-        )
+        raise over_time(table)
     if failed:
         raise failed[0]
     return done[0]

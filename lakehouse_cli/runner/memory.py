@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.transforms import SharedTable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 class TablesInMemory:
-    """Holds each table until its last consumer has taken it.
+    """Holds each table until its last consumer is done with it. Safe to use from several threads.
 
     Args:
         consumers: How many tables of the run read each table.
+        frame_types: Of each table, the in-memory types its consumers take it as; empty where one is not known.
     """
 
-    def __init__(self, consumers: Mapping[str, int]) -> None:
+    def __init__(self, consumers: Mapping[str, int], frame_types: Mapping[str, Collection[str]]) -> None:
         self._remaining = dict(consumers)
+        self._frame_types = frame_types
         self._tables: dict[str, SharedTable] = {}
+        self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
 
-    def put(self, name: str, data: SharedTable) -> None:
+    def put(self, name: str, data: pa.Table) -> SharedTable:
         """Keep a table, if anybody is still to read it."""
-        if self._remaining.get(name, 0) > 0:
-            self._tables[name] = data
+        shared = SharedTable(data, self._frame_types.get(name, ()))
+        with self._lock:
+            if self._remaining.get(name, 0) > 0:
+                self._tables[name] = shared
+        return shared
 
-    def get(self, name: str) -> SharedTable | None:
-        """The table, if it is held."""
-        return self._tables.get(name)
+    def get(self, name: str, load: Callable[[str], pa.Table]) -> SharedTable:
+        """The table; loaded by the first who asks, while others who ask wait for it."""
+        with self._lock:
+            loading = self._loading[name]
+        with loading:
+            held = self._tables.get(name)
+            return held if held is not None else self.put(name, load(name))
+
+    def wanted(self, name: str) -> bool:
+        """Whether anybody is still to read a table."""
+        return self._remaining.get(name, 0) > 0
 
     def release(self, names: Iterable[str]) -> None:
         """One consumer of each of these is done with it, or will never come."""
-        for name in names:
-            self._remaining[name] -= 1
-            if self._remaining[name] <= 0:
-                self._tables.pop(name, None)
+        with self._lock:
+            for name in names:
+                self._remaining[name] -= 1
+                if self._remaining[name] <= 0:
+                    self._tables.pop(name, None)
 
     def __len__(self) -> int:
         """How many tables are held."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,11 +32,22 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStamp:
-    """What a manifest says of the run that stored a table."""
+class Origin:
+    """What a manifest says of where data come from; the rest it learns from the data and their storing.
+
+    Attributes:
+        run_id: The run that computed them.
+        started_at: ISO 8601 in UTC.
+        recipe: What they were made by.
+        inputs: What they were made from.
+        memory_bytes: What they and their inputs took in memory.
+    """
 
     run_id: str
-    finished_at: str
+    started_at: str
+    recipe: Recipe | None = None
+    inputs: Mapping[str, InputRecord] = field(default_factory=dict)
+    memory_bytes: int = 0
 
 
 class Sink(Protocol):
@@ -95,6 +106,19 @@ class AssetStorage(ABC):
         """
 
     @abstractmethod
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """What is stored of a table, by its content; None where nothing is.
+
+        Args:
+            table: The table.
+            known: What it was at other times. Where size and time of what is stored are those of one of these, it is
+                taken to be that, unread. Rows are told only then, else as -1.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+
+    @abstractmethod
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns of a stored table.
 
@@ -105,7 +129,7 @@ class AssetStorage(ABC):
         """
 
     @abstractmethod
-    def publish(self, table: Table, data: pa.Table, stamp: RunStamp) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Store data and then their manifest, so that readers see the old table or the new one, whole.
 
         Raises:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import AssetStorage, Format, RunStamp, Stored
+from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
 from lakehouse_cli.version import __version__
 
@@ -140,6 +142,19 @@ class FileStorage(AssetStorage):
                 )
             return Stored(status.st_size, status.st_mtime_ns)
 
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By size and time where these are known, else by the hash of the file."""
+        stored = self.stat(table)
+        if stored is None:
+            return None
+        for record in known:
+            if record.bytes == stored.bytes and record.modified_ns == stored.modified_ns:
+                return record
+        with self._told(table, "read"):
+            hash_ = hash_file(self._path(table))
+        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+        return InputRecord(hash_, rows, stored.bytes, stored.modified_ns)
+
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
         with self._told(table, "read"):
@@ -174,7 +189,7 @@ class FileStorage(AssetStorage):
         known = {column.name: column for column in declared or ()}
         return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
 
-    def publish(self, table: Table, data: pa.Table, stamp: RunStamp) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest."""
         with self._told(table, "written"):
             target = self._path(table)
@@ -193,9 +208,15 @@ class FileStorage(AssetStorage):
                 rows=data.num_rows,
                 bytes=sink.bytes,
                 content_hash=sink.hexdigest(),
-                run_id=stamp.run_id,
-                finished_at=stamp.finished_at,
+                modified_ns=sink.modified_ns,
+                run_id=origin.run_id,
+                started_at=origin.started_at,
+                finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 tool_version=__version__,
+                recipe=origin.recipe,
+                inputs=origin.inputs,
+                packages=_packages(),
+                memory_bytes=origin.memory_bytes,
             )
             self._write_manifest(table, manifest)
         return manifest
@@ -251,6 +272,14 @@ class FileStorage(AssetStorage):
             remove_leftovers(folder)
 
 
+@cache
+def _packages() -> dict[str, str]:
+    """Versions of what shapes data on their way, as far as it is loaded."""
+    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "pandas", "polars", "pyarrow"))
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python, **{name: module.__version__ for name, module in loaded if module is not None}}
+
+
 def _parse_manifest(text: bytes, name: str) -> Manifest:
     try:
         document: Any = json.loads(text)
@@ -259,8 +288,8 @@ def _parse_manifest(text: bytes, name: str) -> Manifest:
         return Manifest.from_json(document)
     except ValueError as error:
         raise StorageError(
-            f"the manifest of `{name}` cannot be read: {error}",
-            hint="a newer version of the tool may have written it; materialize the table again to replace it",
+            f"the manifest of `{name}` cannot be used: {error}",
+            hint="materializing the table again replaces it",
         ) from error
 
 

@@ -26,6 +26,7 @@ class HashingSink:
         self._sink = sink
         self._hash = xxhash.xxh3_128()
         self.bytes = 0
+        self.modified_ns = 0
 
     def write(self, data: bytes | memoryview) -> int:
         """Pass data on; returns their size in bytes."""
@@ -86,6 +87,7 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingSink]:
                 os.fchmod(descriptor, os.stat(path).st_mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
+            sink.modified_ns = os.fstat(descriptor).st_mtime_ns
         os.replace(aside, path)
         if durable:
             _sync_folder(os.path.dirname(path))

@@ -20,9 +20,10 @@ import pytest
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.model import Column, Table, parse_column_type
-from lakehouse_cli.storage.base import AssetStorage, RunStamp
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.base import AssetStorage, Origin
 
-STAMP = RunStamp("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
+ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
 
 
 def column(name: str, type_name: str) -> Column:
@@ -58,7 +59,7 @@ class StorageConformance(ABC):
         """Types and values, with nulls and empty texts apart."""
         declared = table()
         data = data_of(declared, (1, "a"), (None, ""), (2**63 - 1, None), (4, "NA"))
-        manifest = storage.publish(declared, data, STAMP)
+        manifest = storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, declared.columns).equals(data)
         assert manifest.rows == 4
         assert manifest.columns == (("id", "int64"), ("text", "string"))
@@ -66,7 +67,7 @@ class StorageConformance(ABC):
     def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
         """Even where more is stored."""
         declared = table()
-        storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
         assert declared.columns is not None
         read = storage.read(declared, [declared.columns[1]])
         assert read.column_names == ["text"]
@@ -74,14 +75,14 @@ class StorageConformance(ABC):
     def test_zero_rows(self, storage: AssetStorage) -> None:
         """An empty table is a table."""
         declared = table()
-        storage.publish(declared, data_of(declared), STAMP)
+        storage.publish(declared, data_of(declared), ORIGIN)
         assert storage.read(declared, declared.columns).equals(data_of(declared))
 
     def test_wide(self, storage: AssetStorage) -> None:
         """Hundreds of columns."""
         declared = table("wide", *(column(f"c{i}", "int64") for i in range(500)))
         data = data_of(declared, tuple(range(500)))
-        storage.publish(declared, data, STAMP)
+        storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, declared.columns).equals(data)
 
     def test_larger_than_one_buffer(self, storage: AssetStorage) -> None:
@@ -89,7 +90,7 @@ class StorageConformance(ABC):
         declared = table()
         ids = list(range(200_000))
         data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
-        storage.publish(declared, data, STAMP)
+        storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, declared.columns).equals(data)
 
     def test_nothing_is_stored_at_first(self, storage: AssetStorage) -> None:
@@ -115,11 +116,11 @@ class StorageConformance(ABC):
     def test_manifests(self, storage: AssetStorage) -> None:
         """Kept as published, listed, replaced with their data."""
         first, second = table("first"), table("second", path="folder/second")
-        one = storage.publish(first, data_of(first, (1, "a")), STAMP)
-        two = storage.publish(second, data_of(second, (2, "b")), STAMP)
+        one = storage.publish(first, data_of(first, (1, "a")), ORIGIN)
+        two = storage.publish(second, data_of(second, (2, "b")), ORIGIN)
         assert storage.read_manifest(first) == one
         assert {m.table: m for m in storage.list()} == {"first": one, "second": two}
-        again = storage.publish(first, data_of(first, (1, "a"), (3, "c")), STAMP)
+        again = storage.publish(first, data_of(first, (1, "a"), (3, "c")), ORIGIN)
         assert storage.read_manifest(first) == again
         assert again.content_hash != one.content_hash
         stored = storage.stat(first)
@@ -131,13 +132,28 @@ class StorageConformance(ABC):
         declared = table()
         data = data_of(declared, (1, "a"), (2, "b"))
         chunked = pa.concat_tables([data.slice(0, 1), data.slice(1)])
-        hashes = {storage.publish(declared, d, STAMP).content_hash for d in (data, chunked)}
+        hashes = {storage.publish(declared, d, ORIGIN).content_hash for d in (data, chunked)}
         assert len(hashes) == 1
+
+    def test_content_is_known_by_its_hash(self, storage: AssetStorage) -> None:
+        """Size and time are a shortcut where they are known; the hash decides."""
+        declared = table()
+        assert storage.content(declared, ()) is None
+        manifest = storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
+        content = storage.content(declared, ())
+        assert content is not None
+        assert (content.content_hash, content.rows, content.bytes) == (manifest.content_hash, -1, manifest.bytes)
+        known = InputRecord("as recorded", 7, content.bytes, content.modified_ns)
+        assert storage.content(declared, (known,)) is known
+        older = InputRecord(content.content_hash, 1, content.bytes, 0)
+        again = storage.content(declared, (older,))
+        assert again is not None
+        assert (again.content_hash, again.rows) == (content.content_hash, 1)
 
     def test_deletion(self, storage: AssetStorage) -> None:
         """Data and manifest; again is no error."""
         declared = table()
-        storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
         storage.delete(declared)
         storage.delete(declared)
         assert storage.stat(declared) is None
@@ -149,7 +165,7 @@ class StorageConformance(ABC):
         """Folders, dots, spaces, letters of any script."""
         declared = table("t", path=path)
         data = data_of(declared, (1, "a"))
-        storage.publish(declared, data, STAMP)
+        storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, declared.columns).equals(data)
         assert path in storage.uri(declared)
 
@@ -158,12 +174,12 @@ class StorageConformance(ABC):
     ) -> None:
         """Whatever it dies of."""
         declared = table()
-        storage.publish(declared, data_of(declared, (1, "old")), STAMP)
+        storage.publish(declared, data_of(declared, (1, "old")), ORIGIN)
         before = self.get(storage, declared)
         manifest = storage.read_manifest(declared)
         self.break_writing(storage, monkeypatch)
         with pytest.raises((OSError, StorageError, KeyboardInterrupt)):
-            storage.publish(declared, data_of(declared, (2, "new")), STAMP)
+            storage.publish(declared, data_of(declared, (2, "new")), ORIGIN)
         monkeypatch.undo()
         assert self.get(storage, declared) == before
         assert storage.read_manifest(declared) == manifest
@@ -176,7 +192,7 @@ class StorageConformance(ABC):
         """Never a mixture, never nothing, while it is replaced again and again."""
         declared = table()
         versions = [data_of(declared, *((i, str(version)) for i in range(2000))) for version in range(2)]
-        storage.publish(declared, versions[0], STAMP)
+        storage.publish(declared, versions[0], ORIGIN)
         stop = threading.Event()
         strange: list[object] = []
 
@@ -193,7 +209,7 @@ class StorageConformance(ABC):
         reader = threading.Thread(target=read)
         reader.start()
         for turn in range(30):
-            storage.publish(declared, versions[turn % 2], STAMP)
+            storage.publish(declared, versions[turn % 2], ORIGIN)
         stop.set()
         reader.join()
         assert strange == []
@@ -203,7 +219,7 @@ class StorageConformance(ABC):
         declared = table()
         versions = [data_of(declared, *((i, str(version)) for i in range(5000))) for version in range(2)]
         writers = [
-            threading.Thread(target=lambda data=data: [storage.publish(declared, data, STAMP) for _ in range(10)])
+            threading.Thread(target=lambda data=data: [storage.publish(declared, data, ORIGIN) for _ in range(10)])
             for data in versions
         ]
         for writer in writers:
@@ -216,5 +232,5 @@ class StorageConformance(ABC):
         """Where a computed table declares none, its manifest tells the types."""
         declared = replace(table(), columns=None)
         data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
-        storage.publish(declared, data, STAMP)
+        storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, None).equals(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -25,9 +26,11 @@ class SharedTable:
     def __init__(self, data: pa.Table, wanted: Collection[str] = ()) -> None:
         self.num_rows: int = data.num_rows
         self.num_columns: int = data.num_columns
+        self.nbytes: int = data.nbytes
         self._data: pa.Table | None = data
         self._wanted = frozenset(wanted)
         self._makers: dict[str, Callable[[], Any]] = {}
+        self._lock = threading.Lock()
 
     @property
     def holds_arrow(self) -> bool:
@@ -36,13 +39,14 @@ class SharedTable:
 
     def frame(self, frame_type: FrameType) -> Any:
         """A frame that its receiver may change in place without harm to anybody else's."""
-        make = self._makers.get(frame_type.name)
-        if make is None:
-            assert self._data is not None, f"{frame_type.name} was not among the types wanted"  # noqa: S101
-            make = frame_type.shared(self._data)
+        with self._lock:
+            make = self._makers.get(frame_type.name)
             if make is None:
-                return frame_type.from_arrow(self._data)
-            self._makers[frame_type.name] = make
-            if self._wanted and self._wanted <= self._makers.keys():
-                self._data = None
+                assert self._data is not None, f"{frame_type.name} was not among the types wanted"  # noqa: S101
+                make = frame_type.shared(self._data)
+                if make is None:
+                    return frame_type.from_arrow(self._data)
+                self._makers[frame_type.name] = make
+                if self._wanted and self._wanted <= self._makers.keys():
+                    self._data = None
         return make()

@@ -52,8 +52,8 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
     return folder
 
 
-def started(slow: ProjectFolder) -> subprocess.Popen[str]:
-    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=slow.path)
+def started(slow: ProjectFolder, *more: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([*COMMAND, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=slow.path)
     limit = time.monotonic() + 30
     while not (slow.path / "begun").exists():
         assert process.poll() is None, process.communicate()
@@ -62,10 +62,27 @@ def started(slow: ProjectFolder) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_with_130_and_a_summary(slow: ProjectFolder, number: signal.Signals) -> None:
+def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder) -> None:
+    slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", "time.sleep(1)"))
     process = started(slow)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "stopping; finishing two; Ctrl-C again stops now" in out
+    assert "interrupted: 2 materialized, 1 cancelled in" in out
+    assert "Traceback" not in out + err
+    assert slow.files() == ["one.csv", "two.csv"]
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+@pytest.mark.parametrize("numbers", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]], ids=["twice", "term"])
+def test_ctrl_c_twice_or_termination_ends_at_once(
+    slow: ProjectFolder, numbers: list[signal.Signals], executor: str
+) -> None:
+    process = started(slow, "--executor", executor)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.3)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "interrupted: 1 materialized, 2 cancelled in" in out

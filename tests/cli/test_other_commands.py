@@ -71,6 +71,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "inputs": [],
             "action": "read",
             "reasons": [],
+            "schema_change": None,
         },
         {
             "name": "totals",
@@ -80,6 +81,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "inputs": ["orders"],
             "action": "run",
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
+            "schema_change": None,
         },
         {
             "name": "best",
@@ -92,6 +94,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
                 {"code": "never_materialized", "message": "never materialized"},
                 {"code": "upstream_runs", "message": "`totals` runs"},
             ],
+            "schema_change": None,
         },
     ]
     assert project.files() == ["orders.csv"]

@@ -121,7 +121,7 @@ def test_independent_tables_go_on_after_a_failure_unless_told_to_stop(project: P
         "three": "skipped",
     }
     assert ran.json["tables"][2]["error"]["message"] == "`one` failed"
-    stopped = cli("run", "--fail-fast", "-o", "json")
+    stopped = cli("run", "--force", "--fail-fast", "--executor", "serial", "-o", "json")
     assert stopped.code == 1
     assert {t["name"]: t["status"] for t in stopped.json["tables"]} == {
         "one": "failed",

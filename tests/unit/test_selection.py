@@ -20,11 +20,11 @@ GRAPH = AssetGraph(
     ("term", "message", "hint"),
     [
         ("dayly", "there is no table `dayly`", "did you mean `daily`?"),
-        ("tga:x", "`tga:` is not a selection method", "did you mean `tag:`?"),
+        ("tga:x", "`tga:` is not a selection method", "did you mean `tag:`"),
         ("a++b", "`a++b` is not a selection", "write a table's name"),
         ("+", "`+` is not a selection", "write a table's name"),
         ("raw,,daily", "`` is not a selection", "write a table's name"),
-        ("state:modified", "selection by `state:` is not supported yet", "name the tables"),
+        ("state:modifed", "`state:modifed` is not a selection", "did you mean `modified`?"),
     ],
 )
 def test_refused(term: str, message: str, hint: str) -> None:

@@ -80,7 +80,7 @@ def test_defaults_of_what_is_not_written(load: Load) -> None:
     assert str(a.function) == "transforms:a"
     assert s.function is None
     assert spec.storages["default"].root == spec.folder / "data"
-    assert (spec.executor, spec.workers) == ("serial", None)
+    assert (spec.executor, spec.workers) == ("threads", None)
 
 
 def test_places_are_those_of_the_values(load: Load) -> None:

@@ -20,7 +20,7 @@ from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.files import FileStorage
-from lakehouse_cli.testing.storage import STAMP, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def names(root: Path) -> list[str]:
 
 
 def test_nothing_but_table_and_manifest_is_left(storage: FileStorage, root: Path) -> None:
-    storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     assert names(root) == [".lakehouse/manifests/table.json", "table.csv"]
     assert json.loads((root / ".lakehouse/manifests/table.json").read_text())["bytes"] == (
         (root / "table.csv").stat().st_size
@@ -80,7 +80,7 @@ def test_links_out_of_the_root_are_refused(storage: FileStorage, root: Path, tmp
     else:
         (root / ".lakehouse").symlink_to(outside)
     with pytest.raises(StorageError, match="leads out of storage `default` through a link"):
-        storage.publish(declared, data_of(declared, (2, "b")), STAMP)
+        storage.publish(declared, data_of(declared, (2, "b")), ORIGIN)
     if where != "manifests":
         with pytest.raises(StorageError, match="leads out of storage `default` through a link"):
             storage.read(declared, declared.columns)
@@ -92,7 +92,7 @@ def test_links_inside_the_root_are_followed(storage: FileStorage, root: Path) ->
     (root / "years/2026").mkdir(parents=True)
     (root / "now").symlink_to(root / "years/2026")
     declared = table(path="now/table")
-    storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+    storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
     assert (root / "years/2026/table.csv").is_file()
 
 
@@ -100,20 +100,20 @@ def test_a_root_that_is_a_link_is_the_users_choice(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "data").symlink_to(tmp_path / "disk")
     storage = FileStorage(StorageSpec("default", tmp_path / "data", "data"))
-    storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     assert (tmp_path / "disk/table.csv").is_file()
 
 
 def test_modes_are_those_of_new_files_or_of_the_file_replaced(storage: FileStorage, root: Path) -> None:
     umask = os.umask(0o027)
     try:
-        storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+        storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     finally:
         os.umask(umask)
     path = root / "table.csv"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     path.chmod(0o664)
-    storage.publish(table(), data_of(table(), (1, "b")), STAMP)
+    storage.publish(table(), data_of(table(), (1, "b")), ORIGIN)
     assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
@@ -136,7 +136,7 @@ def test_sources_may_be_compressed_and_only_once(storage: FileStorage, root: Pat
 @pytest.mark.parametrize("compression", ["gzip", "bz2", "zstd"])
 def test_results_may_be_compressed(storage: FileStorage, root: Path, compression: str) -> None:
     declared = replace(table(), options={"compression": compression})
-    hashes = {storage.publish(declared, data_of(declared, (1, "a")), STAMP).content_hash for _ in range(2)}
+    hashes = {storage.publish(declared, data_of(declared, (1, "a")), ORIGIN).content_hash for _ in range(2)}
     assert len(hashes) == 1
     ending = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}[compression]
     assert (root / f"table.csv{ending}").is_file()
@@ -146,7 +146,7 @@ def test_results_may_be_compressed(storage: FileStorage, root: Path, compression
 def test_a_folder_in_the_way(storage: FileStorage, root: Path) -> None:
     (root / "table.csv").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"data/table\.csv is a folder"):
-        storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+        storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     with pytest.raises(StorageError, match=r"data/table\.csv is not a file"):
         storage.read(table(), table().columns)
 
@@ -157,7 +157,7 @@ def test_a_file_where_a_folder_should_be(storage: FileStorage, root: Path) -> No
     declared = table(path="sub/table")
     assert storage.stat(declared) is None
     with pytest.raises(StorageError, match=r"data/sub/table\.csv cannot be written"):
-        storage.publish(declared, data_of(declared, (1, "a")), STAMP)
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
 
 
 @pytest.fixture
@@ -171,10 +171,10 @@ def small_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_files")
 def test_no_room_leaves_the_old_table_and_no_leftovers(storage: FileStorage, root: Path) -> None:
-    storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     large = pa.table({"id": pa.array(range(100_000)), "text": pa.array(["x"] * 100_000)})
     with pytest.raises(StorageError) as caught:
-        storage.publish(table(), large, STAMP)
+        storage.publish(table(), large, ORIGIN)
     assert caught.value.message == "data/table.csv cannot be written: file too large"
     assert caught.value.hint is not None
     assert storage.read(table(), table().columns).equals(data_of(table(), (1, "a")))
@@ -192,7 +192,7 @@ def test_what_the_system_refuses_is_told_with_advice(
 
     monkeypatch.setattr(CsvFormat, "write", refuse)
     with pytest.raises(StorageError) as caught:
-        storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+        storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     assert caught.value.message == f"data/table.csv cannot be written: {os.strerror(number).lower()}"
     assert advice in (caught.value.hint or "")
 
@@ -212,23 +212,23 @@ def test_leftovers_of_the_dead_are_removed_and_files_being_written_are_not(
         sink.write(b"id,text\n")
 
     monkeypatch.setattr(CsvFormat, "write", write)
-    storage.publish(table(), data_of(table()), STAMP)
+    storage.publish(table(), data_of(table()), ORIGIN)
     assert inside == [["", ".lakehouse-tmp"]]
     assert names(root) == [".lakehouse/manifests/table.json", ".mine", "table.csv"]
 
 
 def test_unreadable_manifests_are_explained(storage: FileStorage, root: Path) -> None:
-    storage.publish(table(), data_of(table(), (1, "a")), STAMP)
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     path = root / ".lakehouse/manifests/table.json"
     for text in ("{", "[]", '{"format": 2}', '{"format": 1}'):
         path.write_text(text)
-        with pytest.raises(StorageError, match="the manifest of `table` cannot be read"):
+        with pytest.raises(StorageError, match="the manifest of `table` cannot be used"):
             storage.read_manifest(table())
 
 
 def test_a_manifest_of_other_bytes_is_not_believed(storage: FileStorage, root: Path) -> None:
     declared = replace(table(), columns=None)
-    storage.publish(declared, pa.table({"id": pa.array(["1"])}), STAMP)
+    storage.publish(declared, pa.table({"id": pa.array(["1"])}), ORIGIN)
     (root / "table.csv").write_text("id\n2\n")
     assert storage.read(declared, None).schema.field("id").type == pa.int64()
 

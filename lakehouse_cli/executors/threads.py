@@ -1,0 +1,64 @@
+"""Tables in threads of this process: reading, writing and Arrow's work go on side by side, and memory is shared."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from lakehouse_cli.executors.base import Executor, Notify
+
+Work = tuple[Future[Any], Callable[[], Any]]
+
+
+def default_workers() -> int:
+    """As many as this process may use processors."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ThreadsExecutor(Executor):
+    """A fixed number of daemon threads.
+
+    Python's own pool joins its threads when the interpreter ends, so that a second Ctrl-C would wait for whatever a
+    transform is doing; these end with the process.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        super().__init__(workers or default_workers())
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
+    ) -> Future[Any]:
+        """Have the next free thread run `fn`."""
+        del timeout
+        if len(self._threads) < self.workers:
+            thread = threading.Thread(target=self._serve, name=f"lakehouse {len(self._threads) + 1}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        future: Future[Any] = Future()
+        self._queue.put((future, partial(fn, *args, notify=notify)))
+        return future
+
+    def _serve(self) -> None:
+        while (work := self._queue.get()) is not None:
+            future, compute = work
+            try:
+                result = compute()
+            except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            del work, future, compute
+            result = None
+
+    def shutdown(self) -> None:
+        """Let the threads end."""
+        for _ in self._threads:
+            self._queue.put(None)
+        self._threads.clear()

@@ -1,0 +1,139 @@
+"""What is different between how a table was made and how it would be made now, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from lakehouse_cli.fingerprints import explain
+from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.reason import Reason
+
+SchemaChange = Literal["additive", "compatible", "breaking"]
+_RANK = {"additive": 0, "compatible": 1, "breaking": 2}
+# Types every value of which the second holds as well, for whoever reads the column.
+_WIDER = {
+    "int8": {"int16", "int32", "int64", "float32", "float64"},
+    "int16": {"int32", "int64", "float32", "float64"},
+    "int32": {"int64", "float64"},
+    "uint8": {"uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"},
+    "uint16": {"uint32", "uint64", "int32", "int64", "float32", "float64"},
+    "uint32": {"uint64", "int64", "float64"},
+    "float32": {"float64"},
+    "dictionary<string>": {"string"},
+    "string": {"dictionary<string>"},
+}
+
+
+def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
+    """A reason for each part of a recipe that changed."""
+    if before.code != now.code:
+        yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
+    if before.inputs != now.inputs:
+        yield Reason(
+            "input_changed",
+            f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
+        )
+    changes = [message for message, _ in contract_changes(before, now)]
+    if changes:
+        yield Reason("contract_changed", ", ".join(changes))
+    params = list(_param_changes(before.params, now.params))
+    if params:
+        yield Reason("params_changed", ", ".join(params))
+    if before.storage != now.storage:
+        yield Reason("storage_changed", "format or options of its storage changed")
+
+
+def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]:
+    old, new = before.code.startswith("version:"), now.code.startswith("version:")
+    if old and new:
+        return (f"version {before.code[8:]} → {now.code[8:]}",)
+    if old or new:
+        return (
+            f"version {now.code[8:]} now stands for the code" if new else "no version stands for the code any more",
+        )
+    return explain(before.code_parts, now.code_parts, function) or (f"`{function}` changed",)
+
+
+def _param_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before:
+            yield f"param `{name}` is new"
+        elif name not in now:
+            yield f"param `{name}` is gone"
+        elif before[name] != now[name]:
+            yield f"param `{name}` {_short(before[name])} → {_short(now[name])}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "…"
+
+
+def contract_changes(before: Recipe, now: Recipe) -> Iterator[tuple[str, SchemaChange]]:
+    """Each change of a contract, and what it is to whoever reads the table."""
+    if before.contract is None or now.contract is None:
+        if before.contract != now.contract:
+            told = "columns are declared now" if before.contract is None else "no columns are declared any more"
+            yield told, "compatible"
+    else:
+        yield from _column_changes(before.contract, now.contract)
+    if before.key != now.key:
+        shown = f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more"
+        yield shown, "compatible" if set(before.key) >= set(now.key) and now.key else "breaking"
+    if before.extra_columns != now.extra_columns:
+        yield f"extra_columns {before.extra_columns} → {now.extra_columns}", "compatible"
+
+
+def _column_changes(
+    before: tuple[ColumnRecord, ...], now: tuple[ColumnRecord, ...]
+) -> Iterator[tuple[str, SchemaChange]]:
+    old = {column.name: column for column in before}
+    new = {column.name: column for column in now}
+    for name in new:
+        if name not in old:
+            yield f"column `{name}` added", "additive"
+    for name, column in old.items():
+        if name not in new:
+            yield f"column `{name}` removed", "breaking"
+            continue
+        after = new[name]
+        if column.type != after.type:
+            wider = after.type in _WIDER.get(column.type, ())
+            yield f"column `{name}` {column.type} → {after.type}", "compatible" if wider else "breaking"
+        if column.nullable != after.nullable:
+            told = "may be null now" if after.nullable else "may not be null any more"
+            yield f"column `{name}` {told}", "breaking" if after.nullable else "compatible"
+    kept = [name for name in old if name in new]
+    if kept != [name for name in new if name in old]:
+        yield "columns in another order", "compatible"
+
+
+def schema_change(before: Recipe, now: Recipe) -> SchemaChange | None:
+    """The gravest of a contract's changes; None where it did not change."""
+    changes = [kind for _, kind in contract_changes(before, now)]
+    return max(changes, key=_RANK.__getitem__, default=None)
+
+
+def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> Iterator[Reason]:
+    """A reason for each input whose content is not what the table was made from.
+
+    Args:
+        manifest: Of the table.
+        now: What each input is now; None where there is nothing.
+    """
+    for name, current in now.items():
+        before = manifest.inputs.get(name)
+        if before is None:
+            continue  # an input that is new is told as a change of the inputs
+        if current is None:
+            yield Reason("input_changed", f"`{name}` is gone")
+        elif current.content_hash != before.content_hash:
+            yield Reason("input_changed", f"`{name}` changed: {_content_change(before, current)}")
+
+
+def _content_change(before: InputRecord, now: InputRecord) -> str:
+    if now.rows >= 0 and now.rows != before.rows:
+        return f"{before.rows} → {now.rows} rows"
+    if now.bytes != before.bytes:
+        return f"{before.bytes} → {now.bytes} bytes"
+    return "same size, other content"

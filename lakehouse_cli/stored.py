@@ -1,0 +1,64 @@
+"""What is stored of a project's tables, looked at once for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.planning import TableState
+from lakehouse_cli.storage.base import AssetStorage
+
+
+@dataclass(slots=True)
+class StoredTables:
+    """Looks at tables and their manifests, each once.
+
+    Attributes:
+        tables: By name.
+        storages: By name.
+        graph: Tells whose manifests speak of a source.
+    """
+
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    graph: AssetGraph
+    _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
+
+    def state(self, name: str) -> TableState:
+        """What is known of a table's stored data."""
+        table = self.tables[name]
+        storage = self.storages[table.storage]
+        manifest = self._manifest(name) if table.kind == "computed" else None
+        trouble = None
+        if isinstance(manifest, StorageError):
+            manifest, trouble = None, manifest.message
+        try:
+            content = storage.content(table, self._known(name, manifest))
+            return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        except StorageError as error:
+            return TableState(table.path, False, error.message, None, manifest, trouble)
+
+    def _manifest(self, name: str) -> Manifest | StorageError | None:
+        if name not in self._manifests:
+            table = self.tables[name]
+            try:
+                self._manifests[name] = self.storages[table.storage].read_manifest(table)
+            except StorageError as error:
+                self._manifests[name] = error
+        return self._manifests[name]
+
+    def _known(self, name: str, manifest: Manifest | None) -> tuple[InputRecord, ...]:
+        """What a table was at other times: what its own manifest says, or those of the tables computed from it."""
+        if manifest is not None:
+            return (InputRecord(manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns),)
+        return tuple(self._records(name))
+
+    def _records(self, name: str) -> Iterator[InputRecord]:
+        for consumer in self.graph.downstream(name):
+            manifest = self._manifest(consumer)
+            if isinstance(manifest, Manifest) and name in manifest.inputs:
+                yield manifest.inputs[name]
