@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.files import FileStorage
 from lakehouse_cli.stored import StoredTables
+from lakehouse_cli.watching import project_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -287,6 +288,21 @@ class Project:
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
+
+
+def watched_files(path: str | os.PathLike[str] | None, project: Project | None) -> Iterator[str]:
+    """The files on which a run depends: the project's YAML and Python, and local sources.
+
+    Args:
+        path: The project file or its folder, as in `Project.load`.
+        project: The project as it was last loaded; None where it never was, and its sources are not known.
+    """
+    folder = _project_file(path).parent
+    roots = [] if project is None else [spec.root for spec in project.spec.storages.values() if spec.root != folder]
+    yield from project_files(folder, roots)
+    for table in project.tables.values() if project is not None else ():
+        if table.kind == "source":
+            yield from project.storages[table.storage].local_files(table)
 
 
 def _project_file(path: str | os.PathLike[str] | None) -> Path:

@@ -34,7 +34,7 @@ def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reaso
             "input_changed",
             f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
         )
-    changes = [message for message, _ in contract_changes(before, now)]
+    changes = [f"{message} ({kind})" for message, kind in contract_changes(before, now)]
     if changes:
         yield Reason("contract_changed", ", ".join(changes))
     params = list(_param_changes(before.params, now.params))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,13 +14,19 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
 
 if TYPE_CHECKING:
+    from lakehouse_cli.project import Project
     from lakehouse_cli.reporters.base import Reporter
+
+EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\b
 Examples:
   lakehouse run                      every table
   lakehouse run +summary             `summary` and all it is computed from
   lakehouse run daily+ --exclude tag:slow
+  lakehouse run --failed             what failed or was skipped the last time
+  lakehouse run --watch              again whenever something changes
+  lakehouse run --executor processes --workers 4
   lakehouse run --dry-run            what it would do; the same as `lakehouse plan`
   lakehouse run -o json > run.json   one document, for scripts
 
@@ -83,6 +90,25 @@ def command(
             "--wait", envvar="LAKEHOUSE_WAIT", show_envvar=False, help="Wait for another run of this project to end."
         ),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            envvar="LAKEHOUSE_WATCH",
+            show_envvar=False,
+            help="Run again whenever the project file, the code or a source changes.",
+        ),
+    ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--log-format",
+            metavar="json",
+            envvar="LAKEHOUSE_LOG_FORMAT",
+            show_envvar=False,
+            help="json: stream the run's events to stderr, a line each.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -102,31 +128,35 @@ def command(
     """
     if workers is not None and workers < 1:
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="--workers")
+    if log_format not in (None, "json"):
+        raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="--log-format")
     settings = options.settings(project_dir, env, output, quiet, verbose)
-    project = settings.project()
     terms = options.chosen(selection, select)
+    asked = {"exclude": tuple(exclude or ()), "force": force, "failed": failed}
     if dry_run:
-        render(project.plan(*terms, exclude=exclude or (), force=force, failed=failed), settings)
+        render(settings.project().plan(*terms, **asked), settings)
         return 0
+    how = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
+    if not watch:
+        return _run(settings, settings.project(), terms, asked | how, log_format)
+    if settings.json:
+        raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="-o json")
+    return _watch(settings, terms, asked | how, log_format)
+
+
+def _run(
+    settings: options.Settings, project: Project, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None
+) -> int:
     gc.freeze()
     gc.enable()
     with contextlib.ExitStack() as stack:
-        reporter = _reporter(settings)
-        stack.callback(reporter.close)
+        reporters = _reporters(settings, project, log_format)
+        for reporter in reporters:
+            stack.callback(reporter.close)
         if settings.json:
             # What transforms print is not part of the document.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-        result = project.run(
-            *terms,
-            exclude=exclude or (),
-            force=force,
-            failed=failed,
-            fail_fast=fail_fast,
-            executor=executor,
-            workers=workers,
-            wait=wait,
-            on_event=reporter.handle,
-        )
+        result = project.run(*terms, **how, on_event=lambda event: [r.handle(event) for r in reporters] and None)
     if settings.json:
         from lakehouse_cli.events import result_json
 
@@ -137,18 +167,55 @@ def command(
         sys.stdout.flush()
         options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
     if result.status == "cancelled":
-        return 130
+        return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
 
 
-def _reporter(settings: options.Settings) -> Reporter:
+def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
+    """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
+    from lakehouse_cli.errors import LakehouseError
+    from lakehouse_cli.project import watched_files
+    from lakehouse_cli.reporters.problems import error_lines
+    from lakehouse_cli.watching import signature, wait_for_change
+
+    project: Project | None = None
+    while True:
+        before = signature(watched_files(settings.project_dir, project))
+        try:
+            project = settings.project()
+            # Sources that were not known before count from now on as they are.
+            before = {**signature(watched_files(settings.project_dir, project)), **before}
+            if _run(settings, project, terms, how, log_format) == EXIT_INTERRUPTED:
+                return EXIT_INTERRUPTED
+        except LakehouseError as error:
+            options.complain(error_lines(settings.stderr, error, verbose=settings.verbose))
+        if not settings.quiet:
+            options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
+            sys.stdout.flush()
+        known = project
+        changed = wait_for_change(before, lambda: watched_files(settings.project_dir, known))
+        if not settings.quiet:
+            options.write(f"changed: {', '.join(os.path.relpath(name) for name in changed[:5])}")
+
+
+def _reporters(settings: options.Settings, project: Project, log_format: str | None) -> list[Reporter]:
+    reporters = [_reporter(settings, log_format)]
+    if log_format is not None:
+        from lakehouse_cli.reporters.log_json import LogJsonReporter
+
+        reporters.append(LogJsonReporter(sys.stderr, mask=project.mask))
+    return reporters
+
+
+def _reporter(settings: options.Settings, log_format: str | None) -> Reporter:
     from lakehouse_cli.reporters.base import SilentReporter
     from lakehouse_cli.reporters.lines import LinesReporter
 
     terminal = settings.stdout
     if settings.json or settings.quiet:
         return SilentReporter()
-    if terminal.interactive:
+    # Two writers of one terminal would draw over each other.
+    if terminal.interactive and log_format is None:
         from lakehouse_cli.reporters.live import LiveReporter
 
         return LiveReporter(sys.stdout, terminal, verbose=settings.verbose)

@@ -155,3 +155,8 @@ class AssetStorage(ABC):
     @abstractmethod
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Remove what killed runs left half-written beside these tables."""
+
+    def local_files(self, table: Table) -> Iterable[str]:
+        """The files of this machine a table may be read from, there or not; none where it lives elsewhere."""
+        del table
+        return ()

@@ -261,6 +261,10 @@ class FileStorage(AssetStorage):
         for path in sorted(folder.rglob("*.json")):
             yield _parse_manifest(path.read_bytes(), path.stem)
 
+    def local_files(self, table: Table) -> Iterable[str]:
+        """The file under each ending it may have."""
+        return [f"{self.spec.root}/{table.path}{suffix}" for suffix in self._suffixes(table)]
+
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Remove half-written files beside these tables and their manifests."""
         folders = set()

@@ -53,7 +53,9 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
 
 
 def started(slow: ProjectFolder, *more: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([*COMMAND, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=slow.path)
+    process = subprocess.Popen(
+        [*COMMAND, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=slow.path
+    )
     limit = time.monotonic() + 30
     while not (slow.path / "begun").exists():
         assert process.poll() is None, process.communicate()

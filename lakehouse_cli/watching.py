@@ -1,0 +1,71 @@
+"""Noticing that something a run depends on was changed on disk.
+
+By looking, twice a second: a few hundred `stat` calls cost nothing to speak of, and unlike the notifications of operating
+systems they work on network folders, in containers, and for editors that replace files. See ADR 0010.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+INTERVAL_S = 0.5
+_ENDINGS = (".py", ".yaml", ".yml")
+Signature = Mapping[str, tuple[int, int, int]]
+
+
+def project_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[str]:
+    """The YAML and Python files below a folder; hidden folders, environments and storages are not entered.
+
+    Args:
+        folder: The project's.
+        apart_from: Folders that are not entered, such as the roots of storages.
+    """
+    left_out = {os.path.realpath(path) for path in apart_from}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "__"))
+            and os.path.realpath(f"{parent}/{name}") not in left_out
+            and not os.path.exists(f"{parent}/{name}/pyvenv.cfg")
+        ]
+        yield from (f"{parent}/{name}" for name in files if name.endswith(_ENDINGS))
+
+
+def signature(files: Iterable[str]) -> Signature:
+    """What tells one state of files from another: inode, size and time of each that is there."""
+    found = {}
+    for file in files:
+        try:
+            status = os.stat(file)
+        except OSError:
+            continue
+        found[file] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
+
+
+def wait_for_change(before: Signature, look: Callable[[], Iterable[str]]) -> list[str]:
+    """Wait until files differ from `before` and have then been still for one interval.
+
+    Args:
+        before: From `signature`.
+        look: Names the files to look at; called each time, so that new ones are seen.
+
+    Returns:
+        The files that changed, appeared or went away, sorted.
+    """
+    while True:
+        time.sleep(INTERVAL_S)
+        now = signature(look())
+        if now == before:
+            continue
+        while True:
+            time.sleep(INTERVAL_S)
+            later = signature(look())
+            if later == now:
+                break
+            now = later
+        return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))

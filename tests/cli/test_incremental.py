@@ -1,0 +1,220 @@
+"""What is due is run, and no more; the plan says why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+@pytest.fixture
+def done(project: ProjectFolder, cli: Cli) -> ProjectFolder:
+    """The small project, materialized."""
+    assert cli("run").code == 0
+    return project
+
+
+def reasons(cli: Cli, *argv: str) -> dict[str, list[tuple[str, str]]]:
+    """Of each planned table that would run, its reasons."""
+    tables = cli("plan", *argv, "-o", "json").json["tables"]
+    return {
+        t["name"]: [(reason["code"], reason["message"]) for reason in t["reasons"]]
+        for t in tables
+        if t["action"] == "run"
+    }
+
+
+def statuses(cli: Cli, *argv: str) -> dict[str, str]:
+    """Run, and tell how each table ended."""
+    return {t["name"]: t["status"] for t in cli("run", *argv, "-o", "json").json["tables"]}
+
+
+def edit(folder: ProjectFolder, name: str, before: str, after: str) -> None:
+    text = folder.read(name)
+    assert before in text
+    folder.write(name, text.replace(before, after, 1))
+
+
+def test_nothing_to_do(done: ProjectFolder, cli: Cli) -> None:
+    assert reasons(cli) == {}
+    assert cli("plan", "--exit-code").code == 0
+    before = {p: p.stat().st_mtime_ns for p in (done.path / "data").rglob("*") if p.is_file()}
+    assert statuses(cli) == {"totals": "unchanged", "best": "unchanged"}
+    assert {p: p.stat().st_mtime_ns for p in (done.path / "data").rglob("*") if p.is_file()} == before
+    assert "2 unchanged in" in cli("run").out
+
+
+def test_code(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "transforms.py", '"sum"', '"max"')
+    found = reasons(cli)
+    assert [code for code, _ in found["totals"]] == ["function_changed"]
+    assert "`totals`" in found["totals"][0][1]
+    assert "transforms.py" in found["totals"][0][1]
+    assert found["best"] == [("upstream_runs", "`totals` runs")]
+    assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
+
+
+def test_comments_and_formatting_are_not_code(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "transforms.py", "    return totals", "    # the best\n\n    return  totals")
+    assert reasons(cli) == {}
+
+
+def test_early_cut_off(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/orders.csv", "customer,amount\n007,6\n008,2\n")
+    assert set(reasons(cli)) == {"totals", "best"}
+    ran = cli("run")
+    assert "= best " in ran.out
+    assert "inputs came out the same" in ran.out
+    assert "1 materialized, 1 unchanged in" in ran.out
+    assert reasons(cli) == {}
+
+
+def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/orders.csv", "customer,amount\n007,5\n008,2\n007,1\n009,4\n")
+    [(code, message)] = reasons(cli)["totals"]
+    assert code == "input_changed"
+    assert "`orders` changed: " in message
+    done.write("data/totals.csv", "customer,total\n042,99\n")
+    assert [code for code, _ in reasons(cli, "best")["best"]] == ["input_changed"]
+    assert "2 → 1 rows" not in str(reasons(cli, "best"))
+
+
+def test_params(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    assert reasons(cli) == {"best": [("params_changed", "param `count` 1 → 2")]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message", "change"),
+    [
+        ("{type: int64, nullable: false}", "{type: int64}", "column `total` may be null now", "breaking"),
+        (
+            "{type: int64, nullable: false}",
+            "{type: float64, nullable: false}",
+            "column `total` int64 → float64",
+            "breaking",
+        ),
+        ("key: [customer]", "key: [customer, total]", "the key is now customer, total", "breaking"),
+        (
+            "{type: int64, nullable: false}",
+            "{type: int64, nullable: false}\n      n: int64",
+            "column `n` added",
+            "additive",
+        ),
+        (
+            "customer: string\n",
+            "customer: dictionary<string>\n",
+            "column `customer` string → dictionary<string>",
+            "compatible",
+        ),
+    ],
+)
+def test_contract(done: ProjectFolder, cli: Cli, before: str, after: str, message: str, change: str) -> None:
+    text = done.read("lakehouse.yaml")
+    head, _, tail = text.partition("  totals:")
+    done.write("lakehouse.yaml", head + "  totals:" + tail.replace(before, after, 1))
+    planned = {t["name"]: t for t in cli("plan", "-o", "json").json["tables"]}
+    assert planned["totals"]["reasons"][0] == {"code": "contract_changed", "message": f"{message} ({change})"}
+    assert planned["totals"]["schema_change"] == change
+    assert change in cli("plan").out
+
+
+def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
+    edit(
+        done,
+        "lakehouse.yaml",
+        "tags: [report, short]",
+        'tags: [report, short]\n    options: {line_terminator: "\\r\\n"}',
+    )
+    assert [code for code, _ in reasons(cli)["best"]] == ["storage_changed"]
+
+
+def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/best.csv", "customer,total\n999,6\n")
+    assert reasons(cli) == {"best": [("data_changed", "data/best.csv was altered by another hand")]}
+    (done.path / "data/best.csv").unlink()
+    assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}
+    assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
+    shutil.rmtree(done.path / "data/.lakehouse")
+    assert [code for code, _ in reasons(cli)["totals"]] == ["data_changed"]
+
+
+def test_every_reason_that_applies_is_told(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    edit(done, "transforms.py", "nlargest", "nsmallest")
+    done.write("data/orders.csv", "customer,amount\n007,5\n")
+    codes = [code for code, _ in reasons(cli, "--exclude", "nothing*")["best"]]
+    assert codes == ["function_changed", "params_changed", "upstream_runs"]
+    forced = cli("run", "--force", "--dry-run", "-o", "json").json["tables"]
+    assert all(t["reasons"][-1]["code"] == "forced" for t in forced if t["kind"] == "computed")
+
+
+def test_an_unreadable_manifest_is_explained_and_replaced(done: ProjectFolder, cli: Cli) -> None:
+    path = done.path / "data/.lakehouse/manifests/best.json"
+    path.write_text('{"format": 99}')
+    [(code, message)] = reasons(cli)["best"]
+    assert code == "data_changed"
+    assert "a newer version of lakehouse wrote it (format 99" in message
+    assert statuses(cli)["best"] == "materialized"
+    assert reasons(cli) == {}
+
+
+def test_a_fresh_clone_plans_the_same(done: ProjectFolder, cli: Cli, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(done.path, clone, copy_function=shutil.copy)  # the times are not copied
+    assert cli("plan", "-C", str(clone), "--exit-code").code == 0
+    for path in clone.rglob("*"):
+        os.utime(path, (1, 1))
+    assert cli("plan", "-C", str(clone), "--exit-code").code == 0
+
+
+def test_version_stands_for_the_code(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "tags: [report, short]", "tags: [report, short]\n    version: 1.10")
+    assert reasons(cli)["best"][0][0] == "function_changed"
+    assert statuses(cli)["best"] == "materialized"
+    edit(done, "transforms.py", "nlargest", "nsmallest")
+    assert reasons(cli) == {}
+    edit(done, "lakehouse.yaml", "version: 1.10", "version: 1.11")
+    assert reasons(cli) == {"best": [("function_changed", "version 1.10 → 1.11")]}
+
+
+def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
+    def chosen(*terms: str) -> list[str]:
+        return [t["name"] for t in cli("ls", *terms, "-o", "json").json["tables"]]
+
+    assert chosen("state:modified") == []
+    assert "`state:new` matches no table" in cli("ls", "state:new").out
+    edit(done, "transforms.py", '"sum"', '"max"')
+    assert chosen("state:modified") == ["totals"]
+    assert chosen("state:modified+") == ["totals", "best"]
+    edit(done, "lakehouse.yaml", "  best:", "  fresh: {function: best, inputs: [totals], params: {count: 1}}\n  best:")
+    assert chosen("state:new") == ["fresh"]
+    edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
+    assert cli("run").code == 1
+    assert set(chosen("state:failed")) == {"best", "fresh"}
+    edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
+    again = cli("run", "--failed", "-o", "json")
+    assert {t["name"]: t["status"] for t in again.json["tables"]} == {"fresh": "materialized", "best": "materialized"}
+
+
+def test_a_source_read_by_failed_tables_only_is_read_again(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/orders.csv", "customer,amount\n007,x\n")
+    assert statuses(cli) == {"orders": "failed", "totals": "skipped", "best": "skipped"}
+    done.write("data/orders.csv", "customer,amount\n007,3\n")
+    assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_executors_give_the_same(project: ProjectFolder, cli: Cli, executor: str) -> None:
+    result: Any = cli("run", "--executor", executor, "--workers", "2", "-o", "json").json
+    assert [t["status"] for t in result["tables"]] == ["materialized", "materialized"]
+    assert project.read("data/best.csv") == "customer,total\n007,6\n"
+    assert reasons(cli) == {}

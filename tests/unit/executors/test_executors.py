@@ -1,0 +1,116 @@
+"""Every executor through one suite, and what only processes have."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.processes import ProcessesExecutor
+from lakehouse_cli.executors.serial import SerialExecutor
+from lakehouse_cli.executors.threads import ThreadsExecutor
+
+
+def double(number: int, *, notify: Callable[[Any], None]) -> int:
+    notify(f"doubling {number}")
+    return 2 * number
+
+
+def fails(*, notify: Callable[[Any], None]) -> None:
+    raise ValueError("no such day")
+
+
+def fails_oddly(*, notify: Callable[[Any], None]) -> None:
+    class LocalError(Exception):
+        """Cannot be pickled."""
+
+    raise LocalError("odd")
+
+
+def sleeps(seconds: float, *, notify: Callable[[Any], None]) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def dies(number: int, *, notify: Callable[[Any], None]) -> None:
+    os.kill(os.getpid(), number)
+
+
+def exits(*, notify: Callable[[Any], None]) -> None:
+    os._exit(3)
+
+
+def ignore(note: Any) -> None:
+    del note
+
+
+@pytest.mark.parametrize("kind", [SerialExecutor, ThreadsExecutor, ProcessesExecutor])
+def test_results_errors_and_notes_arrive(kind: type[Executor]) -> None:
+    notes: list[Any] = []
+    with kind(2) as executor:
+        futures = [executor.submit(double, n, notify=notes.append) for n in range(5)]
+        assert [future.result(timeout=30) for future in futures] == [0, 2, 4, 6, 8]
+        assert sorted(notes) == [f"doubling {n}" for n in range(5)]
+        with pytest.raises(ValueError, match="no such day"):
+            executor.submit(fails, notify=ignore).result(timeout=30)
+        with pytest.raises(Exception, match="odd"):
+            executor.submit(fails_oddly, notify=ignore).result(timeout=30)
+        assert executor.submit(double, 21, notify=ignore).result(timeout=30) == 42
+
+
+@pytest.mark.parametrize("kind", [ThreadsExecutor, ProcessesExecutor])
+def test_work_goes_on_side_by_side(kind: type[Executor]) -> None:
+    with kind(4) as executor:
+        [executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30) for _ in range(4)]
+        begun = time.monotonic()
+        futures = [executor.submit(sleeps, 0.5, notify=ignore) for _ in range(4)]
+        for future in futures:
+            future.result(timeout=30)
+        assert time.monotonic() - begun < 1.5
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_process_that_dies_is_one_failure(number: int) -> None:
+    with ProcessesExecutor(2) as executor:
+        others = [executor.submit(sleeps, 0.3, notify=ignore)]
+        dead = executor.submit(dies, number, notify=ignore)
+        with pytest.raises(WorkerDiedError, match=f"was killed by {signal.Signals(number).name}"):
+            dead.result(timeout=30)
+        with pytest.raises(WorkerDiedError, match="ended with exit code 3"):
+            executor.submit(exits, notify=ignore).result(timeout=30)
+        others += [executor.submit(sleeps, 0.0, notify=ignore) for _ in range(4)]
+        assert all(future.result(timeout=30) != os.getpid() for future in others)
+
+
+def test_a_process_over_its_time_is_ended() -> None:
+    with ProcessesExecutor(1) as executor:
+        process = executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30)
+        with pytest.raises(WorkerTimeoutError):
+            executor.submit(sleeps, 60.0, notify=ignore, timeout=0.2).result(timeout=30)
+        assert executor.submit(sleeps, 0.0, notify=ignore, timeout=30).result(timeout=30) != process
+
+
+def test_stopping_leaves_no_process_and_waits_for_nothing() -> None:
+    executor = ProcessesExecutor(2)
+    process = executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30)
+    future = executor.submit(sleeps, 60.0, notify=ignore)
+    begun = time.monotonic()
+    executor.stop()
+    executor.shutdown()
+    with pytest.raises(WorkerDiedError):
+        future.result(timeout=10)
+    assert time.monotonic() - begun < 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_threads_are_daemons() -> None:
+    with ThreadsExecutor(1) as executor:
+        executor.submit(double, 1, notify=ignore).result(timeout=30)
+        assert [t.daemon for t in threading.enumerate() if t.name == "lakehouse 1"] == [True]
