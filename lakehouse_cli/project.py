@@ -14,9 +14,10 @@ from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.planning import Plan, TableState, make_plan, tables_of_interest
 from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
 from lakehouse_cli.selection import Selection, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.files import FileStorage
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.events import Event, RunResult
+    from lakehouse_cli.history import RunList, RunRecord, TableHistory
     from lakehouse_cli.showing import Shown
 
 DEFAULT_ENVIRONMENT = "default"
@@ -58,10 +60,18 @@ class Project:
     >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
     """
 
-    def __init__(self, spec: ProjectSpec, graph: AssetGraph, environment: str = DEFAULT_ENVIRONMENT) -> None:
+    def __init__(
+        self,
+        spec: ProjectSpec,
+        graph: AssetGraph,
+        environment: str = DEFAULT_ENVIRONMENT,
+        *,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec = spec
         self.graph = graph
         self.environment = environment
+        self._variables = variables or {}
 
     @classmethod
     def load(
@@ -83,7 +93,8 @@ class Project:
             UsageError: There is no such environment.
         """
         file = _project_file(path)
-        loaded = load_project(file, os.environ if environ is None else environ)
+        variables = NotedVariables(os.environ if environ is None else environ)
+        loaded = load_project(file, variables)
         graph, problems = build_graph(loaded.spec, SourceReader(loaded.spec.folder))
         everything = [*loaded.problems, *problems]
         if everything:
@@ -92,7 +103,7 @@ class Project:
             raise UsageError(
                 f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
             )
-        return cls(loaded.spec, graph)
+        return cls(loaded.spec, graph, variables=variables.used)
 
     @property
     def name(self) -> str:
@@ -222,6 +233,64 @@ class Project:
 
         return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
 
+    @property
+    def mask(self) -> Mask:
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        return mask_of(self._variables)
+
+    def runs(self, limit: int | None = None) -> RunList:
+        """The runs in the history, newest first."""
+        from lakehouse_cli import history
+
+        return history.runs(self.folder, limit=limit)
+
+    def run_record(self, run_id: str = "last") -> RunRecord:
+        """One run of the history, by its id, what is enough of it, or ``last``.
+
+        Raises:
+            UsageError: There is no such run.
+            LakehouseError: It cannot be read.
+        """
+        from lakehouse_cli import history
+
+        return history.read(self.folder, run_id)
+
+    def table_history(self, table: str) -> TableHistory:
+        """One table over time, newest run first; also one that is no longer declared."""
+        from lakehouse_cli import history
+
+        return history.table_history(self.folder, table)
+
+    def leftovers(self) -> tuple[Stray, ...]:
+        """What failed runs left, and stored tables that are no longer declared. Removes nothing.
+
+        Raises:
+            StorageError: A storage cannot be looked at.
+        """
+        from lakehouse_cli.cleaning import find_strays
+
+        return find_strays(self.storages, self.tables)
+
+    def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
+        """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
+
+        Returns:
+            Each with `keep` telling why it is still there; None for what is gone.
+
+        Raises:
+            LakehouseError: A run goes on, or a storage cannot be looked at.
+        """
+        from lakehouse_cli.cleaning import remove_strays
+        from lakehouse_cli.locking import RunLock, RunLockedError
+
+        with RunLock(self.folder, self.environment) as lock:
+            try:
+                lock.acquire()
+            except RunLockedError as error:
+                error.hint = "nothing is removed while a run goes on; wait until it has ended"
+                raise
+            return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
 
@@ -229,6 +298,15 @@ class Project:
 def _ignore(event: Event) -> None:
     """For runs nobody watches."""
     del event
+
+
+def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a project, whether the project is valid or not.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    return _project_file(path).parent
 
 
 def _project_file(path: str | os.PathLike[str] | None) -> Path:
