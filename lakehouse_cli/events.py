@@ -178,7 +178,21 @@ class RunStopping:
     finishing: tuple[str, ...]
 
 
-Event = RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
+@dataclass(frozen=True, slots=True)
+class RunWaiting:
+    """The run waits for another one to end; comes before `RunStarted`."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTrouble:
+    """Something about the run itself does not work, and the run goes on without it."""
+
+    message: str
+
+
+Event = RunWaiting | RunTrouble | RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:

@@ -16,11 +16,11 @@ from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
-from lakehouse_cli.recording import last_not_done, past_durations, recording
 from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.files import FileStorage
 from lakehouse_cli.stored import StoredTables
 from lakehouse_cli.watching import project_files
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
+    from lakehouse_cli.history import RunList, RunRecord, TableHistory
     from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
 
@@ -67,12 +68,19 @@ class Project:
     """
 
     def __init__(
-        self, spec: ProjectSpec, graph: AssetGraph, code: SourceReader, environment: str = DEFAULT_ENVIRONMENT
+        self,
+        spec: ProjectSpec,
+        graph: AssetGraph,
+        code: SourceReader,
+        environment: str = DEFAULT_ENVIRONMENT,
+        *,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.spec = spec
         self.graph = graph
         self.environment = environment
         self._fingerprinter = Fingerprinter(spec.folder, code)
+        self._variables = variables or {}
 
     @classmethod
     def load(
@@ -94,7 +102,8 @@ class Project:
             UsageError: There is no such environment.
         """
         file = _project_file(path)
-        loaded = load_project(file, os.environ if environ is None else environ)
+        variables = NotedVariables(os.environ if environ is None else environ)
+        loaded = load_project(file, variables)
         code = SourceReader(loaded.spec.folder)
         graph, problems = build_graph(loaded.spec, code)
         everything = [*loaded.problems, *problems]
@@ -104,7 +113,7 @@ class Project:
             raise UsageError(
                 f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
             )
-        return cls(loaded.spec, graph, code)
+        return cls(loaded.spec, graph, code, variables=variables.used)
 
     @property
     def name(self) -> str:
@@ -178,7 +187,10 @@ class Project:
         return self._plan(chosen, force=force)
 
     def _not_done_last(self) -> tuple[str, ...]:
-        return last_not_done(self.folder, self.environment)
+        from lakehouse_cli import history
+
+        last = history.last_result(self.folder, self.environment)
+        return () if last is None else last.unfinished
 
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
         names = tables_of_interest(self.graph, chosen)
@@ -225,11 +237,13 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
+        from lakehouse_cli import history
+        from lakehouse_cli.recording import recording
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
         run_id = new_run_id()
-        with recording(self.folder, self.environment, run_id, wait, on_event) as emit:
+        with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
             plan = self.plan(*selection, exclude=exclude, force=force, failed=failed)
             runner = Runner(
                 self.graph,
@@ -237,7 +251,7 @@ class Project:
                 lambda: executor_class(workers or self.spec.workers),
                 self.folder,
                 emit,
-                past_durations(self.folder),
+                history.durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {},
                 self.spec.memory,
             )
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
@@ -286,6 +300,64 @@ class Project:
 
         return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
 
+    @property
+    def mask(self) -> Mask:
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        return mask_of(self._variables)
+
+    def runs(self, limit: int | None = None) -> RunList:
+        """The runs in the history, newest first."""
+        from lakehouse_cli import history
+
+        return history.runs(self.folder, limit=limit)
+
+    def run_record(self, run_id: str = "last") -> RunRecord:
+        """One run of the history, by its id, what is enough of it, or ``last``.
+
+        Raises:
+            UsageError: There is no such run.
+            LakehouseError: It cannot be read.
+        """
+        from lakehouse_cli import history
+
+        return history.read(self.folder, run_id)
+
+    def table_history(self, table: str) -> TableHistory:
+        """One table over time, newest run first; also one that is no longer declared."""
+        from lakehouse_cli import history
+
+        return history.table_history(self.folder, table)
+
+    def leftovers(self) -> tuple[Stray, ...]:
+        """What failed runs left, and stored tables that are no longer declared. Removes nothing.
+
+        Raises:
+            StorageError: A storage cannot be looked at.
+        """
+        from lakehouse_cli.cleaning import find_strays
+
+        return find_strays(self.storages, self.tables)
+
+    def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
+        """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
+
+        Returns:
+            Each with `keep` telling why it is still there; None for what is gone.
+
+        Raises:
+            LakehouseError: A run goes on, or a storage cannot be looked at.
+        """
+        from lakehouse_cli.cleaning import remove_strays
+        from lakehouse_cli.locking import RunLock, RunLockedError
+
+        with RunLock(self.folder, self.environment) as lock:
+            try:
+                lock.acquire()
+            except RunLockedError as error:
+                error.hint = "nothing is removed while a run goes on; wait until it has ended"
+                raise
+            return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
 
@@ -300,9 +372,20 @@ def watched_files(path: str | os.PathLike[str] | None, project: Project | None) 
     folder = _project_file(path).parent
     roots = [] if project is None else [spec.root for spec in project.spec.storages.values() if spec.root != folder]
     yield from project_files(folder, roots)
-    for table in project.tables.values() if project is not None else ():
+    if project is None:
+        return
+    for table in project.tables.values():
         if table.kind == "source":
             yield from project.storages[table.storage].local_files(table)
+
+
+def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a project, whether the project is valid or not.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    return _project_file(path).parent
 
 
 def _project_file(path: str | os.PathLike[str] | None) -> Path:

@@ -32,10 +32,9 @@ class StoredTables:
         """What is known of a table's stored data."""
         table = self.tables[name]
         storage = self.storages[table.storage]
-        manifest = self._manifest(name) if table.kind == "computed" else None
-        trouble = None
-        if isinstance(manifest, StorageError):
-            manifest, trouble = None, manifest.message
+        found = self._manifest(name) if table.kind == "computed" else None
+        manifest = found if isinstance(found, Manifest) else None
+        trouble = found.message if isinstance(found, StorageError) else None
         try:
             content = storage.content(table, self._known(name, manifest))
             return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)

@@ -1,7 +1,7 @@
 """Noticing that something a run depends on was changed on disk.
 
-By looking, twice a second: a few hundred `stat` calls cost nothing to speak of, and unlike the notifications of operating
-systems they work on network folders, in containers, and for editors that replace files. See ADR 0010.
+By looking, twice a second: a few hundred `stat` calls cost nothing to speak of, and unlike the notifications of
+operating systems they work on network folders, in containers, and for editors that replace files. See ADR 0010.
 """
 
 from __future__ import annotations

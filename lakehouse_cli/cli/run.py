@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
 
 if TYPE_CHECKING:
+    from lakehouse_cli.events import Event
     from lakehouse_cli.project import Project
     from lakehouse_cli.reporters.base import Reporter
 
@@ -132,11 +134,11 @@ def command(
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="--log-format")
     settings = options.settings(project_dir, env, output, quiet, verbose)
     terms = options.chosen(selection, select)
-    asked = {"exclude": tuple(exclude or ()), "force": force, "failed": failed}
+    asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed}
     if dry_run:
         render(settings.project().plan(*terms, **asked), settings)
         return 0
-    how = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
+    how: dict[str, Any] = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
     if not watch:
         return _run(settings, settings.project(), terms, asked | how, log_format)
     if settings.json:
@@ -156,7 +158,12 @@ def _run(
         if settings.json:
             # What transforms print is not part of the document.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-        result = project.run(*terms, **how, on_event=lambda event: [r.handle(event) for r in reporters] and None)
+
+        def tell(event: Event) -> None:
+            for reporter in reporters:
+                reporter.handle(event)
+
+        result = project.run(*terms, **how, on_event=tell)
     if settings.json:
         from lakehouse_cli.events import result_json
 
@@ -192,8 +199,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
         if not settings.quiet:
             options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
             sys.stdout.flush()
-        known = project
-        changed = wait_for_change(before, lambda: watched_files(settings.project_dir, known))
+        changed = wait_for_change(before, partial(watched_files, settings.project_dir, project))
         if not settings.quiet:
             options.write(f"changed: {', '.join(os.path.relpath(name) for name in changed[:5])}")
 

@@ -23,8 +23,8 @@ Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | N
 class ProcessesExecutor(Executor):
     """A fixed number of worker processes, each led by a thread here that hands it work and waits for the answer.
 
-    `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of work
-    fails, and its place is taken by a new process.
+    `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of
+    work fails, and the place of its process is taken by a new one.
     """
 
     shares_memory: ClassVar[bool] = False

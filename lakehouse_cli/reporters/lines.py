@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lakehouse_cli.events import Event, RunFinished, RunStarted, RunStopping, TableFinished, TableRetrying
+from lakehouse_cli.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    RunTrouble,
+    RunWaiting,
+    TableFinished,
+    TableRetrying,
+)
 from lakehouse_cli.reporters.base import Reporter
 from lakehouse_cli.reporters.run_text import header_line, is_plain, name_width, result_line, summary_line, title_line
 from lakehouse_cli.terminal import Terminal
@@ -39,6 +48,8 @@ class LinesReporter(Reporter):
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
                 self._write(f"stopping{finishing}; Ctrl-C again stops now")
+            case RunWaiting() | RunTrouble():
+                self._write(event.message)
             case TableFinished(result) if is_plain(result):
                 return
             case TableFinished():

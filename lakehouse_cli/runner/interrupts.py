@@ -14,7 +14,6 @@ class Interrupts:
 
     Args:
         stop_softly: Called at the first, in the middle of whatever the main thread does.
-    Attributes:
     """
 
     def __init__(self, stop_softly: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
@@ -29,6 +29,31 @@ class Stored:
 
     bytes: int
     modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something of ours in a storage that no declared table accounts for.
+
+    Attributes:
+        kind: ``unfinished``: what a killed run left half-written; ``undeclared``: a stored table of no declaration.
+        storage: Name of the storage.
+        table: What its manifest calls the table; None where there is no manifest, or none that can be read.
+        uri: Where it is, as messages show it.
+        bytes: Its size.
+        modified_ns: When it was last written, nanoseconds since 1970 in UTC.
+        keep: Why it is not removed; None for what may be.
+        handle: The storage's own, by which it removes what was listed and nothing else.
+    """
+
+    kind: Literal["unfinished", "undeclared"]
+    storage: str
+    table: str | None
+    uri: str
+    bytes: int
+    modified_ns: int
+    keep: str | None = None
+    handle: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +185,29 @@ class AssetStorage(ABC):
         """The files of this machine a table may be read from, there or not; none where it lives elsewhere."""
         del table
         return ()
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """What tells the stored data and manifest of a table from everything else, by whatever name it goes.
+
+        Raises:
+            StorageError: It cannot be looked at.
+        """
+        del table
+        return frozenset()
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """What no declared table accounts for; nothing where a storage cannot tell.
+
+        Args:
+            declared: The tables declared in this storage.
+            taken: `identities` of all declared tables, of whatever storage.
+
+        Raises:
+            StorageError: It cannot be looked at.
+        """
+        del declared, taken
+        return ()
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
+        return stray.keep or "this storage removes nothing by itself"

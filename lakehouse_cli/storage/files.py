@@ -19,8 +19,9 @@ from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored
+from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored, Stray
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -274,6 +275,34 @@ class FileStorage(AssetStorage):
                 folders |= {os.path.dirname(path) for path in (self._path(table), self._manifest_path(table))}
         for folder in folders:
             remove_leftovers(folder)
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """Device and inode of its file and of its manifest."""
+        with self._told(table, "looked at"):
+            seen = [Seen.of(path) for path in (self._path(table), self._manifest_path(table))]
+            return frozenset(file.identity for file in seen if file is not None)
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
+        tables = list(declared)
+        # Any format's: the table may have been stored before the storage's format was changed.
+        suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
+        suffixes += [suffix for table in tables for suffix in file_suffixes(self._format_spec, table.options)]
+        suffixes += file_suffixes(self._format_spec, self.spec.options)
+        root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, tuple(dict.fromkeys(suffixes)))
+        try:
+            return list(find_strays(root, {table.path for table in tables}, taken))
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise StorageError(
+                f"storage `{self.spec.name}` cannot be looked through: {reason}",
+                hint=_ADVICE.get(error.errno or 0),
+                location=self.spec.location,
+            ) from error
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove the very files that were listed."""
+        return remove_stray(stray)
 
 
 @cache

@@ -13,7 +13,7 @@ from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "schema"]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "clean", "schema"]
 
 
 def test_version_and_help(cli: Cli) -> None:
@@ -21,7 +21,8 @@ def test_version_and_help(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert [c.name for c in app.registered_commands] == COMMANDS
-    for command in COMMANDS:
+    assert [c.name for c in app.registered_groups] == ["runs"]
+    for command in [*COMMANDS, "runs"]:
         assert f"\n  {command} " in shown.out
         text = cli(command, "--help").out
         assert "Examples:\n    lakehouse " in text

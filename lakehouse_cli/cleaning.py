@@ -1,0 +1,40 @@
+"""What failed runs left, and stored tables that are no longer declared: found first, removed only when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from lakehouse_cli.model import Table
+from lakehouse_cli.storage.base import AssetStorage, Stray
+
+
+def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table]) -> tuple[Stray, ...]:
+    """What no declared table accounts for, storage by storage.
+
+    Args:
+        storages: All of the project's, by name.
+        tables: All declared tables, by name.
+
+    Raises:
+        StorageError: A storage or a declared table cannot be looked at; then nothing is known to be a stray.
+    """
+    taken = frozenset(identity for table in tables.values() for identity in storages[table.storage].identities(table))
+    found: dict[object, Stray] = {}
+    for name, storage in storages.items():
+        declared = [table for table in tables.values() if table.storage == name]
+        for stray in storage.strays(declared, taken):
+            # Two storages may share a root and tell of the same file, of whose ending one of them may not know.
+            key = stray.handle[-1] if stray.handle else stray
+            if key not in found or found[key].keep is not None:
+                found[key] = stray
+    return tuple(found.values())
+
+
+def remove_strays(storages: Mapping[str, AssetStorage], strays: Iterable[Stray]) -> tuple[Stray, ...]:
+    """Remove what was found.
+
+    Returns:
+        Each as it is now: `keep` is None for what is gone, and tells why for what is still there.
+    """
+    return tuple(replace(stray, keep=storages[stray.storage].remove_stray(stray)) for stray in strays)

@@ -1,0 +1,146 @@
+"""`lakehouse clean`: what failed runs left, and stored tables that are no longer declared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text
+
+if TYPE_CHECKING:
+    from lakehouse_cli.project import Project
+    from lakehouse_cli.storage.base import Stray
+
+EXAMPLES = """\b
+Examples:
+  lakehouse clean                    lists what there is, asks, removes
+  lakehouse clean --dry-run          only lists
+  lakehouse clean --yes              for scripts: does not ask
+
+\b
+Exit codes:
+  0 nothing is left to remove, or only listed · 1 something that could be removed is still there"""
+EXIT_STILL_THERE = 1
+_WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared"}
+
+
+def command(
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "-y", "--yes", envvar="LAKEHOUSE_YES", show_envvar=False, help="Remove what is listed without asking."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", envvar="LAKEHOUSE_DRY_RUN", show_envvar=False, help="List, and remove nothing."),
+    ] = False,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Remove leftovers of runs, and tables no longer declared.
+
+    What failed runs left half-written, and stored tables that the project file does not declare any more: listed with
+    their sizes, and asked about, before anything is removed. Where nobody can be asked (no terminal, -o json),
+    nothing is removed without --yes. What no manifest of ours describes, or another hand has altered, is left alone.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    project = settings.project()
+    found = project.leftovers()
+    removable = [stray for stray in found if stray.keep is None]
+    if not settings.json and (not settings.quiet or removable):
+        for line in _lines(found, settings.stdout):
+            options.write(line)
+    if not removable or dry_run:
+        _finish(project, settings, found, ())
+        return 0
+    if not yes and not _agreed(settings, removable):
+        _finish(project, settings, found, ())
+        return EXIT_STILL_THERE
+    after = project.clean(removable)
+    _finish(project, settings, found, after)
+    return EXIT_STILL_THERE if any(stray.keep is not None for stray in after) else 0
+
+
+def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:
+    if settings.json:
+        return False
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        options.complain([f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes them"])
+        return False
+    sys.stdout.write(f"remove {plural(len(removable), 'thing')} ({_total(removable)})? [y/N] ")
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        options.write()
+    if answer.strip().lower() in ("y", "yes"):
+        return True
+    options.write("nothing was removed")
+    return False
+
+
+def _total(strays: Sequence[Stray]) -> str:
+    return size_text(sum(stray.bytes for stray in strays))
+
+
+def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
+    if not found:
+        return ["nothing to clean"]
+    rows = []
+    for stray in found:
+        moment = datetime.fromtimestamp(stray.modified_ns / 1e9, UTC).astimezone()
+        table = f"`{stray.table}`: " if stray.table else ""
+        what = f"{table}{_WHAT[stray.kind]}" if stray.keep is None else f"{table}stays: {stray.keep}"
+        rows.append(
+            [
+                Cell(printable(stray.uri)),
+                Cell(size_text(stray.bytes)),
+                Cell(f"{moment:%Y-%m-%d %H:%M}", "dim"),
+                Cell(printable(what), "dim" if stray.keep is None else "yellow"),
+            ]
+        )
+    return columns(terminal, ("file", "size", "written", "what"), rows, right=frozenset({1}))
+
+
+def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:
+    """Tell what was removed, and what could not be."""
+    removed = [stray for stray in after if stray.keep is None]
+    if settings.json:
+        options.write_json(_json(project, found, after, removed))
+        return
+    terminal = settings.stderr
+    failed = [stray for stray in after if stray.keep is not None]
+    options.complain([f"{terminal.style('error:', 'error')} {s.uri} was not removed: {s.keep}" for s in failed])
+    if removed and not settings.quiet:
+        options.write(f"removed {plural(len(removed), 'thing')}, {_total(removed)}")
+
+
+def _json(project: Project, found: Sequence[Stray], after: Sequence[Stray], removed: Sequence[Stray]) -> dict[str, Any]:
+    now = {stray.uri: stray for stray in after}
+    return {
+        "project": project.name,
+        "environment": project.environment,
+        "removed": len(removed),
+        "bytes": sum(stray.bytes for stray in removed),
+        "found": [
+            {
+                "kind": stray.kind,
+                "storage": stray.storage,
+                "table": stray.table,
+                "uri": stray.uri,
+                "bytes": stray.bytes,
+                "modified_at": datetime.fromtimestamp(stray.modified_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
+                "removed": stray.uri in now and now[stray.uri].keep is None,
+                "note": now.get(stray.uri, stray).keep,
+            }
+            for stray in found
+        ],
+    }

@@ -1,0 +1,83 @@
+"""`lakehouse graph`: the lineage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import count_text, plural
+
+if TYPE_CHECKING:
+    from lakehouse_cli.graph_text import Lineage
+
+FORMATS = ("tree", "mermaid", "dot")
+EXAMPLES = """\b
+Examples:
+  lakehouse graph                    every table, from sources to what is computed from them
+  lakehouse graph +summary           `summary` and all it is computed from
+  lakehouse graph orders+ --format mermaid
+  lakehouse graph --format dot | dot -Tsvg > graph.svg"""
+_TOLD = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
+
+
+def _format(value: str) -> str:
+    if value not in FORMATS:
+        raise typer.BadParameter(f"`{value}` is not a format; use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    return value
+
+
+def command(
+    selection: options.Selection = None,
+    select: options.SelectOption = None,
+    exclude: options.Exclude = None,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="tree|mermaid|dot",
+            envvar="LAKEHOUSE_FORMAT",
+            show_envvar=False,
+            callback=_format,
+            help="How it is drawn.",
+        ),
+    ] = "tree",
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show the lineage, coloured by what a run would do.
+
+    Each table with what is computed from it below it; changes nothing and runs none of your code. With -o json: the
+    tables and the edges between them.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    project = settings.project()
+    chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
+    from lakehouse_cli.graph_text import dot_lines, lineage, mermaid_lines, tree_lines
+
+    shown = lineage(project.graph, chosen.names, project.plan())
+    if settings.json:
+        options.write_json(shown.to_json())
+        return
+    if chosen.notes:
+        # Not on stdout, where a picture's text may be.
+        options.complain(list(chosen.notes))
+    if format_ != "tree":
+        for line in mermaid_lines(shown) if format_ == "mermaid" else dot_lines(shown):
+            options.write(line)
+        return
+    for line in tree_lines(settings.stdout, shown):
+        options.write(line)
+    if not settings.quiet:
+        options.write(settings.stdout.style(_summed_up(shown), "dim"))
+
+
+def _summed_up(shown: Lineage) -> str:
+    counts = Counter(table.shown_as for table in shown.tables)
+    parts = [f"{count_text(counts[state])} {told}" for state, told in _TOLD.items() if counts[state]]
+    return f"{plural(len(shown.tables), 'table')}{': ' if parts else ''}{', '.join(parts)}"

@@ -1,0 +1,277 @@
+"""`lakehouse runs` and `lakehouse runs show`: the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, size_text, time_text
+
+if TYPE_CHECKING:
+    from lakehouse_cli.history import RunRecord, RunSummary, TableHistory
+
+EXAMPLES = """\b
+Examples:
+  lakehouse runs                     the last runs, newest first
+  lakehouse runs show last           one run: its tables, and what went wrong
+  lakehouse runs show 7f3a           the same by a part of its id
+  lakehouse runs --table summary     how long a table took, over time
+  lakehouse runs -o json | jq '.runs[0]'"""
+SHOW_EXAMPLES = """\b
+Examples:
+  lakehouse runs show last
+  lakehouse runs show 20261122-150102-7f3a
+  lakehouse runs show 7f3a -v        the last part of an id is enough; with full tracebacks
+  lakehouse runs show last -o json   the document of `lakehouse run -o json`"""
+_STATES = {
+    "success": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("○", "yellow"),
+    "running": ("▸", "cyan"),
+    "died": ("✗", "red"),
+}
+_BAR = 10  # columns of the longest bar
+
+app = typer.Typer(rich_markup_mode=None, invoke_without_command=True, no_args_is_help=False)
+
+
+def _at_least_one(value: int) -> int:
+    if value < 1:
+        raise typer.BadParameter("the number of runs is 1 or more")
+    return value
+
+
+@app.callback(epilog=EXAMPLES)
+def command(
+    context: typer.Context,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "-n",
+            "--limit",
+            metavar="N",
+            envvar="LAKEHOUSE_LIMIT",
+            show_envvar=False,
+            callback=_at_least_one,
+            help="How many runs to list.",
+        ),
+    ] = 20,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table",
+            metavar="NAME",
+            envvar="LAKEHOUSE_TABLE",
+            show_envvar=False,
+            help="What each run did with this table, and how long it took.",
+        ),
+    ] = None,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """List past runs, or show one.
+
+    Newest first; reads the history and nothing else, so it works beside a run that goes on and in a project that is not
+    valid. With -e: only runs of that environment.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    if context.invoked_subcommand is not None:
+        return
+    from lakehouse_cli import history
+
+    folder = _folder(settings)
+    if table is not None:
+        _show_table(settings, _table_history(folder, table, settings.env, limit))
+        return
+    # One more than is shown tells whether there are more.
+    found = history.runs(folder, environment=settings.env, limit=limit + 1)
+    runs = found.runs[:limit]
+    if settings.json:
+        options.write_json({"runs": [run.to_json() for run in runs]})
+        options.complain(list(found.notes))
+        return
+    terminal = settings.stdout
+    for line in _list_lines(terminal, runs):
+        options.write(line)
+    if not settings.quiet:
+        if not runs:
+            options.write("no run is in the history yet")
+        elif len(found.runs) > limit:
+            options.write(terminal.style(f"… and more; `-n {2 * limit}` shows them", "dim"))
+    options.complain(list(found.notes))
+
+
+def _folder(settings: options.Settings) -> Path:
+    from lakehouse_cli.project import project_folder
+
+    return project_folder(settings.project_dir)
+
+
+def _list_lines(terminal: Terminal, runs: tuple[RunSummary, ...]) -> list[str]:
+    if not runs:
+        return []
+    environments = {run.environment for run in runs} - {"default"}
+    rows = []
+    for run in runs:
+        mark, style = _STATES[run.status]
+        row = [Cell(run.run_id), Cell(_local(run.started_at), "dim")]
+        row += [Cell(printable(run.environment))] if environments else []
+        row += [Cell(f"{mark} {run.status}", style), Cell(time_text(run.duration_s), "dim")]
+        rows.append([*row, Cell(_counts(run.counts, run.planned))])
+    header = ["run", "started", *(["environment"] if environments else []), "state", "time", "tables"]
+    return columns(terminal, header, rows, right=frozenset({len(header) - 2}))
+
+
+def _counts(counts: Mapping[str, int], planned: int) -> str:
+    """How many tables ended how, by the marks of a run's table."""
+    from lakehouse_cli.reporters.run_text import MARKS
+
+    by_mark: dict[str, int] = {}
+    for status in ("materialized", "unchanged", "failed", "skipped", "cancelled"):
+        if counts.get(status):
+            by_mark[MARKS[status]] = by_mark.get(MARKS[status], 0) + counts[status]
+    ended = sum(counts.values())
+    parts = [f"{mark} {count_text(count)}" for mark, count in by_mark.items()]
+    if ended < planned:
+        parts.append(f"{count_text(ended)} of {count_text(planned)}")
+    return "  ".join(parts) or "nothing to do"
+
+
+def _local(moment: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return moment
+
+
+@app.command(name="show", epilog=SHOW_EXAMPLES)
+def show(
+    run_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", show_default=False, help="A run's id, the beginning or the last part of it, or `last`."
+        ),
+    ],
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show one run: how each table ended, and what went wrong.
+
+    With -e, `last` is the last run of that environment.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    from lakehouse_cli import history
+
+    record = history.read(_folder(settings), run_id, environment=settings.env)
+    if settings.json:
+        options.write_json(record.to_json())
+        return
+    for line in _run_lines(settings.stdout, record, verbose=settings.verbose):
+        options.write(line)
+
+
+def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[str]:
+    from lakehouse_cli.reporters.run_text import (
+        failure_lines,
+        header_line,
+        name_width,
+        result_line,
+        row_line,
+        title_line,
+    )
+
+    run = record.summary
+    lines = [title_line(terminal, run.project, run.environment, run.run_id)]
+    lines.append(terminal.style(f"started {_local(run.started_at)}", "dim"))
+    lines += [printable(note) for note in record.notes]
+    results = {result.name: result for result in record.tables}
+    waiting = [name for name in record.planned if name not in results] if run.status == "running" else []
+    if results or waiting:
+        width = name_width(terminal, [*results, *waiting])
+        lines += ["", header_line(terminal, width)]
+        lines += [result_line(terminal, width, result) for result in results.values()]
+        for name in waiting:
+            state = "running" if name in record.started else "waiting"
+            lines.append(row_line(terminal, width, state, (name, "", "", ""), ""))
+        lines.append("")
+    lines.append(_end_line(terminal, record))
+    return lines + failure_lines(terminal, record.tables, verbose=verbose)
+
+
+def _end_line(terminal: Terminal, record: RunRecord) -> str:
+    from lakehouse_cli.reporters.run_text import summary_line
+
+    run = record.summary
+    if run.status not in ("running", "died"):
+        return summary_line(terminal, record.result)
+    told = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
+    if run.status == "running":
+        return f"{terminal.style('still running: ', 'cyan')}{told} of {plural(run.planned, 'table')} so far"
+    return f"{terminal.style('died: ', 'red')}{told}; the run ended without a word (killed, or the machine went down)"
+
+
+def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
+    """A table's history; one that is in none and not declared is an error with close matches."""
+    from lakehouse_cli import history
+
+    found = history.table_history(folder, table, environment=environment, limit=limit)
+    if not found.times:
+        from lakehouse_cli.project import Project
+
+        Project.load(folder, env=environment).table(table)
+    return found
+
+
+def _show_table(settings: options.Settings, found: TableHistory) -> None:
+    if settings.json:
+        options.write_json(found.to_json())
+        options.complain(list(found.notes))
+        return
+    terminal = settings.stdout
+    if not found.times:
+        options.write(f"no run in the history has come to `{found.table}`")
+    else:
+        for line in _time_lines(terminal, found):
+            options.write(line)
+    if found.median_s is not None and not settings.quiet:
+        options.write()
+        count = plural(len(found.materialized_s), "run")
+        options.write(
+            f"materialized in {time_text(found.median_s)} (median of {count}); "
+            f"the last took {time_text(found.materialized_s[0])}"
+        )
+    options.complain(list(found.notes))
+
+
+def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:
+    from lakehouse_cli.reporters.run_text import MARKS, STYLES
+
+    longest = max(found.materialized_s, default=0.0)
+    block = "▇" if terminal.unicode else "#"
+    rows = []
+    for time in found.times:
+        result = time.result
+        seconds = result.duration_s if result.status == "materialized" else None
+        bar = block * max(round(_BAR * seconds / longest), 1) if seconds is not None and longest > 0 else ""
+        rows.append(
+            [
+                Cell(time.run_id),
+                Cell(f"{MARKS[result.status]} {result.status}", STYLES[result.status]),
+                Cell(count_text(result.rows)),
+                Cell(size_text(result.bytes)),
+                Cell(time_text(result.duration_s)),
+                Cell(bar, "cyan"),
+            ]
+        )
+    return columns(terminal, ("run", "state", "rows", "size", "time", ""), rows, right=frozenset({2, 3, 4}))

@@ -1,0 +1,90 @@
+"""The project's own `.lakehouse` folder: what belongs to this machine and not to the project (locks, history).
+
+Files in it may be held: locked by the process that works on them until it lets go or dies, whatever it dies of.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+STATE = ".lakehouse"
+_held: set[int] = set()
+
+
+def state_folder(project: Path, name: str) -> Path:
+    """A folder of the project's state, as a path; whether it is there or not."""
+    return project / STATE / name
+
+
+def make_state_folder(project: Path, name: str) -> Path:
+    """Make a folder of the project's state, which keeps itself out of version control.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    folder = state_folder(project, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        # Beside the folder, under `.lakehouse`, there may be manifests, which do belong to the project.
+        ignored.write_text("*\n", encoding="utf-8")
+    return folder
+
+
+def hold(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file for this process and nobody else.
+
+    Args:
+        descriptor: The file, open in any way.
+        wait: Whether to wait until whoever holds it lets go; a signal whose handler raises ends the waiting.
+
+    Returns:
+        Whether it is held now.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    _held.add(descriptor)
+    return True
+
+
+def let_go(descriptor: int) -> None:
+    """Close a file that may be held."""
+    _held.discard(descriptor)
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def is_held(path: str | os.PathLike[str]) -> bool:
+    """Whether a process holds a file; not where it cannot be known."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _close_in_child() -> None:
+    """Drop what a forked process got from its parent: a worker that outlives a killed run must hold nothing of it."""
+    for descriptor in _held:
+        with suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

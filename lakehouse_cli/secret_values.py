@@ -1,0 +1,64 @@
+"""Values that came from environment variables, and texts without them.
+
+What ``${VAR}`` stands for may be a password. The project's own messages show the variable; what libraries and the
+operating system say (a path in an exception, a traceback) may show its value, and goes through a `Mask` before it is
+written anywhere it stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+Mask = Callable[[str], str]
+
+#: Shorter values (`8`, `dev`) are in every other word, and no secret worth the name is so short.
+SHORTEST = 4
+
+
+class NotedVariables(Mapping[str, str]):
+    """Environment variables that remember which of them were used.
+
+    Attributes:
+        used: Value by name, of each that was asked for and there.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.used: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        value = self._environ[name]
+        self.used[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
+def unmasked(text: str) -> str:
+    """The text as it is, where there is nothing to hide."""
+    return text
+
+
+def mask_of(values: Mapping[str, str]) -> Mask:
+    """What puts ``${NAME}`` in the place of each value, also as it looks inside of quotes or a URL.
+
+    Args:
+        values: Value by name of its variable; those under four characters are left alone.
+    """
+    spellings: dict[str, str] = {}
+    for name, value in values.items():
+        if len(value) >= SHORTEST:
+            from urllib.parse import quote  # slow to load, and only needed here
+
+            for spelling in (value, repr(value)[1:-1], quote(value), quote(value, safe="")):
+                spellings.setdefault(spelling, f"${{{name}}}")
+    if not spellings:
+        return unmasked
+    # The longest first: one value may be part of another.
+    pattern = re.compile("|".join(re.escape(s) for s in sorted(spellings, key=len, reverse=True)))
+    return lambda text: pattern.sub(lambda match: spellings[match.group()], text)

@@ -1,0 +1,220 @@
+"""What lies in a local folder though no declared table accounts for it, and removing it with care.
+
+Two things are ours: files aside that a killed run left (their names are of our making and nobody holds them), and
+tables that a manifest of ours describes, byte for byte. Nothing else is ever removed, nothing outside the root, and no
+link is followed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from stat import S_ISREG
+from typing import Any
+
+from lakehouse_cli.local_state import hold, is_held, let_go
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.storage.base import Stray
+from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, hash_file
+
+_ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
+_MANIFEST = ".json"
+#: What tells one file from any other, under whatever name: device and inode.
+Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as it was when it was listed; one that has changed since is not removed."""
+
+    path: str
+    device: int
+    inode: int
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: str) -> Seen | None:
+        """A regular file, the link itself looked at; None for anything else."""
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not S_ISREG(status.st_mode):
+            return None
+        return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def identity(self) -> Identity:
+        """Device and inode."""
+        return self.device, self.inode
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A storage's folder as it is searched.
+
+    Attributes:
+        storage: Its name.
+        shown: The root as the user wrote it.
+        real: The root with links resolved: which folder that is, is the user's choice.
+        manifests: Where manifests lie, relative to the root.
+        suffixes: Every ending that a table's file may have had.
+    """
+
+    storage: str
+    shown: str
+    real: str
+    manifests: str
+    suffixes: tuple[str, ...]
+
+    def uri(self, path: str) -> str:
+        """A path under the root as messages show it."""
+        relative = os.path.relpath(path, self.real)
+        shown = self.shown.rstrip("/")
+        return relative if shown in ("", ".") else f"{shown}/{relative}"
+
+
+def find_strays(root: Root, declared: Collection[str], taken: Collection[Identity]) -> Iterator[Stray]:
+    """What no declared table accounts for.
+
+    Args:
+        root: Where to look.
+        declared: Paths of the tables declared in this storage.
+        taken: Files of declared tables, of whatever storage; left alone and not listed.
+
+    Raises:
+        OSError: A folder or a file cannot be looked at.
+    """
+    yield from _unfinished(root)
+    for path, name in _manifests(root):
+        seen = Seen.of(path)
+        if seen is not None and name not in declared and seen.identity not in taken:
+            yield _undeclared(root, seen, name, taken)
+
+
+def _unfinished(root: Root) -> Iterator[Stray]:
+    for folder, names in _folders(root):
+        for name in names:
+            if not _ASIDE.fullmatch(name):
+                continue
+            seen = Seen.of(f"{folder}/{name}")
+            if seen is not None and not is_held(seen.path):
+                yield Stray(
+                    "unfinished", root.storage, None, root.uri(seen.path), seen.bytes, seen.modified_ns, None, (seen,)
+                )
+
+
+def _folders(root: Root) -> Iterator[tuple[str, list[str]]]:
+    """The folders under the root that may hold tables, and those of the manifests; links not followed."""
+    for folder, folders, names in os.walk(root.real, onerror=_raise):
+        # Repositories and virtual environments, where the root is the project's own folder.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield folder, sorted(names)
+    for folder, _, names in _walk_manifests(root):
+        yield folder, sorted(names)
+
+
+def _manifests(root: Root) -> Iterator[tuple[str, str]]:
+    for folder, _, names in _walk_manifests(root):
+        for name in sorted(names):
+            if name.endswith(_MANIFEST) and not name.startswith("."):
+                path = f"{folder}/{name}"
+                yield path, os.path.relpath(path, f"{root.real}/{root.manifests}").removesuffix(_MANIFEST)
+
+
+def _walk_manifests(root: Root) -> Iterator[tuple[str, list[str], list[str]]]:
+    top = f"{root.real}/{root.manifests}"
+    if os.path.isdir(top) and os.path.realpath(top) == top:
+        for folder, folders, names in os.walk(top, onerror=_raise):
+            folders.sort()
+            yield folder, folders, names
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Identity]) -> Stray:
+    """A stored table that is not declared: its data and manifest, or why they stay."""
+    try:
+        manifest = _parsed(manifest_file.path)
+    except ValueError as error:
+        return _kept(root, manifest_file, None, f"its manifest cannot be read: {error}")
+    folder = os.path.dirname(f"{root.real}/{path}")
+    if os.path.realpath(folder) != os.path.normpath(folder):
+        return _kept(root, manifest_file, manifest, "its folder is behind a link")
+    reason = None
+    files = [f"{root.real}/{path}{suffix}" for suffix in root.suffixes]
+    for file in filter(os.path.lexists, files):
+        data = Seen.of(file)
+        if data is None:
+            reason = f"{root.uri(file)} is not a file"
+        elif data.identity in taken:
+            reason = f"{root.uri(file)} belongs to a declared table now"
+        elif data.bytes != manifest.bytes or hash_file(file) != manifest.content_hash:
+            reason = f"{root.uri(file)} was altered after the run that stored it"
+        else:
+            both = (data, manifest_file)
+            size, modified = data.bytes, data.modified_ns
+            return Stray("undeclared", root.storage, manifest.table, root.uri(file), size, modified, None, both)
+    if reason is None:
+        others = _of_unknown_ending(folder, os.path.basename(path))
+        if others:
+            reason = f"its data may be {root.uri(others[0])}, of an ending that is not known"
+    if reason is not None:
+        return _kept(root, manifest_file, manifest, reason)
+    uri, size, modified = root.uri(manifest_file.path), manifest_file.bytes, manifest_file.modified_ns
+    return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, (manifest_file,))
+
+
+def _kept(root: Root, file: Seen, manifest: Manifest | None, why: str) -> Stray:
+    table = manifest.table if manifest else None
+    return Stray("undeclared", root.storage, table, root.uri(file.path), file.bytes, file.modified_ns, why, (file,))
+
+
+def _of_unknown_ending(folder: str, stem: str) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return [f"{folder}/{name}" for name in sorted(os.listdir(folder)) if name == stem or name.startswith(f"{stem}.")]
+
+
+def _parsed(path: str) -> Manifest:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        document: Any = json.loads(file.read())
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")
+    return Manifest.from_json(document)
+
+
+def remove_stray(stray: Stray) -> str | None:
+    """Remove what was listed; returns why not where it was not: it changed since, or somebody works on it."""
+    if stray.keep is not None:
+        return stray.keep
+    files: tuple[Seen, ...] = stray.handle
+    try:
+        if any(Seen.of(file.path) != file for file in files):
+            return "it changed since it was listed"
+        if stray.kind == "unfinished":
+            return _remove_unheld(files[0].path)
+        for file in files:
+            # The data come first: a manifest without data is found again, data without a manifest would not be.
+            os.unlink(file.path)
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()
+    return None
+
+
+def _remove_unheld(path: str) -> str | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not hold(descriptor, wait=False):
+            return "a run is writing it"
+        os.unlink(path)
+    finally:
+        let_go(descriptor)
+    return None

@@ -1,0 +1,164 @@
+"""`lakehouse runs`, `runs show`, `runs --table`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lakehouse_cli import Project
+from lakehouse_cli.events import RunResult, RunStarted, TableStarted
+from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.terminal import text_width
+from tests.cli.test_what_is_loaded import SLOW, loaded
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+def recorded(folder: ProjectFolder, *selection: str) -> RunResult:
+    """Run the project with its history."""
+    return Project.load(folder.path).run(*selection, force=True)
+
+
+def test_no_runs_yet(project: ProjectFolder, cli: Cli) -> None:
+    ran = cli("runs")
+    assert (ran.code, ran.out) == (0, "no run is in the history yet\n")
+    assert cli("runs", "-o", "json").json == {"runs": []}
+    shown = cli("runs", "show", "last")
+    assert shown.code == 2
+    assert "there is no run in the history yet" in shown.err
+    assert not (project.path / ".lakehouse").exists()
+
+
+def test_runs_are_listed_newest_first(project: ProjectFolder, cli: Cli) -> None:
+    first = recorded(project)
+    project.write("data/orders.csv", "customer,amount\n007,x\n")
+    second = recorded(project)
+    lines = cli("runs").out.splitlines()
+    assert lines[0].split() == ["run", "started", "state", "time", "tables"]
+    assert lines[1].startswith(f"{second.run_id}  ")
+    assert "✗ failed" in lines[1]
+    assert lines[1].endswith("✗ 1  ○ 2")
+    assert lines[2].startswith(f"{first.run_id}  ")
+    assert lines[2].endswith("✓ 2")
+    assert cli("runs", "-n", "1").out.splitlines()[2:] == ["… and more; `-n 2` shows them"]
+    assert cli("runs", "-n", "0").code == 2
+    assert cli("runs", "-o", "json").json == {
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "project": "small",
+                "environment": "default",
+                "status": run.status,
+                "started_at": run.started_at,
+                "finished_at": run.finished_at,
+                "duration_s": run.duration_s,
+                "planned": 2,
+                "counts": counts,
+            }
+            for run, counts in ((second, {"failed": 1, "skipped": 2}), (first, {"materialized": 2}))
+        ]
+    }
+    assert cli("runs", "-e", "prod").out == "no run is in the history yet\n"
+
+
+def test_show_is_what_the_run_showed(project: ProjectFolder, cli: Cli) -> None:
+    project.write("data/orders.csv", "customer,amount\n007,x\n")
+    result = recorded(project)
+    shown = cli("runs", "show", "last")
+    assert shown.code == 0
+    assert shown.out.startswith(f"small · default · run {result.run_id}\nstarted ")
+    ran = cli("run")
+    # The same rows and the same failure, times apart.
+    rows = [line.split("  ")[0] for line in shown.out.splitlines() if line[:1] in "✓✗○"]
+    assert rows == [line.split("  ")[0] for line in ran.out.splitlines() if line[:1] in "✓✗○"]
+    assert ran.err in shown.out
+    assert cli("runs", "show", result.run_id[-4:]).out == shown.out
+
+
+def test_show_json_is_the_document_of_the_run(project: ProjectFolder, cli: Cli) -> None:
+    from lakehouse_cli.events import result_json
+
+    result = recorded(project)
+    for argv in (["runs", "show", "last", "-o", "json"], ["-o", "json", "runs", "show", result.run_id]):
+        assert cli(*argv).json == result_json(result)
+
+
+def test_a_run_that_goes_on_and_one_that_died(project: ProjectFolder, cli: Cli) -> None:
+    writer = HistoryWriter(project.path)
+    writer.handle(RunStarted("20260101-000000-abcd", "small", "default", ("totals", "best")))
+    writer.handle(TableStarted("totals"))
+    assert "▸ running" in cli("runs").out
+    assert "0 of 2" in cli("runs").out
+    shown = cli("runs", "show", "last").out
+    assert "\n▸ totals" in shown
+    assert "waiting" in shown
+    assert shown.endswith("still running: no table ended of 2 tables so far\n")
+    writer.close()
+    assert "✗ died" in cli("runs").out
+    shown = cli("runs", "show", "last").out
+    assert "the run died while this table was under way" in shown
+    assert "died: 2 cancelled; the run ended without a word" in shown
+    document = cli("runs", "show", "last", "-o", "json").json
+    assert (document["status"], document["finished_at"]) == ("died", None)
+
+
+def test_a_table_over_time(project: ProjectFolder, cli: Cli) -> None:
+    first, second = recorded(project), recorded(project, "totals")
+    lines = cli("runs", "--table", "best").out.splitlines()
+    assert lines[1].startswith(f"{first.run_id}  ✓ materialized")
+    assert "▇▇▇▇▇▇▇▇▇▇" in lines[1]
+    assert "(median of 1 run)" in lines[-1]
+    document = cli("runs", "--table", "totals", "-o", "json").json
+    assert document["table"] == "totals"
+    assert [run["run_id"] for run in document["runs"]] == [second.run_id, first.run_id]
+    times = [second["totals"].duration_s, first["totals"].duration_s]
+    assert [run["duration_s"] for run in document["runs"]] == times
+    assert document["median_s"] == pytest.approx(sum(t for t in times if t) / 2)
+    wrong = cli("runs", "--table", "totls")
+    assert wrong.code == 2
+    assert "did you mean `totals`?" in wrong.err
+
+
+def test_it_works_where_the_project_is_not_valid(project: ProjectFolder, cli: Cli) -> None:
+    result = recorded(project)
+    project.write("lakehouse.yaml", "nonsense: [")
+    assert result.run_id in cli("runs").out
+    assert cli("runs", "show", "last").code == 0
+    assert cli("runs", "--table", "best").code == 0
+
+
+def test_a_file_of_a_newer_version_is_told_and_left_out(project: ProjectFolder, cli: Cli) -> None:
+    result = recorded(project)
+    file = project.path / ".lakehouse/runs/29990101-000000-abcd.jsonl"
+    file.write_text('{"event":"run_started","schema":2}\n')
+    ran = cli("runs")
+    assert ran.code == 0
+    assert result.run_id in ran.out
+    assert "a newer version of the tool wrote it (schema 2" in ran.err
+    assert cli("runs", "-o", "json").json["runs"][0]["run_id"] == result.run_id
+    shown = cli("runs", "show", "2999")
+    assert shown.code == 1
+    assert "update the tool" in shown.err
+
+
+def test_lines_fit_a_terminal(project: ProjectFolder, cli: Cli) -> None:
+    recorded(project)
+    from lakehouse_cli.cli.runs import _list_lines, _time_lines
+    from lakehouse_cli.history import runs, table_history
+    from lakehouse_cli.terminal import Terminal
+
+    terminal = Terminal(color=True, width=80)
+    lines = _list_lines(terminal, runs(project.path).runs) + _time_lines(terminal, table_history(project.path, "best"))
+    assert max(text_width(line) for line in lines) <= 80
+
+
+@pytest.mark.parametrize(
+    "argv", [["runs"], ["runs", "-o", "json"], ["runs", "show", "last"], ["runs", "--table", "best"]], ids=" ".join
+)
+def test_nothing_slow_is_loaded(project: ProjectFolder, argv: list[str]) -> None:
+    recorded(project)
+    code, modules = loaded(*argv)
+    assert code == 0
+    assert modules & SLOW == set()

@@ -1,0 +1,164 @@
+"""Events as lines of JSON, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse_cli.errors import Example, Location, Violation
+from lakehouse_cli.event_json import event_line, from_document
+from lakehouse_cli.events import (
+    ErrorInfo,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+)
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.reporters.log_json import LogJsonReporter
+from lakehouse_cli.secret_values import NotedVariables, mask_of
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
+TEXTS = st.text(max_size=8)
+PLACES = st.builds(Location, TEXTS, st.none() | st.integers(1), st.none() | st.integers(1), st.integers(1), TEXTS)
+ERRORS = st.builds(
+    ErrorInfo,
+    TEXTS,
+    TEXTS,
+    st.none() | TEXTS,
+    st.none() | PLACES,
+    st.lists(
+        st.builds(
+            Violation,
+            st.none() | TEXTS,
+            TEXTS,
+            st.integers(0),
+            TEXTS,
+            st.lists(st.builds(Example, st.none() | st.integers(1), TEXTS, st.none() | st.integers(1)), max_size=2).map(
+                tuple
+            ),
+            st.none() | PLACES,
+        ),
+        max_size=2,
+    ).map(tuple),
+    st.lists(st.tuples(TEXTS, st.integers(1), TEXTS, TEXTS), max_size=2).map(tuple),
+    st.lists(st.tuples(TEXTS, TEXTS, st.integers(0), st.integers(0)), max_size=2).map(tuple),
+    TEXTS,
+    st.none() | TEXTS,
+)
+RESULTS = st.builds(
+    TableResult,
+    TEXTS,
+    st.sampled_from(["materialized", "unchanged", "failed", "skipped", "cancelled"]),
+    st.lists(st.builds(Reason, TEXTS, TEXTS), max_size=2).map(tuple),
+    st.none() | st.integers(0),
+    st.none() | st.integers(0),
+    st.none() | st.floats(0, 1e9),
+    TEXTS,
+    st.integers(0),
+    st.none() | ERRORS,
+    st.lists(TEXTS, max_size=2).map(tuple),
+)
+
+
+@given(RESULTS)
+def test_a_result_is_read_back_as_it_was(result: TableResult) -> None:
+    line = event_line(TableFinished(result), AT)
+    assert from_document(TableResult, json.loads(line)["result"]) == result
+
+
+@given(RESULTS)
+def test_a_line_is_one_line_of_ascii(result: TableResult) -> None:
+    line = event_line(TableFinished(result), AT)
+    assert line.isascii()
+    assert line.count("\n") == 1
+    assert len(line.splitlines()) == 1
+
+
+def test_file_names_that_are_no_text_do_not_spoil_a_line() -> None:
+    line = event_line(TableFinished(TableResult("t", "failed", uri="data/\udcff.csv")), AT)
+    assert json.loads(line)["result"]["uri"] == "data/\udcff.csv"
+
+
+def test_the_lines_of_a_run() -> None:
+    result = TableResult("a", "materialized", rows=3, duration_s=0.5, uri="data/a.csv", attempts=2)
+    run = RunResult("id", "shop", "default", "success", "s", "f", 1.0, (result,))
+    stream = io.StringIO()
+    reporter = LogJsonReporter(stream)
+    for event in (
+        RunStarted("id", "shop", "default", ("a",), ("a note",)),
+        TableStarted("a"),
+        TableRetrying("a", 1, 2.0, ErrorInfo("TransformError", "boom")),
+        TableFinished(result),
+        RunFinished(run),
+    ):
+        reporter.handle(event)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == [
+        "run_started",
+        "table_started",
+        "table_retrying",
+        "table_finished",
+        "run_finished",
+    ]
+    assert lines[0]["schema"] == 1
+    assert lines[0]["tables"] == ["a"]
+    assert all(datetime.fromisoformat(line["at"]).tzinfo is not None for line in lines)
+    assert [line.get("table") for line in lines[1:4]] == ["a", "a", "a"]
+    assert lines[2]["error"]["message"] == "boom"
+    assert lines[3]["result"]["rows"] == 3
+    assert lines[4]["result"]["tables"] == ["a"]
+    assert lines[4]["result"]["counts"] == {"materialized": 1}
+
+
+def test_fields_of_later_versions_are_passed_over_and_missing_ones_are_told() -> None:
+    assert from_document(Reason, {"code": "c", "message": "m", "new": 1}) == Reason("c", "m")
+    for wrong in ({"code": "c"}, {"code": 1, "message": "m"}, [], None):
+        with pytest.raises(ValueError):
+            from_document(Reason, wrong)
+    with pytest.raises(ValueError, match="none of materialized"):
+        from_document(TableResult, {"name": "t", "status": "eaten"})
+
+
+def test_values_of_variables_are_masked_in_texts_and_not_in_names() -> None:
+    variables = NotedVariables({"LAKE": "/srv/s3cr3t lake", "WORKERS": "8", "STAGE": "failed", "UNUSED": "message"})
+    assert [variables.get(name) for name in ("LAKE", "WORKERS", "STAGE", "NONE")][3] is None
+    mask = mask_of(variables.used)
+    error = ErrorInfo(
+        "StorageError",
+        "cannot open '/srv/s3cr3t lake/a.csv': 8 message",
+        traceback="url /srv/s3cr3t%20lake, %2Fsrv%2Fs3cr3t%20lake",
+        frames=(("/srv/s3cr3t lake/t.py", 8, "failed", ""),),
+    )
+    document = json.loads(event_line(TableFinished(TableResult("failed", "failed", error=error)), AT, mask))
+    assert "s3cr3t" not in json.dumps(document)
+    assert document["result"]["error"]["message"] == "cannot open '${LAKE}/a.csv': 8 message"
+    assert document["result"]["error"]["traceback"] == "url ${LAKE}, ${LAKE}"
+    assert (document["table"], document["result"]["status"]) == ("failed", "failed")
+
+
+def test_the_docs_name_every_field() -> None:
+    text = (Path(__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
+    for kind in (
+        RunStarted,
+        TableStarted,
+        TableRetrying,
+        TableResult,
+        ErrorInfo,
+        RunResult,
+        Violation,
+        Location,
+        Reason,
+    ):
+        for field in fields(kind):
+            assert f"`{field.name}`" in text, f"{kind.__name__}.{field.name}"

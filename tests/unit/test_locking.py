@@ -1,0 +1,244 @@
+"""One run at a time: who is kept out, who is told what, and that nothing stays locked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.locking import Holder, RunLock, RunLockedError, holder_of
+
+HOLDS = """
+import os, sys, time
+from pathlib import Path
+from lakehouse_cli.locking import RunLock
+lock = RunLock(Path(sys.argv[1]), "default")
+lock.acquire(run_id="20260101-000000-abcd")
+child = os.fork() if "fork" in sys.argv else None
+if child != 0:
+    print(child or 0, flush=True)
+time.sleep(60)
+"""
+
+
+def holding(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
+    """Another process that holds the lock, and its child."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, str(folder), *more], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        return process, int(process.stdout.readline())
+
+
+def test_a_second_run_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
+    process, _ = holding(tmp_path)
+    try:
+        with pytest.raises(RunLockedError) as caught:
+            RunLock(tmp_path, "default").acquire()
+        holder = holder_of(tmp_path, "default")
+    finally:
+        process.kill()
+        process.wait()
+    error = caught.value
+    assert holder == error.holder
+    assert holder is not None
+    assert (holder.pid, holder.host, holder.run_id) == (process.pid, socket.gethostname(), "20260101-000000-abcd")
+    assert error.message.startswith(f"another run (pid {process.pid} on {socket.gethostname()} since ")
+    assert error.message.endswith(") holds `default`")
+    assert error.hint == "`--wait` waits for it"
+    assert error.exit_code == 1
+
+
+def test_a_killed_holder_lets_go_though_a_worker_of_it_lives(tmp_path: Path) -> None:
+    process, child = holding(tmp_path, "fork")
+    try:
+        process.kill()
+        process.wait()
+        lock = RunLock(tmp_path, "default")
+        lock.acquire()
+        assert lock.held
+        lock.release()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
+    process, _ = holding(tmp_path)
+    told: list[Holder | None] = []
+    lock = RunLock(tmp_path, "default")
+
+    def end(holder: Holder | None) -> None:
+        told.append(holder)
+        threading.Timer(0.2, process.kill).start()
+
+    begun = time.monotonic()
+    lock.acquire(wait=True, on_wait=end)
+    assert time.monotonic() - begun >= 0.15
+    process.wait()
+    assert lock.held
+    assert [holder.pid for holder in told if holder] == [process.pid]
+    lock.release()
+
+
+def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
+    process, _ = holding(tmp_path)
+    waits = "import sys; from pathlib import Path; from lakehouse_cli.locking import RunLock\n"
+    waits += (
+        "try:\n    RunLock(Path(sys.argv[1]), 'default').acquire(wait=True, on_wait=lambda h: print('w', flush=True))"
+    )
+    waits += "\nexcept KeyboardInterrupt:\n    sys.exit(130)"
+    waiting = subprocess.Popen([sys.executable, "-c", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert waiting.stdout is not None
+        with waiting.stdout:
+            waiting.stdout.readline()
+        time.sleep(0.1)
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=10) == 130
+    finally:
+        process.kill()
+        process.wait()
+
+
+def fail_within(lock: RunLock) -> None:
+    with lock:
+        lock.acquire()
+        raise LakehouseError("boom")
+
+
+def test_it_is_free_again_after_release_and_after_an_error(tmp_path: Path) -> None:
+    first, second = RunLock(tmp_path, "default"), RunLock(tmp_path, "default")
+    first.acquire()
+    first.acquire()
+    with pytest.raises(RunLockedError):
+        second.acquire()
+    first.release()
+    first.release()
+    with pytest.raises(LakehouseError, match="boom"):
+        fail_within(second)
+    first.acquire()
+    first.release()
+    assert holder_of(tmp_path, "default") is None
+
+
+def test_environments_do_not_keep_each_other_out(tmp_path: Path) -> None:
+    with RunLock(tmp_path, "default") as one, RunLock(tmp_path, "../x/prod") as two:
+        one.acquire()
+        two.acquire()
+        assert one.held
+        assert two.held
+        assert two.path.parent == tmp_path / ".lakehouse/locks"
+        assert two.path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[]", '{"pid": "x"}', '{"pid": 1, "host": "h", "since": "never"}'])
+def test_what_a_dead_process_wrote_blocks_nobody(tmp_path: Path, text: str) -> None:
+    lock = RunLock(tmp_path, "default")
+    lock.path.parent.mkdir(parents=True)
+    lock.path.write_text(text)
+    assert holder_of(tmp_path, "default") is None
+    lock.acquire(run_id="r")
+    holder = holder_of(tmp_path, "default")
+    assert holder is not None
+    assert holder.pid == os.getpid()
+    lock.path.write_text(text)
+    with pytest.raises(RunLockedError, match=r"^another run holds `default`$"):
+        RunLock(tmp_path, "default").acquire()
+    lock.release()
+
+
+def test_a_process_that_is_gone_is_not_told_as_the_holder(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock = RunLock(tmp_path, "default")
+    lock.acquire()
+    document = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-01-01T00:00:00+00:00", "run_id": None}
+    lock.path.write_text(json.dumps(document))
+    assert holder_of(tmp_path, "default") is None
+    lock.path.write_text(json.dumps(document | {"host": "elsewhere"}))
+    holder = holder_of(tmp_path, "default")
+    assert holder is not None
+    assert str(holder).startswith(f"pid {gone.pid} on elsewhere since 202")
+    lock.release()
+
+
+def test_the_run_can_be_named_later(tmp_path: Path) -> None:
+    with RunLock(tmp_path, "default") as lock:
+        lock.acquire()
+        before = holder_of(tmp_path, "default")
+        lock.name_run("20260101-000000-abcd")
+        after = holder_of(tmp_path, "default")
+    assert before is not None
+    assert after is not None
+    assert (before.run_id, after.run_id) == (None, "20260101-000000-abcd")
+    assert before.since == after.since
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".lakehouse").write_text("in the way")
+    with pytest.raises(LakehouseError, match=r"\.lakehouse/locks/default\.lock cannot be locked"):
+        RunLock(tmp_path, "default").acquire()
+
+
+def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_locks(descriptor: int, operation: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    lock = RunLock(tmp_path, "default")
+    lock.acquire()
+    assert not lock.held
+    assert lock.trouble == "no lock can be had in .lakehouse/locks (operation not supported)"
+    lock.release()
+
+
+FORKS = """
+import os, sys
+from pathlib import Path
+from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.events import RunStarted
+from lakehouse_cli.locking import RunLock
+folder = Path(sys.argv[1])
+lock, writer = RunLock(folder, "default"), HistoryWriter(folder)
+lock.acquire(run_id="r")
+writer.handle(RunStarted("20260101-000000-abcd", "shop", "default", ()))
+child = os.fork()
+if child == 0:
+    # These take the numbers that the descriptors of lock and history had.
+    files = [os.open(folder / "other", os.O_RDWR) for _ in range(20)]
+    lock.name_run("child")
+    lock.release()
+    writer.handle(RunStarted("20260101-000001-abcd", "shop", "default", ()))
+    writer.close()
+    for file in files:
+        os.fstat(file)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+print(status, lock.held, lock.path.read_text(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_forked_process_that_unwinds_touches_neither_the_lock_nor_other_files(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("kept")
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    status, held, text = process.stdout.readline().split(" ", 2)
+    with pytest.raises(RunLockedError):
+        RunLock(tmp_path, "default").acquire()
+    process.communicate()
+    assert (status, held, json.loads(text)["run_id"]) == ("0", "True", "r")
+    assert (tmp_path / "other").read_text() == "kept"
+    assert [p.name for p in (tmp_path / ".lakehouse/runs").glob("*.jsonl")] == ["20260101-000000-abcd.jsonl"]
