@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, UsageError, did_you_mean
-from lakehouse_cli.fingerprints import Fingerprinter
+from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.graph import AssetGraph, build_graph
-from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, lookup
@@ -72,6 +73,7 @@ class Project:
         spec: ProjectSpec,
         graph: AssetGraph,
         code: SourceReader,
+        cache: CodeCache,
         environment: str = DEFAULT_ENVIRONMENT,
         *,
         variables: Mapping[str, str] | None = None,
@@ -79,7 +81,9 @@ class Project:
         self.spec = spec
         self.graph = graph
         self.environment = environment
-        self._fingerprinter = Fingerprinter(spec.folder, code)
+        self._code = code
+        self._cache = cache
+        self._fingerprints = dict(cache.fingerprints)
         self._variables = variables or {}
 
     @classmethod
@@ -104,7 +108,9 @@ class Project:
         file = _project_file(path)
         variables = NotedVariables(os.environ if environ is None else environ)
         loaded = load_project(file, variables)
+        cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
         code = SourceReader(loaded.spec.folder)
+        code.know(cache.modules.values())
         graph, problems = build_graph(loaded.spec, code)
         everything = [*loaded.problems, *problems]
         if everything:
@@ -113,7 +119,7 @@ class Project:
             raise UsageError(
                 f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
             )
-        return cls(loaded.spec, graph, code, variables=variables.used)
+        return cls(loaded.spec, graph, code, cache, variables=variables.used)
 
     @property
     def name(self) -> str:
@@ -203,8 +209,20 @@ class Project:
         table = self.tables[name]
         code = None
         if table.version is None and table.function is not None:
-            code = self._fingerprinter.of(table.function)
+            code = self._fingerprint(table.function)
         return recipe_of(self.graph, table, code, self.spec.storages[table.storage].format)
+
+    def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
+        ref = str(function)
+        if ref not in self._fingerprints:
+            self._fingerprints[ref] = self._fingerprinter.of(function)
+        return self._fingerprints[ref]
+
+    @cached_property
+    def _fingerprinter(self) -> Fingerprinter:
+        # What the cache knows of modules is not the whole of them.
+        code = SourceReader(self.folder) if self._cache.modules else self._code
+        return Fingerprinter(self.folder, code)
 
     def run(
         self,
@@ -254,6 +272,7 @@ class Project:
                 history.durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {},
                 self.spec.memory,
             )
+            self._cache.keep(self._code.modules, self._fingerprints)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
 
     def _executor_class(self, name: str) -> type[Executor]:
@@ -370,13 +389,19 @@ def watched_files(path: str | os.PathLike[str] | None, project: Project | None) 
         project: The project as it was last loaded; None where it never was, and its sources are not known.
     """
     folder = _project_file(path).parent
-    roots = [] if project is None else [spec.root for spec in project.spec.storages.values() if spec.root != folder]
-    yield from project_files(folder, roots)
     if project is None:
+        yield from project_files(folder)
         return
+    yield from _own_files(project.spec)
     for table in project.tables.values():
         if table.kind == "source":
             yield from project.storages[table.storage].local_files(table)
+
+
+def _own_files(spec: ProjectSpec) -> Iterator[str]:
+    """The YAML and Python files of a project; its storages are not looked through."""
+    roots = [storage.root for storage in spec.storages.values() if storage.root != spec.folder]
+    return project_files(spec.folder, roots)
 
 
 def project_folder(path: str | os.PathLike[str] | None = None) -> Path:

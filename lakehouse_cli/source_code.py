@@ -7,8 +7,9 @@ parent packages (importing one would run its code).
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Literal
 from lakehouse_cli.errors import Location
 
 PROJECT_FILE = "lakehouse.yaml"
+# An import that may be inside a function; what is no such thing and looks like it does no harm.
+_INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
@@ -67,6 +70,8 @@ class ModuleSource:
         shown: The path as messages show it.
         functions: By name: what is defined, imported or assigned at the top level.
         is_package: Whether the file is a package's ``__init__.py``.
+        tree: As parsed; not to be changed.
+        has_inner_imports: Whether there may be imports inside functions.
     """
 
     name: str
@@ -74,6 +79,8 @@ class ModuleSource:
     shown: str
     functions: Mapping[str, FunctionSource]
     is_package: bool = False
+    tree: ast.Module = field(default_factory=lambda: ast.Module([], []), repr=False, compare=False)
+    has_inner_imports: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +93,15 @@ class SourceReader:
 
     folder: Path
     _modules: dict[str, ModuleSource | SourceError] = field(default_factory=dict)
+
+    def know(self, modules: Iterable[ModuleSource]) -> None:
+        """Take these as read."""
+        self._modules.update({module.name: module for module in modules})
+
+    @property
+    def modules(self) -> tuple[ModuleSource, ...]:
+        """All that was read."""
+        return tuple(module for module in self._modules.values() if isinstance(module, ModuleSource))
 
     def module(self, name: str) -> ModuleSource:
         """Read a module by its dotted name.
@@ -129,7 +145,8 @@ class SourceReader:
         except (ValueError, RecursionError, MemoryError) as error:
             raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
         functions: dict[str, FunctionSource] = {}
-        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py")
+        inner = _INNER_IMPORT.search(text) is not None
+        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py", tree, inner)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
         for statement in _top_level(tree.body):

@@ -1,0 +1,150 @@
+"""What was read off the project's code, kept between runs: which functions there are, and their fingerprints.
+
+Reading a thousand functions takes as long as all the rest of a plan. What is kept is plain JSON in the project's
+`.lakehouse/cache`, belongs to the exact bytes of every Python file of the project, to this version of the tool and of
+Python, and to the versions of the packages that the code reaches; where any of that differs it is not used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from lakehouse_cli.errors import Location
+from lakehouse_cli.fingerprints import CodeFingerprint
+from lakehouse_cli.fingerprints.packages import find_package
+from lakehouse_cli.local_state import make_state_folder, state_folder
+from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
+from lakehouse_cli.version import __version__
+
+_FOLDER, _FILE = "cache", "code.json"
+_FORMAT = 1
+# Beyond this many files, looking at all of them would take longer than reading those that matter.
+_MOST_FILES = 500
+_PACKAGE = "package "
+
+
+class CodeCache:
+    """The kept reading of one project's code.
+
+    Args:
+        folder: The project's.
+        files: Its YAML and Python files; the Python ones count.
+
+    Attributes:
+        modules: What `SourceReader` would read, by name; without their trees.
+        fingerprints: By the function's ``module:name``.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[str]) -> None:
+        self._folder = folder
+        self._key = _key_of(files)
+        self.modules: dict[str, ModuleSource] = {}
+        self.fingerprints: dict[str, CodeFingerprint] = {}
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            self._load()
+
+    def _load(self) -> None:
+        if self._key is None:
+            return
+        with open(state_folder(self._folder, _FOLDER) / _FILE, "rb") as file:
+            document = json.load(file)
+        if document["key"] != self._key or not _same_packages(document["packages"]):
+            return
+        fingerprints = {ref: CodeFingerprint(hash_, parts) for ref, (hash_, parts) in document["fingerprints"].items()}
+        modules = {name: _module(name, self._folder, kept) for name, kept in document["modules"].items()}
+        self.fingerprints, self.modules = fingerprints, modules
+
+    def keep(self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint]) -> None:
+        """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody."""
+        modules = list(modules)
+        inside = all(module.file.is_relative_to(self._folder) for module in modules)
+        if self._key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
+            return
+        packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
+        document = {
+            "key": self._key,
+            "packages": packages,
+            "modules": {module.name: _document(module, self._folder) for module in modules},
+            "fingerprints": {ref: [f.hash, dict(f.parts)] for ref, f in fingerprints.items()},
+        }
+        with suppress(OSError):
+            path = make_state_folder(self._folder, _FOLDER) / _FILE
+            aside = path.with_suffix(f".{os.getpid()}")
+            aside.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
+            aside.replace(path)
+
+
+def _key_of(files: Iterable[str]) -> str | None:
+    """What the kept reading belongs to; None where there are too many files to look at."""
+    code = sorted(file for file in files if file.endswith(".py"))
+    if len(code) > _MOST_FILES:
+        return None
+    digest = xxhash.xxh3_128(f"{_FORMAT} {__version__} {sys.version} {sys.path}".encode())
+    for name in code:
+        try:
+            with open(name, "rb") as file:
+                content = file.read()
+        except OSError:
+            return None
+        digest.update(f"\0{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _same_packages(packages: Mapping[str, str]) -> bool:
+    for name, version in packages.items():
+        found = find_package(name.removeprefix(_PACKAGE), sys.path)
+        if found is None or found.version != version:
+            return False
+    return True
+
+
+def _document(module: ModuleSource, folder: Path) -> dict[str, Any]:
+    lines: dict[str, str] = {}
+
+    def place(location: Location) -> list[Any]:
+        if location.source is not None:
+            lines[f"{location.file}:{location.line}"] = location.source
+        return [location.file, location.line, location.column, location.length]
+
+    functions = [
+        [
+            name,
+            function.name,
+            place(function.location),
+            None
+            if function.parameters is None
+            else [[p.name, p.kind, p.has_default, place(p.location)] for p in function.parameters],
+            function.is_async,
+        ]
+        for name, function in module.functions.items()
+    ]
+    file = module.file.relative_to(folder).as_posix()
+    return {"file": file, "shown": module.shown, "package": module.is_package, "functions": functions, "lines": lines}
+
+
+def _module(name: str, folder: Path, kept: Mapping[str, Any]) -> ModuleSource:
+    lines = kept["lines"]
+
+    def place(value: list[Any]) -> Location:
+        file, line, column, length = value
+        return Location(file, line, column, length, lines.get(f"{file}:{line}"))
+
+    functions = {
+        known_as: FunctionSource(
+            own_name,
+            place(location),
+            None if parameters is None else tuple(Parameter(n, k, d, place(where)) for n, k, d, where in parameters),
+            is_async,
+        )
+        for known_as, own_name, location, parameters, is_async in kept["functions"]
+    }
+    return ModuleSource(name, folder / kept["file"], kept["shown"], functions, kept["package"])

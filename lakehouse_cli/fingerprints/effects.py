@@ -1,0 +1,293 @@
+"""What importing a module changes beyond the names it binds: ``LIMITS["a"] = 1``, ``TABLE.update(…)``, ``setup()``.
+
+Whoever uses a name depends on the statements that change the object behind it, wherever they are. This is an estimate
+on the safe side: a statement that may change a name counts as one that does. Values that cannot be changed in place
+(numbers, texts, tuples of them) are told apart, as are calls that are known to change nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.names import (
+    ARGUMENT,
+    BASE,
+    CALLEE,
+    CERTAIN,
+    CHANGING,
+    EAGER,
+    HARMLESS,
+    PURE,
+    RECEIVER,
+    STORE,
+    WRITTEN,
+    Use,
+)
+from lakehouse_cli.fingerprints.world import Name, World
+
+ANYTHING = ("", "")
+"""The effect of a statement that may change what every function sees: an option of a package, the environment."""
+
+_CONFIGURING = re.compile(r"set_|register|seed$|patch|install_")
+_CHANGING_ARGUMENTS = frozenset(("heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insort", "shuffle"))
+_FOLLOWED = CALLEE | RECEIVER | ARGUMENT | BASE | CERTAIN
+
+
+class Effects:
+    """Finds the effects of importing modules; each module is looked through once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._of_modules: dict[str, dict[Name, list[Piece]]] = {}
+        self._direct: dict[tuple[Piece, bool], frozenset[Name]] = {}
+        self._reached: dict[Piece, tuple[Piece, ...]] = {}
+        self._fixed: dict[Name, bool] = {}
+        self._imported_effects: dict[str, frozenset[Name]] = {}
+
+    def of(self, code: ModuleCode) -> dict[Name, list[Piece]]:
+        """The statements of a module that change something when it is imported, by what they change.
+
+        A module's name with an empty one stands for all its names, `ANYTHING` for everything.
+        """
+        known = self._of_modules.get(code.name)
+        if known is None:
+            known = self._of_modules[code.name] = {}
+            for piece in code.pieces:
+                if piece.executed and _may_act(piece.statement):
+                    for name in self._effects(piece):
+                        known.setdefault(name, []).append(piece)
+        return known
+
+    def moments(self, piece: Piece) -> str:
+        """Which of several bindings and changes of the names it needs come before a statement, as text.
+
+        Where a name gets its value in several steps, it matters after which of them it is used.
+        """
+        if not _may_act(piece.statement):
+            return ""
+        counts = set()
+        for name in self._needed(piece):
+            positions = self._positions(piece.code, name)
+            if len(positions) > 1:
+                counts.add(f"{'.'.join(name)}:{sum(position < piece.position for position in positions)}")
+        return " ".join(sorted(counts))
+
+    def _positions(self, code: ModuleCode, name: Name) -> set[int]:
+        """Where in a module a name of it or of another is bound or changed, imports that do it included."""
+        positions = {piece.position for piece in self.of(code).get(name, ())}
+        if name[0] == code.name:
+            positions |= {entry.position for entry in code.entries.get(name[1], ())}
+            positions |= {star.position for star in self._world.stars(code, name[1])}
+        for module, position in code.imported.items():
+            if module not in self._imported_effects:
+                changed = [set(self.of(other)) for other in self._world.imported(module) if other is not code]
+                self._imported_effects[module] = frozenset().union(*changed)
+            if name in self._imported_effects[module]:
+                positions.add(position)
+        return positions
+
+    def _effects(self, piece: Piece) -> set[Name]:
+        found = set(self._changed_by(piece, eager=True))
+        if any(use.flags & EAGER and use.flags & _FOLLOWED for use in piece.uses):
+            for called in self.reached(piece):
+                found |= self._changed_by(called, eager=False)
+        waiting = list(found)
+        while waiting:  # what is changed under one name may have another
+            for other in self._sources(waiting.pop()) - found:
+                found.add(other)
+                waiting.append(other)
+        return found
+
+    def reached(self, piece: Piece) -> tuple[Piece, ...]:
+        """The pieces that evaluating a statement at import may lead to."""
+        known = self._reached.get(piece)
+        if known is None:
+            seen: dict[Piece, None] = {}
+            waiting = self._pieces_of(piece, eager=True)
+            while waiting:
+                other = waiting.pop()
+                if other not in seen and other is not piece:
+                    seen[other] = None
+                    waiting += self._pieces_of(other, eager=False)
+            known = self._reached[piece] = tuple(seen)
+        return known
+
+    def _pieces_of(self, piece: Piece, *, eager: bool) -> list[Piece]:
+        """The pieces of the names a piece uses."""
+        found = []
+        for module, name in self._names_of(piece, eager=eager):
+            code = self._world.code(module)
+            if code is not None:
+                found += [entry for entry in code.entries.get(name, ()) if isinstance(entry, Piece)]
+        return found
+
+    def _names_of(self, piece: Piece, *, eager: bool) -> set[Name]:
+        if not eager:
+            return set(self._world.landing(piece).all_names)
+        found: set[Name] = set()
+        for use in piece.uses:
+            if use.flags & EAGER:
+                found |= self._world.follow_use(piece, use).all_names
+        return found
+
+    def _needed(self, piece: Piece) -> set[Name]:
+        found = self._names_of(piece, eager=True)
+        for other in self.reached(piece):
+            found |= self._names_of(other, eager=False)
+        if any(use.flags & EAGER and use.flags & CALLEE for use in piece.uses):
+            found.add(ANYTHING)
+        return found
+
+    def _changed_by(self, piece: Piece, *, eager: bool) -> frozenset[Name]:
+        """What a piece itself may change: when it is imported, or also when what it defines is called."""
+        key = (piece, eager)
+        known = self._direct.get(key)
+        if known is None:
+            found: set[Name] = set()
+            for use in piece.uses:
+                if not eager or use.flags & EAGER:
+                    found |= self._changed_through(piece, use)
+            if piece.canonical.asks_unknown:
+                found.add(ANYTHING)
+            known = self._direct[key] = frozenset(found)
+        return known
+
+    def _changed_through(self, piece: Piece, use: Use) -> set[Name]:
+        flags = use.flags
+        code = piece.code
+        if use.origin is None and use.name not in code.entries and not self._world.stars(code, use.name):
+            asks = use.name in ("exec", "eval", "globals") or (use.name in ("vars", "locals") and flags & EAGER)
+            return {(code.name, "")} if asks else set()
+        if flags & STORE:
+            return {(code.name, use.name)}
+        if not flags & CHANGING or self._is_harmless(code, use.callee):
+            return set()
+        if use.origin is not None and self._world.origin(use.origin[0]) != "own":
+            return {ANYTHING} if _configures(use) else set()
+        if not flags & (CERTAIN | RECEIVER | BASE) and flags & ARGUMENT and not self._changes_arguments(code, use):
+            return set()
+        landing = self._world.follow_use(piece, use)
+        found = {(module, name) for module, name, rest in landing.names if self._may_change((module, name), rest, use)}
+        if flags & WRITTEN or not flags & CALLEE:
+            found |= {(module, "") for module in landing.modules}
+        return found
+
+    def _is_harmless(self, code: ModuleCode, callee: Use | None) -> bool:
+        if callee is None or callee.origin is not None or callee.attributes:
+            return False
+        return callee.name in HARMLESS and callee.name not in code.entries
+
+    def _changes_arguments(self, code: ModuleCode, use: Use) -> bool:
+        """Whether what a use is handed to may change it: the project's own code, or something that cannot be known."""
+        callee = use.callee
+        if callee is None or use.flags & ~(ARGUMENT | EAGER | CALLEE) & CHANGING:
+            return True
+        if callee.origin is not None and self._world.origin(callee.origin[0]) != "own":
+            return (callee.attributes or callee.origin[1] or ("",))[-1] in _CHANGING_ARGUMENTS
+        return True
+
+    def _may_change(self, name: Name, rest: tuple[str, ...], use: Use) -> bool:
+        """Whether a use that leads to a definition may change it."""
+        flags = use.flags
+        if flags & WRITTEN:
+            return True
+        if flags & CALLEE and not rest:
+            return False  # being called changes nothing of a function; what its body does is looked at by itself
+        code = self._world.code(name[0])
+        pieces = [entry for entry in (code.entries.get(name[1], []) if code else []) if isinstance(entry, Piece)]
+        if flags & BASE:
+            return any(self._has_hooks(piece, set()) for piece in pieces)
+        if self._is_fixed(name):
+            return False
+        if flags & CERTAIN:
+            return True
+        if flags & RECEIVER and rest:
+            if all(isinstance(piece.statement, ast.ClassDef) for piece in pieces):
+                return any(piece.canonical.changes for piece in pieces)
+            return not (rest[-1] in PURE and all(_is_literal(piece.statement) for piece in pieces))
+        return not all(piece.is_definition for piece in pieces)
+
+    def _has_hooks(self, piece: Piece, seen: set[Piece]) -> bool:
+        """Whether a class is told of the classes derived from it."""
+        if piece in seen or not isinstance(piece.statement, ast.ClassDef):
+            return False
+        seen.add(piece)
+        body = piece.statement.body
+        if any(isinstance(node, ast.FunctionDef) and node.name == "__init_subclass__" for node in body):
+            return True
+        for use in piece.uses:
+            if use.flags & BASE:
+                if use.origin is None and use.name == "type" and "type" not in piece.code.entries:
+                    return True
+                for module, name, _ in self._world.follow_use(piece, use).names:
+                    code = self._world.code(module)
+                    entries = code.entries.get(name, []) if code else []
+                    if any(isinstance(entry, Piece) and self._has_hooks(entry, seen) for entry in entries):
+                        return True
+        return False
+
+    def _is_fixed(self, name: Name) -> bool:
+        """Whether a name can only stand for values that cannot be changed in place."""
+        known = self._fixed.get(name)
+        if known is None:
+            code = self._world.code(name[0])
+            entries = code.entries.get(name[1], []) if code is not None else []
+            known = bool(entries) and all(
+                not isinstance(entry, PlainImport)
+                and isinstance(entry.statement, ast.Assign | ast.AnnAssign)
+                and _is_fixed_value(entry.statement.value)
+                and not any(isinstance(t, ast.Tuple | ast.List) for t in getattr(entry.statement, "targets", ()))
+                for entry in entries
+            )
+            self._fixed[name] = known
+        return known
+
+    def _sources(self, changed: Name) -> set[Name]:
+        """Names whose objects a name may stand for, or hold."""
+        code = self._world.code(changed[0]) if changed != ANYTHING else None
+        found: set[Name] = set()
+        for entry in code.entries.get(changed[1], ()) if code is not None else ():
+            if isinstance(entry, Piece) and not isinstance(entry.statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                found |= self._names_of(entry, eager=True)
+        return {name for name in found if not self._is_fixed(name) and not self._is_definition(name)}
+
+    def _is_definition(self, name: Name) -> bool:
+        code = self._world.code(name[0])
+        entries = code.entries.get(name[1], ()) if code is not None else ()
+        return all(isinstance(entry, Piece) and entry.is_definition for entry in entries)
+
+
+def _may_act(statement: ast.stmt) -> bool:
+    """Whether a statement may evaluate anything that changes something, by its kind."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        arguments = statement.args
+        return bool(statement.decorator_list or arguments.defaults or any(arguments.kw_defaults))
+    return not isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _configures(use: Use) -> bool:
+    """Whether a use of other people's code may change what that code does from then on."""
+    if use.flags & (CERTAIN | WRITTEN) and use.callee is None:
+        return True
+    path = (*(use.origin[1] if use.origin else ()), *use.attributes)
+    if use.flags & CERTAIN and not path:
+        return True  # the package itself is handed to something
+    return bool(use.flags & RECEIVER and path and _CONFIGURING.match(path[-1]))
+
+
+def _is_fixed_value(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return _is_fixed_value(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _is_fixed_value(node.left) and _is_fixed_value(node.right)
+    return isinstance(node, ast.Tuple) and all(_is_fixed_value(item) for item in node.elts)
+
+
+def _is_literal(statement: ast.stmt) -> bool:
+    """Whether a statement gives a name a value of a built-in type."""
+    kinds = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp, ast.Constant, ast.Tuple)
+    return isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, kinds)

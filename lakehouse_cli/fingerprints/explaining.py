@@ -1,0 +1,85 @@
+"""What has changed between two fingerprints, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_CALLED = {"function": "helper", "class": "class", "constant": "constant", "import": "import"}
+
+
+def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) -> tuple[str, ...]:
+    """Say what changed in the code that a function reaches: the function itself first, versions last.
+
+    Args:
+        before: The parts of a `CodeFingerprint`, as they were stored.
+        now: Its parts now.
+        function: The name of the function, as in the project file, without its module.
+
+    Returns:
+        Messages of one line each; none where the parts are the same.
+    """
+    changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
+    told: list[tuple[int, str, str]] = []
+    named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
+    for key in changed - set(moved.values()):
+        if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
+            continue  # what changed in it is told by name
+        told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
+    return tuple(dict.fromkeys(message for _, _, message in sorted(told)))
+
+
+def _told(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
+    """A message, after its rank and its key, by which it is put in order."""
+    if key == "python":
+        return 5, key, f"Python {old or 'unknown'} → {new or 'unknown'}"
+    if key.startswith("package "):
+        return 4, key, _told_package(key.removeprefix("package "), old, new)
+    if key == "docstrings":
+        return 3, key, "docstrings that are looked at changed"
+    file, _, name = key.partition(":")
+    if not name:
+        if old is None or new is None:
+            return 3, key, f"{file} is {'now' if old is None else 'no longer'} reached as a whole"
+        return 3, key, f"code in {file} changed"
+    if name == "<module>":
+        return 2, key, f"statements that run when {file} is imported changed"
+    if name == function:
+        return 0, key, f"`{name}` {_what(old, new, moved, file)}"
+    kind = (new or old or "").partition(" ")[0]
+    return 1, key, f"{_CALLED.get(kind, 'definition')} `{name}` {_what(old, new, moved, file)}"
+
+
+def _what(old: str | None, new: str | None, moved: str | None, file: str) -> str:
+    if moved is not None:
+        return f"moved from {file} to {moved.partition(':')[0]}"
+    if old is None:
+        return f"is newly reached ({file})"
+    return f"is no longer reached ({file})" if new is None else f"changed ({file})"
+
+
+def _told_package(name: str, old: str | None, new: str | None) -> str:
+    if old is None:
+        return f"{name} {new} is newly reached"
+    return f"{name} is no longer reached" if new is None else f"{name} {old} → {new}"
+
+
+def _is_named(key: str) -> bool:
+    return ":" in key and not key.endswith(":<module>")
+
+
+def _is_module(key: str, before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    return (now.get(key) or before.get(key) or "").startswith("module ")
+
+
+def _moved_to(old: str, before: Mapping[str, str], now: Mapping[str, str], changed: set[str]) -> str | None:
+    """Where a definition that is no longer reached is now, if it is the same and that is certain."""
+    if not _is_named(old):
+        return None
+    name = old.partition(":")[2]
+    same = [
+        key
+        for key in changed
+        if key not in before and now[key] == before[old] and _is_named(key) and key.partition(":")[2] == name
+    ]
+    return same[0] if len(same) == 1 else None

@@ -1,0 +1,319 @@
+"""Fingerprints: one hash over all the code that a function reaches, and one for each part of it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
+from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.world import Landing, Name, World
+from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.source_code import SourceError, SourceReader
+
+_AROUND = "<module>"
+"""What stands for the statements of a module that may change anything, as a name in it."""
+_SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
+
+
+@dataclass(frozen=True)
+class CodeFingerprint:
+    """The code that computes a table, as far as it can be told without running it.
+
+    Attributes:
+        hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
+            the part that names Python's.
+        parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
+            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``import``, ``module``), of a module of which
+            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version. The
+            function itself comes first.
+    """
+
+    hash: str
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A part, and what it leads to."""
+
+    key: str
+    value: str
+    names: frozenset[Name]
+    modules: frozenset[str]
+    packages: frozenset[str]
+    unknown: bool
+    docs: tuple[str, ...]
+    asks_docs: bool
+
+
+class Fingerprinter:
+    """Takes the fingerprints of a project's functions, reading each module and each definition once.
+
+    Args:
+        folder: The project's folder.
+        reader: Reads modules; the one that the graph was built with, so that nothing is parsed twice.
+    """
+
+    def __init__(self, folder: Path, reader: SourceReader) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._worlds: dict[str | None, tuple[World, Effects]] = {}
+        self._rooms: dict[str, _Room] = {}
+
+    def of(self, ref: FunctionRef) -> CodeFingerprint:
+        """The fingerprint of a function and of everything that it reaches by name.
+
+        Raises:
+            SourceError: Its module, or one that this leads to, cannot be found, read or parsed; or has no such name.
+        """
+        room = self._rooms.get(ref.module)
+        if room is None:
+            room = self._rooms[ref.module] = self._room(ref.module)
+        return room.fingerprint(ref.name)
+
+    def _room(self, module: str) -> _Room:
+        top = module.partition(".")[0]
+        world = self._world(None)
+        # The code of an installed package counts as the project's where its transforms are.
+        world, effects = world if world[0].origin(module) == "own" else self._world(top)
+        self._reader.module(module)  # which says what is wrong where it is not there
+        return _Room(module, world, effects)
+
+    def _world(self, own_package: str | None) -> tuple[World, Effects]:
+        known = self._worlds.get(own_package)
+        if known is None:
+            world = World(self._folder, self._reader, own_package)
+            known = self._worlds[own_package] = world, Effects(world)
+        return known
+
+
+class _Room:
+    """The functions of one transform module, and what importing it imports."""
+
+    def __init__(self, module: str, world: World, effects: Effects) -> None:
+        self._module = module
+        self._world = world
+        self._effects = effects
+        self._imported = world.imported(module)
+        self._names: dict[Name, _Node] = {}
+        self._modules: dict[str, _Node] = {}
+        self._changing: dict[Name, list[Piece]] = {}
+        for code in self._imported:
+            for changed, pieces in effects.of(code).items():
+                self._changing.setdefault(changed, []).extend(pieces)
+        self._ambient = self._ambient_nodes()
+
+    def fingerprint(self, name: str) -> CodeFingerprint:
+        landing = self._world.follow(self._module, (name,), outside=True)
+        code = self._world.code(self._module)
+        if code is not None and name not in code.entries and not (landing.names or code.stars):
+            hint = did_you_mean(name, code.entries)
+            raise SourceError(f"function `{name}` is not in {code.label}", hint)
+        packages = set(landing.packages)
+        if any(self._takes_pandas(module, name) for module, name, _ in landing.names):
+            packages.add("pandas")
+        names: list[Name] = [*sorted(landing.passed), *sorted({target[:2] for target in landing.names})]
+        if (self._module, name) in names:
+            names.remove((self._module, name))
+            names.insert(0, (self._module, name))
+        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown)
+        parts = {node.key: node.value for node in nodes}
+        for package in sorted(packages):
+            parts[f"package {package}"] = self._world.version(package)
+        parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return CodeFingerprint(_digest((f"{key}={value}" for key, value in sorted(parts.items())), 16), parts)
+
+    def _reach(self, names: list[Name], modules: list[str], packages: set[str], unknown: bool) -> list[_Node]:
+        """All parts that names and modules lead to; adds to `packages` in place."""
+        found: dict[tuple[str, str], _Node] = {}
+        names_waiting, modules_waiting = names[::-1], list(modules)
+        nodes = list(self._ambient)
+        for node in nodes:
+            names_waiting[:0] = node.names
+        everything = False
+        while True:
+            for node in nodes:
+                names_waiting += [name for name in node.names if name not in found]
+                modules_waiting += [module for module in node.modules if (module, "") not in found]
+                packages |= node.packages
+                unknown |= node.unknown
+            nodes = []
+            if names_waiting:
+                name = names_waiting.pop()
+                if name not in found:
+                    found[name] = self._name(name)
+                    nodes = [found[name]]
+            elif modules_waiting:
+                module = modules_waiting.pop()
+                if (module, "") not in found and self._world.code(module) is not None:
+                    found[module, ""] = self._whole(module)
+                    nodes = [found[module, ""]]
+            elif unknown and not everything:
+                everything = True
+                modules_waiting = [code.name for code in self._imported]
+                nodes = self._everywhere(modules_waiting)
+                found.update({(node.key, ""): node for node in nodes})
+            elif packages & _SEARCHING and (more := {module for module, _ in found} - {m for m, n in found if not n}):
+                modules_waiting = sorted(more)
+            else:
+                break
+        return self._with_docs([*found.values(), *self._ambient])
+
+    def _with_docs(self, nodes: list[_Node]) -> list[_Node]:
+        if not any(node.asks_docs for node in nodes):
+            return nodes
+        texts = sorted({text for node in nodes for text in node.docs} | {code.doc for code in self._imported})
+        docs = _Node("docstrings", f"text {_digest(texts, 6)}", *_NOWHERE, (), False)
+        return [*nodes, docs]
+
+    def _name(self, name: Name) -> _Node:
+        known = self._names.get(name)
+        if known is None:
+            known = self._names[name] = self._read_name(name)
+        return known
+
+    def _read_name(self, name: Name) -> _Node:
+        module, bound = name
+        code = self._world.code(module)
+        assert code is not None  # names are found by reading the code that binds them
+        entries = code.entries.get(bound, [])
+        changing = [*self._changing.get(name, ()), *self._changing.get((module, ""), ())]
+        if code not in self._imported:  # a module that is looked into for annotations only
+            own = self._effects.of(code)
+            changing += [*own.get(name, ()), *own.get((module, ""), ())]
+        pieces = dict.fromkeys(piece for piece in (*entries, *changing) if isinstance(piece, Piece))
+        here: list[Event] = [piece for piece in pieces if piece.code is code]
+        here += [entry for entry in entries if isinstance(entry, PlainImport)]
+        here += self._world.stars(code, bound)
+        here.sort(key=lambda event: event.position)
+        # Those of other modules come in the order in which the modules are run.
+        elsewhere = [piece for piece in pieces if piece.code is not code]
+        return self._node(f"{code.label}:{bound}", _kind(entries), [*here, *elsewhere])
+
+    def _node(self, key: str, kind: str, events: Iterable[Event]) -> _Node:
+        texts, landings, docs, asks_docs = [], [], [], False
+        for event in events:
+            texts.append(event.text)
+            if isinstance(event, Piece):
+                texts.append(self._effects.moments(event))
+                landings.append(self._world.landing(event))
+                docs += event.canonical.docs
+                asks_docs |= event.canonical.asks_docs
+        return _Node(key, f"{kind} {_digest(texts, 6)}", *_joined(landings), tuple(docs), asks_docs)
+
+    def _whole(self, module: str) -> _Node:
+        known = self._modules.get(module)
+        if known is None:
+            code = self._world.code(module)
+            assert code is not None  # asked for by `_reach`
+            known = self._modules[module] = self._read_whole(code)
+        return known
+
+    def _read_whole(self, code: ModuleCode) -> _Node:
+        """A module of which anything may be meant: every name it binds, and what else it does when imported."""
+        bound = [self._name((code.name, name)) for name in sorted(code.entries)]
+        named = {piece for entries in code.entries.values() for piece in entries if isinstance(piece, Piece)}
+        others = self._node("", "", [piece for piece in code.pieces if piece not in named])
+        texts = [f"{node.key} {node.value}" for node in bound]
+        names, modules, packages, unknown = _joined([node for node in (*bound, others)])
+        passed = [
+            self._world.follow(origin[0], origin[1], outside=True)
+            for entries in code.entries.values()
+            for entry in entries
+            for origin in ([entry.origin] if isinstance(entry, PlainImport) else sum(entry.imports.values(), []))
+        ]
+        for landing in (*passed, *(self._world.follow(star.module, (), outside=True) for star in code.stars)):
+            names |= _names_of(landing)
+            modules |= landing.modules
+            packages |= landing.packages
+            unknown |= landing.unknown
+        value = f"module {_digest([*texts, others.value, *(star.text for star in code.stars)], 6)}"
+        docs = tuple(text for node in (*bound, others) for text in node.docs)
+        own = frozenset(name for name in names if name[0] != code.name)
+        asks_docs = any(node.asks_docs for node in (*bound, others))
+        return _Node(code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs)
+
+    def _everywhere(self, modules: list[str]) -> list[_Node]:
+        """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
+        found = []
+        for shown, path, module in self._world.everywhere():
+            readable = all(part.isidentifier() for part in module.split(".")) and self._world.file(module) == path
+            if readable:
+                try:
+                    self._world.code(module)
+                except SourceError:
+                    readable = False
+            if readable:
+                modules.append(module)
+            else:
+                found.append(
+                    _Node(
+                        shown, f"module {blake2b(path.read_bytes(), digest_size=6).hexdigest()}", *_NOWHERE, (), False
+                    )
+                )
+        return found
+
+    def _ambient_nodes(self) -> list[_Node]:
+        """Of each module the statements that may change what every function sees."""
+        found = []
+        pieces = self._changing.get(ANYTHING, [])
+        for code in self._imported:
+            own = [piece for piece in pieces if piece.code is code]
+            if own:
+                found.append(self._node(f"{code.label}:{_AROUND}", "statements", own))
+        return found
+
+    def _takes_pandas(self, module: str, name: str) -> bool:
+        """Whether a transform has a parameter that says nothing of its type, and so is given pandas."""
+        code = self._world.code(module)
+        for entry in code.entries.get(name, ()) if code is not None else ():
+            statement = entry.statement if isinstance(entry, Piece) else None
+            if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                return True
+            arguments = statement.args
+            named = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
+            if any(argument is not None and argument.annotation is None for argument in named):
+                return True
+        return False
+
+
+_NOWHERE: tuple[frozenset[Name], frozenset[str], frozenset[str], bool] = frozenset(), frozenset(), frozenset(), False
+
+
+def _names_of(landing: Landing | _Node) -> frozenset[Name]:
+    if isinstance(landing, _Node):
+        return landing.names
+    return landing.all_names
+
+
+def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], frozenset[str], frozenset[str], bool]:
+    return (
+        frozenset().union(*(_names_of(landing) for landing in landings)),
+        frozenset().union(*(landing.modules for landing in landings)),
+        frozenset().union(*(landing.packages for landing in landings)),
+        any(landing.unknown for landing in landings),
+    )
+
+
+def _kind(entries: list[Piece | PlainImport]) -> str:
+    statements = [entry.statement for entry in entries if isinstance(entry, Piece)]
+    if any(isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) for statement in statements):
+        return "function"
+    if any(isinstance(statement, ast.ClassDef) for statement in statements):
+        return "class"
+    return "constant" if statements else "import"
+
+
+def _digest(texts: Iterable[str], size: int) -> str:
+    digest = blake2b(digest_size=size)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()

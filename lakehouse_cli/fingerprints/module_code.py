@@ -1,0 +1,300 @@
+"""A module as the pieces it is made of: which statements give each name its meaning.
+
+A piece is a statement at the top level of a module, one inside a top-level ``if`` together with the conditions it
+stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole. What stands under
+``if __name__ == "__main__"`` is no piece, since importing the module does not run it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lakehouse_cli.fingerprints.canonical import Canonical
+from lakehouse_cli.fingerprints.names import Import, Use
+from lakehouse_cli.source_code import ModuleSource
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Target = tuple[str, Import, str]
+
+
+@dataclass(eq=False)
+class Piece:
+    """A statement and the conditions it stands under.
+
+    Attributes:
+        code: The module it is in.
+        position: Its place among the module's pieces.
+        statement: As parsed.
+        guards: Tests of the ``if`` around it, and whether they hold there.
+        executed: Whether importing the module may run it.
+        imports: Of each name that it binds by an import: what is imported.
+    """
+
+    code: ModuleCode
+    position: int
+    statement: ast.stmt
+    guards: tuple[tuple[ast.expr, bool], ...]
+    executed: bool
+    imports: dict[str, list[Import]] = field(default_factory=dict)
+
+    @cached_property
+    def _read(self) -> tuple[Canonical, str, list[Use]]:
+        canonical = Canonical(self.code.import_targets, self.code.plain_imports)
+        for test, _ in self.guards:
+            canonical.visit(test)
+        canonical.visit(self.statement)
+        text, uses = canonical.finish()
+        for _, holds in self.guards:
+            text += " if" if holds else " if not"
+        return canonical, text, uses
+
+    @property
+    def text(self) -> str:
+        """Its canonical text."""
+        return self._read[1]
+
+    @property
+    def uses(self) -> list[Use]:
+        """Its uses of global names."""
+        return self._read[2]
+
+    @property
+    def canonical(self) -> Canonical:
+        """What else was noted while it was read."""
+        return self._read[0]
+
+    def origins(self, name: str) -> list[Import]:
+        """What it imports under a name."""
+        return self.imports.get(name, [])
+
+    @property
+    def is_definition(self) -> bool:
+        """Whether it is a function or a class."""
+        return isinstance(self.statement, Definition)
+
+
+@dataclass(frozen=True)
+class PlainImport:
+    """A name that a top-level import binds, unconditionally or for annotations only."""
+
+    position: int
+    origin: Import
+
+    def origins(self, _: str) -> list[Import]:
+        """What it imports."""
+        return [self.origin]
+
+    @property
+    def text(self) -> str:
+        """Its canonical text."""
+        return f"import {'.'.join((self.origin[0], *self.origin[1]))}"
+
+
+@dataclass(frozen=True)
+class StarImport:
+    """An import of all names of a module."""
+
+    position: int
+    module: str
+
+    @property
+    def text(self) -> str:
+        """Its canonical text."""
+        return f"import {self.module}.*"
+
+
+Event = Piece | PlainImport | StarImport
+"""What gives a name its meaning, or changes it."""
+
+
+class ModuleCode:
+    """The pieces of one module.
+
+    Attributes:
+        name: Dotted.
+        label: The file as messages and fingerprints name it.
+        pieces: In order.
+        entries: Of each name: what binds it, in order.
+        plain_imports: Names that stand for one import throughout.
+        stars: Imports of all names of a module.
+        imported: Modules that importing this one imports, as they are asked for, each with the first place.
+        doc: The module's docstring.
+    """
+
+    def __init__(self, source: ModuleSource, label: str) -> None:
+        self.name = source.name
+        self.label = label
+        self.is_package = source.is_package
+        self.pieces: list[Piece] = []
+        self.entries: dict[str, list[Piece | PlainImport]] = {}
+        self.stars: list[StarImport] = []
+        self.imported: dict[str, int] = {}
+        self.doc = ""
+        self._positions = 0
+        body = source.tree.body
+        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            self.doc = str(body[0].value.value)
+        for statement in body:
+            self._add(statement, (), True)
+        if source.has_inner_imports:
+            for node in (node for piece in self.pieces if piece.executed for node in ast.walk(piece.statement)):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    self._note_imported(node)
+        self.plain_imports = {
+            name: entries[0].origin
+            for name, entries in self.entries.items()
+            if isinstance(entries[0], PlainImport)
+            and all(isinstance(entry, PlainImport) and entry.origin == entries[0].origin for entry in entries)
+        }
+
+    def _add(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            self._add_import(statement, guards, executed)
+        elif isinstance(statement, ast.If) and not _binds(statement.test):
+            self._add_branches(statement, guards, executed)
+        elif not _does_nothing(statement):
+            piece = self._piece(statement, guards, executed)
+            names, imports = _bound(statement)
+            for node in imports:
+                self._note_imported(node)
+                if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                    self.stars.append(StarImport(piece.position, self._base(node)))
+                for name, origin, _ in self.import_targets(node):
+                    piece.imports.setdefault(name, []).append(origin)
+                    names.add(name)
+            for name in names:
+                self.entries.setdefault(name, []).append(piece)
+
+    def _piece(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> Piece:
+        piece = Piece(self, self._positions, statement, guards, executed)
+        self._positions += 1
+        self.pieces.append(piece)
+        return piece
+
+    def _add_import(
+        self, statement: ast.Import | ast.ImportFrom, guards: tuple[tuple[ast.expr, bool], ...], executed: bool
+    ) -> None:
+        if executed:
+            self._note_imported(statement)
+        if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+            self.stars.append(StarImport(self._positions, self._base(statement)))
+            self._positions += 1
+        targets = self.import_targets(statement)
+        piece = self._piece(statement, guards, executed) if guards and targets else None
+        for name, origin, _ in targets:
+            if piece is None:
+                self.entries.setdefault(name, []).append(PlainImport(self._positions, origin))
+                self._positions += 1
+            else:
+                piece.imports.setdefault(name, []).append(origin)
+                self.entries.setdefault(name, []).append(piece)
+
+    def _add_branches(self, node: ast.If, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
+        if _is_main_test(node.test):
+            branches = [(node.orelse, guards, executed)]
+        elif _is_typing_test(node.test):
+            branches = [(node.body, guards, False), (node.orelse, guards, executed)]
+        else:
+            branches = [
+                (node.body, (*guards, (node.test, True)), executed),
+                (node.orelse, (*guards, (node.test, False)), executed),
+            ]
+        for body, under, runs in branches:
+            for statement in body:
+                self._add(statement, under, runs)
+
+    def _note_imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self.imported.setdefault(alias.name, self._positions)
+            return
+        base = self._base(node)
+        self.imported.setdefault(base, self._positions)
+        for alias in node.names:
+            if alias.name != "*":
+                self.imported.setdefault(f"{base}.{alias.name}", self._positions)  # which may be a module
+
+    def import_targets(self, node: ast.Import | ast.ImportFrom) -> list[Target]:
+        """Each name an import binds, what it stands for, and the module or name as it was asked for."""
+        if isinstance(node, ast.Import):
+            return [
+                (alias.asname, (alias.name, ()), alias.name)
+                if alias.asname
+                else (alias.name.partition(".")[0], (alias.name.partition(".")[0], ()), alias.name)
+                for alias in node.names
+            ]
+        base = self._base(node)
+        return [
+            (alias.asname or alias.name, (base, (alias.name,)), f"{base}.{alias.name}")
+            for alias in node.names
+            if alias.name != "*" and base != "__future__"
+        ]
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        """The module that a ``from`` import names, absolutely."""
+        if not node.level:
+            return node.module or ""
+        package = self.name.split(".")
+        kept = package[: max(len(package) - node.level + (1 if self.is_package else 0), 0)]
+        return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    if isinstance(statement, ast.AnnAssign):
+        return statement.value is None
+    return isinstance(statement, ast.Pass | ast.Global)
+
+
+def _is_main_test(test: ast.expr) -> bool:
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
+        return False
+    sides = (test.left, test.comparators[0])
+    named = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
+    return named and any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides)
+
+
+def _is_typing_test(test: ast.expr) -> bool:
+    return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
+
+
+def _binds(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.NamedExpr) for node in ast.walk(test))
+
+
+def _bound(statement: ast.stmt) -> tuple[set[str], list[ast.Import | ast.ImportFrom]]:
+    """The names of the module that a statement binds or unbinds, and the imports in it that do so."""
+    if isinstance(statement, Definition):
+        return {statement.name}, []
+    names: set[str] = set()
+    imports: list[ast.Import | ast.ImportFrom] = []
+    for node in _in_module_scope(statement):
+        if isinstance(node, Definition):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            names.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            names.add(node.rest)
+    return names, imports
+
+
+def _in_module_scope(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What is inside a statement, without the insides of functions, classes and comprehensions' targets."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Definition):
+            waiting += node.decorator_list  # a walrus there is rare but binds
+        elif isinstance(node, ast.comprehension):
+            waiting += [node.iter, *node.ifs]
+        elif not isinstance(node, ast.Lambda | ast.Constant):
+            waiting += ast.iter_child_nodes(node)

@@ -1,0 +1,123 @@
+"""Versions of installed packages by the name they are imported by, without importing them.
+
+`importlib.metadata` could tell, but takes longer to load than a plan of a thousand tables may: its
+``packages_distributions()`` reads every installed file list. Here the folder that holds the package is listed, and of
+the distributions in it only those are looked into that may be the one
+(https://packaging.python.org/en/latest/specifications/recording-installed-packages/).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
+from pathlib import Path
+
+_INFO = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*)(?:-py[\d.]+)?)?\.(?:dist|egg)-info")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A package or module that is not the project's.
+
+    Attributes:
+        version: Of the distributions it belongs to; None where it belongs to none.
+        file: Its source or binary, where it is one file or has an ``__init__``.
+    """
+
+    version: str | None
+    file: Path | None
+
+
+def is_standard(top: str) -> bool:
+    """Whether a top-level name is one of the standard library's."""
+    return top in sys.stdlib_module_names
+
+
+def find_package(top: str, search: Sequence[str]) -> Found | None:
+    """Look for a top-level package or module where installed ones are; None if it is not there.
+
+    Args:
+        top: The name it is imported by.
+        search: Folders, as `sys.path` has them.
+    """
+    spec = _spec(top, search)
+    if spec is None:
+        return None
+    file = Path(spec.origin) if spec.origin and spec.has_location else None
+    if file is None:
+        folders = [os.path.dirname(place) for place in spec.submodule_search_locations or ()]
+    else:
+        folders = [str(file.parent.parent if spec.submodule_search_locations is not None else file.parent)]
+    versions = sorted({version for folder in folders for version in _versions(top, folder)})
+    return Found("; ".join(versions) or None, file)
+
+
+def _spec(top: str, search: Sequence[str]) -> ModuleSpec | None:
+    spec = PathFinder.find_spec(top, list(search))
+    if spec is not None and spec.origin is not None:
+        return spec
+    for finder in sys.meta_path:  # packages installed to be edited have finders of their own
+        if finder in (BuiltinImporter, FrozenImporter, PathFinder) or not hasattr(finder, "find_spec"):
+            continue
+        found = finder.find_spec(top, None)
+        if found is not None:
+            return found
+    return spec
+
+
+def _versions(top: str, folder: str) -> list[str]:
+    """Versions of the distributions in a folder that hold `top`; several where they share a namespace."""
+    infos = _infos(folder)
+    wanted = _normal(top)
+    likely = [info for name, info in infos if name == wanted]
+    found = [info for info in likely if _holds(Path(folder, info), top)]
+    if not found:
+        found = [info for _, info in infos if _holds(Path(folder, info), top)]
+    return [version for info in found if (version := _version(folder, info))]
+
+
+def _infos(folder: str) -> list[tuple[str, str]]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    found = ((match["name"], name) for name in names if (match := _INFO.fullmatch(name)))
+    return sorted((_normal(name), info) for name, info in found)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def _holds(info: Path, top: str) -> bool:
+    """Whether a distribution's list of files has the package."""
+    listed = False
+    for name in ("RECORD", "installed-files.txt", "SOURCES.txt", "top_level.txt"):
+        try:
+            content = (info / name).read_bytes()
+        except OSError:
+            continue
+        listed = True
+        if re.search(rb"^(?:\.\./)?%s(?:[/.,]|\s*$)" % re.escape(top.encode()), content, re.MULTILINE):
+            return True
+    # Without any list, as some systems' packagers leave them, the name has to do.
+    return not listed and _normal(info.name).startswith(_normal(top) + "_")
+
+
+def _version(folder: str, info: str) -> str | None:
+    match = _INFO.fullmatch(info)
+    if match is not None and match["version"]:
+        return match["version"]
+    for name in ("METADATA", "PKG-INFO"):
+        try:
+            text = Path(folder, info, name).read_text("utf-8", "replace")
+        except OSError:
+            continue
+        found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+        if found is not None:
+            return found[1]
+    return None

@@ -1,0 +1,381 @@
+"""The modules a project's code can reach, and where a dotted name leads among them."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
+from lakehouse_cli.fingerprints.names import EAGER, KNOWN, Use
+from lakehouse_cli.fingerprints.packages import Found, find_package, is_standard
+from lakehouse_cli.source_code import PROJECT_FILE, SourceReader, find_module
+
+Name = tuple[str, str]
+"""A module's dotted name, and a name it binds."""
+Origin = Literal["own", "standard", "package"]
+
+NOT_INSTALLED = "not installed"
+
+# What leads to modules in ways that cannot be followed.
+_UNKNOWN = ("importlib", "runpy", "pkgutil", "imp", "zipimport", "sys.modules", "sys._getframe", "sys.meta_path")
+_UNKNOWN += ("inspect.currentframe", "inspect.stack", "inspect.getmodule", "pydoc.locate", "unittest.mock.patch")
+_UNKNOWN += ("builtins.exec", "builtins.eval", "builtins.__import__", "gc.get_objects", "gc.get_referrers")
+_HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
+_DYNAMIC = frozenset(("globals", "exec", "eval", "vars", "locals"))
+# What looks for names in the module it is called from: replacement scans, expressions given as text.
+_LOOKING_AROUND = ("numexpr.evaluate", "pandas.eval", "polars.sql", "polars.SQLContext", "builtins.globals")
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where uses of names lead.
+
+    Attributes:
+        names: Definitions, with the attributes that remain to be taken from each.
+        passed: Names of modules that only pass on what they import.
+        modules: Modules of which anything may be meant.
+        packages: Top-level names of other people's packages.
+        unknown: Whether any module may be meant.
+    """
+
+    names: frozenset[tuple[str, str, tuple[str, ...]]] = frozenset()
+    passed: frozenset[Name] = frozenset()
+    modules: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    unknown: bool = False
+
+    @property
+    def all_names(self) -> frozenset[Name]:
+        """Definitions, and names that pass them on."""
+        return self.passed.union([(module, name) for module, name, _ in self.names])
+
+
+@dataclass
+class _Finding:
+    names: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
+    passed: set[Name] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
+    unknown: bool = False
+    seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+
+    def landing(self) -> Landing:
+        return Landing(
+            frozenset(self.names),
+            frozenset(self.passed),
+            frozenset(self.modules),
+            frozenset(self.packages),
+            self.unknown,
+        )
+
+
+class World:
+    """Finds modules and follows names between them.
+
+    Args:
+        folder: The project's folder.
+        reader: Reads modules.
+        own_package: Top-level name of an installed package whose code counts as the project's; None for none.
+    """
+
+    def __init__(self, folder: Path, reader: SourceReader, own_package: str | None = None) -> None:
+        self.folder = folder
+        self._reader = reader
+        self._own_package = own_package
+        self._origins: dict[str, Origin] = {}
+        self._packages: dict[str, Found | None] = {}
+        self._files: dict[str, Path | None] = {}
+        self._codes: dict[str, ModuleCode | None] = {}
+        self._landings: dict[tuple[str, tuple[str, ...], bool], Landing] = {}
+        self._of_pieces: dict[Piece, Landing] = {}
+
+    # Modules.
+
+    def origin(self, module: str) -> Origin:
+        """Whose a module is; that of its top-level package."""
+        top = module.partition(".")[0]
+        known = self._origins.get(top)
+        if known is None:
+            known = self._origins[top] = self._find_origin(top)
+        return known
+
+    def _find_origin(self, top: str) -> Origin:
+        if top in sys.builtin_module_names:
+            return "standard"
+        if find_module(top, self.folder, installed=False) is not None or top == self._own_package:
+            return "own"
+        if is_standard(top):
+            return "standard"
+        found = self._package(top)
+        if found is None or (found.file is None and found.version is None):
+            # A folder without `__init__.py` yields to anything that is installed under its name.
+            return "own" if top.isidentifier() and (self.folder / top).is_dir() else "package"
+        # Code of no distribution (on PYTHONPATH, or installed to be edited) has no version that would tell of edits.
+        return "own" if found.version is None and str(found.file).endswith(".py") else "package"
+
+    def _package(self, top: str) -> Found | None:
+        if top not in self._packages:
+            self._packages[top] = find_package(top, self._search) if top.isidentifier() else None
+        return self._packages[top]
+
+    @cached_property
+    def _search(self) -> list[str]:
+        # A run in this process leaves its project's folder on the path; another project is no installed package.
+        return [entry for entry in sys.path if not os.path.exists(os.path.join(entry, PROJECT_FILE))]
+
+    def version(self, top: str) -> str:
+        """What is told of an installed package: its version, or a hash of its only file."""
+        found = self._package(top)
+        if found is None or (found.version is None and found.file is None):
+            return NOT_INSTALLED
+        if found.version is not None:
+            return found.version
+        assert found.file is not None  # one of the two is known
+        return blake2b(found.file.read_bytes(), digest_size=6).hexdigest()
+
+    def file(self, module: str) -> Path | None:
+        """The source of one of the project's own modules; None for a folder without any, and for what is missing."""
+        if module not in self._files:
+            top = module.partition(".")[0]
+            beside = find_module(top, self.folder, installed=False) is not None or (self.folder / top).is_dir()
+            self._files[module] = find_module(module, self.folder, installed=not beside)
+        return self._files[module]
+
+    def code(self, module: str) -> ModuleCode | None:
+        """The code of one of the project's own modules; None where it has none.
+
+        Raises:
+            SourceError: It cannot be read or parsed.
+        """
+        if module in self._codes:
+            return self._codes[module]
+        code = None
+        file = self.file(module)
+        if file is not None:
+            inside = file.is_relative_to(self.folder)
+            tail = "/__init__.py" if file.name == "__init__.py" else ".py"
+            label = file.relative_to(self.folder).as_posix() if inside else module.replace(".", "/") + tail
+            code = ModuleCode(self._reader.module(module), label)
+        self._codes[module] = code
+        if code is not None and code.stars:
+            for name in [name for name in code.plain_imports if self._is_shadowed(code, name)]:
+                del code.plain_imports[name]
+        return code
+
+    def imported(self, module: str) -> list[ModuleCode]:
+        """The project's modules that importing one imports, parent packages and itself among them, as they are run.
+
+        Raises:
+            SourceError: One of them cannot be read or parsed.
+        """
+        found: dict[str, ModuleCode] = {}
+        seen: set[str] = set()
+        waiting: list[tuple[str, bool]] = [(module, False)]
+        while waiting:
+            name, done = waiting.pop()
+            if not name or (not done and (name in seen or self.origin(name) != "own")):
+                continue
+            seen.add(name)
+            code = self.code(name)
+            if done and code is not None:
+                found[name] = code
+            elif not done:
+                waiting.append((name, True))
+                waiting += [(other, False) for other in reversed(code.imported if code is not None else ())]
+                waiting.append((name.rpartition(".")[0], False))
+        return list(found.values())
+
+    def everywhere(self) -> Iterator[tuple[str, Path, str]]:
+        """Every Python file of the project's folder: its path to show, itself, and the module it may be."""
+        for folder, folders, files in os.walk(self.folder):
+            folders[:] = sorted(
+                name
+                for name in folders
+                if not name.startswith(".")
+                and name not in ("__pycache__", "node_modules", "site-packages")
+                and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+            )
+            for name in sorted(files):
+                if name.endswith(".py"):
+                    path = Path(folder, name)
+                    shown = path.relative_to(self.folder).as_posix()
+                    yield shown, path, shown[:-3].removesuffix("/__init__").replace("/", ".")
+
+    def _is_shadowed(self, code: ModuleCode, name: str) -> bool:
+        """Whether a name that is imported may also come from a module of which all names are imported."""
+        waiting, seen = [star.module for star in code.stars], {code.name}
+        while waiting:
+            module = waiting.pop()
+            other = self.code(module) if module not in seen and self.origin(module) == "own" else None
+            seen.add(module)
+            if other is not None:
+                if name in other.entries:
+                    return True
+                waiting += [star.module for star in other.stars]
+        return False
+
+    # Names.
+
+    def landing(self, piece: Piece) -> Landing:
+        """Where all uses of names in a piece lead."""
+        known = self._of_pieces.get(piece)
+        if known is not None:
+            return known
+        finding = _Finding()
+        for use in piece.uses:
+            landing = self.follow_use(piece, use)
+            finding.names |= landing.names
+            finding.passed |= landing.passed
+            finding.modules |= landing.modules
+            finding.packages |= landing.packages
+            finding.unknown |= landing.unknown
+        for module, _ in piece.canonical.inner_imports:
+            if self.origin(module) == "package":
+                finding.packages.add(module.partition(".")[0])
+        if piece.canonical.asks_globals:
+            finding.modules.add(piece.code.name)
+        finding.unknown |= piece.canonical.asks_unknown
+        self._of_pieces[piece] = finding.landing()
+        return self._of_pieces[piece]
+
+    def follow_use(self, piece: Piece, use: Use) -> Landing:
+        """Where one use of a name in a piece leads."""
+        module, path = use.origin or (piece.code.name, (use.name,))
+        if use.origin is None and use.name not in piece.code.entries:
+            looked_up = self._builtin(piece, use)
+            if looked_up is not None:
+                return looked_up
+        if use.flags & KNOWN and self.origin(module) != "own":
+            return Landing()  # the module imported by name is a use of its own
+        path = (*path, *use.attributes)
+        landing = self.follow(module, path, outside=use.origin is not None)
+        if use.origin is not None and self.origin(module) != "own" and _looks_around(".".join((module, *path))):
+            return replace(landing, modules=landing.modules | {piece.code.name})
+        return landing
+
+    def _builtin(self, piece: Piece, use: Use) -> Landing | None:
+        """Built-in functions by which any name may be meant."""
+        name = use.name
+        if name in ("exec", "eval") or (name == "__import__" and not use.flags & KNOWN):
+            return Landing(modules=frozenset((piece.code.name,)), unknown=True)
+        if name == "globals" or (name in ("vars", "locals") and use.flags & EAGER):
+            return Landing(modules=frozenset((piece.code.name,)))
+        return None
+
+    def follow(self, module: str, path: tuple[str, ...], *, outside: bool) -> Landing:
+        """Where a name of a module leads, with the attributes taken from it.
+
+        Args:
+            module: Dotted name.
+            path: The name, and attributes; empty for the module itself.
+            outside: Whether it is another module that asks; then a name that is not bound is not a built-in one.
+        """
+        key = (module, path, outside)
+        known = self._landings.get(key)
+        if known is None:
+            finding = _Finding()
+            self._follow(module, path, finding, outside)
+            known = self._landings[key] = finding.landing()
+        return known
+
+    def _follow(self, module: str, path: tuple[str, ...], finding: _Finding, outside: bool) -> None:
+        if (module, path) in finding.seen:
+            return
+        finding.seen.add((module, path))
+        origin = self.origin(module)
+        if origin != "own":
+            self._follow_outside(module, path, origin, finding)
+        elif not path:
+            finding.modules.add(module)
+        else:
+            code = self.code(module)
+            if code is None and self.file(module) is None and not (self.folder / module.replace(".", "/")).is_dir():
+                finding.packages.add(module)  # one that is missing
+            else:
+                self._follow_own(module, code, path, finding, outside)
+
+    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, finding: _Finding) -> None:
+        dotted = ".".join((module, *path))
+        if origin == "package":
+            finding.packages.add(module.partition(".")[0])
+        if not dotted.startswith(_HARMLESS_IMPORTLIB):
+            finding.unknown |= any(dotted == name or dotted.startswith(f"{name}.") for name in _UNKNOWN)
+
+    def _follow_own(
+        self, module: str, code: ModuleCode | None, path: tuple[str, ...], finding: _Finding, outside: bool
+    ) -> None:
+        head, rest = path[0], path[1:]
+        entries = code.entries.get(head, []) if code is not None else []
+        if entries:
+            if all(isinstance(entry, PlainImport) for entry in entries):
+                finding.passed.add((module, head))
+            else:
+                finding.names.add((module, head, rest))
+        # `from . import impl` gets the submodule; any other import hides one of that name.
+        origins = [origin for entry in entries for origin in entry.origins(head) if origin != (module, (head,))]
+        for origin in origins:
+            self._follow(origin[0], (*origin[1], *rest), finding, True)
+        from_star = code is not None and self._follow_stars(code, path, finding)
+        submodule = f"{module}.{head}"
+        if not origins and self._is_module(submodule, code):
+            self._follow(submodule, rest, finding, True)
+        elif code is not None and not entries and not from_star:
+            if "__getattr__" in code.entries and outside:
+                finding.names.add((module, "__getattr__", ()))
+            if outside:
+                finding.modules.add(module)
+
+    def _is_module(self, name: str, parent: ModuleCode | None) -> bool:
+        if parent is not None and not parent.is_package:
+            return False
+        return self.file(name) is not None or (self.folder / name.replace(".", "/")).is_dir()
+
+    def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], finding: _Finding) -> bool:
+        """Follow a name into the modules of which all names are imported; whether it may come from there."""
+        found = False
+        for star in self.stars(code, path[0]):
+            if self.origin(star.module) != "own":
+                self._follow(star.module, path, finding, True)
+                found |= not _is_builtin(path[0])
+                continue
+            finding.modules.add(star.module)
+            finding.passed.add((code.name, path[0]))
+            other = self.code(star.module)
+            if other is not None and (path[0] in other.entries or other.stars):
+                self._follow(star.module, path, finding, True)
+            found = True
+        return found
+
+    def stars(self, code: ModuleCode, name: str) -> list[StarImport]:
+        """The imports of all names of a module that may bind `name` in `code`."""
+        if not code.stars:
+            return []
+        known = name in code.entries or _is_builtin(name)
+        return [star for star in code.stars if not known or self._may_bind(star.module, name, {code.name})]
+
+    def _may_bind(self, module: str, name: str, seen: set[str]) -> bool:
+        """Whether a module may have a name; of other people's modules anything may be thought."""
+        if module in seen:
+            return False
+        seen.add(module)
+        code = self.code(module) if self.origin(module) == "own" else None
+        if code is None or name in code.entries:
+            return True
+        if any(use.name in _DYNAMIC and use.name not in code.entries for piece in code.pieces for use in piece.uses):
+            return True
+        return any(self._may_bind(star.module, name, seen) for star in code.stars)
+
+
+def _is_builtin(name: str) -> bool:
+    return hasattr(builtins, name)
+
+
+def _looks_around(dotted: str) -> bool:
+    return any(dotted == name or dotted.startswith(f"{name}.") for name in _LOOKING_AROUND)

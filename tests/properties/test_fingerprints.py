@@ -1,0 +1,364 @@
+"""Fingerprints against the truth: programs are generated, edited, and really run.
+
+An edit after which `daily` returns something else must change its fingerprint. An edit that only changes how the program
+is written, or what `daily` does not reach, must not.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import re
+import sys
+import tempfile
+import tokenize
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from types import FrameType, ModuleType
+from typing import Any
+
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.source_code import SourceReader
+
+Files = dict[str, list[str]]
+"""Of each module, its top-level statements."""
+
+MODULES = ("inner", "helpers", "transforms")  # each may import those before it
+VARIABLES = ("A", "B", "C")
+FUNCTIONS = ("f", "g", "h")
+LITERAL = re.compile(r"\b\d+\b")
+
+
+class Endless(BaseException):
+    """A program takes too long; not for the program to catch."""
+
+
+def fingerprint(files: Files) -> CodeFingerprint:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for module, statements in files.items():
+            (folder / f"{module}.py").write_text("\n".join(statements) + "\n", encoding="utf-8")
+        return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef("transforms", "daily"))
+
+
+def outcome(files: Files) -> str | None:
+    """What `daily` returns; None where the program fails."""
+    modules: dict[str, ModuleType] = {}
+
+    def load(name: str, *_: Any) -> ModuleType:
+        if name not in files:
+            return builtins.__import__(name)
+        if name not in modules:
+            module = modules[name] = ModuleType(name)
+            module.__dict__["__builtins__"] = {**vars(builtins), "__import__": load}
+            exec(compile("\n".join(files[name]), name, "exec"), module.__dict__)  # noqa: S102
+        return modules[name]
+
+    steps = 0
+
+    def watch(frame: FrameType, happened: str, argument: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        values = [*frame.f_locals.values(), *frame.f_globals.values()]
+        if steps > 500 or any(isinstance(value, list) and len(value) > 500 for value in values):
+            raise Endless
+        return watch
+
+    kept = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        return repr(load("transforms").daily([1]))
+    except (Exception, Endless):
+        return None
+    finally:
+        sys.settrace(kept)
+
+
+def expression(chance: Random, names: list[str], depth: int = 2) -> str:
+    """An expression for a list of numbers. Of `names`, those of functions end with parentheses."""
+    variables = [name for name in names if not name.endswith("()")]
+    functions = [name[:-2] for name in names if name.endswith("()")]
+    if depth == 0 or chance.random() < 0.3:
+        return chance.choice(variables) if variables and chance.random() < 0.8 else f"[{chance.randrange(10)}]"
+    inner = expression(chance, names, depth - 1)
+    local = chance.choice(["x", *VARIABLES])
+    return chance.choice(
+        [
+            f"{inner} + {expression(chance, names, depth - 1)}",
+            f"[{local} + {chance.randrange(10)} for {local} in {inner}]",
+            f"(lambda {local}: {local} + [{chance.randrange(10)}])({inner})",
+            f"list({inner})",
+            *([f"{chance.choice(functions)}({inner})"] * 4 if functions else []),
+        ]
+    )
+
+
+def body(chance: Random, names: list[str]) -> str:
+    """The body of a function of `x`, which may change its argument, or a global, under its own name or another."""
+    variables = [name for name in names if not name.endswith("()")]
+    lines = []
+    result = expression(chance, [*names, "x"])
+    for _ in range(chance.randrange(3)):
+        name = chance.choice(["x", *variables])
+        number = chance.randrange(10)
+        lines.append(
+            chance.choice(
+                [
+                    f"y = {name}; y.append({number})",
+                    f"{name}.append({number})",
+                    f"if len(x) > {number % 3}: x = x[1:]",
+                    f"{name}[:1] = [{number}]",
+                    f"def inner(z=[{number}]): return z + {result}\n    x = inner()",
+                    f"for y in ({name},): y.insert(0, {number})",
+                    f"if (y := {name}): y += [{number}]",
+                    f"'''{name} {number}'''",
+                ]
+            )
+        )
+    own = [name for name in variables if "." not in name]
+    if own and chance.random() < 0.2:
+        name = chance.choice(own)
+        lines = [f"global {name}", *lines, f"{name} = {result}"]
+    return "\n    ".join([*lines, f"return {result}"])
+
+
+def statement(chance: Random, names: list[str]) -> str:
+    """A top-level statement that binds a name, or changes what is behind one."""
+    variables = [name for name in names if not name.endswith("()")]
+    functions = [name[:-2] for name in names if name.endswith("()")]
+    value = expression(chance, names)
+    variable = chance.choice(VARIABLES)
+    function = chance.choice(FUNCTIONS)
+    number = chance.randrange(10)
+    kinds = [
+        f"{variable} = {value}",
+        f"if len({value}) > {number}: {variable} = {value}\nelse: {variable} = [{number}]",
+        f"try: {variable} = {value}\nexcept Exception: {variable} = [{number}]",
+        f"class {function}(list):\n    n = {value}\n    def __add__(self, other): return self.n + {value}",
+    ]
+    for default in ("", f", y={value}"):
+        kinds += [f"def {function}(x{default}):\n    {body(chance, names)}"] * 2
+    if functions:
+        kinds.append(f"@{chance.choice(functions)}\ndef {variable}(x): return {value}")
+    if variables:
+        changed = chance.choice(variables)
+        kinds += [
+            f"{changed}.append({number})",
+            f"{changed}[:0] = {value}",
+            f"{variable} = {changed}",
+            f"{variable} = {changed}; {variable}.append({number})",
+            f"for x in ({changed}, {value}): x.append({number})",
+            f"{variable} = [{number}, *{changed}]",
+            f"{variable} = [{changed}]; {variable}[0].append({number}); {variable} = {variable}[0]",
+            f"{changed} += {value}",
+            *[f"{caller}({changed})" for caller in functions],
+            *[f"{variable} = {caller}({changed})" for caller in functions],
+        ]
+    return chance.choice(kinds)
+
+
+def program(chance: Random) -> Files:
+    """Three modules that import each other in various ways, the last with a function `daily`."""
+    files: Files = {}
+    for index, module in enumerate(MODULES):
+        lines: list[str] = []
+        names: list[str] = []
+        for other in MODULES[:index]:
+            outside = _bound(files[other])
+            picked = chance.choice(outside)
+            style, found = chance.choice(
+                [
+                    (f"import {other}", [f"{other}.{name}" for name in outside]),
+                    (f"import {other} as o_{other}", [f"o_{other}.{name}" for name in outside]),
+                    (
+                        f"from {other} import {picked.removesuffix('()')} as i_{other}",
+                        [f"i_{other}()" if picked.endswith("()") else f"i_{other}"],
+                    ),
+                    (f"from {other} import *", outside),
+                ]
+            )
+            lines.append(style)
+            names += found
+        lines.append(f"{chance.choice(VARIABLES)} = [{chance.randrange(10)}]")
+        for _ in range(chance.randrange(7)):
+            names = list(dict.fromkeys([*names, *_bound(lines)]))
+            lines.append(statement(chance, names))
+        names = list(dict.fromkeys([*names, *_bound(lines)]))
+        if module == "transforms":
+            lines.append(f"def daily(x):\n    {body(chance, names)}")
+        files[module] = lines
+    return files
+
+
+def _bound(lines: list[str]) -> list[str]:
+    """Names that statements bind; functions with parentheses."""
+    found = {}
+    for node in ast.parse("\n".join(lines)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            decorated = isinstance(node, ast.FunctionDef) and node.decorator_list
+            found[node.name] = node.name if decorated else f"{node.name}()"
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.targets[0].id
+    return list(found.values())
+
+
+def edited(chance: Random, files: Files) -> Files:
+    """The program with one number changed, one statement gone, or two neighbours swapped."""
+    module = chance.choice(MODULES)
+    lines = list(files[module])
+    at = chance.randrange(len(lines))
+    found = list(LITERAL.finditer(lines[at]))
+    if found and chance.random() < 0.6:
+        match = chance.choice(found)
+        lines[at] = f"{lines[at][: match.start()]}{int(match.group()) + 100}{lines[at][match.end() :]}"
+    elif at and chance.random() < 0.5:
+        lines[at - 1], lines[at] = lines[at], lines[at - 1]
+    else:
+        del lines[at]
+    return {**files, module: lines}
+
+
+LAW = settings(
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+@given(st.randoms())
+@LAW
+def test_an_edit_that_changes_the_result_changes_the_fingerprint(chance: Random) -> None:
+    files = program(chance)
+    before = outcome(files)
+    assume(before is not None)
+    for _ in range(5):
+        after_files = edited(chance, files)
+        after = outcome(after_files)
+        event(f"runs: {after is not None}, matters: {before != after}")
+        if after is not None and before != after:
+            assert fingerprint(files).hash != fingerprint(after_files).hash
+
+
+def with_comments(text: str) -> str:
+    return "\n\n# first\n" + text.replace("\n", "  # why\n\n") + "\n"
+
+
+def documented(text: str) -> str:
+    tree = ast.parse(text)
+    tree.body.insert(0, ast.Expr(ast.Constant("The module.")))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body[0] = ast.Expr(ast.Constant("Another docstring."))
+            else:
+                node.body.insert(0, ast.Expr(ast.Constant("A docstring.")))
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def annotated(text: str) -> str:
+    """Local and module variables with annotations."""
+
+    class Annotating(ast.NodeTransformer):
+        def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802
+            return node  # there they mean something
+
+        def visit_Assign(self, node: ast.Assign) -> ast.stmt:  # noqa: N802
+            if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                return ast.AnnAssign(node.targets[0], ast.Constant("list"), node.value, 1)
+            return node
+
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+            if not any(isinstance(inner, ast.Global) for inner in ast.walk(node)):
+                self.generic_visit(node)
+            return node
+
+    return ast.unparse(ast.fix_missing_locations(Annotating().visit(ast.parse(text))))
+
+
+def renamed_aliases(text: str) -> str:
+    return re.sub(r"\b([oi])_(inner|helpers)\b", r"alias_\1_\2", text)
+
+
+def with_more_definitions(text: str) -> str:
+    more = "def unreached(x):\n    return daily, x, {}\n\nUNREACHED = 5\n\nclass Unreached:\n    n = 1\n"
+    return f"{text}\n{more.format(7)}import json\n"
+
+
+def spaced(text: str) -> str:
+    """Brackets around every assigned value, spaces around commas."""
+    tokens = [
+        token._replace(string=" , ") if token.string == "," else token
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+    ]
+    return tokenize.untokenize((token.type, token.string) for token in tokens)
+
+
+REWRITINGS: list[Callable[[str], str]] = [
+    lambda text: ast.unparse(ast.parse(text)),
+    with_comments,
+    documented,
+    annotated,
+    renamed_aliases,
+    with_more_definitions,
+    spaced,
+]
+
+
+@given(st.randoms(), st.lists(st.sampled_from(REWRITINGS), min_size=1, max_size=3), st.sampled_from(MODULES))
+@LAW
+def test_rewriting_without_change_of_meaning_keeps_the_fingerprint(
+    chance: Random, rewritings: list[Callable[[str], str]], module: str
+) -> None:
+    files = program(chance)
+    if any("import *" in line for line in (*files["transforms"], *files["helpers"])):
+        rewritings = [rewriting for rewriting in rewritings if rewriting is not with_more_definitions]
+    text = "\n".join(files[module]) + "\n"
+    for rewriting in rewritings:
+        text = rewriting(text)
+    ast.parse(text)
+    assert fingerprint(files) == fingerprint({**files, module: [text]})
+
+
+@st.composite
+def plain_programs(draw: st.DrawFn) -> tuple[Files, list[str]]:
+    """Definitions whose order cannot matter, and those of them that `daily` reaches."""
+    names = [f"f{index}" for index in range(draw(st.integers(2, 7)))]
+    calls = {name: draw(st.lists(st.sampled_from(names), max_size=2)) for name in names}
+    lines = {}
+    for name, called in calls.items():
+        body = " + ".join([str(draw(st.integers(0, 9))), *(f"{other}()" for other in called)])
+        style = draw(st.sampled_from(["def {0}():\n    return {1}", "{0} = lambda: {1}", "class {0}:\n    n = lambda self: {1}"]))
+        lines[name] = style.format(name, body)
+    first = draw(st.sampled_from(names))
+    reached, waiting = {first}, [first]
+    while waiting:
+        more = set(calls[waiting.pop()]) - reached
+        reached |= more
+        waiting += more
+    files = {"transforms": [f"def daily(x):\n    return {first}()", *lines.values()]}
+    return files, sorted(reached)
+
+
+@given(plain_programs(), st.randoms(), st.data())
+@LAW
+def test_order_does_not_count_and_what_is_reached_does_exactly(
+    program: tuple[Files, list[str]], chance: Any, data: st.DataObject
+) -> None:
+    files, reached = program
+    before = fingerprint(files)
+    shuffled = list(files["transforms"])
+    chance.shuffle(shuffled)
+    assert fingerprint({"transforms": shuffled}) == before
+    at = data.draw(st.integers(1, len(shuffled) - 1))
+    line = files["transforms"][at]
+    name = re.search(r"f\d", line)
+    assert name is not None
+    changed = list(files["transforms"])
+    changed[at] = re.sub(r"(?<!f)\b(\d)", r"10\1", line, count=1)
+    assert changed != files["transforms"]
+    assert (fingerprint({"transforms": changed}) != before) == (name.group() in reached)
