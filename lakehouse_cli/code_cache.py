@@ -39,24 +39,25 @@ class CodeCache:
         files: Its YAML and Python files; the Python ones count.
 
     Attributes:
+        key: What the reading belongs to; None where there are too many files to keep one.
         modules: What `SourceReader` would read, by name; without their trees.
         fingerprints: By the function's ``module:name``.
     """
 
     def __init__(self, folder: Path, files: Iterable[str]) -> None:
         self._folder = folder
-        self._key = _key_of(files)
+        self.key = _key_of(files)
         self.modules: dict[str, ModuleSource] = {}
         self.fingerprints: dict[str, CodeFingerprint] = {}
         with suppress(OSError, ValueError, KeyError, TypeError):
             self._load()
 
     def _load(self) -> None:
-        if self._key is None:
+        if self.key is None:
             return
         with open(state_folder(self._folder, _FOLDER) / _FILE, "rb") as file:
             document = json.load(file)
-        if document["key"] != self._key or not _same_packages(document["packages"]):
+        if document["key"] != self.key or not _same_packages(document["packages"]):
             return
         fingerprints = {ref: CodeFingerprint(hash_, parts) for ref, (hash_, parts) in document["fingerprints"].items()}
         modules = {name: _module(name, self._folder, kept) for name, kept in document["modules"].items()}
@@ -66,11 +67,11 @@ class CodeCache:
         """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody."""
         modules = list(modules)
         inside = all(module.file.is_relative_to(self._folder) for module in modules)
-        if self._key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
+        if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
             return
         packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
         document = {
-            "key": self._key,
+            "key": self.key,
             "packages": packages,
             "modules": {module.name: _document(module, self._folder) for module in modules},
             "fingerprints": {ref: [f.hash, dict(f.parts)] for ref, f in fingerprints.items()},

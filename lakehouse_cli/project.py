@@ -84,6 +84,7 @@ class Project:
         self._code = code
         self._cache = cache
         self._fingerprints = dict(cache.fingerprints)
+        self._planned = False
         self._variables = variables or {}
 
     @classmethod
@@ -186,11 +187,28 @@ class Project:
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized.
         """
+        self._read_code_again()
         chosen = self.select(*selection, exclude=exclude)
         if failed:
             last = set(self._not_done_last())
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
         return self._plan(chosen, force=force)
+
+    def _read_code_again(self) -> None:
+        """Take in what was changed in the code since it was read, as happens in a notebook."""
+        if not self._planned:
+            self._planned = True
+            return
+        cache = CodeCache(self.folder, _own_files(self.spec))
+        if cache.key == self._cache.key and cache.key is not None:
+            return
+        self._cache, self._code = cache, SourceReader(self.folder)
+        self._code.know(cache.modules.values())
+        self._fingerprints = dict(cache.fingerprints)
+        self.__dict__.pop("_fingerprinter", None)
+        self.graph, problems = build_graph(self.spec, self._code)
+        if problems:
+            raise ProjectError(sorted(problems, key=_place_in_files(self.spec.file.name)))
 
     def _not_done_last(self) -> tuple[str, ...]:
         from lakehouse_cli import history

@@ -27,6 +27,8 @@ _WIDER = {
 
 def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
     """A reason for each part of a recipe that changed."""
+    if before == now:
+        return
     if before.code != now.code:
         yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
     if before.inputs != now.inputs:
@@ -110,6 +112,8 @@ def _column_changes(
 
 def schema_change(before: Recipe, now: Recipe) -> SchemaChange | None:
     """The gravest of a contract's changes; None where it did not change."""
+    if before.contract == now.contract and before.key == now.key and before.extra_columns == now.extra_columns:
+        return None
     changes = [kind for _, kind in contract_changes(before, now)]
     return max(changes, key=_RANK.__getitem__, default=None)
 

@@ -51,6 +51,7 @@ _FUNCTION = Text(
     rf"(?:{_DOTTED}:)?{_IDENTIFIER}",
     _NAME_TYPES,
     hint="name a function of `module`, or one elsewhere as `package.module:name`",
+    names=True,
 )
 
 TABLE_KEYS: AnyMapping[str, Key] = {
@@ -136,6 +137,7 @@ MODULE = Text(
     _DOTTED,
     _NAME_TYPES,
     hint="write it as in an `import`, without `.py`",
+    names=True,
 )
 PATTERNS = Texts(Text("a file pattern"))
 

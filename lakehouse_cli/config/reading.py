@@ -115,6 +115,7 @@ class Text:
         types: JSON types an editor may see for an accepted text.
         null_too: Whether an unquoted ``null`` is that text.
         hint: What to do where it does not match.
+        names: Whether the pattern holds for every ASCII name of Python's.
     """
 
     expected: str = "a text"
@@ -123,13 +124,20 @@ class Text:
     null_too: bool = False
     empty: bool = False
     hint: str | None = None
+    names: bool = False
+
+    def _matches(self, text: str) -> bool:
+        # A plain name matches every pattern that names may have; compiling those takes as long as all else here.
+        if self.pattern is None or (self.names and text.isascii() and is_parameter(text)):
+            return True
+        return re.fullmatch(self.pattern, text) is not None
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The text."""
         if not isinstance(node, Scalar) or (node.is_null and not (self.null_too and node.text)):
             return reader.mismatch(node, what, self.expected)
         text = node.text
-        if (not text and not self.empty) or (self.pattern is not None and re.fullmatch(self.pattern, text) is None):
+        if (not text and not self.empty) or not self._matches(text):
             return reader.mismatch(node, what, self.expected, self.hint)
         if len(self.types) == 1 and node.plain and not isinstance(core_value(text), str):
             return reader.mismatch(node, what, self.expected, "put it in quotes")

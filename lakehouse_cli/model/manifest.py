@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 MANIFEST_FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class InputRecord:
-    """What a table was computed from.
+class InputRecord(NamedTuple):
+    """What a table was computed from; a list in JSON, as thousands are read for one plan.
 
     Attributes:
         content_hash: xxh3-128 of the input's stored bytes, hexadecimal.
@@ -27,9 +26,8 @@ class InputRecord:
     modified_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnRecord:
-    """One column of a contract as it was."""
+class ColumnRecord(NamedTuple):
+    """One column of a contract as it was; a list in JSON."""
 
     name: str
     type: str
@@ -117,11 +115,10 @@ class Manifest:
             newer = isinstance(version, int) and version > MANIFEST_FORMAT
             why = "a newer version of lakehouse wrote it" if newer else "it is not a manifest"
             raise ValueError(f"{why} (format {version!r}, this version reads {MANIFEST_FORMAT})")
-        known = {f.name for f in fields(cls)}
         try:
-            values = {name: value for name, value in document.items() if name in known}
+            values = dict(document)
             values["columns"] = tuple((str(c["name"]), str(c["type"])) for c in document["columns"])
-            values["inputs"] = {name: InputRecord(**record) for name, record in document["inputs"].items()}
+            values["inputs"] = {name: InputRecord(*record) for name, record in document["inputs"].items()}
             recipe = document["recipe"]
             values["recipe"] = None if recipe is None else _recipe(recipe)
             return cls(**values)
@@ -134,7 +131,7 @@ def _recipe(document: Mapping[str, Any]) -> Recipe:
     return Recipe(
         code=document["code"],
         code_parts=document["code_parts"],
-        contract=None if contract is None else tuple(ColumnRecord(**column) for column in contract),
+        contract=None if contract is None else tuple(ColumnRecord(*column) for column in contract),
         key=tuple(document["key"]),
         extra_columns=document["extra_columns"],
         params=document["params"],
