@@ -147,3 +147,29 @@ def _write_observations(file: Path, rows: int) -> None:
                 columns.append(pa.compute.if_else(pa.array(chance.random(count) < missing), "M", values))
             writer.write_batch(pa.record_batch(columns, schema=schema))
     aside.rename(file)
+
+
+_FOUR = """
+import time
+
+import pandas as pd
+
+
+def _busy(number):
+    end = time.process_time() + 1.0
+    while time.process_time() < end:
+        pass
+    return pd.DataFrame({"a": [number]})
+
+"""
+
+
+def four_transforms() -> Path:
+    """Four tables that need nothing of each other, each a second of Python's time."""
+    folder = DATA / "four"
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = "".join(f"  t{i}: {{columns: {{a: int64}}}}\n" for i in range(4))
+    (folder / "lakehouse.yaml").write_text(f"name: four\nmodule: transforms\ntables:\n{tables}")
+    functions = "".join(f"\ndef t{i}():\n    return _busy({i})\n" for i in range(4))
+    (folder / "transforms.py").write_text(_FOUR + functions)
+    return folder
