@@ -55,7 +55,8 @@ def row(pair: Paired, quantity: str, of: Callable[[Measured], float], promised: 
     ratio = pair.ratio(of)
     verdict = "" if ratio <= promised else " **missed**"
     shown = f"{ours:.{digits}f} {unit} | {theirs:.{digits}f} {unit} | {ratio:.2f}"
-    line = f"| {pair.what} | {pair.yardstick} | {quantity} | {shown} | ≤ {promised:.2f}{verdict} |"
+    limit = f"≤ {promised:.2f}{verdict}" if promised < float("inf") else "–"
+    line = f"| {pair.what} | {pair.yardstick} | {quantity} | {shown} | {limit} |"
     print(line, flush=True)
     return line
 
