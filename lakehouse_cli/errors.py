@@ -103,6 +103,11 @@ class LakehouseError(Exception):
         self.hint = hint
         self.location = location
 
+    def __str__(self) -> str:
+        """What, where and what to do next, in one line."""
+        place = f"{self.location}: " if self.location is not None else ""
+        return f"{place}{self.message}{f' ({self.hint})' if self.hint else ''}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process boundaries; the default would call __init__ without the keywords.
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -130,6 +135,10 @@ class ProjectError(LakehouseError):
         count = len(problems)
         super().__init__(problems[0].message if count == 1 else f"{count} problems in the project")
         self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        """Every problem, a line each."""
+        return "\n".join(str(LakehouseError(p.message, hint=p.hint, location=p.location)) for p in self.problems)
 
 
 class StorageError(LakehouseError):

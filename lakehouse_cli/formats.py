@@ -47,6 +47,7 @@ class FormatSpec:
     Attributes:
         name: What ``format:`` calls it.
         implementation: ``module:Class`` that reads and writes it.
+        options_class: ``module:Class`` whose ``from_mapping`` raises StorageError for options it cannot work with.
         suffix: File name ending, dot included.
         options: What ``options`` may hold.
         refused_types: Ids of column types it cannot hold.
@@ -54,6 +55,7 @@ class FormatSpec:
 
     name: str
     implementation: str
+    options_class: str
     suffix: str
     options: tuple[FormatOption, ...]
     refused_types: frozenset[str] = frozenset()
@@ -66,6 +68,7 @@ class FormatSpec:
 CSV = FormatSpec(
     name="csv",
     implementation="lakehouse_cli.storage.csv:CsvFormat",
+    options_class="lakehouse_cli.storage.csv_options:CsvOptions",
     suffix=".csv",
     options=(
         FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
@@ -78,7 +81,12 @@ CSV = FormatSpec(
             {"enum": ["none", "gzip", "bz2", "zstd"]},
             "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
         ),
-        FormatOption("suffix", ".csv", {"type": "string", "pattern": r"^\.[A-Za-z0-9_.]+$"}, "The file's ending."),
+        FormatOption(
+            "suffix",
+            ".csv",
+            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
+            "The file's ending.",
+        ),
         FormatOption("null_values", [""], _STRINGS, "Unquoted spellings of null; the first is written."),
         FormatOption(
             "true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."

@@ -74,9 +74,8 @@ def build_graph(spec: ProjectSpec, code: SourceReader) -> tuple[AssetGraph, list
         function = _find(table, table.function, spec, code, broken_modules, problems)
         if function is not None:
             inputs[table.name] = _Matcher(table, function, spec, problems).match()
-    order, cycle = _order(spec.tables, inputs)
-    if cycle:
-        problems.append(_cycle_problem(cycle, spec))
+    order, cycles = _order(spec.tables, inputs)
+    problems += [_cycle_problem(cycle, spec) for cycle in cycles]
     return AssetGraph(spec.tables, inputs, order), problems
 
 
@@ -236,8 +235,10 @@ class _Matcher:
         return tuple(found)
 
 
-def _order(tables: Mapping[str, Table], inputs: Mapping[str, tuple[Input, ...]]) -> tuple[tuple[str, ...], list[str]]:
-    """Kahn's algorithm with ties in file order; a cycle as the path that leads back, or nothing."""
+def _order(
+    tables: Mapping[str, Table], inputs: Mapping[str, tuple[Input, ...]]
+) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Kahn's algorithm with ties in file order; and cycles that share no table, each as the path that leads back."""
     position = {name: index for index, name in enumerate(tables)}
     names = list(tables)
     waiting = {name: {edge.table for edge in inputs.get(name, ())} for name in tables}
@@ -258,11 +259,28 @@ def _order(tables: Mapping[str, Table], inputs: Mapping[str, tuple[Input, ...]])
                 heapq.heappush(ready, position[consumer])
     if len(order) == len(tables):
         return tuple(order), []
-    return tuple(order), _cycle(waiting, set(tables) - set(order), names)
+    stuck = set(tables) - set(order)
+    cycles = []
+    while (cycle := _cycle(waiting, _on_cycles(waiting, stuck), names)) is not None:
+        cycles.append(cycle)
+        stuck -= set(cycle)
+    return tuple(order), cycles
 
 
-def _cycle(waiting: Mapping[str, Iterable[str]], stuck: set[str], names: list[str]) -> list[str]:
-    """One cycle among the tables that never became ready, along the direction of the data."""
+def _on_cycles(waiting: Mapping[str, Iterable[str]], stuck: set[str]) -> set[str]:
+    """The tables that wait for each other, without those that only wait for them."""
+    left = set(stuck)
+    while True:
+        free = {name for name in left if left.isdisjoint(waiting[name])}
+        if not free:
+            return left
+        left -= free
+
+
+def _cycle(waiting: Mapping[str, Iterable[str]], stuck: set[str], names: list[str]) -> list[str] | None:
+    """One cycle among tables that wait for each other, along the direction of the data; None where none do."""
+    if not stuck:
+        return None
     name = next(name for name in names if name in stuck)
     walked: list[str] = []
     while name not in walked:

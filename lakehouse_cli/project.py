@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
-from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
 from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
@@ -113,7 +114,7 @@ class Project:
         code = SourceReader(loaded.spec.folder)
         code.know(cache.modules.values())
         graph, problems = build_graph(loaded.spec, code)
-        everything = [*loaded.problems, *problems]
+        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec)]
         if everything:
             raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
         if env not in (None, "", DEFAULT_ENVIRONMENT):
@@ -422,6 +423,19 @@ def _own_files(spec: ProjectSpec) -> Iterator[str]:
     return project_files(spec.folder, roots)
 
 
+def _option_problems(spec: ProjectSpec) -> Iterator[Problem]:
+    """Options that are of the right form and that the format cannot work with."""
+    told: set[str] = set()
+    for table in spec.tables.values():
+        if not table.options or str(table.options) in told:
+            continue
+        told.add(str(table.options))
+        try:
+            load(Entry(FORMATS[spec.storages[table.storage].format].options_class)).from_mapping(table.options)
+        except StorageError as error:
+            yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
+
+
 def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
     """The folder of a project, whether the project is valid or not.
 
@@ -432,6 +446,10 @@ def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _project_file(path: str | os.PathLike[str] | None) -> Path:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise _no_project_file("the current folder is no longer there") from None
     if path is None:
         return find_project_file(Path.cwd())
     given = Path(path).absolute()

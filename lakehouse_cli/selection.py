@@ -70,6 +70,10 @@ def select(
 def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: StateSelection | None) -> set[str]:
     chosen: set[str] = set()
     for term in terms:
+        if not isinstance(term, str):
+            raise UsageError(f"a selection is made of texts, not of {term!r}", hint="write `run('a', 'b')`")
+        if not term.strip():
+            raise UsageError("the selection is empty", hint="leave it out to select every table")
         for part in term.split():
             chosen |= set.intersection(*(_one(graph, piece, notes, in_state) for piece in part.split(",")))
     return chosen
@@ -100,6 +104,8 @@ def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelecti
                 f"`{method}:` is not a selection method",
                 hint=did_you_mean(f"{method}:", known) or f"the methods are {', '.join(known)}",
             )
+        if method == "kind" and value not in ("source", "computed"):
+            raise UsageError(f"`{value}` is not a kind of table", hint="the kinds are source and computed")
         if method == "state":
             found = _in_state(value, in_state)
         else:

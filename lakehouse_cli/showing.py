@@ -72,6 +72,12 @@ def _rows(data: pa.Table) -> tuple[dict[str, Any], ...]:
 def _values(column: pa.ChunkedArray) -> list[Any]:
     import pyarrow as pa
 
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        # In UTC, as the file has it: the moment is the same, and the ends of the range have no local time.
+        moments = _texts(column.cast(pa.timestamp(column.type.unit)), column.type.unit)
+        return [None if moment is None else f"{moment}Z" for moment in moments]
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return _texts(column, getattr(column.type, "unit", "days"))
     if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
         # Python's types have no nanoseconds; Arrow's own text has.
         return (
@@ -83,6 +89,18 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
             ]
         )
     return [_json_value(value) for value in column.to_pylist()]
+
+
+def _texts(column: pa.ChunkedArray, unit: str) -> list[Any]:
+    """Dates or wall-clock times as text; beyond the years that calendars are printed for, the count since 1970."""
+    import pyarrow as pa
+
+    whole = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+    texts, counts = column.cast(pa.string()).to_pylist(), column.cast(whole).to_pylist()
+    return [
+        f"{count} {unit} since 1970" if text is not None and text.startswith("<") else text
+        for text, count in zip(texts, counts, strict=True)
+    ]
 
 
 def _json_value(value: Any) -> Any:

@@ -121,8 +121,16 @@ class SourceReader:
         return known
 
     def _read(self, name: str) -> ModuleSource:
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            hint = "give the file another name, and `module:` with it"
+            raise SourceError(f"module `{name}` has the name of one of Python's own", hint)
         file = find_module(name, self.folder)
         if file is None:
+            if name.endswith(".py"):
+                raise SourceError(
+                    f"`{name}` is a file's name, not a module's", f"write `{name[:-3].replace('/', '.')}`"
+                )
             beside = sorted(path.stem for path in self.folder.glob("*.py"))
             hint = f"create {name.replace('.', '/')}.py beside the project file"
             if beside:

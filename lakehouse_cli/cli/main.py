@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # What is loaded until a command has its project lives as long as the process; looking for garbage among it
     # takes a fifth of the time of `lakehouse ls`. A run collects as usual.
     gc.disable()
+    # Closed by whoever started us; what is written there is nobody's.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     try:
         code = invoke(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
@@ -71,6 +74,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # Whoever read the output (`head`, a closed pager) has seen enough. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+        code = 1
     if "pyarrow" not in sys.modules:
         # Nothing of the user's was loaded and nothing waits to be told of the end; taking a thousand tables apart piece
         # by piece would take longer than reading them did.
@@ -97,6 +104,9 @@ def invoke(argv: Sequence[str]) -> int:
         options.complain(["interrupted"])
         return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
+            return UsageError.exit_code
         return _told(_usage_error(error))
     finally:
         if previous is not None:

@@ -182,7 +182,8 @@ def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json
 
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    ascii_only = not Terminal.of(sys.stdout).unicode
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
 
 
 def complain(lines: list[str]) -> None:

@@ -15,6 +15,8 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lakehouse_cli.events import Event
     from lakehouse_cli.project import Project
     from lakehouse_cli.reporters.base import Reporter
@@ -158,10 +160,15 @@ def _run(
         if settings.json:
             # What transforms print is not part of the document.
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+            stack.enter_context(_descriptor_redirected(1, 2))
 
         def tell(event: Event) -> None:
-            for reporter in reporters:
-                reporter.handle(event)
+            for reporter in list(reporters):
+                try:
+                    reporter.handle(event)
+                except OSError:
+                    # Nobody reads on, or there is no room where the output goes: the tables matter more.
+                    reporters.remove(reporter)
 
         result = project.run(*terms, **how, on_event=tell)
     if settings.json:
@@ -176,6 +183,23 @@ def _run(
     if result.status == "cancelled":
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
+
+
+@contextlib.contextmanager
+def _descriptor_redirected(one: int, other: int) -> Iterator[None]:
+    """Let what is written to a file descriptor, by child processes too, go to another one."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(one)
+    except OSError:  # closed
+        yield
+        return
+    try:
+        os.dup2(other, one)
+        yield
+    finally:
+        os.dup2(kept, one)
+        os.close(kept)
 
 
 def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport
 from lakehouse_cli.fingerprints.names import (
@@ -19,8 +20,10 @@ from lakehouse_cli.fingerprints.names import (
     CHANGING,
     EAGER,
     HARMLESS,
+    LOOSE,
     PURE,
     RECEIVER,
+    RESULT,
     STORE,
     WRITTEN,
     Use,
@@ -42,7 +45,7 @@ class Effects:
         self._world = world
         self._of_modules: dict[str, dict[Name, list[Piece]]] = {}
         self._direct: dict[tuple[Piece, bool], frozenset[Name]] = {}
-        self._reached: dict[Piece, tuple[Piece, ...]] = {}
+        self._reached: dict[tuple[Piece, bool], tuple[Piece, ...]] = {}
         self._fixed: dict[Name, bool] = {}
         self._imported_effects: dict[str, frozenset[Name]] = {}
 
@@ -67,11 +70,14 @@ class Effects:
         """
         if not _may_act(piece.statement):
             return ""
+        direct = self._names_of(piece, eager=True)
         counts = set()
         for name in self._needed(piece):
             positions = self._positions(piece.code, name)
-            if len(positions) > 1:
-                counts.add(f"{'.'.join(name)}:{sum(position < piece.position for position in positions)}")
+            before = sum(position < piece.position for position in positions)
+            # One that is not yet bound is an error, which a `try` may turn into a value.
+            if len(positions) > 1 or (positions and not before and name in direct):
+                counts.add(f"{'.'.join(name)}:{before}")
         return " ".join(sorted(counts))
 
     def _positions(self, code: ModuleCode, name: Name) -> set[int]:
@@ -100,28 +106,23 @@ class Effects:
                 waiting.append(other)
         return found
 
-    def reached(self, piece: Piece) -> tuple[Piece, ...]:
-        """The pieces that evaluating a statement at import may lead to."""
-        known = self._reached.get(piece)
+    def reached(self, piece: Piece, *, eager: bool = True) -> tuple[Piece, ...]:
+        """The pieces that evaluating a statement at import may lead to, or also calling what it defines."""
+        known = self._reached.get((piece, eager))
         if known is None:
             seen: dict[Piece, None] = {}
-            waiting = self._pieces_of(piece, eager=True)
+            waiting = self._pieces_of(piece, eager=eager)
             while waiting:
                 other = waiting.pop()
                 if other not in seen and other is not piece:
                     seen[other] = None
                     waiting += self._pieces_of(other, eager=False)
-            known = self._reached[piece] = tuple(seen)
+            known = self._reached[piece, eager] = tuple(seen)
         return known
 
     def _pieces_of(self, piece: Piece, *, eager: bool) -> list[Piece]:
         """The pieces of the names a piece uses."""
-        found = []
-        for module, name in self._names_of(piece, eager=eager):
-            code = self._world.code(module)
-            if code is not None:
-                found += [entry for entry in code.entries.get(name, ()) if isinstance(entry, Piece)]
-        return found
+        return [found for name in self._names_of(piece, eager=eager) for found in self._bindings(name)]
 
     def _names_of(self, piece: Piece, *, eager: bool) -> set[Name]:
         if not eager:
@@ -166,20 +167,35 @@ class Effects:
             return set()
         if use.origin is not None and self._world.origin(use.origin[0]) != "own":
             return {ANYTHING} if _configures(use) else set()
-        if not flags & (CERTAIN | RECEIVER | BASE) and flags & ARGUMENT and not self._changes_arguments(code, use):
+        if not flags & (CERTAIN | RECEIVER | BASE) and flags & ARGUMENT and not self._changes_arguments(use):
             return set()
         landing = self._world.follow_use(piece, use)
         found = {(module, name) for module, name, rest in landing.names if self._may_change((module, name), rest, use)}
         if flags & WRITTEN or not flags & CALLEE:
             found |= {(module, "") for module in landing.modules}
+        if flags & CALLEE and flags & (RESULT | LOOSE):
+            found |= self._held_by(landing.all_names)
         return found
+
+    def _held_by(self, names: Iterable[Name]) -> set[Name]:
+        """Variables that calling functions may lead to, and so hand out."""
+        found: set[Name] = set()
+        for name in names:
+            for piece in self._bindings(name):
+                for other in (piece, *self.reached(piece, eager=False)):
+                    found |= self._names_of(other, eager=False)
+        return {name for name in found if self._is_variable(name)}
+
+    def _bindings(self, name: Name) -> list[Piece]:
+        code = self._world.code(name[0]) if name != ANYTHING else None
+        return [entry for entry in (code.entries.get(name[1], ()) if code else ()) if isinstance(entry, Piece)]
 
     def _is_harmless(self, code: ModuleCode, callee: Use | None) -> bool:
         if callee is None or callee.origin is not None or callee.attributes:
             return False
         return callee.name in HARMLESS and callee.name not in code.entries
 
-    def _changes_arguments(self, code: ModuleCode, use: Use) -> bool:
+    def _changes_arguments(self, use: Use) -> bool:
         """Whether what a use is handed to may change it: the project's own code, or something that cannot be known."""
         callee = use.callee
         if callee is None or use.flags & ~(ARGUMENT | EAGER | CALLEE) & CHANGING:
@@ -195,8 +211,7 @@ class Effects:
             return True
         if flags & CALLEE and not rest:
             return False  # being called changes nothing of a function; what its body does is looked at by itself
-        code = self._world.code(name[0])
-        pieces = [entry for entry in (code.entries.get(name[1], []) if code else []) if isinstance(entry, Piece)]
+        pieces = self._bindings(name)
         if flags & BASE:
             return any(self._has_hooks(piece, set()) for piece in pieces)
         if self._is_fixed(name):
@@ -207,7 +222,7 @@ class Effects:
             if all(isinstance(piece.statement, ast.ClassDef) for piece in pieces):
                 return any(piece.canonical.changes for piece in pieces)
             return not (rest[-1] in PURE and all(_is_literal(piece.statement) for piece in pieces))
-        return not all(piece.is_definition for piece in pieces)
+        return not self._is_definition(name)
 
     def _has_hooks(self, piece: Piece, seen: set[Piece]) -> bool:
         """Whether a class is told of the classes derived from it."""
@@ -221,10 +236,8 @@ class Effects:
             if use.flags & BASE:
                 if use.origin is None and use.name == "type" and "type" not in piece.code.entries:
                     return True
-                for module, name, _ in self._world.follow_use(piece, use).names:
-                    code = self._world.code(module)
-                    entries = code.entries.get(name, []) if code else []
-                    if any(isinstance(entry, Piece) and self._has_hooks(entry, seen) for entry in entries):
+                for name in self._world.follow_use(piece, use).all_names:
+                    if any(self._has_hooks(base, seen) for base in self._bindings(name)):
                         return True
         return False
 
@@ -245,18 +258,33 @@ class Effects:
         return known
 
     def _sources(self, changed: Name) -> set[Name]:
-        """Names whose objects a name may stand for, or hold."""
-        code = self._world.code(changed[0]) if changed != ANYTHING else None
+        """Names whose objects a name may stand for, or hold: what its value is made of, and what functions return."""
         found: set[Name] = set()
-        for entry in code.entries.get(changed[1], ()) if code is not None else ():
-            if isinstance(entry, Piece) and not isinstance(entry.statement, ast.FunctionDef | ast.AsyncFunctionDef):
-                found |= self._names_of(entry, eager=True)
-        return {name for name in found if not self._is_fixed(name) and not self._is_definition(name)}
+        for piece in self._bindings(changed):
+            if not self._is_plain(piece) or isinstance(piece.statement, ast.ClassDef):
+                found |= self._names_of(piece, eager=True)
+                if any(use.flags & EAGER and use.flags & (CALLEE | RECEIVER) for use in piece.uses):
+                    for other in self.reached(piece):
+                        found |= self._names_of(other, eager=False)
+        return {name for name in found if self._is_variable(name)}
+
+    def _is_variable(self, name: Name) -> bool:
+        """Whether a name may stand for something that can be changed in place."""
+        return not self._is_fixed(name) and not self._is_definition(name)
 
     def _is_definition(self, name: Name) -> bool:
         code = self._world.code(name[0])
         entries = code.entries.get(name[1], ()) if code is not None else ()
-        return all(isinstance(entry, Piece) and entry.is_definition for entry in entries)
+        return all(isinstance(entry, Piece) and self._is_plain(entry) for entry in entries)
+
+    def _is_plain(self, piece: Piece) -> bool:
+        """Whether a definition is what it defines, and not what a decorator of the project's makes of it."""
+        if not piece.is_definition:
+            return False
+        if not piece.statement.decorator_list:  # type: ignore[attr-defined]
+            return True
+        decorators = [use for use in piece.uses if use.flags & EAGER and use.flags & (RECEIVER | CALLEE)]
+        return not any(self._world.follow_use(piece, use).all_names for use in decorators)
 
 
 def _may_act(statement: ast.stmt) -> bool:

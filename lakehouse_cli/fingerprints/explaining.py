@@ -40,7 +40,7 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
     file, _, name = key.partition(":")
     if not name:
         if old is None or new is None:
-            return 3, key, f"{file} is {'now' if old is None else 'no longer'} reached as a whole"
+            return 3, key, f"{file} is {'newly' if old is None else 'no longer'} reached as a whole"
         return 3, key, f"code in {file} changed"
     if name == "<module>":
         return 2, key, f"statements that run when {file} is imported changed"

@@ -79,9 +79,9 @@ class Fingerprinter:
 
     def _room(self, module: str) -> _Room:
         top = module.partition(".")[0]
-        world = self._world(None)
-        # The code of an installed package counts as the project's where its transforms are.
-        world, effects = world if world[0].origin(module) == "own" else self._world(top)
+        world, effects = self._world(None)
+        if world.origin(module) != "own":  # transforms that are installed: the code of their package counts as own
+            world, effects = self._world(top)
         self._reader.module(module)  # which says what is wrong where it is not there
         return _Room(module, world, effects)
 
@@ -151,8 +151,9 @@ class _Room:
                     nodes = [found[name]]
             elif modules_waiting:
                 module = modules_waiting.pop()
-                if (module, "") not in found and self._world.code(module) is not None:
-                    found[module, ""] = self._whole(module)
+                code = self._world.code(module) if (module, "") not in found else None
+                if code is not None:
+                    found[module, ""] = self._whole(code)
                     nodes = [found[module, ""]]
             elif unknown and not everything:
                 everything = True
@@ -181,7 +182,8 @@ class _Room:
     def _read_name(self, name: Name) -> _Node:
         module, bound = name
         code = self._world.code(module)
-        assert code is not None  # names are found by reading the code that binds them
+        if code is None:
+            raise AssertionError(f"{module} binds {bound} and has no code")
         entries = code.entries.get(bound, [])
         changing = [*self._changing.get(name, ()), *self._changing.get((module, ""), ())]
         if code not in self._imported:  # a module that is looked into for annotations only
@@ -207,11 +209,10 @@ class _Room:
                 asks_docs |= event.canonical.asks_docs
         return _Node(key, f"{kind} {_digest(texts, 6)}", *_joined(landings), tuple(docs), asks_docs)
 
-    def _whole(self, module: str) -> _Node:
+    def _whole(self, code: ModuleCode) -> _Node:
+        module = code.name
         known = self._modules.get(module)
         if known is None:
-            code = self._world.code(module)
-            assert code is not None  # asked for by `_reach`
             known = self._modules[module] = self._read_whole(code)
         return known
 
@@ -221,12 +222,12 @@ class _Room:
         named = {piece for entries in code.entries.values() for piece in entries if isinstance(piece, Piece)}
         others = self._node("", "", [piece for piece in code.pieces if piece not in named])
         texts = [f"{node.key} {node.value}" for node in bound]
-        names, modules, packages, unknown = _joined([node for node in (*bound, others)])
+        names, modules, packages, unknown = _joined([*bound, others])
         passed = [
             self._world.follow(origin[0], origin[1], outside=True)
             for entries in code.entries.values()
             for entry in entries
-            for origin in ([entry.origin] if isinstance(entry, PlainImport) else sum(entry.imports.values(), []))
+            for origin in entry.all_origins
         ]
         for landing in (*passed, *(self._world.follow(star.module, (), outside=True) for star in code.stars)):
             names |= _names_of(landing)
@@ -293,6 +294,9 @@ def _names_of(landing: Landing | _Node) -> frozenset[Name]:
 
 
 def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], frozenset[str], frozenset[str], bool]:
+    if len(landings) == 1:
+        only = landings[0]
+        return _names_of(only), only.modules, only.packages, only.unknown
     return (
         frozenset().union(*(_names_of(landing) for landing in landings)),
         frozenset().union(*(landing.modules for landing in landings)),
@@ -311,9 +315,5 @@ def _kind(entries: list[Piece | PlainImport]) -> str:
 
 
 def _digest(texts: Iterable[str], size: int) -> str:
-    digest = blake2b(digest_size=size)
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
-    return digest.hexdigest()
+    whole = "".join([f"{len(text)}:{text}" for text in texts])
+    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
@@ -20,7 +19,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Target = tuple[str, Import, str]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Piece:
     """A statement and the conditions it stands under.
 
@@ -39,8 +38,23 @@ class Piece:
     guards: tuple[tuple[ast.expr, bool], ...]
     executed: bool
     imports: dict[str, list[Import]] = field(default_factory=dict)
+    _reading: tuple[Canonical, str, list[Use]] | None = None
 
-    @cached_property
+    @property
+    def text(self) -> str:
+        """Its canonical text."""
+        return (self._reading or self._read())[1]
+
+    @property
+    def uses(self) -> list[Use]:
+        """Its uses of global names."""
+        return (self._reading or self._read())[2]
+
+    @property
+    def canonical(self) -> Canonical:
+        """What else was noted while it was read."""
+        return (self._reading or self._read())[0]
+
     def _read(self) -> tuple[Canonical, str, list[Use]]:
         canonical = Canonical(self.code.import_targets, self.code.plain_imports)
         for test, _ in self.guards:
@@ -49,26 +63,17 @@ class Piece:
         text, uses = canonical.finish()
         for _, holds in self.guards:
             text += " if" if holds else " if not"
-        return canonical, text, uses
-
-    @property
-    def text(self) -> str:
-        """Its canonical text."""
-        return self._read[1]
-
-    @property
-    def uses(self) -> list[Use]:
-        """Its uses of global names."""
-        return self._read[2]
-
-    @property
-    def canonical(self) -> Canonical:
-        """What else was noted while it was read."""
-        return self._read[0]
+        self._reading = canonical, text, uses
+        return self._reading
 
     def origins(self, name: str) -> list[Import]:
         """What it imports under a name."""
         return self.imports.get(name, [])
+
+    @property
+    def all_origins(self) -> list[Import]:
+        """What it imports, under any name."""
+        return [origin for origins in self.imports.values() for origin in origins]
 
     @property
     def is_definition(self) -> bool:
@@ -84,6 +89,11 @@ class PlainImport:
     origin: Import
 
     def origins(self, _: str) -> list[Import]:
+        """What it imports."""
+        return [self.origin]
+
+    @property
+    def all_origins(self) -> list[Import]:
         """What it imports."""
         return [self.origin]
 

@@ -19,6 +19,7 @@ LOOSE = 64  # may go by another name, local or of a loop, that is changed
 BASE = 128  # a base class, or the metaclass
 KNOWN = 256  # an import by name whose name is known
 WRITTEN = 512  # its attribute is bound anew
+RESULT = 1024  # what it returns is changed in place, or what is made of that
 CHANGING = CERTAIN | RECEIVER | ARGUMENT | LOOSE | BASE
 
 MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.query("amount > @LIMIT")
@@ -150,7 +151,7 @@ class Use:
         spot: Where in the canonical text it goes, -1 for nowhere.
         name: The name.
         attributes: Taken from it one by one, as far as they are written.
-        flags: `CERTAIN` … `WRITTEN`.
+        flags: `CERTAIN` … `RESULT`.
         callee: The use that is called with it.
         origin: What it is imported from, where that is known.
     """

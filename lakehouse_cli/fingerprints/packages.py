@@ -8,7 +8,6 @@ the distributions in it only those are looked into that may be the one
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -49,7 +48,7 @@ def find_package(top: str, search: Sequence[str]) -> Found | None:
         return None
     file = Path(spec.origin) if spec.origin and spec.has_location else None
     if file is None:
-        folders = [os.path.dirname(place) for place in spec.submodule_search_locations or ()]
+        folders = [str(Path(place).parent) for place in spec.submodule_search_locations or ()]
     else:
         folders = [str(file.parent.parent if spec.submodule_search_locations is not None else file.parent)]
     versions = sorted({version for folder in folders for version in _versions(top, folder)})
@@ -82,7 +81,7 @@ def _versions(top: str, folder: str) -> list[str]:
 
 def _infos(folder: str) -> list[tuple[str, str]]:
     try:
-        names = os.listdir(folder)
+        names = [path.name for path in Path(folder).iterdir()]
     except OSError:
         return []
     found = ((match["name"], name) for name in names if (match := _INFO.fullmatch(name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -24,16 +24,33 @@ Origin = Literal["own", "standard", "package"]
 NOT_INSTALLED = "not installed"
 
 # What leads to modules in ways that cannot be followed.
-_UNKNOWN = ("importlib", "runpy", "pkgutil", "imp", "zipimport", "sys.modules", "sys._getframe", "sys.meta_path")
-_UNKNOWN += ("inspect.currentframe", "inspect.stack", "inspect.getmodule", "pydoc.locate", "unittest.mock.patch")
-_UNKNOWN += ("builtins.exec", "builtins.eval", "builtins.__import__", "gc.get_objects", "gc.get_referrers")
+_UNKNOWN = (
+    "importlib",
+    "runpy",
+    "pkgutil",
+    "imp",
+    "zipimport",
+    "sys.modules",
+    "sys._getframe",
+    "sys.meta_path",
+    "inspect.currentframe",
+    "inspect.stack",
+    "inspect.getmodule",
+    "pydoc.locate",
+    "unittest.mock.patch",
+    "builtins.exec",
+    "builtins.eval",
+    "builtins.__import__",
+    "gc.get_objects",
+    "gc.get_referrers",
+)
 _HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
 _DYNAMIC = frozenset(("globals", "exec", "eval", "vars", "locals"))
 # What looks for names in the module it is called from: replacement scans, expressions given as text.
 _LOOKING_AROUND = ("numexpr.evaluate", "pandas.eval", "polars.sql", "polars.SQLContext", "builtins.globals")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Landing:
     """Where uses of names lead.
 
@@ -95,6 +112,8 @@ class World:
         self._codes: dict[str, ModuleCode | None] = {}
         self._landings: dict[tuple[str, tuple[str, ...], bool], Landing] = {}
         self._of_pieces: dict[Piece, Landing] = {}
+        self._of_uses: dict[Hashable, Landing] = {}
+        self._versions: dict[str, str] = {}
 
     # Modules.
 
@@ -128,17 +147,18 @@ class World:
     @cached_property
     def _search(self) -> list[str]:
         # A run in this process leaves its project's folder on the path; another project is no installed package.
-        return [entry for entry in sys.path if not os.path.exists(os.path.join(entry, PROJECT_FILE))]
+        return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
 
     def version(self, top: str) -> str:
         """What is told of an installed package: its version, or a hash of its only file."""
-        found = self._package(top)
-        if found is None or (found.version is None and found.file is None):
-            return NOT_INSTALLED
-        if found.version is not None:
-            return found.version
-        assert found.file is not None  # one of the two is known
-        return blake2b(found.file.read_bytes(), digest_size=6).hexdigest()
+        if top not in self._versions:
+            found = self._package(top)
+            self._versions[top] = NOT_INSTALLED
+            if found is not None and found.version is not None:
+                self._versions[top] = found.version
+            elif found is not None and found.file is not None:
+                self._versions[top] = blake2b(found.file.read_bytes(), digest_size=6).hexdigest()
+        return self._versions[top]
 
     def file(self, module: str) -> Path | None:
         """The source of one of the project's own modules; None for a folder without any, and for what is missing."""
@@ -200,7 +220,7 @@ class World:
                 for name in folders
                 if not name.startswith(".")
                 and name not in ("__pycache__", "node_modules", "site-packages")
-                and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+                and not Path(folder, name, "pyvenv.cfg").exists()
             )
             for name in sorted(files):
                 if name.endswith(".py"):
@@ -229,8 +249,7 @@ class World:
         if known is not None:
             return known
         finding = _Finding()
-        for use in piece.uses:
-            landing = self.follow_use(piece, use)
+        for landing in {self.follow_use(piece, use) for use in piece.uses}:
             finding.names |= landing.names
             finding.passed |= landing.passed
             finding.modules |= landing.modules
@@ -247,16 +266,24 @@ class World:
 
     def follow_use(self, piece: Piece, use: Use) -> Landing:
         """Where one use of a name in a piece leads."""
+        key = (use.origin or piece.code.name, use.name, use.attributes, use.flags & (KNOWN | EAGER), piece.code.name)
+        known = self._of_uses.get(key)
+        if known is None:
+            known = self._of_uses[key] = self._follow_use(piece, use)
+        return known
+
+    def _follow_use(self, piece: Piece, use: Use) -> Landing:
         module, path = use.origin or (piece.code.name, (use.name,))
+        path = (*path, *use.attributes)
         if use.origin is None and use.name not in piece.code.entries:
             looked_up = self._builtin(piece, use)
             if looked_up is not None:
                 return looked_up
-        if use.flags & KNOWN and self.origin(module) != "own":
+        outside = use.origin is not None and self.origin(module) != "own"
+        if outside and use.flags & KNOWN:
             return Landing()  # the module imported by name is a use of its own
-        path = (*path, *use.attributes)
         landing = self.follow(module, path, outside=use.origin is not None)
-        if use.origin is not None and self.origin(module) != "own" and _looks_around(".".join((module, *path))):
+        if outside and _is_below(".".join((module, *path)), _LOOKING_AROUND):
             return replace(landing, modules=landing.modules | {piece.code.name})
         return landing
 
@@ -305,8 +332,7 @@ class World:
         dotted = ".".join((module, *path))
         if origin == "package":
             finding.packages.add(module.partition(".")[0])
-        if not dotted.startswith(_HARMLESS_IMPORTLIB):
-            finding.unknown |= any(dotted == name or dotted.startswith(f"{name}.") for name in _UNKNOWN)
+        finding.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
 
     def _follow_own(
         self, module: str, code: ModuleCode | None, path: tuple[str, ...], finding: _Finding, outside: bool
@@ -377,5 +403,6 @@ def _is_builtin(name: str) -> bool:
     return hasattr(builtins, name)
 
 
-def _looks_around(dotted: str) -> bool:
-    return any(dotted == name or dotted.startswith(f"{name}.") for name in _LOOKING_AROUND)
+def _is_below(dotted: str, names: tuple[str, ...]) -> bool:
+    """Whether a dotted name is one of `names`, or leads on from one."""
+    return any(dotted == name or dotted.startswith(f"{name}.") for name in names)

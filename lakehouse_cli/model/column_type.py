@@ -231,9 +231,14 @@ class _Parser:
         """One unnamed child; Arrow prints its name too (``list<item: int64>``)."""
         self.take(rf"(?:{label}|element)\s*:")
         child = self.type()
-        self.take(r"not null")
+        self.refuse_not_null()
         self.expect(">", "`>`")
         return child
+
+    def refuse_not_null(self) -> None:
+        """Only columns can be declared not null; what is inside of them is not held to it."""
+        if self.take(r"not null"):
+            raise ColumnTypeError("`not null` inside a column type is not supported", "remove it")
 
     def dictionary(self) -> ColumnType:
         self.take(r"values\s*=")
@@ -255,7 +260,7 @@ class _Parser:
             if any(name == known for known, _ in fields):
                 raise ColumnTypeError(f"field `{name}` is twice in `{self.text}`")
             fields.append((name, self.type()))
-            self.take(r"not null")
+            self.refuse_not_null()
             if self.take(">"):
                 return ColumnType("struct", fields=tuple(fields))
             self.expect(",", "`,` or `>`")
@@ -274,7 +279,7 @@ class _Parser:
 @lru_cache(maxsize=256)
 def _check_timezone(name: str) -> None:
     """Refuse a zone that would fail only when data are read."""
-    if re.fullmatch(r"[+-]\d\d:\d\d", name):
+    if re.fullmatch(r"[+-](?:0\d|1[0-4]):[0-5]\d", name):
         return
     from zoneinfo import ZoneInfo
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, TransformError
 from lakehouse_cli.terminal import Terminal, plural, printable, text_width
 
+_MOST_FRAMES = 12
 _CONTEXT = 100  # columns of a source line shown around its caret
 
 
@@ -63,7 +64,14 @@ def error_lines(terminal: Terminal, error: LakehouseError, *, verbose: bool = Fa
 
 def frame_lines(terminal: Terminal, frames: Sequence[tuple[str, int, str, str]]) -> Iterable[str]:
     """The user's own frames of an exception, innermost last, each with its source line."""
-    for file, line, function, source in frames:
+    shown = list(frames)
+    if len(shown) > _MOST_FRAMES:
+        left_out = len(shown) - _MOST_FRAMES
+        shown = [*shown[: _MOST_FRAMES // 2], ("", left_out, "", ""), *shown[-_MOST_FRAMES // 2 :]]
+    for file, line, function, source in shown:
+        if not file:
+            yield f"… {line} more"
+            continue
         yield f"{terminal.style(f'{file}:{line}', 'cyan')} in {function}"
         if source:
             yield f"    {printable(source)}"

@@ -24,6 +24,7 @@ STYLES = {
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _STATE, _ROWS, _SIZE, _TIME = 12, 9, 7, 7
 _MIN_NAME, _MIN_WHY = 12, 10
+_MESSAGE_LINES = 20
 
 
 def name_width(terminal: Terminal, names: Iterable[str]) -> int:
@@ -72,7 +73,7 @@ def row_line(terminal: Terminal, width: int, state: str, cells: Sequence[str], w
 def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
-        return result.error.message
+        return result.error.message.partition("\n")[0]
     return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
 
 
@@ -115,8 +116,9 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
 
 def _failure(terminal: Terminal, table: str, error: ErrorInfo, verbose: bool) -> list[str]:
     place = f" ({error.location})" if error.location is not None and not error.violations else ""
-    lines = [f"{terminal.style(table, 'bold')}  {printable(error.message)}{terminal.style(place, 'cyan')}"]
-    body: list[str] = []
+    first, *more = error.message.splitlines() or [""]
+    lines = [f"{terminal.style(table, 'bold')}  {printable(first)}{terminal.style(place, 'cyan')}"]
+    body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
         body += error.traceback.rstrip().splitlines()
     else:

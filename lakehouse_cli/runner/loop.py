@@ -115,6 +115,7 @@ class _Run:
     arrived: SimpleQueue[tuple[str, PlannedTable | None, Any]] = field(default_factory=SimpleQueue)
     interrupted: bool = False
     stopped_by: str | None = None
+    started_ns: int = field(default_factory=time.time_ns)
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.plan.runs, self.runner.durations, self.runner.memory_limit)
@@ -377,6 +378,8 @@ class _Run:
             return None
         if stored is None:
             return None
+        if stored.modified_ns >= self.started_ns:
+            return f"{planned.uri} was replaced before this went wrong; the next run looks at it anew"
         moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()
         return f"{planned.uri} is as it was on {moment:%Y-%m-%d %H:%M}"
 

@@ -20,7 +20,7 @@ from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored, Stray
-from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+from lakehouse_cli.storage.publishing import HashingSink, hash_file, remove_leftovers, replacing
 from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
 from lakehouse_cli.version import __version__
 
@@ -201,26 +201,34 @@ class FileStorage(AssetStorage):
                     location=table.where("path"),
                 )
             self._make_folder(target)
-            with replacing(self._path(table)) as sink:
+            self._make_folder(self._manifest_path(table))
+            # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
+            # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
+            with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
                 self._format.write(data, sink, table.options)
-            manifest = Manifest(
-                table=table.name,
-                columns=_column_types(data),
-                rows=data.num_rows,
-                bytes=sink.bytes,
-                content_hash=sink.hexdigest(),
-                modified_ns=sink.modified_ns,
-                run_id=origin.run_id,
-                started_at=origin.started_at,
-                finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                tool_version=__version__,
-                recipe=origin.recipe,
-                inputs=origin.inputs,
-                packages=_packages(),
-                memory_bytes=origin.memory_bytes,
-            )
-            self._write_manifest(table, manifest)
+                sink.settle()
+                manifest = self._manifest(table, data, sink, origin)
+                beside.write(json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
+                beside.flush()
         return manifest
+
+    def _manifest(self, table: Table, data: pa.Table, sink: HashingSink, origin: Origin) -> Manifest:
+        return Manifest(
+            table=table.name,
+            columns=_column_types(data),
+            rows=data.num_rows,
+            bytes=sink.bytes,
+            content_hash=sink.hexdigest(),
+            modified_ns=sink.modified_ns,
+            run_id=origin.run_id,
+            started_at=origin.started_at,
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            tool_version=__version__,
+            recipe=origin.recipe,
+            inputs=origin.inputs,
+            packages=_packages(),
+            memory_bytes=origin.memory_bytes,
+        )
 
     def _make_folder(self, path: str) -> None:
         folder = os.path.dirname(path)
@@ -231,12 +239,6 @@ class FileStorage(AssetStorage):
 
     def _manifest_path(self, table: Table) -> str:
         return self._inside(f"{self.spec.root}/{MANIFESTS}/{table.path}.json", table)
-
-    def _write_manifest(self, table: Table, manifest: Manifest) -> None:
-        self._make_folder(self._manifest_path(table))
-        # Not waited for: one that a power failure spoils does not fit its data and is not believed.
-        with replacing(self._manifest_path(table), durable=False) as sink:
-            sink.write(json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""

@@ -60,6 +60,11 @@ class HashingSink:
         """Never; part of the protocol of binary files."""
         return False
 
+    def settle(self) -> None:
+        """See what was written to the file below, and when; nothing more is written."""
+        self._sink.flush()
+        self.modified_ns = os.fstat(self._sink.fileno()).st_mtime_ns
+
     def hexdigest(self) -> str:
         """The hash of all written so far, hexadecimal."""
         return self._hash.hexdigest()
@@ -87,7 +92,6 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingSink]:
                 os.fchmod(descriptor, os.stat(path).st_mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
-            sink.modified_ns = os.fstat(descriptor).st_mtime_ns
         os.replace(aside, path)
         if durable:
             _sync_folder(os.path.dirname(path))

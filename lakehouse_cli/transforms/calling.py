@@ -87,16 +87,17 @@ def _called(
     activate(transform.folder)
     try:
         return transform.fn(*by_position, **by_keyword, **constants)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
-        place = f"look at {failure.frames[-1][0]}:{failure.frames[-1][1]}" if failure.frames else None
         raise TransformError(
             f"`{transform.name}` raised {failure.headline}",
             exception=failure.exception,
             frames=failure.frames,
             inputs=shapes,
             traceback=failure.traceback,
-            hint=place,
+            location=failure.location,
         ) from error
 
 

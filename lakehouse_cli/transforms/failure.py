@@ -7,9 +7,10 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse_cli.errors import Location
 from lakehouse_cli.transforms.modules import is_own_file
 
-_LONGEST = 500
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,19 @@ class Failure:
     traceback: str
 
     @property
+    def location(self) -> Location | None:
+        """Where in the user's own code, None where none of it is."""
+        if not self.frames:
+            return None
+        file, line, _, source = self.frames[-1]
+        return Location(file, line, source=source)
+
+    @property
     def headline(self) -> str:
-        """The exception in one line, shortened."""
-        first = self.exception.strip().partition("\n")[0]
-        return first if len(first) <= _LONGEST else first[: _LONGEST - 1] + "…"
+        """The exception, shortened; its further lines follow it."""
+        kind, colon, text = self.exception.partition(": ")
+        whole = f"{kind}{colon}{text.strip()}" if colon else kind
+        return whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1] + "…"
 
 
 def failure_of(error: BaseException, folder: Path, module_file: str | None = None) -> Failure:
@@ -52,9 +62,16 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
         frames.append((_shown(error.filename, folder), error.lineno, "<module>", (error.text or "").strip()))
         exception = f"{type(error).__name__}: {error.msg}"
     else:
-        text = str(error)
+        text = _text_of(error)
         exception = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return Failure(exception, tuple(frames), "".join(traceback.format_exception(error)))
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as trouble:  # noqa: BLE001  # the user's own method; whatever it raises is told
+        return f"<its text cannot be had: {type(trouble).__name__}>"
 
 
 def _shown(file: str, folder: Path) -> str:

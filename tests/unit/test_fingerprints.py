@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+import time
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter, explain
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
 
@@ -50,148 +53,70 @@ HELPERS = """
     """
 PACKAGE = {
     "pkg/__init__.py": "from .impl import clean as clean, other\nfrom . import impl\nROOT = 1\n",
-    "pkg/impl.py": "from .deep.inner import add\nSCALE = 10\ndef clean(x): return add(x, SCALE)\ndef other(x): return 'o'\n",
+    "pkg/impl.py": "from .deep.inner import add\nSCALE = 10\n"
+    "def clean(x): return add(x, SCALE)\ndef other(x): return 'o'\n",
     "pkg/deep/__init__.py": "",
     "pkg/deep/inner.py": "from ... import pkg\ndef add(x, y): return x + y + 100\ndef sub(x): return -200\n",
     "helpers.py": HELPERS,
 }
-DAILY = "def daily(raw):\n    return raw + X\n"
 
-MATTERS: list[tuple[str, str, str, dict[str, str]]] = [
-    # The function itself.
-    ("def daily(raw):\n    return raw + 1", "+ 1", "+ 2", {}),
-    ("def daily(raw):\n    return raw + 1", "1", "1.0", {}),
-    ("def daily(raw):\n    return raw + 1", "1", "True", {}),
-    ("def daily(raw):\n    return 'a'", "'a'", "b'a'", {}),
-    ("def daily(raw):\n    return raw[1:]", "1:", ":1", {}),
-    ("def daily(raw, n=1): return raw", "n=1", "n=2", {}),
-    ("def daily(raw, *, n=1): return raw", "n=1", "n=2", {}),
-    ("def daily(raw, *, n=1): return raw", "*, n=1", "n=1", {}),
-    ("def daily(raw, /, n): return raw", "/, ", "", {}),
-    ("import pandas, polars\ndef daily(raw: pandas.DataFrame): return raw", "raw: pandas", "raw: polars", {}),
-    ("def daily(raw: 'pl.DataFrame'): return raw\nimport pandas as pd, polars as pl", "'pl.", "'pd.", {}),
-    ("def daily(raw) -> int: return raw", "int", "str", {}),
-    ("from functools import cache, wraps\n@cache\ndef daily(raw): return raw", "@cache", "@wraps", {}),
-    ("def daily(raw):\n    def inner(): return 1\n    return inner()", "1", "2", {}),
-    ("def daily(raw):\n    return (lambda y: y + 1)(raw)", "1", "2", {}),
-    ("def daily(raw):\n    return f'{raw:>10}'", "10", "11", {}),
-    ("def daily(raw):\n    return f'{raw!r}'", "!r", "!s", {}),
-    ("def daily(raw):\n    return f'{raw} a'", " a'", " b'", {}),
-    ("async def daily(raw):\n    return raw", "async def", "def", {}),
-    ("daily = lambda raw: raw + 1", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    global X\n    X = 2\n    return X", "    global X\n", "", {}),
-    ("X = 1\ndef daily(raw):\n    X = 2\n    def f():\n        nonlocal X\n        X = 3\n    f()\n    return X", "nonlocal X", "pass", {}),
-    ("X = 1\ndef daily(raw):\n    return X\nX = 2", "X = 2", "", {}),
-    # What it reaches in its module.
-    ("def daily(raw): return clean(raw)\ndef clean(x): return x + 1", "1", "2", {}),
-    ("def daily(raw): return clean(raw)\ndef clean(x): return tidy(x)\ndef tidy(x): return x + 1", "1", "2", {}),
-    ("def daily(raw): return a(raw)\ndef a(x): return b(x)\ndef b(x): return a(x) + 1", "1", "2", {}),
-    ("def daily(raw): return daily(raw) + h()\ndef h(): return 1", "1", "2", {}),
-    ("def deco(f): return lambda x: f(x) + 1\n@deco\ndef daily(raw): return raw", "1", "2", {}),
-    ("def deco(n): return lambda f: f\n@deco(1)\ndef daily(raw): return raw", "1", "2", {}),
-    ("X = 1\ndef daily(raw, n=X): return raw", "1", "2", {}),
-    ("X = Y = 1\ndef daily(raw): return Y", "1", "2", {}),
-    ("X, Y = 1, 2\ndef daily(raw): return Y", "1", "3", {}),
-    ("X: int = 1\n" + DAILY, "1", "2", {}),
-    ("import os\nX = os.path.join('a')\n" + DAILY, "'a'", "'b'", {}),
-    ("Y = 1\nX = Y + 1\n" + DAILY, "Y = 1", "Y = 2", {}),
-    ("def make(): return 1\nX = make()\n" + DAILY, "1", "2", {}),
-    ("X = (lambda: 1)()\n" + DAILY, "1", "2", {}),
-    ("X = [y for y in (1, 2) if y > 1]\n" + DAILY, "> 1", "> 0", {}),
-    ("if (X := 1) > 0: pass\n" + DAILY, "1", "2", {}),
-    ("X = 0\nX += 1\n" + DAILY, "1", "2", {}),
-    ("class A:\n    def f(self): return 1\ndef daily(raw): return A().f()", "1", "2", {}),
-    ("class B:\n    def f(self): return 1\nclass A(B): pass\ndef daily(raw): return A().f()", "1", "2", {}),
-    ("class M(type):\n    def f(cls): return 1\nclass A(metaclass=M): pass\ndef daily(raw): return A.f()", "1", "2", {}),
-    ("class A:\n    n: int = 1\ndef daily(raw): return A.n", "int", "str", {}),
-    ("X = 1\nclass A:\n    n = X\ndef daily(raw): return A.n", "1", "2", {}),
-    ("X = 1\nclass A:\n    X = X\ndef daily(raw): return A.X", "1", "2", {}),
-    ("X = 1\nclass A:\n    X = 5\n    def f(self): return X\ndef daily(raw): return A().f()", "1", "2", {}),
-    ("X = 1\nclass A:\n    X = 5\n    Y = [X for _ in 'a']\ndef daily(raw): return A.Y", "1", "2", {}),
-    ("_A__x = 1\nclass A:\n    def f(self): return __x\ndef daily(raw): return A().f()", "1", "2", {}),
-    ("class A:\n    @property\n    def f(self): return 1\n    @f.setter\n    def f(self, x): pass\ndef daily(r): return A()", "1", "2", {}),
-    ("A = 1\ndef daily(raw):\n    match raw:\n        case {'a': A}: return A\n        case x if x == 2: return 3", "3", "4", {}),
-    ("class P: n = 1\ndef daily(raw):\n    match raw:\n        case P(): return 2", "1", "3", {}),
-    ("class P: n = 1\ndef daily(raw):\n    match raw:\n        case P.n: return 2", "1", "3", {}),
-    ("def daily(raw):\n    match raw:\n        case None: return 2", "None", "True", {}),
-    ("X = 1\ndef daily(raw):\n    return [X for Y in raw]", "1", "2", {}),
-    ("X = [1]\ndef daily(raw):\n    return [X for X in X]", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    try: pass\n    except X: return 2", "1", "3", {}),
-    ("X = 1\ndef daily(raw): return raw.query('a > @X')", "1", "2", {}),
-    ("X = 1\nQ = 'a > @X'\ndef daily(raw): return raw.query(Q)", "1", "2", {}),
-    ("Frame = 'list'\ndef daily(raw: Frame): return raw", "'list'", "'dict'", {}),
-    ("Frame = 'list'\ndef daily(raw: 'Frame | None'): return raw", "'list'", "'dict'", {}),
-    ("Frame = 'list'\ndef daily(raw: list['Frame']): return raw", "'list'", "'dict'", {}),
-    ("from typing import Literal\ndef daily(raw: Literal['a']): return raw", "'a'", "'b'", {}),
-    # Values that change after they are bound.
-    ("X = {}\nX['a'] = 1\n" + DAILY, "1", "2", {}),
-    ("X = {}\nX['a'] = 1\n" + DAILY, "X['a'] = 1\n", "", {}),
-    ("X = {}\nX.update(a=1)\n" + DAILY, "1", "2", {}),
-    ("X = []\nX += [1]\n" + DAILY, "1", "2", {}),
-    ("X = {'a': {}}\nX['a']['b'] = 1\n" + DAILY, "1", "2", {}),
-    ("X = {'a': []}\nX['a'].append(1)\n" + DAILY, "1", "2", {}),
-    ("X = {'a': 1}\ndel X['a']\n" + DAILY, "del X['a']", "", {}),
-    ("X = [1, 2]\nY = X.pop()\n" + DAILY, "Y = X.pop()", "Y = 5", {}),
-    ("X = {}\nfor k in 'ab': X[k] = 1\n" + DAILY, "1", "2", {}),
-    ("X = {}\nif len('a') > 1: X['a'] = 2\n" + DAILY, "> 1", "> 0", {}),
-    ("X = {}\nif len('a') > 1: pass\nelse: X['a'] = 2\n" + DAILY, "else: X['a'] = 2", "", {}),
-    ("X = []\nwhile len(X) < 5: X.append(0)\n" + DAILY, "5", "6", {}),
-    ("X = [[0]]\nfor row in X: row.append(1)\n" + DAILY, "1", "2", {}),
-    ("X = {}\nwith open('f') as f: X['a'] = 1\n" + DAILY, "1", "2", {}),
-    ("X = {}\ntry: X['a'] = 1\nexcept KeyError: pass\n" + DAILY, "1", "2", {}),
-    ("X = {}\ndef fill(): X['a'] = 1\nfill()\n" + DAILY, "1", "2", {}),
-    ("X = {}\ndef fill(): X['a'] = 1\nfill()\n" + DAILY, "fill()\ndef", "def", {}),
-    ("X = {}\ndef fill(t): t['a'] = 1\nfill(X)\n" + DAILY, "1", "2", {}),
-    ("X = {}\ndef fill(t): t['a'] = 1\nY = fill(X)\n" + DAILY, "1", "2", {}),
-    ("X = {}\ndef fill():\n    t = X\n    t['a'] = 1\nfill()\n" + DAILY, "1", "2", {}),
-    ("X = 0\ndef fill():\n    global X\n    X = 1\nfill()\n" + DAILY, "1", "2", {}),
-    ("X = {}\nY = X\nY['a'] = 1\n" + DAILY, "1", "2", {}),
-    ("X = []\ndef add(f):\n    X.append(f)\n    return f\n@add\ndef other(): return 1\n" + DAILY, "1", "2", {}),
-    ("X = []\nclass R:\n    def __call__(self, f): X.append(f)\nr = R()\n@r\ndef other(): return 1\n" + DAILY, "1", "2", {}),
-    ("class A: n = 0\nA.n = 1\ndef daily(raw): return A.n", "1", "2", {}),
-    ("def clean(x): return clean.n\nclean.n = 1\ndef daily(raw): return clean(raw)", "1", "2", {}),
-    ("from functools import singledispatch\n@singledispatch\ndef f(x): return 0\n@f.register\ndef _(x: int): return 1\ndef daily(raw): return f(raw)", "1", "2", {}),
-    ("class P:\n    kinds = []\n    def __init_subclass__(cls): P.kinds.append(cls)\nclass Q(P): n = 1\ndef daily(raw): return P.kinds", "1", "2", {}),
-    ("class M(type):\n    kinds = []\n    def __init__(cls, *_): cls.kinds.append(cls)\nclass P(metaclass=M): pass\nclass Q(P): n = 1\ndef daily(raw): return P.kinds", "1", "2", {}),
-    ("class P: pass\nclass Q(P): n = 1\ndef daily(raw): return P.__subclasses__()", "1", "2", {}),
-    ("from random import shuffle\nX = [1, 2]\nshuffle(X)\n" + DAILY, "shuffle(X)\ndef", "def", {}),
-    ("X = []\nsetattr(X, 'a', 1)\n" + DAILY, "1", "2", {}),
-    ("X = 1\nglobals()['X'] = 2\n" + DAILY, "2", "3", {}),
-    ("X = 1\nexec('X = 2')\n" + DAILY, "X = 2", "X = 3", {}),
-    ("X = {}\n_ = X.update(a=1)\n" + DAILY, "1", "2", {}),
-    ("Y = 1\nX = Y\nY = 2\n" + DAILY, "X = Y\nY = 2\n", "Y = 2\nX = Y\n", {}),
-    ("T = [1]\nX = len(T)\nT.append(2)\n" + DAILY, "X = len(T)\nT.append(2)\n", "T.append(2)\nX = len(T)\n", {}),
-    ("T = [1]\ndef n(): return len(T)\nX = n()\nT.append(2)\n" + DAILY, "X = n()\nT.append(2)\n", "T.append(2)\nX = n()\n", {}),
-    ("Y = 1\ndef daily(raw, n=Y): return n\nY = 2\n", "Y = 1\ndef daily(raw, n=Y): return n\nY = 2\n", "Y = 1\nY = 2\ndef daily(raw, n=Y): return n\n", {}),
-    ("X = {}\nX['a'] = 1\nX['b'] = 2\n" + DAILY, "X['a'] = 1\nX['b'] = 2\n", "X['b'] = 2\nX['a'] = 1\n", {}),
-    # What changes something for everybody.
-    ("import pandas as pd\npd.set_option('mode.x', 1)\ndef daily(raw): return raw", "1", "2", {}),
-    ("import pandas as pd\npd.options.mode.x = 1\ndef daily(raw): return raw", "1", "2", {}),
-    ("import os\nos.environ['TZ'] = 'UTC'\ndef daily(raw): return raw", "UTC", "CET", {}),
-    ("import os\ndef setup(): os.environ['TZ'] = 'UTC'\nsetup()\ndef daily(raw): return raw", "UTC", "CET", {}),
-    ("import helpers\ndef daily(raw): return raw", "seed(1)", "seed(2)", {"helpers.py": "import random\nrandom.seed(1)"}),
-    ("import pandas as pd\n@pd.api.extensions.register_series_accessor('geo')\nclass G: n = 1\ndef daily(raw): return raw", "1", "2", {}),
-    # Several definitions of one name.
-    ("def f(): return 1\ndef f(): return 2\ndef daily(raw): return f()", "def f(): return 1\n", "", {}),
-    ("def f(): return 1\ndef f(): return 2\ndef daily(raw): return f()", "def f(): return 1\ndef f(): return 2", "def f(): return 2\ndef f(): return 1", {}),
-    ("import sys\nif sys.platform == 'a':\n    def f(): return 1\nelse:\n    def f(): return 2\ndef daily(raw): return f()", "return 2", "return 3", {}),
-    ("import sys\nif sys.platform == 'a':\n    def f(): return 1\nelse:\n    def f(): return 2\ndef daily(raw): return f()", "'a'", "'b'", {}),
-    ("try:\n    from helpers import clean\nexcept ImportError:\n    def clean(x): return 9\ndef daily(raw): return clean(raw)", "9", "8", {"helpers.py": HELPERS}),
-    ("try:\n    from helpers import clean\nexcept ImportError:\n    def clean(x): return 9\ndef daily(raw): return clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("try:\n    import helpers as h\nexcept ImportError:\n    h = None\ndef daily(raw): return h.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    # Other modules.
+# Code, what is replaced in it or in another file, by what, other files.
+Case = tuple[str, str, str, dict[str, str]]
+MATTERS: list[Case] = [
+    (
+        "import helpers\ndef daily(raw): return raw",
+        "seed(1)",
+        "seed(2)",
+        {"helpers.py": "import random\nrandom.seed(1)"},
+    ),
+    (
+        "try:\n    from helpers import clean\nexcept ImportError:\n"
+        "    def clean(x): return 9\ndef daily(raw): return clean(raw)",
+        "9",
+        "8",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "try:\n    from helpers import clean\nexcept ImportError:\n"
+        "    def clean(x): return 9\ndef daily(raw): return clean(raw)",
+        "+ 1",
+        "+ 2",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "try:\n    import helpers as h\nexcept ImportError:\n    h = None\ndef daily(raw): return h.clean(raw)",
+        "+ 1",
+        "+ 2",
+        {"helpers.py": HELPERS},
+    ),
     ("import helpers\ndef daily(raw): return helpers.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("import helpers as h\ndef daily(raw): return h.LIMIT", "3", "4", {"helpers.py": HELPERS}),
     ("from helpers import clean\ndef daily(raw): return clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("from helpers import clean as c\ndef daily(raw): return c(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("from helpers import clean as c\ndef daily(raw): return c(raw)", "clean as c", "unused as c", {"helpers.py": HELPERS}),
+    (
+        "from helpers import clean as c\ndef daily(raw): return c(raw)",
+        "clean as c",
+        "unused as c",
+        {"helpers.py": HELPERS},
+    ),
     ("from helpers import clean as daily", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("from helpers import clean as daily", "clean as", "unused as", {"helpers.py": HELPERS}),
     ("from h import a as daily", "a as", "b as", {"h.py": "def a(x): return b(x)\ndef b(x): return a(x)"}),
     ("def daily(raw):\n    import helpers\n    return helpers.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("def daily(raw):\n    from helpers import clean as c\n    return c(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("def daily(raw):\n    try:\n        import helpers as h\n    except ImportError:\n        h = None\n    return h.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
-    ("class A:\n    import helpers\ndef daily(raw): return A.helpers.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
+    (
+        "def daily(raw):\n    try:\n        import helpers as h\n    except ImportError:\n"
+        "        h = None\n    return h.clean(raw)",
+        "+ 1",
+        "+ 2",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "class A:\n    import helpers\ndef daily(raw): return A.helpers.clean(raw)",
+        "+ 1",
+        "+ 2",
+        {"helpers.py": HELPERS},
+    ),
     ("import helpers\nh = helpers\ndef daily(raw): return h.clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("import helpers\nclean = helpers.clean\ndef daily(raw): return clean(raw)", "+ 1", "+ 2", {"helpers.py": HELPERS}),
     ("from pkg import clean\ndef daily(raw): return clean(raw)", "100", "101", PACKAGE),
@@ -204,92 +129,108 @@ MATTERS: list[tuple[str, str, str, dict[str, str]]] = [
     ("from pkg.deep import inner\ndef daily(raw): return inner.add(raw, 1)", "100", "101", PACKAGE),
     ("from pkg import ROOT\ndef daily(raw): return ROOT", "ROOT = 1", "ROOT = 2", PACKAGE),
     ("from space.mod import f\ndef daily(raw): return f()", "1", "2", {"space/mod.py": "def f(): return 1"}),
-    ("import a\ndef daily(raw): return a.f()", "1", "2", {"a.py": "import b\ndef f(): return b.g()\ndef h(): return 1", "b.py": "import a\ndef g(): return a.h()"}),
-    ("import helpers\nimport patches\ndef daily(raw): return helpers.clean(raw)", "'p'", "'q'", {"helpers.py": HELPERS, "patches.py": "import helpers\nhelpers.clean = lambda x: 'p'"}),
+    (
+        "import a\ndef daily(raw): return a.f()",
+        "1",
+        "2",
+        {"a.py": "import b\ndef f(): return b.g()\ndef h(): return 1", "b.py": "import a\ndef g(): return a.h()"},
+    ),
+    (
+        "import helpers\nimport patches\ndef daily(raw): return helpers.clean(raw)",
+        "'p'",
+        "'q'",
+        {"helpers.py": HELPERS, "patches.py": "import helpers\nhelpers.clean = lambda x: 'p'"},
+    ),
     ("import helpers\nhelpers.LIMIT = 77\ndef daily(raw): return helpers.LIMIT", "77", "78", {"helpers.py": HELPERS}),
-    ("from helpers import NAMES\nNAMES.append('z')\ndef daily(raw): return NAMES", "'z'", "'y'", {"helpers.py": HELPERS}),
-    ("import helpers, fill\ndef daily(raw): return helpers.NAMES", "'z'", "'y'", {"helpers.py": HELPERS, "fill.py": "from helpers import NAMES as n\nn.append('z')"}),
-    ("import helpers\nsetattr(helpers, 'LIMIT', 77)\ndef daily(raw): return helpers.LIMIT", "77", "78", {"helpers.py": HELPERS}),
+    (
+        "from helpers import NAMES\nNAMES.append('z')\ndef daily(raw): return NAMES",
+        "'z'",
+        "'y'",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "import helpers, fill\ndef daily(raw): return helpers.NAMES",
+        "'z'",
+        "'y'",
+        {"helpers.py": HELPERS, "fill.py": "from helpers import NAMES as n\nn.append('z')"},
+    ),
+    (
+        "import helpers\nsetattr(helpers, 'LIMIT', 77)\ndef daily(raw): return helpers.LIMIT",
+        "77",
+        "78",
+        {"helpers.py": HELPERS},
+    ),
     ("import helpers\nhelpers.extra = 77\ndef daily(raw): return helpers.extra", "77", "78", {"helpers.py": HELPERS}),
-    ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\ndef daily(raw: 'Frame'): return raw", "'list'", "'dict'", {"kinds.py": "Frame = 'list'"}),
-    # What cannot be followed.
+    (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\n"
+        "def daily(raw: 'Frame'): return raw",
+        "'list'",
+        "'dict'",
+        {"kinds.py": "Frame = 'list'"},
+    ),
     ("import helpers\ndef daily(raw): return getattr(helpers, raw.name)()", "- 1", "- 2", {"helpers.py": HELPERS}),
     ("import helpers\ndef daily(raw): return vars(helpers)['unused']()", "- 1", "- 2", {"helpers.py": HELPERS}),
     ("import helpers\ndef daily(raw): return helpers.__dict__['unused']()", "- 1", "- 2", {"helpers.py": HELPERS}),
     ("from helpers import *\ndef daily(raw): return unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("from helpers import *\ndef sum(): return 0\ndef daily(raw): return max(raw)", "1", "2", {"helpers.py": "def max(x): return 1"}),
+    (
+        "from helpers import *\ndef sum(): return 0\ndef daily(raw): return max(raw)",
+        "1",
+        "2",
+        {"helpers.py": "def max(x): return 1"},
+    ),
     ("from helpers import *", "daily(x): return 1", "daily(x): return 2", {"helpers.py": "def daily(x): return 1"}),
     ("from a import *\ndef daily(raw): return f()", "1", "2", {"a.py": "from b import *", "b.py": "def f(): return 1"}),
-    ("import importlib\ndef daily(raw): return importlib.import_module('helpers').unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("from importlib import import_module\ndef daily(raw): return import_module(raw.name).unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
+    (
+        "import importlib\ndef daily(raw): return importlib.import_module('helpers').unused(raw)",
+        "- 1",
+        "- 2",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "from importlib import import_module\ndef daily(raw): return import_module(raw.name).unused(raw)",
+        "- 1",
+        "- 2",
+        {"helpers.py": HELPERS},
+    ),
     ("def daily(raw): return __import__('helpers').unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
     ("def daily(raw): return __import__('helpe' + 'rs').unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("import sys, helpers\ndef daily(raw): return sys.modules['helpers'].unused(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
-    ("def daily(raw): return eval(raw.text)\ndef other(): return 1", "1", "2", {}),
-    ("def daily(raw): return globals()[raw.text]()\ndef other(): return 1", "1", "2", {}),
-    ("def daily(raw): return daily.__globals__[raw.text]()\ndef other(): return 1", "1", "2", {}),
-    ("import helpers\ndef daily(raw): return helpers.anything()", "'g'", "'h'", {"helpers.py": "def __getattr__(name): return lambda: 'g'"}),
-    ("def daily(raw): return daily.__doc__\n'''a'''", "def daily(raw): return", "def daily(raw):\n    'doc'\n    return", {}),
-    ("'''a'''\ndef daily(raw): return __doc__", "'''a'''", "'''b'''", {}),
-    ("import pandas as pd\nX = 1\ndef daily(raw): return pd.eval('X + 2')", "1", "3", {}),
+    (
+        "import sys, helpers\ndef daily(raw): return sys.modules['helpers'].unused(raw)",
+        "- 1",
+        "- 2",
+        {"helpers.py": HELPERS},
+    ),
+    (
+        "import helpers\ndef daily(raw): return helpers.anything()",
+        "'g'",
+        "'h'",
+        {"helpers.py": "def __getattr__(name): return lambda: 'g'"},
+    ),
 ]
-
-IGNORED: list[tuple[str, str, str, dict[str, str]]] = [
-    ("def daily(raw):\n    return raw + 1", "raw + 1", "(raw  +  # why\n            1)", {}),
-    ("def daily(raw):\n    'doc'\n    return raw", "'doc'", "'other'", {}),
-    ("def daily(raw):\n    'doc'\n    return raw", "    'doc'\n", "", {}),
-    ("'''doc'''\ndef daily(raw): return raw", "'''doc'''", "", {}),
-    ("class A:\n    'doc'\n    n = 1\ndef daily(raw): return A.n", "'doc'", "'other'", {}),
-    ("def daily(raw):\n    x = 1\n    return x", "x = 1", "x: int = 1", {}),
-    ("X = 1\n" + DAILY, "X = 1", "X: int = 1", {}),
-    ("X = 1\n" + DAILY, "X = 1", "X = 1\n'what X is'", {}),
-    ("def daily(raw):\n    pass\n    return 'a' 'b'", "    pass\n    return 'a' 'b'", "    return \"ab\"", {}),
-    ("def daily(raw): return raw\ndef other(): return 1", "return 1", "return 2", {}),
-    ("def daily(raw): return raw\ndef other(): return 1", "def other(): return 1", "", {}),
-    ("def f(): return 1\ndef g(): return 2\ndef daily(raw): return f() + g()", "def f(): return 1\ndef g(): return 2", "def g(): return 2\ndef f(): return 1", {}),
-    ("A = 1\nB = 2\ndef daily(raw): return A + B", "A = 1\nB = 2", "B = 2\nA = 1", {}),
-    ("import os\nimport sys\ndef daily(raw): return os.sep, sys.path", "import os\nimport sys", "import sys, os", {}),
-    ("import pandas as pd\ndef daily(raw): return raw", "import pandas as pd\n", "import numpy as pd, json\n", {}),
-    ("import pandas as pd\ndef daily(raw): return pd.concat(raw)", "as pd\ndef daily(raw): return pd.", "as p\ndef daily(raw): return p.", {}),
-    ("import helpers\ndef daily(raw): return helpers.clean(raw)", "import helpers\ndef daily(raw): return helpers.clean", "from helpers import clean as c\ndef daily(raw): return c", {"helpers.py": "def clean(x): return 1"}),
-    ("def daily(raw):\n    import os as o\n    return o.sep", "os as o\n    return o.", "os as p\n    return p.", {}),
-    ("import pandas as pd\ndef daily(raw: pd.DataFrame): return raw", "raw: pd.DataFrame", "raw: 'pd.DataFrame'", {}),
-    ("import pandas as pd\ndef daily(raw: pd.DataFrame): return raw", "import pandas", "from __future__ import annotations\nimport pandas", {}),
-    ("import pandas as pd\ndef daily(raw: 'pd.DataFrame'): return raw", "import pandas as pd\n", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd\n", {}),
+IGNORED: list[Case] = [
+    (
+        "import helpers\ndef daily(raw): return helpers.clean(raw)",
+        "import helpers\ndef daily(raw): return helpers.clean",
+        "from helpers import clean as c\ndef daily(raw): return c",
+        {"helpers.py": "def clean(x): return 1"},
+    ),
     ("import helpers\ndef daily(raw): return helpers.clean(raw)", "- 1", "- 2", {"helpers.py": HELPERS}),
     ("import helpers\ndef daily(raw): return helpers.clean(raw)", "3", "4", {"helpers.py": HELPERS}),
     ("from pkg import clean\ndef daily(raw): return clean(raw)", "'o'", "'p'", PACKAGE),
     ("from pkg import clean\ndef daily(raw): return clean(raw)", "200", "201", PACKAGE),
     ("from pkg import clean\ndef daily(raw): return clean(raw)", "ROOT = 1", "ROOT = 2", PACKAGE),
-    ("import importlib\ndef daily(raw): return importlib.import_module('helpers')", "'z'", "'y'", {"helpers.py": HELPERS, "far.py": "X = 'z'"}),
-    # Names that mean something else here.
-    ("X = 1\ndef daily(X): return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    X = raw\n    return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw): return [X for X in raw]", "1", "2", {}),
-    ("X = 1\ndef daily(raw): return {X: 0 for X in raw if X}", "1", "2", {}),
-    ("X = 1\ndef daily(raw): return (lambda X: X)(raw)", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    X = 5\n    def f(): return X\n    return f()", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    for X in raw: return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    with raw as X: return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    try: pass\n    except OSError as X: return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    match raw:\n        case [X, *_]: return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    if (X := raw): return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    if any((X := y) for y in raw): return X", "1", "2", {}),
-    ("X = 1\ndef daily(raw):\n    from os import sep as X\n    return X", "1", "2", {}),
-    ("X = 1\nclass A:\n    X = 5\n    Y = X\ndef daily(raw): return A.Y", "= 1", "= 2", {}),
-    ("X = 1\ndef daily(raw): return raw.X, raw(X=2)", "1", "3", {}),
-    # What importing the module does not do, or does to others.
-    ("def daily(raw): return raw\nif __name__ == '__main__':\n    print(daily(1))", "1", "2", {}),
-    ("X = 1\nprint(X, 'loaded')\n" + DAILY, "loaded", "here", {}),
-    ("X = {'a': 1}\nY = sorted(X), X.get('b'), len(X)\n" + DAILY, "'b'", "'c'", {}),
-    ("X = {'a': 1}\nY = [x.upper() for x in X]\n" + DAILY, "upper", "lower", {}),
-    ("import pandas as pd\nX = {'a': 1}\nY = pd.Series(X, name='y')\n" + DAILY, "'y'", "'z'", {}),
-    ("Y = {}\nY['a'] = 1\nX = 3\n" + DAILY, "1", "2", {}),
-    ("R = []\ndef add(f):\n    R.append(f)\n    return f\n@add\ndef other(): return 1\ndef daily(raw): return raw", "1", "2", {}),
-    ("import re\nX = re.compile('a')\nY = re.compile('b')\n" + DAILY, "'b'", "'c'", {}),
-    ("X = 'a'\ndef load(x): return x\nY = load(X, 7)\n" + DAILY, "7", "8", {}),
-    ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import noisy\ndef daily(raw): return raw", "1", "2", {"noisy.py": "import random\nrandom.seed(1)"}),
-    ("def daily(raw): return 'mail@X.org'\nX = 1 if False else 2", "else 2", "else  2", {}),
+    (
+        "import importlib\ndef daily(raw): return importlib.import_module('helpers')",
+        "'z'",
+        "'y'",
+        {"helpers.py": HELPERS, "far.py": "X = 'z'"},
+    ),
+    (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import noisy\ndef daily(raw): return raw",
+        "1",
+        "2",
+        {"noisy.py": "import random\nrandom.seed(1)"},
+    ),
 ]
 
 
@@ -305,3 +246,275 @@ def test_edits_that_do_not(tmp_path: Path, code: str, old: str, new: str, others
     before, after = before_and_after(tmp_path, code, old, new, others)
     assert before.parts == after.parts
     assert before.hash == after.hash
+
+
+def test_parts_name_what_is_reached(tmp_path: Path) -> None:
+    code = """
+        import json
+        import pandas as pd
+        from pkg import clean
+        LIMIT = 1
+        class Scale: pass
+        def daily(raw: pd.DataFrame): return clean(raw), LIMIT, Scale, json.dumps(raw)
+        def other(raw): return raw
+        """
+    parts = fingerprint(tmp_path, {"transforms.py": code, **PACKAGE}).parts
+    assert next(iter(parts)) == "transforms.py:daily"
+    assert set(parts) == {
+        "transforms.py:daily",
+        "transforms.py:LIMIT",
+        "transforms.py:Scale",
+        "pkg/__init__.py:clean",
+        "pkg/impl.py:clean",
+        "pkg/impl.py:SCALE",
+        "pkg/deep/inner.py:add",
+        "package pandas",
+        "python",
+    }
+    assert parts["package pandas"] == metadata.version("pandas")
+    assert parts["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert parts["transforms.py:LIMIT"].startswith("constant ")
+    assert parts["transforms.py:Scale"].startswith("class ")
+    assert parts["transforms.py:daily"].startswith("function ")
+
+
+def test_the_same_project_elsewhere_has_the_same_fingerprint(tmp_path: Path) -> None:
+    files = {"transforms.py": "from pkg import clean as daily", **PACKAGE}
+    assert fingerprint(tmp_path / "here", files) == fingerprint(tmp_path / "there", files)
+
+
+@pytest.mark.parametrize(
+    ("code", "packages"),
+    [
+        ("import polars as pl\ndef daily(raw: pl.DataFrame): return raw", {"polars"}),
+        ("import pandas, yaml\ndef daily(raw: list): return yaml.dump(raw)", {"yaml"}),
+        ("def daily(raw: list):\n    import dateutil.parser\n    return raw", {"dateutil"}),
+        ("from dateutil import parser\ndef daily(raw: list): return parser.parse(raw)", {"dateutil"}),
+        ("import helpers\ndef daily(raw: list): return helpers.f()", {"numpy"}),
+        ("from numpy import *\ndef daily(raw: list): return mean(raw)", {"numpy"}),
+        (
+            "try:\n    import polars as x\nexcept ImportError:\n    import numpy as x\ndef daily(raw: list): return x",
+            {"polars", "numpy"},
+        ),
+        ("def daily(raw): return raw", {"pandas"}),
+        ("def daily(raw: list): return raw", set()),
+        ("daily = lambda raw: raw", {"pandas"}),
+        (
+            "import collections.abc, importlib.metadata as m\n"
+            "def daily(raw: collections.abc.Iterable): return m.version('a')",
+            set(),
+        ),
+    ],
+)
+def test_packages_count_that_are_reached(tmp_path: Path, code: str, packages: set[str]) -> None:
+    files = {"transforms.py": code, "helpers.py": "import numpy as np\nimport pyarrow\ndef f(): return np.pi\n"}
+    parts = fingerprint(tmp_path, files).parts
+    assert {key.removeprefix("package ") for key in parts if key.startswith("package ")} == packages
+
+
+def test_versions_are_those_that_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(site))
+    code = "import named, renamed, alone, mine, space.one\n"
+    code += (
+        "def daily(raw: list): return named.x, renamed.x, alone.x, mine.f(), space.one.f(), absent.x\nimport absent\n"
+    )
+    written = {
+        "named/__init__.py": "raise SystemExit",
+        "named-1.5.dist-info/RECORD": "named/__init__.py,,\n",
+        "renamed.py": "raise SystemExit",
+        "Other_Name-2.0.1.dist-info/RECORD": "renamed.py,,\n",
+        "alone.py": "raise SystemExit",
+        "alone.egg-info/PKG-INFO": "Metadata-Version: 2.1\nVersion: 3.0\n",
+        "mine.py": "def f(): return 1",
+        "space/one/__init__.py": "raise SystemExit",
+        "space_one-4.0.dist-info/RECORD": "space/one/__init__.py,,\n",
+        "space_two-5.0.dist-info/RECORD": "space/two/__init__.py,,\n",
+    }
+    for name, text in written.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    before = fingerprint(tmp_path / "project", {"transforms.py": code}).parts
+    assert before["package named"] == "1.5"
+    assert before["package renamed"] == "2.0.1"
+    assert before["package alone"] == "3.0"
+    assert before["package space"] == "4.0; 5.0"
+    assert before["package absent"] == "not installed"
+    assert before["mine.py:f"].startswith("function ")  # code of no distribution has no version: its source counts
+    (site / "mine.py").write_text("def f(): return 2")
+    (site / "named-1.5.dist-info").rename(site / "named-1.6.dist-info")
+    after = fingerprint(tmp_path / "project", {"transforms.py": code}).parts
+    assert {key for key in after if after[key] != before[key]} == {"mine.py:f", "package named"}
+
+
+def test_transforms_in_an_installed_package_are_followed_inside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(site))
+    files = {"firm/__init__.py": "", "firm/steps.py": "from .tools import f\ndef daily(raw): return f(raw)\n"}
+    files |= {"firm/tools.py": "def f(x): return 1", "firm-1.0.dist-info/RECORD": "firm/__init__.py,,\n"}
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    parts = fingerprint(tmp_path / "project", {"a.py": ""}, module="firm.steps").parts
+    assert {"firm/steps.py:daily", "firm/tools.py:f"} <= set(parts)
+    own = fingerprint(tmp_path / "project", {"transforms.py": "import firm\ndef daily(raw): return firm.x"}).parts
+    assert own["package firm"] == "1.0"
+
+
+def test_nothing_is_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    bomb = f"open({str(mark)!r}, 'w')\n"
+    files = {"transforms.py": bomb + "from pkg.steps import f as daily", "pkg/__init__.py": bomb}
+    files["pkg/steps.py"] = bomb + "import importlib\ndef f(x): return importlib.import_module(x)"
+    fingerprint(tmp_path, files)
+    assert not mark.exists()
+    assert "pkg" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("files", "message", "place"),
+    [
+        (
+            {"transforms.py": "import helpers\ndef daily(x): return helpers.f()", "helpers.py": "def f(:\n"},
+            "syntax error in helpers.py",
+            "helpers.py:1:7",
+        ),
+        ({"transforms.py": "def daly(x): return x"}, "function `daily` is not in transforms.py", None),
+        ({"other.py": ""}, "module `transforms` is neither beside the project file nor installed", None),
+        ({"transforms.py": "def f(:"}, "syntax error in transforms.py", "transforms.py:1:7"),
+    ],
+)
+def test_code_that_cannot_be_read(tmp_path: Path, files: dict[str, str], message: str, place: str | None) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        fingerprint(tmp_path, files)
+    assert (str(caught.value.location) if caught.value.location else None) == place
+    assert caught.value.hint is None or "daly" in caught.value.hint or "create transforms.py" in caught.value.hint
+
+
+def test_a_broken_file_that_nothing_imports_does_no_harm(tmp_path: Path) -> None:
+    broken = {"transforms.py": "def daily(raw): return raw", "broken.py": "def f(:"}
+    assert "transforms.py:daily" in fingerprint(tmp_path, broken).parts
+    computed = {"transforms.py": "def daily(raw): return __import__(raw.name)", "broken.py": "def f(:"}
+    assert "broken.py" in fingerprint(tmp_path, computed).parts
+
+
+def test_import_cycles_and_recursion_end(tmp_path: Path) -> None:
+    files = {
+        "transforms.py": "from a import *\nimport b\nX = b.Y\ndef daily(x): return daily(x), f(), X",
+        "a.py": "from b import *\nfrom transforms import daily, X\ndef f(): return g()",
+        "b.py": "from a import *\nimport transforms\nY = transforms.X\ndef g(): return f()",
+    }
+    assert {"a.py", "b.py", "transforms.py:daily"} <= set(fingerprint(tmp_path, files).parts)
+
+
+EVERY_SYNTAX = {
+    "transforms.py": """
+        import helpers
+        def daily(raw: "list[int]", n=(1, 2.5, 1e400, 10**9, "\u1c89", b"x", None, ..., 3j), *, m: int = -1) -> int:
+            "doc"
+            x: int = 1
+            del n
+            return f"{raw!r:>{n}} {n:} a" f"{x = }" "b" f"{x:{m}}", helpers.C().run(**{"a": 1, **raw})
+        """,
+    "helpers.py": """
+        import os as system
+        Frame = dict[str, "C"]
+        class C(metaclass=type):
+            n: Frame
+            async def run(self, *a: int, k=1, **b):
+                global Frame
+                match self.n:
+                    case {"a": [1, *rest], **more} | C(n=rest) if rest: return rest
+                    case None | True: pass
+                try:
+                    with open("a") as f, open("b"): return [y async for y in a if (z := y)]
+                except* (OSError, ValueError) as e:
+                    raise RuntimeError(system.sep) from e
+                while a[1:2, ::3]:
+                    await (lambda q, /, *r: q if not r else (yield))(*a)
+                else:
+                    assert 1 < 2 <= 3, "not"
+        """,
+}
+
+
+def test_every_version_of_python_takes_the_same_fingerprint(tmp_path: Path) -> None:
+    """These values may only be changed on purpose: then every table of every user is computed anew once."""
+    parts = dict(fingerprint(tmp_path, EVERY_SYNTAX).parts)
+    assert parts.pop("python") == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert parts.pop("package pandas")
+    assert parts == {
+        "transforms.py:daily": "function 0",
+        "helpers.py:C": "class 0",
+        "helpers.py:Frame": "constant 0",
+    }
+
+
+def test_messages_tell_what_changed(tmp_path: Path) -> None:
+    before = {
+        "transforms.py": """
+            import helpers, other
+            import numpy as np
+            LIMIT = 1
+            class Scale:
+                n = 1
+            def daily(raw): return helpers.clean(raw), LIMIT, Scale, helpers.tidy(raw), other, np
+            """,
+        "helpers.py": "def clean(x): return to_day(x)\ndef to_day(x): return x\ndef tidy(x): return 2\n",
+        "other.py": "Y = 1\n",
+    }
+    after = {
+        "transforms.py": """
+            import helpers, other, more, pandas as pd
+            pd.set_option("a", 1)
+            LIMIT = 2
+            class Scale:
+                n = 2
+            def daily(raw): return helpers.clean(raw), LIMIT, Scale, more.tidy(raw), other
+            """,
+        "helpers.py": "def clean(x): return x + 1\ndef to_day(x): return x\n",
+        "more.py": "def tidy(x): return 2\n",
+        "other.py": "print('changed')\nY = 1\nZ = 2\n",
+    }
+    old = fingerprint(tmp_path / "before", before).parts
+    new = fingerprint(tmp_path / "after", after).parts
+    assert explain(old, new, "daily") == (
+        "`daily` changed (transforms.py)",
+        "helper `clean` changed (helpers.py)",
+        "helper `tidy` moved from helpers.py to more.py",
+        "helper `to_day` is no longer reached (helpers.py)",
+        "constant `LIMIT` changed (transforms.py)",
+        "class `Scale` changed (transforms.py)",
+        "statements that run when transforms.py is imported changed",
+        "code in other.py changed",
+        "numpy is no longer reached",
+    )
+    assert explain(new, new, "daily") == ()
+
+
+def test_messages_about_versions() -> None:
+    before = {"transforms.py:daily": "function 1", "package pandas": "3.0.1", "python": "3.11"}
+    after = {"transforms.py:daily": "function 1", "package pandas": "3.1.1", "package polars": "1.0", "python": "3.13"}
+    told = ("pandas 3.0.1 → 3.1.1", "polars 1.0 is newly reached", "Python 3.11 → 3.13")
+    assert explain(before, after, "daily") == told
+    assert explain({}, {"h.py:f": "function 1", "h.py": "module 2"}, "daily") == (
+        "helper `f` is newly reached (h.py)",
+        "h.py is newly reached as a whole",
+    )
+
+
+def test_a_thousand_functions_take_no_time_to_speak_of(tmp_path: Path) -> None:
+    code = "import pandas as pd\n"
+    for index in range(1000):
+        code += f"def t{index}(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:\n"
+        code += '    return a.assign(value=a["value"] + b["value"])\n'
+    (tmp_path / "transforms.py").write_text(code)
+    reader = SourceReader(tmp_path)
+    reader.module("transforms")
+    start = time.process_time()
+    fingerprinter = Fingerprinter(tmp_path, reader)
+    found = {fingerprinter.of(FunctionRef("transforms", f"t{index}")).hash for index in range(1000)}
+    assert len(found) == 1000
+    assert time.process_time() - start < 1.5  # a tenth of that, but other work may be going on

@@ -5,8 +5,8 @@ How each type is spelled is told in ``docs/csv.md``.
 """
 
 from lakehouse_cli.storage.csv.format import CsvFormat
-from lakehouse_cli.storage.csv.options import CsvOptions
 from lakehouse_cli.storage.csv.read import read_csv
 from lakehouse_cli.storage.csv.write import write_csv
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 __all__ = ["CsvFormat", "CsvOptions", "read_csv", "write_csv"]

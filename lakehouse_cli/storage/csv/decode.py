@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.storage.csv.moments import DIGITS, parse_date, parse_timestamp
-from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"

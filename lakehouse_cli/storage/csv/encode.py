@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
-from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 # Arrow prints a float without an exponent below this.

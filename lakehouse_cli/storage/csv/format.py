@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.csv.options import CsvOptions
 from lakehouse_cli.storage.csv.read import read_csv
 from lakehouse_cli.storage.csv.write import write_csv
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 
 class CsvFormat:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.storage.csv.decode import decode
-from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _INTEGER = r"0|-?[1-9][0-9]{0,18}"
 _WORDS = r"nan|inf|-inf"

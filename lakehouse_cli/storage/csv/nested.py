@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 _CELLS = CsvOptions()

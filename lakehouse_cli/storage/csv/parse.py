@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyarrow import csv
 
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.csv.options import CsvOptions
 from lakehouse_cli.storage.csv.source import CsvSource
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 
 @dataclass(frozen=True, slots=True)

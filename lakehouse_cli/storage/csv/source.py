@@ -9,8 +9,8 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.storage.csv.options import CsvOptions
 from lakehouse_cli.storage.csv.scan import count_line_ends, record_end, split_record
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 BLOCK = 4 << 20
 _BOM = codecs.BOM_UTF8

@@ -8,88 +8,15 @@ which refuses what is no date. Names of months and days are English, whatever th
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, split_format
 
 _TEXT = pa.string()
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_SHORTHANDS = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
-_TWO = "[0-9]{1,2}"
-_GROUPS = {
-    "Y": "[0-9]{4}",
-    "y": "[0-9]{2}",
-    "m": _TWO,
-    "d": _TWO,
-    "H": _TWO,
-    "I": _TWO,
-    "M": _TWO,
-    "S": _TWO,
-    "f": "[0-9]{1,9}",
-    "b": "|".join(name[:3] for name in _MONTHS),
-    "B": "|".join(_MONTHS),
-    "p": "AM|PM",
-    "z": "Z|[+-][0-9]{2}:?[0-9]{2}",
-    "a": "|".join(name[:3] for name in _DAYS),
-    "A": "|".join(_DAYS),
-}
-
-
-def check_format(text: str, option: str) -> None:
-    """Refuse a format that cannot say which day is meant, or that holds an unknown directive.
-
-    Raises:
-        StorageError: Naming the option and what is wrong.
-    """
-    directives = [directive for literal, directive in _split(text) if directive]
-    for directive in directives:
-        if directive not in _GROUPS:
-            raise StorageError(
-                f"`{option}: {text}` has the directive `%{directive}`, which is not supported",
-                hint="use " + " ".join(f"%{known}" for known in _GROUPS),
-            )
-    if len(set(directives)) < len(directives):
-        raise StorageError(f"`{option}: {text}` has a directive twice", hint="write each part of a date once")
-    if not {"Y", "y"} & set(directives):
-        raise StorageError(f"`{option}: {text}` does not say the year", hint="add %Y")
-    if ("I" in directives) != ("p" in directives):
-        raise StorageError(f"`{option}: {text}` has only one of %I and %p", hint="use %H, or both")
-
-
-@lru_cache(maxsize=64)
-def _split(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of literal text and the directive behind it, the last directive empty."""
-    for short, long in _SHORTHANDS.items():
-        text = text.replace(short, long)
-    pieces = re.split(r"%(.)", text, flags=re.DOTALL)
-    parts: list[tuple[str, str]] = []
-    literal = ""
-    for at in range(0, len(pieces) - 1, 2):
-        literal += pieces[at]
-        if pieces[at + 1] == "%":
-            literal += "%"
-        else:
-            parts.append((literal, pieces[at + 1]))
-            literal = ""
-    return (*parts, (literal + pieces[-1], ""))
 
 
 def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...]) -> pa.Array:
@@ -134,8 +61,8 @@ def _in_zone(local: pa.Array, zone: str) -> pa.Array:
 def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
     """The text of each directive, null where the whole does not match."""
     pattern = "".join(
-        re.escape(literal) + (f"(?P<{directive}>(?i:{_GROUPS[directive]}))" if directive else "")
-        for literal, directive in _split(format_)
+        re.escape(literal) + (f"(?P<{directive}>(?i:{GROUPS[directive]}))" if directive else "")
+        for literal, directive in split_format(format_)
     )
     parts = pc.extract_regex(text, rf"\A{pattern}\z")
     return {field.name: pc.struct_field(parts, [at]) for at, field in enumerate(parts.type)}
@@ -156,7 +83,7 @@ def _month(parts: dict[str, pa.Array]) -> Any:
     named = parts.get("b", parts.get("B"))
     if named is None:
         return _two(parts, "m", "01")
-    names = pa.array([name[:3].lower() for name in _MONTHS], _TEXT)
+    names = pa.array([name[:3].lower() for name in MONTHS], _TEXT)
     number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
     return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
 
@@ -197,7 +124,7 @@ def _epoch(kind: pa.DataType) -> pa.Scalar:
 
 
 def _print(values: pa.Array, format_: str) -> pa.Array:
-    parts = _split(format_)
+    parts = split_format(format_)
     moments = values
     if not pa.types.is_date(values.type) and values.type.tz is not None:
         has_zone = any(directive == "z" for _, directive in parts)
@@ -221,10 +148,10 @@ def _piece(moments: pa.Array, directive: str) -> Any:
     if directive in "HIMSfp" and is_date:
         return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
     if directive in "bB":
-        names = pa.array(_MONTHS if directive == "B" else [name[:3] for name in _MONTHS], _TEXT)
+        names = pa.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
         return names.take(pc.subtract(pc.month(moments), 1))
     if directive in "aA":
-        names = pa.array(_DAYS if directive == "A" else [name[:3] for name in _DAYS], _TEXT)
+        names = pa.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
         return names.take(pc.day_of_week(moments))
     if directive == "p":
         return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")

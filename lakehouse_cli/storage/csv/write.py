@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.encode import encode
-from lakehouse_cli.storage.csv.options import CsvOptions
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 _ROWS = 1 << 16

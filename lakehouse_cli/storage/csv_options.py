@@ -53,7 +53,7 @@ class CsvOptions:
         _check_spellings(self)
         object.__setattr__(self, "encoding", _encoding_name(self.encoding))
         if self.date_formats or self.timestamp_formats:
-            from lakehouse_cli.storage.csv.strptime import check_format
+            from lakehouse_cli.storage.csv_directives import check_format
 
             for text in self.date_formats:
                 check_format(text, "date_format")

@@ -1,0 +1,410 @@
+"""Expressions in canonical form, and the scopes in which their names are looked up."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from lakehouse_cli.fingerprints.names import (
+    ARGUMENT,
+    CALLEE,
+    CERTAIN,
+    EAGER,
+    KNOWN,
+    LOOSE,
+    MENTIONED,
+    PURE,
+    RECEIVER,
+    RESULT,
+    STORE,
+    WRITTEN,
+    Import,
+    Scope,
+    Use,
+    bound_by,
+    constant_text,
+)
+
+ImportResolver = Callable[[ast.Import | ast.ImportFrom], list[tuple[str, Import, str]]]
+"""Of an import statement: each name bound, what it stands for, and the module or name as it was asked for."""
+
+_SKIPPED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
+_SHAPES: dict[type[ast.AST], tuple[str, tuple[tuple[str, str], ...]]] = {}
+
+
+class Expressions:
+    """Writes expressions as canonical text; what all of canonical form shares.
+
+    Attributes:
+        docs: The docstrings left out of the text.
+        asks_docs: Whether docstrings are looked at.
+        asks_globals: Whether the module's names are looked up in a way that cannot be followed.
+        asks_unknown: Whether it may lead to any module.
+        changes: Whether a function in it may change what it is given.
+        inner_imports: What functions in it import when they are called.
+    """
+
+    handlers: ClassVar[dict[type[ast.AST], Callable[[Any, Any], object]]]
+
+    def __init__(self, resolve_import: ImportResolver, imports: Mapping[str, Import]) -> None:
+        self.docs: list[str] = []
+        self.inner_imports: list[Import] = []
+        self.asks_docs = self.asks_globals = self.asks_unknown = self.changes = False
+        self._out: list[str] = []
+        self._resolve_import = resolve_import
+        self._module_imports = imports
+        self._module = self._scope = Scope("module", None)
+        self._flags = EAGER
+        self._callee: Use | None = None
+        self._in_annotation = False
+
+    def finish(self) -> tuple[str, list[Use]]:
+        """The text and every use of a global name, once everything is walked through."""
+        out, imports = self._out, self._module_imports
+        for use in self._module.uses:
+            if use.origin is None and not use.flags & STORE:
+                use.origin = imports.get(use.name)
+            if use.spot >= 0:
+                out[use.spot] = use.global_text
+        return "".join(out), self._module.uses
+
+    def visit(self, node: ast.AST) -> None:
+        """Write one node."""
+        handler = self.handlers.get(node.__class__)
+        if handler is None:
+            self._generic(node)
+        else:
+            handler(self, node)
+
+    def _generic(self, node: ast.AST) -> None:
+        out = self._out
+        shape = _SHAPES.get(node.__class__) or _shape(node.__class__)
+        out.append(shape[0])
+        for name, token in shape[1]:
+            value = getattr(node, name, None)
+            if value is None or value == []:
+                continue  # versions of Python differ in which empty fields there are
+            out.append(token)
+            if value.__class__ is list:
+                for item in value:
+                    self._value(item)
+                out.append("]")
+            else:
+                self._value(value)
+        out.append(")")
+
+    def _value(self, value: Any) -> None:
+        if isinstance(value, ast.AST):
+            self.visit(value)
+        else:
+            self._out.append("~," if value is None else constant_text(value))
+
+    def _each(self, nodes: Iterable[ast.AST]) -> None:
+        for node in nodes:
+            self.visit(node)
+
+    def _under(self, flags: int, node: ast.AST) -> None:
+        """Visit with more flags on every name."""
+        kept = self._flags
+        self._flags |= flags
+        self.visit(node)
+        self._flags = kept
+
+    def _block(self, statements: list[ast.stmt]) -> None:
+        """The body of a function or class."""
+        self._out.append("{")
+        first = statements[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            self.docs.append(first.value.value)
+        for statement in statements:
+            self.visit(statement)
+            if self._scope.kind == "class":
+                self._scope.definite |= bound_by(statement)
+        self._out.append("}")
+
+    def _use(self, name: str, attributes: tuple[str, ...] = (), flags: int = 0) -> Use:
+        use = Use(len(self._out), name, attributes, flags | self._flags, self._callee)
+        if name in self._scope.definite:
+            self._out.append(use.local_text)
+        else:
+            self._out.append("")  # written when it is known whose it is
+            self._scope.uses.append(use)
+        return use
+
+    def _bind(self, name: str, scope: Scope | None = None) -> None:
+        scope = scope or self._scope
+        if scope.kind in ("module", "class") and name not in scope.globals:
+            self._out.append(f"{'.' if scope.kind == 'class' else '$'}{name},")
+            return
+        scope.bind(name)
+        use = Use(len(self._out), name, (), self._flags | STORE, None)
+        self._out.append("")
+        (self._module if scope.kind == "class" else scope).uses.append(use)
+
+    def _name(self, node: ast.Name) -> None:
+        if node.ctx.__class__ is ast.Load:
+            if node.id == "__doc__":
+                self.asks_docs = True
+            self._use(node.id)
+        else:
+            self._bind(node.id)
+
+    def _attribute(self, node: ast.Attribute, flags: int = 0) -> Use | None:
+        attributes = []
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            name = inner.attr
+            attributes.append(name)
+            if name[:2] == "__":
+                self.asks_docs |= name == "__doc__"
+                self.asks_globals |= name == "__globals__"
+                self.asks_unknown |= name == "__subclasses__"
+            inner = inner.value
+        if node.ctx.__class__ is not ast.Load:
+            flags |= CERTAIN | WRITTEN
+        attributes.reverse()
+        if isinstance(inner, ast.Name):
+            return self._use(inner.id, tuple(attributes), flags)
+        self._out.append(f"Attribute({'.'.join(attributes)},")
+        changed = flags & (CERTAIN | RECEIVER) and attributes[-1] not in PURE
+        self._under(flags & (CERTAIN | RECEIVER) | (RESULT if changed else 0), inner)
+        self._out.append(")")
+        return None
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        self._out.append("Subscript(")
+        self._under(0 if node.ctx.__class__ is ast.Load else CERTAIN | RESULT, node.value)
+        if self._in_annotation:
+            self._annotation_items(node)
+        else:
+            self.visit(node.slice)
+        self._out.append(")")
+
+    def _constant(self, node: ast.Constant) -> None:
+        value = node.value
+        if isinstance(value, str):
+            if self._in_annotation and self._quoted(value):
+                return
+            if "@" in value:
+                self._scope.uses += [Use(-1, name, (), self._flags, None) for name in MENTIONED.findall(value)]
+        self._out.append(constant_text(value))
+
+    def _annotation(self, node: ast.expr | None) -> None:
+        if node is None:
+            return
+        self._in_annotation = True
+        self._out.append(":")
+        self.visit(node)
+        self._in_annotation = False
+
+    def _quoted(self, text: str) -> bool:
+        try:
+            parsed = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError):
+            return False
+        self.visit(parsed)
+        return True
+
+    def _annotation_items(self, node: ast.Subscript) -> None:
+        special = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+        several = isinstance(node.slice, ast.Tuple)
+        self._out.append("Tuple(" if several else "")
+        for index, item in enumerate(node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]):
+            # What stands in Literal, and behind the type in Annotated, is text, not a type.
+            self._in_annotation = not (special == "Literal" or (special == "Annotated" and index > 0))
+            self.visit(item)
+        self._in_annotation = True
+        self._out.append(")" if several else "")
+
+    def _call(self, node: ast.Call) -> None:
+        out = self._out
+        out.append("Call(")
+        func = node.func
+        callee: Use | None = None
+        if isinstance(func, ast.Name):
+            callee = self._use(func.id, (), CALLEE)
+        elif isinstance(func, ast.Attribute):
+            callee = self._attribute(func, RECEIVER | CALLEE)
+        else:
+            self.visit(func)
+        if callee is not None and (callee.attributes or (callee.name,))[-1] in ("import_module", "__import__"):
+            self._import_by_name(node, callee)
+        kept = self._flags, self._callee, self._in_annotation
+        self._flags |= ARGUMENT
+        self._callee = callee
+        self._in_annotation = False
+        self._each(node.args)
+        for keyword in node.keywords:
+            out.append(f"{keyword.arg or '**'}=")
+            self.visit(keyword.value)
+        self._flags, self._callee, self._in_annotation = kept
+        out.append(")")
+
+    def _import_by_name(self, node: ast.Call, callee: Use) -> None:
+        """``import_module("helpers")`` leads to that module; with a name that is computed, to any."""
+        name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+        if isinstance(name, str) and len(node.args) == 1 and not node.keywords and not name.startswith("."):
+            callee.flags |= KNOWN
+            self._module.uses.append(Use(-1, "", (), self._flags, None).imported((name, ())))
+        else:
+            self.asks_unknown = True
+
+    def _push(self, kind: str) -> Scope:
+        outer = self._scope
+        while outer.kind == "class" and outer.outer is not None:
+            outer = outer.outer
+        self._scope = Scope(kind, outer)
+        return self._scope
+
+    def _pop(self, kept: Scope) -> None:
+        """Leave a scope: write its local names, hand on the others."""
+        scope, self._scope = self._scope, kept
+        for spot, name, asked in scope.spots:
+            self._out[spot] = f"import {asked}{'' if scope.plain_import(name) else f' as {name}'};"
+        if scope.kind == "class" or scope.outer is None:
+            return
+        passed = []
+        changes = False
+        for use in scope.uses:
+            name = use.name
+            if name in scope.globals:
+                self._module.uses.append(use)
+            elif name not in scope.bound or name in scope.nonlocals:
+                passed.append(use)
+            elif name in scope.imports:
+                self._local_import(scope, use)
+            elif use.spot >= 0:
+                changes = changes or scope.may_change(use)
+                self._out[use.spot] = use.local_text
+        self.changes |= changes
+        if changes:  # a local name may be another name of a global object
+            for use in passed:
+                use.flags |= LOOSE
+        scope.outer.uses += passed
+
+    def _local_import(self, scope: Scope, use: Use) -> None:
+        use.origin = scope.plain_import(use.name)
+        if use.origin is not None:
+            self._module.uses.append(use)
+            return
+        if use.spot >= 0:
+            self._out[use.spot] = use.local_text
+        self._module.uses += [use.imported(origin) for origin in scope.imports[use.name]]
+
+    def _lambda(self, node: ast.Lambda) -> None:
+        self._out.append("Lambda(")
+        self._arguments(node.args)
+        self._code(node.args, node.body)
+        self._out.append(")")
+
+    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr) -> None:
+        kept = self._scope, self._flags, self._callee, self._in_annotation
+        scope = self._push("function")
+        self._flags, self._callee, self._in_annotation = 0, None, False
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            scope.bind(argument.arg)
+        for rest in (arguments.vararg, arguments.kwarg):
+            if rest is not None:
+                scope.bind(rest.arg)
+        if isinstance(body, list):
+            self._block(body)
+        else:
+            self.visit(body)
+        self._pop(kept[0])
+        _, self._flags, self._callee, self._in_annotation = kept
+
+    def _arguments(self, arguments: ast.arguments) -> None:
+        out = self._out
+        out.append("(")
+        groups: tuple[tuple[str, Sequence[ast.arg | None]], ...] = (
+            ("/", arguments.posonlyargs),
+            ("", arguments.args),
+            ("*", [arguments.vararg]),
+            ("=", arguments.kwonlyargs),
+            ("**", [arguments.kwarg]),
+        )
+        for mark, each in groups:
+            for argument in each:
+                if argument is not None:
+                    out.append(f"{mark}{argument.arg},")
+                    self._annotation(argument.annotation)
+        for default in arguments.defaults:
+            self.visit(default)
+        out.append(";")
+        for optional in arguments.kw_defaults:
+            self._value(optional)
+        out.append(")")
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
+        self._out.append(f"{node.__class__.__name__}(")
+        first = node.generators[0].iter
+        self.visit(first)  # evaluated outside
+        kept = self._scope
+        self._push("comprehension")
+        for generator in node.generators:
+            self._out.append("async for " if generator.is_async else "for ")
+            self.visit(generator.target)
+            if generator.iter is not first:
+                self.visit(generator.iter)
+            for test in generator.ifs:
+                self._out.append("if ")
+                self.visit(test)
+        self._each([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])
+        self._pop(kept)
+        self._out.append(")")
+
+    def _walrus(self, node: ast.NamedExpr) -> None:
+        self._out.append("NamedExpr(")
+        self.visit(node.value)
+        scope = self._scope
+        while scope.kind == "comprehension" and scope.outer is not None:
+            scope = scope.outer  # it binds around its comprehension
+        self._bind(node.target.id, scope)
+        self._out.append(")")
+
+    def _joined(self, node: ast.JoinedStr) -> None:
+        """Versions of Python cut the fixed text of f-strings into different parts, some of them empty."""
+        self._out.append("JoinedStr(")
+        text = ""
+        for part in node.values:
+            if isinstance(part, ast.Constant):
+                text += str(part.value)
+                continue
+            if text:
+                self._constant(ast.Constant(text))
+            text = ""
+            self.visit(part)
+        if text:
+            self._constant(ast.Constant(text))
+        self._out.append(")")
+
+    def _formatted(self, node: ast.FormattedValue) -> None:
+        self._out.append(f"Formatted({node.conversion},")
+        self.visit(node.value)
+        if isinstance(node.format_spec, ast.JoinedStr) and node.format_spec.values:
+            self.visit(node.format_spec)
+        self._out.append(")")
+
+
+def _shape(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    fields = tuple((name, f"{name}=") for name in kind._fields if name not in _SKIPPED)
+    _SHAPES[kind] = (f"{kind.__name__}(", fields)
+    return _SHAPES[kind]
+
+
+Expressions.handlers = {
+    ast.Name: Expressions._name,
+    ast.Attribute: Expressions._attribute,
+    ast.Subscript: Expressions._subscript,
+    ast.Constant: Expressions._constant,
+    ast.Call: Expressions._call,
+    ast.Lambda: Expressions._lambda,
+    ast.ListComp: Expressions._comprehension,
+    ast.SetComp: Expressions._comprehension,
+    ast.GeneratorExp: Expressions._comprehension,
+    ast.DictComp: Expressions._comprehension,
+    ast.NamedExpr: Expressions._walrus,
+    ast.JoinedStr: Expressions._joined,
+    ast.FormattedValue: Expressions._formatted,
+}
