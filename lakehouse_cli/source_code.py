@@ -20,6 +20,7 @@ from lakehouse_cli.errors import Location
 PROJECT_FILE = "lakehouse.yaml"
 # An import that may be inside a function; what is no such thing and looks like it does no harm.
 _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
+_GLOBAL = re.compile(r"\bglobal[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
@@ -72,6 +73,7 @@ class ModuleSource:
         is_package: Whether the file is a package's ``__init__.py``.
         tree: As parsed; not to be changed.
         has_inner_imports: Whether there may be imports inside functions.
+        has_globals: Whether functions may bind names of the module.
     """
 
     name: str
@@ -81,6 +83,7 @@ class ModuleSource:
     is_package: bool = False
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []), repr=False, compare=False)
     has_inner_imports: bool = False
+    has_globals: bool = False
 
 
 @dataclass(slots=True)
@@ -153,8 +156,8 @@ class SourceReader:
         except (ValueError, RecursionError, MemoryError) as error:
             raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
         functions: dict[str, FunctionSource] = {}
-        inner = _INNER_IMPORT.search(text) is not None
-        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py", tree, inner)
+        inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
+        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py", tree, inner, globals_)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
         for statement in _top_level(tree.body):

@@ -37,8 +37,8 @@ def type_pattern() -> str:
     # Deeper than the levels below: anything between the brackets.
     nested = f"{simple}|(?:list|struct){_S}<.+>"
     for _ in range(_LEVELS):
-        item = rf"list{_S}<{_S}(?:(?:item|element){_S}:{_S})?(?:{nested}){_S}(?:(?<![A-Za-z0-9_])not null{_S})?>"
-        field = rf"[^:<>,]*[^:<>,\s]{_S}:{_S}(?:{nested}){_S}(?:(?<![A-Za-z0-9_])not null{_S})?"
+        item = rf"list{_S}<{_S}(?:(?:item|element){_S}:{_S})?(?:{nested}){_S}>"
+        field = rf"[^:<>,]*[^:<>,\s]{_S}:{_S}(?:{nested}){_S}"
         struct = rf"struct{_S}<{_S}(?:{field}(?:,(?!{_S}>)|(?=>)))+>"
         nested = f"{simple}|{item}|{struct}"
     return f"{_S}(?:{nested}){_S}"

@@ -14,7 +14,7 @@ import ast
 from typing import Any
 
 from lakehouse_cli.fingerprints.expressions import Expressions
-from lakehouse_cli.fingerprints.names import BASE, CERTAIN, EAGER, LOOSE, RECEIVER, Use
+from lakehouse_cli.fingerprints.names import BASE, CERTAIN, EAGER, LOOSE, RECEIVER, STORE, Import, Use
 
 
 class Canonical(Expressions):
@@ -166,15 +166,21 @@ class Canonical(Expressions):
             self._out.append(f"import {asked} as {name};")
             if scope.kind == "function":
                 self.inner_imports.append(origin)
+                if name in scope.globals:
+                    self._module.uses += [Use(-1, name, (), self._flags | STORE, None), _leading_to(origin)]
+                    continue
                 scope.bound.add(name)
                 scope.imports.setdefault(name, []).append(origin)
-                if name in scope.globals:
-                    scope.rebound.add(name)
             elif scope.kind == "class":
-                self._module.uses.append(Use(-1, name, (), self._flags, None).imported(origin))
+                self._module.uses.append(_leading_to(origin))
 
     def _nothing(self, _: ast.Pass) -> None:
         """``pass`` means nothing."""
+
+
+def _leading_to(origin: Import) -> Use:
+    """A use of something imported of which it is not known what is done with it."""
+    return Use(-1, "", (), 0, None).imported(origin)
 
 
 Canonical.handlers = {

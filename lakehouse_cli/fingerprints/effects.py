@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport
@@ -47,6 +48,8 @@ class Effects:
         self._direct: dict[tuple[Piece, bool], frozenset[Name]] = {}
         self._reached: dict[tuple[Piece, bool], tuple[Piece, ...]] = {}
         self._fixed: dict[Name, bool] = {}
+        self._needed_first: dict[Piece, frozenset[Name]] = {}
+        self._of_names: dict[tuple[str, Name], list[int]] = {}
         self._imported_effects: dict[str, frozenset[Name]] = {}
 
     def of(self, code: ModuleCode) -> dict[Name, list[Piece]]:
@@ -74,14 +77,20 @@ class Effects:
         counts = set()
         for name in self._needed(piece):
             positions = self._positions(piece.code, name)
-            before = sum(position < piece.position for position in positions)
+            before = bisect_left(positions, piece.position)
             # One that is not yet bound is an error, which a `try` may turn into a value.
             if len(positions) > 1 or (positions and not before and name in direct):
                 counts.add(f"{'.'.join(name)}:{before}")
         return " ".join(sorted(counts))
 
-    def _positions(self, code: ModuleCode, name: Name) -> set[int]:
-        """Where in a module a name of it or of another is bound or changed, imports that do it included."""
+    def _positions(self, code: ModuleCode, name: Name) -> list[int]:
+        """Where in a module a name of it or of another is bound or changed, imports that do it included; ascending."""
+        known = self._of_names.get((code.name, name))
+        if known is None:
+            known = self._of_names[code.name, name] = sorted(self._find_positions(code, name))
+        return known
+
+    def _find_positions(self, code: ModuleCode, name: Name) -> set[int]:
         positions = {piece.position for piece in self.of(code).get(name, ())}
         if name[0] == code.name:
             positions |= {entry.position for entry in code.entries.get(name[1], ())}
@@ -124,17 +133,20 @@ class Effects:
         """The pieces of the names a piece uses."""
         return [found for name in self._names_of(piece, eager=eager) for found in self._bindings(name)]
 
-    def _names_of(self, piece: Piece, *, eager: bool) -> set[Name]:
+    def _names_of(self, piece: Piece, *, eager: bool) -> frozenset[Name]:
         if not eager:
-            return set(self._world.landing(piece).all_names)
-        found: set[Name] = set()
-        for use in piece.uses:
-            if use.flags & EAGER:
-                found |= self._world.follow_use(piece, use).all_names
-        return found
+            return self._world.landing(piece).all_names
+        known = self._needed_first.get(piece)
+        if known is None:
+            found: set[Name] = set()
+            for use in piece.uses:
+                if use.flags & EAGER:
+                    found |= self._world.follow_use(piece, use).all_names
+            known = self._needed_first[piece] = frozenset(found)
+        return known
 
     def _needed(self, piece: Piece) -> set[Name]:
-        found = self._names_of(piece, eager=True)
+        found = set(self._names_of(piece, eager=True))
         for other in self.reached(piece):
             found |= self._names_of(other, eager=False)
         if any(use.flags & EAGER and use.flags & CALLEE for use in piece.uses):

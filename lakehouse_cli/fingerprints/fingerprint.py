@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -262,12 +262,14 @@ class _Room:
 
     def _ambient_nodes(self) -> list[_Node]:
         """Of each module the statements that may change what every function sees."""
-        found = []
+        found: list[_Node] = []
         pieces = self._changing.get(ANYTHING, [])
         for code in self._imported:
             own = [piece for piece in pieces if piece.code is code]
             if own:
-                found.append(self._node(f"{code.label}:{_AROUND}", "statements", own))
+                node = self._node(f"{code.label}:{_AROUND}", "statements", own)
+                # The last to set an option wins, so that the order of those modules counts.
+                found.append(replace(node, value=f"{node.value}{f' after {len(found)}' if found else ''}"))
         return found
 
     def _takes_pandas(self, module: str, name: str) -> bool:

@@ -153,6 +153,8 @@ class ModuleCode:
             for node in (node for piece in self.pieces if piece.executed for node in ast.walk(piece.statement)):
                 if isinstance(node, ast.Import | ast.ImportFrom):
                     self._note_imported(node)
+        if source.has_globals:
+            self._add_globals()
         self.plain_imports = {
             name: entries[0].origin
             for name, entries in self.entries.items()
@@ -176,6 +178,20 @@ class ModuleCode:
                     piece.imports.setdefault(name, []).append(origin)
                     names.add(name)
             for name in names:
+                self.entries.setdefault(name, []).append(piece)
+
+    def _add_globals(self) -> None:
+        """Count functions for what binds a name, where nothing else does, or nothing but an import."""
+        declared = [
+            (name, piece)
+            for piece in self.pieces
+            for node in ast.walk(piece.statement)
+            if isinstance(node, ast.Global)
+            for name in node.names
+        ]
+        bound = {name for name, entries in self.entries.items() if any(isinstance(entry, Piece) for entry in entries)}
+        for name, piece in dict.fromkeys(declared):
+            if name not in bound:
                 self.entries.setdefault(name, []).append(piece)
 
     def _piece(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> Piece:

@@ -22,6 +22,7 @@ Name = tuple[str, str]
 Origin = Literal["own", "standard", "package"]
 
 NOT_INSTALLED = "not installed"
+_COMPILED = (".so", ".pyd", ".pyc")
 
 # What leads to modules in ways that cannot be followed.
 _UNKNOWN = (
@@ -60,6 +61,7 @@ class Landing:
         modules: Modules of which anything may be meant.
         packages: Top-level names of other people's packages.
         unknown: Whether any module may be meant.
+        all_names: Definitions, and names that pass them on.
     """
 
     names: frozenset[tuple[str, str, tuple[str, ...]]] = frozenset()
@@ -67,11 +69,11 @@ class Landing:
     modules: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
     unknown: bool = False
+    all_names: frozenset[Name] = field(init=False)
 
-    @property
-    def all_names(self) -> frozenset[Name]:
-        """Definitions, and names that pass them on."""
-        return self.passed.union([(module, name) for module, name, _ in self.names])
+    def __post_init__(self) -> None:
+        together = self.passed.union([(module, name) for module, name, _ in self.names]) if self.names else self.passed
+        object.__setattr__(self, "all_names", together)
 
 
 @dataclass
@@ -154,7 +156,11 @@ class World:
         if top not in self._versions:
             found = self._package(top)
             self._versions[top] = NOT_INSTALLED
-            if found is not None and found.version is not None:
+            compiled = self._compiled(top) if found is None else []
+            if compiled:
+                data = b"".join(path.read_bytes() for path in compiled)
+                self._versions[top] = blake2b(data, digest_size=6).hexdigest()
+            elif found is not None and found.version is not None:
                 self._versions[top] = found.version
             elif found is not None and found.file is not None:
                 self._versions[top] = blake2b(found.file.read_bytes(), digest_size=6).hexdigest()
@@ -211,6 +217,14 @@ class World:
                 waiting += [(other, False) for other in reversed(code.imported if code is not None else ())]
                 waiting.append((name.rpartition(".")[0], False))
         return list(found.values())
+
+    def _compiled(self, module: str) -> list[Path]:
+        """Compiled files beside the project's own that may be imported under that name."""
+        return sorted(path for path in self.folder.glob(f"{module.replace('.', '/')}.*") if path.suffix in _COMPILED)
+
+    def _is_somewhere(self, top: str) -> bool:
+        """Whether a folder of the project has a module or package of that name."""
+        return any(top in (path.stem, path.parent.name) for _, path, _ in self.everywhere())
 
     def everywhere(self) -> Iterator[tuple[str, Path, str]]:
         """Every Python file of the project's folder: its path to show, itself, and the module it may be."""
@@ -331,7 +345,10 @@ class World:
     def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, finding: _Finding) -> None:
         dotted = ".".join((module, *path))
         if origin == "package":
-            finding.packages.add(module.partition(".")[0])
+            top = module.partition(".")[0]
+            finding.packages.add(top)
+            # A module that is not found where it should be may be on a path that the code itself adds.
+            finding.unknown |= self._package(top) is None and self._is_somewhere(top)
         finding.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
 
     def _follow_own(
@@ -361,7 +378,9 @@ class World:
     def _is_module(self, name: str, parent: ModuleCode | None) -> bool:
         if parent is not None and not parent.is_package:
             return False
-        return self.file(name) is not None or (self.folder / name.replace(".", "/")).is_dir()
+        if self.file(name) is not None or self._compiled(name):
+            return True
+        return (self.folder / name.replace(".", "/")).is_dir()
 
     def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], finding: _Finding) -> bool:
         """Follow a name into the modules of which all names are imported; whether it may come from there."""

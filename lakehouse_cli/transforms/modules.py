@@ -1,9 +1,8 @@
 """Importing a project's own modules, as if its project were the only one in the process.
 
 A notebook or a test may use several projects, each with a ``transforms`` module beside its project file. One project
-at a time is *active*: its folder is on ``sys.path`` before installed packages, and
-its modules are in ``sys.modules``; those of the
-others wait aside.
+at a time is *active*: its folder comes next to the standard library on ``sys.path`` and its modules are in
+``sys.modules``; those of the others wait aside.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def import_own(name: str, folder: Path) -> ModuleType:
 def activate(folder: Path) -> None:
     """Make a project's modules the ones that ``import`` finds."""
     global _active
-    if folder == _active and str(folder) in sys.path:
+    if folder == _active and sys.path == _on_path(folder):
         return
     with _LOCK:
         if _active is not None and _active != folder:
@@ -82,19 +81,23 @@ def activate(folder: Path) -> None:
                 _displace(name, folder, room)
             sys.modules.update(room.aside)
             room.aside.clear()
-        sys.path.insert(_after_standard_library(), str(folder))
+        sys.path[:] = _on_path(folder)
         importlib.invalidate_caches()
         _active = folder
 
 
-def _after_standard_library() -> int:
-    """Where a project's folder goes on ``sys.path``: before installed packages, behind the standard library.
+_LIBRARY = os.path.dirname(os.__file__)
+_STANDARD = frozenset({_LIBRARY, f"{_LIBRARY}/lib-dynload"})
+
+
+def _on_path(folder: Path) -> list[str]:
+    """``sys.path`` with a project's folder before all but the standard library.
 
     A ``calendar.py`` of the project's must not be what pandas gets for the standard one.
     """
-    standard = {os.path.dirname(os.__file__), f"{os.path.dirname(os.__file__)}/lib-dynload"}
-    places = [index for index, entry in enumerate(sys.path) if entry in standard or entry.endswith(".zip")]
-    return places[-1] + 1 if places else 0
+    own = str(folder)
+    standard = [entry for entry in sys.path if entry in _STANDARD]
+    return [*standard, own, *(entry for entry in sys.path if entry not in _STANDARD and entry != own)]
 
 
 def is_own_file(file: str, folder: Path) -> bool:

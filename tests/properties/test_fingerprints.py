@@ -281,10 +281,6 @@ def annotated(text: str) -> str:
     return ast.unparse(ast.fix_missing_locations(Annotating().visit(ast.parse(text))))
 
 
-def renamed_aliases(text: str) -> str:
-    return re.sub(r"\b([oi])_(inner|helpers)\b", r"alias_\1_\2", text)
-
-
 def with_more_definitions(text: str) -> str:
     more = "def unreached(x):\n    return daily, x, {}\n\nUNREACHED = 5\n\nclass Unreached:\n    n = 1\n"
     return f"{text}\n{more.format(7)}import json\n"
@@ -304,7 +300,6 @@ REWRITINGS: list[Callable[[str], str]] = [
     with_comments,
     documented,
     annotated,
-    renamed_aliases,
     with_more_definitions,
     spaced,
 ]

@@ -248,6 +248,40 @@ def test_edits_that_do_not(tmp_path: Path, code: str, old: str, new: str, others
     assert before.hash == after.hash
 
 
+def test_code_on_a_path_that_the_code_adds_counts(tmp_path: Path) -> None:
+    code = "import sys\nsys.path.insert(0, 'lib')\nimport tools\ndef daily(raw): return tools.f(raw)\n"
+    files = {"transforms.py": code, "lib/tools.py": "def f(x): return 1"}
+    before = fingerprint(tmp_path, files)
+    assert before.hash != fingerprint(tmp_path, {**files, "lib/tools.py": "def f(x): return 2"}).hash
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("fast", "fast.cpython-311-x86_64-linux-gnu.so"), ("pkg.fast", "pkg/fast.pyd")]
+)
+def test_compiled_code_counts(tmp_path: Path, name: str, file: str) -> None:
+    files = {"transforms.py": f"import {name}\ndef daily(raw): return {name}.f(raw)", "pkg/__init__.py": ""}
+    found = [fingerprint(tmp_path, more).hash for more in (files, {**files, file: "1"}, {**files, file: "2"})]
+    assert len(set(found)) == 3
+
+
+def test_relative_imports_of_a_transform_module_in_a_package(tmp_path: Path) -> None:
+    files = {
+        "jobs/__init__.py": "",
+        "jobs/steps/__init__.py": "from .. import shared",
+        "jobs/steps/daily.py": "from . import shared as s\nfrom ..rates import RATE\nfrom .near import f\n"
+        "def daily(raw): return s.g(f(raw)) * RATE\n",
+        "jobs/steps/near.py": "def f(x): return 1\n",
+        "jobs/rates.py": "RATE = 1\n",
+        "jobs/shared.py": "def g(x): return 1\n",
+    }
+    before = fingerprint(tmp_path, files, module="jobs.steps.daily")
+    for name in ("jobs/steps/near.py", "jobs/rates.py", "jobs/shared.py"):
+        edited = {**files, name: files[name].replace("1", "2")}
+        assert fingerprint(tmp_path, edited, module="jobs.steps.daily").hash != before.hash
+    unrelated = {**files, "jobs/shared.py": files["jobs/shared.py"] + "def h(x): return 1\n"}
+    assert fingerprint(tmp_path, unrelated, module="jobs.steps.daily") == before
+
+
 def test_parts_name_what_is_reached(tmp_path: Path) -> None:
     code = """
         import json
@@ -446,9 +480,9 @@ def test_every_version_of_python_takes_the_same_fingerprint(tmp_path: Path) -> N
     assert parts.pop("python") == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert parts.pop("package pandas")
     assert parts == {
-        "transforms.py:daily": "function 0",
-        "helpers.py:C": "class 0",
-        "helpers.py:Frame": "constant 0",
+        "transforms.py:daily": "function 254b9f220c06",
+        "helpers.py:C": "class 052201fa4379",
+        "helpers.py:Frame": "constant 1608c3aa60dd",
     }
 
 

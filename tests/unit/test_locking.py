@@ -150,7 +150,7 @@ def test_what_a_dead_process_wrote_blocks_nobody(tmp_path: Path, text: str) -> N
     assert holder is not None
     assert holder.pid == os.getpid()
     lock.path.write_text(text)
-    with pytest.raises(RunLockedError, match=r"^another run holds `default`$"):
+    with pytest.raises(RunLockedError, match=r"^another run holds `default` "):
         RunLock(tmp_path, "default").acquire()
     lock.release()
 
