@@ -118,7 +118,7 @@ class Manifest:
         try:
             values = dict(document)
             values["columns"] = tuple((str(c["name"]), str(c["type"])) for c in document["columns"])
-            values["inputs"] = {name: InputRecord(*record) for name, record in document["inputs"].items()}
+            values["inputs"] = {name: InputRecord(*_list(record)) for name, record in document["inputs"].items()}
             recipe = document["recipe"]
             values["recipe"] = None if recipe is None else _recipe(recipe)
             return cls(**values)
@@ -126,12 +126,19 @@ class Manifest:
             raise ValueError(f"it is not a manifest: {error}") from error
 
 
+def _list(record: Any) -> list[Any]:
+    # A map would give its keys.
+    if not isinstance(record, list):
+        raise TypeError("a record is a list")
+    return record
+
+
 def _recipe(document: Mapping[str, Any]) -> Recipe:
     contract = document["contract"]
     return Recipe(
         code=document["code"],
         code_parts=document["code_parts"],
-        contract=None if contract is None else tuple(ColumnRecord(*column) for column in contract),
+        contract=None if contract is None else tuple(ColumnRecord(*_list(column)) for column in contract),
         key=tuple(document["key"]),
         extra_columns=document["extra_columns"],
         params=document["params"],

@@ -220,7 +220,8 @@ def test_leftovers_of_the_dead_are_removed_and_files_being_written_are_not(
 def test_unreadable_manifests_are_explained(storage: FileStorage, root: Path) -> None:
     storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     path = root / ".lakehouse/manifests/table.json"
-    for text in ("{", "[]", '{"format": 2}', '{"format": 1}'):
+    other = json.loads(path.read_text()) | {"inputs": {"orders": {"content_hash": "x", "rows": 1, "bytes": 1}}}
+    for text in ("{", "[]", '{"format": 2}', '{"format": 1}', json.dumps(other)):
         path.write_text(text)
         with pytest.raises(StorageError, match="the manifest of `table` cannot be used"):
             storage.read_manifest(table())
