@@ -66,6 +66,7 @@ def _event_name(class_name: str) -> str:
 
 # A thousand tables are some three thousand events: what is the same each time is looked up once.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+_ATOMS = {type(None), bool, int, float}
 _FIELDS: dict[type, tuple[tuple[str, bool], ...]] = {}
 
 
@@ -78,9 +79,10 @@ def _fields(value: Any) -> tuple[tuple[str, bool], ...]:
 
 
 def _plain(value: Any, mask: Mask) -> Any:
-    if value is None or isinstance(value, int | float):
+    kind = type(value)
+    if kind in _ATOMS or (not value and kind is tuple):
         return value
-    if isinstance(value, str):
+    if kind is str:
         return mask(value)
     if isinstance(value, tuple | list):
         return [_plain(item, mask) for item in value]

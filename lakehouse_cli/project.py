@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
-    from lakehouse_cli.history import RunList, RunRecord, TableHistory
+    from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
 
@@ -212,7 +212,7 @@ class Project:
             raise ProjectError(sorted(problems, key=_place_in_files(self.spec.file.name)))
 
     def _not_done_last(self) -> tuple[str, ...]:
-        from lakehouse_cli import history
+        from lakehouse_cli.history import reading as history
 
         last = history.last_result(self.folder, self.environment)
         return () if last is None else last.unfinished
@@ -274,7 +274,6 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli import history
         from lakehouse_cli.recording import recording
         from lakehouse_cli.runner import Runner, new_run_id
 
@@ -285,14 +284,19 @@ class Project:
             runner = Runner(
                 self.graph,
                 self.storages,
-                lambda: executor_class(workers or self.spec.workers),
+                partial(executor_class, workers or self.spec.workers),
                 self.folder,
                 emit,
-                history.durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {},
+                self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
             )
             self._cache.keep(self._code.modules, self._fingerprints)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+
+    def _durations(self) -> Mapping[str, float]:
+        from lakehouse_cli.history import reading as history
+
+        return history.durations(self.folder, environment=self.environment)
 
     def _executor_class(self, name: str) -> type[Executor]:
         if name not in EXECUTORS:
@@ -345,7 +349,7 @@ class Project:
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
-        from lakehouse_cli import history
+        from lakehouse_cli.history import reading as history
 
         return history.runs(self.folder, limit=limit)
 
@@ -356,13 +360,13 @@ class Project:
             UsageError: There is no such run.
             LakehouseError: It cannot be read.
         """
-        from lakehouse_cli import history
+        from lakehouse_cli.history import reading as history
 
         return history.read(self.folder, run_id)
 
     def table_history(self, table: str) -> TableHistory:
         """One table over time, newest run first; also one that is no longer declared."""
-        from lakehouse_cli import history
+        from lakehouse_cli.history import reading as history
 
         return history.table_history(self.folder, table)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lakehouse_cli.events import Event, RunStarted, RunTrouble, RunWaiting
-from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.history.writing import HistoryWriter
 from lakehouse_cli.locking import Holder, RunLock, held_message
 from lakehouse_cli.secret_values import Mask
 

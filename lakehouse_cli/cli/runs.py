@@ -13,7 +13,7 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, size_text, time_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.history import RunRecord, RunSummary, TableHistory
+    from lakehouse_cli.history.records import RunRecord, RunSummary, TableHistory
 
 EXAMPLES = """\b
 Examples:
@@ -85,7 +85,7 @@ def command(
     settings = options.settings(project_dir, env, output, quiet, verbose)
     if context.invoked_subcommand is not None:
         return
-    from lakehouse_cli import history
+    from lakehouse_cli.history import reading as history
 
     folder = _folder(settings)
     if table is not None:
@@ -171,7 +171,7 @@ def show(
     With -e, `last` is the last run of that environment.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
-    from lakehouse_cli import history
+    from lakehouse_cli.history import reading as history
 
     record = history.read(_folder(settings), run_id, environment=settings.env)
     if settings.json:
@@ -223,7 +223,7 @@ def _end_line(terminal: Terminal, record: RunRecord) -> str:
 
 def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
     """A table's history; one that is in none and not declared is an error with close matches."""
-    from lakehouse_cli import history
+    from lakehouse_cli.history import reading as history
 
     found = history.table_history(folder, table, environment=environment, limit=limit)
     if not found.times:

@@ -17,7 +17,9 @@ MAX_BYTES = 10_000_000
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _RARE_BREAK = re.compile("[\r\x85\u2028\u2029]")
 # What a YAML stream may not hold (https://yaml.org/spec/1.2.2/#51-character-set).
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Compiling the whole class takes longer than anything else here, and most files need only its first part.
+_UNPRINTABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
@@ -103,7 +105,7 @@ def read_source(path: Path, name: str) -> SourceFile | Problem:
         message = f"`{name}` is not UTF-8: byte 0x{error.object[error.start]:02x}"
         return Problem(message, "save it as UTF-8", Location(name, len(lines), len(lines[-1]) + 1))
     source = SourceFile(path, name, text)
-    unprintable = _UNPRINTABLE.search(text)
+    unprintable = (_UNPRINTABLE_ASCII if text.isascii() else re.compile(_UNPRINTABLE)).search(text)
     if unprintable:
         before_it = _LINE_BREAK.split(text[: unprintable.start()])
         return Problem(

@@ -16,6 +16,8 @@ class Executor(ABC):
 
     Args:
         workers: How many submitted functions may be under way at once; None for the executor's own choice.
+        prepare: Called first in each process that the executor starts, so that what computing loads is loaded while
+            the work is still on its way.
 
     Attributes:
         workers: How many may be.
@@ -24,7 +26,8 @@ class Executor(ABC):
 
     shares_memory: ClassVar[bool] = True
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
+        self.prepare = prepare
         self.workers = workers or 1
 
     @abstractmethod

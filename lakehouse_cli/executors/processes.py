@@ -29,11 +29,11 @@ class ProcessesExecutor(Executor):
 
     shares_memory: ClassVar[bool] = False
 
-    def __init__(self, workers: int | None = None) -> None:
-        super().__init__(workers or default_workers())
+    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
+        super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         # Forked before any thread is started: they begin with all that is loaded here.
-        self._workers = [_Worker(_start_method()) for _ in range(self.workers)]
+        self._workers = [_Worker(_start_method(), prepare) for _ in range(self.workers)]
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
@@ -58,7 +58,7 @@ class ProcessesExecutor(Executor):
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
                     self._workers[index].end()
-                    self._workers[index] = _Worker("spawn")
+                    self._workers[index] = _Worker("spawn", self.prepare)
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -88,11 +88,11 @@ def _start_method() -> str:
 class _Worker:
     """One process and the line to it."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, prepare: Callable[[], None] | None) -> None:
         context: Any = multiprocessing.get_context(method)
         self._line, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, self._line if method == "fork" else None), daemon=True
+            target=_serve, args=(theirs, self._line if method == "fork" else None, prepare), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -143,13 +143,15 @@ def _death(exit_code: int | None) -> str:
     return f"was killed by {name}{memory}"
 
 
-def _serve(line: Connection, inherited: Connection | None) -> None:
+def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
     """What a worker process does: take work off the line until it closes."""
     # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
+    if prepare is not None:
+        prepare()
     while True:
         try:
             fn, args = line.recv()

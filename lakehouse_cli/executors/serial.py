@@ -12,8 +12,8 @@ from lakehouse_cli.executors.base import Executor, Notify
 class SerialExecutor(Executor):
     """Runs what is submitted at once, before `submit` returns."""
 
-    def __init__(self, workers: int | None = None) -> None:
-        del workers
+    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
+        del workers, prepare
         super().__init__(1)
 
     def submit(

@@ -27,8 +27,8 @@ class ThreadsExecutor(Executor):
     transform is doing; these end with the process.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        super().__init__(workers or default_workers())
+    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
+        super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 

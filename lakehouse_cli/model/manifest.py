@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 MANIFEST_FORMAT = 1
@@ -97,19 +98,25 @@ class Manifest:
     memory_bytes: int = 0
     format: int = MANIFEST_FORMAT
 
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON document; `format` first."""
-        document = asdict(self)
-        document["columns"] = [{"name": name, "type": column_type} for name, column_type in self.columns]
-        return {"format": document.pop("format"), **document}
+    def to_text(self) -> str:
+        """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "format"}
+        values["columns"] = [{"name": name, "type": column_type} for name, column_type in self.columns]
+        if self.recipe is not None:
+            values["recipe"] = {name: getattr(self.recipe, name) for name in Recipe.__slots__}
+        members = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
+        return "{\n " + ",\n ".join((f'"format": {self.format}', *members)) + "\n}\n"
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
-        """Read a document that `to_json` made.
+    def from_text(cls, text: str) -> Manifest:
+        """Read what `to_text` made.
 
         Raises:
             ValueError: It is of another format version, or not a manifest.
         """
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("it is not a JSON object")
         version = document.get("format")
         if version != MANIFEST_FORMAT:
             newer = isinstance(version, int) and version > MANIFEST_FORMAT

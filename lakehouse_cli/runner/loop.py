@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import (
@@ -34,12 +34,19 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.interrupts import Interrupts
+from lakehouse_cli.runner.jobs import (
+    AttemptsError,
+    InputError,
+    Job,
+    Outcome,
+    Retrying,
+    materialize_here,
+    over_time,
+    prepare,
+)
+from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.scheduling import Schedule
 from lakehouse_cli.storage.base import AssetStorage
-
-if TYPE_CHECKING:
-    from lakehouse_cli.runner.materializing import Job, Outcome, Retrying
-    from lakehouse_cli.runner.memory import TablesInMemory
 
 # A source that was written this shortly before a run may be written again without its time telling.
 _TELLING_AGE_NS = 2_000_000_000
@@ -57,7 +64,7 @@ class Runner:
     Attributes:
         graph: All tables.
         storages: By name.
-        executor: Makes the executor, which is asked for only where something runs.
+        executor: Makes the executor, given its `prepare`; called only where something runs.
         folder: The project's.
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
@@ -66,7 +73,7 @@ class Runner:
 
     graph: AssetGraph
     storages: Mapping[str, AssetStorage]
-    executor: Callable[[], Executor]
+    executor: Callable[[Callable[[], None]], Executor]
     folder: Path
     emit: Callable[[Event], None]
     durations: Mapping[str, float] = field(default_factory=dict)
@@ -141,11 +148,9 @@ class _Run:
 
     def carry_out(self) -> None:
         """Everything that loads Arrow and the user's code."""
-        from lakehouse_cli.runner.memory import TablesInMemory
-
         self._remove_leftovers()
         try:
-            with Interrupts(self._stop_softly), self.runner.executor() as executor:
+            with Interrupts(self._stop_softly), self.runner.executor(self._prepare()) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 frame_types = self._frame_types() if executor.shares_memory else {}
                 self.memory = TablesInMemory(consumers, frame_types)
@@ -153,6 +158,11 @@ class _Run:
         except KeyboardInterrupt:
             self.interrupted = True
             self._cancel([*self.under_way, *(planned.name for planned in self.schedule.rest())], "interrupted")
+
+    def _prepare(self) -> Callable[[], None]:
+        functions = {self.runner.graph.tables[planned.name].function for planned in self.plan.runs}
+        one_a_module = {function.module: function for function in functions if function is not None}
+        return partial(prepare, tuple(one_a_module.values()), self.runner.folder)
 
     def _remove_leftovers(self) -> None:
         by_storage: dict[str, list[Any]] = {}
@@ -172,10 +182,14 @@ class _Run:
         unknown: set[str] = set()
         for planned in self.plan.runs:
             function = self.runner.graph.tables[planned.name].function
+            try:
+                assert function is not None  # noqa: S101  # what runs is computed
+                transform = load_transform(function, self.runner.folder)
+            except LakehouseError:
+                unknown.update(planned.inputs)
+                continue
             for position, edge in enumerate(self.runner.graph.inputs[planned.name]):
                 try:
-                    assert function is not None  # noqa: S101  # what runs is computed
-                    transform = load_transform(function, self.runner.folder)
                     keyword = None if edge.positional else transform.keyword(edge.parameter or "")
                     parameter = keyword or transform.positional(position)
                     wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
@@ -219,8 +233,6 @@ class _Run:
             self._submit(planned, executor)
 
     def _submit(self, planned: PlannedTable, executor: Executor) -> None:
-        from lakehouse_cli.runner.materializing import materialize_here
-
         self.runner.emit(TableStarted(planned.name))
         self.under_way[planned.name] = time.perf_counter()
         job = self._job(planned, executor)
@@ -238,8 +250,6 @@ class _Run:
         self.arrived.put(("done", planned, future))
 
     def _job(self, planned: PlannedTable, executor: Executor) -> Job:
-        from lakehouse_cli.runner.materializing import Job
-
         graph = self.runner.graph
         tables = {name: graph.tables[name] for name in planned.inputs}
         table = graph.tables[planned.name]
@@ -303,8 +313,6 @@ class _Run:
             self._finish(planned, value)
 
     def _finish(self, planned: PlannedTable, future: Future[Outcome]) -> None:
-        from lakehouse_cli.runner.materializing import AttemptsError, InputError, over_time
-
         seconds = time.perf_counter() - self.under_way.pop(planned.name)
         try:
             self._materialized(planned, future.result(), seconds)

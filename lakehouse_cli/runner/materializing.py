@@ -6,95 +6,20 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.contracts import Held, check, hold
-from lakehouse_cli.errors import ContractError, DataError, LakehouseError, TransformError
+from lakehouse_cli.errors import ContractError, DataError, LakehouseError
 from lakehouse_cli.events import ErrorInfo
-from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
-from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.runner.jobs import AttemptsError, InputError, Job, Outcome, Retrying, over_time
+from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One table to materialize; can be sent to another process.
-
-    Attributes:
-        table: The table.
-        inputs: Which table goes into which parameter.
-        tables: The inputs' declarations, by name.
-        storages: Of the table and of its inputs, by name.
-        folder: The project's, for its modules.
-        run_id: For the manifest.
-        recipe: For the manifest.
-        contents: What the inputs are, for the manifest.
-        keep: Whether the result is wanted in memory.
-        end_over_time: Whether the job itself sees to its timeout.
-    """
-
-    table: Table
-    inputs: tuple[Input, ...]
-    tables: Mapping[str, Table]
-    storages: Mapping[str, AssetStorage]
-    folder: Path
-    run_id: str
-    recipe: Recipe | None
-    contents: Mapping[str, InputRecord]
-    keep: bool
-    end_over_time: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one table.
-
-    Attributes:
-        manifest: What was stored.
-        data: Exactly what the storage would give back; None where nobody wants it.
-        attempts: How often the transform was called.
-        dropped: Columns the transform returned and the contract does not name, where these are dropped.
-    """
-
-    manifest: Manifest
-    data: pa.Table | None
-    attempts: int
-    dropped: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """An attempt failed, and another follows."""
-
-    attempt: int
-    delay_s: float
-    error: ErrorInfo
-
-
-class AttemptsError(Exception):
-    """All attempts failed; carries how many there were and the last one's error."""
-
-    def __init__(self, error: LakehouseError, attempts: int) -> None:
-        super().__init__(error, attempts)
-        self.error = error
-        self.attempts = attempts
-
-
-class InputError(Exception):
-    """An input could not be had; `name` is the table that is to blame."""
-
-    def __init__(self, name: str, error: LakehouseError) -> None:
-        super().__init__(name, error)
-        self.name = name
-        self.error = error
 
 
 def read_input(job: Job, name: str) -> pa.Table:
@@ -115,12 +40,6 @@ def read_input(job: Job, name: str) -> pa.Table:
     except LakehouseError as error:
         raise InputError(name, error) from error
     return data
-
-
-def materialize_here(job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
-    """Materialize in a process that shares nothing: inputs come from storage."""
-    names = {edge.table for edge in job.inputs}
-    return materialize(job, {name: SharedTable(read_input(job, name)) for name in names}, notify)
 
 
 def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Retrying], None]) -> Outcome:
@@ -186,15 +105,6 @@ def _place(transform: Transform, folder: Path) -> str:
     file = Path(code.co_filename)
     shown = file.relative_to(folder) if file.is_relative_to(folder) else file
     return f"`{transform.name}` ({shown}:{code.co_firstlineno})"
-
-
-def over_time(table: Table) -> TransformError:
-    """The error of a transform that took longer than its timeout."""
-    return TransformError(
-        f"`{table.function}` took longer than its timeout of {table.timeout:g} s",
-        hint="make it faster, or raise `timeout:`",
-        location=table.where("timeout"),
-    )
 
 
 def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa.Table:

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from lakehouse_cli.transforms import SharedTable
-
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse_cli.transforms import SharedTable
 
 
 class TablesInMemory:
@@ -30,6 +30,8 @@ class TablesInMemory:
 
     def put(self, name: str, data: pa.Table) -> SharedTable:
         """Keep a table, if anybody is still to read it."""
+        from lakehouse_cli.transforms import SharedTable
+
         shared = SharedTable(data, self._frame_types.get(name, ()))
         with self._lock:
             if self._remaining.get(name, 0) > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -208,7 +207,7 @@ class FileStorage(AssetStorage):
                 self._format.write(data, sink, table.options)
                 sink.settle()
                 manifest = self._manifest(table, data, sink, origin)
-                beside.write(json.dumps(manifest.to_json(), indent=1).encode() + b"\n")
+                beside.write(manifest.to_text().encode())
                 beside.flush()
         return manifest
 
@@ -317,10 +316,7 @@ def _packages() -> dict[str, str]:
 
 def _parse_manifest(text: bytes, name: str) -> Manifest:
     try:
-        document: Any = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("not a JSON object")
-        return Manifest.from_json(document)
+        return Manifest.from_text(text.decode())
     except ValueError as error:
         raise StorageError(
             f"the manifest of `{name}` cannot be used: {error}",

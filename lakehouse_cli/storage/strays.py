@@ -7,13 +7,11 @@ link is followed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from stat import S_ISREG
-from typing import Any
 
 from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest
@@ -185,10 +183,7 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 
 def _parsed(path: str) -> Manifest:
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        document: Any = json.loads(file.read())
-    if not isinstance(document, dict):
-        raise ValueError("it is not a JSON object")
-    return Manifest.from_json(document)
+        return Manifest.from_text(file.read().decode())
 
 
 def remove_stray(stray: Stray) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.events import RunResult, RunStarted, TableStarted
-from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.history.writing import HistoryWriter
 from lakehouse_cli.terminal import text_width
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
@@ -146,7 +146,7 @@ def test_a_file_of_a_newer_version_is_told_and_left_out(project: ProjectFolder, 
 def test_lines_fit_a_terminal(project: ProjectFolder, cli: Cli) -> None:
     recorded(project)
     from lakehouse_cli.cli.runs import _list_lines, _time_lines
-    from lakehouse_cli.history import runs, table_history
+    from lakehouse_cli.history.reading import runs, table_history
     from lakehouse_cli.terminal import Terminal
 
     terminal = Terminal(color=True, width=80)

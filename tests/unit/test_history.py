@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli import Project, history
+from lakehouse_cli import Project
 from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
-from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.history import reading as history
+from lakehouse_cli.history.writing import HistoryWriter
 from tests.conftest import ProjectFolder
 
 
@@ -87,7 +88,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from lakehouse_cli.events import RunStarted, TableFinished, TableResult, TableStarted
-from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.history.writing import HistoryWriter
 writer = HistoryWriter(Path(sys.argv[1]))
 writer.handle(RunStarted("20260101-000001-dead", "shop", "default", ("a", "b", "c")))
 writer.handle(TableFinished(TableResult("a", "materialized")))

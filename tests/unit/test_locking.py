@@ -205,7 +205,7 @@ def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
 FORKS = """
 import os, sys
 from pathlib import Path
-from lakehouse_cli.history import HistoryWriter
+from lakehouse_cli.history.writing import HistoryWriter
 from lakehouse_cli.events import RunStarted
 from lakehouse_cli.locking import RunLock
 folder = Path(sys.argv[1])
