@@ -290,6 +290,7 @@ class Project:
                 emit,
                 history.durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {},
                 self.spec.memory,
+                self.mask,
             )
             self._cache.keep(self._code.modules, self._fingerprints)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)

@@ -180,7 +180,12 @@ def _run(
         from lakehouse_cli.reporters.run_text import failure_lines
 
         sys.stdout.flush()
-        options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+        if log_format is None:
+            options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+        else:
+            # stderr is the events', which have it all; what people read is on stdout.
+            for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
+                options.write(line)
     if result.status == "cancelled":
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
