@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -104,10 +104,10 @@ def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads a group, and its children, in the way that nothing can be done about."""
-    # Its id is not given to another process before it is waited for.
-    if process.poll() is None:
+    # The group may outlive its leader.
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
 
 
 def until(is_so: Callable[[], bool], what: str) -> None:
