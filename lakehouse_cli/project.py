@@ -107,7 +107,7 @@ class Project:
             ProjectError: The project is invalid; carries every problem found, with its place.
             UsageError: There is no such environment.
         """
-        file = _project_file(path)
+        file = project_file(path)
         variables = NotedVariables(os.environ if environ is None else environ)
         loaded = load_project(file, variables)
         cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
@@ -289,6 +289,7 @@ class Project:
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
+                self.mask,
             )
             self._cache.keep(self._code.modules, self._fingerprints)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
@@ -404,14 +405,13 @@ class Project:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
 
 
-def watched_files(path: str | os.PathLike[str] | None, project: Project | None) -> Iterator[str]:
+def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
     """The files on which a run depends: the project's YAML and Python, and local sources.
 
     Args:
-        path: The project file or its folder, as in `Project.load`.
+        folder: The project's.
         project: The project as it was last loaded; None where it never was, and its sources are not known.
     """
-    folder = _project_file(path).parent
     if project is None:
         yield from project_files(folder)
         return
@@ -447,10 +447,18 @@ def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         ProjectError: There is none.
     """
-    return _project_file(path).parent
+    return project_file(path).parent
 
 
-def _project_file(path: str | os.PathLike[str] | None) -> Path:
+def project_file(path: str | os.PathLike[str] | None) -> Path:
+    """The file of a project, which is there but may be invalid.
+
+    Args:
+        path: As in `Project.load`.
+
+    Raises:
+        ProjectError: There is none.
+    """
     try:
         Path.cwd()
     except FileNotFoundError:
