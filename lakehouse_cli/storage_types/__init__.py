@@ -12,10 +12,17 @@ from lakehouse_cli.storage_types.spec import StorageType
 
 __all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "scheme_of"]
 
-STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs({"files": "lakehouse_cli.storage_types.files:FILES"})
+STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
+    {
+        "files": "lakehouse_cli.storage_types.files:FILES",
+        "postgresql": "lakehouse_cli.storage_types.postgresql:POSTGRESQL",
+        "duckdb": "lakehouse_cli.storage_types.duckdb:DUCKDB",
+        "sqlite": "lakehouse_cli.storage_types.sqlite:SQLITE",
+    }
+)
 
 #: Which type a root with this URL scheme is of, where `type` does not say.
-SCHEMES: Mapping[str, str] = {}
+SCHEMES: Mapping[str, str] = {"postgresql": "postgresql", "postgres": "postgresql"}
 
 
 def scheme_of(root: str) -> str | None:
