@@ -73,7 +73,9 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
         # field() ignores the struct's own nulls; what lies under them need not convert.
         values = array.field(child.name)
         if array.null_count:
-            values = pc.if_else(present, values, pa.scalar(None, values.type))
+            # Taken by position: Arrow has no null scalar of some types with dictionaries in them.
+            everywhere = pa.array(range(len(array)), pa.int64())
+            values = values.take(pc.if_else(present, everywhere, pa.scalar(None, pa.int64())))
         try:
             converted = exact.convert(pa.chunked_array([values]), child.type)
         except InexactError as refusal:

@@ -75,8 +75,16 @@ def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
             value = scalar.as_py()
         except (ValueError, OverflowError, pa.ArrowException):
             value = None
-        texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else shorten(f"{scalar}"))
+        texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
     return texts
+
+
+def _beyond_python(scalar: pa.Scalar) -> str:
+    """A value that Python's own types cannot hold, as Arrow prints it; where it cannot either, as the count it is."""
+    try:
+        return shorten(f"{scalar}")
+    except (ValueError, OverflowError, pa.ArrowException):
+        return f"{getattr(scalar, 'value', '?')} ({scalar.type})"
 
 
 def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:

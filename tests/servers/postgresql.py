@@ -21,8 +21,9 @@ import pytest
 
 INSTALL = "PostgreSQL's server is not installed: `apt-get install postgresql` (or put its `bin` on PATH)"
 USER, PASSWORD = "lakehouse", "s3cret/p@ss"
-#: Its own, so that servers of tests and of people do not meet; one for each worker of pytest-xdist.
-PORT = 54_710
+#: Its own, so that servers of tests and of people do not meet; one for each worker of pytest-xdist, and for a few
+#: checkouts that are tested at the same time.
+PORT, WORKERS, CHECKOUTS = 54_710, 20, 5
 _names = count()
 
 
@@ -112,9 +113,6 @@ def running(worker: int = 0) -> Iterator[PostgreSQL]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip(INSTALL)
-    port = PORT + worker
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is taken"
     with tempfile.TemporaryDirectory(prefix="lakehouse-postgresql-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         prefix: list[str] = []
@@ -130,12 +128,30 @@ def running(worker: int = 0) -> Iterator[PostgreSQL]:
         initdb = [str(binaries / "initdb"), "-D", str(folder / "cluster"), "-U", USER, "-A", "scram-sha-256"]
         initdb += [f"--pwfile={password}", "--no-sync", "-E", "UTF8", "--locale=C"]
         subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd=folder)
-        server = PostgreSQL(port, folder, binaries, prefix)
-        server.start()
+        server = _started([PORT + worker + WORKERS * turn for turn in range(CHECKOUTS)], folder, binaries, prefix)
         try:
             yield server
         finally:
             server.stop()
+
+
+def _started(ports: Sequence[int], folder: Path, binaries: Path, prefix: Sequence[str]) -> PostgreSQL:
+    """A server on the first of some ports that is free."""
+    for port in ports[:-1]:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        server = PostgreSQL(port, folder, binaries, prefix)
+        try:
+            server.start()
+        except AssertionError:
+            if "Address already in use" not in (folder / "log").read_text():
+                raise
+        else:
+            return server
+    server = PostgreSQL(ports[-1], folder, binaries, prefix)
+    server.start()
+    return server
 
 
 def _is_user(name: str) -> bool:

@@ -83,8 +83,7 @@ class RelationalStorage(AssetStorage):
 
     def name_problem(self, name: str) -> str | None:
         """Why a name cannot be one in this database, as what follows it; None where it can."""
-        del name
-        return None
+        return "holds a NUL character" if "\0" in name else None
 
     def relation(self, table: Table) -> Relation:
         """What a table's path means.

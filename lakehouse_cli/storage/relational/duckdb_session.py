@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import xxhash
@@ -135,7 +136,7 @@ class DuckDBSession(Session):
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
         self._connection.execute(f"CREATE OR REPLACE TABLE {self._full(relation)} ({columns})")
         expressions = ", ".join(
-            f"to_microseconds({quote(name)})" if type_.id == "duration" else quote(name)
+            f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
         self._connection.register(_INCOMING, as_written(data))
@@ -143,7 +144,9 @@ class DuckDBSession(Session):
             insert = f"INSERT INTO {self._full(relation)} SELECT {expressions} FROM {_INCOMING}"
             self._connection.execute(insert)
         finally:
-            self._connection.unregister(_INCOMING)
+            # Where inserting went wrong, nothing more can be said in this transaction.
+            with suppress(Exception):
+                self._connection.unregister(_INCOMING)
         return relation
 
     def put_in_place(self, aside: Relation, relation: Relation) -> None:

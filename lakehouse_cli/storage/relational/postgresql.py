@@ -89,7 +89,7 @@ class PostgreSQLStorage(RelationalStorage):
         """Names longer than 63 bytes, which the server would cut."""
         if len(name.encode()) > _LONGEST_NAME:
             return f"is longer than {_LONGEST_NAME} bytes, which is what PostgreSQL takes of a name"
-        return None
+        return super().name_problem(name)
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """The types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""

@@ -58,7 +58,9 @@ class SQLiteStorage(RelationalStorage):
 
     def name_problem(self, name: str) -> str | None:
         """Names that are the database's own."""
-        return "begins with `sqlite_`, which is the database's own" if name.lower().startswith("sqlite_") else None
+        if name.lower().startswith("sqlite_"):
+            return "begins with `sqlite_`, which is the database's own"
+        return super().name_problem(name)
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""

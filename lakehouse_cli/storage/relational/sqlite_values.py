@@ -64,6 +64,8 @@ def _values(column: pa.Array) -> list[Any]:
     if pa.types.is_decimal(kind):
         return [None if value is None else f"{value:f}" for value in column.to_pylist()]
     if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            column = column.cast(pa.timestamp(kind.unit, "UTC"))  # as texts, instants sort in one zone alone
         column = column.cast(pa.string())
     elif pa.types.is_duration(kind):
         column = column.cast(pa.int64())
