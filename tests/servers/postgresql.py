@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 
 INSTALL = "PostgreSQL's server is not installed: `apt-get install postgresql` (or put its `bin` on PATH)"
-USER, PASSWORD = "lakehouse", "s3cret/p@ss"
+USER, PASSWORD = "warehouse_owner", "s3cret/p@ss"
 #: Its own, so that servers of tests and of people do not meet; one for each worker of pytest-xdist, and for a few
 #: checkouts that are tested at the same time.
 PORT, WORKERS, CHECKOUTS = 54_710, 20, 5

@@ -1,0 +1,318 @@
+"""Projects whose tables live in databases, through the command line."""
+
+from __future__ import annotations
+
+import sqlite3
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.cli.running import running
+from tests.conftest import Invoked, ProjectFolder
+from tests.servers import postgresql
+from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
+
+Cli = Callable[..., Invoked]
+
+
+@dataclass
+class Lake:
+    """A project in a database, and the database's own client."""
+
+    kind: str
+    folder: ProjectFolder
+    storage: str
+    run: Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+def lake(request: pytest.FixtureRequest, folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    kind = request.param
+    if kind == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        name = server.new_database()
+        monkeypatch.setenv("PGUSER", USER)
+        monkeypatch.setenv("PGPASSWORD_", server.url().split(":")[2].split("@")[0])
+        root = f"postgresql://${{PGUSER}}:${{PGPASSWORD_}}@127.0.0.1:{server.port}/{name}"
+        storage = f"{{root: '{root}', options: {{schema: analytics}}}}"
+        server.run("CREATE SCHEMA analytics", name)
+        made = Lake(kind, folder, storage, lambda statement: list(server.run(statement, name)))
+    else:
+        client: Any = sqlite3 if kind == "sqlite" else duckdb
+
+        def run(statement: str) -> list[tuple[Any, ...]]:
+            with closing(client.connect(str(folder.path / "lake.db"))) as connection:
+                rows = connection.execute(statement).fetchall() if "SELECT" in statement else []
+                if not rows and "SELECT" not in statement:
+                    connection.execute(statement)
+                    if kind == "sqlite":
+                        connection.commit()
+                return list(rows)
+
+        made = Lake(kind, folder, f"{{type: {kind}, root: lake.db}}", run)
+    folder.write(
+        "lakehouse.yaml",
+        textwrap.dedent("""
+        name: small
+        module: transforms
+        storages:
+          default: STORAGE
+        tables:
+          orders:
+            kind: source
+            columns: {customer: string, amount: int64}
+          totals:
+            columns:
+              customer: string
+              total: {type: int64, nullable: false}
+            key: [customer]
+          best:
+            columns: {customer: string, total: int64}
+        """).replace("STORAGE", made.storage),
+    )
+    folder.write(
+        "transforms.py",
+        """
+        def totals(orders):
+            return orders.groupby("customer").agg(total=("amount", "sum"))
+
+
+        def best(totals):
+            return totals.nlargest(1, "total")
+        """,
+    )
+    schema = "analytics." if kind == "postgresql" else ""
+    made.run(f"CREATE TABLE {schema}orders (customer varchar(10), amount bigint, other text)")
+    made.run(f"INSERT INTO {schema}orders VALUES ('007', 5, NULL), ('008', 2, ''), ('007', 1, 'x')")
+    return made
+
+
+def name(lake: Lake, table: str) -> str:
+    return f"analytics.{table}" if lake.kind == "postgresql" else table
+
+
+def reasons(invoked: Invoked) -> dict[str, list[str]]:
+    return {t["name"]: [r["code"] for r in t["reasons"]] for t in invoked.json["tables"] if t["kind"] == "computed"}
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_run_and_then_nothing_to_do(lake: Lake, cli: Cli, executor: str) -> None:
+    ran = cli("run", "--executor", executor, "-o", "json")
+    assert ran.code == 0, ran.out
+    assert [t["status"] for t in ran.json["tables"]] == ["materialized", "materialized"]
+    assert sorted(map(tuple, lake.run(f"SELECT customer, total FROM {name(lake, 'totals')}"))) in (
+        [("007", 6), ("008", 2)],
+        [("007", "6"), ("008", "2")],
+    )
+    assert cli("plan", "--exit-code").code == 0
+    again = cli("run", "-o", "json")
+    assert [t["status"] for t in again.json["tables"]] == ["unchanged", "unchanged"]
+    shown = cli("show", "best", "-o", "json").json
+    assert shown["rows"] == [{"customer": "007", "total": 6}]
+    assert PASSWORD not in str(shown)
+
+
+def test_what_changes_is_seen(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    lake.run(f"INSERT INTO {name(lake, 'orders')} VALUES ('008', 100, NULL)")
+    assert reasons(cli("plan", "-o", "json")) == {"totals": ["input_changed"], "best": ["upstream_runs"]}
+    assert cli("run").code == 0
+    assert reasons(cli("plan", "-o", "json")) == {"totals": [], "best": []}
+    lake.run(f"UPDATE {name(lake, 'best')} SET total = 7")
+    assert reasons(cli("plan", "-o", "json")) == {"totals": [], "best": ["data_changed"]}
+    assert cli("run").code == 0
+    lake.run(f"ALTER TABLE {name(lake, 'best')} ADD COLUMN more integer")
+    assert reasons(cli("plan", "-o", "json"))["best"] == ["data_changed"]
+    assert cli("run").code == 0
+    lake.run(f"DROP TABLE {name(lake, 'best')}")
+    assert reasons(cli("plan", "-o", "json"))["best"] == ["missing_data"]
+
+
+def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
+    lake.run(f"CREATE TABLE {name(lake, 'best')} (mine integer)")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
+    assert "is there already, and lakehouse did not make it" in error["message"]
+    assert "lakehouse run --force best" in error["hint"]
+    assert lake.run(f"SELECT count(mine) FROM {name(lake, 'best')}")[0][0] in (0, "0")
+    assert cli("run", "--force", "best").code == 0
+    assert cli("show", "best").code == 0
+
+
+def test_a_view_is_read_and_never_replaced(lake: Lake, cli: Cli) -> None:
+    lake.run(f"CREATE VIEW {name(lake, 'best')} AS SELECT 1 AS customer, 2 AS total")
+    ran = cli("run", "--force", "-o", "json")
+    error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
+    assert "is a view, and `best` would be a table" in error["message"]
+
+
+def test_a_source_that_lacks_a_column(lake: Lake, cli: Cli) -> None:
+    text = lake.folder.read("lakehouse.yaml").replace("amount: int64}", "amont: int64}")
+    lake.folder.write("lakehouse.yaml", text)
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    error = ran.json["tables"][0]["error"]
+    assert "lacks column `amont`" in error["message"]
+    assert "`amount`" in error["hint"]
+
+
+def test_clean_drops_what_is_no_longer_declared(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    text = lake.folder.read("lakehouse.yaml")
+    lake.folder.write("lakehouse.yaml", text[: text.index("  best:")])
+    found = cli("clean", "--dry-run", "-o", "json").json["found"]
+    assert [(stray["kind"], stray["table"], stray["note"]) for stray in found] == [("undeclared", "best", None)]
+    assert cli("clean", "--yes").code == 0
+    assert cli("clean", "--dry-run", "-o", "json").json["found"] == []
+    lake.folder.write("lakehouse.yaml", text)
+    assert reasons(cli("plan", "-o", "json"))["best"] == ["never_materialized"]
+
+
+def test_clean_leaves_what_another_hand_altered(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    lake.run(f"UPDATE {name(lake, 'best')} SET total = 7")
+    text = lake.folder.read("lakehouse.yaml")
+    lake.folder.write("lakehouse.yaml", text[: text.index("  best:")])
+    assert cli("clean", "--yes").code == 0
+    assert lake.run(f"SELECT total FROM {name(lake, 'best')}")[0][0] in (7, "7")
+
+
+def test_a_type_that_cannot_be_held_is_told_when_the_project_is_loaded(lake: Lake, cli: Cli) -> None:
+    text = lake.folder.read("lakehouse.yaml")
+    for kind, wrong in (("sqlite", "uint64"), ("postgresql", "'timestamp[ns]'"), ("duckdb", "'duration[ns]'")):
+        if lake.kind == kind:
+            lake.folder.write("lakehouse.yaml", text.replace("total: int64}", f"total: {wrong}}}"))
+    invalid = cli("validate")
+    assert invalid.code == 3
+    assert f"storage type {lake.kind} cannot hold column `total` of table `best`" in invalid.err
+
+
+def test_no_such_file_in_a_folder_that_is_not_there(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        storages: {default: {type: sqlite, root: nowhere/lake.db}}
+        tables: {orders: {kind: source}}
+        """,
+    )
+    shown = cli("show", "orders")
+    assert shown.code == 1
+    assert "nowhere/lake.db/orders does not exist" in shown.err
+    assert not Path("nowhere").exists()
+
+
+def test_a_file_that_is_no_database(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lake.db", "no database at all, but long enough to be taken for the header of one\n" * 100)
+    for kind in ("sqlite", "duckdb"):
+        folder.write(
+            "lakehouse.yaml",
+            f"""
+            name: small
+            storages: {{default: {{type: {kind}, root: lake.db}}}}
+            tables: {{orders: {{kind: source}}}}
+            """,
+        )
+        shown = cli("show", "orders")
+        assert shown.code == 1
+        assert "lake.db/orders cannot be read: " in shown.err
+        assert "storage's `root:`" in shown.err
+
+
+@pytest.fixture
+def project_on(folder: ProjectFolder) -> Callable[[str], None]:
+    def write(root: str) -> None:
+        folder.write(
+            "lakehouse.yaml",
+            f"""
+            name: small
+            module: transforms
+            storages: {{default: {{root: data}}, warehouse: {{root: '{root}'}}}}
+            tables:
+              first: {{storage: warehouse, columns: {{x: int64}}}}
+              second: {{columns: {{x: int64}}}}
+            """,
+        )
+        folder.write(
+            "transforms.py",
+            """
+            import time
+            from pathlib import Path
+            import pandas as pd
+
+            def first():
+                Path("computing").touch()
+                while not Path("go").exists():
+                    time.sleep(0.01)
+                return pd.DataFrame({"x": [1]})
+
+            def second():
+                return pd.DataFrame({"x": [1]})
+            """,
+        )
+
+    return write
+
+
+def test_a_wrong_password(
+    postgresql_server: PostgreSQL, project_on: Callable[[str], None], cli: Cli, folder: ProjectFolder
+) -> None:
+    project_on(postgresql_server.url(password="not it, but long"))
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    results = {t["name"]: t for t in ran.json["tables"]}
+    assert "password authentication failed" in results["first"]["error"]["message"]
+    assert "check user and password" in results["first"]["error"]["hint"]
+    assert results["second"]["status"] == "materialized"
+    assert "not it" not in ran.out + ran.err
+    assert "not%20it" not in ran.out + ran.err
+
+
+def test_no_such_database(postgresql_server: PostgreSQL, project_on: Callable[[str], None], cli: Cli) -> None:
+    project_on(postgresql_server.url("nowhere"))
+    ran = cli("run", "-o", "json")
+    error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
+    assert 'database "nowhere" does not exist' in error["message"]
+    assert "create the database" in error["hint"]
+
+
+def test_nobody_listens(project_on: Callable[[str], None], cli: Cli) -> None:
+    project_on("postgresql://me:secret-enough@127.0.0.1:54709/db")
+    ran = cli("run", "-o", "json")
+    error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
+    assert "Connection refused" in error["message"]
+    assert "see that the server runs" in error["hint"]
+    assert "secret-enough" not in ran.out + ran.err
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgreSQL]:
+    with postgresql.running(19) as server:
+        yield server
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_in_mid_run(
+    own_server: PostgreSQL, project_on: Callable[[str], None], folder: ProjectFolder, cli: Cli
+) -> None:
+    project_on(own_server.url())
+    with running(folder.path, "run", "-o", "json") as process:
+        while not (folder.path / "computing").exists():
+            assert process.process.poll() is None, str(process)
+        own_server.stop()
+        folder.write("go", "")
+        assert process.ends() == 1
+        assert "127.0.0.1" in process.out
+        assert '"status": "failed"' in process.out
+        assert "see that the server runs" in process.out
+        assert "materialized" in process.out
+    own_server.start()
+    ran = cli("run", "-o", "json")
+    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
