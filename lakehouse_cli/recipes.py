@@ -11,18 +11,18 @@ import xxhash
 
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
 
 
-def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, format_name: str) -> Recipe:
+def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec) -> Recipe:
     """The recipe of a computed table.
 
     Args:
         graph: For which table goes into which parameter.
         table: A computed table.
         code: Fingerprint of its transform; not looked at where the table has a `version`.
-        format_name: Of its storage.
+        storage: Its storage.
     """
     contract = None
     if table.columns is not None:
@@ -40,20 +40,24 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, for
         key=tuple(table.key),
         extra_columns=table.extra_columns,
         params={name: json_text(value) for name, value in table.params.items()},
-        storage=options_hash(format_name, table),
+        storage=options_hash(table, storage),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
     )
 
 
-def options_hash(format_name: str, table: Table) -> str:
-    """Fingerprint of a table's format and of the format's options; of the storage itself, nothing counts."""
+def options_hash(table: Table, storage: StorageSpec) -> str:
+    """Fingerprint of a table's format and of the format's options; of where its storage is, nothing counts.
+
+    Where there is no format, the type of the storage stands for it.
+    """
+    kind = table.format or storage.type
     # Options may hold what came from the environment: only their fingerprint is kept.
-    return _hash(json_text([format_name, table.options])) if table.options else _hash_without_options(format_name)
+    return _hash(json_text([kind, table.options])) if table.options else _hash_without_options(kind)
 
 
 @cache
-def _hash_without_options(format_name: str) -> str:
-    return _hash(json_text([format_name, {}]))
+def _hash_without_options(kind: str) -> str:
+    return _hash(json_text([kind, {}]))
 
 
 def _hash(text: str) -> str:

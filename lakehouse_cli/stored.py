@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import options_hash, reading_of
@@ -21,13 +21,13 @@ class StoredTables:
     Attributes:
         tables: By name.
         storages: By name.
-        formats: Name of each storage's format, by the storage's name.
+        specs: What is declared of the storages, by name.
         graph: Tells whose manifests speak of a source.
     """
 
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
-    formats: Mapping[str, str]
+    specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class StoredTables:
         # A manifest of other bytes tells nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
         stored = manifest.columns if manifest is not None and believed else None
-        return reading_of(table, stored, options_hash(self.formats[table.storage], table))
+        return reading_of(table, stored, options_hash(table, self.specs[table.storage]))
 
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:
