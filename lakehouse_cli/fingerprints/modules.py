@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode
-from lakehouse_cli.fingerprints.packages import Found, find_package, is_standard
-from lakehouse_cli.source_code import PROJECT_FILE, SourceReader, find_module
+from lakehouse_cli.fingerprints.packages import Found, find_package
+from lakehouse_cli.source_code import SourceReader, find_module, installed_search, is_standard
 
 Origin = Literal["own", "standard", "package"]
 
@@ -37,6 +36,7 @@ class Modules:
         self._packages: dict[str, Found | None] = {}
         self._files: dict[str, Path | None] = {}
         self._codes: dict[str, ModuleCode | None] = {}
+        self._compiled: dict[str, list[Path]] = {}
         self._versions: dict[str, str] = {}
 
     def origin(self, module: str) -> Origin:
@@ -48,12 +48,12 @@ class Modules:
         return known
 
     def _find_origin(self, top: str) -> Origin:
-        if top in sys.builtin_module_names:
+        if is_standard(top, self.folder):
             return "standard"
         if find_module(top, self.folder, installed=False) is not None or top == self._own_package:
             return "own"
-        if is_standard(top):
-            return "standard"
+        if self.compiled(top):
+            return "package"
         found = self._package(top)
         if found is None or (found.file is None and found.version is None):
             # A folder without `__init__.py` yields to anything that is installed under its name.
@@ -68,15 +68,14 @@ class Modules:
 
     @cached_property
     def _search(self) -> list[str]:
-        # A run in this process leaves its project's folder on the path; another project is no installed package.
-        return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
+        return installed_search()
 
     def version(self, top: str) -> str:
         """What is told of an installed package: its version, or a hash of its only file."""
         if top not in self._versions:
-            found = self._package(top)
+            compiled = self.compiled(top)
+            found = self._package(top) if not compiled else None
             self._versions[top] = NOT_INSTALLED
-            compiled = self._compiled(top) if found is None else []
             if compiled:
                 data = b"".join(path.read_bytes() for path in compiled)
                 self._versions[top] = blake2b(data, digest_size=6).hexdigest()
@@ -138,9 +137,15 @@ class Modules:
                 waiting.append((name.rpartition(".")[0], False))
         return list(found.values())
 
-    def _compiled(self, module: str) -> list[Path]:
-        """Compiled files beside the project's own that may be imported under that name."""
-        return sorted(path for path in self.folder.glob(f"{module.replace('.', '/')}.*") if path.suffix in _COMPILED)
+    def compiled(self, module: str) -> list[Path]:
+        """Compiled files beside the project's own that may be imported under that name, before any source."""
+        known = self._compiled.get(module)
+        if known is None:
+            place = module.replace(".", "/")
+            names = (place, f"{place}/__init__") if place.replace("/", "").isidentifier() else ()
+            beside = (path for name in names for path in self.folder.glob(f"{name}.*"))
+            known = self._compiled[module] = sorted(path for path in beside if path.suffix in _COMPILED)
+        return known
 
     def _is_somewhere(self, top: str) -> bool:
         """Whether a folder of the project has a module or package of that name."""

@@ -169,6 +169,8 @@ class World(Modules):
             return
         finding.seen.add((module, path))
         origin = self.origin(module)
+        if origin == "own" and any(path.suffix != ".pyc" for path in self.compiled(module)):
+            finding.packages.add(module)  # compiled code, which Python takes before a source of that name
         if origin != "own":
             self._follow_outside(module, path, origin, finding)
         elif not path:
@@ -216,7 +218,7 @@ class World(Modules):
     def _is_module(self, name: str, parent: ModuleCode | None) -> bool:
         if parent is not None and not parent.is_package:
             return False
-        if self.file(name) is not None or self._compiled(name):
+        if self.file(name) is not None or self.compiled(name):
             return True
         return (self.folder / name.replace(".", "/")).is_dir()
 

@@ -160,6 +160,25 @@ MATTERS: list[Case] = [
         "78",
         {"helpers.py": HELPERS},
     ),
+    *(
+        (
+            "import helpers, side\ndef daily(raw): return helpers.LIMIT",
+            "77",
+            "78",
+            {"helpers.py": HELPERS, "side.py": f"import helpers\n{statements}"},
+        )
+        for statements in (
+            "helpers.__dict__.update(LIMIT=77)",
+            "names = helpers.__dict__\nnames['LIMIT'] = 77",
+            "update = vars(helpers).update\nupdate(LIMIT=77)",
+            "helpers.__setattr__('LIMIT', 77)",
+            "h = helpers\nh.LIMIT = 77",
+            "modules = {'h': helpers}\nmodules['h'].LIMIT = 77",
+            "def find(): return helpers\nfind().LIMIT = 77",
+            "def fill(**names): helpers.__dict__.update(names)\nfill(LIMIT=77)",
+            "from helpers import __dict__ as names\nnames.update(LIMIT=77)",
+        )
+    ),
     ("import helpers\nhelpers.extra = 77\ndef daily(raw): return helpers.extra", "77", "78", {"helpers.py": HELPERS}),
     (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\n"
