@@ -178,7 +178,10 @@ class Effects:
         if flags & STORE:
             return {(code.name, use.name)}
         writes_names = any(name in _WRITING_NAMES for name in (*(use.origin[1] if use.origin else ()), *use.attributes))
-        if not (flags & CHANGING or writes_names) or self._is_harmless(code, use.callee):
+        if not (flags & CHANGING or writes_names or (flags & CALLEE and flags & EAGER)):
+            return set()
+        # `print(LIMITS)` changes nothing, `print(LIMITS.pop())` does.
+        if self._is_harmless(code, use.callee) and not (flags & CALLEE and use.attributes):
             return set()
         if use.origin is not None and self._world.origin(use.origin[0]) != "own":
             return {ANYTHING} if _configures(use) else set()
@@ -234,7 +237,8 @@ class Effects:
         if flags & WRITTEN:
             return True
         if flags & CALLEE and not rest:
-            return False  # being called changes nothing of a function; what its body does is looked at by itself
+            # Being called changes nothing of a function, whose body is looked at by itself; `add = NAMES.append` may.
+            return self._is_variable(name)
         pieces = self._bindings(name)
         if flags & BASE:
             return any(self._has_hooks(piece, set()) for piece in pieces)

@@ -9,6 +9,7 @@ from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
     CALLEE,
     CERTAIN,
+    EAGER,
     KNOWN,
     MENTIONED,
     PURE,
@@ -122,7 +123,7 @@ class Expressions(Writer):
         elif isinstance(func, ast.Attribute):
             callee = self._attribute(func, RECEIVER | CALLEE)
         else:
-            self.visit(func)
+            self._under(ARGUMENT, func)
         if callee is not None and (callee.attributes or (callee.name,))[-1] in ("import_module", "__import__"):
             self._import_by_name(node, callee)
         kept = self._flags, self._callee, self._in_annotation
@@ -148,13 +149,14 @@ class Expressions(Writer):
     def _lambda(self, node: ast.Lambda) -> None:
         self._out.append("Lambda(")
         self._arguments(node.args)
-        self._code(node.args, node.body)
+        # One that is called, or handed to something that may call it, is evaluated where it stands.
+        self._code(node.args, node.body, self._flags & EAGER if self._flags & (ARGUMENT | CERTAIN) else 0)
         self._out.append(")")
 
-    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr) -> None:
+    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr, flags: int = 0) -> None:
         kept = self._scope, self._flags, self._callee, self._in_annotation
         scope = self._push("function")
-        self._flags, self._callee, self._in_annotation = 0, None, False
+        self._flags, self._callee, self._in_annotation = flags, None, False
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             scope.bind(argument.arg)
         for rest in (arguments.vararg, arguments.kwarg):
