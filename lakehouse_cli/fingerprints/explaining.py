@@ -44,6 +44,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 3, key, f"code in {file} changed"
     if name == "<module>":
         return 2, key, f"statements that run when {file} is imported changed"
+    if name == "<annotations>":
+        return 2, key, f"annotations of variables in {file} changed"
     if name == function:
         return 0, key, f"`{name}` {_what(old, new, moved, file)}"
     kind = (new or old or "").partition(" ")[0]
@@ -65,7 +67,7 @@ def _told_package(name: str, old: str | None, new: str | None) -> str:
 
 
 def _is_named(key: str) -> bool:
-    return ":" in key and not key.endswith(":<module>")
+    return ":" in key and not key.endswith(">")
 
 
 def _is_module(key: str, before: Mapping[str, str], now: Mapping[str, str]) -> bool:

@@ -40,8 +40,7 @@ class Expressions(Writer):
 
     def _name(self, node: ast.Name) -> None:
         if node.ctx.__class__ is ast.Load:
-            if node.id == "__doc__":
-                self.asks_docs = True
+            self._note_name(node.id)
             self._use(node.id)
         else:
             self._bind(node.id)
@@ -52,10 +51,7 @@ class Expressions(Writer):
         while isinstance(inner, ast.Attribute):
             name = inner.attr
             attributes.append(name)
-            if name[:2] == "__":
-                self.asks_docs |= name == "__doc__"
-                self.asks_globals |= name == "__globals__"
-                self.asks_unknown |= name == "__subclasses__"
+            self._note_name(name)
             inner = inner.value
         if node.ctx.__class__ is not ast.Load:
             flags |= CERTAIN | WRITTEN
@@ -82,6 +78,7 @@ class Expressions(Writer):
         if isinstance(value, str):
             if self._in_annotation and self._quoted(value):
                 return
+            self.asks_annotations |= value == "__annotations__"
             if "@" in value:
                 self._scope.uses += [Use(-1, name, (), self._flags, None) for name in MENTIONED.findall(value)]
         self._out.append(constant_text(value))

@@ -18,6 +18,8 @@ from lakehouse_cli.source_code import SourceError, SourceReader
 
 _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""
+_ANNOTATIONS = "<annotations>"
+"""What stands for the annotations of a module's variables, as a name in it."""
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
 
 
@@ -50,6 +52,7 @@ class _Node:
     unknown: bool
     docs: tuple[str, ...]
     asks_docs: bool
+    asks_annotations: bool = False
 
 
 class Fingerprinter:
@@ -136,7 +139,7 @@ class _Room:
         nodes = list(self._ambient)
         for node in nodes:
             names_waiting[:0] = node.names
-        everything = False
+        everything = annotations = False
         while True:
             for node in nodes:
                 names_waiting += [name for name in node.names if name not in found]
@@ -155,6 +158,10 @@ class _Room:
                 if code is not None:
                     found[module, ""] = self._whole(code)
                     nodes = [found[module, ""]]
+            elif not annotations and any(node.asks_annotations for node in [*found.values(), *self._ambient]):
+                annotations = True
+                nodes = self._annotations()
+                found.update({(node.key, ""): node for node in nodes})
             elif unknown and not everything:
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
@@ -199,7 +206,7 @@ class _Room:
         return self._node(f"{code.label}:{bound}", _kind(entries), [*here, *elsewhere])
 
     def _node(self, key: str, kind: str, events: Iterable[Event]) -> _Node:
-        texts, landings, docs, asks_docs = [], [], [], False
+        texts, landings, docs, asks_docs, asks_annotations = [], [], [], False, False
         for event in events:
             texts.append(event.text)
             if isinstance(event, Piece):
@@ -207,7 +214,9 @@ class _Room:
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
-        return _Node(key, f"{kind} {_digest(texts, 6)}", *_joined(landings), tuple(docs), asks_docs)
+                asks_annotations |= event.canonical.asks_annotations
+        value = f"{kind} {_digest(texts, 6)}"
+        return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations)
 
     def _whole(self, code: ModuleCode) -> _Node:
         module = code.name
@@ -238,7 +247,10 @@ class _Room:
         docs = tuple(text for node in (*bound, others) for text in node.docs)
         own = frozenset(name for name in names if name[0] != code.name)
         asks_docs = any(node.asks_docs for node in (*bound, others))
-        return _Node(code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs)
+        asks_annotations = any(node.asks_annotations for node in (*bound, others))
+        return _Node(
+            code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs, asks_annotations
+        )
 
     def _everywhere(self, modules: list[str]) -> list[_Node]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
@@ -259,6 +271,11 @@ class _Room:
                     )
                 )
         return found
+
+    def _annotations(self) -> list[_Node]:
+        """Of each module the annotations of its variables."""
+        annotated = [code for code in self._imported if code.annotations]
+        return [self._node(f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
 
     def _ambient_nodes(self) -> list[_Node]:
         """Of each module the statements that may change what every function sees."""

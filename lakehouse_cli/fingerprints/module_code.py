@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
@@ -56,7 +57,8 @@ class Piece:
         return (self._reading or self._read())[0]
 
     def _read(self) -> tuple[Canonical, str, list[Use]]:
-        canonical = Canonical(self.code.import_targets, self.code.plain_imports)
+        annotated = isinstance(self.statement, ast.AnnAssign) and self.statement.value is None
+        canonical = Canonical(self.code.import_targets, self.code.plain_imports, with_annotations=annotated)
         for test, _ in self.guards:
             canonical.visit(test)
         canonical.visit(self.statement)
@@ -144,7 +146,7 @@ class ModuleCode:
         self.imported: dict[str, int] = {}
         self.doc = ""
         self._positions = 0
-        body = source.tree.body
+        body = self._body = source.tree.body
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             self.doc = str(body[0].value.value)
         for statement in body:
@@ -231,6 +233,16 @@ class ModuleCode:
         for body, under, runs in branches:
             for statement in body:
                 self._add(statement, under, runs)
+
+    @cached_property
+    def annotations(self) -> list[Piece]:
+        """The annotations of its variables, which are no pieces, as few programs look at them."""
+        return [
+            Piece(self, self._positions, ast.AnnAssign(node.target, node.annotation, None, node.simple), (), True)
+            for statement in self._body
+            for node in _in_module_scope(statement)
+            if isinstance(node, ast.AnnAssign) and node.simple
+        ]
 
     def _note_imported(self, node: ast.Import | ast.ImportFrom) -> None:
         if isinstance(node, ast.Import):

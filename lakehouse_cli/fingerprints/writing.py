@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from lakehouse_cli.fingerprints.names import EAGER, LOOSE, STORE, Import, Scope, Use, constant_text
+from lakehouse_cli.fingerprints.names import ANNOTATION_READERS, EAGER, LOOSE, STORE, Import, Scope, Use, constant_text
 
 ImportResolver = Callable[[ast.Import | ast.ImportFrom], list[tuple[str, Import, str]]]
 """Of an import statement: each name bound, what it stands for, and the module or name as it was asked for."""
@@ -21,6 +21,7 @@ class Writer:
     Attributes:
         docs: The docstrings left out of the text.
         asks_docs: Whether docstrings are looked at.
+        asks_annotations: Whether annotations of a module's variables may be looked at.
         asks_globals: Whether the module's names are looked up in a way that cannot be followed.
         asks_unknown: Whether it may lead to any module.
         changes: Whether a function in it may change what it is given.
@@ -32,7 +33,7 @@ class Writer:
     def __init__(self, resolve_import: ImportResolver, imports: Mapping[str, Import]) -> None:
         self.docs: list[str] = []
         self.inner_imports: list[Import] = []
-        self.asks_docs = self.asks_globals = self.asks_unknown = self.changes = False
+        self.asks_docs = self.asks_globals = self.asks_unknown = self.asks_annotations = self.changes = False
         self._out: list[str] = []
         self._resolve_import = resolve_import
         self._module_imports = imports
@@ -41,12 +42,21 @@ class Writer:
         self._callee: Use | None = None
         self._in_annotation = False
 
+    def _note_name(self, name: str) -> None:
+        """Note a name, attribute or text that stands for more than what is bound to it."""
+        self.asks_docs |= name == "__doc__"
+        self.asks_globals |= name == "__globals__"
+        self.asks_unknown |= name == "__subclasses__"
+        self.asks_annotations |= name in ANNOTATION_READERS
+
     def finish(self) -> tuple[str, list[Use]]:
         """The text and every use of a global name, once everything is walked through."""
         out, imports = self._out, self._module_imports
         for use in self._module.uses:
             if use.origin is None and not use.flags & STORE:
-                use.origin = imports.get(use.name)
+                use.origin = origin = imports.get(use.name)
+                if origin is not None and origin[1]:
+                    self._note_name(origin[1][-1])
             if use.spot >= 0:
                 out[use.spot] = use.global_text
         return "".join(out), self._module.uses

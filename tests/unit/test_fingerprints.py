@@ -179,6 +179,12 @@ MATTERS: list[Case] = [
             "from helpers import __dict__ as names\nnames.update(LIMIT=77)",
         )
     ),
+    (
+        "from helpers import __annotations__ as kinds\ndef daily(raw): return kinds['x']",
+        "int",
+        "str",
+        {"helpers.py": "x: 'int' = 1"},
+    ),
     ("import helpers\nhelpers.extra = 77\ndef daily(raw): return helpers.extra", "77", "78", {"helpers.py": HELPERS}),
     (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\n"
