@@ -20,6 +20,7 @@ from lakehouse_cli.errors import Location
 PROJECT_FILE = "lakehouse.yaml"
 # An import that may be inside a function; what is no such thing and looks like it does no harm.
 _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
+_PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
 _GLOBAL = re.compile(r"\bglobal[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
@@ -74,6 +75,7 @@ class ModuleSource:
         tree: As parsed; not to be changed.
         has_inner_imports: Whether there may be imports inside functions.
         has_globals: Whether functions may bind names of the module.
+        changes_path: Whether it may change the folders in which modules are looked for.
     """
 
     name: str
@@ -84,6 +86,7 @@ class ModuleSource:
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []), repr=False, compare=False)
     has_inner_imports: bool = False
     has_globals: bool = False
+    changes_path: bool = False
 
 
 @dataclass(slots=True)
@@ -156,7 +159,8 @@ class SourceReader:
             raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
-        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py", tree, inner, globals_)
+        is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
+        module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
         for statement in _top_level(tree.body):

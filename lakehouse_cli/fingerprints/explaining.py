@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakehouse_cli.fingerprints.unseen import UNSEEN
+
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "import": "import"}
 
 
@@ -16,9 +18,10 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
         function: The name of the function, as in the project file, without its module.
 
     Returns:
-        Messages of one line each; none where the parts are the same.
+        Messages of one line each; none where the parts are the same and all of the code could be read.
     """
     changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
@@ -35,6 +38,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 5, key, f"Python {old or 'unknown'} → {new or 'unknown'}"
     if key.startswith("package "):
         return 4, key, _told_package(key.removeprefix("package "), old, new)
+    if key.startswith(UNSEEN):
+        return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
     if key == "docstrings":
         return 3, key, "docstrings that are looked at changed"
     file, _, name = key.partition(":")
@@ -64,6 +69,18 @@ def _told_package(name: str, old: str | None, new: str | None) -> str:
     if old is None:
         return f"{name} {new} is newly reached"
     return f"{name} is no longer reached" if new is None else f"{name} {old} → {new}"
+
+
+def _told_unseen(name: str, why: str) -> str:
+    """Why it is thought changed, and three ways out."""
+    if name == "sys.path":
+        told = f"what imports lead to cannot be told: {why} changes `sys.path` or a `__path__`"
+        return f"{told}; put that code into the project, install it, or set `version:`"
+    if why == "outside":
+        told = f"whether `{name}` changed cannot be told: it is outside the project; move it there"
+    else:
+        told = f"whether `{name}` changed cannot be told: it is neither in the project nor installed; put it there"
+    return f"{told}, install it, or set `version:`"
 
 
 def _is_named(key: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
 from lakehouse_cli.fingerprints.world import Landing, Name, World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -32,12 +33,17 @@ class CodeFingerprint:
             the part that names Python's.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
             (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``import``, ``module``), of a module of which
-            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version. The
-            function itself comes first.
+            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
+            code that is not there to be read why (``unseen tools``). The function itself comes first.
     """
 
     hash: str
     parts: Mapping[str, str]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all of the code could be read: then an equal fingerprint stands for equal code."""
+        return not has_unseen(self.parts)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,11 @@ class Fingerprinter:
             room = self._rooms[ref.module] = self._room(ref.module)
         return room.fingerprint(ref.name)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all the modules that were read."""
+        return tuple(module.file for module in self._reader.modules)
+
     def _room(self, module: str) -> _Room:
         top = module.partition(".")[0]
         world, effects = self._world(None)
@@ -111,6 +122,7 @@ class _Room:
             for changed, pieces in effects.of(code).items():
                 self._changing.setdefault(changed, []).extend(pieces)
         self._ambient = self._ambient_nodes()
+        self._unseen = Unseen(world, self._imported)
 
     def fingerprint(self, name: str) -> CodeFingerprint:
         landing = self._world.follow(self._module, (name,), outside=True)
@@ -125,10 +137,14 @@ class _Room:
         if (self._module, name) in names:
             names.remove((self._module, name))
             names.insert(0, (self._module, name))
-        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown)
+        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown or self._unseen.everything)
         parts = {node.key: node.value for node in nodes}
+        unknown = landing.unknown or any(node.unknown for node in nodes)
+        unseen = self._unseen.reached(sorted(packages), unknown=unknown)
         for package in sorted(packages):
-            parts[f"package {package}"] = self._world.version(package)
+            if UNSEEN + package not in unseen:
+                parts[f"package {package}"] = self._world.version(package)
+        parts |= unseen
         parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         return CodeFingerprint(_digest((f"{key}={value}" for key, value in sorted(parts.items())), 16), parts)
 

@@ -55,11 +55,12 @@ class Modules:
         if self.compiled(top):
             return "package"
         found = self._package(top)
-        if found is None or (found.file is None and found.version is None):
+        if found is None:
             # A folder without `__init__.py` yields to anything that is installed under its name.
             return "own" if top.isidentifier() and (self.folder / top).is_dir() else "package"
         # Code of no distribution (on PYTHONPATH, or installed to be edited) has no version that would tell of edits.
-        return "own" if found.version is None and str(found.file).endswith(".py") else "package"
+        source = found.file is None or found.file.suffix == ".py"
+        return "own" if found.version is None and source else "package"
 
     def _package(self, top: str) -> Found | None:
         if top not in self._packages:
@@ -142,12 +143,10 @@ class Modules:
         known = self._compiled.get(module)
         if known is None:
             place = module.replace(".", "/")
-            names = (place, f"{place}/__init__") if place.replace("/", "").isidentifier() else ()
-            beside = (path for name in names for path in self.folder.glob(f"{name}.*"))
-            known = self._compiled[module] = sorted(path for path in beside if path.suffix in _COMPILED)
+            known = self._compiled[module] = _compiled_in(place, self.folder)
         return known
 
-    def _is_somewhere(self, top: str) -> bool:
+    def is_somewhere(self, top: str) -> bool:
         """Whether a folder of the project has a module or package of that name."""
         return any(top in (path.stem, path.parent.name) for _, path, _ in self.everywhere())
 
@@ -179,3 +178,14 @@ class Modules:
                     return True
                 waiting += [star.module for star in other.stars]
         return False
+
+
+def is_module_in(top: str, folder: Path) -> bool:
+    """Whether a folder has a module or package of a name, with a source or compiled."""
+    return find_module(top, folder, installed=False) is not None or bool(_compiled_in(top, folder))
+
+
+def _compiled_in(place: str, folder: Path) -> list[Path]:
+    names = (place, f"{place}/__init__") if place.replace("/", "").isidentifier() else ()
+    beside = (path for name in names for path in folder.glob(f"{name}.*"))
+    return sorted(path for path in beside if path.suffix in _COMPILED)

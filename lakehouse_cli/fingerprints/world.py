@@ -188,7 +188,7 @@ class World(Modules):
             top = module.partition(".")[0]
             finding.packages.add(top)
             # A module that is not found where it should be may be on a path that the code itself adds.
-            finding.unknown |= self._package(top) is None and self._is_somewhere(top)
+            finding.unknown |= self._package(top) is None and self.is_somewhere(top)
         finding.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
 
     def _follow_own(

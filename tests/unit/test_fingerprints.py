@@ -398,7 +398,7 @@ def test_versions_are_those_that_are_installed(tmp_path: Path, monkeypatch: pyte
     assert before["package renamed"] == "2.0.1"
     assert before["package alone"] == "3.0"
     assert before["package space"] == "4.0; 5.0"
-    assert before["package absent"] == "not installed"
+    assert before["unseen absent"] == "not found"
     assert before["mine.py:f"].startswith("function ")  # code of no distribution has no version: its source counts
     (site / "mine.py").write_text("def f(): return 2")
     (site / "named-1.5.dist-info").rename(site / "named-1.6.dist-info")
