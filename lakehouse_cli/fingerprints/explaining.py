@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.fingerprints.unseen import UNSEEN
 
-_CALLED = {"function": "helper", "class": "class", "constant": "constant", "import": "import"}
+_CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 
 
 def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) -> tuple[str, ...]:
@@ -25,9 +26,12 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
-    for key in changed - set(moved.values()):
+    for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
             continue  # what changed in it is told by name
+        if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
+            told.append((1, f"{key[8:]}.py", message))
+            continue
         told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
     return tuple(dict.fromkeys(message for _, _, message in sorted(told)))
 
@@ -62,13 +66,56 @@ def _what(old: str | None, new: str | None, moved: str | None, file: str) -> str
         return f"moved from {file} to {moved.partition(':')[0]}"
     if old is None:
         return f"is newly reached ({file})"
-    return f"is no longer reached ({file})" if new is None else f"changed ({file})"
+    return f"is no longer reached ({file})" if new is None else f"changed ({_where(old, new, file)})"
+
+
+def _where(old: str, new: str, file: str) -> str:
+    """The files in which statements changed that make a definition what it is; its own stands first in its value."""
+    before, now = _files(old, file), _files(new, file)
+    changed = [name for name in now.keys() | before.keys() if before.get(name) != now.get(name)]
+    return ", ".join(sorted(changed, key=lambda name: (name != file, name)))
+
+
+def _files(value: str, file: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    own, *others = value.split("; ")
+    for part in (f"{file} {own.rpartition(' ')[2]}", *others):
+        name, _, digest = part.rpartition(" ")
+        found.setdefault(name, []).append(digest)
+    return found
 
 
 def _told_package(name: str, old: str | None, new: str | None) -> str:
     if old is None:
         return f"{name} {new} is newly reached"
     return f"{name} is no longer reached" if new is None else f"{name} {old} → {new}"
+
+
+def _told_whereabouts(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """That a module of the project has appeared or gone away, if a package of that name is what it looks like."""
+
+    def is_own(parts: Mapping[str, str]) -> bool:
+        return any(key.startswith((f"{name}.py:", f"{name}/")) or key == f"{name}.py" for key in parts)
+
+    key = f"package {name}"
+    if before.get(key) == NOT_INSTALLED and key not in now and is_own(now):
+        return f"`{name}` is in the project now"
+    if now.get(key) == NOT_INSTALLED and key not in before and is_own(before):
+        return f"`{name}` is in the project no more"
+    return None
+
+
+def _passing_on(changed: set[str], before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Parts that appear or go only because a definition in another file does: imports of it, that file as a whole."""
+    found: set[str] = set()
+    for parts, others in ((before, now), (now, before)):
+        only = [key for key in changed if key in parts and key not in others and _is_named(key)]
+        imports = {key.partition(":")[2]: key for key in only if parts[key].startswith("import ")}
+        for key in only:
+            file, _, name = key.partition(":")
+            if name in imports and imports[name] != key and not parts[key].startswith("import "):
+                found |= {imports[name], file} if file in changed and file not in others else {imports[name]}
+    return found
 
 
 def _told_unseen(name: str, why: str) -> str:

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
 
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
-from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
 from lakehouse_cli.fingerprints.world import Landing, Name, World
 from lakehouse_cli.model import FunctionRef
@@ -32,7 +33,8 @@ class CodeFingerprint:
         hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
             the part that names Python's.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
-            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``import``, ``module``), of a module of which
+            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
+            ``; setup.py 5be0…`` for statements in other files that change it; of a module of which
             anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
             code that is not there to be read why (``unseen tools``). The function itself comes first.
     """
@@ -218,20 +220,28 @@ class _Room:
         here += self._world.stars(code, bound)
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
-        elsewhere = [piece for piece in pieces if piece.code is not code]
-        return self._node(f"{code.label}:{bound}", _kind(entries), [*here, *elsewhere])
+        elsewhere = groupby((piece for piece in pieces if piece.code is not code), key=lambda piece: piece.code.label)
+        return self._node(
+            f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
+        )
 
-    def _node(self, key: str, kind: str, events: Iterable[Event]) -> _Node:
-        texts, landings, docs, asks_docs, asks_annotations = [], [], [], False, False
-        for event in events:
-            texts.append(event.text)
-            if isinstance(event, Piece):
+    def _node(
+        self, key: str, kind: str, events: Iterable[Event], elsewhere: Iterable[tuple[str, Iterable[Event]]] = ()
+    ) -> _Node:
+        """A part of statements, first those in the file it is named by, then those in others."""
+        value, landings, docs, asks_docs, asks_annotations = kind, [], [], False, False
+        for file, stated in (("", events), *elsewhere):
+            texts = []
+            for event in stated:
+                texts.append(event.text)
+                if not isinstance(event, Piece):
+                    continue
                 texts.append(self._effects.moments(event))
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
                 asks_annotations |= event.canonical.asks_annotations
-        value = f"{kind} {_digest(texts, 6)}"
+            value += f"; {file} {_digest(texts, 6)}" if file else f" {_digest(texts, 6)}"
         return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations)
 
     def _whole(self, code: ModuleCode) -> _Node:
@@ -338,15 +348,6 @@ def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], fro
         frozenset().union(*(landing.packages for landing in landings)),
         any(landing.unknown for landing in landings),
     )
-
-
-def _kind(entries: list[Piece | PlainImport]) -> str:
-    statements = [entry.statement for entry in entries if isinstance(entry, Piece)]
-    if any(isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) for statement in statements):
-        return "function"
-    if any(isinstance(statement, ast.ClassDef) for statement in statements):
-        return "class"
-    return "constant" if statements else "import"
 
 
 def _digest(texts: Iterable[str], size: int) -> str:

@@ -8,7 +8,7 @@ stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -284,6 +284,27 @@ class ModuleCode:
         package = self.name.split(".")
         kept = package[: max(len(package) - node.level + (1 if self.is_package else 0), 0)]
         return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
+    """What a name is by the statements that bind it: ``function``, ``class``, ``constant``, ``loop`` or ``import``."""
+    kinds = set()
+    for piece in entries:
+        if not isinstance(piece, Piece):
+            continue
+        nodes = list(_in_module_scope(piece.statement))
+        looped = [node.target for node in nodes if isinstance(node, ast.For | ast.AsyncFor)]
+        loops = {inner for target in looped for inner in ast.walk(target)}
+        for node in nodes:
+            if isinstance(node, Definition) and node.name == name:
+                kinds.add("class" if isinstance(node, ast.ClassDef) else "function")
+            elif isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
+                kinds.add("loop" if node in loops else "constant")
+    for kind in ("function", "class", "constant", "loop"):
+        if kind in kinds:
+            return kind
+    bound = any(isinstance(entry, Piece) and not entry.origins(name) for entry in entries)
+    return "constant" if bound else "import"
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
