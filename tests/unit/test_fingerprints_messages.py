@@ -30,7 +30,8 @@ PACKAGE = {
     "pkg/rates.py": "K = 1\n",
 }
 GUARDED = {
-    "transforms.py": "try:\n    from fast import f\nexcept ImportError:\n    def f(): return 1\ndef daily(raw): return f()\n"
+    "transforms.py": "try:\n    from fast import f\nexcept ImportError:\n    def f(): return 1\n"
+    "def daily(raw): return f()\n"
 }
 STAR = {"transforms.py": "from tools import *\ndef daily(raw): return len(raw)\n", "tools.py": "pass\n"}
 LOOP = {"transforms.py": "K = []\nfor i in range(3):\n    K.append(i)\ndef daily(raw): return K\n"}
