@@ -23,7 +23,7 @@ from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.stored import StoredTables
 from lakehouse_cli.watching import project_files
 
@@ -107,7 +107,7 @@ class Project:
             ProjectError: The project is invalid; carries every problem found, with its place.
             UsageError: There is no such environment.
         """
-        file = _project_file(path)
+        file = project_file(path)
         variables = NotedVariables(os.environ if environ is None else environ)
         loaded = load_project(file, variables)
         cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
@@ -152,7 +152,7 @@ class Project:
     @cached_property
     def storages(self) -> Mapping[str, AssetStorage]:
         """The storages by name."""
-        return {name: FileStorage(spec) for name, spec in self.spec.storages.items()}
+        return {name: open_storage(spec) for name, spec in self.spec.storages.items()}
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""
@@ -229,7 +229,7 @@ class Project:
         code = None
         if table.version is None and table.function is not None:
             code = self._fingerprint(table.function)
-        return recipe_of(self.graph, table, code, self.spec.storages[table.storage].format)
+        return recipe_of(self.graph, table, code, self.spec.storages[table.storage])
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
         ref = str(function)
@@ -289,6 +289,7 @@ class Project:
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
+                self.mask,
             )
             read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
             self._cache.keep(self._code.modules, self._fingerprints, read)
@@ -405,14 +406,13 @@ class Project:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
 
 
-def watched_files(path: str | os.PathLike[str] | None, project: Project | None) -> Iterator[str]:
+def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
     """The files on which a run depends: the project's YAML and Python, and local sources.
 
     Args:
-        path: The project file or its folder, as in `Project.load`.
+        folder: The project's.
         project: The project as it was last loaded; None where it never was, and its sources are not known.
     """
-    folder = _project_file(path).parent
     if project is None:
         yield from project_files(folder)
         return
@@ -424,19 +424,20 @@ def watched_files(path: str | os.PathLike[str] | None, project: Project | None) 
 
 def _own_files(spec: ProjectSpec) -> Iterator[str]:
     """The YAML and Python files of a project; its storages are not looked through."""
-    roots = [storage.root for storage in spec.storages.values() if storage.root != spec.folder]
-    return project_files(spec.folder, roots)
+    local = (storage.root for storage in spec.storages.values() if storage.type == "files")
+    return project_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
 
 
 def _option_problems(spec: ProjectSpec) -> Iterator[Problem]:
     """Options that are of the right form and that the format cannot work with."""
     told: set[str] = set()
     for table in spec.tables.values():
-        if not table.options or str(table.options) in told:
+        known = FORMATS.get(table.format)
+        if not table.options or known is None or known.options_class is None or str(table.options) in told:
             continue
         told.add(str(table.options))
         try:
-            load(Entry(FORMATS[spec.storages[table.storage].format].options_class)).from_mapping(table.options)
+            load(Entry(known.options_class)).from_mapping(table.options)
         except StorageError as error:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
 
@@ -447,10 +448,18 @@ def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         ProjectError: There is none.
     """
-    return _project_file(path).parent
+    return project_file(path).parent
 
 
-def _project_file(path: str | os.PathLike[str] | None) -> Path:
+def project_file(path: str | os.PathLike[str] | None) -> Path:
+    """The file of a project, which is there but may be invalid.
+
+    Args:
+        path: As in `Project.load`.
+
+    Raises:
+        ProjectError: There is none.
+    """
     try:
         Path.cwd()
     except FileNotFoundError:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
+_Value = TypeVar("_Value")
 Mask = Callable[[str], str]
 
 #: Shorter values (`8`, `dev`) are in every other word, and no secret worth the name is so short.
@@ -42,6 +45,28 @@ class NotedVariables(Mapping[str, str]):
 def unmasked(text: str) -> str:
     """The text as it is, where there is nothing to hide."""
     return text
+
+
+def masked(value: _Value, mask: Mask, *, apart_from: frozenset[str] = frozenset()) -> _Value:
+    """A frozen value with every text in it masked.
+
+    Args:
+        value: A dataclass, a tuple or a text, nested in whatever way; anything else is left as it is.
+        mask: Takes secret values out of a text.
+        apart_from: Names of fields that are left as they are.
+    """
+    found: Any = value
+    if mask is unmasked:
+        return value
+    if isinstance(value, str):
+        found = mask(value)
+    elif isinstance(value, tuple):
+        found = tuple(masked(item, mask, apart_from=apart_from) for item in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        free = [field.name for field in fields(value) if field.name not in apart_from]
+        found = replace(value, **{name: masked(getattr(value, name), mask, apart_from=apart_from) for name in free})
+    result: _Value = found
+    return result
 
 
 def mask_of(values: Mapping[str, str]) -> Mask:

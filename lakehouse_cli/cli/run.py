@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,7 +180,12 @@ def _run(
         from lakehouse_cli.reporters.run_text import failure_lines
 
         sys.stdout.flush()
-        options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+        if log_format is None:
+            options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+        else:
+            # stderr is the events', which have it all; what people read is on stdout.
+            for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
+                options.write(line)
     if result.status == "cancelled":
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
@@ -205,17 +211,21 @@ def _descriptor_redirected(one: int, other: int) -> Iterator[None]:
 def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
-    from lakehouse_cli.project import watched_files
+    from lakehouse_cli.project import project_file, watched_files
     from lakehouse_cli.reporters.problems import error_lines
     from lakehouse_cli.watching import signature, wait_for_change
 
+    # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
+    # a folder above taken for it.
+    file = project_file(settings.project_dir)
+    settings = replace(settings, project_dir=str(file))
     project: Project | None = None
     while True:
-        before = signature(watched_files(settings.project_dir, project))
+        before = signature(watched_files(file.parent, project))
         try:
             project = settings.project()
             # Sources that were not known before count from now on as they are.
-            before = {**signature(watched_files(settings.project_dir, project)), **before}
+            before = {**signature(watched_files(file.parent, project)), **before}
             if _run(settings, project, terms, how, log_format) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
@@ -223,7 +233,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
         if not settings.quiet:
             options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
             sys.stdout.flush()
-        changed = wait_for_change(before, partial(watched_files, settings.project_dir, project))
+        changed = wait_for_change(before, partial(watched_files, file.parent, project))
         if not settings.quiet:
             options.write(f"changed: {', '.join(os.path.relpath(name) for name in changed[:5])}")
 

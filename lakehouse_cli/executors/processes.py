@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -148,6 +149,7 @@ def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[],
     # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_leader, name="lakehouse leader", daemon=True).start()
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
     if prepare is not None:
@@ -165,6 +167,17 @@ def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[],
             line.send(answer)
         except (BrokenPipeError, OSError):
             return
+
+
+def _end_with_the_leader() -> None:
+    """End this worker when the process that leads it is gone, whatever it is doing.
+
+    A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
+    """
+    leader = multiprocessing.parent_process()
+    if leader is not None:
+        leader.join()
+        os._exit(1)
 
 
 def _portable(error: Exception) -> Exception:

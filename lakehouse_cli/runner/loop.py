@@ -8,7 +8,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -46,10 +46,13 @@ from lakehouse_cli.runner.jobs import (
 )
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.scheduling import Schedule
+from lakehouse_cli.secret_values import Mask, masked, unmasked
 from lakehouse_cli.storage.base import AssetStorage
 
 # A source that was written this shortly before a run may be written again without its time telling.
 _TELLING_AGE_NS = 2_000_000_000
+# Of an error, what is no text.
+_NAMES = frozenset({"type", "check", "column"})
 
 
 def new_run_id() -> str:
@@ -69,6 +72,7 @@ class Runner:
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
+        mask: Takes secret values out of what went wrong, before anybody is told.
     """
 
     graph: AssetGraph
@@ -78,6 +82,7 @@ class Runner:
     emit: Callable[[Event], None]
     durations: Mapping[str, float] = field(default_factory=dict)
     memory_limit: int | None = None
+    mask: Mask = unmasked
 
     def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
         """Materialize every table that the plan says runs.
@@ -308,7 +313,8 @@ class _Run:
         if planned is None:
             self.runner.emit(RunStopping(tuple(self.under_way)))
         elif kind == "note":
-            self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, value.error))
+            error = masked(value.error, self.runner.mask, apart_from=_NAMES)
+            self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, error))
         else:
             self._finish(planned, value)
 
@@ -392,6 +398,8 @@ class _Run:
         return f"{planned.uri} is as it was on {moment:%Y-%m-%d %H:%M}"
 
     def _end(self, result: TableResult) -> None:
+        if result.error is not None:
+            result = replace(result, error=masked(result.error, self.runner.mask, apart_from=_NAMES))
         self.results[result.name] = result
         self.schedule.ended(result.name)
         self.runner.emit(TableFinished(result))
