@@ -12,6 +12,7 @@ from lakehouse_cli.fingerprints.names import (
     EAGER,
     KNOWN,
     MENTIONED,
+    NOTED,
     PURE,
     RECEIVER,
     RESULT,
@@ -40,7 +41,8 @@ class Expressions(Writer):
 
     def _name(self, node: ast.Name) -> None:
         if node.ctx.__class__ is ast.Load:
-            self._note_name(node.id)
+            if node.id in NOTED:
+                self._note_name(node.id)
             self._use(node.id)
         else:
             self._bind(node.id)
@@ -51,7 +53,8 @@ class Expressions(Writer):
         while isinstance(inner, ast.Attribute):
             name = inner.attr
             attributes.append(name)
-            self._note_name(name)
+            if name in NOTED:
+                self._note_name(name)
             inner = inner.value
         if node.ctx.__class__ is not ast.Load:
             flags |= CERTAIN | WRITTEN
