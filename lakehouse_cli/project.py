@@ -291,7 +291,8 @@ class Project:
                 self.spec.memory,
                 self.mask,
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
 
     def _durations(self) -> Mapping[str, float]:
