@@ -24,7 +24,7 @@ def command(
     runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
-    project = settings.project()
+    project = settings.project(thorough=True)
     computed = sum(table.kind == "computed" for table in project.tables.values())
     if settings.json:
         sources = len(project.tables) - computed
