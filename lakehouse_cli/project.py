@@ -15,7 +15,7 @@ from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRef, ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
@@ -95,6 +95,7 @@ class Project:
         env: str | None = None,
         environ: Mapping[str, str] | None = None,
         thorough: bool = False,
+        incomplete: bool = False,
     ) -> Project:
         """Load a project.
 
@@ -103,6 +104,7 @@ class Project:
             env: Name of the environment; ``default`` is what stands at the top of the file.
             environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
             thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+            incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
@@ -110,7 +112,8 @@ class Project:
         """
         file = project_file(path)
         wanted = env or DEFAULT_ENVIRONMENT
-        loaded = load_project(file, os.environ if environ is None else environ, wanted, thorough=thorough)
+        environ = os.environ if environ is None else environ
+        loaded = load_project(file, environ, wanted, thorough=thorough, incomplete=incomplete)
         if loaded.readable and wanted not in loaded.spec.environments:
             raise _no_environment(wanted, loaded.spec)
         cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
@@ -126,6 +129,30 @@ class Project:
     def name(self) -> str:
         """The project's name."""
         return self.spec.name
+
+    @property
+    def environments(self) -> Mapping[str, EnvironmentSpec]:
+        """All environments by name, ``default`` first."""
+        return self.spec.environments
+
+    def environment_spec(self, name: str) -> EnvironmentSpec:
+        """One environment as it is written.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.environments:
+            raise _no_environment(name, self.spec)
+        return self.environments[name]
+
+    def other(self, environment: str) -> Project:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Project.load(self.spec.file, env=environment, environ=self._environ)
 
     @property
     def folder(self) -> Path:
@@ -445,6 +472,7 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
 
 
 def _no_environment(name: str, spec: ProjectSpec) -> UsageError:
+    """What to tell whoever asks for an environment that is not there."""
     known = ", ".join(f"`{each}`" for each in spec.environments)
     hint = did_you_mean(name, spec.environments)
     if hint is None:

@@ -22,8 +22,15 @@ from lakehouse_cli.config.keys import DESCRIPTION, ENVIRONMENT_KEYS, NAME_PATTER
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.scalars import core_value
-from lakehouse_cli.config.storages import Execution, default_storage, read_execution, read_storage, storage_entries
-from lakehouse_cli.config.variables import Unset, fill
+from lakehouse_cli.config.storages import (
+    UNKNOWN,
+    Execution,
+    default_storage,
+    read_execution,
+    read_storage,
+    storage_entries,
+)
+from lakehouse_cli.config.variables import Unset, fill, unset_in
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
@@ -66,7 +73,7 @@ class _Layer:
 
 
 def read_environments(
-    reader: Reader, root: Mapping, folder: Path, environ: NotedVariables, wanted: str = DEFAULT_ENVIRONMENT
+    reader: Reader, root: Mapping, folder: Path, environ: NotedVariables, wanted: str, *, incomplete: bool = False
 ) -> Environments:
     """The base and all environments over it; every one is read, and what is wrong with any is reported.
 
@@ -76,6 +83,7 @@ def read_environments(
         folder: The project's.
         environ: Fills in ``${VAR}``; that one is not set matters in the chosen environment alone.
         wanted: Name of the environment to choose.
+        incomplete: Whether that one's variables may be unset as well.
     """
 
     def section(name: str) -> Node | None:
@@ -89,9 +97,10 @@ def read_environments(
     every: dict[str, EnvironmentSpec] = {}
     execution = Execution()
     for name, layer in layers.items():
-        reading = _Reading(reader, folder, layer, environ if name == chosen else environ.unnoted, name == chosen)
+        complete = name == chosen and not incomplete
+        reading = _Reading(reader, folder, layer, environ if name == chosen else environ.unnoted, complete)
         every[name] = reading.environment()
-        unset: Unset = "report" if name == chosen else "pass over"
+        unset: Unset = "report" if complete else "pass over"
         read = read_execution(reader, layer.execution, reading.environ, unset)
         execution = read if name == chosen else execution
     return Environments(every, chosen, execution)
@@ -241,7 +250,7 @@ class _Reading:
     folder: Path
     layer: _Layer
     environ: AnyMapping[str, str]
-    chosen: bool
+    complete: bool
 
     def environment(self) -> EnvironmentSpec:
         layer = self.layer
@@ -251,17 +260,21 @@ class _Reading:
             storages[name] = self._storage(key, node)
             written[name] = _written(node) if isinstance(node, Mapping) else {}
         for name, storage in storages.items():
-            resolved = {"type": storage.type, "root": storage.root_text, "format": storage.format or None}
+            known = storage.format != UNKNOWN
+            resolved = {"type": storage.type, "format": storage.format or None} if known else {}
             own = {**resolved, **written.get(name, {})}
-            # As it is shown elsewhere: the password in it hidden.
-            own["root"] = storage.root_text or None
-            written[name] = {key: value for key, value in own.items() if value is not None}
+            # The root as it is shown elsewhere: the password in it hidden.
+            ordered = {"type": None, **own, "root": storage.root_text or None}
+            written[name] = {key: value for key, value in ordered.items() if value is not None}
         execution = _written(layer.execution) if isinstance(layer.execution, Mapping) else {}
-        return EnvironmentSpec(layer.name, layer.description, storages, written, execution, layer.location)
+        nodes = [node for _, node in layer.storages.values()]
+        nodes += [layer.execution] if layer.execution is not None else []
+        unset = tuple(dict.fromkeys(name for node in nodes for name in unset_in(node, self.environ)))
+        return EnvironmentSpec(layer.name, layer.description, storages, written, execution, unset, layer.location)
 
     def _storage(self, key: Scalar, node: Node) -> StorageSpec:
         of = f" of environment `{self.layer.name}`" if self.layer.name != DEFAULT_ENVIRONMENT else ""
-        if self.chosen or not isinstance(node, Mapping):
+        if self.complete or not isinstance(node, Mapping):
             return read_storage(self.reader, key, fill(self.reader, node, self.environ), self.folder, of)
         entries = {}
         for name, (each, value) in node.entries.items():

@@ -45,7 +45,12 @@ class LoadedSpec:
 
 
 def load_project(
-    path: Path, environ: AnyMapping[str, str], environment: str = DEFAULT_ENVIRONMENT, *, thorough: bool = False
+    path: Path,
+    environ: AnyMapping[str, str],
+    environment: str = DEFAULT_ENVIRONMENT,
+    *,
+    thorough: bool = False,
+    incomplete: bool = False,
 ) -> LoadedSpec:
     """Read a project file and the files it includes; nothing of the user's is executed.
 
@@ -57,9 +62,10 @@ def load_project(
         environ: Fills in ``${VAR}`` in storages and execution, before a file `.env` does.
         environment: The one to choose; ``default`` is chosen where there is none of that name.
         thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+        incomplete: Let variables be unset in the chosen environment as in the others.
     """
     with _no_collection():
-        return _load(path.absolute(), environ, environment, thorough)
+        return _load(path.absolute(), environ, environment, thorough, incomplete)
 
 
 @contextmanager
@@ -74,7 +80,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool) -> LoadedSpec:
+def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
     problems = Problems()
     source = read_source(path, path.name)
     if isinstance(source, Problem):
@@ -85,7 +91,7 @@ def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough:
         _report_root(reader, root)
         return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
     variables = NotedVariables(DotEnv(environ, path.parent, problems))
-    loader = _Loader(reader, root, variables, environment)
+    loader = _Loader(reader, root, variables, environment, incomplete)
     spec = loader.load()
     others = tuple(loader.others(spec)) if thorough else ()
     return LoadedSpec(spec, problems.sorted(loader.includes.files), variables.used, others)
@@ -111,11 +117,14 @@ def _report_root(reader: Reader, root: Node | None) -> None:
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(self, reader: Reader, root: Mapping, environ: NotedVariables, environment: str) -> None:
+    def __init__(
+        self, reader: Reader, root: Mapping, environ: NotedVariables, environment: str, incomplete: bool
+    ) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ
         self.environment = environment
+        self.incomplete = incomplete
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.includes = Includes(self.folder, reader.problems, [self.source.name])
@@ -149,7 +158,9 @@ class _Loader:
         )
 
     def environments(self) -> Environments:
-        return read_environments(self.reader, self.root, self.folder, self.environ, self.environment)
+        return read_environments(
+            self.reader, self.root, self.folder, self.environ, self.environment, incomplete=self.incomplete
+        )
 
     def others(self, spec: ProjectSpec) -> Iterator[ProjectSpec]:
         """The project in the environments that are not the chosen one; problems found there name theirs."""

@@ -6,6 +6,7 @@ The text with the variables still in it goes on with the value, so that no messa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Literal
 
@@ -35,6 +36,20 @@ def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], unset: Unset
     return node
 
 
+def unset_in(node: Node, environ: AnyMapping[str, str]) -> Iterator[str]:
+    """The names of the variables in a node that are not set and have no default."""
+    if isinstance(node, Sequence):
+        for item in node.items:
+            yield from unset_in(item, environ)
+    elif isinstance(node, Mapping):
+        for _, value in node.entries.values():
+            yield from unset_in(value, environ)
+    elif isinstance(node, Scalar):
+        for match in _REFERENCE.finditer(node.text):
+            if match["name"] and match["default"] is None and environ.get(match["name"]) is None:
+                yield match["name"]
+
+
 def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset) -> Node:
     failed = lacking = False
 
@@ -55,7 +70,7 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: 
             return default
         lacking = True
         if unset == "report":
-            hint = f"set it, also in a file `.env` beside the project file, or give a default: `${{{name}:-default}}`"
+            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
             _report(reader, node, match.group(), f"environment variable `{name}` is not set", hint)
         return match.group()
 

@@ -86,6 +86,7 @@ class EnvironmentSpec:
             them as they are written.
         written: Of each storage, its keys as they are written: variables not filled in, passwords hidden.
         execution: Its keys likewise.
+        unset: Names of the variables it needs that are not set.
         location: Where it is declared; None for the base.
     """
 
@@ -94,6 +95,7 @@ class EnvironmentSpec:
     storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
     location: Location | None = field(default=None, compare=False)
 
 
