@@ -20,7 +20,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored, Stray
 from lakehouse_cli.storage.publishing import HashingSink, hash_file, remove_leftovers, replacing
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -204,13 +204,27 @@ class FileStorage(AssetStorage):
             self._make_folder(self._manifest_path(table))
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
-                self._format(table).write(data, sink, table.options)
-                sink.settle()
-                manifest = self._manifest(table, data, sink, origin)
-                beside.write(manifest.to_text().encode())
-                beside.flush()
+            with replacing(self._manifest_path(table), durable=False) as beside:
+                with replacing(self._path(table)) as sink:
+                    self._format(table).write(data, sink, table.options)
+                    sink.settle()
+                    manifest = self._manifest(table, data, sink, origin)
+                    beside.write(manifest.to_text().encode())
+                    beside.flush()
+                # Before the old manifest goes, without which nobody would know that the file is ours.
+                self._remove_former(table)
         return manifest
+
+    def _remove_former(self, table: Table) -> None:
+        """Remove the file of another format, or compression, that this table was stored in until now."""
+        base, now = f"{self.spec.root}/{table.path}", self._suffix(table)
+        suffixes = {suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})}
+        suffixes |= set(file_suffixes(FORMATS[self.spec.format], self.spec.options))
+        found = [base + suffix for suffix in sorted(suffixes - {now}) if os.path.lexists(base + suffix)]
+        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+            before = self.read_manifest(table) if found else None
+            if before is not None:
+                remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
     def _manifest(self, table: Table, data: pa.Table, sink: HashingSink, origin: Origin) -> Manifest:
         return Manifest(
