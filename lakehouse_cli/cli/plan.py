@@ -67,7 +67,8 @@ def render(plan: Plan, settings: options.Settings) -> None:
             options.write(line)
         options.write()
     reads = sum(table.action == "read" for table in plan.tables)
-    options.write(f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read")
+    summed_up = f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read"
+    options.write(terminal.wrap(summed_up))
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -78,4 +79,5 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         trouble = any(reason.code == "missing_source" for reason in table.reasons)
         why_cell = Cell(why, "red" if trouble else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(table.action, style), why_cell])
-    return columns(terminal, ("", "table", "action", "why"), rows)
+    # The mark tells the action as well.
+    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26)

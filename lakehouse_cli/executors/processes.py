@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from functools import partial
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.threads import default_workers
+from lakehouse_cli.printing import PrintedLines
 
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
 
@@ -25,6 +30,9 @@ class ProcessesExecutor(Executor):
 
     `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of
     work fails, and the place of its process is taken by a new one.
+
+    The processes are no daemons in the sense of `multiprocessing`, which may not start processes of their own. Each
+    leads a session, so that what a transform started ends with it, and ends itself as soon as this process is gone.
     """
 
     shares_memory: ClassVar[bool] = False
@@ -32,10 +40,15 @@ class ProcessesExecutor(Executor):
     def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
         super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
-        # Forked before any thread is started: they begin with all that is loaded here.
-        self._workers = [_Worker(_start_method(), prepare) for _ in range(self.workers)]
+        self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
         self._stopping = False
+        # Whatever ends this process in between: `multiprocessing` would wait for them at its end.
+        atexit.register(self.stop)
+        # Forked before any thread is started: they begin with all that is loaded here.
+        method = _start_method()
+        for _ in range(self.workers):
+            self._workers.append(_Worker(method, prepare))
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
@@ -78,6 +91,7 @@ class ProcessesExecutor(Executor):
         for worker in self._workers:
             worker.end()
         self._threads.clear()
+        atexit.unregister(self.stop)
 
 
 def _start_method() -> str:
@@ -92,7 +106,7 @@ class _Worker:
         context: Any = multiprocessing.get_context(method)
         self._line, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, self._line if method == "fork" else None, prepare), daemon=True
+            target=_serve, args=(theirs, self._line if method == "fork" else None, prepare), daemon=False
         )
         self._process.start()
         theirs.close()
@@ -104,30 +118,44 @@ class _Worker:
             WorkerDiedError: The process ended first.
             WorkerTimeoutError: It was over its time.
         """
+        limit = None if timeout is None else time.monotonic() + timeout
         try:
             self._line.send((fn, args))
             while True:
-                if timeout is not None and not self._line.poll(timeout):
+                if limit is not None and not self._line.poll(max(limit - time.monotonic(), 0)):
                     raise WorkerTimeoutError
                 kind, value = self._line.recv()
                 if kind == "note":
                     notify(value)
+                elif kind in ("stdout", "stderr"):
+                    with suppress(OSError, ValueError):  # nobody reads what the function printed
+                        getattr(sys, kind).write(f"{value}\n")
                 elif kind == "error":
                     raise value
                 else:
                     return value
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            # Before it is joined: until then its number cannot be anyone else's.
+            wait([self._process.sentinel], timeout=5)
+            self._end_session()
             self._process.join(timeout=5)
             raise WorkerDiedError(_death(self._process.exitcode)) from error
 
     def end(self) -> None:
-        """Kill the process, if it lives."""
+        """Kill the process, if it lives, and what it started."""
         with suppress(OSError, ValueError):
-            if self._process.is_alive():
+            if self._process.exitcode is None:
+                self._end_session()
                 self._process.kill()
                 self._process.join(timeout=5)
         with suppress(OSError):
             self._line.close()
+
+    def _end_session(self) -> None:
+        """Kill whatever is in the session of the process."""
+        if hasattr(os, "killpg") and self._process.pid is not None:
+            with suppress(OSError):  # it has not come to lead one yet, or nobody is left in it
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _death(exit_code: int | None) -> str:
@@ -150,24 +178,45 @@ def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[],
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
-    if prepare is not None:
-        prepare()
-    while True:
-        try:
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_end_with_parent, name="lakehouse end", daemon=True).start()
+    sending = threading.Lock()
+
+    def send(kind: str, value: Any) -> None:
+        with sending:
+            line.send((kind, value))
+
+    printed = {"stdout": PrintedLines(partial(send, "stdout"), sys.stdout)}
+    printed["stderr"] = PrintedLines(partial(send, "stderr"), sys.stderr)
+    sys.stdout, sys.stderr = printed.values()
+    try:
+        if prepare is not None:
+            prepare()
+        while True:
             fn, args = line.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer = ("result", fn(*args, notify=lambda value: line.send(("note", value))))
-        except Exception as error:  # noqa: BLE001  # sent to where it is asked for
-            answer = ("error", _portable(error))
-        try:
-            line.send(answer)
-        except (BrokenPipeError, OSError):
-            return
+            try:
+                answer = ("result", fn(*args, notify=partial(send, "note")))
+            except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
+                answer = ("error", _portable(error))
+            for lines in printed.values():
+                lines.end_lines()
+            send(*answer)
+    except (EOFError, OSError):
+        return  # nobody is at the other end
 
 
-def _portable(error: Exception) -> Exception:
+def _end_with_parent() -> None:
+    """Wait until the process that leads this one is gone, however it ended, and end all that is in this session."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _portable(error: BaseException) -> BaseException:
     """The error, or one that says the same where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
