@@ -78,6 +78,8 @@ class CodeCache:
         }
         with suppress(OSError):
             path = make_state_folder(self._folder, _FOLDER) / _FILE
+            for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a run that was killed while it wrote
+                left.unlink()
             aside = path.with_suffix(f".{os.getpid()}")
             aside.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
             aside.replace(path)

@@ -23,7 +23,7 @@ from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of, masked, u
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.stored import StoredTables
 from lakehouse_cli.watching import project_files
 
@@ -152,7 +152,7 @@ class Project:
     @cached_property
     def storages(self) -> Mapping[str, AssetStorage]:
         """The storages by name."""
-        return {name: FileStorage(spec) for name, spec in self.spec.storages.items()}
+        return {name: open_storage(spec) for name, spec in self.spec.storages.items()}
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""
@@ -233,7 +233,7 @@ class Project:
         code = None
         if table.version is None and table.function is not None:
             code = self._fingerprint(table.function)
-        return recipe_of(self.graph, table, code, self.spec.storages[table.storage].format)
+        return recipe_of(self.graph, table, code, self.spec.storages[table.storage])
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
         ref = str(function)
@@ -426,19 +426,20 @@ def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
 
 def _own_files(spec: ProjectSpec) -> Iterator[str]:
     """The YAML and Python files of a project; its storages are not looked through."""
-    roots = [storage.root for storage in spec.storages.values() if storage.root != spec.folder]
-    return project_files(spec.folder, roots)
+    local = (storage.root for storage in spec.storages.values() if storage.type == "files")
+    return project_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
 
 
 def _option_problems(spec: ProjectSpec) -> Iterator[Problem]:
     """Options that are of the right form and that the format cannot work with."""
     told: set[str] = set()
     for table in spec.tables.values():
-        if not table.options or str(table.options) in told:
+        known = FORMATS.get(table.format)
+        if not table.options or known is None or known.options_class is None or str(table.options) in told:
             continue
         told.add(str(table.options))
         try:
-            load(Entry(FORMATS[spec.storages[table.storage].format].options_class)).from_mapping(table.options)
+            load(Entry(known.options_class)).from_mapping(table.options)
         except StorageError as error:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
 
@@ -453,10 +454,10 @@ def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def project_file(path: str | os.PathLike[str] | None) -> Path:
-    """The project file, whether it is valid or not.
+    """The file of a project, which is there but may be invalid.
 
     Args:
-        path: The file or its folder, as in `Project.load`.
+        path: As in `Project.load`.
 
     Raises:
         ProjectError: There is none.

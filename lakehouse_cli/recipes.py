@@ -10,18 +10,18 @@ import xxhash
 
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
 
 
-def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, format_name: str) -> Recipe:
+def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec) -> Recipe:
     """The recipe of a computed table.
 
     Args:
         graph: For which table goes into which parameter.
         table: A computed table.
         code: Fingerprint of its transform; not looked at where the table has a `version`.
-        format_name: Of its storage.
+        storage: Its storage.
     """
     contract = None
     if table.columns is not None:
@@ -40,7 +40,7 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, for
         extra_columns=table.extra_columns,
         params={name: json_text(value) for name, value in table.params.items()},
         # Options may hold what came from the environment: only their fingerprint is kept.
-        storage=xxhash.xxh3_64_hexdigest(json_text([format_name, table.options]).encode()),
+        storage=xxhash.xxh3_64_hexdigest(json_text([table.format or storage.type, table.options]).encode()),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
     )
 

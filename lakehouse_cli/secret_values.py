@@ -97,28 +97,16 @@ def masked_error(error: _Error, mask: Mask) -> _Error:
     return hidden
 
 
-def _free_fields(value: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(value) if field.name not in _NAMES)
-
-
-def _masked(value: Any, mask: Mask) -> Any:
+def _masked(value: Any, mask: Mask, *, is_name: bool = False) -> Any:
     if isinstance(value, str):
-        return mask(value)
+        return value if is_name else mask(value)
     if isinstance(value, tuple | list):
-        items = (_masked(item, mask) for item in value)
+        items = (_masked(item, mask, is_name=is_name) for item in value)
         return list(items) if isinstance(value, list) else tuple(items)
     if isinstance(value, Mapping):
-        return {key: _masked(item, mask) for key, item in value.items()}
+        return {key: _masked(item, mask, is_name=is_name) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return _replaced(value, mask)
+        before = {field.name: getattr(value, field.name) for field in fields(value)}
+        after = {name: _masked(held, mask, is_name=name in _NAMES) for name, held in before.items()}
+        return value if after == before else replace(value, **after)
     return value
-
-
-def _replaced(value: Any, mask: Mask) -> Any:
-    changed = {}
-    for name in _free_fields(value):
-        before = getattr(value, name)
-        after = _masked(before, mask)
-        if after != before:
-            changed[name] = after
-    return replace(value, **changed) if changed else value

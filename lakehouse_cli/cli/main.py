@@ -95,7 +95,11 @@ def invoke(argv: Sequence[str]) -> int:
     previous = _end_cleanly_on_termination()
     try:
         result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        if code == EXIT_INTERRUPTED and not options.interruption_is_told():
+            # Newer typers make this of Ctrl-C, without a word.
+            options.complain(["interrupted"])
+        return code
     except LakehouseError as error:
         return options.tell_error(error)
     except typer.Exit as exit_:

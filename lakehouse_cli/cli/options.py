@@ -154,11 +154,13 @@ class _Current:
         settings: As far as they were read.
         project: As it was last loaded; its secrets are in no error.
         json_lines: Whether stderr takes JSON only, an object a line.
+        interruption_told: Whether the command itself has told that it was interrupted.
     """
 
     settings = Settings()
     project: Project | None = None
     json_lines = False
+    interruption_told = False
 
 
 def start() -> None:
@@ -166,11 +168,22 @@ def start() -> None:
     _Current.settings = Settings()
     _Current.project = None
     _Current.json_lines = False
+    _Current.interruption_told = False
 
 
 def json_lines_on_stderr() -> None:
     """From now on stderr takes JSON only."""
     _Current.json_lines = True
+
+
+def tell_no_interruption() -> None:
+    """The command itself has told that it was interrupted."""
+    _Current.interruption_told = True
+
+
+def interruption_is_told() -> bool:
+    """Whether nothing is left to tell of an interruption."""
+    return _Current.interruption_told
 
 
 def settings(

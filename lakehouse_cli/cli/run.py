@@ -165,11 +165,13 @@ def _run(
         if log_format is None:
             options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
         else:
+            # stderr is the events', which have it all; what people read is on stdout.
             for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
                 options.write(line)
     if output.trouble is not None:
         raise output.trouble
     if result.status == "cancelled":
+        options.tell_no_interruption()
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
 
@@ -180,7 +182,8 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
     from lakehouse_cli.project import project_file, watched_files
     from lakehouse_cli.watching import signature, wait_for_change
 
-    # Found once: while it is away, as in a checkout, it is waited for, and not another one looked for further up.
+    # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
+    # a folder above taken for it.
     file = project_file(settings.project_dir)
     settings = replace(settings, project_dir=str(file))
     project: Project | None = None

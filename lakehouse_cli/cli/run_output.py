@@ -33,7 +33,7 @@ class RunOutput:
         log_json: Whether stderr takes the events as JSON lines.
 
     Attributes:
-        trouble: Why stdout takes nothing any more; None where it does.
+        trouble: Why stdout takes nothing any more; None where it does, or where nobody reads it.
     """
 
     def __init__(self, settings: Settings, mask: Mask, *, log_json: bool) -> None:
@@ -92,7 +92,7 @@ class RunOutput:
             except OSError as error:
                 # Nobody reads on, or there is no room where the output goes: the tables matter more.
                 self._reporters.remove(reporter)
-                if reporter is self._shown_by:
+                if reporter is self._shown_by and not isinstance(error, BrokenPipeError):
                     self.trouble = error
 
     def _take_part(self, reporter: Reporter) -> None:

@@ -12,6 +12,7 @@ from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.options import Options
 from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
 from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
 #: Names of tables and storages.
 NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
@@ -19,8 +20,6 @@ _IDENTIFIER = rf"(?!(?:{'|'.join(keyword.kwlist)})(?![A-Za-z0-9_]))[A-Za-z_\u008
 _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")
 
-#: Formats that are documented and do not work yet.
-LATER_FORMATS = tuple(name for name in ("parquet", "arrow", "feather", "json", "jsonl") if name not in FORMATS)
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 EXECUTORS = ("threads", "serial", "processes")
 
@@ -66,6 +65,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
+    "format": Key(Choice(tuple(FORMATS)), "The format it is stored in. Default: its storage's."),
     "columns": Key(Columns(), "Its columns, in order: name to type. Default: all columns as they come."),
     "function": Key(
         _FUNCTION,
@@ -109,13 +109,18 @@ TABLE_KEYS: AnyMapping[str, Key] = {
 }
 
 STORAGE_KEYS: AnyMapping[str, Key] = {
+    "type": Key(
+        Text("a type of storage"),
+        f"What it is: {', '.join(STORAGE_TYPES)}. Default: what its root tells.",
+        examples=tuple(STORAGE_TYPES),
+    ),
     "root": Key(
         Text("a folder"),
-        "The folder its tables live in, relative to the project file or absolute.",
-        examples=("data", "${HOME}/lake"),
+        "The folder its tables live in, relative to the project file or absolute, or a URL.",
+        examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
-    "format": Key(Choice(tuple(FORMATS), LATER_FORMATS), "The format its tables are stored in.", "csv"),
-    "options": Key(Options(), "Options of the format.", {}),
+    "format": Key(Choice(tuple(FORMATS)), "The format its tables are stored in, where they are files.", "csv"),
+    "options": Key(Options(), "Options of the format, and of the storage itself.", {}),
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {

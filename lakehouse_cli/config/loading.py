@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
@@ -19,7 +19,6 @@ from lakehouse_cli.config.storages import default_storage, read_execution, read_
 from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import ProjectSpec, Table
 
 
@@ -118,10 +117,7 @@ class _Loader:
             file=self.source.path,
             module=module,
             description=description,
-            # What looks up a format finds one, also where the file names none that works.
-            storages={
-                name: each if each.format in FORMATS else replace(each, format="csv") for name, each in storages.items()
-            },
+            storages=storages,
             tables=tables,
             broken=frozenset(broken),
             executor=execution.executor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,9 @@ from lakehouse_cli.config.reading import (
     ValueType,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.formats import FORMATS, FormatSpec, unknown_option
+from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
+from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 
 # Keywords of JSON Schema that the options' schemas use, by what they stand on.
 _KNOWN_KEYWORDS = {
@@ -47,16 +50,20 @@ class Options:
 
 
 def options_schema(*, fillable: bool) -> JsonSchema:
-    """JSON Schema of the options of all formats; values may hold variables where `fillable`."""
+    """JSON Schema of the options of all formats; where `fillable`, of storages too, and of values with variables."""
     properties: dict[str, JsonSchema] = {}
-    for spec in FORMATS.values():
+    for spec in (*FORMATS.values(), *(STORAGE_TYPES.values() if fillable else ())):
         for option in spec.options:
-            schema = value_type(spec.name, option.name).schema()
+            schema = value_type(option).schema()
             if fillable:
                 schema = with_variables(schema)
             described: JsonSchema = {**schema, "description": option.description}
             if option.default is not None:
                 described["default"] = option.default
+            same = properties.get(option.name)
+            if same is not None and same != described:
+                # The same name in two formats: what either accepts.
+                described = {"anyOf": [*same.get("anyOf", [same]), described]}
             properties[option.name] = described
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
@@ -66,31 +73,42 @@ def with_variables(schema: JsonSchema) -> JsonSchema:
     return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
 
 
-def read_options(reader: Reader, mapping: Mapping, spec: FormatSpec, owner: str) -> dict[str, Any]:
-    """The options in a map, those that are wrong left out after being reported.
+def read_options(
+    reader: Reader, mapping: Mapping, specs: Sequence[FormatSpec | StorageType], owner: str
+) -> tuple[dict[str, Any], ...]:
+    """The options in a map, by whose they are; those that are wrong left out after being reported.
 
     Args:
         reader: Of the file they stand in.
         mapping: The node.
-        spec: The format.
+        specs: Whose options they may be: a format, a type of storage.
         owner: Whose options they are, for messages.
     """
-    options: dict[str, Any] = {}
+    read: tuple[dict[str, Any], ...] = tuple({} for _ in specs)
     for name, (key, node) in mapping.entries.items():
-        if spec.option(name) is None:
-            message, hint = unknown_option(spec, name)
-            reader.report(key, f"{message.replace(f'`{name}`', quoted(name))} in {owner}", hint)
+        found = next(((i, option) for i, spec in enumerate(specs) if (option := spec.option(name))), None)
+        if found is None:
+            _report_unknown(reader, key, specs, owner)
             continue
+        index, option = found
         what = f"option `{name}` of {owner}"
-        value = value_type(spec.name, name).read(reader, node, what)
+        value = value_type(option).read(reader, node, what)
         if isinstance(value, Invalid):
             continue
         if name == "encoding" and isinstance(node, Scalar) and not _is_text_encoding(value):
             hint = "name it as Python does: `utf-8`, `latin-1`, `cp1252`, …"
             reader.mismatch(node, what, "a text encoding", hint)
             continue
-        options[name] = [text for text, _ in value] if isinstance(value, list) else value
-    return options
+        read[index][name] = [text for text, _ in value] if isinstance(value, list) else value
+    return read
+
+
+def _report_unknown(reader: Reader, key: Scalar, specs: Sequence[FormatSpec | StorageType], owner: str) -> None:
+    names = [option.name for spec in specs for option in spec.options]
+    known = f"its options are {', '.join(names)}" if names else "remove it: it has no options"
+    of = " and ".join(f"{'format' if isinstance(spec, FormatSpec) else 'storage type'} {spec.name}" for spec in specs)
+    message = f"unknown option {quoted(key.text)} of {of} in {owner}"
+    reader.report(key, message, did_you_mean(key.text, names) or known)
 
 
 def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[str, str] | None:
@@ -119,11 +137,8 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
 
 
 @lru_cache(maxsize=256)
-def value_type(format_name: str, option_name: str) -> ValueType:
-    """How the option of a format is read."""
-    option = FORMATS[format_name].option(option_name)
-    if option is None:
-        raise KeyError(option_name)
+def value_type(option: FormatOption) -> ValueType:
+    """How an option is read."""
     kind = _from_schema(option.schema)
     if isinstance(kind, Text) and kind.pattern is not None and option.default and len(str(option.default)) > 1:
         return replace(kind, expected=f"a text such as `{option.default}`", hint=f"write it as `{option.default}` is")

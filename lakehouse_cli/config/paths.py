@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage_types import scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _RESERVED = "".join(f"[{c}{c.upper()}]" if c.isalpha() else r"\." for c in RESERVED_FOLDER)
 #: The rules of `path_problem` as one regular expression, for the JSON Schema.
 PATH_PATTERN = (
@@ -26,7 +24,7 @@ PATH_PATTERN = (
     r"(?:/(?!(?:\.{1,2}|REST)(?:/|$))[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]+)*"
 ).replace("REST", _RESERVED)
 #: The rules of `root_problem` likewise; what variables stand for is not known there.
-ROOT_PATTERN = r"(?!~)(?![A-Za-z][A-Za-z0-9+.\-]*://)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+ROOT_PATTERN = r"(?!~)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 _COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
 
@@ -52,12 +50,23 @@ def path_problem(path: str) -> tuple[str, str] | None:
 
 def root_problem(root: str) -> tuple[str, str] | None:
     """What is wrong with the root of a storage, variables filled in; the message does not show it."""
-    if _URL.match(root):
-        return "is a URL, and storages other than local folders are not supported yet", "name a local folder"
     if root.startswith("~"):
         return "begins with `~`, which is not expanded", "write `${HOME}` in its place"
     if _CONTROL.search(root):
         return "holds a control character", "name a folder"
+    return None
+
+
+def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
+    """What is wrong with a root that is to be a URL of one of some schemes; the message does not show it."""
+    scheme = scheme_of(root)
+    shown = ", ".join(f"{each}://…" for each in known)
+    if scheme is None:
+        return "is no URL", f"write one such as {shown}"
+    if scheme not in known:
+        return f"is a URL of a kind that is not known, `{scheme}://`", f"name a local folder, or one of {shown}"
+    if _CONTROL.search(root):
+        return "holds a control character", "write it without"
     return None
 
 
@@ -72,10 +81,10 @@ def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-def suffix_of(storage: StorageSpec, options: Mapping[str, Any]) -> str:
-    """The ending of a table's file, without that of its compression."""
-    known = FORMATS.get(storage.format)
-    return str(options.get("suffix") or (known.suffix if known else ""))
+def suffix_of(table: Table) -> str:
+    """The ending of a table's file, without that of its compression; empty where it is no file."""
+    known = FORMATS.get(table.format)
+    return str(table.options.get("suffix") or known.suffix) if known else ""
 
 
 class Places:
@@ -83,15 +92,16 @@ class Places:
 
     def __init__(self) -> None:
         self._taken: dict[str, Table] = {}
-        self._roots: dict[Path, str] = {}
+        self._roots: dict[str, str] = {}
 
     def clash(self, table: Table, storage: StorageSpec) -> Problem | None:
         """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
         root = self._roots.get(storage.root)
         if root is None:
             # Two roots may be one folder by way of a link.
-            root = self._roots.setdefault(storage.root, os.path.realpath(storage.root))
-        suffix = suffix_of(storage, table.options) + _COMPRESSED.get(str(table.options.get("compression")), "")
+            real = storage.root if scheme_of(storage.root) else os.path.realpath(storage.root)
+            root = self._roots.setdefault(storage.root, real)
+        suffix = suffix_of(table) + _COMPRESSED.get(str(table.options.get("compression")), "")
         stem = f"{root}/{table.path}"
         if not stem.isascii():
             stem = unicodedata.normalize("NFC", stem)

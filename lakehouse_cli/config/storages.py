@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, STORAGE_KEYS, Key
 from lakehouse_cli.config.options import option_conflict, read_options
-from lakehouse_cli.config.paths import root_problem
+from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.variables import fill
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, scheme_of
 
 DEFAULT_ROOT = "data"
+#: Stands for a format that could not be read, of which nothing more is said.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Execution:
 
 def default_storage(folder: Path) -> StorageSpec:
     """The storage that is there without being declared."""
-    return StorageSpec("default", folder / DEFAULT_ROOT, DEFAULT_ROOT)
+    return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT)
 
 
 def read_storages(
@@ -60,7 +64,7 @@ def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSp
     name = key.text
     owner = f"storage `{name}`"
     place = reader.at(key)
-    fallback = StorageSpec(name, folder / DEFAULT_ROOT, DEFAULT_ROOT, location=place)
+    fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, location=place)
     if not isinstance(node, Mapping):
         if isinstance(node, Scalar) and node.is_null:
             reader.report(key, f"{owner} is empty", "give it a `root`")
@@ -68,36 +72,90 @@ def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSp
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
         return fallback
     values = _read_keys(reader, node, STORAGE_KEYS, owner)
-    root = _root(reader, key, node, values, owner)
-    format_name = values.get("format", "csv")
+    storage_type = _type(reader, node, values, owner)
+    if storage_type is None:
+        return replace(fallback, format=UNKNOWN)
+    root = _root(reader, key, node, values, storage_type, owner)
+    format_name = _format(reader, node, values, storage_type, owner)
     spec = FORMATS.get(format_name)
     options: dict[str, Any] = {}
-    if spec is not None and "options" in values:
-        options = read_options(reader, values["options"], spec, owner)
-        conflict = option_conflict(options, spec)
-        if conflict:
-            reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
-    if root is None:
-        return StorageSpec(name, fallback.root, DEFAULT_ROOT, format_name, options, place)
-    text, shown_text = root
-    return StorageSpec(name, Path(os.path.normpath(folder / text)), shown_text, format_name, options, place)
+    connection: dict[str, Any] = {}
+    if "options" in values and (spec is not None or not storage_type.formats):
+        if spec is None:
+            (connection,) = read_options(reader, values["options"], [storage_type], owner)
+        else:
+            wanted: list[FormatSpec | StorageType] = [spec, storage_type] if storage_type.options else [spec]
+            options, connection = (*read_options(reader, values["options"], wanted, owner), {})[:2]
+            conflict = option_conflict(options, spec)
+            if conflict:
+                reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+    text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
+    if scheme_of(text) is None and storage_type.root != "text":
+        text = os.path.normpath(folder / text)
+    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place)
+
+
+def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str) -> StorageType | None:
+    """What it is: as `type` says, else as the root tells; None after a problem was reported."""
+    if "type" in node.entries:
+        if "type" not in values:
+            return None
+        name = values["type"]
+        if name in STORAGE_TYPES:
+            return STORAGE_TYPES[name]
+        hint = did_you_mean(name, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
+        reader.report(node.entries["type"][1], f"`type` of {owner}: there is no {quoted(name)}", hint)
+        return None
+    scheme = scheme_of(values.get("root", ""))
+    if scheme is None:
+        return STORAGE_TYPES["files"]
+    if scheme in SCHEMES:
+        return STORAGE_TYPES[SCHEMES[scheme]]
+    wrong = url_problem(values["root"], tuple(SCHEMES))
+    if wrong:
+        written = node.entries["root"][1]
+        shown = written.shown if isinstance(written, Scalar) else ""
+        reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
+    return None
+
+
+def _format(reader: Reader, node: Mapping, values: dict[str, Any], storage_type: StorageType, owner: str) -> str:
+    if storage_type.formats:
+        return str(values.get("format", "csv"))
+    if "format" in node.entries:
+        message = f"`format` of {owner}: tables of type {storage_type.name} are no files"
+        reader.report(node.entries["format"][0], message, "remove it")
+    return ""
 
 
 def _root_hint(node: Node) -> str | None:
     return f"write {quoted(f'{{root: {node.shown}}}')}" if isinstance(node, Scalar) else None
 
 
-def _root(reader: Reader, key: Scalar, node: Mapping, values: dict[str, Any], owner: str) -> tuple[str, str] | None:
-    """The root as it is and as it is written; None after a problem was reported."""
+def _root(
+    reader: Reader, key: Scalar, node: Mapping, values: dict[str, Any], storage_type: StorageType, owner: str
+) -> tuple[str, str] | None:
+    """The root as it is and as it is written; None where there is none, a problem reported if there should be."""
+    if storage_type.root == "none":
+        if "root" in node.entries:
+            reader.report(node.entries["root"][0], f"`root` of {owner}: type {storage_type.name} has none", "remove it")
+        return "", ""
     if "root" not in node.entries:
-        if key.text == "default":
+        if key.text == "default" and "folder" in storage_type.root:
             return DEFAULT_ROOT, DEFAULT_ROOT
-        reader.report(key, f"{owner} has no `root`", "name the folder its tables live in: `root: …`")
+        hint = "name the folder its tables live in: `root: …`"
+        if "folder" not in storage_type.root:
+            hint = f"say where it is: `root: {storage_type.schemes[0]}://…`" if storage_type.schemes else "`root: …`"
+        reader.report(key, f"{owner} has no `root`", hint)
         return None
     written = node.entries["root"][1]
     if "root" not in values or not isinstance(written, Scalar):
         return None
-    wrong = root_problem(values["root"])
+    root = values["root"]
+    is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
+    wrong = url_problem(root, storage_type.schemes) if is_url else root_problem(root)
+    if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:
+        wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", "name a path"
     if wrong:
         reader.report(written, f"root {quoted(written.shown)} of {owner} {wrong[0]}", wrong[1])
         return None
@@ -116,7 +174,7 @@ def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner
         if not isinstance(read, Invalid):
             values[name] = read
     if "format" in node.entries and "format" not in values:
-        values["format"] = ""
+        values["format"] = UNKNOWN
     return values
 
 

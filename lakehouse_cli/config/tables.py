@@ -17,7 +17,8 @@ from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import ColumnType, FunctionRef, StorageSpec, Table
+from lakehouse_cli.model import FunctionRef, StorageSpec, Table
+from lakehouse_cli.storage_types import STORAGE_TYPES
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -148,12 +149,13 @@ class TableBuilder:
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
+            format=self._format(reader, draft, values, storage),
             columns=columns.columns if columns else None,
             function=None if source else self._function(reader, name, draft, values, places),
             inputs=_inputs(values.get("inputs")),
             params=values.get("params", {}),
             extra_columns=values.get("extra_columns", "error"),
-            options=self._options(draft, storage, places) if storage else {},
+            options=self._options(draft, values, storage, places) if storage else {},
             tags=values.get("tags", ()),
             description=values.get("description"),
             owner=values.get("owner"),
@@ -167,8 +169,8 @@ class TableBuilder:
             locations=places,
         )
         if storage is not None:
-            self._check_types(storage, draft, columns)
-            wrong = suffix_problem(table, suffix_of(storage, table.options)) if "path" in own else None
+            self._check_types(reader, storage, table, draft, columns)
+            wrong = suffix_problem(table, suffix_of(table)) if "path" in own and table.format else None
             if wrong:
                 message = f"path {quoted(table.path)} of {draft.owner} {wrong[0]}"
                 reader.problems.report(message, wrong[1], places["path"])
@@ -216,34 +218,64 @@ class TableBuilder:
                 return None
         return FunctionRef(module or str(self.module), function, place)
 
-    def _options(self, draft: Draft, storage: StorageSpec, places: dict[str, Location]) -> AnyMapping[str, Any]:
-        """The storage's options, over them the defaults', over them the table's."""
+    @staticmethod
+    def _format(reader: Reader, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
+        """The table's format, else the one of its storage; none where the storage's tables are no files."""
+        if storage is None:
+            return "csv"
+        if storage.format:
+            return str(values.get("format", storage.format))
+        if "format" in draft.values:
+            message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
+            reader.problems.report(message, "remove it", draft.places["format"])
+        return ""
+
+    def _options(
+        self, draft: Draft, values: dict[str, Any], storage: StorageSpec, places: dict[str, Location]
+    ) -> AnyMapping[str, Any]:
+        """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
+        if not storage.format:
+            for reader, mapping in draft.options:
+                for key, _ in mapping.entries.values():
+                    message = f"unknown option {quoted(key.text)} in {draft.owner}"
+                    reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
+            return {}
+        format_name = values.get("format", storage.format)
+        inherited = storage.options if format_name == storage.format else {}
         layers = [*(self.defaults.options if self.defaults else ()), *draft.options]
-        spec = FORMATS.get(storage.format)
+        spec = FORMATS.get(format_name)
         if not layers or spec is None:
-            return storage.options
-        options = dict(storage.options)
+            return inherited
+        options = dict(inherited)
         for reader, mapping in layers:
             owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
-            options |= read_options(reader, mapping, spec, owner)
+            options |= read_options(reader, mapping, [spec], owner)[0]
         conflict = option_conflict(options, spec)
-        if conflict and not option_conflict(storage.options, spec):
+        if conflict and not option_conflict(inherited, spec):
             message = f"options of {draft.owner} {conflict[0]}"
             layers[-1][0].problems.report(message, conflict[1], places["options"])
         return options
 
     @staticmethod
-    def _check_types(storage: StorageSpec, draft: Draft, columns: ColumnsRead | None) -> None:
-        """Whether the format can hold the columns."""
-        spec = FORMATS.get(storage.format)
-        if spec is None or not spec.refused_types or columns is None:
-            return
-        for column, written in zip(columns.columns, columns.types, strict=True):
-            refused = _refused(column.type, spec.refused_types)
-            if refused is not None:
-                message = f"format {spec.name} cannot hold column {quoted(column.name)} of {draft.owner}: `{refused}`"
-                hint = "choose another type, or a storage of another format"
-                columns.reader.report(columns.reader.value(*written), message, hint)
+    def _check_types(
+        reader: Reader, storage: StorageSpec, table: Table, draft: Draft, columns: ColumnsRead | None
+    ) -> None:
+        """Whether format and storage can hold the columns."""
+        spec, storage_type = FORMATS.get(table.format), STORAGE_TYPES.get(storage.type)
+        if spec is not None and not spec.writable and table.kind == "computed":
+            message = f"{draft.owner} is computed, and format {spec.name} is only read"
+            hint = "choose another `format`, or make it `kind: source`"
+            reader.problems.report(message, hint, table.where("format", "storage"))
+        holders = [("format", spec), ("storage type", storage_type)]
+        for what, holder in holders:
+            if holder is None or holder.refusal is None or columns is None:
+                continue
+            for column, written in zip(columns.columns, columns.types, strict=True):
+                why = holder.refusal(column.type)
+                if why is not None:
+                    message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {draft.owner}: {why}"
+                    hint = "choose another type, or a storage that can hold it"
+                    columns.reader.report(columns.reader.value(*written), message, hint)
 
 
 def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
@@ -251,11 +283,3 @@ def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
         return None
     names = tuple(name for name, _ in read.tables)
     return names if read.parameters is None else dict(zip(read.parameters, names, strict=True))
-
-
-def _refused(column_type: ColumnType, refused: frozenset[str]) -> ColumnType | None:
-    """The first type in a type, itself included, that a format cannot hold."""
-    if column_type.id in refused:
-        return column_type
-    found = (_refused(child, refused) for _, child in column_type.fields)
-    return next((each for each in found if each is not None), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -224,7 +225,8 @@ def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
 
 def _durations(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.timedelta for value in values):
-        return pa.array(values, pa.duration("us"))
+        with suppress(pa.ArrowInvalid):  # Python's go further than 64 bits of microseconds
+            return pa.array(values, pa.duration("us"))
     return _ticks(values, [_nanoseconds_of_duration(value) for value in values], pa.duration)
 
 

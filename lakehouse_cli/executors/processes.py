@@ -22,6 +22,8 @@ from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, Work
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.printing import PrintedLines
 
+# For a process to see to its own end, which it can unless something holds Python's lock.
+_PATIENCE_S = 1.0
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
 
 
@@ -31,8 +33,8 @@ class ProcessesExecutor(Executor):
     `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of
     work fails, and the place of its process is taken by a new one.
 
-    The processes are no daemons in the sense of `multiprocessing`, which may not start processes of their own. Each
-    leads a session, so that what a transform started ends with it, and ends itself as soon as this process is gone.
+    The processes are no daemons in the sense of `multiprocessing`, which may not start processes of their own. They end
+    when they are told to or when this process is gone, and take those they started with them.
     """
 
     shares_memory: ClassVar[bool] = False
@@ -70,17 +72,24 @@ class ProcessesExecutor(Executor):
                 result = self._workers[index].compute(fn, args, notify, timeout)
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
-                    self._workers[index].end()
+                    self._workers[index].tell_to_end()
+                    self._workers[index].end(time.monotonic() + _PATIENCE_S)
                     self._workers[index] = _Worker("spawn", self.prepare)
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
     def stop(self) -> None:
-        """Kill the processes; what they were writing was not published."""
+        """End the processes; what they were writing was not published."""
         self._stopping = True
+        self._end_all()
+
+    def _end_all(self) -> None:
         for worker in self._workers:
-            worker.end()
+            worker.tell_to_end()
+        limit = time.monotonic() + _PATIENCE_S
+        for worker in self._workers:
+            worker.end(limit)
 
     def shutdown(self) -> None:
         """End the processes and let the threads end."""
@@ -88,8 +97,7 @@ class ProcessesExecutor(Executor):
             self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
-        for worker in self._workers:
-            worker.end()
+        self._end_all()
         self._threads.clear()
         atexit.unregister(self.stop)
 
@@ -105,11 +113,15 @@ class _Worker:
     def __init__(self, method: str, prepare: Callable[[], None] | None) -> None:
         context: Any = multiprocessing.get_context(method)
         self._line, theirs = context.Pipe()
+        told_to_end, self._end = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_serve, args=(theirs, self._line if method == "fork" else None, prepare), daemon=False
+            target=_serve,
+            args=(theirs, told_to_end, self._line if method == "fork" else None, prepare),
+            daemon=False,
         )
         self._process.start()
         theirs.close()
+        told_to_end.close()
 
     def compute(self, fn: Callable[..., Any], args: tuple[Any, ...], notify: Notify, timeout: float | None) -> Any:
         """Have the process run a function; returns or raises what it did.
@@ -135,27 +147,24 @@ class _Worker:
                 else:
                     return value
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            # Before it is joined: until then its number cannot be anyone else's.
-            wait([self._process.sentinel], timeout=5)
-            self._end_session()
             self._process.join(timeout=5)
             raise WorkerDiedError(_death(self._process.exitcode)) from error
 
-    def end(self) -> None:
-        """Kill the process, if it lives, and what it started."""
+    def tell_to_end(self) -> None:
+        """Have the process end itself and those it started, whatever it is doing."""
+        with suppress(OSError):  # it is gone
+            self._end.send(None)
+
+    def end(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock, then kill it."""
         with suppress(OSError, ValueError):
-            if self._process.exitcode is None:
-                self._end_session()
+            self._process.join(timeout=max(limit - time.monotonic(), 0))
+            if self._process.is_alive():
                 self._process.kill()
                 self._process.join(timeout=5)
-        with suppress(OSError):
-            self._line.close()
-
-    def _end_session(self) -> None:
-        """Kill whatever is in the session of the process."""
-        if hasattr(os, "killpg") and self._process.pid is not None:
-            with suppress(OSError):  # it has not come to lead one yet, or nobody is left in it
-                os.killpg(self._process.pid, signal.SIGKILL)
+        for connection in (self._line, self._end):
+            with suppress(OSError):
+                connection.close()
 
 
 def _death(exit_code: int | None) -> str:
@@ -171,16 +180,14 @@ def _death(exit_code: int | None) -> str:
     return f"was killed by {name}{memory}"
 
 
-def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
+def _serve(line: Connection, end: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
     """What a worker process does: take work off the line until it closes."""
     # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
-    if hasattr(os, "setsid"):
-        os.setsid()
-    threading.Thread(target=_end_with_parent, name="lakehouse end", daemon=True).start()
     sending = threading.Lock()
 
     def send(kind: str, value: Any) -> None:
@@ -206,14 +213,18 @@ def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[],
         return  # nobody is at the other end
 
 
-def _end_with_parent() -> None:
-    """Wait until the process that leads this one is gone, however it ended, and end all that is in this session."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
+def _end_when_told(end: Connection) -> None:
+    """End this worker when it is told to or the process that leads it is gone, whatever it is doing.
+
+    A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
+    """
+    leader = multiprocessing.parent_process()
+    if leader is not None:
+        with suppress(OSError):
+            wait([end, leader.sentinel])
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(1)
 
 
 def _portable(error: BaseException) -> BaseException:

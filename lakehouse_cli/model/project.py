@@ -54,18 +54,22 @@ class StorageSpec:
 
     Attributes:
         name: What tables call it by.
-        root: Absolute local folder.
+        root: Where it is: an absolute local path or a URL, variables filled in; may hold a password.
         root_text: The root as the user wrote it, for messages and URIs.
-        format: ``csv``.
+        format: Of its tables where they name none; empty where they are no files.
         options: Of the format; validated against ``lakehouse_cli.formats``.
+        type: What ``lakehouse_cli.storage_types`` calls it.
+        connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
     """
 
     name: str
-    root: Path
+    root: str
     root_text: str
     format: str = "csv"
     options: Mapping[str, Any] = field(default_factory=dict)
+    type: str = "files"
+    connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
     location: Location | None = field(default=None, compare=False)
 
 
@@ -78,13 +82,14 @@ class Table:
         kind: ``source`` (no computation) or ``computed``.
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
+        format: Its own, or its storage's; empty where the storage's tables are no files.
         columns: The contract's columns in order; None where none are declared (all columns as they come).
         function: The transform; None for a source.
         inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
             for the parameters' names.
         params: Constants passed by keyword.
         extra_columns: What becomes of columns the contract does not name.
-        options: Of the format, already merged over the storage's.
+        options: Of the format, already merged over the storage's where they have the same format.
         key: Columns that identify a row; empty for none.
         retries: Attempts beyond the first.
         retry_delay: Seconds before the first retry, doubled each time.
@@ -98,6 +103,7 @@ class Table:
     kind: Kind = "computed"
     storage: str = "default"
     path: str = ""
+    format: str = "csv"
     columns: tuple[Column, ...] | None = None
     function: FunctionRef | None = None
     inputs: tuple[str, ...] | Mapping[str, str] | None = None

@@ -47,14 +47,15 @@ class FileStorage(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
-        self._format_spec = FORMATS[spec.format]
+        self._formats: dict[str, Format] = {}
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
 
-    @cached_property
-    def _format(self) -> Format:
-        format_: Format = load(Entry(self._format_spec.implementation))()
-        return format_
+    def _format(self, table: Table) -> Format:
+        if table.format not in self._formats:
+            known = FORMATS[table.format]
+            self._formats[table.format] = load(Entry(known.implementation, known.install))()
+        return self._formats[table.format]
 
     @cached_property
     def _real_root(self) -> str:
@@ -69,7 +70,7 @@ class FileStorage(AssetStorage):
         return f"{root}/{table.path}{suffix}" if root not in ("", ".") else f"{table.path}{suffix}"
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
-        suffixes = file_suffixes(self._format_spec, table.options)
+        suffixes = file_suffixes(FORMATS[table.format], table.options)
         # What is computed is written in one place; only other people's files may come in any compression.
         return suffixes if table.kind == "source" else suffixes[:1]
 
@@ -163,7 +164,7 @@ class FileStorage(AssetStorage):
             path = self._path(table)
             if table.kind == "computed" and (columns is None or table.extra_columns == "keep"):
                 columns = self._stored_columns(table, path, columns)
-            return self._format.read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
+            return self._format(table).read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
 
     def _missing(self, table: Table) -> MissingDataError:
         shown = self.uri(table)
@@ -204,7 +205,7 @@ class FileStorage(AssetStorage):
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
             with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
-                self._format.write(data, sink, table.options)
+                self._format(table).write(data, sink, table.options)
                 sink.settle()
                 manifest = self._manifest(table, data, sink, origin)
                 beside.write(manifest.to_text().encode())
@@ -259,7 +260,7 @@ class FileStorage(AssetStorage):
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""
-        folder = self.spec.root / MANIFESTS
+        folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
             yield _parse_manifest(path.read_bytes(), path.stem)
 
@@ -288,8 +289,8 @@ class FileStorage(AssetStorage):
         tables = list(declared)
         # Any format's: the table may have been stored before the storage's format was changed.
         suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        suffixes += [suffix for table in tables for suffix in file_suffixes(self._format_spec, table.options)]
-        suffixes += file_suffixes(self._format_spec, self.spec.options)
+        suffixes += [suffix for table in tables for suffix in file_suffixes(FORMATS[table.format], table.options)]
+        suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
         root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, tuple(dict.fromkeys(suffixes)))
         try:
             return list(find_strays(root, {table.path for table in tables}, taken))

@@ -56,6 +56,7 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
         if is_own_file(file, folder) or (own_folder and str(Path(file).parent) == own_folder):
+            linecache.checkcache(file)  # it may have been edited since an earlier failure in this process
             source = linecache.getline(file, line, frame.f_globals).strip()
             frames.append((_shown(file, folder), line, frame.f_code.co_name, source))
     if isinstance(error, SyntaxError) and error.filename and error.lineno:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.running import COMMAND
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -218,3 +220,16 @@ def test_executors_give_the_same(project: ProjectFolder, cli: Cli, executor: str
     assert [t["status"] for t in result["tables"]] == ["materialized", "materialized"]
     assert project.read("data/best.csv") == "customer,total\n007,6\n"
     assert reasons(cli) == {}
+
+
+@pytest.mark.slow
+def test_an_edit_of_the_same_size_and_second_is_computed_with_the_new_code(tmp_path: Path) -> None:
+    """Bytecode, which Python would believe, tells neither apart."""
+    (tmp_path / "lakehouse.yaml").write_text("name: x\nmodule: transforms\ntables: {a: {columns: {v: int64}}}\n")
+    code = tmp_path / "transforms.py"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for value in (1, 2):
+        code.write_text(f"import pandas as pd\n\n\ndef a():\n    return pd.DataFrame({{'v': [{value}]}})\n")
+        os.utime(code, (1_700_000_000, 1_700_000_000))
+        subprocess.run([*COMMAND, "run", "-q"], cwd=tmp_path, env=environ, check=True)
+        assert (tmp_path / "data/a.csv").read_text() == f"v\n{value}\n"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli import formats
 from lakehouse_cli.config import LoadedSpec, load_project
+from lakehouse_cli.formats.csv import CSV
+from lakehouse_cli.formats.spec import first_refused
+from lakehouse_cli.model import ColumnType
 
 HEAD = "name: test\nmodule: transforms\n"
 Load = Callable[..., LoadedSpec]
@@ -79,7 +81,7 @@ def test_defaults_of_what_is_not_written(load: Load) -> None:
     assert (a.kind, a.storage, a.path, a.columns, a.inputs) == ("computed", "default", "a", None, None)
     assert str(a.function) == "transforms:a"
     assert s.function is None
-    assert spec.storages["default"].root == spec.folder / "data"
+    assert spec.storages["default"].root == str(spec.folder / "data")
     assert (spec.executor, spec.workers) == ("threads", None)
 
 
@@ -180,10 +182,10 @@ tables: {}
 """,
         {"BUCKET": "s3cr3t"},
     ).spec
-    assert spec.storages["up"].root == spec.folder.parent / "shared" / "x"
+    assert spec.storages["up"].root == str(spec.folder.parent / "shared" / "x")
     assert spec.storages["up"].root_text == "../shared/./x"
-    assert spec.storages["absolute"].root == Path("/srv/lake")
-    assert spec.storages["filled"].root == spec.folder / "s3cr3t" / "today${x}"
+    assert spec.storages["absolute"].root == "/srv/lake"
+    assert spec.storages["filled"].root == str(spec.folder / "s3cr3t" / "today${x}")
     assert spec.storages["filled"].root_text == "${BUCKET}/${DAY:-today}$${x}"
 
 
@@ -250,7 +252,7 @@ def test_spec_is_as_complete_as_can_be(load: Load) -> None:
     columns = spec.tables["a"].columns
     assert columns is not None
     assert [column.name for column in columns] == ["y"]
-    assert spec.storages["s"].format == "csv"
+    assert spec.storages["s"].name == "s"
 
 
 def test_without_a_module_a_table_has_no_function(load: Load) -> None:
@@ -262,11 +264,15 @@ def test_without_a_module_a_table_has_no_function(load: Load) -> None:
 
 
 def test_a_type_that_the_format_cannot_hold(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    narrow = replace(formats.CSV, refused_types=frozenset({"binary"}))
+    def refusal(column_type: ColumnType) -> str | None:
+        found = first_refused(column_type, lambda each: each.id == "binary")
+        return f"`{found}` is no text" if found else None
+
+    narrow = replace(CSV, refusal=refusal)
     monkeypatch.setattr("lakehouse_cli.config.tables.FORMATS", {"csv": narrow})
     loaded = load(HEAD + "tables:\n  t:\n    columns:\n      a: {type: list<binary>}\n      b: int64\n")
     assert [(problem.message, str(problem.location)) for problem in loaded.problems] == [
-        ("format csv cannot hold column `a` of table `t`: `binary`", "lakehouse.yaml:6:17")
+        ("format csv cannot hold column `a` of table `t`: `binary` is no text", "lakehouse.yaml:6:17")
     ]
 
 

@@ -36,14 +36,14 @@ def storage(root: Path) -> FileStorage:
 class TestCsvFiles(StorageConformance):
     def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
         assert isinstance(storage, FileStorage)
-        path = storage.spec.root / f"{declared.path}.csv"
+        path = Path(storage.spec.root, f"{declared.path}.csv")
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
         path.write_text("\n".join(rows))
 
     def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
         assert isinstance(storage, FileStorage)
-        path = storage.spec.root / f"{declared.path}.csv"
+        path = Path(storage.spec.root, f"{declared.path}.csv")
         return path.read_bytes() if path.exists() else None
 
     def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:

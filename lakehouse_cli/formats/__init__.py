@@ -1,0 +1,32 @@
+"""The formats tables may have, as data: their options, their file names and the types they can hold.
+
+The project file is checked against this without loading any of the code that reads or writes a format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lakehouse_cli.formats.spec import FormatOption, FormatSpec, LazySpecs
+
+__all__ = ["FORMATS", "FormatOption", "FormatSpec", "file_suffixes"]
+
+FORMATS: Mapping[str, FormatSpec] = LazySpecs({"csv": "lakehouse_cli.formats.csv:CSV"})
+
+
+def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The endings a table's file may have: the first is what is written, any may be read.
+
+    >>> file_suffixes(FORMATS["csv"], {})
+    ('.csv', '.csv.gz', '.csv.bz2', '.csv.zst')
+    >>> file_suffixes(FORMATS["csv"], {"compression": "gzip"})
+    ('.csv.gz',)
+    """
+    suffix = str(options.get("suffix", spec.suffix))
+    if spec.compressions is None:
+        return (suffix,)
+    compression = options.get("compression")
+    if compression is None:
+        return (suffix, *(suffix + ending for ending in spec.compressions.values()))
+    return (suffix + spec.compressions.get(compression, ""),)

@@ -1,0 +1,95 @@
+"""What a format, and a type of storage, say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from lakehouse_cli.model import ColumnType
+
+JsonSchema = dict[str, Any]
+#: Why a column type cannot be held, as what follows "cannot hold": None where it can.
+Refusal = Callable[[ColumnType], str | None]
+_Spec = TypeVar("_Spec")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FormatOption:
+    """One option of a format or of a type of storage.
+
+    Attributes:
+        name: The key under ``options``.
+        default: What holds where it is not set.
+        schema: JSON Schema (2020-12) of its value.
+        description: For docs and editors.
+    """
+
+    name: str
+    default: Any
+    schema: JsonSchema
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormatSpec:
+    """A format by name.
+
+    Attributes:
+        name: What ``format:`` calls it.
+        implementation: ``module:Class`` of the `Format` that reads and writes it.
+        suffix: File name ending, dot included.
+        options: What ``options`` may hold.
+        options_class: ``module:Class`` whose ``from_mapping`` raises StorageError for options it cannot work with; None
+            where every option that is of the right form works.
+        compressions: By the value of the option ``compression``, the ending it adds to the file's name.
+        refusal: Why it cannot hold a column type, if it cannot.
+        writable: Whether computed tables can be stored in it.
+        install: What to install where a module it needs is missing.
+    """
+
+    name: str
+    implementation: str
+    suffix: str
+    options: tuple[FormatOption, ...] = ()
+    options_class: str | None = None
+    compressions: Mapping[str, str] | None = None
+    refusal: Refusal | None = None
+    writable: bool = True
+    install: str | None = None
+
+    def option(self, name: str) -> FormatOption | None:
+        """The option of that name, None where there is none."""
+        return next((option for option in self.options if option.name == name), None)
+
+
+class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
+    """Specs by name, each loaded when it is asked for: a project uses few of them."""
+
+    def __init__(self, targets: Mapping[str, str]) -> None:
+        self._targets = targets
+        self._loaded: dict[str, _Spec] = {}
+
+    def __getitem__(self, name: str) -> _Spec:
+        if name not in self._loaded:
+            module, _, attribute = self._targets[name].partition(":")
+            self._loaded[name] = getattr(import_module(module), attribute)
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+
+def first_refused(column_type: ColumnType, refused: Callable[[ColumnType], bool]) -> ColumnType | None:
+    """The first type in a type, itself included, that is refused."""
+    if refused(column_type):
+        return column_type
+    found = (first_refused(child, refused) for _, child in column_type.fields)
+    return next((each for each in found if each is not None), None)

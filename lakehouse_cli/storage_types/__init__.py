@@ -1,0 +1,29 @@
+"""The types of storages, as data: what their root is, their options, what they can hold.
+
+The project file is checked against this without loading any of the code that talks to a storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakehouse_cli.formats.spec import LazySpecs
+from lakehouse_cli.storage_types.spec import StorageType
+
+__all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "scheme_of"]
+
+STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs({"files": "lakehouse_cli.storage_types.files:FILES"})
+
+#: Which type a root with this URL scheme is of, where `type` does not say.
+SCHEMES: Mapping[str, str] = {}
+
+
+def scheme_of(root: str) -> str | None:
+    """The scheme of a root that is a URL, in lower case; None for a path.
+
+    >>> scheme_of("s3://bucket/prefix"), scheme_of("data/x")
+    ('s3', None)
+    """
+    scheme, separator, _ = root.partition("://")
+    is_scheme = separator and scheme[:1].isalpha() and all(c.isalnum() or c in "+.-" for c in scheme)
+    return scheme.lower() if is_scheme else None

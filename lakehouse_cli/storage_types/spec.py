@@ -1,0 +1,38 @@
+"""What a type of storage says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lakehouse_cli.formats.spec import FormatOption, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class StorageType:
+    """A type of storage by name.
+
+    Attributes:
+        name: What ``type:`` calls it.
+        implementation: ``module:Class`` of the `AssetStorage`, made with its `StorageSpec`.
+        root: What ``root:`` is: a folder or a file of this machine, a URL, any text that the storage itself
+            understands, or nothing.
+        schemes: URL schemes its root may have, where that is a URL.
+        formats: Whether its tables are files of a format, so that ``format`` and its options apply.
+        options: Its own options, beside those of a format.
+        refusal: Why it cannot hold a column type, if it cannot.
+        install: What to install where a module it needs is missing.
+    """
+
+    name: str
+    implementation: str
+    root: Literal["folder", "file", "url", "folder or url", "text", "none"] = "folder"
+    schemes: tuple[str, ...] = ()
+    formats: bool = False
+    options: tuple[FormatOption, ...] = ()
+    refusal: Refusal | None = None
+    install: str | None = None
+
+    def option(self, name: str) -> FormatOption | None:
+        """The option of that name, None where there is none."""
+        return next((option for option in self.options if option.name == name), None)

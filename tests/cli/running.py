@@ -1,0 +1,118 @@
+"""A command in a process of its own, whose output is read while it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
+#: Seconds until what is waited for is taken not to come; far more than any of it needs.
+PATIENCE = 30.0
+
+
+class Running:
+    """A process that was started, and what it has said until now.
+
+    Attributes:
+        process: The process.
+        out: What it wrote to stdout.
+        err: What it wrote to stderr.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.out = self.err = ""
+        self._said = threading.Condition()
+        self._read_to = 0
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._readers = [
+            threading.Thread(target=self._read, args=(process.stdout, "out"), daemon=True),
+            threading.Thread(target=self._read, args=(process.stderr, "err"), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[bytes], name: str) -> None:
+        with stream:
+            for line in stream:
+                with self._said:
+                    setattr(self, name, getattr(self, name) + line.decode())
+                    self._said.notify_all()
+
+    def says(self, text: str, *, patience: float = PATIENCE) -> str:
+        """Wait until stdout has a text after all that was waited for before; returns what stood between the two."""
+        limit = time.monotonic() + patience
+        with self._said:
+            while (found := self.out.find(text, self._read_to)) < 0:
+                ended = self.process.poll() is not None and not any(r.is_alive() for r in self._readers)
+                assert not ended, f"ended without saying {text!r}\n{self}"
+                assert time.monotonic() < limit, f"did not say {text!r}\n{self}"
+                self._said.wait(0.05)
+            between, self._read_to = self.out[self._read_to : found], found + len(text)
+            return between
+
+    def complains(self, text: str) -> None:
+        """Wait until stderr has a text, at whatever place."""
+        with self._said:
+            found = self._said.wait_for(lambda: text in self.err, PATIENCE)
+        assert found, f"did not complain of {text!r}\n{self}"
+
+    def ends(self, *, patience: float = PATIENCE) -> int:
+        """Wait for its end; returns the exit code, and all it said is there."""
+        try:
+            code = self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"does not end\n{self}") from None
+        for reader in self._readers:
+            reader.join(patience)
+        return code
+
+    def interrupt(self) -> None:
+        """Send it Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def __str__(self) -> str:
+        return f"--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+@contextmanager
+def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Start the command in a folder; at the end of the block it is killed with all its children, if it lives."""
+    process = subprocess.Popen(
+        [*COMMAND, *argv],
+        cwd=folder,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield Running(process)
+    finally:
+        kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and its children, in the way that nothing can be done about."""
+    # The group may outlive its leader.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait until a function returns true."""
+    limit = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < limit, f"{what} did not come about"
+        time.sleep(0.01)

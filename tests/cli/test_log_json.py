@@ -1,0 +1,147 @@
+"""`lakehouse run --log-format json`: on stderr what the history keeps, a line for each event, and no secret in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Running, running
+from tests.conftest import ProjectFolder
+
+SECRET = "s3cr3t/pass word"
+
+
+def finished(folder: ProjectFolder, *argv: str, environ: dict[str, str] | None = None) -> Running:
+    with running(folder.path, *argv, environ=environ) as run:
+        run.ends()
+        return run
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """Each line as the JSON object it must be."""
+    found = [json.loads(line) for line in text.splitlines()]
+    assert all(isinstance(document, dict) for document in found)
+    return found
+
+
+def kept(folder: ProjectFolder) -> str:
+    """The history's file of the only run."""
+    [file] = (folder.path / ".lakehouse/runs").glob("*.jsonl")
+    return file.read_text()
+
+
+def without_times(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same without when each was written, which is told twice."""
+    return [{key: value for key, value in line.items() if key != "at"} for line in lines]
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_the_same_events_as_the_history(project: ProjectFolder, executor: str) -> None:
+    run = finished(project, "run", "--log-format", "json", "--executor", executor)
+    assert run.process.returncode == 0
+    lines = documents(run.err)
+    assert without_times(lines) == without_times(documents(kept(project)))
+    assert [(line["event"], line.get("table")) for line in lines] == [
+        ("run_started", None),
+        ("table_started", "totals"),
+        ("table_finished", "totals"),
+        ("table_started", "best"),
+        ("table_finished", "best"),
+        ("run_finished", None),
+    ]
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    # stdout is for people as ever.
+    assert "2 materialized in" in run.out
+
+
+def test_a_failure_is_told_in_the_events_and_leaves_them_machine_readable(project: ProjectFolder) -> None:
+    project.write("transforms.py", project.read("transforms.py").replace("nlargest", "nlargst"))
+    run = finished(project, "run", "--log-format", "json")
+    assert run.process.returncode == 1
+    lines = documents(run.err)
+    assert without_times(lines) == without_times(documents(kept(project)))
+    [failed] = [line for line in lines if line["event"] == "table_finished" and line["result"]["status"] == "failed"]
+    assert failed["table"] == "best"
+    assert "nlargst" in failed["result"]["error"]["message"]
+    assert lines[-1]["result"]["status"] == "failed"
+    # What a person needs to mend it is where the rest of what they read is.
+    assert "transforms.py:9 in best" in run.out
+
+
+def test_with_the_document_on_stdout(project: ProjectFolder) -> None:
+    run = finished(project, "run", "--log-format", "json", "-o", "json")
+    assert json.loads(run.out)["status"] == "success"
+    assert documents(run.err)[-1]["event"] == "run_finished"
+
+
+def test_retries_and_what_is_skipped(project: ProjectFolder) -> None:
+    text = project.read("lakehouse.yaml").replace("    key: [customer]\n", "    retries: 1\n    retry_delay: 0.01\n")
+    project.write("lakehouse.yaml", text)
+    project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))
+    run = finished(project, "run", "--log-format", "json", "-q")
+    lines = documents(run.err)
+    assert without_times(lines) == without_times(documents(kept(project)))
+    [again] = [line for line in lines if line["event"] == "table_retrying"]
+    assert (again["table"], again["attempt"], again["delay_s"]) == ("totals", 1, 0.01)
+    results = {line["table"]: line["result"] for line in lines if line["event"] == "table_finished"}
+    assert (results["totals"]["status"], results["totals"]["attempts"]) == ("failed", 2)
+    assert results["best"]["status"] == "skipped"
+
+
+LEAKING = """
+import os
+
+import pandas as pd
+
+
+def totals(orders: pd.DataFrame) -> pd.DataFrame:
+    secret = os.environ["LAKE"]
+    try:
+        open(secret + "/nothing")
+    except OSError as error:
+        raise RuntimeError(f"cannot log in at {secret!r} ({error})") from error
+
+
+def best(totals, count):
+    return totals
+"""
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_secrets_never_appear(project: ProjectFolder, tmp_path: Path, executor: str) -> None:
+    text = project.read("lakehouse.yaml").replace("tables:\n", 'storages: {default: {root: "${LAKE}"}}\ntables:\n', 1)
+    text = text.replace("    key: [customer]\n", "    retries: 1\n    retry_delay: 0.01\n")
+    project.write("lakehouse.yaml", text)
+    project.write("transforms.py", LEAKING)
+    root = tmp_path / SECRET
+    root.mkdir(parents=True)
+    (root / "orders.csv").write_text(project.read("data/orders.csv"))
+    environ = {"LAKE": str(root)}
+
+    run = finished(project, "run", "--log-format", "json", "--executor", executor, environ=environ)
+    assert run.process.returncode == 1
+    lines = documents(run.err)
+    assert without_times(lines) == without_times(documents(kept(project)))
+    told = [line for line in lines if "${LAKE}" in json.dumps(line)]
+    assert [line["event"] for line in told] == ["table_retrying", "table_finished", "table_finished"]
+    traceback = told[1]["result"]["error"]["traceback"]
+    assert "cannot log in at '${LAKE}'" in traceback
+    assert "No such file or directory: '${LAKE}/nothing'" in traceback
+
+    everything = [run.out, run.err, kept(project)]
+    commands = [
+        ["run", "-v", "--executor", executor],
+        ["run", "-o", "json"],
+        ["run", "-q"],
+        ["plan"],
+        ["ls", "-o", "json"],
+    ]
+    for argv in [*commands, ["runs", "show", "last", "-v"], ["runs", "show", "last", "-o", "json"]]:
+        run = finished(project, *argv, environ=environ)
+        everything += [run.out, run.err]
+    for text in everything:
+        assert "s3cr3t" not in text
+        assert "pass word" not in text
