@@ -219,13 +219,16 @@ class Project:
 
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
         names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.graph)
+        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
         plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
         if self.mask is unmasked:
             return plan
-        tables = (replace(table, reasons=masked(table.reasons, self.mask)) for table in plan.tables)
+        tables = (
+            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
+            for t in plan.tables
+        )
         return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
 
     def _recipe(self, name: str) -> Recipe:
@@ -382,7 +385,7 @@ class Project:
         """
         from lakehouse_cli.cleaning import find_strays
 
-        return find_strays(self.storages, self.tables)
+        return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.

@@ -13,10 +13,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored, Stray
 from lakehouse_cli.storage.publishing import HashingSink, hash_file, remove_leftovers, replacing
@@ -66,8 +66,11 @@ class FileStorage(AssetStorage):
         return self._shown(table, self._suffix(table))
 
     def _shown(self, table: Table, suffix: str) -> str:
+        return self._under_root(f"{table.path}{suffix}")
+
+    def _under_root(self, path: str) -> str:
         root = self.spec.root_text.rstrip("/")
-        return f"{root}/{table.path}{suffix}" if root not in ("", ".") else f"{table.path}{suffix}"
+        return f"{root}/{path}" if root not in ("", ".") else path
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
         suffixes = file_suffixes(FORMATS[table.format], table.options)
@@ -121,12 +124,21 @@ class FileStorage(AssetStorage):
             yield
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            shown = self._shown(table, self._suffixes(table)[0])
+            if self._is_of_ours(error):
+                shown = self._shown_manifest(table)
+            else:
+                shown = self._shown(table, self._suffixes(table)[0])
             raise StorageError(
                 f"{shown} cannot be {doing}: {reason}",
                 hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
                 location=table.where("path", "storage"),
             ) from error
+
+    def _is_of_ours(self, error: OSError) -> bool:
+        """Whether it is manifests that could not be worked with, not data."""
+        ours = f"{self._real_root}/{MANIFESTS.partition('/')[0]}"
+        paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+        return any(path == ours or path.startswith(f"{ours}/") for path in paths)
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
@@ -188,7 +200,13 @@ class FileStorage(AssetStorage):
         if manifest is None or manifest.bytes != os.path.getsize(path) or manifest.content_hash != hash_file(path):
             return declared
         known = {column.name: column for column in declared or ()}
-        return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+        try:
+            return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+        except ColumnTypeError as error:
+            raise StorageError(
+                f"{self._shown_manifest(table)} cannot be used: {error}",
+                hint=f"`lakehouse run --force {table.name}` replaces it",
+            ) from error
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest."""
@@ -200,11 +218,14 @@ class FileStorage(AssetStorage):
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
+            manifest_path = self._manifest_path(table)
+            if os.path.isdir(manifest_path):
+                raise self._manifest_is_a_folder(table)
             self._make_folder(target)
-            self._make_folder(self._manifest_path(table))
+            self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
+            with replacing(manifest_path, durable=False) as beside, replacing(self._path(table)) as sink:
                 self._format(table).write(data, sink, table.options)
                 sink.settle()
                 manifest = self._manifest(table, data, sink, origin)
@@ -215,6 +236,7 @@ class FileStorage(AssetStorage):
     def _manifest(self, table: Table, data: pa.Table, sink: HashingSink, origin: Origin) -> Manifest:
         return Manifest(
             table=table.name,
+            project=origin.project,
             columns=_column_types(data),
             rows=data.num_rows,
             bytes=sink.bytes,
@@ -247,10 +269,24 @@ class FileStorage(AssetStorage):
                 text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise self._manifest_is_a_folder(table) from error
         except OSError as error:
-            reason = (error.strerror or "unreadable").lower()
-            raise StorageError(f"the manifest of `{table.name}` cannot be read: {reason}") from error
-        return _parse_manifest(text, table.name)
+            raise StorageError(
+                f"{self._shown_manifest(table)} cannot be read: {(error.strerror or 'unreadable').lower()}",
+                hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
+            ) from error
+        return _manifest_of(text, self._shown_manifest(table))
+
+    def _shown_manifest(self, table: Table) -> str:
+        return self._under_root(f"{MANIFESTS}/{table.path}.json")
+
+    def _manifest_is_a_folder(self, table: Table) -> StorageError:
+        return StorageError(
+            f"{self._shown_manifest(table)} is a folder",
+            hint=f"move it away; the manifest of `{table.name}` belongs there",
+            location=table.where("path"),
+        )
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
@@ -262,7 +298,7 @@ class FileStorage(AssetStorage):
         """Manifests under the root, by path."""
         folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
-            yield _parse_manifest(path.read_bytes(), path.stem)
+            yield _manifest_of(path.read_bytes(), self._under_root(path.relative_to(self.spec.root).as_posix()))
 
     def local_files(self, table: Table) -> Iterable[str]:
         """The file under each ending it may have."""
@@ -315,14 +351,15 @@ def _packages() -> dict[str, str]:
     return {"python": python, **{name: module.__version__ for name, module in loaded if module is not None}}
 
 
-def _parse_manifest(text: bytes, name: str) -> Manifest:
+def _manifest_of(text: bytes, shown: str) -> Manifest:
     try:
-        return Manifest.from_text(text.decode())
-    except ValueError as error:
-        raise StorageError(
-            f"the manifest of `{name}` cannot be used: {error}",
-            hint="materializing the table again replaces it",
+        return Manifest.from_text(text)
+    except NewerManifestError as error:
+        raise NewerVersionError(
+            f"{shown} cannot be used: {error}", hint="use that version, or replace the table with `--force`"
         ) from error
+    except ManifestError as error:
+        raise StorageError(f"{shown} cannot be used: {error}", hint="materializing the table replaces it") from error
 
 
 def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
