@@ -297,7 +297,8 @@ class Project:
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
             return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from lakehouse_cli.fingerprints import explain
+from lakehouse_cli.fingerprints import explain, has_unseen
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 
@@ -29,9 +29,10 @@ _WIDER = {
 
 def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
     """A reason for each part of a recipe that changed."""
-    if before == now:
+    unseen = has_unseen(now.code_parts)
+    if before == now and not unseen:
         return
-    if before.code != now.code:
+    if before.code != now.code or unseen:
         yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
     if before.inputs != now.inputs:
         yield Reason(

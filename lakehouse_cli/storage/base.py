@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, Protocol
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
@@ -120,7 +120,14 @@ class Format(ABC):
 
 
 class AssetStorage(ABC):
-    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests."""
+    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests.
+
+    Attributes:
+        concurrency: How many tables are looked at at once for a plan; 1 for what is at hand, more where each look waits
+            for a server. The methods that look are called from that many threads.
+    """
+
+    concurrency: ClassVar[int] = 1
 
     @abstractmethod
     def uri(self, table: Table) -> str:
