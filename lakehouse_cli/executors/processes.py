@@ -18,6 +18,8 @@ from typing import Any, ClassVar
 from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.threads import default_workers
 
+# These have threads of their own, which a forked process lacks and waits for.
+_THREADED = {"obstore", "deltalake"}
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
 
 
@@ -83,7 +85,8 @@ class ProcessesExecutor(Executor):
 
 def _start_method() -> str:
     """How to start a process: forked where that is safe, which is ten times faster, else anew."""
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    safe = sys.platform == "linux" and threading.active_count() == 1 and not _THREADED & sys.modules.keys()
+    return "fork" if safe else "spawn"
 
 
 class _Worker:
