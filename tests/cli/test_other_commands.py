@@ -13,7 +13,7 @@ from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "clean", "schema"]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "env", "clean", "schema"]
 
 
 def test_version_and_help(cli: Cli) -> None:
@@ -37,6 +37,7 @@ def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
         "tables": 3,
         "sources": 1,
         "computed": 2,
+        "environments": ["default"],
     }
 
 
@@ -73,6 +74,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "read",
             "reasons": [],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "totals",
@@ -83,6 +85,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "run",
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "best",
@@ -96,6 +99,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
                 {"code": "upstream_runs", "message": "`totals` runs"},
             ],
             "schema_change": None,
+            "would_fail": None,
         },
     ]
     assert project.files() == ["orders.csv"]
