@@ -288,6 +288,7 @@ class _Run:
             keep=executor.shares_memory and self.memory.wanted(planned.name),
             attempt=attempt,
             sees_to_attempts=executor.shares_memory,
+            forced=any(reason.code == "forced" for reason in planned.reasons),
         )
 
     def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
@@ -441,6 +442,8 @@ class _Run:
             return None
         if stored is None:
             return None
+        if not stored.modified_ns:
+            return f"{planned.uri} is as it was"
         if stored.modified_ns >= self.started_ns:
             return f"{planned.uri} was replaced before this went wrong; the next run looks at it anew"
         moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()
