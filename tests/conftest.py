@@ -13,6 +13,9 @@ import pytest
 
 from lakehouse_cli.cli.main import invoke
 
+# Packages of their own, tested where they are installed.
+collect_ignore = ["distributions"]
+
 
 @dataclass(frozen=True)
 class Invoked:

@@ -27,6 +27,7 @@ def test_the_documented_storage_is_a_dozen_lines_or_two() -> None:
     assert len([line for line in body.splitlines() if line.strip()]) <= 24
 
 
+@pytest.mark.slow
 def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
     for name, text in FILES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -49,7 +50,7 @@ def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
     for session in SESSIONS:
         for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
             done = subprocess.run(
-                command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+                ["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
             )
             shown = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
             assert re.sub(r"\d\.\d\d s", "0.00 s", shown) == expected, done.stdout + done.stderr
@@ -101,8 +102,7 @@ def test_a_storage_of_a_package(installed: Installed, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_its_own_tests_pass_where_it_is_installed(installed: Installed, tmp_path: Path) -> None:
     tests = shutil.copytree(DISTRIBUTION / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    done = installed.run(
-        [str(installed.folder / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", str(tests)], tmp_path
-    )
+    command = [str(installed.folder / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", str(tests)]
+    done = installed.run(command, tmp_path)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -64,8 +64,9 @@ class Attic(KeyedStorage):
             aside.flush()
             aside.seek(0)
             head = _head(aside)
-            os.link(aside.name, renamed := f"{aside.name}.whole")
-            os.replace(renamed, file)
+            whole = Path(f"{aside.name}.whole")
+            whole.hardlink_to(aside.name)
+            whole.replace(file)
             return head
 
     def delete_key(self, key: str) -> None:
