@@ -37,6 +37,7 @@ class Job:
         contents: What the inputs are, for the manifest.
         keep: Whether the result is wanted in memory.
         end_over_time: Whether the job itself sees to its timeout.
+        forced: Whether the user asked for it though it may be up to date, or another's.
     """
 
     table: Table
@@ -49,6 +50,7 @@ class Job:
     contents: Mapping[str, InputRecord]
     keep: bool
     end_over_time: bool
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

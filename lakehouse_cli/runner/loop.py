@@ -270,6 +270,7 @@ class _Run:
             {name: _telling(self.contents[name]) for name in planned.inputs if name in self.contents},
             keep=executor.shares_memory and self.memory.wanted(planned.name),
             end_over_time=executor.shares_memory,
+            forced=any(reason.code == "forced" for reason in planned.reasons),
         )
 
     def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
@@ -392,6 +393,8 @@ class _Run:
             return None
         if stored is None:
             return None
+        if not stored.modified_ns:
+            return f"{planned.uri} is as it was"
         if stored.modified_ns >= self.started_ns:
             return f"{planned.uri} was replaced before this went wrong; the next run looks at it anew"
         moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()

@@ -60,9 +60,10 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
     taken = sum(shared.nbytes for shared in given.values())
     while True:
         try:
+            job.storages[table.storage].may_replace(table, forced=job.forced)
             held = _computed(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory)
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.forced)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:

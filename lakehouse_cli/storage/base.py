@@ -24,7 +24,7 @@ class Stored:
 
     Attributes:
         bytes: Size of the stored data.
-        modified_ns: When it was last written, nanoseconds since 1970 in UTC.
+        modified_ns: When it was last written, nanoseconds since 1970 in UTC; 0 where the storage cannot tell.
     """
 
     bytes: int
@@ -66,6 +66,7 @@ class Origin:
         recipe: What they were made by.
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
+        forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
     """
 
     run_id: str
@@ -73,6 +74,7 @@ class Origin:
     recipe: Recipe | None = None
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     memory_bytes: int = 0
+    forced: bool = False
 
 
 class Sink(Protocol):
@@ -167,6 +169,22 @@ class AssetStorage(ABC):
         Raises:
             StorageError: Nothing was changed.
         """
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """Refuse, before anything is computed, to publish over what is not this tool's; by default all is replaced.
+
+        A storage that keeps tables of other people beside ours refuses here, and in `publish` again, what has no
+        manifest of ours. Files in a folder are replaced: whoever names a folder as the root of computed tables gives
+        it over.
+
+        Args:
+            table: What would be published.
+            forced: Whether the user asked to replace whatever is there, as `Origin.forced`.
+
+        Raises:
+            StorageError: What is there is another's; the hint says how to replace it all the same.
+        """
+        del table, forced
 
     @abstractmethod
     def read_manifest(self, table: Table) -> Manifest | None:
