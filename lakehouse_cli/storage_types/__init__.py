@@ -13,7 +13,12 @@ from lakehouse_cli.storage_types.spec import StorageType
 
 __all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "find_type", "known_names", "scheme_of"]
 
-STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs({"files": "lakehouse_cli.storage_types.files:FILES"})
+STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
+    {
+        "files": "lakehouse_cli.storage_types.files:FILES",
+        "delta": "lakehouse_cli.storage_types.delta:DELTA",
+    }
+)
 
 #: Which type a root with this URL scheme is of, where `type` does not say.
 SCHEMES: Mapping[str, str] = {}
