@@ -219,7 +219,7 @@ class Project:
 
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
         names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.graph)
+        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
         return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
@@ -291,7 +291,8 @@ class Project:
                 self.spec.memory,
                 self.mask,
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
 
     def _durations(self) -> Mapping[str, float]:
@@ -385,7 +386,7 @@ class Project:
         """
         from lakehouse_cli.cleaning import find_strays
 
-        return find_strays(self.storages, self.tables)
+        return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.

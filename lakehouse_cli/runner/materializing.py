@@ -63,7 +63,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
             job.storages[table.storage].may_replace(table, forced=job.forced)
             held = _computed(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.forced)
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project, job.forced)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:

@@ -73,6 +73,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "read",
             "reasons": [],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "totals",
@@ -83,6 +84,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "run",
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "best",
@@ -96,6 +98,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
                 {"code": "upstream_runs", "message": "`totals` runs"},
             ],
             "schema_change": None,
+            "would_fail": None,
         },
     ]
     assert project.files() == ["orders.csv"]
