@@ -56,7 +56,8 @@ def command(
         options.write_json(shown.to_json())
         return
     terminal = settings.stdout
-    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri} · {plural(shown.row_count, 'row')}")
+    at = "" if version is None else f" · version {version}"
+    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
     options.write()
     for line in _columns(shown, terminal):
         options.write(line)

@@ -19,6 +19,8 @@ from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, Work
 from lakehouse_cli.executors.threads import default_workers
 
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
+# They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
+_UNFORKABLE = frozenset(("deltalake", "obstore"))
 
 
 class ProcessesExecutor(Executor):
@@ -83,7 +85,8 @@ class ProcessesExecutor(Executor):
 
 def _start_method() -> str:
     """How to start a process: forked where that is safe, which is ten times faster, else anew."""
-    return "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    alone = threading.active_count() == 1 and not _UNFORKABLE & sys.modules.keys()
+    return "fork" if sys.platform == "linux" and alone else "spawn"
 
 
 class _Worker:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
@@ -89,22 +90,22 @@ class DeltaStorage(AssetStorage):
         """Size of the files of the latest version, and when the newest was written."""
         with self._told(table, "looked at"):
             found = self._open(table)
-            return None if found is None else Stored(found.bytes, found.stamp)
+            return None if found is None else Stored(found.size, found.stamp)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """By version where that is known; else by the manifest of a run's own commit, else by the files it is made of."""
+        """By version where that is known; else by the manifest of a run's own commit, else by the files it has."""
         with self._told(table, "looked at"):
             found = self._open(table)
             self._seen[table.path] = found.own_version if found else None
             if found is None:
                 return None
             for record in known:
-                if record.bytes == found.bytes and record.modified_ns == found.stamp:
+                if record.bytes == found.size and record.modified_ns == found.stamp:
                     return record
             own = self._manifest(found, table.name)
             hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
             rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-            return InputRecord(hash_, rows, found.bytes, found.stamp)
+            return InputRecord(hash_, rows, found.size, found.stamp)
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns of the latest version."""
@@ -115,7 +116,7 @@ class DeltaStorage(AssetStorage):
             if needs_manifest(table, columns):
                 own = self._manifest(found, table.name)
                 if own is not None and own.modified_ns == found.stamp:
-                    columns = columns_of(own, columns)
+                    columns = columns_of(own, columns, self.uri(table))
             return self._read(found, columns, table)
 
     def _read(self, found: Snapshot, columns: Sequence[Column] | None, table: Table) -> pa.Table:
@@ -131,19 +132,26 @@ class DeltaStorage(AssetStorage):
                 raise missing_data(table, self.uri(table))
             found = self._open_version(table, version, latest)
             own = self._manifest(found, table.name)
-            columns = columns_of(own, None) if own is not None and own.modified_ns == found.stamp else None
+            columns = None
+            if own is not None and own.modified_ns == found.stamp:
+                # A field of a struct may be called what no declaration can say; Delta's types then have to do.
+                with suppress(StorageError):
+                    columns = columns_of(own, None, self.uri(table))
             return self._read(found, columns, table)
 
     def _open_version(self, table: Table, version: int, latest: Snapshot) -> Snapshot:
         if not 0 <= version <= latest.version:
             raise UsageError(f"`{table.name}` has no version {version}", hint=f"its latest is {latest.version}")
+        cause = None
         try:
             found = self._open(table, version)
-        except Exception as error:
+        except DeltaError as error:
+            found, cause = None, error
+        if found is None:
             raise UsageError(
                 f"version {version} of `{table.name}` is no longer in its log", hint=f"its latest is {latest.version}"
-            ) from error
-        return found or latest
+            ) from cause
+        return found
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse a Delta table that no run of this tool ever committed to, and a place inside of another one."""
@@ -174,10 +182,10 @@ class DeltaStorage(AssetStorage):
                 hint=f"`lakehouse run {table.name} --force` replaces its data; or give the table another `path:`",
                 location=table.where("path", "storage"),
             )
-        if found.table.metadata().partition_columns:
+        if found.peculiarities:
             raise StorageError(
-                f"{self.uri(table)} is partitioned, and computed tables are not",
-                hint="remove it, or give the table another `path:`",
+                f"{self.uri(table)} has what computed tables have not: {', '.join(found.peculiarities)}",
+                hint="remove the table, or give this one another `path:`",
                 location=table.where("path", "storage"),
             )
 
@@ -243,7 +251,7 @@ class DeltaStorage(AssetStorage):
         text = None if version is None else found.manifest_text(version)
         if version is None or text is None:
             return None
-        manifest = parse_manifest(text, name)
+        manifest = parse_manifest(text, f"the manifest of `{name}`")
         if version != found.version:
             # Others committed since, perhaps nothing that changes the data: a vacuum, a property.
             with suppress(Exception):
@@ -310,7 +318,7 @@ class DeltaStorage(AssetStorage):
 
 
 class _Pieces:
-    """A stream of delta-rs behind a buffer; a piece as large as that would go past it, as no bytes, which it refuses."""
+    """A stream of delta-rs behind a buffer, past which a piece as large would go as what it refuses, no bytes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

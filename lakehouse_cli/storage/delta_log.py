@@ -1,8 +1,8 @@
 """Delta tables as delta-rs has them: opened at a version, told apart, committed to.
 
 The format is that of https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A run's commit carries an application
-transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and tells which
-commit has the manifest.
+transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and tells
+which commit has the manifest.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ APPLICATION = "lakehouse-cli"
 #: The member of a commit's metadata that holds the manifest.
 MANIFEST = "lakehouse.manifest"
 _MILLISECOND = 1_000_000
+_UNDERSTOOD = frozenset(("timestampNtz", "appendOnly", "invariants", "columnMapping"))
 
 
 def filesystem(uri: str, settings: Mapping[str, str]) -> pyarrow.fs.PyFileSystem:
@@ -66,7 +67,7 @@ class Snapshot:
         return sorted(rows, key=lambda row: str(row["path"]))
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Size of its data files."""
         return sum(file["size_bytes"] for file in self._files)
 
@@ -98,6 +99,23 @@ class Snapshot:
         told = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
         return xxhash.xxh3_128_hexdigest(json.dumps(told, default=str, sort_keys=True).encode())
 
+    @property
+    def peculiarities(self) -> tuple[str, ...]:
+        """What a plain file of all columns, which a run commits, would break or not hold to."""
+        metadata = self.table.metadata()
+        found = [f"feature {name}" for name in self.table.protocol().writer_features or () if name not in _UNDERSTOOD]
+        if metadata.partition_columns:
+            found.append("partitions")
+        if self._maps_columns:
+            found.append("column mapping")
+        found += [name for name in metadata.configuration if name.startswith("delta.constraints.")]
+        return tuple(found)
+
+    @property
+    def _maps_columns(self) -> bool:
+        # Old protocols map columns without naming it a feature.
+        return str(self.table.metadata().configuration.get("delta.columnMapping.mode", "none")) != "none"
+
     def has_files_of(self, other: Snapshot) -> bool:
         """Whether it has the same data as another version of the same table."""
         return self.state_hash == other.state_hash
@@ -118,9 +136,9 @@ class Snapshot:
 
     def read(self, names: list[str]) -> pa.Table:
         """Columns by name, in the order in which they were stored."""
-        features = set(self.table.protocol().reader_features or ())
-        if features & {"deletionVectors", "columnMapping"}:
-            # Arrow's reader knows neither; the engine that does may change the order of rows.
+        features = self.table.protocol().reader_features or ()
+        if "deletionVectors" in features or self._maps_columns:
+            # Arrow's reader knows neither, and would give nulls; the engine that does may change the order of rows.
             return pa.table(self.table.scan(columns=names))
         return self.table.to_pyarrow_dataset().to_table(columns=names)
 
