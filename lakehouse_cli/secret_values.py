@@ -17,6 +17,15 @@ Mask = Callable[[str], str]
 
 #: Shorter values (`8`, `dev`) are in every other word, and no secret worth the name is so short.
 SHORTEST = 4
+#: Stands for a secret that is written where it is used.
+HIDDEN = "***"
+_REFERENCE = r"\$\{[^{}]*\}"
+_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^/?#\s]*(?=@)")
+_TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
+_SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    rf"(?<=[?&;])([^=&;#]*(?:{_TELLING})[^=&;#]*)=(?!(?:{_REFERENCE})+(?:[&;#]|$))[^&;#]*", re.IGNORECASE
+)
 
 
 class NotedVariables(Mapping[str, str]):
@@ -40,6 +49,11 @@ class NotedVariables(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._environ)
+
+    @property
+    def unnoted(self) -> Mapping[str, str]:
+        """The same variables, of which nobody remembers what was used."""
+        return self._environ
 
 
 def unmasked(text: str) -> str:
@@ -67,6 +81,24 @@ def masked(value: _Value, mask: Mask, *, apart_from: frozenset[str] = frozenset(
         found = replace(value, **{name: masked(getattr(value, name), mask, apart_from=apart_from) for name in free})
     result: _Value = found
     return result
+
+
+def without_password(url: str) -> str:
+    """A URL, or any text, without the password in it; a variable that stands for it may be seen.
+
+    >>> without_password("postgresql://me:hunter2@host/db?sslpassword=x")
+    'postgresql://me:***@host/db?sslpassword=***'
+    >>> without_password("postgresql://me:${DB_PASSWORD}@host/db")
+    'postgresql://me:${DB_PASSWORD}@host/db'
+    """
+    if "://" not in url:
+        return url
+    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what goes by a name is nothing to show, as far as the name tells."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def mask_of(values: Mapping[str, str]) -> Mask:

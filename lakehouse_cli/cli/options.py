@@ -123,15 +123,19 @@ class Settings:
         """Whether stdout takes one JSON document."""
         return self.output == Output.json
 
-    def project(self) -> Project:
+    def project(self, *, thorough: bool = False, incomplete: bool = False) -> Project:
         """Load the project these settings name.
+
+        Args:
+            thorough: Hold the tables to every environment, not to the chosen one alone.
+            incomplete: Let variables be unset, for a look at what is declared.
 
         Raises:
             LakehouseError: It is invalid, or not there.
         """
         from lakehouse_cli.project import Project
 
-        return Project.load(self.project_dir, env=self.env)
+        return Project.load(self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete)
 
     @property
     def stdout(self) -> Terminal:

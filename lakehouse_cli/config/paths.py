@@ -73,6 +73,8 @@ def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
 def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
     """Whether a path brings the ending that the format adds."""
     folded = table.path.casefold()
+    if not suffix:
+        return None
     for compressed in ("", *_COMPRESSED.values()):
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):

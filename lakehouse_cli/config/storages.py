@@ -14,11 +14,12 @@ from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, Reader
-from lakehouse_cli.config.variables import fill
+from lakehouse_cli.config.variables import Unset, fill
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.secret_values import without_password
 from lakehouse_cli.source_code import SourceError
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
 
@@ -42,28 +43,35 @@ def default_storage(folder: Path) -> StorageSpec:
     return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT)
 
 
-def read_storages(
-    reader: Reader, node: Node | None, folder: Path, environ: AnyMapping[str, str]
-) -> dict[str, StorageSpec]:
-    """The storages by name, `default` among them; one that is wrong is there too, as far as it could be read."""
-    storages = {"default": default_storage(folder)}
+def storage_entries(reader: Reader, node: Node | None) -> dict[str, tuple[Scalar, Node]]:
+    """The entries of `storages` by name, each with its key; those that are named wrongly left out after a report."""
     if node is None:
-        return storages
+        return {}
     if not isinstance(node, Mapping):
         reader.mismatch(node, "`storages`", "a map of names to storages")
-        return storages
+        return {}
+    named = {}
     for name, (key, value) in node.entries.items():
         if re.fullmatch(NAME_PATTERN, name) is None:
             hint = "names are letters, digits and `_`, and begin with no digit"
             reader.report(key, f"{quoted(name)} is not a storage's name", hint)
         else:
-            storages[name] = _storage(reader, key, fill(reader, value, environ), folder)
-    return storages
+            named[name] = key, value
+    return named
 
 
-def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSpec:
+def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
+    """One storage, variables filled in; as far as it could be read where something is wrong with it.
+
+    Args:
+        reader: Of the file it stands in.
+        key: Its name.
+        node: Its value.
+        folder: The project's.
+        of: What messages say of it beyond its name.
+    """
     name = key.text
-    owner = f"storage `{name}`"
+    owner = f"storage `{name}`{of}"
     place = reader.at(key)
     fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, location=place)
     if not isinstance(node, Mapping):
@@ -115,7 +123,7 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
     wrong = url_problem(values["root"], tuple(SCHEMES))
     if wrong:
         written = node.entries["root"][1]
-        shown = written.shown if isinstance(written, Scalar) else ""
+        shown = without_password(written.shown) if isinstance(written, Scalar) else ""
         reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
     return None
 
@@ -187,9 +195,9 @@ def _root(
     if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:
         wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", "name a path"
     if wrong:
-        reader.report(written, f"root {quoted(written.shown)} of {owner} {wrong[0]}", wrong[1])
+        reader.report(written, f"root {quoted(without_password(written.shown))} of {owner} {wrong[0]}", wrong[1])
         return None
-    return values["root"], written.shown
+    return values["root"], without_password(written.shown)
 
 
 def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str) -> dict[str, Any]:
@@ -208,14 +216,16 @@ def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner
     return values
 
 
-def read_execution(reader: Reader, node: Node | None, environ: AnyMapping[str, str]) -> Execution:
+def read_execution(
+    reader: Reader, node: Node | None, environ: AnyMapping[str, str], unset: Unset = "report"
+) -> Execution:
     """The `execution` of a project; what is wrong in it is as if it were not there."""
     if node is None:
         return Execution()
     if not isinstance(node, Mapping):
         reader.mismatch(node, "`execution`", "a map with `executor`, `workers`, `memory` and `options`")
         return Execution()
-    filled = fill(reader, node, environ)
+    filled = fill(reader, node, environ, unset)
     if not isinstance(filled, Mapping):
         return Execution()
     values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")

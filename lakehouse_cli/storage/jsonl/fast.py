@@ -41,7 +41,7 @@ def read_fast(opened: Opened, columns: Sequence[Column]) -> pa.Table | None:
         read.validate(full=True)
     except (pa.ArrowException, OSError, StorageError):
         return None
-    if read.num_rows != source.lines or not _all_seen(opened, read):
+    if read.num_rows != source.lines or _may_be_no_objects(read) or not _all_seen(opened, read):
         return None
     done = []
     for values, kind in zip(read.columns, types, strict=True):
@@ -67,6 +67,14 @@ def _typed(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None
         return None
     column = pa.chunked_array(chunks, kind)
     return column.unify_dictionaries() if pa.types.is_dictionary(kind) else column
+
+
+def _may_be_no_objects(read: pa.Table) -> bool:
+    """Whether some row has no value at all, as it would where its line is not an object but the word null."""
+    empty = read.column(0).is_null()
+    for values in read.columns[1:]:
+        empty = pc.and_(empty, values.is_null())
+    return bool(pc.any(empty).as_py())
 
 
 def _all_seen(opened: Opened, read: pa.Table) -> bool:
