@@ -246,6 +246,7 @@ class Project:
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
         names = tables_of_interest(self.graph, chosen)
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
+        looked_at.look(names)
         states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
         return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
