@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -258,3 +260,43 @@ def test_what_is_not_a_delta_log_is_told(root: Path) -> None:
     (root / "table" / "_delta_log" / f"{0:020}.json").write_text("{not json")
     with pytest.raises(StorageError, match="lake/table cannot be looked at: "):
         opened(root).stat(table())
+
+
+Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+
+
+def deletion_vector(row: int) -> dict[str, Any]:
+    """One deleted row, inline, as Delta's protocol writes it: a magic number, then a 64-bit roaring bitmap, in Z85."""
+    bitmap = struct.pack("<QIIIHHIH", 1, 0, 12346, 1, 0, 0, 16, row)
+    data = struct.pack("<I", 1681511377) + bitmap
+    padded = data + bytes(-len(data) % 4)
+    text = ""
+    for at in range(0, len(padded), 4):
+        number = int.from_bytes(padded[at : at + 4], "big")
+        text += "".join(Z85[number // 85**power % 85] for power in (4, 3, 2, 1, 0))
+    return {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(data), "cardinality": 1}
+
+
+def test_rows_that_a_deletion_vector_deletes_are_not_read(root: Path) -> None:
+    deltalake.write_deltalake(root / "table", data_of(table(), (1, "a"), (2, "b"), (3, "c")))
+    storage = opened(root)
+    source = table(kind="source")
+    before = storage.content(source, ())
+    log = root / "table" / "_delta_log"
+    lines = [json.loads(line) for line in (log / f"{0:020}.json").read_text().splitlines()]
+    add = next(line["add"] for line in lines if "add" in line)
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7}
+    features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    actions = [
+        {"protocol": {**protocol, **features}},
+        {"remove": {"path": add["path"], "dataChange": True, "deletionTimestamp": 1, "size": add["size"]}},
+        {"add": {**add, "deletionVector": deletion_vector(1)}},
+    ]
+    (log / f"{1:020}.json").write_text("".join(f"{json.dumps(action)}\n" for action in actions))
+    assert [row["id"] for row in storage.read(source, source.columns).to_pylist()] == [1, 3]
+    after = storage.content(source, ())
+    assert before is not None
+    assert after is not None
+    assert before.content_hash != after.content_hash
+    with pytest.raises(StorageError, match="has what computed tables have not: feature deletionVectors"):
+        storage.may_replace(table(), forced=True)
