@@ -364,18 +364,24 @@ class Project:
         frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
         return frame
 
-    def show(self, table: str, count: int = 10) -> Shown:
+    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown:
         """A stored table's columns, where it lives, how many rows it has, and the first of them.
 
+        Args:
+            table: Its name.
+            count: How many rows.
+            version: An older one, where its storage keeps versions; None for the table as it is.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or no such version.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
         """
-        data = self.read_arrow(table)
+        declared, storage = self.table(table), self.storage(table)
+        data = self.read_arrow(table) if version is None else storage.read_version(declared, version)
         from lakehouse_cli.showing import shown
 
-        return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
+        return shown(declared, storage.uri(declared), data, count)
 
     @cached_property
     def mask(self) -> Mask:

@@ -17,6 +17,9 @@ from tests.servers.s3 import own_s3_server, s3_server
 
 __all__ = ["own_s3_server", "s3_server"]
 
+# Packages of their own, tested where they are installed.
+collect_ignore = ["distributions"]
+
 
 @dataclass(frozen=True)
 class Invoked:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, Protocol
 
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 
@@ -165,6 +166,19 @@ class AssetStorage(ABC):
             DataError: The data are not as declared.
             StorageError: They cannot be read.
         """
+
+    def read_version(self, table: Table, version: int) -> pa.Table:
+        """Read all columns of an older version of a stored table; only storages that keep versions can.
+
+        Raises:
+            UsageError: There is no such version, or there are no versions here.
+            StorageError: It cannot be read.
+        """
+        del version
+        raise UsageError(
+            f"storage `{table.storage}` keeps no versions of `{table.name}`",
+            hint="leave out --version; storages of type `delta` keep them",
+        )
 
     @abstractmethod
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:

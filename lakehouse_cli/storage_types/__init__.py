@@ -23,6 +23,7 @@ STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
         "postgresql": "lakehouse_cli.storage_types.postgresql:POSTGRESQL",
         "duckdb": "lakehouse_cli.storage_types.duckdb:DUCKDB",
         "sqlite": "lakehouse_cli.storage_types.sqlite:SQLITE",
+        "delta": "lakehouse_cli.storage_types.delta:DELTA",
     }
 )
 
