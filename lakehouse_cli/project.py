@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
+from lakehouse_cli.deferring import Deferral, states_with
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
@@ -86,6 +87,7 @@ class Project:
         self._planned = False
         self._environ = environ
         self._variables = variables or {}
+        self._others: dict[str, Project] = {}
 
     @classmethod
     def load(
@@ -184,25 +186,37 @@ class Project:
         """The storage a table lives in."""
         return self.storages[self.table(table).storage]
 
-    def select(self, *selection: str, exclude: Iterable[str] = ()) -> Selection:
+    def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
         """Resolve a selection; without terms, every table.
+
+        Args:
+            selection: Terms of the selection grammar.
+            exclude: Terms of what to leave out.
+            defer: As in `plan`.
 
         Raises:
             UsageError: A term names no table or is no term.
         """
         excluded = tuple(exclude)
-        in_state = self._tables_in_state if mentions_state((*selection, *excluded)) else None
+        in_state = partial(self._tables_in_state, defer) if mentions_state((*selection, *excluded)) else None
         return select(self.graph, selection, excluded, in_state)
 
-    def _tables_in_state(self, state: str) -> set[str]:
+    def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
             return set(self._not_done_last())
-        plan = self._plan(Selection(self.graph.order), force=False, lenient=True)
+        plan = self._plan(Selection(self.graph.order), force=False, lenient=True, defer=defer)
         if state == "new":
             return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
         return {t.name for t in plan.runs if not t.conditional}
 
-    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False, failed: bool = False) -> Plan:
+    def plan(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        failed: bool = False,
+        defer: str | None = None,
+    ) -> Plan:
         """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
 
         Args:
@@ -210,16 +224,18 @@ class Project:
             exclude: Terms of what to leave out.
             force: Plan to run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
         """
         self._read_code_again()
-        chosen = self.select(*selection, exclude=exclude)
+        chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             last = set(self._not_done_last())
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
-        return self._plan(chosen, force=force)
+        return self._plan(chosen, force=force, defer=defer)
 
     def _read_code_again(self) -> None:
         """Take in what was changed in the code since it was read, as happens in a notebook."""
@@ -243,12 +259,24 @@ class Project:
         last = history.last_result(self.folder, self.environment)
         return () if last is None else last.unfinished
 
-    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
+    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
         names = tables_of_interest(self.graph, chosen)
         looked_at = StoredTables(self.tables, self.storages, self.graph)
-        states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
+        how: Any = {"force": force, "lenient": lenient, "defer": defer}
+        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
+
+    def _deferral(self, environment: str | None) -> Deferral | None:
+        """Another environment as a place to read inputs from; None for this one itself."""
+        if environment in (None, "", self.environment):
+            return None
+        if environment not in self._others:
+            self._others[environment] = self.other(environment)
+            # To be masked as well.
+            self._variables = {**self._others[environment]._variables, **self._variables}
+        other = self._others[environment]
+        return Deferral(environment, other.tables, other.storages, self.graph)
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -275,6 +303,7 @@ class Project:
         exclude: Iterable[str] = (),
         force: bool = False,
         failed: bool = False,
+        defer: str | None = None,
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
@@ -290,6 +319,8 @@ class Project:
             exclude: Terms of what to leave out.
             force: Run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
+                ever written there.
             fail_fast: Start nothing more once a table has failed.
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
@@ -304,18 +335,20 @@ class Project:
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
+        deferral = self._deferral(defer)
         run_id = new_run_id()
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
-            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed)
+            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
             runner = Runner(
                 self.graph,
-                self.storages,
+                self.storages if deferral is None else {**self.storages, **deferral.storages},
                 partial(executor_class, workers or self.spec.workers),
                 self.folder,
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
                 self.mask,
+                {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
             self._cache.keep(self._code.modules, self._fingerprints)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)

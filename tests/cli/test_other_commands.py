@@ -13,7 +13,7 @@ from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "clean", "schema"]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "env", "clean", "schema"]
 
 
 def test_version_and_help(cli: Cli) -> None:
@@ -37,6 +37,7 @@ def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
         "tables": 3,
         "sources": 1,
         "computed": 2,
+        "environments": ["default"],
     }
 
 
