@@ -25,13 +25,14 @@ from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import open_storage
-from lakehouse_cli.stored import StoredTables
+from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.watching import project_files
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
@@ -459,6 +460,45 @@ class Project:
                 error.hint = "nothing is removed while a run goes on; wait until it has ended"
                 raise
             return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        return StoredEnvironment(self.environment, self.tables, self.storages, self.spec.storages, self.graph)
+
+    def copy(
+        self,
+        *selection: str,
+        to: str,
+        exclude: Iterable[str] = (),
+        sources: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        on_table: Callable[[CopiedTable], None] | None = None,
+        on_begin: Callable[[str], None] | None = None,
+    ) -> CopyResult:
+        """Copy stored tables of this environment and their manifests to another, while no run goes on there.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            to: Name of the other environment.
+            exclude: Terms of what to leave out.
+            sources: Copy sources as well: the columns they declare.
+            force: Overwrite also what is newer there, or was put there by another hand.
+            dry_run: Tell what would be done, and copy nothing.
+            on_table: Told of each table when it has ended.
+            on_begin: Told of each table that is begun.
+
+        Raises:
+            UsageError: The selection is wrong; there is no such environment, or it is this one.
+            LakehouseError: A run goes on there.
+        """
+        from lakehouse_cli.copying import copy_tables
+
+        chosen = self.select(*selection, exclude=exclude)
+        how: Any = {"sources": sources, "force": force, "dry_run": dry_run}
+        tell: Any = {"on_table": on_table, "on_begin": on_begin}
+        return copy_tables(self.name, self.folder, chosen, self.stored, self.other(to).stored, **how, **tell)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

@@ -7,10 +7,33 @@ from dataclasses import dataclass, field
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.storage.base import AssetStorage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnvironment:
+    """The tables of a project as they are declared and stored in one environment.
+
+    Attributes:
+        environment: Its name.
+        tables: By name.
+        storages: By name.
+        specs: Their declarations.
+        graph: All tables.
+    """
+
+    environment: str
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
+    graph: AssetGraph
+
+    def looked_at(self) -> StoredTables:
+        """What is stored there now."""
+        return StoredTables(self.tables, self.storages, self.graph)
 
 
 @dataclass(slots=True)
