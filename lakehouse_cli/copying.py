@@ -20,7 +20,7 @@ from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
-from lakehouse_cli.recipes import recipe_of
+from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import Origin
@@ -122,12 +122,14 @@ class Copying:
         target: Where they go.
         force: Whether what is newer there, or another's, may be overwritten.
         run_id: Of a source's copy, which no run has made.
+        project: Name of the project.
     """
 
     source: StoredEnvironment
     target: StoredEnvironment
     force: bool
     run_id: str
+    project: str
     _here: StoredTables = field(init=False)
     _there: StoredTables = field(init=False)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
@@ -202,19 +204,18 @@ class Copying:
         if here.manifest is None:
             return True
         origin = self._origin(name, here)
-        known = {each: record.content_hash for each, record in manifest.inputs.items()}
-        return manifest.recipe == origin.recipe and known == {n: r.content_hash for n, r in origin.inputs.items()}
+        return manifest.recipe == origin.recipe and _known(manifest.inputs) == _known(origin.inputs)
 
     def _is_the_same(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether what the target has is a copy of what the source has now, neither altered since."""
         if here.content is None or there.content is None:
             return False
         manifest = self._manifest(name, there)
-        if here.content.content_hash == there.content.content_hash:
+        if self.source.tables[name].kind == "source" and (
+            (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
+        ):
             # A source is known by its bytes; a computed table has a manifest that is to go with it.
-            same_form = self.source.tables[name].format == self.target.tables[name].format
-            if same_form and self.source.tables[name].kind == "source":
-                return True
+            return True
         if manifest is None or manifest.content_hash != there.content.content_hash:
             return False
         if here.manifest is None:
@@ -242,7 +243,11 @@ class Copying:
             return None
         manifest = self._manifest(name, there)
         if manifest is None:
+            if there.manifest_trouble is not None:
+                return there.manifest_trouble.message
             return f"{there.uri} has no manifest: another hand put it there"
+        if manifest.project not in (None, self.project):
+            return f"{there.uri} belongs to project `{manifest.project}`"
         if there.content is None or manifest.content_hash != there.content.content_hash:
             return f"{there.uri} was altered by another hand"
         if here.manifest is not None and manifest.started_at > here.manifest.started_at:
@@ -253,28 +258,31 @@ class Copying:
         """What the manifest of the copy says of where it comes from."""
         manifest = here.manifest
         if manifest is None or here.altered:
-            inputs = {} if here.content is None else {name: here.content}
-            return Origin(self.run_id, _now(), inputs=inputs if self.source.tables[name].kind == "source" else {})
+            source = self.source.tables[name].kind == "source"
+            inputs = {name: here.content} if source and here.content is not None else {}
+            return Origin(self.run_id, _now(), inputs=inputs, project=self.project)
         recipe = manifest.recipe
         if recipe is not None:
             # What is written is written with the target's format and options as they are now.
             table = self.target.tables[name]
-            there = recipe_of(self.target.graph, table, None, self.target.specs[table.storage])
-            recipe = replace(recipe, storage=there.storage)
+            recipe = replace(recipe, storage=options_hash(table, self.target.specs[table.storage]))
         inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
-        return Origin(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes)
+        project = manifest.project or self.project
+        return Origin(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
 
     def _input(self, name: str, record: InputRecord) -> InputRecord:
         """An input as the target has it, if that is a copy of what the table was computed from."""
         if name not in self.source.tables:
             return record
-        here = self._here.state(name)
-        if here.content is None or here.content.content_hash != record.content_hash:
+        now = self._here.state(name)
+        if now.content is None or now.content.content_hash != record.content_hash:
+            return record
+        if now.content.reading != record.reading:
             return record
         if name in self._copies:
             return self._copies[name]
         there = self._there.state(name)
-        if there.content is None or not self._is_the_same(name, here, there):
+        if there.content is None or not self._is_the_same(name, now, there):
             return record
         return there.content
 
@@ -285,9 +293,16 @@ class Copying:
         except LakehouseError as error:
             return replace(planned, status="failed", note=error.message, error=ErrorInfo.of(error))
         # Its time is too recent to tell a later change from this one.
-        self._copies[planned.name] = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)
+        record = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)
+        self._copies[planned.name] = record._replace(reading=self._reading(planned.name, manifest))
         seconds = round(time.perf_counter() - clock, 6)
         return replace(planned, status="copied", rows=manifest.rows, bytes=manifest.bytes, duration_s=seconds)
+
+    def _reading(self, name: str, manifest: Manifest) -> str:
+        table = self.target.tables[name]
+        # A source has no manifest for whoever reads it.
+        stored = manifest.columns if table.kind == "computed" else None
+        return reading_of(table, stored, options_hash(table, self.target.specs[table.storage]))
 
     def _publish(self, name: str) -> Manifest:
         here, table = self._here.state(name), self.source.tables[name]
@@ -301,6 +316,10 @@ class Copying:
                 )
         target: Table = self.target.tables[name]
         return self.target.storages[target.storage].publish(target, data, self._origin(name, here))
+
+
+def _known(inputs: Mapping[str, InputRecord]) -> dict[str, tuple[str, str]]:
+    return {name: (record.content_hash, record.reading) for name, record in inputs.items()}
 
 
 def _day(moment: str) -> str:
@@ -354,7 +373,7 @@ def copy_tables(
 
     tell = on_table or _nobody
     if dry_run:
-        planned = Copying(source, target, force, run_id).planned(names)
+        planned = Copying(source, target, force, run_id, project).planned(names)
         for table in planned:
             tell(table)
         return result(planned)
@@ -364,7 +383,7 @@ def copy_tables(
         except RunLockedError as error:
             error.hint = "nothing is copied there while a run goes on; wait until it has ended"
             raise
-        copying = Copying(source, target, force, run_id)
+        copying = Copying(source, target, force, run_id, project)
         return result(copying.carry_out(copying.planned(names), tell, on_begin or _nobody))
 
 

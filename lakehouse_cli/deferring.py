@@ -11,12 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
-from lakehouse_cli.stored import StoredTables
+from lakehouse_cli.stored import StoredEnvironment, StoredTables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,33 +93,33 @@ class Deferral:
     """Another environment of the same project, in which inputs may be found.
 
     Attributes:
-        environment: Its name.
-        declared: The tables as they are declared there.
-        opened: Its storages by name.
-        graph: All tables.
+        there: Its tables and storages.
     """
 
-    environment: str
-    declared: Mapping[str, Table]
-    opened: Mapping[str, AssetStorage]
-    graph: AssetGraph
+    there: StoredEnvironment
+
+    @property
+    def environment(self) -> str:
+        """Its name."""
+        return self.there.environment
 
     @cached_property
     def storages(self) -> Mapping[str, AssetStorage]:
         """Its storages, to be read from, by names that no storage of another environment has."""
-        return {self._named(n): ReadOnlyStorage(each, self.environment) for n, each in self.opened.items()}
+        return {self._named(n): ReadOnlyStorage(each, self.environment) for n, each in self.there.storages.items()}
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """Its tables, which live in `storages`."""
-        return {name: replace(table, storage=self._named(table.storage)) for name, table in self.declared.items()}
+        return {name: replace(table, storage=self._named(table.storage)) for name, table in self.there.tables.items()}
 
     def _named(self, storage: str) -> str:
         return f"{self.environment}:{storage}"
 
     @cached_property
     def _stored(self) -> StoredTables:
-        return StoredTables(self.tables, self.storages, self.graph)
+        specs = {self._named(name): spec for name, spec in self.there.specs.items()}
+        return StoredTables(self.tables, self.storages, specs, self.there.graph)
 
     def state(self, name: str) -> TableState | None:
         """What is stored of a table there; None where nothing is."""

@@ -149,6 +149,10 @@ class MissingDataError(StorageError):
     """A table has no stored data."""
 
 
+class NewerVersionError(StorageError):
+    """A newer version of the tool stored a table; this one leaves it as it is unless told otherwise."""
+
+
 class DataError(LakehouseError):
     """Stored data do not fit their declared columns, value by value or as a whole."""
 

@@ -262,7 +262,7 @@ class Project:
 
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
         names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.graph)
+        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
         states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
         how: Any = {"force": force, "lenient": lenient, "defer": defer}
@@ -277,7 +277,7 @@ class Project:
             # To be masked as well.
             self._variables = {**self._others[environment]._variables, **self._variables}
         other = self._others[environment]
-        return Deferral(environment, other.tables, other.storages, self.graph)
+        return Deferral(replace(other.stored, graph=self.graph))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -351,7 +351,8 @@ class Project:
                 self.mask,
                 {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
             return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
 
     def _durations(self) -> Mapping[str, float]:
@@ -439,7 +440,7 @@ class Project:
         """
         from lakehouse_cli.cleaning import find_strays
 
-        return find_strays(self.storages, self.tables)
+        return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.

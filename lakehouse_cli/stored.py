@@ -10,6 +10,7 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
+from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.storage.base import AssetStorage
 
 
@@ -33,7 +34,7 @@ class StoredEnvironment:
 
     def looked_at(self) -> StoredTables:
         """What is stored there now."""
-        return StoredTables(self.tables, self.storages, self.graph)
+        return StoredTables(self.tables, self.storages, self.specs, self.graph)
 
 
 @dataclass(slots=True)
@@ -43,11 +44,13 @@ class StoredTables:
     Attributes:
         tables: By name.
         storages: By name.
+        specs: What is declared of the storages, by name.
         graph: Tells whose manifests speak of a source.
     """
 
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
 
@@ -57,12 +60,20 @@ class StoredTables:
         storage = self.storages[table.storage]
         found = self._manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
-        trouble = found.message if isinstance(found, StorageError) else None
+        trouble = found if isinstance(found, StorageError) else None
         try:
             content = storage.content(table, self._known(name, manifest))
+            if content is not None:
+                content = content._replace(reading=self._reading(table, content, manifest))
             return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
         except StorageError as error:
             return TableState(table.path, False, error.message, None, manifest, trouble)
+
+    def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
+        # A manifest of other bytes tells nothing of these.
+        believed = manifest is not None and manifest.content_hash == content.content_hash
+        stored = manifest.columns if manifest is not None and believed else None
+        return reading_of(table, stored, options_hash(table, self.specs[table.storage]))
 
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:

@@ -53,7 +53,7 @@ def command(
             "--force",
             envvar="LAKEHOUSE_FORCE",
             show_envvar=False,
-            help="Run what is selected though it is up to date.",
+            help="Run what is selected though it is up to date, or a newer version of lakehouse stored it.",
         ),
     ] = False,
     fail_fast: Annotated[

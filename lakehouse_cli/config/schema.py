@@ -23,6 +23,7 @@ from lakehouse_cli.config.options import options_schema, with_variables
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
 from lakehouse_cli.config.storages import DEFAULT_ROOT
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
+from lakehouse_cli.storage_types import STORAGE_TYPES
 
 JsonSchema = dict[str, Any]
 
@@ -131,12 +132,18 @@ def _keys(keys: Mapping[str, Key], description: str, *, variables: Iterable[str]
 
 def _storage() -> JsonSchema:
     schema = _keys(STORAGE_KEYS, "A place where tables live.", variables=("root", "format"))
-    schema["properties"]["options"]["$ref"] = "#/$defs/storageOptions"
+    options = schema["properties"].pop("options")
+    schema["properties"]["options"] = {key: value for key, value in options.items() if key != "$ref"}
+    # The options of a class of one's own, or of a package's, are not known here.
+    schema["if"] = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
+    schema["then"] = {"properties": {"options": {"$ref": "#/$defs/storageOptions"}}}
+    schema["else"] = {"properties": {"options": {"type": "object"}}}
     return schema
 
 
 def _storages() -> JsonSchema:
-    other: JsonSchema = {"$ref": "#/$defs/storage", "required": ["root"]}
+    built_in = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
+    other: JsonSchema = {"$ref": "#/$defs/storage", "if": built_in, "then": {"required": ["root"]}}
     return {
         "type": "object",
         "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},

@@ -20,7 +20,8 @@ from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.secret_values import without_password
-from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, scheme_of
+from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
 
 DEFAULT_ROOT = "data"
 #: Stands for a format that could not be read, of which nothing more is said.
@@ -80,7 +81,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
         return fallback
     values = _read_keys(reader, node, STORAGE_KEYS, owner)
-    storage_type = _type(reader, node, values, owner)
+    storage_type = _type(reader, node, values, owner, folder)
     if storage_type is None:
         return replace(fallback, format=UNKNOWN)
     root = _root(reader, key, node, values, storage_type, owner)
@@ -97,23 +98,23 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
             conflict = option_conflict(options, spec)
             if conflict:
                 reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+    if "options" not in node.entries or "options" in values:
+        # One that is there and wrong was told.
+        written = dict.fromkeys(values["options"].entries) if "options" in values else {}
+        _check_options(reader, key, written, storage_type, spec)
     text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
-    if scheme_of(text) is None and storage_type.root != "text":
+    if scheme_of(text) is None and storage_type.root not in ("text", "none"):
         text = os.path.normpath(folder / text)
-    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place)
+    own = folder if storage_type.own else None
+    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place, own)
 
 
-def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str) -> StorageType | None:
+def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:
     """What it is: as `type` says, else as the root tells; None after a problem was reported."""
     if "type" in node.entries:
         if "type" not in values:
             return None
-        name = values["type"]
-        if name in STORAGE_TYPES:
-            return STORAGE_TYPES[name]
-        hint = did_you_mean(name, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
-        reader.report(node.entries["type"][1], f"`type` of {owner}: there is no {quoted(name)}", hint)
-        return None
+        return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
         return STORAGE_TYPES["files"]
@@ -125,6 +126,33 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str) -> 
         shown = without_password(written.shown) if isinstance(written, Scalar) else ""
         reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
     return None
+
+
+def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path) -> StorageType | None:
+    try:
+        found = find_type(name, folder)
+    except SourceError as error:
+        reader.report(node, f"`type` of {owner}: {error}", error.hint)
+        return None
+    if found is None:
+        known = list(known_names())
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}; one of your own is `module:Class`"
+        reader.report(node, f"`type` of {owner}: there is no {quoted(name)}", hint)
+    return found
+
+
+def _check_options(
+    reader: Reader, key: Scalar, options: AnyMapping[str, Any], storage_type: StorageType, spec: FormatSpec | None
+) -> None:
+    """Report options that must be given and are not, and those that would be taken for the format's."""
+    owner = f"storage `{key.text}`"
+    for name in storage_type.required:
+        if name not in options:
+            reader.report(key, f"{owner} lacks option `{name}` of type {storage_type.name}", "give it under `options`")
+    for option in storage_type.options if spec is not None and storage_type.own else ():
+        if spec is not None and spec.option(option.name) is not None:
+            message = f"option `{option.name}` of storage type {storage_type.name} is also one of format {spec.name}"
+            reader.report(key, message, "give the field of the class another name")
 
 
 def _format(reader: Reader, node: Mapping, values: dict[str, Any], storage_type: StorageType, owner: str) -> str:
@@ -151,6 +179,8 @@ def _root(
     if "root" not in node.entries:
         if key.text == "default" and "folder" in storage_type.root:
             return DEFAULT_ROOT, DEFAULT_ROOT
+        if not storage_type.root_required:
+            return "", ""
         hint = "name the folder its tables live in: `root: …`"
         if "folder" not in storage_type.root:
             hint = f"say where it is: `root: {storage_type.schemes[0]}://…`" if storage_type.schemes else "`root: …`"

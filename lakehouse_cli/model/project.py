@@ -63,6 +63,7 @@ class StorageSpec:
         type: What ``lakehouse_cli.storage_types`` calls it.
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
+        folder: The project's, where the class of a type of its own is found; None for the types that are built in.
     """
 
     name: str
@@ -73,6 +74,7 @@ class StorageSpec:
     type: str = "files"
     connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
     location: Location | None = field(default=None, compare=False)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Job:
         tables: The inputs' declarations, by name.
         storages: Of the table and of its inputs, by name.
         folder: The project's, for its modules.
+        project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.
         contents: What the inputs are, for the manifest.
@@ -44,6 +45,7 @@ class Job:
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
     folder: Path
+    project: str
     run_id: str
     recipe: Recipe | None
     contents: Mapping[str, InputRecord]

@@ -34,6 +34,7 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.planning import Plan, PlannedTable
+from lakehouse_cli.recipes import reading_of
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import (
     AttemptsError,
@@ -235,6 +236,9 @@ class _Run:
         blame = self._blame(planned)
         if blame is not None:
             self._skip(planned, blame)
+        elif planned.refused is not None:
+            self._release(planned)
+            self._fail(planned, planned.refused, seconds=0.0, attempts=0)
         elif planned.conditional and self._inputs_are_the_same(planned):
             self._release(planned)
             self._end(_unchanged(planned, ("inputs came out the same",)))
@@ -269,6 +273,7 @@ class _Run:
             tables,
             {name: self.runner.storages[name] for name in {table.storage, *(t.storage for t in tables.values())}},
             self.runner.folder,
+            self.plan.project,
             self.run_id,
             planned.recipe,
             {name: _telling(self.contents[name]) for name in planned.inputs if name in self.contents},
@@ -304,6 +309,7 @@ class _Run:
             name in manifest.inputs
             and name in self.contents
             and self.contents[name].content_hash == manifest.inputs[name].content_hash
+            and self.contents[name].reading == manifest.inputs[name].reading
             for name in planned.inputs
         )
 
@@ -349,8 +355,12 @@ class _Run:
 
     def _materialized(self, planned: PlannedTable, outcome: Outcome, seconds: float) -> None:
         manifest = outcome.manifest
+        table = self.runner.graph.tables[planned.name]
+        # Options are as they were planned: they are part of the recipe.
+        options = planned.recipe.storage if planned.recipe is not None else ""
+        reading = reading_of(table, manifest.columns, options)
         self.contents[planned.name] = InputRecord(
-            manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns
+            manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns, reading
         )
         if outcome.data is not None and self.memory is not None:
             self.memory.put(planned.name, outcome.data)
@@ -430,7 +440,7 @@ def _unchanged(planned: PlannedTable, notes: tuple[str, ...]) -> TableResult:
 def _telling(record: InputRecord) -> InputRecord:
     """The record without a time that could not tell a later change from this one."""
     if record.modified_ns is not None and time.time_ns() - record.modified_ns < _TELLING_AGE_NS:
-        return InputRecord(record.content_hash, record.rows, record.bytes)
+        return record._replace(modified_ns=None)
     return record
 
 

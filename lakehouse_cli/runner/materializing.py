@@ -62,7 +62,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
         try:
             held = _computed(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory)
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:

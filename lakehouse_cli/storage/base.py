@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, Protocol
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
@@ -44,6 +44,7 @@ class Stray:
         modified_ns: When it was last written, nanoseconds since 1970 in UTC.
         keep: Why it is not removed; None for what may be.
         handle: The storage's own, by which it removes what was listed and nothing else.
+        project: The project that stored it, as its manifest tells; None where none does.
     """
 
     kind: Literal["unfinished", "undeclared"]
@@ -54,6 +55,7 @@ class Stray:
     modified_ns: int
     keep: str | None = None
     handle: tuple[Any, ...] = ()
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Origin:
         recipe: What they were made by.
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
+        project: Name of the project whose run it was.
     """
 
     run_id: str
@@ -73,6 +76,7 @@ class Origin:
     recipe: Recipe | None = None
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     memory_bytes: int = 0
+    project: str | None = None
 
 
 class Sink(Protocol):
@@ -116,7 +120,14 @@ class Format(ABC):
 
 
 class AssetStorage(ABC):
-    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests."""
+    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests.
+
+    Attributes:
+        concurrency: How many tables are looked at at once for a plan; 1 for what is at hand, more where each look waits
+            for a server. The methods that look are called from that many threads.
+    """
+
+    concurrency: ClassVar[int] = 1
 
     @abstractmethod
     def uri(self, table: Table) -> str:
@@ -166,7 +177,8 @@ class AssetStorage(ABC):
         """The manifest of a stored table; None where there is none.
 
         Raises:
-            StorageError: It cannot be read, or a newer version of the tool wrote it.
+            NewerVersionError: A newer version of the tool wrote it.
+            StorageError: It cannot be read, or is no manifest.
         """
 
     @abstractmethod

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from stat import S_ISREG
 
 from lakehouse_cli.local_state import hold, is_held, let_go
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, hash_file
 
@@ -141,7 +141,7 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
     """A stored table that is not declared: its data and manifest, or why they stay."""
     try:
         manifest = _parsed(manifest_file.path)
-    except ValueError as error:
+    except ManifestError as error:
         return _kept(root, manifest_file, None, f"its manifest cannot be read: {error}")
     folder = os.path.dirname(f"{root.real}/{path}")
     if os.path.realpath(folder) != os.path.normpath(folder):
@@ -159,7 +159,8 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
         else:
             both = (data, manifest_file)
             size, modified = data.bytes, data.modified_ns
-            return Stray("undeclared", root.storage, manifest.table, root.uri(file), size, modified, None, both)
+            uri = root.uri(file)
+            return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, both, manifest.project)
     if reason is None:
         others = _of_unknown_ending(folder, os.path.basename(path))
         if others:
@@ -167,12 +168,14 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
     if reason is not None:
         return _kept(root, manifest_file, manifest, reason)
     uri, size, modified = root.uri(manifest_file.path), manifest_file.bytes, manifest_file.modified_ns
-    return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, (manifest_file,))
+    handle = (manifest_file,)
+    return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, handle, manifest.project)
 
 
 def _kept(root: Root, file: Seen, manifest: Manifest | None, why: str) -> Stray:
-    table = manifest.table if manifest else None
-    return Stray("undeclared", root.storage, table, root.uri(file.path), file.bytes, file.modified_ns, why, (file,))
+    table, project = (manifest.table, manifest.project) if manifest else (None, None)
+    uri = root.uri(file.path)
+    return Stray("undeclared", root.storage, table, uri, file.bytes, file.modified_ns, why, (file,), project)
 
 
 def _of_unknown_ending(folder: str, stem: str) -> list[str]:
@@ -183,7 +186,7 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 
 def _parsed(path: str) -> Manifest:
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        return Manifest.from_text(file.read().decode())
+        return Manifest.from_text(file.read())
 
 
 def remove_stray(stray: Stray) -> str | None:

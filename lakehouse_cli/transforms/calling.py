@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
+from lakehouse_cli.own_modules import activate
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform
-from lakehouse_cli.transforms.modules import activate
 from lakehouse_cli.transforms.sharing import SharedTable
 
 Handed: TypeAlias = pa.Table | SharedTable

@@ -12,9 +12,9 @@ from typing import Any
 
 from lakehouse_cli.errors import TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
-from lakehouse_cli.transforms.modules import import_own
 
 
 @dataclass(frozen=True)

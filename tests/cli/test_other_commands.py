@@ -74,6 +74,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "read",
             "reasons": [],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "totals",
@@ -84,6 +85,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "run",
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "best",
@@ -97,6 +99,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
                 {"code": "upstream_runs", "message": "`totals` runs"},
             ],
             "schema_change": None,
+            "would_fail": None,
         },
     ]
     assert project.files() == ["orders.csv"]

@@ -41,6 +41,7 @@ def other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("environments", "storages", "tables", "paths"):
         for name, specs in replaced.items():
             monkeypatch.setattr(f"lakehouse_cli.config.{module}.{name}", specs, raising=False)
+    monkeypatch.setattr("lakehouse_cli.storage_types.STORAGE_TYPES", replaced["STORAGE_TYPES"])
     words = {**STORAGE_KEYS, "format": replace(STORAGE_KEYS["format"], type=Choice(("csv", "lines")))}
     monkeypatch.setattr("lakehouse_cli.config.storages.STORAGE_KEYS", words)
 

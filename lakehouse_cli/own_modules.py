@@ -11,13 +11,14 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import cache_from_source
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE = str(Path(__file__).resolve().parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
 _LOCK = threading.RLock()
 
@@ -43,6 +44,33 @@ class _Room:
 
 _rooms: dict[Path, _Room] = {}
 _active: Path | None = None
+
+
+class _FromSource(SourceFileLoader):
+    """Loads a module from its text and never from bytecode.
+
+    Python tells stale bytecode by whole seconds and size: an edit of one character within a second would be computed
+    with the code of before it, though the fingerprint is that of the text.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _OwnModules:
+    """Finds modules as Python does, and has the active project's read from their text."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        loader = spec.loader if spec is not None else None
+        if spec is None or _active is None or type(loader) is not SourceFileLoader:
+            return spec
+        if is_own_file(loader.path, _active):
+            spec.loader = _FromSource(loader.name, loader.path)
+            spec.cached = None
+        return spec
 
 
 def import_own(name: str, folder: Path) -> ModuleType:
@@ -81,6 +109,8 @@ def activate(folder: Path) -> None:
                 _displace(name, folder, room)
             sys.modules.update(room.aside)
             room.aside.clear()
+        if _OwnModules not in sys.meta_path:
+            sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _OwnModules)
         sys.path[:] = _on_path(folder)
         importlib.invalidate_caches()
         _active = folder
@@ -168,11 +198,8 @@ def _forget_changed(room: _Room) -> None:
     """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
     if not any(_has_changed(*stamp) for stamp in room.stamps.values()):
         return
-    for name, (file, _, _) in room.stamps.items():
+    for name in room.stamps:
         sys.modules.pop(name, None)
-        # Bytecode is told stale by whole seconds and size, which an edit right after an import need not change.
-        with suppress(OSError, NotImplementedError):
-            Path(cache_from_source(file)).unlink(missing_ok=True)
     room.stamps.clear()
     importlib.invalidate_caches()
 
