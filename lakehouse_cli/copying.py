@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
-from lakehouse_cli.events import ErrorInfo, error_json
+from lakehouse_cli.events import ErrorInfo, error_json, masked_error
 from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.runner import new_run_id
+from lakehouse_cli.secret_values import Mask
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
@@ -123,6 +124,7 @@ class Copying:
         force: Whether what is newer there, or another's, may be overwritten.
         run_id: Of a source's copy, which no run has made.
         project: Name of the project.
+        mask: Takes secret values out of what went wrong.
     """
 
     source: StoredEnvironment
@@ -130,6 +132,7 @@ class Copying:
     force: bool
     run_id: str
     project: str
+    mask: Mask
     _here: StoredTables = field(init=False)
     _there: StoredTables = field(init=False)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
@@ -172,7 +175,7 @@ class Copying:
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
         trouble = here.trouble or there.trouble
         if trouble is not None:
-            return replace(found, status="failed", note=trouble)
+            return replace(found, status="failed", note=self.mask(trouble))
         if not here.exists:
             why = "never materialized" if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
@@ -291,7 +294,8 @@ class Copying:
         try:
             manifest = self._publish(planned.name)
         except LakehouseError as error:
-            return replace(planned, status="failed", note=error.message, error=ErrorInfo.of(error))
+            info = masked_error(ErrorInfo.of(error), self.mask)
+            return replace(planned, status="failed", note=info.message, error=info)
         # Its time is too recent to tell a later change from this one.
         record = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)
         self._copies[planned.name] = record._replace(reading=self._reading(planned.name, manifest))
@@ -348,6 +352,7 @@ def copy_tables(
     sources: bool,
     force: bool,
     dry_run: bool,
+    mask: Mask,
     on_table: Callable[[CopiedTable], None] | None = None,
     on_begin: Callable[[str], None] | None = None,
 ) -> CopyResult:
@@ -373,7 +378,7 @@ def copy_tables(
 
     tell = on_table or _nobody
     if dry_run:
-        planned = Copying(source, target, force, run_id, project).planned(names)
+        planned = Copying(source, target, force, run_id, project, mask).planned(names)
         for table in planned:
             tell(table)
         return result(planned)
@@ -383,7 +388,7 @@ def copy_tables(
         except RunLockedError as error:
             error.hint = "nothing is copied there while a run goes on; wait until it has ended"
             raise
-        copying = Copying(source, target, force, run_id, project)
+        copying = Copying(source, target, force, run_id, project, mask)
         return result(copying.carry_out(copying.planned(names), tell, on_begin or _nobody))
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lakehouse_cli.comparing import Comparison
     from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
@@ -409,6 +410,9 @@ class Project:
         """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
         return mask_of(self._variables)
 
+    def _mask_with(self, other: Project) -> Mask:
+        return mask_of({**other._variables, **self._variables})
+
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
         from lakehouse_cli.history import reading as history
@@ -497,9 +501,39 @@ class Project:
         from lakehouse_cli.copying import copy_tables
 
         chosen = self.select(*selection, exclude=exclude)
-        how: Any = {"sources": sources, "force": force, "dry_run": dry_run}
+        other = self.other(to)
+        how: Any = {"sources": sources, "force": force, "dry_run": dry_run, "mask": self._mask_with(other)}
         tell: Any = {"on_table": on_table, "on_begin": on_begin}
-        return copy_tables(self.name, self.folder, chosen, self.stored, self.other(to).stored, **how, **tell)
+        return copy_tables(self.name, self.folder, chosen, self.stored, other.stored, **how, **tell)
+
+    def diff(
+        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+    ) -> Comparison:
+        """Stored tables against those of another environment; or, without one, as they would come out now.
+
+        Nothing is published: what is computed for the comparison is gone after it.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            against: Name of the other environment; None holds what would be computed now to what is stored.
+            exclude: Terms of what to leave out.
+            limit: How many examples of each kind of difference to give.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
+        """
+        from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
+
+        if against is not None:
+            chosen = self.select(*selection, exclude=exclude)
+            other = self.other(against)
+            mask = self._mask_with(other)
+            found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
+            return Comparison(self.name, self.environment, against, found, chosen.notes)
+        plan = self.plan(*selection, exclude=exclude)
+        found = Recomputing(self.stored, plan, self.folder, limit, self.mask).compare()
+        return Comparison(self.name, self.environment, None, found, plan.notes)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

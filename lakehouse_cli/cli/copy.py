@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, printable, size_text, time_text
+from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.copying import CopiedTable, CopyResult
@@ -24,6 +24,7 @@ Examples:
 \b
 Exit codes:
   0 all there · 1 a table is missing, refused or failed, or a run goes on there · 2 usage"""
+_WIDEST_NAME = 40
 _MARKS = {
     "copied": ("✓", "green", "copied"),
     "planned": ("▸", "cyan", "to copy"),
@@ -153,17 +154,18 @@ class _Progress:
 
     def _lines(self, table: CopiedTable) -> list[str]:
         mark, style, word = _MARKS[table.status]
-        width = max((len(name) for name in self._names), default=5)
+        width = min(max((len(name) for name in self._names), default=5), _WIDEST_NAME)
+        parts = [plural(table.rows, "row")] if table.rows is not None else []
+        if table.status == "copied":
+            parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
+        parts += [table.note] if table.note else []
         row = [
             Cell(mark, style),
-            Cell(table.name.ljust(width)),
+            Cell(self._terminal.cut_middle(table.name, width).ljust(width)),
             Cell(word.ljust(9), style),
-            Cell(count_text(table.rows).rjust(10)),
-            Cell(size_text(table.bytes).rjust(8)),
-            Cell(time_text(table.duration_s).rjust(7), "dim"),
-            Cell(printable(table.note or table.uri), "dim"),
+            Cell(printable(", ".join(parts)), "dim"),
         ]
-        return columns(self._terminal, ("", "table", "", "rows", "size", "time", ""), [row], right=frozenset({3, 4, 5}))
+        return columns(self._terminal, ("", "table", "", ""), [row])
 
 
 def _finish(result: CopyResult) -> None:

@@ -28,6 +28,7 @@ from lakehouse_cli.events import (
     TableResult,
     TableRetrying,
     TableStarted,
+    masked_error,
 )
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.graph import AssetGraph
@@ -48,13 +49,11 @@ from lakehouse_cli.runner.jobs import (
 )
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.scheduling import Schedule
-from lakehouse_cli.secret_values import Mask, masked, unmasked
+from lakehouse_cli.secret_values import Mask, unmasked
 from lakehouse_cli.storage.base import AssetStorage
 
 # A source that was written this shortly before a run may be written again without its time telling.
 _TELLING_AGE_NS = 2_000_000_000
-# Of an error, what is no text.
-_NAMES = frozenset({"type", "check", "column"})
 
 
 def new_run_id() -> str:
@@ -327,7 +326,7 @@ class _Run:
         if planned is None:
             self.runner.emit(RunStopping(tuple(self.under_way)))
         elif kind == "note":
-            error = masked(value.error, self.runner.mask, apart_from=_NAMES)
+            error = masked_error(value.error, self.runner.mask)
             self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, error))
         else:
             self._finish(planned, value)
@@ -417,7 +416,7 @@ class _Run:
 
     def _end(self, result: TableResult) -> None:
         if result.error is not None:
-            result = replace(result, error=masked(result.error, self.runner.mask, apart_from=_NAMES))
+            result = replace(result, error=masked_error(result.error, self.runner.mask))
         self.results[result.name] = result
         self.schedule.ended(result.name)
         self.runner.emit(TableFinished(result))
