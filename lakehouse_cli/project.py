@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,33 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.deferring import Deferral, states_with
+from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
-from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRef, ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
-from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
+from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import open_storage
-from lakehouse_cli.stored import StoredTables
+from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.watching import project_files
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lakehouse_cli.comparing import Comparison
+    from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
-
-DEFAULT_ENVIRONMENT = "default"
 
 
 def find_project_file(start: Path) -> Path:
@@ -75,18 +76,20 @@ class Project:
         graph: AssetGraph,
         code: SourceReader,
         cache: CodeCache,
-        environment: str = DEFAULT_ENVIRONMENT,
         *,
+        environ: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.spec = spec
         self.graph = graph
-        self.environment = environment
+        self.environment = spec.environment
         self._code = code
         self._cache = cache
         self._fingerprints = dict(cache.fingerprints)
         self._planned = False
+        self._environ = environ
         self._variables = variables or {}
+        self._others: dict[str, Project] = {}
 
     @classmethod
     def load(
@@ -95,38 +98,65 @@ class Project:
         *,
         env: str | None = None,
         environ: Mapping[str, str] | None = None,
+        thorough: bool = False,
+        incomplete: bool = False,
     ) -> Project:
         """Load a project.
 
         Args:
             path: The project file or its folder; None searches the current folder and those above.
-            env: Name of the environment.
-            environ: Environment variables for ``${VAR}``; this process's by default.
+            env: Name of the environment; ``default`` is what stands at the top of the file.
+            environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
+            thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+            incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
             UsageError: There is no such environment.
         """
         file = project_file(path)
-        variables = NotedVariables(os.environ if environ is None else environ)
-        loaded = load_project(file, variables)
+        wanted = env or DEFAULT_ENVIRONMENT
+        environ = os.environ if environ is None else environ
+        loaded = load_project(file, environ, wanted, thorough=thorough, incomplete=incomplete)
+        if loaded.readable and wanted not in loaded.spec.environments:
+            raise _no_environment(wanted, loaded.spec)
         cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
         code = SourceReader(loaded.spec.folder)
         code.know(cache.modules.values())
         graph, problems = build_graph(loaded.spec, code)
-        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec)]
+        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec, *loaded.others)]
         if everything:
             raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
-        if env not in (None, "", DEFAULT_ENVIRONMENT):
-            raise UsageError(
-                f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
-            )
-        return cls(loaded.spec, graph, code, cache, variables=variables.used)
+        return cls(loaded.spec, graph, code, cache, environ=environ, variables=loaded.variables)
 
     @property
     def name(self) -> str:
         """The project's name."""
         return self.spec.name
+
+    @property
+    def environments(self) -> Mapping[str, EnvironmentSpec]:
+        """All environments by name, ``default`` first."""
+        return self.spec.environments
+
+    def environment_spec(self, name: str) -> EnvironmentSpec:
+        """One environment as it is written.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.environments:
+            raise _no_environment(name, self.spec)
+        return self.environments[name]
+
+    def other(self, environment: str) -> Project:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Project.load(self.spec.file, env=environment, environ=self._environ)
 
     @property
     def folder(self) -> Path:
@@ -158,25 +188,37 @@ class Project:
         """The storage a table lives in."""
         return self.storages[self.table(table).storage]
 
-    def select(self, *selection: str, exclude: Iterable[str] = ()) -> Selection:
+    def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
         """Resolve a selection; without terms, every table.
+
+        Args:
+            selection: Terms of the selection grammar.
+            exclude: Terms of what to leave out.
+            defer: As in `plan`.
 
         Raises:
             UsageError: A term names no table or is no term.
         """
         excluded = tuple(exclude)
-        in_state = self._tables_in_state if mentions_state((*selection, *excluded)) else None
+        in_state = partial(self._tables_in_state, defer) if mentions_state((*selection, *excluded)) else None
         return select(self.graph, selection, excluded, in_state)
 
-    def _tables_in_state(self, state: str) -> set[str]:
+    def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
             return set(self._not_done_last())
-        plan = self._plan(Selection(self.graph.order), force=False, lenient=True)
+        plan = self._plan(Selection(self.graph.order), force=False, lenient=True, defer=defer)
         if state == "new":
             return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
         return {t.name for t in plan.runs if not t.conditional}
 
-    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False, failed: bool = False) -> Plan:
+    def plan(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        failed: bool = False,
+        defer: str | None = None,
+    ) -> Plan:
         """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
 
         Args:
@@ -184,16 +226,18 @@ class Project:
             exclude: Terms of what to leave out.
             force: Plan to run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
         """
         self._read_code_again()
-        chosen = self.select(*selection, exclude=exclude)
+        chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             last = set(self._not_done_last())
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
-        return self._plan(chosen, force=force)
+        return self._plan(chosen, force=force, defer=defer)
 
     def _read_code_again(self) -> None:
         """Take in what was changed in the code since it was read, as happens in a notebook."""
@@ -217,12 +261,33 @@ class Project:
         last = history.last_result(self.folder, self.environment)
         return () if last is None else last.unfinished
 
-    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
+    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
         names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.graph)
-        states = {name: looked_at.state(name) for name in names}
+        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
+        looked_at.look(names)
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
+        how: Any = {"force": force, "lenient": lenient, "defer": defer}
+        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
+        if self.mask is unmasked:
+            return plan
+        tables = (
+            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
+
+    def _deferral(self, environment: str | None) -> Deferral | None:
+        """Another environment as a place to read inputs from; None for this one itself."""
+        if environment in (None, "", self.environment):
+            return None
+        if environment not in self._others:
+            self._others[environment] = self.other(environment)
+            # To be masked as well.
+            self._variables = {**self._others[environment]._variables, **self._variables}
+            self.__dict__.pop("mask", None)
+        other = self._others[environment]
+        return Deferral(replace(other.stored, graph=self.graph))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -249,6 +314,7 @@ class Project:
         exclude: Iterable[str] = (),
         force: bool = False,
         failed: bool = False,
+        defer: str | None = None,
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
@@ -264,6 +330,8 @@ class Project:
             exclude: Terms of what to leave out.
             force: Run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
+                ever written there.
             fail_fast: Start nothing more once a table has failed.
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
@@ -278,21 +346,23 @@ class Project:
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
+        deferral = self._deferral(defer)
         run_id = new_run_id()
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
-            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed)
+            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
             runner = Runner(
                 self.graph,
-                self.storages,
+                self.storages if deferral is None else {**self.storages, **deferral.storages},
                 partial(executor_class, workers or self.spec.workers),
                 self.folder,
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
-                self.mask,
+                {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
-            return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
+            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
         from lakehouse_cli.history import reading as history
@@ -330,23 +400,32 @@ class Project:
         frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
         return frame
 
-    def show(self, table: str, count: int = 10) -> Shown:
+    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown:
         """A stored table's columns, where it lives, how many rows it has, and the first of them.
 
+        Args:
+            table: Its name.
+            count: How many rows.
+            version: An older one, where its storage keeps versions; None for the table as it is.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or no such version.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
         """
-        data = self.read_arrow(table)
+        declared, storage = self.table(table), self.storage(table)
+        data = self.read_arrow(table) if version is None else storage.read_version(declared, version)
         from lakehouse_cli.showing import shown
 
-        return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
+        return shown(declared, storage.uri(declared), data, count)
 
-    @property
+    @cached_property
     def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
+
+    def _mask_with(self, other: Project) -> Mask:
+        return mask_of({**other._variables, **self._variables})
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
@@ -379,7 +458,7 @@ class Project:
         """
         from lakehouse_cli.cleaning import find_strays
 
-        return find_strays(self.storages, self.tables)
+        return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
@@ -401,17 +480,87 @@ class Project:
                 raise
             return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
 
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        return StoredEnvironment(self.environment, self.tables, self.storages, self.spec.storages, self.graph)
+
+    def copy(
+        self,
+        *selection: str,
+        to: str,
+        exclude: Iterable[str] = (),
+        sources: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        on_table: Callable[[CopiedTable], None] | None = None,
+        on_begin: Callable[[str], None] | None = None,
+    ) -> CopyResult:
+        """Copy stored tables of this environment and their manifests to another, while no run goes on there.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            to: Name of the other environment.
+            exclude: Terms of what to leave out.
+            sources: Copy sources as well: the columns they declare.
+            force: Overwrite also what is newer there, or was put there by another hand.
+            dry_run: Tell what would be done, and copy nothing.
+            on_table: Told of each table when it has ended.
+            on_begin: Told of each table that is begun.
+
+        Raises:
+            UsageError: The selection is wrong; there is no such environment, or it is this one.
+            LakehouseError: A run goes on there.
+        """
+        from lakehouse_cli.copying import copy_tables
+
+        chosen = self.select(*selection, exclude=exclude)
+        other = self.other(to)
+        how: Any = {"sources": sources, "force": force, "dry_run": dry_run, "mask": self._mask_with(other)}
+        tell: Any = {"on_table": on_table, "on_begin": on_begin}
+        return copy_tables(self.name, self.folder, chosen, self.stored, other.stored, **how, **tell)
+
+    def diff(
+        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+    ) -> Comparison:
+        """Stored tables against those of another environment; or, without one, as they would come out now.
+
+        Nothing is published: what is computed for the comparison is gone after it.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            against: Name of the other environment; None holds what would be computed now to what is stored.
+            exclude: Terms of what to leave out.
+            limit: How many examples of each kind of difference to give.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
+        """
+        from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
+
+        if against is not None:
+            chosen = self.select(*selection, exclude=exclude)
+            other = self.other(against)
+            mask = self._mask_with(other)
+            found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
+            return Comparison(self.name, self.environment, against, found, chosen.notes)
+        plan = self.plan(*selection, exclude=exclude)
+        found = Recomputing(self.stored, plan, self.folder, limit, self.mask).compare()
+        return Comparison(self.name, self.environment, None, found, plan.notes)
+
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
 
 
 def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
-    """The files on which a run depends: the project's YAML and Python, and local sources.
+    """The files on which a run depends: the project's YAML, Python and ``.env``, and local sources.
 
     Args:
         folder: The project's.
         project: The project as it was last loaded; None where it never was, and its sources are not known.
     """
+    yield str(folder / ".env")
     if project is None:
         yield from project_files(folder)
         return
@@ -422,23 +571,35 @@ def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
 
 
 def _own_files(spec: ProjectSpec) -> Iterator[str]:
-    """The YAML and Python files of a project; its storages are not looked through."""
-    local = (storage.root for storage in spec.storages.values() if storage.type == "files")
+    """The YAML and Python files of a project; its storages, of whatever environment, are not looked through."""
+    storages = (storage for each in spec.environments.values() for storage in each.storages.values())
+    local = (storage.root for storage in storages if storage.type == "files")
     return project_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
 
 
-def _option_problems(spec: ProjectSpec) -> Iterator[Problem]:
-    """Options that are of the right form and that the format cannot work with."""
+def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
+    """Options that are of the right form and that the format cannot work with; of one project in environments."""
     told: set[str] = set()
-    for table in spec.tables.values():
+    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
         known = FORMATS.get(table.format)
-        if not table.options or known is None or known.options_class is None or str(table.options) in told:
+        if not table.options or known is None or known.options_class is None:
             continue
-        told.add(str(table.options))
+        if (options := f"{table.format} {table.options}") in told:
+            continue
+        told.add(options)
         try:
             load(Entry(known.options_class)).from_mapping(table.options)
         except StorageError as error:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
+
+
+def _no_environment(name: str, spec: ProjectSpec) -> UsageError:
+    """What to tell whoever asks for an environment that is not there."""
+    known = ", ".join(f"`{each}`" for each in spec.environments)
+    hint = did_you_mean(name, spec.environments)
+    if hint is None:
+        hint = f"there are {known}" if len(spec.environments) > 1 else "the project file declares no `environments`"
+    return UsageError(f"there is no environment `{name}`", hint=hint)
 
 
 def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
@@ -484,10 +645,3 @@ def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
         return (place.file != first, place.file, place.line or 0, place.column or 0)
 
     return key
-
-
-def problems_of(error: LakehouseError) -> Sequence[Problem]:
-    """The problems an error carries; itself as the only one where it carries none."""
-    if isinstance(error, ProjectError):
-        return error.problems
-    return (Problem(error.message, error.hint, error.location),)

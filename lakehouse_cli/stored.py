@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
+from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.storage.base import AssetStorage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnvironment:
+    """The tables of a project as they are declared and stored in one environment.
+
+    Attributes:
+        environment: Its name.
+        tables: By name.
+        storages: By name.
+        specs: Their declarations.
+        graph: All tables.
+    """
+
+    environment: str
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
+    graph: AssetGraph
+
+    def looked_at(self) -> StoredTables:
+        """What is stored there now."""
+        return StoredTables(self.tables, self.storages, self.specs, self.graph)
 
 
 @dataclass(slots=True)
@@ -20,13 +45,48 @@ class StoredTables:
     Attributes:
         tables: By name.
         storages: By name.
+        specs: What is declared of the storages, by name.
         graph: Tells whose manifests speak of a source.
     """
 
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
+    _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
+
+    def look(self, names: Iterable[str]) -> None:
+        """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
+
+        Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
+        are known already and need not be read.
+        """
+        names = list(names)
+        self._prefetch(names)
+        slow = {name: storage for name, storage in self.storages.items() if storage.concurrency > 1}
+        chosen = [name for name in names if self.tables[name].storage in slow]
+        wanted = {
+            n: None
+            for name in chosen
+            for n in (name, *(self.graph.downstream(name) if self.tables[name].kind == "source" else ()))
+        }
+        computed = [n for n in wanted if self.tables[n].kind == "computed" and self.tables[n].storage in slow]
+        for look, which in ((self._manifest, computed), (self._content, chosen)):
+            if len(which) > 1:
+                at_once = max(slow[self.tables[name].storage].concurrency for name in which)
+                with ThreadPoolExecutor(min(at_once, len(which))) as pool:
+                    for _ in pool.map(look, which):
+                        pass
+
+    def _prefetch(self, names: Iterable[str]) -> None:
+        by_storage: dict[str, dict[str, Table]] = {}
+        for name in names:
+            source = self.tables[name].kind == "source"
+            for each in (name, *(self.graph.downstream(name) if source else ())):
+                by_storage.setdefault(self.tables[each].storage, {})[each] = self.tables[each]
+        for storage, tables in by_storage.items():
+            self.storages[storage].prefetch(tables.values())
 
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""
@@ -34,12 +94,30 @@ class StoredTables:
         storage = self.storages[table.storage]
         found = self._manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
-        trouble = found.message if isinstance(found, StorageError) else None
-        try:
-            content = storage.content(table, self._known(name, manifest))
-            return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
-        except StorageError as error:
-            return TableState(table.path, False, error.message, None, manifest, trouble)
+        trouble = found if isinstance(found, StorageError) else None
+        content = self._content(name)
+        if isinstance(content, StorageError):
+            return TableState(table.path, False, content.message, None, manifest, trouble)
+        if content is not None:
+            content = content._replace(reading=self._reading(table, content, manifest))
+        return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+
+    def _content(self, name: str) -> InputRecord | StorageError | None:
+        if name not in self._contents:
+            table = self.tables[name]
+            found = self._manifest(name) if table.kind == "computed" else None
+            manifest = found if isinstance(found, Manifest) else None
+            try:
+                self._contents[name] = self.storages[table.storage].content(table, self._known(name, manifest))
+            except StorageError as error:
+                self._contents[name] = error
+        return self._contents[name]
+
+    def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
+        # A manifest of other bytes tells nothing of these.
+        believed = manifest is not None and manifest.content_hash == content.content_hash
+        stored = manifest.columns if manifest is not None and believed else None
+        return reading_of(table, stored, options_hash(table, self.specs[table.storage]))
 
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, Protocol
 
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 
@@ -44,6 +45,7 @@ class Stray:
         modified_ns: When it was last written, nanoseconds since 1970 in UTC.
         keep: Why it is not removed; None for what may be.
         handle: The storage's own, by which it removes what was listed and nothing else.
+        project: The project that stored it, as its manifest tells; None where none does.
     """
 
     kind: Literal["unfinished", "undeclared"]
@@ -54,6 +56,7 @@ class Stray:
     modified_ns: int
     keep: str | None = None
     handle: tuple[Any, ...] = ()
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Origin:
         recipe: What they were made by.
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
+        project: Name of the project whose run it was.
         forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
     """
 
@@ -74,6 +78,7 @@ class Origin:
     recipe: Recipe | None = None
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     memory_bytes: int = 0
+    project: str | None = None
     forced: bool = False
 
 
@@ -118,11 +123,25 @@ class Format(ABC):
 
 
 class AssetStorage(ABC):
-    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests."""
+    """Where tables live: reads them, publishes them all or nothing, and keeps their manifests.
+
+    Attributes:
+        concurrency: How many tables are looked at at once for a plan; 1 for what is at hand, more where each look waits
+            for a server. The methods that look are called from that many threads.
+    """
+
+    concurrency: ClassVar[int] = 1
 
     @abstractmethod
     def uri(self, table: Table) -> str:
         """Where a table is, as messages and documents show it; secrets left out."""
+
+    def prefetch(self, tables: Iterable[Table]) -> None:
+        """Told, once for each plan and before anything else is asked, which tables will be looked at.
+
+        For what can tell of many at once; nothing by default. Errors are told when a table is asked for.
+        """
+        del tables
 
     @abstractmethod
     def stat(self, table: Table) -> Stored | None:
@@ -155,6 +174,19 @@ class AssetStorage(ABC):
             StorageError: They cannot be read.
         """
 
+    def read_version(self, table: Table, version: int) -> pa.Table:
+        """Read all columns of an older version of a stored table; only storages that keep versions can.
+
+        Raises:
+            UsageError: There is no such version, or there are no versions here.
+            StorageError: It cannot be read.
+        """
+        del version
+        raise UsageError(
+            f"storage `{table.storage}` keeps no versions of `{table.name}`",
+            hint="leave out --version; storages of type `delta` keep them",
+        )
+
     @abstractmethod
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Store data and then their manifest, so that readers see the old table or the new one, whole.
@@ -184,7 +216,8 @@ class AssetStorage(ABC):
         """The manifest of a stored table; None where there is none.
 
         Raises:
-            StorageError: It cannot be read, or a newer version of the tool wrote it.
+            NewerVersionError: A newer version of the tool wrote it.
+            StorageError: It cannot be read, or is no manifest.
         """
 
     @abstractmethod

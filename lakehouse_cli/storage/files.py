@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import MissingDataError, StorageError
-from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import AssetStorage, Format, Origin, Stored, Stray
-from lakehouse_cli.storage.publishing import HashingSink, hash_file, remove_leftovers, replacing
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
-from lakehouse_cli.version import __version__
+from lakehouse_cli.storage.base import Origin, Stored, Stray
+from lakehouse_cli.storage.formatted import (
+    MANIFESTS,
+    FormattedStorage,
+    columns_of,
+    make_manifest,
+    needs_manifest,
+    parse_manifest,
+)
+from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MANIFESTS = ".lakehouse/manifests"
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",
     errno.EDQUOT: "make room within the quota and run again",
@@ -38,7 +40,7 @@ _ADVICE = {
 }
 
 
-class FileStorage(AssetStorage):
+class FileStorage(FormattedStorage):
     """A local folder of files.
 
     Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that whoever has the data
@@ -46,16 +48,9 @@ class FileStorage(AssetStorage):
     """
 
     def __init__(self, spec: StorageSpec) -> None:
-        self.spec = spec
-        self._formats: dict[str, Format] = {}
+        super().__init__(spec)
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
-
-    def _format(self, table: Table) -> Format:
-        if table.format not in self._formats:
-            known = FORMATS[table.format]
-            self._formats[table.format] = load(Entry(known.implementation, known.install))()
-        return self._formats[table.format]
 
     @cached_property
     def _real_root(self) -> str:
@@ -65,15 +60,6 @@ class FileStorage(AssetStorage):
         """The file's path: under the root as the project file spells it."""
         return self._shown(table, self._suffix(table))
 
-    def _shown(self, table: Table, suffix: str) -> str:
-        root = self.spec.root_text.rstrip("/")
-        return f"{root}/{table.path}{suffix}" if root not in ("", ".") else f"{table.path}{suffix}"
-
-    def _suffixes(self, table: Table) -> tuple[str, ...]:
-        suffixes = file_suffixes(FORMATS[table.format], table.options)
-        # What is computed is written in one place; only other people's files may come in any compression.
-        return suffixes if table.kind == "source" else suffixes[:1]
-
     def _suffix(self, table: Table) -> str:
         """The ending of the stored file, or of the one that would be written where nothing is stored."""
         base = f"{self.spec.root}/{table.path}"
@@ -81,14 +67,7 @@ class FileStorage(AssetStorage):
         if len(suffixes) == 1:
             return suffixes[0]
         found = [suffix for suffix in suffixes if os.path.lexists(base + suffix)]
-        if len(found) > 1:
-            names = " and ".join(self._shown(table, suffix) for suffix in found)
-            raise StorageError(
-                f"source `{table.name}` is there twice: {names}",
-                hint="keep one, or set `compression` in the table's options",
-                location=table.where("path", "options"),
-            )
-        return found[0] if found else suffixes[0]
+        return self._one_of(found, table)
 
     def _path(self, table: Table) -> str:
         """The stored file, or the one that would be written; links resolved and inside the root."""
@@ -121,12 +100,21 @@ class FileStorage(AssetStorage):
             yield
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            shown = self._shown(table, self._suffixes(table)[0])
+            if self._is_of_ours(error):
+                shown = self._shown_manifest(table)
+            else:
+                shown = self._shown(table, self._suffixes(table)[0])
             raise StorageError(
                 f"{shown} cannot be {doing}: {reason}",
                 hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
                 location=table.where("path", "storage"),
             ) from error
+
+    def _is_of_ours(self, error: OSError) -> bool:
+        """Whether it is manifests that could not be worked with, not data."""
+        ours = f"{self._real_root}/{MANIFESTS.partition('/')[0]}"
+        paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+        return any(path == ours or path.startswith(f"{ours}/") for path in paths)
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
@@ -162,23 +150,9 @@ class FileStorage(AssetStorage):
             if self.stat(table) is None:
                 raise self._missing(table)
             path = self._path(table)
-            if table.kind == "computed" and (columns is None or table.extra_columns == "keep"):
+            if needs_manifest(table, columns):
                 columns = self._stored_columns(table, path, columns)
             return self._format(table).read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
-
-    def _missing(self, table: Table) -> MissingDataError:
-        shown = self.uri(table)
-        if table.kind == "source":
-            return MissingDataError(
-                f"{shown} does not exist",
-                hint="put the file there, or correct `path:` or the storage's `root:`",
-                location=table.where("path"),
-            )
-        return MissingDataError(
-            f"`{table.name}` was never materialized: {shown} does not exist",
-            hint=f"`lakehouse run +{table.name}` materializes it",
-            location=table.location,
-        )
 
     def _stored_columns(
         self, table: Table, path: str, declared: Sequence[Column] | None
@@ -187,8 +161,7 @@ class FileStorage(AssetStorage):
         manifest = self.read_manifest(table)
         if manifest is None or manifest.bytes != os.path.getsize(path) or manifest.content_hash != hash_file(path):
             return declared
-        known = {column.name: column for column in declared or ()}
-        return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+        return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest."""
@@ -200,35 +173,40 @@ class FileStorage(AssetStorage):
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
+            manifest_path = self._manifest_path(table)
+            if os.path.isdir(manifest_path):
+                raise self._manifest_is_a_folder(table)
             self._make_folder(target)
-            self._make_folder(self._manifest_path(table))
+            self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
-                self._format(table).write(data, sink, table.options)
-                sink.settle()
-                manifest = self._manifest(table, data, sink, origin)
-                beside.write(manifest.to_text().encode())
-                beside.flush()
+            with replacing(manifest_path, durable=False) as beside:
+                with replacing(self._path(table)) as sink:
+                    self._format(table).write(data, sink, table.options)
+                    sink.settle()
+                    manifest = make_manifest(
+                        table,
+                        data,
+                        origin,
+                        size=sink.bytes,
+                        content_hash=sink.hexdigest(),
+                        modified_ns=sink.modified_ns,
+                    )
+                    beside.write(manifest.to_text().encode())
+                    beside.flush()
+                # Before the old manifest goes, without which nobody would know that the file is ours.
+                self._remove_former(table)
         return manifest
 
-    def _manifest(self, table: Table, data: pa.Table, sink: HashingSink, origin: Origin) -> Manifest:
-        return Manifest(
-            table=table.name,
-            columns=_column_types(data),
-            rows=data.num_rows,
-            bytes=sink.bytes,
-            content_hash=sink.hexdigest(),
-            modified_ns=sink.modified_ns,
-            run_id=origin.run_id,
-            started_at=origin.started_at,
-            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            tool_version=__version__,
-            recipe=origin.recipe,
-            inputs=origin.inputs,
-            packages=_packages(),
-            memory_bytes=origin.memory_bytes,
-        )
+    def _remove_former(self, table: Table) -> None:
+        """Remove the file of another format, or compression, that this table was stored in until now."""
+        base, now = f"{self.spec.root}/{table.path}", self._suffix(table)
+        others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
+        found = [file for file in others if os.path.lexists(file)]
+        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+            before = self.read_manifest(table) if found else None
+            if before is not None:
+                remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
     def _make_folder(self, path: str) -> None:
         folder = os.path.dirname(path)
@@ -247,10 +225,21 @@ class FileStorage(AssetStorage):
                 text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise self._manifest_is_a_folder(table) from error
         except OSError as error:
-            reason = (error.strerror or "unreadable").lower()
-            raise StorageError(f"the manifest of `{table.name}` cannot be read: {reason}") from error
-        return _parse_manifest(text, table.name)
+            raise StorageError(
+                f"{self._shown_manifest(table)} cannot be read: {(error.strerror or 'unreadable').lower()}",
+                hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
+            ) from error
+        return parse_manifest(text, self._shown_manifest(table))
+
+    def _manifest_is_a_folder(self, table: Table) -> StorageError:
+        return StorageError(
+            f"{self._shown_manifest(table)} is a folder",
+            hint=f"move it away; the manifest of `{table.name}` belongs there",
+            location=table.where("path"),
+        )
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
@@ -262,7 +251,7 @@ class FileStorage(AssetStorage):
         """Manifests under the root, by path."""
         folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
-            yield _parse_manifest(path.read_bytes(), path.stem)
+            yield parse_manifest(path.read_bytes(), self._under_root(path.relative_to(self.spec.root).as_posix()))
 
     def local_files(self, table: Table) -> Iterable[str]:
         """The file under each ending it may have."""
@@ -287,11 +276,7 @@ class FileStorage(AssetStorage):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        # Any format's: the table may have been stored before the storage's format was changed.
-        suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
-        suffixes += [suffix for table in tables for suffix in file_suffixes(FORMATS[table.format], table.options)]
-        suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
-        root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, tuple(dict.fromkeys(suffixes)))
+        root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, self._any_suffixes(tables))
         try:
             return list(find_strays(root, {table.path for table in tables}, taken))
         except OSError as error:
@@ -305,27 +290,3 @@ class FileStorage(AssetStorage):
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
         return remove_stray(stray)
-
-
-@cache
-def _packages() -> dict[str, str]:
-    """Versions of what shapes data on their way, as far as it is loaded."""
-    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "pandas", "polars", "pyarrow"))
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python, **{name: module.__version__ for name, module in loaded if module is not None}}
-
-
-def _parse_manifest(text: bytes, name: str) -> Manifest:
-    try:
-        return Manifest.from_text(text.decode())
-    except ValueError as error:
-        raise StorageError(
-            f"the manifest of `{name}` cannot be used: {error}",
-            hint="materializing the table again replaces it",
-        ) from error
-
-
-def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
-    from lakehouse_cli.arrow_types import from_arrow
-
-    return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

@@ -13,7 +13,7 @@ from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, St
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
-from lakehouse_cli.storage.manifests import columns_of, make_manifest, parse_manifest
+from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.relational.session import MANIFESTS, Digest, Found, Kept, Relation, Session
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class RelationalStorage(AssetStorage):
             return None
         if kept is None:
             return Stored(found.bytes, 0)
-        manifest = parse_manifest(kept.text, table.name)
+        manifest = _parsed(kept.text, table.name)
         return Stored(manifest.bytes, manifest.modified_ns)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
@@ -207,10 +207,10 @@ class RelationalStorage(AssetStorage):
             session.hold(relation)
             found = session.find([relation]).get(relation, found)
             present = [name for name, _ in found.columns]
-            if table.kind == "computed" and (columns is None or table.extra_columns == "keep"):
+            if needs_manifest(table, columns):
                 kept = session.kept_of(relation)
                 if kept is not None and kept.signature == found.signature:
-                    columns = columns_of(parse_manifest(kept.text, table.name), columns)
+                    columns = columns_of(_parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
             if columns is not None:
                 check_present(columns, present, shown)
             names = present if columns is None else [column.name for column in columns]
@@ -219,16 +219,12 @@ class RelationalStorage(AssetStorage):
 
     def _missing(self, table: Table) -> MissingDataError:
         shown = self.uri(table)
-        if table.kind == "source":
-            return MissingDataError(
-                f"{shown} does not exist",
-                hint=f"make the table or view in {self.database}, or correct `path:` or the storage's `root:`",
-                location=table.where("path"),
-            )
+        if table.kind != "source":
+            return missing_data(table, shown)
         return MissingDataError(
-            f"`{table.name}` was never materialized: {shown} does not exist",
-            hint=f"`lakehouse run +{table.name}` materializes it",
-            location=table.location,
+            f"{shown} does not exist",
+            hint=f"make the table or view in {self.database}, or correct `path:` or the storage's `root:`",
+            location=table.where("path"),
         )
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
@@ -325,7 +321,7 @@ class RelationalStorage(AssetStorage):
         else:
             with self._told(table, "looked at"), self.session() as session:
                 kept = None if session is None else session.kept_of(relation)
-        return None if kept is None else parse_manifest(kept.text, table.name)
+        return None if kept is None else _parsed(kept.text, table.name)
 
     def delete(self, table: Table) -> None:
         """Drop the table and remove its manifest."""
@@ -346,7 +342,7 @@ class RelationalStorage(AssetStorage):
         """The manifests, by schema and name."""
         with self._told(None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
-        return [parse_manifest(each.text, relation.name) for relation, each in sorted(kept.items())]
+        return [_parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
 
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Nothing: a transaction that did not end leaves nothing."""
@@ -379,7 +375,7 @@ class RelationalStorage(AssetStorage):
     def _stray(self, session: Session, relation: Relation, kept: Kept, found: Found | None, identity: Any) -> Stray:
         uri = f"{self.shown_root()}/{'/'.join(filter(None, relation))}"
         try:
-            manifest = parse_manifest(kept.text, relation.name)
+            manifest = _parsed(kept.text, relation.name)
         except StorageError as error:
             return Stray(
                 "undeclared", self.spec.name, None, uri, len(kept.text), 0, error.message, ((identity, relation),)
@@ -389,7 +385,8 @@ class RelationalStorage(AssetStorage):
             keep = f"{uri} was altered after the run that stored it"
         size = manifest.bytes if found is not None else len(kept.text)
         handle = (kept.text, (identity, relation))
-        return Stray("undeclared", self.spec.name, manifest.table, uri, size, manifest.modified_ns, keep, handle)
+        name, when = manifest.table, manifest.modified_ns
+        return Stray("undeclared", self.spec.name, name, uri, size, when, keep, handle, manifest.project)
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
@@ -404,13 +401,17 @@ class RelationalStorage(AssetStorage):
                 found = session.find([relation]).get(relation)
                 if kept is None or kept.text != text:
                     return "it changed since it was listed"
-                manifest = parse_manifest(text, relation.name)
+                manifest = _parsed(text, relation.name)
                 if found is not None and not _is(manifest, session, relation, kept, found):
                     return "it changed since it was listed"
                 session.drop(relation, table=found is not None)
         except (StorageError, DataError) as error:
             return error.message
         return None
+
+
+def _parsed(text: str, name: str) -> Manifest:
+    return parse_manifest(text.encode(), f"the manifest of `{name}`")
 
 
 def _is(manifest: Manifest, session: Session, relation: Relation, kept: Kept, found: Found) -> bool:
@@ -432,7 +433,7 @@ def _record(digest: Digest | None, kept: Kept | None, known: Sequence[InputRecor
         name: The table.
     """
     try:
-        manifest = None if kept is None else parse_manifest(kept.text, name)
+        manifest = None if kept is None else _parsed(kept.text, name)
     except StorageError:
         if digest is None:
             raise

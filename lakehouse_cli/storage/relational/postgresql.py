@@ -63,6 +63,7 @@ class PostgreSQLStorage(RelationalStorage):
     """Tables in a PostgreSQL database; a connection for each thread that works, none that crosses a process."""
 
     database = "PostgreSQL"
+    concurrency = 4
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)

@@ -1,0 +1,168 @@
+"""What storages share whose tables are bytes of a `Format`: which format, which ending, what their manifests say.
+
+Where the bytes are, folders or objects under keys, is for subclasses.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
+from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model.manifest import Manifest, ManifestError, NewerManifestError
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.storage.base import AssetStorage, Format, Origin
+from lakehouse_cli.version import __version__
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Where manifests lie under the root of a storage.
+MANIFESTS = ".lakehouse/manifests"
+
+
+class FormattedStorage(AssetStorage):
+    """Tables as bytes of a format, each with a manifest beside it; a base, see `KeyedStorage` and `FileStorage`.
+
+    Attributes:
+        spec: The declaration of the storage.
+    """
+
+    def __init__(self, spec: StorageSpec) -> None:
+        self.spec = spec
+        self._formats: dict[str, Format] = {}
+
+    def _format(self, table: Table) -> Format:
+        if table.format not in self._formats:
+            known = FORMATS[table.format]
+            self._formats[table.format] = load(Entry(known.implementation, known.install))()
+        return self._formats[table.format]
+
+    def _shown(self, table: Table, suffix: str) -> str:
+        return self._under_root(f"{table.path}{suffix}")
+
+    def _shown_manifest(self, table: Table) -> str:
+        return self._under_root(f"{MANIFESTS}/{table.path}.json")
+
+    def _under_root(self, path: str) -> str:
+        """A path under the root as the project file spells it."""
+        root = self.spec.root_text.rstrip("/")
+        return f"{root}/{path}" if root not in ("", ".") else path
+
+    def _suffixes(self, table: Table) -> tuple[str, ...]:
+        suffixes = file_suffixes(FORMATS[table.format], table.options)
+        # What is computed is written in one place; only other people's files may come in any compression.
+        return suffixes if table.kind == "source" else suffixes[:1]
+
+    def _any_suffixes(self, tables: Sequence[Table]) -> tuple[str, ...]:
+        """Every ending that a table's bytes may have had: it may have been stored before its format was changed."""
+        suffixes = [suffix for spec in FORMATS.values() for suffix in file_suffixes(spec, {})]
+        suffixes += [suffix for table in tables for suffix in file_suffixes(FORMATS[table.format], table.options)]
+        suffixes += file_suffixes(FORMATS[self.spec.format], self.spec.options)
+        return tuple(dict.fromkeys(suffixes))
+
+    def _one_of(self, found: Sequence[str], table: Table) -> str:
+        """The one ending that is there, of those that may be; the one that would be written where none is."""
+        if len(found) > 1:
+            names = " and ".join(self._shown(table, suffix) for suffix in found)
+            raise StorageError(
+                f"source `{table.name}` is there twice: {names}",
+                hint="keep one, or set `compression` in the table's options",
+                location=table.where("path", "options"),
+            )
+        return found[0] if found else self._suffixes(table)[0]
+
+    def _missing(self, table: Table) -> MissingDataError:
+        return missing_data(table, self.uri(table))
+
+
+def missing_data(table: Table, shown: str) -> MissingDataError:
+    """The error of a table of which nothing is stored at the place shown."""
+    if table.kind == "source":
+        return MissingDataError(
+            f"{shown} does not exist",
+            hint="put the file there, or correct `path:` or the storage's `root:`",
+            location=table.where("path"),
+        )
+    return MissingDataError(
+        f"`{table.name}` was never materialized: {shown} does not exist",
+        hint=f"`lakehouse run +{table.name}` materializes it",
+        location=table.location,
+    )
+
+
+def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
+    """Whether what is stored of a table has columns of whose types only its manifest tells."""
+    return table.kind == "computed" and (columns is None or table.extra_columns == "keep")
+
+
+def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:
+    """The stored columns as a manifest tells, the declared ones as they are declared.
+
+    Raises:
+        StorageError: The manifest, which messages call `shown`, names a type that there is not.
+    """
+    known = {column.name: column for column in declared or ()}
+    try:
+        return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+    except ColumnTypeError as error:
+        hint = f"`lakehouse run --force {manifest.table}` replaces it"
+        raise StorageError(f"{shown} cannot be used: {error}", hint=hint) from error
+
+
+def make_manifest(
+    table: Table, data: pa.Table, origin: Origin, *, size: int, content_hash: str, modified_ns: int
+) -> Manifest:
+    """The manifest of data that were written: `size` bytes with a hash, at a time."""
+    return Manifest(
+        table=table.name,
+        project=origin.project,
+        columns=_column_types(data),
+        rows=data.num_rows,
+        bytes=size,
+        content_hash=content_hash,
+        modified_ns=modified_ns,
+        run_id=origin.run_id,
+        started_at=origin.started_at,
+        finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        tool_version=__version__,
+        recipe=origin.recipe,
+        inputs=origin.inputs,
+        packages=_packages(),
+        memory_bytes=origin.memory_bytes,
+    )
+
+
+def parse_manifest(text: bytes, shown: str) -> Manifest:
+    """A manifest as it is stored.
+
+    Raises:
+        NewerVersionError: A newer version of the tool wrote it.
+        StorageError: It is none; messages call it `shown`.
+    """
+    try:
+        return Manifest.from_text(text)
+    except NewerManifestError as error:
+        hint = "use that version, or replace the table with `--force`"
+        raise NewerVersionError(f"{shown} cannot be used: {error}", hint=hint) from error
+    except ManifestError as error:
+        raise StorageError(f"{shown} cannot be used: {error}", hint="materializing the table replaces it") from error
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """Versions of what shapes data on their way, as far as it is loaded."""
+    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "pandas", "polars", "pyarrow"))
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python, **{name: module.__version__ for name, module in loaded if module is not None}}
+
+
+def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
+    from lakehouse_cli.arrow_types import from_arrow
+
+    return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

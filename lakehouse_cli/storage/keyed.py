@@ -1,0 +1,332 @@
+"""Tables as bytes under keys: all of a storage but the few lines that get and put them.
+
+A key is a text such as ``folder/table.csv`` or ``.lakehouse/manifests/folder/table.json``.
+"""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import xxhash
+
+from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.storage.base import Origin, Stored, Stray
+from lakehouse_cli.storage.formatted import (
+    MANIFESTS,
+    FormattedStorage,
+    columns_of,
+    make_manifest,
+    needs_manifest,
+    parse_manifest,
+)
+from lakehouse_cli.storage.keyed_strays import find_strays, remove_stray
+from lakehouse_cli.storage.publishing import HashingSink
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Tables larger than this many bytes wait for their upload on disk instead of in memory.
+IN_MEMORY = 16 << 20
+_CHUNK = 1 << 20
+#: How often a table is begun again that is replaced while it is read.
+_READINGS = 10
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is told of the bytes under a key without reading them.
+
+    Attributes:
+        bytes: How many.
+        modified_ns: When they were put there, nanoseconds since 1970; 0 where that is not known.
+        version: A text that is another whenever the bytes are others, such as an ETag; None where there is none.
+    """
+
+    bytes: int
+    modified_ns: int = 0
+    version: str | None = None
+
+    @property
+    def stamp(self) -> int:
+        """The time, to the second, and in place of the rest of it the version: two that differ tell two contents apart.
+
+        Servers tell times in whole seconds, in which a table may be stored twice.
+        """
+        if self.version is None:
+            return self.modified_ns
+        return self.modified_ns // _SECOND * _SECOND + xxhash.xxh3_64_intdigest(self.version.encode()) % _SECOND
+
+
+class ChangedError(StorageError):
+    """A key holds something else by now than what was seen there."""
+
+
+class KeyedStorage(FormattedStorage):
+    """A storage of bytes under keys, in any format; a subclass says how to look at, get, put, delete and list them.
+
+    Any exception of a subclass's becomes the error of the table it was met at. A storage is made anew in each worker
+    process: what `__init__` keeps must be picklable.
+    """
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self._seen: dict[str, Head | None] = {}
+        self._found_suffixes: dict[str, str] = {}
+
+    @abstractmethod
+    def head_key(self, key: str) -> Head | None:
+        """What is under a key; None where nothing is."""
+
+    @abstractmethod
+    def get_key(self, key: str) -> bytes | None:
+        """The bytes under a key; None where nothing is."""
+
+    @abstractmethod
+    def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
+        """Put bytes under a key, all or nothing, and only over what was seen there.
+
+        Args:
+            key: Where.
+            data: What, from where it stands to its end; seekable.
+            seen: What was there when it was looked at, None for nothing.
+
+        Returns:
+            What `head_key` tells of it now.
+
+        Raises:
+            ChangedError: Something else is there by now. A storage that cannot tell puts them anyway.
+        """
+
+    @abstractmethod
+    def delete_key(self, key: str) -> None:
+        """Remove a key, if there."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> Iterable[str]:
+        """All keys that begin with a prefix, which ends in ``/``."""
+
+    def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
+        """What opens the bytes under a key, the same each time; to override where they can be read in parts.
+
+        Args:
+            key: Where they are.
+            seen: What was seen there. Where it is something else by now, opening or reading raises ChangedError.
+        """
+        del seen
+        data = self.get_key(key)
+        if data is None:
+            raise ChangedError(f"`{key}` was removed while it was read")
+        return lambda: io.BytesIO(data)
+
+    def hash_key(self, key: str, seen: Head) -> str:
+        """The xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
+        digest = xxhash.xxh3_128()
+        with self.opener(key, seen)() as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def reason(self, error: Exception) -> tuple[str, str | None]:
+        """Why something could not be done, to follow a colon, and what to do about it; to override."""
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror.lower(), None
+        first = str(error).partition("\n")[0]
+        return f"{type(error).__name__}: {first}" if first else type(error).__name__, None
+
+    def uri(self, table: Table) -> str:
+        """The key under the root as the project file spells it; of a source, by the ending last found."""
+        return self._shown(table, self._found_suffixes.get(table.path) or self._suffixes(table)[0])
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size and time as the storage tells."""
+        found = self._find(table, "looked at")[1]
+        return None if found is None else Stored(found.bytes, found.stamp)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By size, time and version where these are known, else by the hash of the bytes."""
+        for _ in range(_READINGS):
+            key, found = self._find(table, "looked at")
+            # What is published in this run takes the place of this and of nothing else.
+            self._seen[key] = found
+            if found is None:
+                return None
+            if found.stamp:
+                for record in known:
+                    if record.bytes == found.bytes and record.modified_ns == found.stamp:
+                        return record
+            try:
+                with self._told(table, "read"):
+                    hash_ = self.hash_key(key, found)
+            except ChangedError:
+                continue
+            rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+            return InputRecord(hash_, rows, found.bytes, found.stamp)
+        raise self._restless(table)
+
+    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
+        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
+        for _ in range(_READINGS):
+            key, found = self._find(table, "read")
+            if found is None:
+                raise self._missing(table)
+            try:
+                with self._told(table, "read"):
+                    opener = self.opener(key, found)
+                    wanted = columns
+                    if needs_manifest(table, columns):
+                        wanted = self._stored_columns(table, key, found, columns)
+                    return self._format(table).read(opener, self.uri(table), wanted, table.options)
+            except ChangedError:
+                continue
+        raise self._restless(table)
+
+    def _stored_columns(
+        self, table: Table, key: str, found: Head, declared: Sequence[Column] | None
+    ) -> Sequence[Column] | None:
+        """The declared columns, and those beyond them as the manifest tells, if it is that of these very bytes."""
+        manifest = self.read_manifest(table)
+        if manifest is None or manifest.bytes != found.bytes:
+            return declared
+        if manifest.modified_ns != found.stamp and manifest.content_hash != self.hash_key(key, found):
+            return declared
+        return columns_of(manifest, declared, self._shown_manifest(table))
+
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+        """Write aside, put the data where the storage was seen to be as it is, then the manifest."""
+        key = self._key(table, self._suffixes(table)[0])
+        with self._told(table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
+            seen = self._seen[key] if key in self._seen else self.head_key(key)
+            file = cast(BinaryIO, aside)
+            sink = HashingSink(file)
+            self._format(table).write(data, sink, table.options)
+            try:
+                file.seek(0)
+                head = self.put_key(key, file, seen)
+            except ChangedError as error:
+                head = self._same_there(key, sink.hexdigest()) or self._lost(table, error)
+            self._seen[key] = head
+            manifest = make_manifest(
+                table, data, origin, size=sink.bytes, content_hash=sink.hexdigest(), modified_ns=head.stamp
+            )
+            beside = self._manifest_key(table)
+            try:
+                self.put_key(beside, io.BytesIO(manifest.to_text().encode()), self.head_key(beside))
+            except ChangedError as error:
+                self._lost(table, error)
+        return manifest
+
+    def _same_there(self, key: str, hash_: str) -> Head | None:
+        """What is under a key, if those are the bytes that were to be put there.
+
+        A request may have been done though its answer was lost, and was repeated; and two runs may store the same.
+        """
+        found = self.head_key(key)
+        try:
+            return found if found is not None and self.hash_key(key, found) == hash_ else None
+        except ChangedError:
+            return None
+
+    def _lost(self, table: Table, error: ChangedError) -> Head:
+        raise StorageError(
+            f"another run stored {self.uri(table)} while this one computed it",
+            hint="what it stored is left as it is; run again to look at it anew",
+            location=table.where("path", "storage"),
+        ) from error
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest beside the data."""
+        with self._told(table, "looked at"):
+            text = self.get_key(self._manifest_key(table))
+        return None if text is None else parse_manifest(text, self._shown_manifest(table))
+
+    def delete(self, table: Table) -> None:
+        """Remove the data and their manifest."""
+        with self._told(table, "removed"):
+            for key in (self._find(table, "removed")[0], self._manifest_key(table)):
+                self.delete_key(key)
+
+    def list(self) -> Iterable[Manifest]:
+        """Manifests under the root, by path."""
+        for key in sorted(self._manifest_keys()):
+            with self._told(None, "read"):
+                text = self.get_key(key)
+            if text is not None:
+                yield parse_manifest(text, self._under_root(key))
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Nothing: what is put all or nothing leaves nothing half-written."""
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """The keys of its data and of its manifest, under the root."""
+        keys = [self._key(table, suffix) for suffix in self._suffixes(table)]
+        return frozenset((self._place, key) for key in (*keys, self._manifest_key(table)))
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """Tables that a manifest describes and the project does not declare."""
+        tables = list(declared)
+        paths = {table.path for table in tables}
+        with self._told(None, "looked through"):
+            free = [
+                key for key in sorted(self._manifest_keys()) if key[len(MANIFESTS) + 1 : -len(".json")] not in paths
+            ]
+            return find_strays(self, self._place, free, self._any_suffixes(tables), taken)
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove the very keys that were listed."""
+        with self._told(None, "cleaned"):
+            return remove_stray(self, stray)
+
+    @property
+    def _place(self) -> str:
+        """What tells this root from any other."""
+        return self.spec.root.rstrip("/")
+
+    def _key(self, table: Table, suffix: str) -> str:
+        return f"{table.path}{suffix}"
+
+    def _manifest_key(self, table: Table) -> str:
+        return f"{MANIFESTS}/{table.path}.json"
+
+    def _manifest_keys(self) -> Sequence[str]:
+        with self._told(None, "looked through"):
+            return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
+
+    def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
+        """The key of the stored data and what is told of them; the key they would have where nothing is stored."""
+        with self._told(table, doing):
+            heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
+        suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
+        self._found_suffixes[table.path] = suffix
+        return self._key(table, suffix), heads[suffix]
+
+    @contextmanager
+    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
+        """Wrap a backend's error, naming table and storage."""
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:
+            reason, hint = self.reason(error)
+            what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
+            raise StorageError(
+                f"{what} cannot be {doing}: {reason}",
+                hint=hint or f"look at storage `{self.spec.name}`",
+                location=self.spec.location if table is None else table.where("path", "storage"),
+            ) from error
+
+    def _restless(self, table: Table) -> StorageError:
+        return StorageError(
+            f"{self.uri(table)} was replaced again and again while it was read",
+            hint="run again when no other run writes it",
+            location=table.where("path", "storage"),
+        )

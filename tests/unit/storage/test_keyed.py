@@ -1,0 +1,183 @@
+"""A storage of one's own on bytes under keys: the conformance suite, and what the base does for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
+from lakehouse_cli.storage.csv.format import CsvFormat
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+
+
+class DictStorage(KeyedStorage):
+    """The least that a storage must say."""
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self.things: dict[str, tuple[bytes, int]] = {}
+        self.turn = threading.Lock()
+
+    def head_key(self, key: str) -> Head | None:
+        found = self.things.get(key)
+        return None if found is None else Head(len(found[0]), found[1] * 10**9, str(found[1]))
+
+    def get_key(self, key: str) -> bytes | None:
+        return self.things[key][0] if key in self.things else None
+
+    def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
+        with self.turn:
+            if self.head_key(key) != seen:
+                raise ChangedError(f"`{key}` changed")
+            self.things[key] = (data.read(), sum(version for _, version in self.things.values()) + 1)
+            found = self.head_key(key)
+            assert found is not None
+            return found
+
+    def delete_key(self, key: str) -> None:
+        self.things.pop(key, None)
+
+    def keys(self, prefix: str) -> Iterable[str]:
+        return [key for key in self.things if key.startswith(prefix)]
+
+
+@pytest.fixture
+def storage() -> DictStorage:
+    return DictStorage(StorageSpec("shelf", "shelf", "shelf"))
+
+
+class TestCsvUnderKeys(StorageConformance):
+    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
+        assert isinstance(storage, DictStorage)
+        rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
+        storage.things[f"{declared.path}.csv"] = ("\n".join(rows).encode(), 1)
+
+    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
+        assert isinstance(storage, DictStorage)
+        return storage.get_key(f"{declared.path}.csv")
+
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        def write(self: CsvFormat, data: pa.Table, sink: Any, options: Any) -> None:
+            sink.write(b"id,te")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(CsvFormat, "write", write)
+
+
+def publish(storage: AssetStorage, text: str) -> None:
+    storage.publish(table(), data_of(table(), (1, text)), ORIGIN)
+
+
+def other(storage: DictStorage) -> DictStorage:
+    """Another run's view of the same things."""
+    second = DictStorage(storage.spec)
+    second.things, second.turn = storage.things, storage.turn
+    return second
+
+
+def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(storage: DictStorage) -> None:
+    publish(storage, "old")
+    first, second = other(storage), other(storage)
+    for run in (first, second):
+        run.content(table(), ())
+    publish(first, "first")
+    before = dict(storage.things)
+    with pytest.raises(StorageError, match=r"another run stored shelf/table\.csv while this one computed it") as caught:
+        publish(second, "second")
+    assert "run again" in (caught.value.hint or "")
+    assert storage.things == before
+    second.content(table(), ())
+    publish(second, "second")
+    assert storage.read(table(), table().columns).column("text").to_pylist() == ["second"]
+
+
+def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> None:
+    first, second = other(storage), other(storage)
+    for run in (first, second):
+        assert run.content(table(), ()) is None
+    publish(first, "first")
+    with pytest.raises(StorageError, match="another run"):
+        publish(second, "second")
+
+
+def test_two_runs_that_store_the_same_bytes_do_not_quarrel(storage: DictStorage) -> None:
+    first, second = other(storage), other(storage)
+    for run in (first, second):
+        run.content(table(), ())
+        publish(run, "the same")
+
+
+def test_a_backends_error_names_table_storage_and_cause(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(key: str) -> bytes | None:
+        raise LookupError("shelf fell down")
+
+    monkeypatch.setattr(storage, "head_key", broken)
+    with pytest.raises(StorageError) as caught:
+        storage.read(table(), table().columns)
+    assert caught.value.message == "shelf/table.csv cannot be read: LookupError: shelf fell down"
+    assert caught.value.hint == "look at storage `shelf`"
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_a_change_within_the_same_second_is_seen(storage: DictStorage) -> None:
+    one, two = Head(5, 7_000_000_000, '"a"'), Head(5, 7_000_000_000, '"b"')
+    assert one.stamp != two.stamp
+    assert one.stamp // 10**9 == two.stamp // 10**9 == 7
+
+
+def test_without_version_or_time_the_bytes_decide(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(storage, "a")
+    hash_ = storage.content(table(), ())
+    assert hash_ is not None
+    monkeypatch.setattr(storage, "head_key", lambda key: Head(len(storage.things[key][0])))
+    content = storage.content(table(), (hash_._replace(content_hash="not this", modified_ns=0),))
+    assert content is not None
+    assert content.content_hash == hash_.content_hash
+
+
+class TestStrays:
+    def test_an_undeclared_table_is_found_and_removed(self, storage: DictStorage) -> None:
+        publish(storage, "a")
+        (stray,) = storage.strays((), frozenset())
+        assert (stray.table, stray.uri, stray.keep) == ("table", "shelf/table.csv", None)
+        assert storage.remove_stray(stray) is None
+        assert storage.things == {}
+
+    def test_declared_and_taken_ones_are_left_alone(self, storage: DictStorage) -> None:
+        publish(storage, "a")
+        assert storage.strays([table()], frozenset()) == []
+        assert storage.strays([], storage.identities(table())) == []
+
+    def test_one_altered_by_another_hand_stays(self, storage: DictStorage) -> None:
+        publish(storage, "a")
+        data, version = storage.things["table.csv"]
+        storage.things["table.csv"] = (data.replace(b"a", b"b"), version + 1)
+        (stray,) = storage.strays((), frozenset())
+        assert stray.keep == "table.csv was altered after the run that stored it"
+        assert storage.remove_stray(stray) == stray.keep
+
+    def test_one_that_changed_since_it_was_listed_stays(self, storage: DictStorage) -> None:
+        publish(storage, "a")
+        (stray,) = storage.strays((), frozenset())
+        publish(storage, "b")
+        assert storage.remove_stray(stray) == "it changed since it was listed"
+        assert "table.csv" in storage.things
+
+
+def test_a_source_may_be_compressed_and_is_there_once(storage: DictStorage) -> None:
+    import gzip
+
+    source = replace(table(), kind="source")
+    storage.things["table.csv.gz"] = (gzip.compress(b"id,text\n1,a\n"), 1)
+    assert storage.read(source, source.columns).num_rows == 1
+    assert storage.uri(source) == "shelf/table.csv.gz"
+    storage.things["table.csv"] = (b"id,text\n1,a\n", 1)
+    with pytest.raises(StorageError, match=r"is there twice: shelf/table\.csv and shelf/table\.csv\.gz"):
+        storage.read(source, source.columns)
