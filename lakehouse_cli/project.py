@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
@@ -19,7 +19,7 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRe
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
-from lakehouse_cli.secret_values import Mask, mask_of
+from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -249,7 +249,14 @@ class Project:
         looked_at.look(names)
         states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        if self.mask is unmasked:
+            return plan
+        tables = (
+            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -316,11 +323,10 @@ class Project:
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
-                self.mask,
             )
             read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
             self._cache.keep(self._code.modules, self._fingerprints, read)
-            return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
         from lakehouse_cli.history import reading as history
@@ -377,9 +383,9 @@ class Project:
 
         return shown(declared, storage.uri(declared), data, count)
 
-    @property
+    @cached_property
     def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
 
     def runs(self, limit: int | None = None) -> RunList:
@@ -531,10 +537,3 @@ def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
         return (place.file != first, place.file, place.line or 0, place.column or 0)
 
     return key
-
-
-def problems_of(error: LakehouseError) -> Sequence[Problem]:
-    """The problems an error carries; itself as the only one where it carries none."""
-    if isinstance(error, ProjectError):
-        return error.problems
-    return (Problem(error.message, error.hint, error.location),)
