@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
-from lakehouse_cli.events import ErrorInfo, error_json, masked_error
+from lakehouse_cli.events import ErrorInfo, error_json
 from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.runner import new_run_id
-from lakehouse_cli.secret_values import Mask
+from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
@@ -143,6 +143,9 @@ class Copying:
 
     def planned(self, names: Iterable[str]) -> list[CopiedTable]:
         """What would be done with each table; nothing is read but manifests."""
+        names = tuple(names)
+        self._here.look(names)
+        self._there.look(names)
         found = [self._planned(name) for name in names]
         if any(table.status == "refused" for table in found):
             note = "nothing is copied while another table is refused"
@@ -294,7 +297,7 @@ class Copying:
         try:
             manifest = self._publish(planned.name)
         except LakehouseError as error:
-            info = masked_error(ErrorInfo.of(error), self.mask)
+            info = masked(ErrorInfo.of(error), self.mask)
             return replace(planned, status="failed", note=info.message, error=info)
         # Its time is too recent to tell a later change from this one.
         record = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)

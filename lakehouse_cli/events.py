@@ -12,7 +12,6 @@ from typing import Any, Literal
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.secret_values import Mask, masked
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
@@ -197,15 +196,6 @@ class RunTrouble:
 
 
 Event = RunWaiting | RunTrouble | RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
-
-
-# Of an error, what is no text in which a value may have slipped.
-_NAMES = frozenset({"type", "check", "column"})
-
-
-def masked_error(error: ErrorInfo, mask: Mask) -> ErrorInfo:
-    """What went wrong, without secret values."""
-    return masked(error, mask, apart_from=_NAMES)
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:

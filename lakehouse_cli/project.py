@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
 from lakehouse_cli.deferring import Deferral, states_with
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
@@ -20,7 +20,7 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRe
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
-from lakehouse_cli.secret_values import Mask, mask_of
+from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -264,10 +264,19 @@ class Project:
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
         names = tables_of_interest(self.graph, chosen)
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
+        looked_at.look(names)
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
-        how: Any = {"force": force, "lenient": lenient, "defer": defer}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
+        deferral = self._deferral(defer)
+        states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
+        how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
+        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
+        if self.mask is unmasked:
+            return plan
+        tables = (
+            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
 
     def _deferral(self, environment: str | None) -> Deferral | None:
         """Another environment as a place to read inputs from; None for this one itself."""
@@ -277,8 +286,7 @@ class Project:
             self._others[environment] = self.other(environment)
             # To be masked as well.
             self._variables = {**self._others[environment]._variables, **self._variables}
-        other = self._others[environment]
-        return Deferral(replace(other.stored, graph=self.graph))
+        return Deferral(replace(self._others[environment].stored, graph=self.graph))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -349,12 +357,11 @@ class Project:
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
-                self.mask,
                 {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
             read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
             self._cache.keep(self._code.modules, self._fingerprints, read)
-            return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
         from lakehouse_cli.history import reading as history
@@ -405,9 +412,9 @@ class Project:
 
         return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
 
-    @property
+    @cached_property
     def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
 
     def _mask_with(self, other: Project) -> Mask:
@@ -631,10 +638,3 @@ def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
         return (place.file != first, place.file, place.line or 0, place.column or 0)
 
     return key
-
-
-def problems_of(error: LakehouseError) -> Sequence[Problem]:
-    """The problems an error carries; itself as the only one where it carries none."""
-    if isinstance(error, ProjectError):
-        return error.problems
-    return (Problem(error.message, error.hint, error.location),)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lakehouse_cli.errors import StorageError
@@ -53,6 +54,28 @@ class StoredTables:
     specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
+    _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
+
+    def look(self, names: Iterable[str]) -> None:
+        """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
+
+        Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
+        are known already and need not be read.
+        """
+        slow = {name: storage for name, storage in self.storages.items() if storage.concurrency > 1}
+        chosen = [name for name in names if self.tables[name].storage in slow]
+        wanted = {
+            n: None
+            for name in chosen
+            for n in (name, *(self.graph.downstream(name) if self.tables[name].kind == "source" else ()))
+        }
+        computed = [n for n in wanted if self.tables[n].kind == "computed" and self.tables[n].storage in slow]
+        for look, which in ((self._manifest, computed), (self._content, chosen)):
+            if len(which) > 1:
+                at_once = max(slow[self.tables[name].storage].concurrency for name in which)
+                with ThreadPoolExecutor(min(at_once, len(which))) as pool:
+                    for _ in pool.map(look, which):
+                        pass
 
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""
@@ -61,13 +84,23 @@ class StoredTables:
         found = self._manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
         trouble = found if isinstance(found, StorageError) else None
-        try:
-            content = storage.content(table, self._known(name, manifest))
-            if content is not None:
-                content = content._replace(reading=self._reading(table, content, manifest))
-            return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
-        except StorageError as error:
-            return TableState(table.path, False, error.message, None, manifest, trouble)
+        content = self._content(name)
+        if isinstance(content, StorageError):
+            return TableState(table.path, False, content.message, None, manifest, trouble)
+        if content is not None:
+            content = content._replace(reading=self._reading(table, content, manifest))
+        return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+
+    def _content(self, name: str) -> InputRecord | StorageError | None:
+        if name not in self._contents:
+            table = self.tables[name]
+            found = self._manifest(name) if table.kind == "computed" else None
+            manifest = found if isinstance(found, Manifest) else None
+            try:
+                self._contents[name] = self.storages[table.storage].content(table, self._known(name, manifest))
+            except StorageError as error:
+                self._contents[name] = error
+        return self._contents[name]
 
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes tells nothing of these.

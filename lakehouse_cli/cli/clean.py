@@ -108,7 +108,15 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
                 Cell(printable(what), "dim" if stray.keep is None else "yellow"),
             ]
         )
-    return columns(terminal, ("file", "size", "written", "what"), rows, right=frozenset({1}))
+    return columns(
+        terminal,
+        ("file", "size", "written", "what"),
+        rows,
+        right=frozenset({1}),
+        dispensable=(2,),
+        shortened=0,
+        least=16,
+    )
 
 
 def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:

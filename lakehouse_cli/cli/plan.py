@@ -78,13 +78,15 @@ def render(plan: Plan, settings: options.Settings) -> None:
             options.write(line)
         options.write()
     reads = sum(table.action == "read" for table in plan.tables)
-    options.write(f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read")
+    summed_up = f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read"
+    options.write(terminal.wrap(summed_up))
     blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
     if blocked:
         causes = list(dict.fromkeys(blocked))
         more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
         would_fail = terminal.style("a run would fail:", "error")
-        options.write(f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}")
+        told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
+        options.write(terminal.wrap(told))
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -99,7 +101,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
             told.append(f"from `{table.state.environment}`")
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
-    return columns(terminal, ("", "table", "action", "why"), rows)
+    # The mark tells the action as well.
+    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26)
 
 
 def _shown(table: PlannedTable) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.errors import LakehouseError, StorageError
-from lakehouse_cli.events import ErrorInfo, masked_error
+from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.planning import Plan, PlannedTable, TableState
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.secret_values import Mask
+from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.stored import StoredEnvironment
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def compare_environments(
         mask: Takes secret values out of what went wrong.
     """
     now, before = here.looked_at(), against.looked_at()
+    names = tuple(names)
+    now.look(names)
+    before.look(names)
     found = []
     for name in names:
         try:
@@ -172,7 +175,8 @@ class Recomputing:
             planned.recipe,
             {},
             keep=False,
-            end_over_time=True,
+            attempt=1,
+            sees_to_attempts=True,
         )
 
 
@@ -181,5 +185,5 @@ def _noted(table: ComparedTable, note: str) -> ComparedTable:
 
 
 def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:
-    error = masked_error(error, mask)
+    error = masked(error, mask)
     return ComparedTable(table.name, "failed", table.before_uri, note=error.message, error=error)

@@ -37,7 +37,8 @@ class Job:
         recipe: For the manifest.
         contents: What the inputs are, for the manifest.
         keep: Whether the result is wanted in memory.
-        end_over_time: Whether the job itself sees to its timeout.
+        attempt: Which one this is, from 1.
+        sees_to_attempts: Whether the job itself sees to its timeout and retries; else whoever submits it does.
     """
 
     table: Table
@@ -50,7 +51,8 @@ class Job:
     recipe: Recipe | None
     contents: Mapping[str, InputRecord]
     keep: bool
-    end_over_time: bool
+    attempt: int
+    sees_to_attempts: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from lakehouse_cli.storage.formatted import (
     parse_manifest,
 )
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,20 +180,33 @@ class FileStorage(FormattedStorage):
             self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(manifest_path, durable=False) as beside, replacing(self._path(table)) as sink:
-                self._format(table).write(data, sink, table.options)
-                sink.settle()
-                manifest = make_manifest(
-                    table,
-                    data,
-                    origin,
-                    size=sink.bytes,
-                    content_hash=sink.hexdigest(),
-                    modified_ns=sink.modified_ns,
-                )
-                beside.write(manifest.to_text().encode())
-                beside.flush()
+            with replacing(manifest_path, durable=False) as beside:
+                with replacing(self._path(table)) as sink:
+                    self._format(table).write(data, sink, table.options)
+                    sink.settle()
+                    manifest = make_manifest(
+                        table,
+                        data,
+                        origin,
+                        size=sink.bytes,
+                        content_hash=sink.hexdigest(),
+                        modified_ns=sink.modified_ns,
+                    )
+                    beside.write(manifest.to_text().encode())
+                    beside.flush()
+                # Before the old manifest goes, without which nobody would know that the file is ours.
+                self._remove_former(table)
         return manifest
+
+    def _remove_former(self, table: Table) -> None:
+        """Remove the file of another format, or compression, that this table was stored in until now."""
+        base, now = f"{self.spec.root}/{table.path}", self._suffix(table)
+        others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
+        found = [file for file in others if os.path.lexists(file)]
+        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+            before = self.read_manifest(table) if found else None
+            if before is not None:
+                remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
     def _make_folder(self, path: str) -> None:
         folder = os.path.dirname(path)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from stat import S_ISREG
 
@@ -205,6 +206,21 @@ def remove_stray(stray: Stray) -> str | None:
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
     return None
+
+
+def remove_former(files: Iterable[str], manifest: Manifest) -> None:
+    """Remove what a table was stored as before, under another ending: the file that its manifest describes.
+
+    Args:
+        files: Where it may be, the file that it is stored as now not among them.
+        manifest: Of what was stored before. A file that is not this, byte for byte, is not ours and stays.
+    """
+    for file in files:
+        # What cannot be removed does no harm: no table is read from it.
+        with suppress(OSError):
+            seen = Seen.of(file)
+            if seen is not None and seen.bytes == manifest.bytes and hash_file(file) == manifest.content_hash:
+                os.unlink(file)
 
 
 def _remove_unheld(path: str) -> str | None:

@@ -13,10 +13,18 @@ from lakehouse_cli.storage_types.spec import StorageType
 
 __all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "find_type", "known_names", "scheme_of"]
 
-STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs({"files": "lakehouse_cli.storage_types.files:FILES"})
+STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
+    {
+        "files": "lakehouse_cli.storage_types.files:FILES",
+        "s3": "lakehouse_cli.storage_types.objects:S3",
+        "gcs": "lakehouse_cli.storage_types.objects:GCS",
+        "azure": "lakehouse_cli.storage_types.objects:AZURE",
+        "memory": "lakehouse_cli.storage_types.objects:MEMORY",
+    }
+)
 
 #: Which type a root with this URL scheme is of, where `type` does not say.
-SCHEMES: Mapping[str, str] = {}
+SCHEMES: Mapping[str, str] = {"s3": "s3", "gs": "gcs", "az": "azure", "memory": "memory"}
 
 
 def scheme_of(root: str) -> str | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.cli.main import app
+from lakehouse_cli.errors import LakehouseError, Location
+from lakehouse_cli.project import Project
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
@@ -130,6 +132,32 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "inputs": ["orders"],
         "tags": ["report"],
     }
+
+
+def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("ls", "-q").out == "orders\ntotals\nbest\n"
+    ran = cli("ls", "-q", "tag:none")
+    assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
+
+
+def test_errors_of_any_command_hide_values_of_variables(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = project.read("lakehouse.yaml")
+    options = 'storages: {default: {root: data, options: {null_values: ["", "${MISSING}"]}}}\ntables:\n'
+    project.write("lakehouse.yaml", text.replace("tables:\n", options, 1))
+    monkeypatch.setenv("MISSING", "s3cr3t")
+
+    def leaking(self: object, *argv: object, **more: object) -> None:
+        raise LakehouseError("cannot say s3cr3t", hint="not s3cr3t", location=Location("s3cr3t.py", 1, source="s3cr3t"))
+
+    monkeypatch.setattr(Project, "show", leaking)
+    monkeypatch.setattr(Project, "plan", leaking)
+    for argv in (["show", "totals"], ["plan"], ["plan", "-o", "json"], ["run", "--dry-run", "-v"]):
+        ran = cli(*argv)
+        assert ran.code == 1
+        assert "cannot say ${MISSING}" in ran.out + ran.err
+        assert "s3cr3t" not in ran.out + ran.err
 
 
 def test_show(project: ProjectFolder, cli: Cli) -> None:

@@ -1,0 +1,205 @@
+"""Projects whose tables live in an object store, as their users see them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+from tests.servers.latency import far_away
+from tests.servers.s3 import S3Server
+
+Cli = Callable[..., Invoked]
+
+PROJECT = """
+name: lake
+module: transforms
+storages:
+  default: {root: data}
+  lake:
+    root: s3://BUCKET/PREFIX
+    options:
+      endpoint: ENDPOINT
+      region: us-east-1
+      access_key_id: "${LAKE_KEY}"
+      secret_access_key: "${LAKE_SECRET}"
+      allow_http: true
+      retry_seconds: 0.5
+tables:
+  orders:
+    kind: source
+    columns: {customer: string, amount: int64}
+  totals:
+    storage: lake
+    columns: {customer: string, total: int64}
+  best:
+    storage: lake
+    columns: {customer: string, total: int64}
+  here:
+    columns: {customer: string, amount: int64}
+"""
+TRANSFORMS = """
+import os
+import signal
+
+
+def totals(orders):
+    return orders.groupby("customer", as_index=False).agg(total=("amount", "sum"))
+
+
+def best(totals):
+    return totals.nlargest(1, "total")
+
+
+def here(orders):
+    return orders
+"""
+
+
+@pytest.fixture
+def lake(folder: ProjectFolder, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> ProjectFolder:
+    """A project with tables in a bucket and on this machine."""
+    s3_server.make_bucket("lake")
+    return project_on(folder, s3_server, monkeypatch, f"cli-{tmp_path.name}")
+
+
+def project_on(
+    folder: ProjectFolder, server: S3Server, monkeypatch: pytest.MonkeyPatch, prefix: str, bucket: str = "lake"
+) -> ProjectFolder:
+    text = PROJECT.replace("BUCKET", bucket).replace("PREFIX", prefix).replace("ENDPOINT", server.endpoint)
+    folder.write("lakehouse.yaml", text)
+    folder.write("transforms.py", TRANSFORMS)
+    folder.write("data/orders.csv", "customer,amount\nann,1\nbob,2\nann,3\n")
+    monkeypatch.setenv("LAKE_KEY", server.options["access_key_id"])
+    monkeypatch.setenv("LAKE_SECRET", server.options["secret_access_key"])
+    return folder
+
+
+def statuses(result: Invoked) -> dict[str, str]:
+    return {table["name"]: table["status"] for table in result.json["tables"]}
+
+
+def error_of(result: Invoked, name: str) -> Any:
+    return next(table["error"] for table in result.json["tables"] if table["name"] == name)
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_run_and_another_with_nothing_to_do(lake: ProjectFolder, cli: Cli, executor: str) -> None:
+    first = cli("run", "-o", "json", "--executor", executor)
+    assert first.code == 0, first.err
+    assert set(statuses(first).values()) == {"materialized"}
+    again = cli("run", "-o", "json", "--executor", executor)
+    assert set(statuses(again).values()) == {"unchanged"}
+    shown = cli("show", "best", "-o", "json").json
+    assert shown["rows"] == [{"customer": "ann", "total": 4}]
+    assert shown["uri"].startswith("s3://lake/cli-")
+
+
+def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    text = lake.read("lakehouse.yaml")
+    lake.write(
+        "lakehouse.yaml",
+        text.replace("  best:\n    storage: lake\n    columns: {customer: string, total: int64}\n", ""),
+    )
+    cleaned = cli("clean", "--yes", "-o", "json")
+    assert cleaned.code == 0, cleaned.err
+    assert "best.csv" in cleaned.out
+    assert "totals.csv" not in cleaned.out
+    assert cli("clean", "--yes").out.count("best") == 0
+    assert set(statuses(cli("run", "-o", "json")).values()) == {"unchanged"}
+
+
+def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_SECRET", "not-the-secret")
+    result = cli("run", "-o", "json")
+    assert result.code == 1
+    assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
+    error = error_of(result, "totals")
+    assert "credentials" in error["message"] + error["hint"]
+    assert "not-the-secret" not in result.out + result.err
+
+
+def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    project_on(folder, s3_server, monkeypatch, "x", bucket="nonesuch")
+    result = cli("run", "-o", "json")
+    assert result.code == 1
+    assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
+    error = error_of(result, "totals")
+    assert "there is no bucket `nonesuch`" in error["message"]
+    assert error["hint"] == "make it, or correct the root of storage `lake`"
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_in_mid_run(
+    folder: ProjectFolder, own_s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_s3_server.make_bucket("lake")
+    lake = project_on(folder, own_s3_server, monkeypatch, "x")
+    kill = "    if pid := os.environ.pop('SERVER_PID', None):\n        os.kill(int(pid), signal.SIGKILL)\n"
+    lake.write("transforms.py", TRANSFORMS.replace("def best(totals):\n", f"def best(totals):\n{kill}"))
+    assert own_s3_server.process is not None
+    monkeypatch.setenv("SERVER_PID", str(own_s3_server.process.pid))
+    result = cli("run", "-o", "json", "--executor", "serial")
+    assert result.code == 1
+    assert statuses(result) == {"totals": "materialized", "best": "failed", "here": "materialized"}
+    error = error_of(result, "best")
+    assert error["message"].endswith("best.csv cannot be written: the server does not answer")
+    assert "endpoint of storage `lake`" in error["hint"]
+    assert "SERVER_PID" not in os.environ
+    own_s3_server.stop()
+    own_s3_server.start()
+    again = cli("run", "-o", "json")
+    assert statuses(again) == {"totals": "unchanged", "best": "materialized", "here": "unchanged"}
+
+
+def test_two_runs_from_two_machines(
+    lake: ProjectFolder, cli: Cli, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks reach one machine; on the server, who comes second is refused."""
+    import obstore
+
+    assert cli("run").code == 0
+    lake.write("data/orders.csv", "customer,amount\nann,5\n")
+    prefix = lake.read("lakehouse.yaml").partition("s3://lake/")[2].partition("\n")[0]
+    monkeypatch.setenv("OTHER", "1")
+    code = TRANSFORMS.replace(
+        "def totals(orders):\n",
+        "def totals(orders):\n"
+        "    import obstore\n"
+        "    from obstore.store import S3Store\n"
+        f"    store = S3Store('lake', endpoint={s3_server.endpoint!r}, access_key_id=os.environ['LAKE_KEY'],\n"
+        "                    secret_access_key=os.environ['LAKE_SECRET'], client_options={'allow_http': True})\n"
+        f"    obstore.put(store, '{prefix}/totals.csv', b'customer,total\\ncid,9\\n')\n",
+    )
+    lake.write("transforms.py", code)
+    result = cli("run", "-o", "json", "--executor", "serial")
+    assert result.code == 1
+    assert error_of(result, "totals")["message"].startswith(f"another run stored s3://lake/{prefix}/totals.csv")
+    stored = bytes(obstore.get(s3_server.store("lake"), f"{prefix}/totals.csv").bytes())
+    assert stored == b"customer,total\ncid,9\n"
+
+
+@pytest.mark.slow
+def test_many_tables_are_looked_at_at_once(lake: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
+    count, delay = 150, 0.02
+    tables = "".join(
+        f"  t{i}: {{storage: lake, function: totals, inputs: [orders], columns: {{customer: string, total: int64}}}}\n"
+        for i in range(count)
+    )
+    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml") + tables)
+    assert cli("run").code == 0
+    with far_away(s3_server.ports[0], delay) as far:
+        text = lake.read("lakehouse.yaml")
+        lake.write("lakehouse.yaml", text.replace(s3_server.endpoint, f"http://127.0.0.1:{far.port}"))
+        start = time.monotonic()
+        planned = cli("plan", "-o", "json")
+        took = time.monotonic() - start
+    assert {table["action"] for table in planned.json["tables"]} <= {"skip", "read"}, planned.out
+    assert far.requests >= 2 * count
+    assert far.at_once >= 10
+    assert took < far.requests * delay / 3

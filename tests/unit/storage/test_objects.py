@@ -1,0 +1,395 @@
+"""Object stores: the conformance suite on a real S3 server, and what only they have."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage import AssetStorage
+from lakehouse_cli.storage.csv.format import CsvFormat
+from lakehouse_cli.storage.memory import MemoryStorage
+from lakehouse_cli.storage.objects import ObjectStorage, S3Storage
+from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from tests.servers.s3 import S3Server
+
+_roots = (f"root{number}" for number in itertools.count())
+
+
+def s3_spec(server: S3Server, root: str, **options: Any) -> StorageSpec:
+    connection = {**server.options, "retry_seconds": 1, **options}
+    return StorageSpec("lake", root, root, type="s3", connection=connection)
+
+
+@pytest.fixture
+def lake(s3_server: S3Server) -> S3Storage:
+    """A storage under a prefix of its own."""
+    s3_server.make_bucket("lake")
+    return S3Storage(s3_spec(s3_server, f"s3://lake/{next(_roots)}"))
+
+
+class TestCsvOnS3(StorageConformance):
+    @pytest.fixture
+    def storage(self, lake: S3Storage) -> S3Storage:
+        return lake
+
+    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
+        import obstore
+
+        assert isinstance(storage, S3Storage)
+        rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
+        obstore.put(behind(storage), f"{declared.path}.csv", "\n".join(rows).encode())
+
+    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
+        import obstore
+
+        assert isinstance(storage, S3Storage)
+        try:
+            return bytes(obstore.get(behind(storage), f"{declared.path}.csv").bytes())
+        except FileNotFoundError:
+            return None
+
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        break_csv(monkeypatch)
+
+
+def break_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(self: CsvFormat, data: pa.Table, sink: Any, options: Any) -> None:
+        sink.write(b"id,te" * 10_000_000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CsvFormat, "write", write)
+
+
+def behind(storage: ObjectStorage) -> Any:
+    """The bucket as another program sees it."""
+    from obstore.store import S3Store
+
+    options = {k: v for k, v in storage.spec.connection.items() if k not in ("allow_http", "retry_seconds")}
+    prefix = storage.spec.root.partition("//")[2].partition("/")[2]
+    return S3Store(storage.bucket, prefix=prefix, client_options={"allow_http": True}, **options)
+
+
+class TestCsvInMemory(StorageConformance):
+    @pytest.fixture
+    def storage(self) -> MemoryStorage:
+        return memory(f"memory://{next(_roots)}")
+
+    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
+        import io
+
+        assert isinstance(storage, MemoryStorage)
+        rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
+        key = f"{declared.path}.csv"
+        storage.put_key(key, io.BytesIO("\n".join(rows).encode()), storage.head_key(key))
+
+    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
+        assert isinstance(storage, MemoryStorage)
+        return storage.get_key(f"{declared.path}.csv")
+
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        break_csv(monkeypatch)
+
+
+def memory(root: str) -> MemoryStorage:
+    return MemoryStorage(StorageSpec("scratch", root, root, type="memory"))
+
+
+def publish(storage: AssetStorage, text: str) -> None:
+    storage.publish(table(), data_of(table(), (1, text)), ORIGIN)
+
+
+def texts(storage: AssetStorage) -> list[str]:
+    found: list[str] = storage.read(table(), table().columns).column("text").to_pylist()
+    return found
+
+
+def test_memory_is_shared_by_url() -> None:
+    publish(memory("memory://one/a"), "a")
+    assert texts(memory("memory://one/a/")) == ["a"]
+    assert memory("memory://one/b").stat(table()) is None
+
+
+def test_objects_lie_under_the_prefix_and_nothing_else(lake: S3Storage) -> None:
+    import obstore
+
+    publish(lake, "a")
+    paths = sorted(meta["path"] for batch in obstore.list(behind(lake)) for meta in batch)
+    assert paths == [".lakehouse/manifests/table.json", "table.csv"]
+
+
+def test_two_runs_on_one_server(lake: S3Storage, s3_server: S3Server) -> None:
+    publish(lake, "old")
+    first, second = S3Storage(lake.spec), S3Storage(lake.spec)
+    for run in (first, second):
+        run.content(table(), ())
+    publish(first, "first")
+    manifest = first.read_manifest(table())
+    with pytest.raises(StorageError, match=r"another run stored s3://lake/\S+/table\.csv while this one computed it"):
+        publish(second, "second")
+    assert texts(lake) == ["first"]
+    assert lake.read_manifest(table()) == manifest
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_two_first_runs_on_one_server(lake: S3Storage, conditional: bool) -> None:
+    spec = replace(lake.spec, connection={**lake.spec.connection, "conditional_writes": conditional})
+    first, second = S3Storage(spec), S3Storage(spec)
+    for run in (first, second):
+        assert run.content(table(), ()) is None
+    publish(first, "first")
+    with pytest.raises(StorageError, match="another run"):
+        publish(second, "second")
+    assert texts(lake) == ["first"]
+
+
+def test_one_that_was_removed_meanwhile_is_told(lake: S3Storage) -> None:
+    publish(lake, "old")
+    first = S3Storage(lake.spec)
+    first.content(table(), ())
+    lake.delete(table())
+    with pytest.raises(StorageError, match="another run"):
+        publish(first, "first")
+
+
+def test_a_table_beyond_one_request_goes_in_parts(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakehouse_cli.storage.objects.ONE_REQUEST", 1 << 20)
+    monkeypatch.setattr("lakehouse_cli.storage.objects._PART", 5 << 20)
+    ids = list(range(300_000))
+    data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
+    manifest = lake.publish(table(), data, ORIGIN)
+    head = lake.head_key("table.csv")
+    assert head is not None
+    assert head.version is not None
+    assert "-" in head.version  # S3's mark of an upload in parts
+    assert lake.read(table(), table().columns).equals(data)
+    content = lake.content(table(), ())
+    assert content is not None
+    assert content.content_hash == manifest.content_hash
+    other = S3Storage(lake.spec)
+    other.content(table(), ())
+    publish(lake, "changed")
+    with pytest.raises(StorageError, match="another run"):
+        other.publish(table(), data.slice(1), ORIGIN)
+
+
+@pytest.mark.slow
+def test_a_large_upload_takes_little_memory(lake: S3Storage) -> None:
+    """What is sent in one request is mapped from a file, not copied."""
+    import os
+    from tempfile import SpooledTemporaryFile
+    from typing import BinaryIO, cast
+
+    peak = 0
+    stop = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not stop.wait(0.005):
+            peak = max(peak, anonymous_memory())
+
+    with SpooledTemporaryFile(1 << 20) as file:
+        for _ in range(250):
+            file.write(os.urandom(1 << 20))
+        before = anonymous_memory()
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            head = lake.put_key("large", cast(BinaryIO, file), None)
+        finally:
+            stop.set()
+            watcher.join()
+    assert head.bytes == 250 << 20
+    assert "-" not in (head.version or "")  # in one request, so on its condition
+    assert peak - before < 50 << 20
+
+
+def anonymous_memory() -> int:
+    """Bytes of this process that the system cannot give up."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) << 10
+
+
+def test_a_table_replaced_while_it_is_read_is_read_anew(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(lake, "old")
+    real, turns = CsvFormat.read, iter([True])
+
+    def read(self: CsvFormat, open_source: Any, *rest: Any) -> pa.Table:
+        if next(turns, False):
+            publish(S3Storage(lake.spec), "new")
+        return real(self, open_source, *rest)
+
+    monkeypatch.setattr(CsvFormat, "read", read)
+    assert texts(lake) == ["new"]
+
+
+def test_what_another_hand_stored_in_the_same_second_is_seen(lake: S3Storage) -> None:
+    import obstore
+
+    manifest = lake.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    content = lake.content(table(), ())
+    assert content is not None
+    obstore.put(behind(lake), "table.csv", b"id,text\n1,b\n")
+    again = lake.content(table(), (content,))
+    assert again is not None
+    assert again.content_hash != manifest.content_hash
+    assert again.bytes == manifest.bytes
+
+
+def test_the_time_is_the_servers(lake: S3Storage) -> None:
+    import obstore
+
+    publish(lake, "a")
+    stored = lake.stat(table())
+    assert stored is not None
+    told = obstore.head(behind(lake), "table.csv")["last_modified"].timestamp()
+    assert stored.modified_ns // 10**9 == int(told)
+
+
+class TestRefusals:
+    def test_a_wrong_secret(self, lake: S3Storage, s3_server: S3Server) -> None:
+        storage = S3Storage(s3_spec(s3_server, lake.spec.root, secret_access_key="not-the-secret"))
+        for use in (
+            storage.stat,
+            storage.read_manifest,
+            lambda t: publish(storage, "a"),
+            lambda t: list(storage.list()),
+        ):
+            with pytest.raises(StorageError) as caught:
+                use(table())
+            assert "denies access" in caught.value.message or "does not accept the credentials" in caught.value.message
+            assert "look at the credentials of storage `lake`" in (caught.value.hint or "")
+            assert "not-the-secret" not in str(caught.value)
+            assert s3_server.endpoint not in str(caught.value)
+            assert caught.value.__cause__ is not None
+
+    def test_no_such_bucket(self, s3_server: S3Server) -> None:
+        storage = S3Storage(s3_spec(s3_server, "s3://nonesuch/x"))
+        for use in (
+            storage.stat,
+            storage.read_manifest,
+            lambda t: publish(storage, "a"),
+            lambda t: list(storage.list()),
+        ):
+            with pytest.raises(StorageError) as caught:
+                use(table())
+            assert caught.value.message.endswith("there is no bucket `nonesuch`")
+            assert caught.value.hint == "make it, or correct the root of storage `lake`"
+
+    def test_nobody_answers(self) -> None:
+        pytest.importorskip("obstore")
+        options = {"endpoint": "http://127.0.0.1:1", "allow_http": True, "access_key_id": "a", "retry_seconds": 0}
+        options["secret_access_key"] = "b"
+        storage = S3Storage(StorageSpec("lake", "s3://lake", "s3://lake", type="s3", connection=options))
+        with pytest.raises(StorageError) as caught:
+            storage.stat(table())
+        assert caught.value.message == "s3://lake/table.csv cannot be looked at: the server does not answer"
+        assert "endpoint of storage `lake`" in (caught.value.hint or "")
+
+    def test_plain_http_must_be_meant(self, s3_server: S3Server) -> None:
+        storage = S3Storage(s3_spec(s3_server, "s3://lake", allow_http=False))
+        with pytest.raises(StorageError, match="reached without TLS") as caught:
+            storage.stat(table())
+        assert "`allow_http: true`" in (caught.value.hint or "")
+
+    @pytest.mark.parametrize("root", ["s3://user:password@lake/x", "s3:///x", "s3://lake/../x", "s3://lake?x=password"])
+    def test_roots(self, root: str) -> None:
+        with pytest.raises(StorageError, match="the root of storage `lake`") as caught:
+            S3Storage(StorageSpec("lake", root, root, type="s3"))
+        assert "password" not in str(caught.value)
+
+    def test_a_missing_package_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import sys
+
+        monkeypatch.setitem(sys.modules, "obstore", None)
+        monkeypatch.setitem(sys.modules, "obstore.store", None)
+        storage = S3Storage(StorageSpec("lake", "s3://lake", "s3://lake", type="s3"))
+        with pytest.raises(LakehouseError) as caught:
+            storage.stat(table())
+        assert caught.value.hint == "pip install 'lakehouse-cli[s3]'"
+
+    def test_the_memory_of_one_process_does_not_go_to_another(self) -> None:
+        import pickle
+
+        with pytest.raises(StorageError, match="storage `scratch` lives in the memory of one process"):
+            pickle.dumps(memory("memory://one"))
+
+
+def test_storages_go_to_other_processes(lake: S3Storage) -> None:
+    import pickle
+
+    publish(lake, "a")
+    lake.content(table(), ())
+    there = pickle.loads(pickle.dumps(lake))
+    assert texts(there) == ["a"]
+    publish(lake, "b")
+    with pytest.raises(StorageError, match="another run"):
+        publish(there, "c")
+
+
+@pytest.mark.parametrize("name", ["s3", "gcs", "azure"])
+def test_extras_are_those_of_the_package(name: str) -> None:
+    import tomllib
+
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert name in project["optional-dependencies"]
+    assert STORAGE_TYPES[name].install == f"pip install 'lakehouse-cli[{name}]'"
+
+
+class TestProfiles:
+    @pytest.fixture(autouse=True)
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> Iterator[Path]:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        keys = s3_server.options
+        (tmp_path / "credentials").write_text(
+            f"[work]\naws_access_key_id={keys['access_key_id']}\naws_secret_access_key={keys['secret_access_key']}\n"
+        )
+        (tmp_path / "config").write_text(
+            "[profile work]\nregion = us-east-1\n[profile single]\nsso_session = x\n[default]\nregion = eu-west-1\n"
+        )
+        return tmp_path
+
+    def storage(self, server: S3Server, root: str, **options: Any) -> S3Storage:
+        connection = {"endpoint": server.endpoint, "allow_http": True, "retry_seconds": 1, **options}
+        return S3Storage(StorageSpec("lake", root, root, type="s3", connection=connection))
+
+    def test_named_in_the_options(self, lake: S3Storage, s3_server: S3Server) -> None:
+        publish(self.storage(s3_server, lake.spec.root, profile="work"), "a")
+        assert texts(lake) == ["a"]
+
+    def test_named_in_the_environment(
+        self, lake: S3Storage, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "work")
+        publish(self.storage(s3_server, lake.spec.root), "a")
+        assert texts(lake) == ["a"]
+
+    def test_unknown(self, lake: S3Storage, s3_server: S3Server) -> None:
+        with pytest.raises(StorageError, match="there is no AWS profile `play` for storage `lake`"):
+            self.storage(s3_server, lake.spec.root, profile="play").stat(table())
+
+    def test_one_that_needs_signing_in(self, lake: S3Storage, s3_server: S3Server) -> None:
+        with pytest.raises(StorageError, match="AWS profile `single` of storage `lake`") as caught:
+            self.storage(s3_server, lake.spec.root, profile="single").stat(table())
+        assert "pip install boto3" in (caught.value.hint or "")
+
+    def test_variables_of_the_environment(
+        self, lake: S3Storage, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in s3_server.environ.items():
+            monkeypatch.setenv(name, value)
+        storage = S3Storage(StorageSpec("lake", lake.spec.root, lake.spec.root, type="s3"))
+        publish(storage, "a")
+        assert texts(lake) == ["a"]
