@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.cli.main import invoke
+from tests.servers.azure import azure_server
 from tests.servers.s3 import own_s3_server, s3_server
 
-__all__ = ["own_s3_server", "s3_server"]
+__all__ = ["azure_server", "own_s3_server", "s3_server"]
 
 
 @dataclass(frozen=True)
