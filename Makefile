@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check format lint types layers bench screenshots dist clean
+.PHONY: help run test test-quick check format lint types layers bench screenshots dist servers clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation
+
+servers: $(VENV)/installed ## Install what the tests on a real database need: PostgreSQL, by Debian's packages
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null \
+		|| { SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+			$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from lakehouse_cli.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it, without loading `typing` before Ctrl-C is seen to
 if TYPE_CHECKING:
+    from typing import Any
+
     from lakehouse_cli.project import Project
 
 __all__ = ["Project", "__version__"]

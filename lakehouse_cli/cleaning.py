@@ -9,12 +9,13 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage, Stray
 
 
-def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table]) -> tuple[Stray, ...]:
+def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:
     """What no declared table accounts for, storage by storage.
 
     Args:
         storages: All of the project's, by name.
         tables: All declared tables, by name.
+        project: Name of the project; what another one stored is told and stays.
 
     Raises:
         StorageError: A storage or a declared table cannot be looked at; then nothing is known to be a stray.
@@ -27,8 +28,12 @@ def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table
             # Two storages may share a root and tell of the same file, of whose ending one of them may not know.
             key = stray.handle[-1] if stray.handle else stray
             if key not in found or found[key].keep is not None:
-                found[key] = stray
+                found[key] = stray if stray.project in (None, project) else _of_another(stray)
     return tuple(found.values())
+
+
+def _of_another(stray: Stray) -> Stray:
+    return replace(stray, keep=f"project `{stray.project}` stored it")
 
 
 def remove_strays(storages: Mapping[str, AssetStorage], strays: Iterable[Stray]) -> tuple[Stray, ...]:

@@ -46,7 +46,8 @@ class CodeCache:
 
     def __init__(self, folder: Path, files: Iterable[str]) -> None:
         self._folder = folder
-        self.key = _key_of(files)
+        self._code = {file for file in files if file.endswith(".py")}
+        self.key = _key_of(self._code)
         self.modules: dict[str, ModuleSource] = {}
         self.fingerprints: dict[str, CodeFingerprint] = {}
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -63,10 +64,19 @@ class CodeCache:
         modules = {name: _module(name, self._folder, kept) for name, kept in document["modules"].items()}
         self.fingerprints, self.modules = fingerprints, modules
 
-    def keep(self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint]) -> None:
-        """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody."""
+    def keep(
+        self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint], files: Iterable[Path] = ()
+    ) -> None:
+        """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody.
+
+        Args:
+            modules: What the tables' functions were found in.
+            fingerprints: By the function's ``module:name``; those that cannot be told are left out.
+            files: What else was read; code that is none of the project's files is not looked at the next time.
+        """
         modules = list(modules)
-        inside = all(module.file.is_relative_to(self._folder) for module in modules)
+        fingerprints = {ref: found for ref, found in fingerprints.items() if found.is_told}
+        inside = all(str(file) in self._code for file in (*files, *(module.file for module in modules)))
         if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
             return
         packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
@@ -87,7 +97,7 @@ class CodeCache:
 
 def _key_of(files: Iterable[str]) -> str | None:
     """What the kept reading belongs to; None where there are too many files to look at."""
-    code = sorted(file for file in files if file.endswith(".py"))
+    code = sorted(files)
     if len(code) > _MOST_FILES:
         return None
     digest = xxhash.xxh3_128(f"{_FORMAT} {__version__} {sys.version} {sys.path}".encode())

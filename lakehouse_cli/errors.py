@@ -120,6 +120,10 @@ def _rebuild(cls: type[LakehouseError], args: tuple[Any, ...], state: dict[str, 
     return error
 
 
+class Interrupted(KeyboardInterrupt):  # named as what it is a kind of
+    """The user or the system ends the run; by its class it is told from what a transform raises of its own accord."""
+
+
 class UsageError(LakehouseError):
     """A flag, table or environment that does not exist, or arguments that do not fit together."""
 
@@ -147,6 +151,10 @@ class StorageError(LakehouseError):
 
 class MissingDataError(StorageError):
     """A table has no stored data."""
+
+
+class NewerVersionError(StorageError):
+    """A newer version of the tool stored a table; this one leaves it as it is unless told otherwise."""
 
 
 class DataError(LakehouseError):

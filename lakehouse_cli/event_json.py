@@ -16,25 +16,20 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished
-from lakehouse_cli.secret_values import Mask, unmasked
 from lakehouse_cli.version import __version__
 
 #: Version of the lines' layout, in the first of them.
 SCHEMA = 1
 
-# Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
-_NAMES = {"event", "at", "schema", "run_id", "project", "environment", "status", "tables", "table", "name", "code"}
-_NAMES |= {"type", "check", "column", "inputs", "started_at", "finished_at", "tool_version"}
 _Value = TypeVar("_Value")
 
 
-def event_document(event: Event, at: datetime, mask: Mask = unmasked) -> dict[str, Any]:
+def event_document(event: Event, at: datetime) -> dict[str, Any]:
     """An event as a JSON document.
 
     Args:
         event: What happened.
         at: When.
-        mask: Takes secret values out of texts.
     """
     document: dict[str, Any] = {"event": _event_name(type(event).__name__)}
     if isinstance(event, RunStarted):
@@ -44,19 +39,19 @@ def event_document(event: Event, at: datetime, mask: Mask = unmasked) -> dict[st
         document["table"] = event.result.name
     if isinstance(event, RunFinished):
         # How each table ended was told when it did; the names keep the order.
-        result = _plain(replace(event.result, tables=()), mask)
+        result = _plain(replace(event.result, tables=()))
         result["tables"] = [table.name for table in event.result.tables]
         result["counts"] = dict(Counter(table.status for table in event.result.tables))
         return document | {"result": result}
-    document |= _plain(event, mask)
+    document |= _plain(event)
     if isinstance(event, RunStarted):
         document["tool_version"] = __version__
     return document
 
 
-def event_line(event: Event, at: datetime, mask: Mask = unmasked) -> str:
+def event_line(event: Event, at: datetime) -> str:
     """The same as one line with its newline, in ASCII: no text in it can end the line or spoil its encoding."""
-    return _ENCODER.encode(event_document(event, at, mask)) + "\n"
+    return _ENCODER.encode(event_document(event, at)) + "\n"
 
 
 @cache
@@ -66,30 +61,28 @@ def _event_name(class_name: str) -> str:
 
 # A thousand tables are some three thousand events: what is the same each time is looked up once.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
-_ATOMS = {type(None), bool, int, float}
-_FIELDS: dict[type, tuple[tuple[str, bool], ...]] = {}
+_ATOMS = {type(None), bool, int, float, str}
+_FIELDS: dict[type, tuple[str, ...]] = {}
 
 
-def _fields(value: Any) -> tuple[tuple[str, bool], ...]:
-    """The names of a value's fields, and whether what is in them may be masked."""
+def _fields(value: Any) -> tuple[str, ...]:
+    """The names of a value's fields."""
     kind = type(value)
     if kind not in _FIELDS:
-        _FIELDS[kind] = tuple((field.name, field.name not in _NAMES) for field in fields(value))
+        _FIELDS[kind] = tuple(field.name for field in fields(value))
     return _FIELDS[kind]
 
 
-def _plain(value: Any, mask: Mask) -> Any:
+def _plain(value: Any) -> Any:
     kind = type(value)
     if kind in _ATOMS or (not value and kind is tuple):
         return value
-    if kind is str:
-        return mask(value)
     if isinstance(value, tuple | list):
-        return [_plain(item, mask) for item in value]
+        return [_plain(item) for item in value]
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name), mask if free else unmasked) for name, free in _fields(value)}
+        return {name: _plain(getattr(value, name)) for name in _fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, mask) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     return value
 
 

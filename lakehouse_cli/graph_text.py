@@ -54,12 +54,13 @@ class LineageTable:
 
     @property
     def shown_as(self) -> str:
-        """What its colour tells: ``source``, ``run``, ``skip``, ``missing`` (a source), ``outside`` (not selected)."""
+        """What its colour tells: ``source``, ``missing`` (a source), ``run``, ``skip``, ``outside`` (not selected)."""
         if any(reason.code == "missing_source" for reason in self.reasons):
             return "missing"
-        if not self.selected:
-            return "outside"
-        return "source" if self.kind == "source" else self.action
+        if self.kind == "source":
+            # Read for what is selected, whether it is selected itself or not.
+            return "source"
+        return self.action if self.selected else "outside"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lakehouse_cli.errors import UsageError
+from lakehouse_cli.errors import NewerVersionError, StorageError, UsageError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
@@ -35,7 +35,12 @@ class TableState:
     trouble: str | None = None
     content: InputRecord | None = None
     manifest: Manifest | None = None
-    manifest_trouble: str | None = None
+    manifest_trouble: StorageError | None = None
+
+    @property
+    def newer(self) -> NewerVersionError | None:
+        """What tells that a newer version of the tool stored it, None where none did."""
+        return self.manifest_trouble if isinstance(self.manifest_trouble, NewerVersionError) else None
 
     @property
     def altered(self) -> bool:
@@ -59,6 +64,9 @@ class PlannedTable:
         state: What is stored now.
         recipe: How it would be made; None for a source.
         input_bytes: Stored size of its inputs, as far as it is known.
+        refused: Why a run leaves it as it is though it is due; None where it does not.
+        would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
+            where nothing is known to speak against it.
     """
 
     name: str
@@ -72,6 +80,8 @@ class PlannedTable:
     state: TableState | None = None
     recipe: Recipe | None = None
     input_bytes: int = 0
+    refused: StorageError | None = None
+    would_fail: str | None = None
 
     @property
     def conditional(self) -> bool:
@@ -117,6 +127,7 @@ class Plan:
                     "action": table.action,
                     "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
                     "schema_change": table.schema_change,
+                    "would_fail": table.would_fail,
                 }
                 for table in self.tables
             ],
@@ -161,37 +172,72 @@ def make_plan(
     if not lenient:
         _refuse_missing_inputs(graph, selected, states)
     running: set[str] = set()
+    failing: dict[str, str] = {}
     planned = []
     for name in tables_of_interest(graph, selection):
-        table = graph.tables[name]
-        state = states[name]
-        inputs = graph.upstream(name)
-        if table.kind == "source":
-            reasons = _source_reasons(state)
-            planned.append(PlannedTable(name, "source", table.storage, state.uri, inputs, "read", reasons, state=state))
+        if graph.tables[name].kind == "source":
+            of = _planned_source(graph, name, states[name])
         elif name in selected:
-            reasons = tuple(_run_reasons(table, inputs, state, states, recipes[name], running, force))
-            if reasons:
-                running.add(name)
-            action: Action = "run" if reasons else "skip"
-            change = _schema_change(state, recipes[name])
-            planned.append(
-                PlannedTable(
-                    name,
-                    "computed",
-                    table.storage,
-                    state.uri,
-                    inputs,
-                    action,
-                    reasons,
-                    change,
-                    state,
-                    recipes[name],
-                    sum(_stored_bytes(states[upstream]) for upstream in inputs),
-                )
-            )
+            of = _planned_computed(graph, name, states, recipes[name], running, failing, force)
+        else:
+            continue
+        planned.append(of)
+        if of.action == "run":
+            running.add(name)
+        if of.would_fail is not None:
+            failing[name] = of.would_fail
     contents = {name: state.content for name, state in states.items() if state.content is not None}
     return Plan(project, environment, tuple(planned), selection.notes, contents)
+
+
+def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
+    reasons = _source_reasons(state)
+    return PlannedTable(
+        name,
+        "source",
+        graph.tables[name].storage,
+        state.uri,
+        (),
+        "read",
+        reasons,
+        state=state,
+        would_fail=f"`{name}` cannot be read: {reasons[0].message}" if reasons else None,
+    )
+
+
+def _planned_computed(
+    graph: AssetGraph,
+    name: str,
+    states: Mapping[str, TableState],
+    recipe: Recipe,
+    running: Collection[str],
+    failing: Mapping[str, str],
+    force: bool,
+) -> PlannedTable:
+    """A selected table, all it needs being planned already: what runs of that, and why what would fail does."""
+    table = graph.tables[name]
+    inputs = graph.upstream(name)
+    state = states[name]
+    reasons = tuple(_run_reasons(table, inputs, state, states, recipe, running, force))
+    refused = None if force or not reasons else state.newer
+    would_fail = next((failing[upstream] for upstream in inputs if upstream in failing), None) if reasons else None
+    if would_fail is None and refused is not None:
+        would_fail = f"`{name}` stays as it is: {refused.message}"
+    return PlannedTable(
+        name,
+        "computed",
+        table.storage,
+        state.uri,
+        inputs,
+        "run" if reasons else "skip",
+        reasons,
+        _schema_change(state, recipe),
+        state,
+        recipe,
+        sum(_stored_bytes(states[upstream]) for upstream in inputs),
+        refused,
+        would_fail,
+    )
 
 
 def _stored_bytes(state: TableState) -> int:
@@ -220,7 +266,7 @@ def _run_reasons(
     state: TableState,
     states: Mapping[str, TableState],
     recipe: Recipe,
-    running: set[str],
+    running: Collection[str],
     force: bool,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
@@ -240,11 +286,13 @@ def _run_reasons(
 def _data_reasons(state: TableState) -> Iterator[Reason]:
     """What speaks against the stored data themselves."""
     manifest = state.manifest
+    trouble = state.manifest_trouble
     if manifest is None:
-        if not state.exists:
+        if trouble is not None:
+            told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
+            yield Reason("data_changed" if state.exists else "missing_data", told)
+        elif not state.exists:
             yield Reason("never_materialized", "never materialized")
-        elif state.manifest_trouble is not None:
-            yield Reason("data_changed", state.manifest_trouble)
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there, or a run was killed")
     elif not state.exists:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
+from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.graph import AssetGraph, build_graph
-from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRef, ProjectSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
-from lakehouse_cli.secret_values import Mask, NotedVariables, mask_of
+from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
-
-DEFAULT_ENVIRONMENT = "default"
 
 
 def find_project_file(start: Path) -> Path:
@@ -75,17 +73,18 @@ class Project:
         graph: AssetGraph,
         code: SourceReader,
         cache: CodeCache,
-        environment: str = DEFAULT_ENVIRONMENT,
         *,
+        environ: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.spec = spec
         self.graph = graph
-        self.environment = environment
+        self.environment = spec.environment
         self._code = code
         self._cache = cache
         self._fingerprints = dict(cache.fingerprints)
         self._planned = False
+        self._environ = environ
         self._variables = variables or {}
 
     @classmethod
@@ -95,38 +94,65 @@ class Project:
         *,
         env: str | None = None,
         environ: Mapping[str, str] | None = None,
+        thorough: bool = False,
+        incomplete: bool = False,
     ) -> Project:
         """Load a project.
 
         Args:
             path: The project file or its folder; None searches the current folder and those above.
-            env: Name of the environment.
-            environ: Environment variables for ``${VAR}``; this process's by default.
+            env: Name of the environment; ``default`` is what stands at the top of the file.
+            environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
+            thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+            incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
         Raises:
             ProjectError: The project is invalid; carries every problem found, with its place.
             UsageError: There is no such environment.
         """
         file = project_file(path)
-        variables = NotedVariables(os.environ if environ is None else environ)
-        loaded = load_project(file, variables)
+        wanted = env or DEFAULT_ENVIRONMENT
+        environ = os.environ if environ is None else environ
+        loaded = load_project(file, environ, wanted, thorough=thorough, incomplete=incomplete)
+        if loaded.readable and wanted not in loaded.spec.environments:
+            raise _no_environment(wanted, loaded.spec)
         cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
         code = SourceReader(loaded.spec.folder)
         code.know(cache.modules.values())
         graph, problems = build_graph(loaded.spec, code)
-        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec)]
+        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec, *loaded.others)]
         if everything:
             raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
-        if env not in (None, "", DEFAULT_ENVIRONMENT):
-            raise UsageError(
-                f"there is no environment `{env}`", hint="`environments:` are not supported yet; leave out --env"
-            )
-        return cls(loaded.spec, graph, code, cache, variables=variables.used)
+        return cls(loaded.spec, graph, code, cache, environ=environ, variables=loaded.variables)
 
     @property
     def name(self) -> str:
         """The project's name."""
         return self.spec.name
+
+    @property
+    def environments(self) -> Mapping[str, EnvironmentSpec]:
+        """All environments by name, ``default`` first."""
+        return self.spec.environments
+
+    def environment_spec(self, name: str) -> EnvironmentSpec:
+        """One environment as it is written.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.environments:
+            raise _no_environment(name, self.spec)
+        return self.environments[name]
+
+    def other(self, environment: str) -> Project:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Project.load(self.spec.file, env=environment, environ=self._environ)
 
     @property
     def folder(self) -> Path:
@@ -219,11 +245,18 @@ class Project:
 
     def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
         names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.graph)
+        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         looked_at.look(names)
         states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        return make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        if self.mask is unmasked:
+            return plan
+        tables = (
+            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -290,10 +323,10 @@ class Project:
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
-                self.mask,
             )
-            self._cache.keep(self._code.modules, self._fingerprints)
-            return runner.run(plan, run_id=run_id, fail_fast=fail_fast)
+            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
+            self._cache.keep(self._code.modules, self._fingerprints, read)
+            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
         from lakehouse_cli.history import reading as history
@@ -344,9 +377,9 @@ class Project:
 
         return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
 
-    @property
+    @cached_property
     def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file out of a text, for what is kept or streamed."""
+        """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
 
     def runs(self, limit: int | None = None) -> RunList:
@@ -380,7 +413,7 @@ class Project:
         """
         from lakehouse_cli.cleaning import find_strays
 
-        return find_strays(self.storages, self.tables)
+        return find_strays(self.storages, self.tables, self.name)
 
     def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
@@ -407,12 +440,13 @@ class Project:
 
 
 def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
-    """The files on which a run depends: the project's YAML and Python, and local sources.
+    """The files on which a run depends: the project's YAML, Python and ``.env``, and local sources.
 
     Args:
         folder: The project's.
         project: The project as it was last loaded; None where it never was, and its sources are not known.
     """
+    yield str(folder / ".env")
     if project is None:
         yield from project_files(folder)
         return
@@ -423,23 +457,35 @@ def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
 
 
 def _own_files(spec: ProjectSpec) -> Iterator[str]:
-    """The YAML and Python files of a project; its storages are not looked through."""
-    local = (storage.root for storage in spec.storages.values() if storage.type == "files")
+    """The YAML and Python files of a project; its storages, of whatever environment, are not looked through."""
+    storages = (storage for each in spec.environments.values() for storage in each.storages.values())
+    local = (storage.root for storage in storages if storage.type == "files")
     return project_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
 
 
-def _option_problems(spec: ProjectSpec) -> Iterator[Problem]:
-    """Options that are of the right form and that the format cannot work with."""
+def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
+    """Options that are of the right form and that the format cannot work with; of one project in environments."""
     told: set[str] = set()
-    for table in spec.tables.values():
+    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
         known = FORMATS.get(table.format)
-        if not table.options or known is None or known.options_class is None or str(table.options) in told:
+        if not table.options or known is None or known.options_class is None:
             continue
-        told.add(str(table.options))
+        if (options := f"{table.format} {table.options}") in told:
+            continue
+        told.add(options)
         try:
             load(Entry(known.options_class)).from_mapping(table.options)
         except StorageError as error:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
+
+
+def _no_environment(name: str, spec: ProjectSpec) -> UsageError:
+    """What to tell whoever asks for an environment that is not there."""
+    known = ", ".join(f"`{each}`" for each in spec.environments)
+    hint = did_you_mean(name, spec.environments)
+    if hint is None:
+        hint = f"there are {known}" if len(spec.environments) > 1 else "the project file declares no `environments`"
+    return UsageError(f"there is no environment `{name}`", hint=hint)
 
 
 def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
@@ -485,10 +531,3 @@ def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
         return (place.file != first, place.file, place.line or 0, place.column or 0)
 
     return key
-
-
-def problems_of(error: LakehouseError) -> Sequence[Problem]:
-    """The problems an error carries; itself as the only one where it carries none."""
-    if isinstance(error, ProjectError):
-        return error.problems
-    return (Problem(error.message, error.hint, error.location),)

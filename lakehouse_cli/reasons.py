@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from lakehouse_cli.fingerprints import explain
+from lakehouse_cli.fingerprints import explain, has_unseen
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 
 SchemaChange = Literal["additive", "compatible", "breaking"]
+# Characters of a param's value that are shown.
+_SHOWN = 48
 _RANK = {"additive": 0, "compatible": 1, "breaking": 2}
 # Types every value of which the second holds as well, for whoever reads the column.
 _WIDER = {
@@ -27,9 +29,10 @@ _WIDER = {
 
 def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
     """A reason for each part of a recipe that changed."""
-    if before == now:
+    unseen = has_unseen(now.code_parts)
+    if before == now and not unseen:
         return
-    if before.code != now.code:
+    if before.code != now.code or unseen:
         yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
     if before.inputs != now.inputs:
         yield Reason(
@@ -64,11 +67,21 @@ def _param_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterato
         elif name not in now:
             yield f"param `{name}` is gone"
         elif before[name] != now[name]:
-            yield f"param `{name}` {_short(before[name])} → {_short(now[name])}"
+            yield f"param `{name}` {' → '.join(_apart(before[name], now[name]))}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 24 else text[:23] + "…"
+def _apart(before: str, now: str) -> tuple[str, str]:
+    """Two values as they are where they are short, else from shortly before where they begin to differ."""
+    if max(len(before), len(now)) <= _SHOWN:
+        return before, now
+    same = next((i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), min(len(before), len(now)))
+    start = max(same - _SHOWN // 4, 0)
+    return _part(before, start), _part(now, start)
+
+
+def _part(text: str, start: int) -> str:
+    begin = "…" if start else ""
+    return begin + (text[start:] if len(text) - start <= _SHOWN else text[start : start + _SHOWN - 1] + "…")
 
 
 def contract_changes(before: Recipe, now: Recipe) -> Iterator[tuple[str, SchemaChange]]:
@@ -119,7 +132,7 @@ def schema_change(before: Recipe, now: Recipe) -> SchemaChange | None:
 
 
 def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> Iterator[Reason]:
-    """A reason for each input whose content is not what the table was made from.
+    """A reason for each input whose content, or how it is read, is not what the table was made from.
 
     Args:
         manifest: Of the table.
@@ -131,8 +144,11 @@ def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> 
             continue  # an input that is new is told as a change of the inputs
         if current is None:
             yield Reason("input_changed", f"`{name}` is gone")
-        elif current.content_hash != before.content_hash:
-            yield Reason("input_changed", f"`{name}` changed: {_content_change(before, current)}")
+        else:
+            if current.content_hash != before.content_hash:
+                yield Reason("input_changed", f"`{name}` changed: {_content_change(before, current)}")
+            if current.reading != before.reading:
+                yield Reason("input_changed", _reading_change(name, before, current))
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:
@@ -141,3 +157,12 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
     if now.bytes != before.bytes:
         return f"{before.bytes} → {now.bytes} bytes"
     return "same size, other content"
+
+
+def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
+    if not before.reading:
+        return f"how `{name}` was read is not recorded"
+    old, new = before.reading.split(":"), now.reading.split(":")
+    what = ["other columns or types"] if old[0] != new[0] else []
+    what += ["other options"] if old[1:] != new[1:] else []
+    return f"`{name}` is read with {' and '.join(what)} than then"

@@ -1,9 +1,10 @@
-"""What decides how a table comes out: its code, contract, params and options, as one value to compare."""
+"""What decides how a table comes out, as values to compare: its code, contract, params and options; how it is read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import xxhash
@@ -39,10 +40,49 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, sto
         key=tuple(table.key),
         extra_columns=table.extra_columns,
         params={name: json_text(value) for name, value in table.params.items()},
-        # Options may hold what came from the environment: only their fingerprint is kept.
-        storage=xxhash.xxh3_64_hexdigest(json_text([table.format or storage.type, table.options]).encode()),
+        storage=options_hash(table, storage),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
     )
+
+
+def options_hash(table: Table, storage: StorageSpec) -> str:
+    """Fingerprint of a table's format and of the format's options; of where its storage is, nothing counts.
+
+    Where there is no format, the type of the storage stands for it.
+    """
+    kind = table.format or storage.type
+    # Options may hold what came from the environment: only their fingerprint is kept.
+    return _hash(json_text([kind, table.options])) if table.options else _hash_without_options(kind)
+
+
+@cache
+def _hash_without_options(kind: str) -> str:
+    return _hash(json_text([kind, {}]))
+
+
+def _hash(text: str) -> str:
+    return xxhash.xxh3_64_hexdigest(text.encode())
+
+
+def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
+    """How a table is read, for an `InputRecord`: ``<columns>:<options>``.
+
+    Whoever computes from a table sees the same only where both its bytes and how these are read are the same.
+
+    Args:
+        table: The table.
+        stored: Name and type of each column of a computed table as its manifest tells; None where none does.
+        options: Its `options_hash`.
+    """
+    columns = None
+    if table.columns is not None:
+        columns = [(column.name, str(column.type)) for column in table.columns]
+    if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
+        declared = dict(columns or ())
+        columns = [(name, declared.get(name, type_)) for name, type_ in stored]
+    # No columns declared, so all as they come, is something else than none.
+    hash_ = "" if columns is None else _hash("".join(f"{name}\0{type_}\0" for name, type_ in columns))
+    return f"{hash_}:{options}"
 
 
 def json_text(value: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lakehouse_cli.events import Event, RunStarted, RunTrouble, RunWaiting
 from lakehouse_cli.history.writing import HistoryWriter
 from lakehouse_cli.locking import Holder, RunLock, held_message
-from lakehouse_cli.secret_values import Mask
+from lakehouse_cli.secret_values import Mask, masked
 
 
 @contextmanager
@@ -28,25 +28,29 @@ def recording(
         folder: The project's.
         environment: Its name.
         run_id: The run's.
-        mask: Takes secret values out of what is kept.
+        mask: Takes secret values out of what is told and kept: nobody is given them.
         wait: Wait for another run to end, rather than raise.
         on_event: Whoever listens.
 
     Raises:
         RunLockedError: Another run holds the lock.
     """
-    listen = on_event or _nobody_listens
+    told = on_event or _nobody_listens
+
+    def listen(event: Event) -> None:
+        told(masked(event, mask))
 
     def waiting(holder: Holder | None) -> None:
         listen(RunWaiting(held_message(environment, holder)))
 
     with RunLock(folder, environment) as lock:
         lock.acquire(run_id=run_id, wait=wait, on_wait=waiting)
-        writer = HistoryWriter(folder, mask=mask)
+        writer = HistoryWriter(folder)
 
         def emit(event: Event) -> None:
+            event = masked(event, mask)
             writer.handle(event)
-            listen(event)
+            told(event)
             if isinstance(event, RunStarted):
                 for trouble in filter(None, (lock.trouble, writer.trouble)):
                     listen(RunTrouble(trouble))

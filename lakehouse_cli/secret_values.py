@@ -2,7 +2,7 @@
 
 What ``${VAR}`` stands for may be a password. The project's own messages show the variable; what libraries and the
 operating system say (a path in an exception, a traceback) may show its value, and goes through a `Mask` before it is
-written anywhere it stays.
+written or shown anywhere: events as they leave the run, the reasons of a plan as it is made, errors as they are told.
 """
 
 from __future__ import annotations
@@ -12,11 +12,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-_Value = TypeVar("_Value")
 Mask = Callable[[str], str]
+_Value = TypeVar("_Value")
+_Error = TypeVar("_Error", bound=Exception)
 
 #: Shorter values (`8`, `dev`) are in every other word, and no secret worth the name is so short.
 SHORTEST = 4
+#: Stands for a secret that is written where it is used.
+HIDDEN = "***"
+_REFERENCE = r"\$\{[^{}]*\}"
+_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^/?#\s]*(?=@)")
+_TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
+_SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    rf"(?<=[?&;])([^=&;#]*(?:{_TELLING})[^=&;#]*)=(?!(?:{_REFERENCE})+(?:[&;#]|$))[^&;#]*", re.IGNORECASE
+)
+
+# Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
+_NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check", "column"}
+_NAMES |= {"inputs", "finishing", "started_at", "finished_at"}
 
 
 class NotedVariables(Mapping[str, str]):
@@ -41,32 +55,33 @@ class NotedVariables(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._environ)
 
+    @property
+    def unnoted(self) -> Mapping[str, str]:
+        """The same variables, of which nobody remembers what was used."""
+        return self._environ
+
 
 def unmasked(text: str) -> str:
     """The text as it is, where there is nothing to hide."""
     return text
 
 
-def masked(value: _Value, mask: Mask, *, apart_from: frozenset[str] = frozenset()) -> _Value:
-    """A frozen value with every text in it masked.
+def without_password(url: str) -> str:
+    """A URL, or any text, without the password in it; a variable that stands for it may be seen.
 
-    Args:
-        value: A dataclass, a tuple or a text, nested in whatever way; anything else is left as it is.
-        mask: Takes secret values out of a text.
-        apart_from: Names of fields that are left as they are.
+    >>> without_password("postgresql://me:hunter2@host/db?sslpassword=x")
+    'postgresql://me:***@host/db?sslpassword=***'
+    >>> without_password("postgresql://me:${DB_PASSWORD}@host/db")
+    'postgresql://me:${DB_PASSWORD}@host/db'
     """
-    found: Any = value
-    if mask is unmasked:
-        return value
-    if isinstance(value, str):
-        found = mask(value)
-    elif isinstance(value, tuple):
-        found = tuple(masked(item, mask, apart_from=apart_from) for item in value)
-    elif is_dataclass(value) and not isinstance(value, type):
-        free = [field.name for field in fields(value) if field.name not in apart_from]
-        found = replace(value, **{name: masked(getattr(value, name), mask, apart_from=apart_from) for name in free})
-    result: _Value = found
-    return result
+    if "://" not in url:
+        return url
+    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what goes by a name is nothing to show, as far as the name tells."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def mask_of(values: Mapping[str, str]) -> Mask:
@@ -84,6 +99,46 @@ def mask_of(values: Mapping[str, str]) -> Mask:
                 spellings.setdefault(spelling, f"${{{name}}}")
     if not spellings:
         return unmasked
+    # What is masked already stays as it is, whatever a value is called.
+    spellings |= {shown: shown for shown in spellings.values()}
     # The longest first: one value may be part of another.
     pattern = re.compile("|".join(re.escape(s) for s in sorted(spellings, key=len, reverse=True)))
     return lambda text: pattern.sub(lambda match: spellings[match.group()], text)
+
+
+def masked(value: _Value, mask: Mask) -> _Value:
+    """A frozen value with every text in it masked, but for the names and codes by which readers find things.
+
+    Args:
+        value: A text, or dataclasses, tuples and mappings of texts; anything else is given back as it is.
+        mask: From `mask_of`.
+    """
+    if mask is unmasked:
+        return value
+    hidden: _Value = _masked(value, mask)
+    return hidden
+
+
+def masked_error(error: _Error, mask: Mask) -> _Error:
+    """The same error with every text that it carries masked."""
+    if mask is unmasked:
+        return error
+    hidden = type(error).__new__(type(error))
+    hidden.args = _masked(error.args, mask)
+    hidden.__dict__.update({name: _masked(value, mask) for name, value in vars(error).items()})
+    return hidden
+
+
+def _masked(value: Any, mask: Mask, *, is_name: bool = False) -> Any:
+    if isinstance(value, str):
+        return value if is_name else mask(value)
+    if isinstance(value, tuple | list):
+        items = (_masked(item, mask, is_name=is_name) for item in value)
+        return list(items) if isinstance(value, list) else tuple(items)
+    if isinstance(value, Mapping):
+        return {key: _masked(item, mask, is_name=is_name) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        before = {field.name: getattr(value, field.name) for field in fields(value)}
+        after = {name: _masked(held, mask, is_name=name in _NAMES) for name, held in before.items()}
+        return value if after == before else replace(value, **after)
+    return value

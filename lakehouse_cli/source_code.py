@@ -20,6 +20,7 @@ from lakehouse_cli.errors import Location
 PROJECT_FILE = "lakehouse.yaml"
 # An import that may be inside a function; what is no such thing and looks like it does no harm.
 _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
+_PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
 _GLOBAL = re.compile(r"\bglobal[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
@@ -74,6 +75,7 @@ class ModuleSource:
         tree: As parsed; not to be changed.
         has_inner_imports: Whether there may be imports inside functions.
         has_globals: Whether functions may bind names of the module.
+        changes_path: Whether it may change the folders in which modules are looked for.
     """
 
     name: str
@@ -84,6 +86,7 @@ class ModuleSource:
     tree: ast.Module = field(default_factory=lambda: ast.Module([], []), repr=False, compare=False)
     has_inner_imports: bool = False
     has_globals: bool = False
+    changes_path: bool = False
 
 
 @dataclass(slots=True)
@@ -124,8 +127,7 @@ class SourceReader:
         return known
 
     def _read(self, name: str) -> ModuleSource:
-        top = name.partition(".")[0]
-        if top in sys.stdlib_module_names:
+        if is_standard(name.partition(".")[0], self.folder):
             hint = "give the file another name, and `module:` with it"
             raise SourceError(f"module `{name}` has the name of one of Python's own", hint)
         file = find_module(name, self.folder)
@@ -157,7 +159,8 @@ class SourceReader:
             raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
-        module = ModuleSource(name, file, shown, functions, file.name == "__init__.py", tree, inner, globals_)
+        is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
+        module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
         for statement in _top_level(tree.body):
@@ -217,13 +220,13 @@ def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | No
     if not name or not all(part.isidentifier() for part in name.split(".")):
         return None
     beside = folder.joinpath(*name.split("."))
-    for candidate in (beside.with_name(f"{beside.name}.py"), beside / "__init__.py"):
+    # A package hides a module of its name.
+    for candidate in (beside / "__init__.py", beside.with_name(f"{beside.name}.py")):
         if candidate.is_file():
             return candidate
     if not installed:
         return None
-    # A run in this process leaves its project's folder on the path; another project is no installed package.
-    search: list[str] | None = [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
+    search: list[str] | None = installed_search()
     origin: str | None = None
     for depth in range(name.count(".") + 1):
         spec = PathFinder.find_spec(".".join(name.split(".")[: depth + 1]), search)
@@ -232,6 +235,21 @@ def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | No
         origin = spec.origin
         search = list(spec.submodule_search_locations or [])
     return Path(origin) if origin is not None and origin.endswith(".py") else None
+
+
+def is_standard(top: str, folder: Path) -> bool:
+    """Whether a top-level name is the standard library's, which comes before the project's folder on a run's path."""
+    if top in sys.builtin_module_names or top not in sys.stdlib_module_names:
+        return top in sys.builtin_module_names
+    if find_module(top, folder, installed=False) is None:
+        return True
+    return PathFinder.find_spec(top, installed_search()) is not None  # some exist on other systems only
+
+
+def installed_search() -> list[str]:
+    """Where packages are looked for that are not the project's."""
+    # A run in this process leaves its project's folder on the path; another project is no installed package.
+    return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
 
 
 def _decode(file: Path) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
+from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.storage.base import AssetStorage
 
 
@@ -21,11 +22,13 @@ class StoredTables:
     Attributes:
         tables: By name.
         storages: By name.
+        specs: What is declared of the storages, by name.
         graph: Tells whose manifests speak of a source.
     """
 
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
     _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
@@ -57,10 +60,12 @@ class StoredTables:
         storage = self.storages[table.storage]
         found = self._manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
-        trouble = found.message if isinstance(found, StorageError) else None
+        trouble = found if isinstance(found, StorageError) else None
         content = self._content(name)
         if isinstance(content, StorageError):
             return TableState(table.path, False, content.message, None, manifest, trouble)
+        if content is not None:
+            content = content._replace(reading=self._reading(table, content, manifest))
         return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
@@ -73,6 +78,12 @@ class StoredTables:
             except StorageError as error:
                 self._contents[name] = error
         return self._contents[name]
+
+    def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
+        # A manifest of other bytes tells nothing of these.
+        believed = manifest is not None and manifest.content_hash == content.content_hash
+        stored = manifest.columns if manifest is not None and believed else None
+        return reading_of(table, stored, options_hash(table, self.specs[table.storage]))
 
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:

@@ -22,6 +22,7 @@ _SGR = {
     "cyan": "36",
     "error": "1;31",
 }
+_SHORTEST_NAME = 12
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
 
@@ -78,6 +79,19 @@ class Terminal:
             kept += character
         return kept.rstrip() + "…" if width > 0 else ""
 
+    def wrap(self, text: str) -> str:
+        """The text broken between words where it is wider than the screen."""
+        if self.width is None or text_width(text) <= self.width:
+            return text
+        lines = [""]
+        for word in text.split(" "):
+            begun = f"{lines[-1]} {word}" if lines[-1] else word
+            if lines[-1] and text_width(begun) > self.width:
+                lines.append(word)
+            else:
+                lines[-1] = begun
+        return "\n".join(lines)
+
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which tell names apart, are kept."""
         if len(text) <= width:
@@ -122,8 +136,13 @@ def columns(
     *,
     right: frozenset[int] = frozenset(),
     indent: str = "",
+    dispensable: Sequence[int] = (),
+    shortened: int | None = None,
+    least: int = 8,
 ) -> list[str]:
     """Rows as aligned lines under a dim header; the last column takes what is left of the width.
+
+    Where that is too little, others make way for it, and no line is wider than the screen.
 
     Args:
         terminal: What the lines are for.
@@ -131,25 +150,39 @@ def columns(
         rows: Cells, as many as the header has.
         right: Indices of right-aligned columns.
         indent: Before every line.
+        dispensable: Indices of columns that are left out, the first of them first, where the last one has no room.
+        shortened: Index of a column of names, which are shortened in the middle where that is not enough.
+        least: Columns of the screen that the last one should have, if it needs them.
     """
     cells = [list(row) for row in rows]
     widths = [max([text_width(h), *(text_width(row[i].text) for row in cells)]) for i, h in enumerate(header)]
     last = len(header) - 1
-    room = None
+    shown = list(range(len(header)))
     if terminal.width is not None:
-        room = max(terminal.width - len(indent) - sum(w + 2 for w in widths[:last]), 8)
+        lacking = len(indent) + sum(w + 2 for w in widths[:last]) + min(widths[last], least) - terminal.width
+        for index in dispensable:
+            if lacking > 0:
+                shown.remove(index)
+                lacking -= widths[index] + 2
+        if lacking > 0 and shortened is not None:
+            narrow = min(max(widths[shortened] - lacking, _SHORTEST_NAME), widths[shortened])
+            lacking -= widths[shortened] - narrow
+            widths[shortened] = narrow
+        widths[last] = max(terminal.width - len(indent) - sum(widths[i] + 2 for i in shown if i != last), 0)
     lines = []
     if any(header):
-        texts = [pad(h, w, right=i in right) for i, (h, w) in enumerate(zip(header, widths, strict=True))]
-        lines.append(terminal.style((indent + "  ".join(texts)).rstrip(), "dim"))
+        texts = [pad(header[i], widths[i], right=i in right) for i in shown]
+        lines.append(terminal.style(terminal.cut((indent + "  ".join(texts)).rstrip(), terminal.width), "dim"))
     for row in cells:
         parts = []
-        for index, cell in enumerate(row):
+        for index in shown:
+            text, style = row[index].text, row[index].style
             if index == last:
-                parts.append(terminal.style(terminal.cut(cell.text, room), cell.style))
+                text = terminal.cut(text, None if terminal.width is None else widths[last])
             else:
-                filled = pad(cell.text, widths[index], right=index in right)
-                parts.append(terminal.style(filled, cell.style) if cell.text else filled)
+                cut = terminal.cut_middle(text, widths[index]) if index == shortened else text
+                text = pad(cut, widths[index], right=index in right)
+            parts.append(terminal.style(text, style) if text.strip() else text)
         lines.append((indent + "  ".join(parts)).rstrip())
     return lines
 

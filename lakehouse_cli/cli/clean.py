@@ -50,7 +50,8 @@ def command(
 
     What failed runs left half-written, and stored tables that the project file does not declare any more: listed with
     their sizes, and asked about, before anything is removed. Where nobody can be asked (no terminal, -o json),
-    nothing is removed without --yes. What no manifest of ours describes, or another hand has altered, is left alone.
+    nothing is removed without --yes. What no manifest of ours describes, another project stored, or another hand has
+    altered, is left alone.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()
@@ -107,7 +108,15 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
                 Cell(printable(what), "dim" if stray.keep is None else "yellow"),
             ]
         )
-    return columns(terminal, ("file", "size", "written", "what"), rows, right=frozenset({1}))
+    return columns(
+        terminal,
+        ("file", "size", "written", "what"),
+        rows,
+        right=frozenset({1}),
+        dispensable=(2,),
+        shortened=0,
+        least=16,
+    )
 
 
 def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:

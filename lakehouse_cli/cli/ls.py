@@ -14,6 +14,7 @@ EXAMPLES = """\b
 Examples:
   lakehouse ls                       every table
   lakehouse ls tag:weather           those with a tag
+  lakehouse ls -q                    the names alone, a line each
   lakehouse ls -o json               with columns, types and inputs"""
 
 
@@ -34,6 +35,11 @@ def command(
     if settings.json:
         options.write_json({"tables": [_json(project, name) for name in chosen.names]})
         return
+    if settings.quiet:
+        options.complain(chosen.notes)
+        for name in chosen.names:
+            options.write(name)
+        return
     terminal = settings.stdout
     rows = []
     for name in chosen.names:
@@ -44,10 +50,10 @@ def command(
     for note in chosen.notes:
         options.write(note)
     if rows:
-        for line in columns(terminal, ("table", "kind", "storage", "path", "tags"), rows):
+        header = ("table", "kind", "storage", "path", "tags")
+        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0):
             options.write(line)
-    if not settings.quiet:
-        options.write(terminal.style(plural(len(rows), "table"), "dim"))
+    options.write(terminal.style(plural(len(rows), "table"), "dim"))
 
 
 def _json(project: Project, name: str) -> dict[str, Any]:

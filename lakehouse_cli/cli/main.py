@@ -12,9 +12,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lakehouse_cli.cli import clean, graph, init, ls, options, plan, run, runs, schema, show, validate
+from lakehouse_cli.cli import clean, env, graph, init, ls, options, plan, run, runs, schema, show, validate
 from lakehouse_cli.cli.argument_values import take_plainly
-from lakehouse_cli.errors import LakehouseError, ProjectError, UsageError
+from lakehouse_cli.errors import Interrupted, LakehouseError, UsageError
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (init, validate, plan, run, ls, show, graph, clean, schema):
+for module in (init, validate, plan, run, ls, show, graph, env, clean, schema):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
 app.add_typer(runs.app, name="runs")
 
@@ -95,9 +95,13 @@ def invoke(argv: Sequence[str]) -> int:
     previous = _end_cleanly_on_termination()
     try:
         result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
+        if code == EXIT_INTERRUPTED and not options.interruption_is_told():
+            # Newer typers make this of Ctrl-C, without a word.
+            options.complain(["interrupted"])
+        return code
     except LakehouseError as error:
-        return _told(error)
+        return options.tell_error(error)
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -107,7 +111,7 @@ def invoke(argv: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
             return UsageError.exit_code
-        return _told(_usage_error(error))
+        return options.tell_error(_usage_error(error))
     finally:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
@@ -132,7 +136,7 @@ def _end_cleanly_on_termination() -> Any:
 
     def interrupt(signum: int, frame: Any) -> NoReturn:
         del signum, frame
-        raise KeyboardInterrupt
+        raise Interrupted
 
     try:
         return signal.signal(signal.SIGTERM, interrupt)
@@ -145,31 +149,3 @@ def _usage_error(error: Any) -> UsageError:
     path = context.command_path if context is not None else "lakehouse"
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what it takes")
-
-
-def _told(error: LakehouseError) -> int:
-    from lakehouse_cli.reporters.problems import error_lines
-
-    current = options.settings()
-    if current.json:
-        options.write_json({"error": _error_json(error)})
-    else:
-        options.complain(error_lines(current.stderr, error, verbose=current.verbose))
-    return error.exit_code
-
-
-def _error_json(error: LakehouseError) -> dict[str, Any]:
-    from lakehouse_cli.project import problems_of
-
-    problems = [
-        {
-            "message": problem.message,
-            "hint": problem.hint,
-            "file": problem.location.file if problem.location else None,
-            "line": problem.location.line if problem.location else None,
-            "column": problem.location.column if problem.location else None,
-        }
-        for problem in problems_of(error)
-    ]
-    kind = "ProjectError" if isinstance(error, ProjectError) else type(error).__name__
-    return {"type": kind, "message": error.message, "problems": problems}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from lakehouse_cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.project import Project
 
 
@@ -123,15 +125,20 @@ class Settings:
         """Whether stdout takes one JSON document."""
         return self.output == Output.json
 
-    def project(self) -> Project:
+    def project(self, *, thorough: bool = False, incomplete: bool = False) -> Project:
         """Load the project these settings name.
+
+        Args:
+            thorough: Hold the tables to every environment, not to the chosen one alone.
+            incomplete: Let variables be unset, for a look at what is declared.
 
         Raises:
             LakehouseError: It is invalid, or not there.
         """
         from lakehouse_cli.project import Project
 
-        return Project.load(self.project_dir, env=self.env)
+        _Current.project = Project.load(self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete)
+        return _Current.project
 
     @property
     def stdout(self) -> Terminal:
@@ -145,14 +152,42 @@ class Settings:
 
 
 class _Current:
-    """The settings of this invocation; the error boundary reads them after a command has failed."""
+    """What is known of this invocation; the error boundary reads it after a command has failed.
+
+    Attributes:
+        settings: As far as they were read.
+        project: As it was last loaded; its secrets are in no error.
+        json_lines: Whether stderr takes JSON only, an object a line.
+        interruption_told: Whether the command itself has told that it was interrupted.
+    """
 
     settings = Settings()
+    project: Project | None = None
+    json_lines = False
+    interruption_told = False
 
 
 def start() -> None:
     """Forget the settings of an earlier invocation in this process."""
     _Current.settings = Settings()
+    _Current.project = None
+    _Current.json_lines = False
+    _Current.interruption_told = False
+
+
+def json_lines_on_stderr() -> None:
+    """From now on stderr takes JSON only."""
+    _Current.json_lines = True
+
+
+def tell_no_interruption() -> None:
+    """The command itself has told that it was interrupted."""
+    _Current.interruption_told = True
+
+
+def interruption_is_told() -> bool:
+    """Whether nothing is left to tell of an interruption."""
+    return _Current.interruption_told
 
 
 def settings(
@@ -186,7 +221,28 @@ def write_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
 
 
-def complain(lines: list[str]) -> None:
+def tell_error(error: LakehouseError) -> int:
+    """Tell an error as text or JSON, without the values of variables; returns the exit code."""
+    from lakehouse_cli.reporters.problems import error_json, error_lines
+    from lakehouse_cli.secret_values import masked_error
+
+    if _Current.project is not None:
+        error = masked_error(error, _Current.project.mask)
+    current = settings()
+    if current.json:
+        write_json({"error": error_json(error)})
+    elif _Current.json_lines:
+        import json
+        from datetime import UTC, datetime
+
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        complain([json.dumps({"event": "error", "at": at, "error": error_json(error)})])
+    else:
+        complain(error_lines(current.stderr, error, verbose=current.verbose))
+    return error.exit_code
+
+
+def complain(lines: Sequence[str]) -> None:
     """Write lines to stderr."""
     terminal = Terminal.of(sys.stderr)
     sys.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, plural
+from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
-    from lakehouse_cli.planning import Plan
+    from lakehouse_cli.planning import Plan, PlannedTable
 
 EXAMPLES = """\b
 Examples:
@@ -18,7 +18,14 @@ Examples:
   lakehouse plan +summary            `summary` and all it is computed from
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
-_MARKS = {"run": ("▸", "cyan"), "read": ("·", "dim"), "skip": ("=", "dim")}
+_MARKS = {
+    "run": ("▸", "cyan"),
+    "read": ("·", "dim"),
+    "skip": ("=", "dim"),
+    "missing": ("✗", "red"),
+    "refused": ("✗", "red"),
+    "blocked": ("○", "yellow"),
+}
 
 
 def command(
@@ -67,15 +74,35 @@ def render(plan: Plan, settings: options.Settings) -> None:
             options.write(line)
         options.write()
     reads = sum(table.action == "read" for table in plan.tables)
-    options.write(f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read")
+    summed_up = f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read"
+    options.write(terminal.wrap(summed_up))
+    blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
+    if blocked:
+        causes = list(dict.fromkeys(blocked))
+        more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+        would_fail = terminal.style("a run would fail:", "error")
+        told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
+        options.write(terminal.wrap(told))
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     rows = []
     for table in plan.tables:
-        mark, style = _MARKS[table.action]
-        why = "; ".join(reason.message for reason in table.reasons)
-        trouble = any(reason.code == "missing_source" for reason in table.reasons)
-        why_cell = Cell(why, "red" if trouble else "dim")
-        rows.append([Cell(mark, style), Cell(table.name), Cell(table.action, style), why_cell])
-    return columns(terminal, ("", "table", "action", "why"), rows)
+        shown = _shown(table)
+        mark, style = _MARKS[shown]
+        told = [reason.message for reason in table.reasons]
+        if shown == "blocked" and table.would_fail is not None:
+            told = [table.would_fail, *told]
+        why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
+        rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
+    # The mark tells the action as well.
+    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26)
+
+
+def _shown(table: PlannedTable) -> str:
+    """The action, or what stands in its way."""
+    if table.would_fail is None:
+        return table.action
+    if table.kind == "source":
+        return "missing"
+    return "refused" if table.refused is not None else "blocked"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import sys
@@ -14,13 +13,10 @@ import typer
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
+from lakehouse_cli.cli.run_output import RunOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lakehouse_cli.events import Event
     from lakehouse_cli.project import Project
-    from lakehouse_cli.reporters.base import Reporter
 
 EXIT_INTERRUPTED = 130
 
@@ -51,7 +47,7 @@ def command(
             "--force",
             envvar="LAKEHOUSE_FORCE",
             show_envvar=False,
-            help="Run what is selected though it is up to date.",
+            help="Run what is selected though it is up to date, or a newer version of lakehouse stored it.",
         ),
     ] = False,
     fail_fast: Annotated[
@@ -136,6 +132,8 @@ def command(
     if log_format not in (None, "json"):
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="--log-format")
     settings = options.settings(project_dir, env, output, quiet, verbose)
+    if log_format is not None:
+        options.json_lines_on_stderr()
     terms = options.chosen(selection, select)
     asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed}
     if dry_run:
@@ -154,24 +152,8 @@ def _run(
 ) -> int:
     gc.freeze()
     gc.enable()
-    with contextlib.ExitStack() as stack:
-        reporters = _reporters(settings, project, log_format)
-        for reporter in reporters:
-            stack.callback(reporter.close)
-        if settings.json:
-            # What transforms print is not part of the document.
-            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-            stack.enter_context(_descriptor_redirected(1, 2))
-
-        def tell(event: Event) -> None:
-            for reporter in list(reporters):
-                try:
-                    reporter.handle(event)
-                except OSError:
-                    # Nobody reads on, or there is no room where the output goes: the tables matter more.
-                    reporters.remove(reporter)
-
-        result = project.run(*terms, **how, on_event=tell)
+    with RunOutput(settings, project.mask, log_json=log_format is not None) as output:
+        result = project.run(*terms, **how, on_event=output.handle)
     if settings.json:
         from lakehouse_cli.events import result_json
 
@@ -186,33 +168,18 @@ def _run(
             # stderr is the events', which have it all; what people read is on stdout.
             for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
                 options.write(line)
+    if output.trouble is not None:
+        raise output.trouble
     if result.status == "cancelled":
+        options.tell_no_interruption()
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
-
-
-@contextlib.contextmanager
-def _descriptor_redirected(one: int, other: int) -> Iterator[None]:
-    """Let what is written to a file descriptor, by child processes too, go to another one."""
-    sys.stdout.flush()
-    try:
-        kept = os.dup(one)
-    except OSError:  # closed
-        yield
-        return
-    try:
-        os.dup2(other, one)
-        yield
-    finally:
-        os.dup2(kept, one)
-        os.close(kept)
 
 
 def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.project import project_file, watched_files
-    from lakehouse_cli.reporters.problems import error_lines
     from lakehouse_cli.watching import signature, wait_for_change
 
     # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
@@ -229,34 +196,11 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
             if _run(settings, project, terms, how, log_format) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
-            options.complain(error_lines(settings.stderr, error, verbose=settings.verbose))
+            options.tell_error(error)
         if not settings.quiet:
             options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
             sys.stdout.flush()
         changed = wait_for_change(before, partial(watched_files, file.parent, project))
         if not settings.quiet:
-            options.write(f"changed: {', '.join(os.path.relpath(name) for name in changed[:5])}")
-
-
-def _reporters(settings: options.Settings, project: Project, log_format: str | None) -> list[Reporter]:
-    reporters = [_reporter(settings, log_format)]
-    if log_format is not None:
-        from lakehouse_cli.reporters.log_json import LogJsonReporter
-
-        reporters.append(LogJsonReporter(sys.stderr, mask=project.mask))
-    return reporters
-
-
-def _reporter(settings: options.Settings, log_format: str | None) -> Reporter:
-    from lakehouse_cli.reporters.base import SilentReporter
-    from lakehouse_cli.reporters.lines import LinesReporter
-
-    terminal = settings.stdout
-    if settings.json or settings.quiet:
-        return SilentReporter()
-    # Two writers of one terminal would draw over each other.
-    if terminal.interactive and log_format is None:
-        from lakehouse_cli.reporters.live import LiveReporter
-
-        return LiveReporter(sys.stdout, terminal, verbose=settings.verbose)
-    return LinesReporter(sys.stdout, terminal)
+            names = ", ".join(os.path.relpath(name) for name in changed[:5])
+            options.write(f"changed: {names if project is None else project.mask(names)}")

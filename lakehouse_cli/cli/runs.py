@@ -127,7 +127,8 @@ def _list_lines(terminal: Terminal, runs: tuple[RunSummary, ...]) -> list[str]:
         row += [Cell(f"{mark} {run.status}", style), Cell(time_text(run.duration_s), "dim")]
         rows.append([*row, Cell(_counts(run.counts, run.planned))])
     header = ["run", "started", *(["environment"] if environments else []), "state", "time", "tables"]
-    return columns(terminal, header, rows, right=frozenset({len(header) - 2}))
+    time = len(header) - 2
+    return columns(terminal, header, rows, right=frozenset({time}), dispensable=(1, time, *range(2, time - 1)))
 
 
 def _counts(counts: Mapping[str, int], planned: int) -> str:
@@ -185,7 +186,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     from lakehouse_cli.reporters.run_text import (
         failure_lines,
         header_line,
-        name_width,
+        layout,
         result_line,
         row_line,
         title_line,
@@ -198,12 +199,12 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     results = {result.name: result for result in record.tables}
     waiting = [name for name in record.planned if name not in results] if run.status == "running" else []
     if results or waiting:
-        width = name_width(terminal, [*results, *waiting])
-        lines += ["", header_line(terminal, width)]
-        lines += [result_line(terminal, width, result) for result in results.values()]
+        widths = layout(terminal, [*results, *waiting])
+        lines += ["", header_line(terminal, widths)]
+        lines += [result_line(terminal, widths, result) for result in results.values()]
         for name in waiting:
             state = "running" if name in record.started else "waiting"
-            lines.append(row_line(terminal, width, state, (name, "", "", ""), ""))
+            lines.append(row_line(terminal, widths, state, (name, "", "", ""), ""))
         lines.append("")
     lines.append(_end_line(terminal, record))
     return lines + failure_lines(terminal, record.tables, verbose=verbose)
@@ -274,4 +275,11 @@ def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:
                 Cell(bar, "cyan"),
             ]
         )
-    return columns(terminal, ("run", "state", "rows", "size", "time", ""), rows, right=frozenset({2, 3, 4}))
+    return columns(
+        terminal,
+        ("run", "state", "rows", "size", "time", ""),
+        rows,
+        right=frozenset({2, 3, 4}),
+        dispensable=(3, 2),
+        least=_BAR,
+    )

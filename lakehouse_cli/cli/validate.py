@@ -20,16 +20,20 @@ def command(
 ) -> None:
     """Find every problem that can be known without data.
 
-    Checks the project file, the module's functions and parameters, types against formats, and cycles. Reads no data and
-    runs none of your code.
+    Checks the project file, the module's functions and parameters, types against the formats of every environment, and
+    cycles. Reads no data and runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
-    project = settings.project()
+    project = settings.project(thorough=True)
     computed = sum(table.kind == "computed" for table in project.tables.values())
     if settings.json:
         sources = len(project.tables) - computed
         counts = {"tables": len(project.tables), "sources": sources, "computed": computed}
-        options.write_json({"project": project.name, "valid": True, **counts})
+        options.write_json(
+            {"project": project.name, "valid": True, **counts, "environments": list(project.environments)}
+        )
     elif not settings.quiet:
         parts = f"{plural(len(project.tables) - computed, 'source')}, {computed} computed"
-        options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts})")
+        environments = len(project.environments)
+        of_all = f", in {plural(environments, 'environment')}" if environments > 1 else ""
+        options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")

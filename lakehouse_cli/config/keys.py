@@ -136,6 +136,12 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
 }
 
+ENVIRONMENT_KEYS: AnyMapping[str, str] = {
+    "description": DESCRIPTION.description,
+    "storages": "Storages by name, each over the one of that name at the top.",
+    "execution": "Over that at the top.",
+}
+
 PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
 MODULE = Text(
     "a module's name such as `transforms` or `package.module`",
@@ -152,7 +158,7 @@ PROJECT_KEYS: AnyMapping[str, str] = {
     "description": DESCRIPTION.description,
     "module": "Python module with the transform functions, beside this file or installed.",
     "storages": "Where tables live, by name; `default` is that of a table that names none.",
-    "environments": "Not supported yet.",
+    "environments": "Named sets of overrides: what one does not name stays as it is above.",
     "defaults": "Any table key, for all tables that do not set it.",
     "execution": "Where and how transforms are computed.",
     "include": "Patterns of files with more `tables`, relative to this file.",

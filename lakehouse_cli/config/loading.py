@@ -6,20 +6,23 @@ import gc
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lakehouse_cli.config.dotenv import DotEnv
+from lakehouse_cli.config.environments import Environments, read_environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
 from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
 from lakehouse_cli.config.paths import Places
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, ValueType
 from lakehouse_cli.config.source import SourceFile, read_source
-from lakehouse_cli.config.storages import default_storage, read_execution, read_storages
+from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec, Table
+from lakehouse_cli.secret_values import NotedVariables
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,26 @@ class LoadedSpec:
     Attributes:
         spec: As complete as the problems allow.
         problems: By file and place; empty where the project file is right.
+        variables: What was filled in, by name of the variable.
+        others: The project in each environment that is not the chosen one, where these were asked for.
+        readable: Whether it is known which environments there are.
     """
 
     spec: ProjectSpec
     problems: tuple[Problem, ...] = ()
+    variables: AnyMapping[str, str] = field(default_factory=dict)
+    others: tuple[ProjectSpec, ...] = ()
+    readable: bool = True
 
 
-def load_project(path: Path, environ: AnyMapping[str, str]) -> LoadedSpec:
+def load_project(
+    path: Path,
+    environ: AnyMapping[str, str],
+    environment: str = DEFAULT_ENVIRONMENT,
+    *,
+    thorough: bool = False,
+    incomplete: bool = False,
+) -> LoadedSpec:
     """Read a project file and the files it includes; nothing of the user's is executed.
 
     Whatever a user wrote becomes a problem, never an exception. Whether functions exist, parameters have inputs and
@@ -43,10 +59,13 @@ def load_project(path: Path, environ: AnyMapping[str, str]) -> LoadedSpec:
 
     Args:
         path: The project file.
-        environ: Fills in ``${VAR}`` in storages and execution.
+        environ: Fills in ``${VAR}`` in storages and execution, before a file `.env` does.
+        environment: The one to choose; ``default`` is chosen where there is none of that name.
+        thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+        incomplete: Let variables be unset in the chosen environment as in the others.
     """
     with _no_collection():
-        return _load(path.absolute(), environ)
+        return _load(path.absolute(), environ, environment, thorough, incomplete)
 
 
 @contextmanager
@@ -61,23 +80,27 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: Path, environ: AnyMapping[str, str]) -> LoadedSpec:
+def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
     problems = Problems()
     source = read_source(path, path.name)
     if isinstance(source, Problem):
-        return LoadedSpec(_empty(path), (source,))
+        return LoadedSpec(_empty(path), (source,), readable=False)
     root = parse_yaml(source, problems)
     reader = Reader(source, problems)
     if not isinstance(root, Mapping):
         _report_root(reader, root)
-        return LoadedSpec(_empty(path), problems.sorted([source.name]))
-    loader = _Loader(reader, root, environ)
+        return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
+    variables = NotedVariables(DotEnv(environ, path.parent, problems))
+    loader = _Loader(reader, root, variables, environment, incomplete)
     spec = loader.load()
-    return LoadedSpec(spec, problems.sorted(loader.includes.files))
+    others = tuple(loader.others(spec)) if thorough else ()
+    return LoadedSpec(spec, problems.sorted(loader.includes.files), variables.used, others)
 
 
 def _empty(path: Path) -> ProjectSpec:
-    return ProjectSpec(path.parent.name, path, storages={"default": default_storage(path.parent)})
+    storages = {"default": default_storage(path.parent)}
+    environments = {DEFAULT_ENVIRONMENT: EnvironmentSpec(DEFAULT_ENVIRONMENT, storages=storages)}
+    return ProjectSpec(path.parent.name, path, storages=storages, environments=environments)
 
 
 def _report_root(reader: Reader, root: Node | None) -> None:
@@ -94,10 +117,14 @@ def _report_root(reader: Reader, root: Node | None) -> None:
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(self, reader: Reader, root: Mapping, environ: AnyMapping[str, str]) -> None:
+    def __init__(
+        self, reader: Reader, root: Mapping, environ: NotedVariables, environment: str, incomplete: bool
+    ) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ
+        self.environment = environment
+        self.incomplete = incomplete
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.includes = Includes(self.folder, reader.problems, [self.source.name])
@@ -107,17 +134,18 @@ class _Loader:
         name = self.text("name", PROJECT_NAME)
         module = self.text("module", MODULE)
         description = self.text("description", DESCRIPTION.type)
-        storages = read_storages(self.reader, self.section("storages"), self.folder, self.environ)
-        execution = read_execution(self.reader, self.section("execution"), self.environ)
-        builder = TableBuilder(self.defaults(), storages, module)
-        tables, broken = self.tables(builder)
+        environments = self.environments()
+        execution = environments.execution
+        builder = TableBuilder(self.defaults(self.reader), environments.storages, module)
+        self.find_tables()
+        tables, broken = self.tables(builder, self.includes.tables)
         self.check_module(builder)
         return ProjectSpec(
             name=name or self.folder.name,
             file=self.source.path,
             module=module,
             description=description,
-            storages=storages,
+            storages=environments.storages,
             tables=tables,
             broken=frozenset(broken),
             executor=execution.executor,
@@ -125,7 +153,32 @@ class _Loader:
             memory=execution.memory,
             executor_options=execution.options,
             module_location=self.place("module"),
+            environment=environments.chosen,
+            environments=environments.all,
         )
+
+    def environments(self) -> Environments:
+        return read_environments(
+            self.reader, self.root, self.folder, self.environ, self.environment, incomplete=self.incomplete
+        )
+
+    def others(self, spec: ProjectSpec) -> Iterator[ProjectSpec]:
+        """The project in the environments that are not the chosen one; problems found there name theirs."""
+        for name, environment in spec.environments.items():
+            if name == spec.environment:
+                continue
+            apart = Problems()
+            readers = {id(self.reader): Reader(self.source, apart)}
+            places = [
+                (readers.setdefault(id(reader), Reader(reader.source, apart)), mapping)
+                for reader, mapping in self.includes.tables
+            ]
+            defaults = self.defaults(readers[id(self.reader)])
+            tables, broken = self.tables(TableBuilder(defaults, environment.storages, spec.module), places)
+            self.reader.problems.take(apart, name)
+            yield replace(
+                spec, environment=name, storages=environment.storages, tables=tables, broken=frozenset(broken)
+            )
 
     def section(self, key: str) -> Node | None:
         """The value of a key at the top; one that is empty is reported at its key."""
@@ -139,9 +192,7 @@ class _Loader:
     def check_keys(self) -> None:
         reader, entries = self.reader, self.root.entries
         for name, (key, _) in entries.items():
-            if name == "environments":
-                reader.report(key, "`environments` is not supported yet", "remove it for now")
-            elif name not in PROJECT_KEYS and not name.startswith(EXTENSION):
+            if name not in PROJECT_KEYS and not name.startswith(EXTENSION):
                 hint = did_you_mean(name, PROJECT_KEYS)
                 if hint is None:
                     hint = f"its keys are {', '.join(PROJECT_KEYS)}; begin a key of your own with `{EXTENSION}`"
@@ -163,17 +214,17 @@ class _Loader:
         value = kind.read(self.reader, node, f"`{key}`")
         return None if isinstance(value, Invalid) else str(value)
 
-    def defaults(self) -> Draft | None:
+    def defaults(self, reader: Reader) -> Draft | None:
         node = self.section("defaults")
         if node is None:
             return None
         if not isinstance(node, Mapping):
-            self.reader.mismatch(node, "`defaults`", "a map of table keys")
+            reader.mismatch(node, "`defaults`", "a map of table keys")
             return None
-        return read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
+        return read_draft(reader, self.root.entries["defaults"][0], node, "`defaults`")
 
-    def tables(self, builder: TableBuilder) -> tuple[dict[str, Table], set[str]]:
-        """All tables by name, and the names of those without shape."""
+    def find_tables(self) -> None:
+        """Collect what `tables` holds, here and in the files that are included."""
         if "tables" in self.root.entries:
             mapping = tables_mapping(self.reader, *self.root.entries["tables"])
             if mapping is not None:
@@ -181,11 +232,15 @@ class _Loader:
         include = self.section("include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
+
+    @staticmethod
+    def tables(builder: TableBuilder, found: list[tuple[Reader, Mapping]]) -> tuple[dict[str, Table], set[str]]:
+        """All tables by name, and the names of those without shape."""
         tables: dict[str, Table] = {}
         broken: set[str] = set()
         declared: dict[str, Location] = {}
         places = Places()
-        for reader, mapping in self.includes.tables:
+        for reader, mapping in found:
             for name, (key, node) in mapping.entries.items():
                 here = reader.at(key)
                 first = declared.setdefault(name, here)

@@ -73,6 +73,8 @@ def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
 def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
     """Whether a path brings the ending that the format adds."""
     folded = table.path.casefold()
+    if not suffix:
+        return None
     for compressed in ("", *_COMPRESSED.values()):
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
@@ -96,11 +98,13 @@ class Places:
 
     def clash(self, table: Table, storage: StorageSpec) -> Problem | None:
         """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
-        root = self._roots.get(storage.root)
+        # What has no root is a place of its own.
+        key = storage.root or f"{storage.name}:"
+        root = self._roots.get(key)
         if root is None:
             # Two roots may be one folder by way of a link.
-            real = storage.root if scheme_of(storage.root) else os.path.realpath(storage.root)
-            root = self._roots.setdefault(storage.root, real)
+            real = key if scheme_of(key) or not storage.root else os.path.realpath(key)
+            root = self._roots.setdefault(key, real)
         suffix = suffix_of(table) + _COMPRESSED.get(str(table.options.get("compression")), "")
         stem = f"{root}/{table.path}"
         if not stem.isascii():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from lakehouse_cli.errors import Location, Problem
 
-# Of a message about one table; one place reached from many tables (an anchor, the defaults) is reported once.
-_TABLE = re.compile(r" (?:of|in) table `[^`]*`")
+# One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
+_REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
 _SHOWN = 60
 
 
@@ -39,6 +41,14 @@ class Problems:
         """Keep a problem, by its parts."""
         self._found.append(Problem(message, hint, location))
 
+    def take(self, problems: Iterable[Problem], environment: str) -> None:
+        """Keep what was found in another environment, unless it is told already without its name."""
+        for problem in problems:
+            self._found.append(replace(problem, message=f"environment `{environment}`: {problem.message}"))
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
     def sorted(self, files: list[str]) -> tuple[Problem, ...]:
         """All of them, each once, by file (in the order of `files`) and place."""
         order = {name: index for index, name in enumerate(files)}
@@ -46,7 +56,7 @@ class Problems:
         for problem in self._found:
             place = problem.location
             where = (place.file, place.line, place.column) if place else ()
-            unique.setdefault((where, _TABLE.sub("", problem.message)), problem)
+            unique.setdefault((where, _REACHED_FROM.sub("", problem.message)), problem)
 
         def rank(problem: Problem) -> tuple[int, int, int]:
             place = problem.location

@@ -8,6 +8,7 @@ from typing import Any
 from lakehouse_cli.config.columns import column_schema, column_type_schema
 from lakehouse_cli.config.keys import (
     DESCRIPTION,
+    ENVIRONMENT_KEYS,
     EXECUTION_KEYS,
     MODULE,
     NAME_PATTERN,
@@ -21,6 +22,8 @@ from lakehouse_cli.config.keys import (
 from lakehouse_cli.config.options import options_schema, with_variables
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
 from lakehouse_cli.config.storages import DEFAULT_ROOT
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT
+from lakehouse_cli.storage_types import STORAGE_TYPES
 
 JsonSchema = dict[str, Any]
 
@@ -53,6 +56,7 @@ def json_schema() -> JsonSchema:
             "columnType": column_type_schema(),
             "options": options_schema(fillable=False),
             "storage": _storage(),
+            "environment": _environment(),
             "storageOptions": options_schema(fillable=True),
         },
     }
@@ -61,6 +65,12 @@ def json_schema() -> JsonSchema:
 def _project() -> JsonSchema:
     ref = {
         "storages": _storages(),
+        "environments": {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "not": {"const": DEFAULT_ENVIRONMENT}},
+            "additionalProperties": {"$ref": "#/$defs/environment"},
+            "examples": [{"prod": {"storages": {"default": {"root": "${LAKE}/prod"}}}}],
+        },
         "defaults": {"$ref": "#/$defs/defaults"},
         "execution": _execution(),
         "include": {**PATTERNS.schema(), "examples": [["tables/*.yaml"]]},
@@ -122,18 +132,43 @@ def _keys(keys: Mapping[str, Key], description: str, *, variables: Iterable[str]
 
 def _storage() -> JsonSchema:
     schema = _keys(STORAGE_KEYS, "A place where tables live.", variables=("root", "format"))
-    schema["properties"]["options"]["$ref"] = "#/$defs/storageOptions"
+    options = schema["properties"].pop("options")
+    schema["properties"]["options"] = {key: value for key, value in options.items() if key != "$ref"}
+    # The options of a class of one's own, or of a package's, are not known here.
+    schema["if"] = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
+    schema["then"] = {"properties": {"options": {"$ref": "#/$defs/storageOptions"}}}
+    schema["else"] = {"properties": {"options": {"type": "object"}}}
     return schema
 
 
 def _storages() -> JsonSchema:
-    other: JsonSchema = {"$ref": "#/$defs/storage", "required": ["root"]}
+    built_in = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
+    other: JsonSchema = {"$ref": "#/$defs/storage", "if": built_in, "then": {"required": ["root"]}}
     return {
         "type": "object",
         "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
         "properties": {"default": {"$ref": "#/$defs/storage"}},
         "additionalProperties": other,
         "examples": [{"default": {"root": DEFAULT_ROOT, "format": "csv"}}],
+    }
+
+
+def _environment() -> JsonSchema:
+    ref: dict[str, JsonSchema] = {
+        "description": DESCRIPTION.type.schema() if DESCRIPTION.type else {},
+        "storages": {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+            "additionalProperties": {"$ref": "#/$defs/storage"},
+        },
+        "execution": _execution(),
+    }
+    properties = {key: {**ref[key], "description": text} for key, text in ENVIRONMENT_KEYS.items()}
+    return {
+        "type": "object",
+        "description": "A named set of overrides.",
+        "additionalProperties": False,
+        "properties": properties,
     }
 
 

@@ -14,12 +14,14 @@ from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, Reader
-from lakehouse_cli.config.variables import fill
+from lakehouse_cli.config.variables import Unset, fill
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, scheme_of
+from lakehouse_cli.secret_values import without_password
+from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
 
 DEFAULT_ROOT = "data"
 #: Stands for a format that could not be read, of which nothing more is said.
@@ -41,28 +43,35 @@ def default_storage(folder: Path) -> StorageSpec:
     return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT)
 
 
-def read_storages(
-    reader: Reader, node: Node | None, folder: Path, environ: AnyMapping[str, str]
-) -> dict[str, StorageSpec]:
-    """The storages by name, `default` among them; one that is wrong is there too, as far as it could be read."""
-    storages = {"default": default_storage(folder)}
+def storage_entries(reader: Reader, node: Node | None) -> dict[str, tuple[Scalar, Node]]:
+    """The entries of `storages` by name, each with its key; those that are named wrongly left out after a report."""
     if node is None:
-        return storages
+        return {}
     if not isinstance(node, Mapping):
         reader.mismatch(node, "`storages`", "a map of names to storages")
-        return storages
+        return {}
+    named = {}
     for name, (key, value) in node.entries.items():
         if re.fullmatch(NAME_PATTERN, name) is None:
             hint = "names are letters, digits and `_`, and begin with no digit"
             reader.report(key, f"{quoted(name)} is not a storage's name", hint)
         else:
-            storages[name] = _storage(reader, key, fill(reader, value, environ), folder)
-    return storages
+            named[name] = key, value
+    return named
 
 
-def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSpec:
+def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
+    """One storage, variables filled in; as far as it could be read where something is wrong with it.
+
+    Args:
+        reader: Of the file it stands in.
+        key: Its name.
+        node: Its value.
+        folder: The project's.
+        of: What messages say of it beyond its name.
+    """
     name = key.text
-    owner = f"storage `{name}`"
+    owner = f"storage `{name}`{of}"
     place = reader.at(key)
     fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, location=place)
     if not isinstance(node, Mapping):
@@ -72,7 +81,7 @@ def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSp
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
         return fallback
     values = _read_keys(reader, node, STORAGE_KEYS, owner)
-    storage_type = _type(reader, node, values, owner)
+    storage_type = _type(reader, node, values, owner, folder)
     if storage_type is None:
         return replace(fallback, format=UNKNOWN)
     root = _root(reader, key, node, values, storage_type, owner)
@@ -89,23 +98,23 @@ def _storage(reader: Reader, key: Scalar, node: Node, folder: Path) -> StorageSp
             conflict = option_conflict(options, spec)
             if conflict:
                 reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+    if "options" not in node.entries or "options" in values:
+        # One that is there and wrong was told.
+        written = dict.fromkeys(values["options"].entries) if "options" in values else {}
+        _check_options(reader, key, written, storage_type, spec)
     text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
-    if scheme_of(text) is None and storage_type.root != "text":
+    if scheme_of(text) is None and storage_type.root not in ("text", "none"):
         text = os.path.normpath(folder / text)
-    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place)
+    own = folder if storage_type.own else None
+    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place, own)
 
 
-def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str) -> StorageType | None:
+def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:
     """What it is: as `type` says, else as the root tells; None after a problem was reported."""
     if "type" in node.entries:
         if "type" not in values:
             return None
-        name = values["type"]
-        if name in STORAGE_TYPES:
-            return STORAGE_TYPES[name]
-        hint = did_you_mean(name, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
-        reader.report(node.entries["type"][1], f"`type` of {owner}: there is no {quoted(name)}", hint)
-        return None
+        return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
         return STORAGE_TYPES["files"]
@@ -114,9 +123,36 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str) -> 
     wrong = url_problem(values["root"], tuple(SCHEMES))
     if wrong:
         written = node.entries["root"][1]
-        shown = written.shown if isinstance(written, Scalar) else ""
+        shown = without_password(written.shown) if isinstance(written, Scalar) else ""
         reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
     return None
+
+
+def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path) -> StorageType | None:
+    try:
+        found = find_type(name, folder)
+    except SourceError as error:
+        reader.report(node, f"`type` of {owner}: {error}", error.hint)
+        return None
+    if found is None:
+        known = list(known_names())
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}; one of your own is `module:Class`"
+        reader.report(node, f"`type` of {owner}: there is no {quoted(name)}", hint)
+    return found
+
+
+def _check_options(
+    reader: Reader, key: Scalar, options: AnyMapping[str, Any], storage_type: StorageType, spec: FormatSpec | None
+) -> None:
+    """Report options that must be given and are not, and those that would be taken for the format's."""
+    owner = f"storage `{key.text}`"
+    for name in storage_type.required:
+        if name not in options:
+            reader.report(key, f"{owner} lacks option `{name}` of type {storage_type.name}", "give it under `options`")
+    for option in storage_type.options if spec is not None and storage_type.own else ():
+        if spec is not None and spec.option(option.name) is not None:
+            message = f"option `{option.name}` of storage type {storage_type.name} is also one of format {spec.name}"
+            reader.report(key, message, "give the field of the class another name")
 
 
 def _format(reader: Reader, node: Mapping, values: dict[str, Any], storage_type: StorageType, owner: str) -> str:
@@ -143,6 +179,8 @@ def _root(
     if "root" not in node.entries:
         if key.text == "default" and "folder" in storage_type.root:
             return DEFAULT_ROOT, DEFAULT_ROOT
+        if not storage_type.root_required:
+            return "", ""
         hint = "name the folder its tables live in: `root: …`"
         if "folder" not in storage_type.root:
             hint = f"say where it is: `root: {storage_type.schemes[0]}://…`" if storage_type.schemes else "`root: …`"
@@ -157,9 +195,9 @@ def _root(
     if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:
         wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", "name a path"
     if wrong:
-        reader.report(written, f"root {quoted(written.shown)} of {owner} {wrong[0]}", wrong[1])
+        reader.report(written, f"root {quoted(without_password(written.shown))} of {owner} {wrong[0]}", wrong[1])
         return None
-    return values["root"], written.shown
+    return values["root"], without_password(written.shown)
 
 
 def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str) -> dict[str, Any]:
@@ -178,14 +216,16 @@ def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner
     return values
 
 
-def read_execution(reader: Reader, node: Node | None, environ: AnyMapping[str, str]) -> Execution:
+def read_execution(
+    reader: Reader, node: Node | None, environ: AnyMapping[str, str], unset: Unset = "report"
+) -> Execution:
     """The `execution` of a project; what is wrong in it is as if it were not there."""
     if node is None:
         return Execution()
     if not isinstance(node, Mapping):
         reader.mismatch(node, "`execution`", "a map with `executor`, `workers`, `memory` and `options`")
         return Execution()
-    filled = fill(reader, node, environ)
+    filled = fill(reader, node, environ, unset)
     if not isinstance(filled, Mapping):
         return Execution()
     values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")

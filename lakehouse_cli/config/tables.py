@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lakehouse_cli.config.columns import ColumnsRead
@@ -18,7 +19,8 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import FunctionRef, StorageSpec, Table
-from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.storage_types import StorageType, find_type
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -98,6 +100,7 @@ class TableBuilder:
         self.module = module
         #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
+        self._types: dict[str, StorageType | None] = {}
 
     def build(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
         """One table; None after a problem that leaves it without shape."""
@@ -256,12 +259,20 @@ class TableBuilder:
             layers[-1][0].problems.report(message, conflict[1], places["options"])
         return options
 
-    @staticmethod
+    def _type_of(self, storage: StorageSpec) -> StorageType | None:
+        """The type of a storage; None where it is not known, which was told then."""
+        if storage.type not in self._types:
+            try:
+                self._types[storage.type] = find_type(storage.type, storage.folder or Path())
+            except SourceError:
+                self._types[storage.type] = None
+        return self._types[storage.type]
+
     def _check_types(
-        reader: Reader, storage: StorageSpec, table: Table, draft: Draft, columns: ColumnsRead | None
+        self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft, columns: ColumnsRead | None
     ) -> None:
         """Whether format and storage can hold the columns."""
-        spec, storage_type = FORMATS.get(table.format), STORAGE_TYPES.get(storage.type)
+        spec, storage_type = FORMATS.get(table.format), self._type_of(storage)
         if spec is not None and not spec.writable and table.kind == "computed":
             message = f"{draft.owner} is computed, and format {spec.name} is only read"
             hint = "choose another `format`, or make it `kind: source`"

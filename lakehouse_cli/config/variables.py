@@ -1,4 +1,4 @@
-"""``${VAR}`` and ``${VAR:-default}`` in storages and execution, filled in from the environment.
+"""``${VAR}`` and ``${VAR:-default}`` in storages, environments and execution, filled in from the process.
 
 The text with the variables still in it goes on with the value, so that no message ever shows what was filled in.
 """
@@ -6,7 +6,9 @@ The text with the variables still in it goes on with the value, so that no messa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
+from typing import Literal
 
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.scalars import core_value
@@ -14,28 +16,45 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
 
+#: What becomes of a scalar whose variable is not set: it is reported, nothing more is said of it, or it stays as it is.
+Unset = Literal["report", "pass over", "keep"]
 
-def fill(reader: Reader, node: Node, environ: AnyMapping[str, str]) -> Node:
+
+def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], unset: Unset = "report") -> Node:
     """A copy of a node with the variables in its scalars filled in; `${` preceded by `$` stays `${`.
 
     As in a shell, ``:-`` gives the default where the variable is unset or empty.
     """
     if isinstance(node, Scalar):
-        return _filled(reader, node, environ) if "${" in node.text else node
+        return _filled(reader, node, environ, unset) if "${" in node.text else node
     if isinstance(node, Sequence):
-        items = [fill(reader, item, environ) for item in node.items]
+        items = [fill(reader, item, environ, unset) for item in node.items]
         return Sequence(items, node.size, node.start, node.end)
     if isinstance(node, Mapping):
-        entries = {name: (key, fill(reader, value, environ)) for name, (key, value) in node.entries.items()}
+        entries = {name: (key, fill(reader, value, environ, unset)) for name, (key, value) in node.entries.items()}
         return Mapping(entries, node.size, node.start, node.end)
     return node
 
 
-def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str]) -> Node:
-    failed = False
+def unset_in(node: Node, environ: AnyMapping[str, str]) -> Iterator[str]:
+    """The names of the variables in a node that are not set and have no default."""
+    if isinstance(node, Sequence):
+        for item in node.items:
+            yield from unset_in(item, environ)
+    elif isinstance(node, Mapping):
+        for _, value in node.entries.values():
+            yield from unset_in(value, environ)
+    elif isinstance(node, Scalar):
+        for match in _REFERENCE.finditer(node.text):
+            if match["name"] and match["default"] is None and environ.get(match["name"]) is None:
+                yield match["name"]
+
+
+def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset) -> Node:
+    failed = lacking = False
 
     def value(match: re.Match[str]) -> str:
-        nonlocal failed
+        nonlocal failed, lacking
         name, default = match["name"], match["default"]
         if match["escape"]:
             return "${"
@@ -47,20 +66,16 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str]) -> Node
         found = environ.get(name)
         if found or (found is not None and default is None):
             return found
-        if default is None:
-            _report(
-                reader,
-                node,
-                match.group(),
-                f"environment variable `{name}` is not set",
-                f"set it, or give a default: `${{{name}:-default}}`",
-            )
-            failed = True
-            return ""
-        return default
+        if default is not None:
+            return default
+        lacking = True
+        if unset == "report":
+            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
+            _report(reader, node, match.group(), f"environment variable `{name}` is not set", hint)
+        return match.group()
 
     text = _REFERENCE.sub(value, node.text)
-    if failed:
+    if failed or (lacking and unset != "keep"):
         return Broken(node.start, node.end)
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
     plain = node.plain or isinstance(core_value(text), bool | int | float)

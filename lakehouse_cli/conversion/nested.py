@@ -73,7 +73,9 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
         # field() ignores the struct's own nulls; what lies under them need not convert.
         values = array.field(child.name)
         if array.null_count:
-            values = pc.if_else(present, values, pa.scalar(None, values.type))
+            # By place: there is no null scalar of some dictionaries.
+            places = pc.if_else(present, pa.array(range(len(values)), pa.int64()), pa.scalar(None, pa.int64()))
+            values = values.take(places)
         try:
             converted = exact.convert(pa.chunked_array([values]), child.type)
         except InexactError as refusal:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from functools import partial
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.threads import default_workers
+from lakehouse_cli.printing import PrintedLines
 
+# For a process to see to its own end, which it can unless something holds Python's lock.
+_PATIENCE_S = 1.0
 # These have threads of their own, which a forked process lacks and waits for.
 _THREADED = {"obstore", "deltalake"}
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
@@ -28,6 +34,9 @@ class ProcessesExecutor(Executor):
 
     `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of
     work fails, and the place of its process is taken by a new one.
+
+    The processes are no daemons in the sense of `multiprocessing`, which may not start processes of their own. They end
+    when they are told to or when this process is gone, and take those they started with them.
     """
 
     shares_memory: ClassVar[bool] = False
@@ -35,10 +44,15 @@ class ProcessesExecutor(Executor):
     def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
         super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
-        # Forked before any thread is started: they begin with all that is loaded here.
-        self._workers = [_Worker(_start_method(), prepare) for _ in range(self.workers)]
+        self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
         self._stopping = False
+        # Whatever ends this process in between: `multiprocessing` would wait for them at its end.
+        atexit.register(self.stop)
+        # Forked before any thread is started: they begin with all that is loaded here.
+        method = _start_method()
+        for _ in range(self.workers):
+            self._workers.append(_Worker(method, prepare))
 
     def submit(
         self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
@@ -60,17 +74,24 @@ class ProcessesExecutor(Executor):
                 result = self._workers[index].compute(fn, args, notify, timeout)
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
-                    self._workers[index].end()
+                    self._workers[index].tell_to_end()
+                    self._workers[index].end(time.monotonic() + _PATIENCE_S)
                     self._workers[index] = _Worker("spawn", self.prepare)
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
     def stop(self) -> None:
-        """Kill the processes; what they were writing was not published."""
+        """End the processes; what they were writing was not published."""
         self._stopping = True
+        self._end_all()
+
+    def _end_all(self) -> None:
         for worker in self._workers:
-            worker.end()
+            worker.tell_to_end()
+        limit = time.monotonic() + _PATIENCE_S
+        for worker in self._workers:
+            worker.end(limit)
 
     def shutdown(self) -> None:
         """End the processes and let the threads end."""
@@ -78,9 +99,9 @@ class ProcessesExecutor(Executor):
             self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
-        for worker in self._workers:
-            worker.end()
+        self._end_all()
         self._threads.clear()
+        atexit.unregister(self.stop)
 
 
 def _start_method() -> str:
@@ -95,11 +116,15 @@ class _Worker:
     def __init__(self, method: str, prepare: Callable[[], None] | None) -> None:
         context: Any = multiprocessing.get_context(method)
         self._line, theirs = context.Pipe()
+        told_to_end, self._end = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_serve, args=(theirs, self._line if method == "fork" else None, prepare), daemon=True
+            target=_serve,
+            args=(theirs, told_to_end, self._line if method == "fork" else None, prepare),
+            daemon=False,
         )
         self._process.start()
         theirs.close()
+        told_to_end.close()
 
     def compute(self, fn: Callable[..., Any], args: tuple[Any, ...], notify: Notify, timeout: float | None) -> Any:
         """Have the process run a function; returns or raises what it did.
@@ -108,14 +133,18 @@ class _Worker:
             WorkerDiedError: The process ended first.
             WorkerTimeoutError: It was over its time.
         """
+        limit = None if timeout is None else time.monotonic() + timeout
         try:
             self._line.send((fn, args))
             while True:
-                if timeout is not None and not self._line.poll(timeout):
+                if limit is not None and not self._line.poll(max(limit - time.monotonic(), 0)):
                     raise WorkerTimeoutError
                 kind, value = self._line.recv()
                 if kind == "note":
                     notify(value)
+                elif kind in ("stdout", "stderr"):
+                    with suppress(OSError, ValueError):  # nobody reads what the function printed
+                        getattr(sys, kind).write(f"{value}\n")
                 elif kind == "error":
                     raise value
                 else:
@@ -124,14 +153,21 @@ class _Worker:
             self._process.join(timeout=5)
             raise WorkerDiedError(_death(self._process.exitcode)) from error
 
-    def end(self) -> None:
-        """Kill the process, if it lives."""
+    def tell_to_end(self) -> None:
+        """Have the process end itself and those it started, whatever it is doing."""
+        with suppress(OSError):  # it is gone
+            self._end.send(None)
+
+    def end(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock, then kill it."""
         with suppress(OSError, ValueError):
+            self._process.join(timeout=max(limit - time.monotonic(), 0))
             if self._process.is_alive():
                 self._process.kill()
                 self._process.join(timeout=5)
-        with suppress(OSError):
-            self._line.close()
+        for connection in (self._line, self._end):
+            with suppress(OSError):
+                connection.close()
 
 
 def _death(exit_code: int | None) -> str:
@@ -147,43 +183,54 @@ def _death(exit_code: int | None) -> str:
     return f"was killed by {name}{memory}"
 
 
-def _serve(line: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
+def _serve(line: Connection, end: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
     """What a worker process does: take work off the line until it closes."""
     # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_the_leader, name="lakehouse leader", daemon=True).start()
+    threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
-    if prepare is not None:
-        prepare()
-    while True:
-        try:
+    sending = threading.Lock()
+
+    def send(kind: str, value: Any) -> None:
+        with sending:
+            line.send((kind, value))
+
+    printed = {"stdout": PrintedLines(partial(send, "stdout"), sys.stdout)}
+    printed["stderr"] = PrintedLines(partial(send, "stderr"), sys.stderr)
+    sys.stdout, sys.stderr = printed.values()
+    try:
+        if prepare is not None:
+            prepare()
+        while True:
             fn, args = line.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer = ("result", fn(*args, notify=lambda value: line.send(("note", value))))
-        except Exception as error:  # noqa: BLE001  # sent to where it is asked for
-            answer = ("error", _portable(error))
-        try:
-            line.send(answer)
-        except (BrokenPipeError, OSError):
-            return
+            try:
+                answer = ("result", fn(*args, notify=partial(send, "note")))
+            except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
+                answer = ("error", _portable(error))
+            for lines in printed.values():
+                lines.end_lines()
+            send(*answer)
+    except (EOFError, OSError):
+        return  # nobody is at the other end
 
 
-def _end_with_the_leader() -> None:
-    """End this worker when the process that leads it is gone, whatever it is doing.
+def _end_when_told(end: Connection) -> None:
+    """End this worker when it is told to or the process that leads it is gone, whatever it is doing.
 
     A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
     """
     leader = multiprocessing.parent_process()
     if leader is not None:
-        leader.join()
+        with suppress(OSError):
+            wait([end, leader.sentinel])
+        for child in multiprocessing.active_children():
+            child.kill()
         os._exit(1)
 
 
-def _portable(error: Exception) -> Exception:
+def _portable(error: BaseException) -> BaseException:
     """The error, or one that says the same where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes

@@ -11,14 +11,28 @@ The same walk notes every use of a global name, and whether the object behind it
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 from lakehouse_cli.fingerprints.expressions import Expressions
 from lakehouse_cli.fingerprints.names import BASE, CERTAIN, EAGER, LOOSE, RECEIVER, STORE, Import, Use
+from lakehouse_cli.fingerprints.writing import ImportResolver
 
 
 class Canonical(Expressions):
-    """Reads the statements of one module into canonical text; made anew for each."""
+    """Reads the statements of one module into canonical text; made anew for each.
+
+    Args:
+        resolve_import: Tells what an import statement binds.
+        imports: Names of the module that stand for one import throughout.
+        with_annotations: Whether annotations of the module's variables are written.
+    """
+
+    def __init__(
+        self, resolve_import: ImportResolver, imports: Mapping[str, Import], *, with_annotations: bool = False
+    ) -> None:
+        super().__init__(resolve_import, imports)
+        self._with_annotations = with_annotations
 
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
@@ -35,9 +49,10 @@ class Canonical(Expressions):
         self._out.append(")")
 
     def _annotated(self, node: ast.AnnAssign) -> None:
-        """Without its annotation, except in a class."""
-        in_class = self._scope.kind == "class"
-        if node.value is None and not in_class:
+        """Without its annotation, except in a class and where it is asked for."""
+        kind = self._scope.kind
+        counts = kind == "class" or (kind == "module" and self._with_annotations)
+        if node.value is None and not counts:
             if isinstance(node.target, ast.Name) and self._scope.kind != "module":
                 self._scope.bind(node.target.id)
             return
@@ -45,7 +60,7 @@ class Canonical(Expressions):
         if node.value is not None:
             self.visit(node.value)
         self.visit(node.target)
-        if in_class:
+        if counts:
             self._annotation(node.annotation)
         self._out.append(")")
 
@@ -162,6 +177,7 @@ class Canonical(Expressions):
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         scope = self._scope
         for name, origin, asked in self._resolve_import(node):
+            self._note_name(origin[1][-1] if origin[1] else "")
             scope.spots.append((len(self._out), name, asked))
             self._out.append(f"import {asked} as {name};")
             if scope.kind == "function":

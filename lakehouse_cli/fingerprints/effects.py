@@ -36,6 +36,8 @@ ANYTHING = ("", "")
 
 _CONFIGURING = re.compile(r"set_|register|seed$|patch|install_")
 _CHANGING_ARGUMENTS = frozenset(("heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insort", "shuffle"))
+# Attributes by which the names of a module are bound without being written there.
+_WRITING_NAMES = frozenset(("__dict__", "__setattr__", "__delattr__"))
 _FOLLOWED = CALLEE | RECEIVER | ARGUMENT | BASE | CERTAIN
 
 
@@ -175,28 +177,41 @@ class Effects:
             return {(code.name, "")} if asks else set()
         if flags & STORE:
             return {(code.name, use.name)}
-        if not flags & CHANGING or self._is_harmless(code, use.callee):
+        writes_names = any(name in _WRITING_NAMES for name in (*(use.origin[1] if use.origin else ()), *use.attributes))
+        if not (flags & CHANGING or writes_names or (flags & CALLEE and flags & EAGER)):
+            return set()
+        # `print(LIMITS)` changes nothing, `print(LIMITS.pop())` does.
+        if self._is_harmless(code, use.callee) and not (flags & CALLEE and use.attributes):
             return set()
         if use.origin is not None and self._world.origin(use.origin[0]) != "own":
             return {ANYTHING} if _configures(use) else set()
-        if not flags & (CERTAIN | RECEIVER | BASE) and flags & ARGUMENT and not self._changes_arguments(use):
+        if flags & ARGUMENT and not (flags & (CERTAIN | RECEIVER | BASE) or self._changes_arguments(use)):
             return set()
         landing = self._world.follow_use(piece, use)
         found = {(module, name) for module, name, rest in landing.names if self._may_change((module, name), rest, use)}
-        if flags & WRITTEN or not flags & CALLEE:
+        if flags & WRITTEN or writes_names or not flags & CALLEE:
             found |= {(module, "") for module in landing.modules}
         if flags & CALLEE and flags & (RESULT | LOOSE):
             found |= self._held_by(landing.all_names)
         return found
 
     def _held_by(self, names: Iterable[Name]) -> set[Name]:
-        """Variables that calling functions may lead to, and so hand out."""
+        """Variables and modules that calling functions may lead to, and so hand out."""
         found: set[Name] = set()
         for name in names:
             for piece in self._bindings(name):
                 for other in (piece, *self.reached(piece, eager=False)):
-                    found |= self._names_of(other, eager=False)
-        return {name for name in found if self._is_variable(name)}
+                    found |= self._objects_of(other, eager=False)
+        return found
+
+    def _objects_of(self, piece: Piece, *, eager: bool) -> set[Name]:
+        """What a piece uses and could change: variables, and whole modules."""
+        if eager:
+            landings = [self._world.follow_use(piece, use) for use in piece.uses if use.flags & EAGER]
+        else:
+            landings = [self._world.landing(piece)]
+        variables = {name for landing in landings for name in landing.all_names if self._is_variable(name)}
+        return variables | {(module, "") for landing in landings for module in landing.modules}
 
     def _bindings(self, name: Name) -> list[Piece]:
         code = self._world.code(name[0]) if name != ANYTHING else None
@@ -222,7 +237,8 @@ class Effects:
         if flags & WRITTEN:
             return True
         if flags & CALLEE and not rest:
-            return False  # being called changes nothing of a function; what its body does is looked at by itself
+            # Being called changes nothing of a function, whose body is looked at by itself; `add = NAMES.append` may.
+            return self._is_variable(name)
         pieces = self._bindings(name)
         if flags & BASE:
             return any(self._has_hooks(piece, set()) for piece in pieces)
@@ -274,11 +290,11 @@ class Effects:
         found: set[Name] = set()
         for piece in self._bindings(changed):
             if not self._is_plain(piece) or isinstance(piece.statement, ast.ClassDef):
-                found |= self._names_of(piece, eager=True)
+                found |= self._objects_of(piece, eager=True)
                 if any(use.flags & EAGER and use.flags & (CALLEE | RECEIVER) for use in piece.uses):
                     for other in self.reached(piece):
-                        found |= self._names_of(other, eager=False)
-        return {name for name in found if self._is_variable(name)}
+                        found |= self._objects_of(other, eager=False)
+        return found
 
     def _is_variable(self, name: Name) -> bool:
         """Whether a name may stand for something that can be changed in place."""

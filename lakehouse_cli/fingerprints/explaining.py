@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_CALLED = {"function": "helper", "class": "class", "constant": "constant", "import": "import"}
+from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
+from lakehouse_cli.fingerprints.unseen import UNSEEN
+
+_CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 
 
 def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) -> tuple[str, ...]:
@@ -16,15 +19,19 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
         function: The name of the function, as in the project file, without its module.
 
     Returns:
-        Messages of one line each; none where the parts are the same.
+        Messages of one line each; none where the parts are the same and all of the code could be read.
     """
     changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
-    for key in changed - set(moved.values()):
+    for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
             continue  # what changed in it is told by name
+        if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
+            told.append((1, f"{key[8:]}.py", message))
+            continue
         told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
     return tuple(dict.fromkeys(message for _, _, message in sorted(told)))
 
@@ -35,6 +42,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 5, key, f"Python {old or 'unknown'} → {new or 'unknown'}"
     if key.startswith("package "):
         return 4, key, _told_package(key.removeprefix("package "), old, new)
+    if key.startswith(UNSEEN):
+        return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
     if key == "docstrings":
         return 3, key, "docstrings that are looked at changed"
     file, _, name = key.partition(":")
@@ -44,6 +53,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 3, key, f"code in {file} changed"
     if name == "<module>":
         return 2, key, f"statements that run when {file} is imported changed"
+    if name == "<annotations>":
+        return 2, key, f"annotations of variables in {file} changed"
     if name == function:
         return 0, key, f"`{name}` {_what(old, new, moved, file)}"
     kind = (new or old or "").partition(" ")[0]
@@ -55,7 +66,23 @@ def _what(old: str | None, new: str | None, moved: str | None, file: str) -> str
         return f"moved from {file} to {moved.partition(':')[0]}"
     if old is None:
         return f"is newly reached ({file})"
-    return f"is no longer reached ({file})" if new is None else f"changed ({file})"
+    return f"is no longer reached ({file})" if new is None else f"changed ({_where(old, new, file)})"
+
+
+def _where(old: str, new: str, file: str) -> str:
+    """The files in which statements changed that make a definition what it is; its own stands first in its value."""
+    before, now = _files(old, file), _files(new, file)
+    changed = [name for name in now.keys() | before.keys() if before.get(name) != now.get(name)]
+    return ", ".join(sorted(changed, key=lambda name: (name != file, name)))
+
+
+def _files(value: str, file: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    own, *others = value.split("; ")
+    for part in (f"{file} {own.rpartition(' ')[2]}", *others):
+        name, _, digest = part.rpartition(" ")
+        found.setdefault(name, []).append(digest)
+    return found
 
 
 def _told_package(name: str, old: str | None, new: str | None) -> str:
@@ -64,8 +91,47 @@ def _told_package(name: str, old: str | None, new: str | None) -> str:
     return f"{name} is no longer reached" if new is None else f"{name} {old} → {new}"
 
 
+def _told_whereabouts(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """That a module of the project has appeared or gone away, if a package of that name is what it looks like."""
+
+    def is_own(parts: Mapping[str, str]) -> bool:
+        return any(key.startswith((f"{name}.py:", f"{name}/")) or key == f"{name}.py" for key in parts)
+
+    key = f"package {name}"
+    if before.get(key) == NOT_INSTALLED and key not in now and is_own(now):
+        return f"`{name}` is in the project now"
+    if now.get(key) == NOT_INSTALLED and key not in before and is_own(before):
+        return f"`{name}` is in the project no more"
+    return None
+
+
+def _passing_on(changed: set[str], before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Parts that appear or go only because a definition in another file does: imports of it, that file as a whole."""
+    found: set[str] = set()
+    for parts, others in ((before, now), (now, before)):
+        only = [key for key in changed if key in parts and key not in others and _is_named(key)]
+        imports = {key.partition(":")[2]: key for key in only if parts[key].startswith("import ")}
+        for key in only:
+            file, _, name = key.partition(":")
+            if name in imports and imports[name] != key and not parts[key].startswith("import "):
+                found |= {imports[name], file} if file in changed and file not in others else {imports[name]}
+    return found
+
+
+def _told_unseen(name: str, why: str) -> str:
+    """Why it is thought changed, and three ways out."""
+    if name == "sys.path":
+        told = f"what imports lead to cannot be told: {why} changes `sys.path` or a `__path__`"
+        return f"{told}; put that code into the project, install it, or set `version:`"
+    if why == "outside":
+        told = f"whether `{name}` changed cannot be told: it is outside the project; move it there"
+    else:
+        told = f"whether `{name}` changed cannot be told: it is neither in the project nor installed; put it there"
+    return f"{told}, install it, or set `version:`"
+
+
 def _is_named(key: str) -> bool:
-    return ":" in key and not key.endswith(":<module>")
+    return ":" in key and not key.endswith(">")
 
 
 def _is_module(key: str, before: Mapping[str, str], now: Mapping[str, str]) -> bool:

@@ -1,10 +1,9 @@
-"""Expressions in canonical form, and the scopes in which their names are looked up."""
+"""Expressions in canonical form."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
@@ -12,104 +11,21 @@ from lakehouse_cli.fingerprints.names import (
     CERTAIN,
     EAGER,
     KNOWN,
-    LOOSE,
     MENTIONED,
+    NOTED,
     PURE,
     RECEIVER,
     RESULT,
-    STORE,
     WRITTEN,
-    Import,
-    Scope,
     Use,
     bound_by,
     constant_text,
 )
-
-ImportResolver = Callable[[ast.Import | ast.ImportFrom], list[tuple[str, Import, str]]]
-"""Of an import statement: each name bound, what it stands for, and the module or name as it was asked for."""
-
-_SKIPPED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
-_SHAPES: dict[type[ast.AST], tuple[str, tuple[tuple[str, str], ...]]] = {}
+from lakehouse_cli.fingerprints.writing import Writer
 
 
-class Expressions:
-    """Writes expressions as canonical text; what all of canonical form shares.
-
-    Attributes:
-        docs: The docstrings left out of the text.
-        asks_docs: Whether docstrings are looked at.
-        asks_globals: Whether the module's names are looked up in a way that cannot be followed.
-        asks_unknown: Whether it may lead to any module.
-        changes: Whether a function in it may change what it is given.
-        inner_imports: What functions in it import when they are called.
-    """
-
-    handlers: ClassVar[dict[type[ast.AST], Callable[[Any, Any], object]]]
-
-    def __init__(self, resolve_import: ImportResolver, imports: Mapping[str, Import]) -> None:
-        self.docs: list[str] = []
-        self.inner_imports: list[Import] = []
-        self.asks_docs = self.asks_globals = self.asks_unknown = self.changes = False
-        self._out: list[str] = []
-        self._resolve_import = resolve_import
-        self._module_imports = imports
-        self._module = self._scope = Scope("module", None)
-        self._flags = EAGER
-        self._callee: Use | None = None
-        self._in_annotation = False
-
-    def finish(self) -> tuple[str, list[Use]]:
-        """The text and every use of a global name, once everything is walked through."""
-        out, imports = self._out, self._module_imports
-        for use in self._module.uses:
-            if use.origin is None and not use.flags & STORE:
-                use.origin = imports.get(use.name)
-            if use.spot >= 0:
-                out[use.spot] = use.global_text
-        return "".join(out), self._module.uses
-
-    def visit(self, node: ast.AST) -> None:
-        """Write one node."""
-        handler = self.handlers.get(node.__class__)
-        if handler is None:
-            self._generic(node)
-        else:
-            handler(self, node)
-
-    def _generic(self, node: ast.AST) -> None:
-        out = self._out
-        shape = _SHAPES.get(node.__class__) or _shape(node.__class__)
-        out.append(shape[0])
-        for name, token in shape[1]:
-            value = getattr(node, name, None)
-            if value is None or value == []:
-                continue  # versions of Python differ in which empty fields there are
-            out.append(token)
-            if value.__class__ is list:
-                for item in value:
-                    self._value(item)
-                out.append("]")
-            else:
-                self._value(value)
-        out.append(")")
-
-    def _value(self, value: Any) -> None:
-        if isinstance(value, ast.AST):
-            self.visit(value)
-        else:
-            self._out.append("~," if value is None else constant_text(value))
-
-    def _each(self, nodes: Iterable[ast.AST]) -> None:
-        for node in nodes:
-            self.visit(node)
-
-    def _under(self, flags: int, node: ast.AST) -> None:
-        """Visit with more flags on every name."""
-        kept = self._flags
-        self._flags |= flags
-        self.visit(node)
-        self._flags = kept
+class Expressions(Writer):
+    """Writes expressions as canonical text."""
 
     def _block(self, statements: list[ast.stmt]) -> None:
         """The body of a function or class."""
@@ -123,29 +39,10 @@ class Expressions:
                 self._scope.definite |= bound_by(statement)
         self._out.append("}")
 
-    def _use(self, name: str, attributes: tuple[str, ...] = (), flags: int = 0) -> Use:
-        use = Use(len(self._out), name, attributes, flags | self._flags, self._callee)
-        if name in self._scope.definite:
-            self._out.append(use.local_text)
-        else:
-            self._out.append("")  # written when it is known whose it is
-            self._scope.uses.append(use)
-        return use
-
-    def _bind(self, name: str, scope: Scope | None = None) -> None:
-        scope = scope or self._scope
-        if scope.kind in ("module", "class") and name not in scope.globals:
-            self._out.append(f"{'.' if scope.kind == 'class' else '$'}{name},")
-            return
-        scope.bind(name)
-        use = Use(len(self._out), name, (), self._flags | STORE, None)
-        self._out.append("")
-        (self._module if scope.kind == "class" else scope).uses.append(use)
-
     def _name(self, node: ast.Name) -> None:
         if node.ctx.__class__ is ast.Load:
-            if node.id == "__doc__":
-                self.asks_docs = True
+            if node.id in NOTED:
+                self._note_name(node.id)
             self._use(node.id)
         else:
             self._bind(node.id)
@@ -156,10 +53,8 @@ class Expressions:
         while isinstance(inner, ast.Attribute):
             name = inner.attr
             attributes.append(name)
-            if name[:2] == "__":
-                self.asks_docs |= name == "__doc__"
-                self.asks_globals |= name == "__globals__"
-                self.asks_unknown |= name == "__subclasses__"
+            if name in NOTED:
+                self._note_name(name)
             inner = inner.value
         if node.ctx.__class__ is not ast.Load:
             flags |= CERTAIN | WRITTEN
@@ -186,6 +81,7 @@ class Expressions:
         if isinstance(value, str):
             if self._in_annotation and self._quoted(value):
                 return
+            self.asks_annotations |= value == "__annotations__"
             if "@" in value:
                 self._scope.uses += [Use(-1, name, (), self._flags, None) for name in MENTIONED.findall(value)]
         self._out.append(constant_text(value))
@@ -227,7 +123,7 @@ class Expressions:
         elif isinstance(func, ast.Attribute):
             callee = self._attribute(func, RECEIVER | CALLEE)
         else:
-            self.visit(func)
+            self._under(ARGUMENT, func)
         if callee is not None and (callee.attributes or (callee.name,))[-1] in ("import_module", "__import__"):
             self._import_by_name(node, callee)
         kept = self._flags, self._callee, self._in_annotation
@@ -250,58 +146,17 @@ class Expressions:
         else:
             self.asks_unknown = True
 
-    def _push(self, kind: str) -> Scope:
-        outer = self._scope
-        while outer.kind == "class" and outer.outer is not None:
-            outer = outer.outer
-        self._scope = Scope(kind, outer)
-        return self._scope
-
-    def _pop(self, kept: Scope) -> None:
-        """Leave a scope: write its local names, hand on the others."""
-        scope, self._scope = self._scope, kept
-        for spot, name, asked in scope.spots:
-            self._out[spot] = f"import {asked}{'' if scope.plain_import(name) else f' as {name}'};"
-        if scope.kind == "class" or scope.outer is None:
-            return
-        passed = []
-        changes = False
-        for use in scope.uses:
-            name = use.name
-            if name in scope.globals:
-                self._module.uses.append(use)
-            elif name not in scope.bound or name in scope.nonlocals:
-                passed.append(use)
-            elif name in scope.imports:
-                self._local_import(scope, use)
-            elif use.spot >= 0:
-                changes = changes or scope.may_change(use)
-                self._out[use.spot] = use.local_text
-        self.changes |= changes
-        if changes:  # a local name may be another name of a global object
-            for use in passed:
-                use.flags |= LOOSE
-        scope.outer.uses += passed
-
-    def _local_import(self, scope: Scope, use: Use) -> None:
-        use.origin = scope.plain_import(use.name)
-        if use.origin is not None:
-            self._module.uses.append(use)
-            return
-        if use.spot >= 0:
-            self._out[use.spot] = use.local_text
-        self._module.uses += [use.imported(origin) for origin in scope.imports[use.name]]
-
     def _lambda(self, node: ast.Lambda) -> None:
         self._out.append("Lambda(")
         self._arguments(node.args)
-        self._code(node.args, node.body)
+        # One that is called, or handed to something that may call it, is evaluated where it stands.
+        self._code(node.args, node.body, self._flags & EAGER if self._flags & (ARGUMENT | CERTAIN) else 0)
         self._out.append(")")
 
-    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr) -> None:
+    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr, flags: int = 0) -> None:
         kept = self._scope, self._flags, self._callee, self._in_annotation
         scope = self._push("function")
-        self._flags, self._callee, self._in_annotation = 0, None, False
+        self._flags, self._callee, self._in_annotation = flags, None, False
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             scope.bind(argument.arg)
         for rest in (arguments.vararg, arguments.kwarg):
@@ -385,12 +240,6 @@ class Expressions:
         if isinstance(node.format_spec, ast.JoinedStr) and node.format_spec.values:
             self.visit(node.format_spec)
         self._out.append(")")
-
-
-def _shape(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str], ...]]:
-    fields = tuple((name, f"{name}=") for name in kind._fields if name not in _SKIPPED)
-    _SHAPES[kind] = (f"{kind.__name__}(", fields)
-    return _SHAPES[kind]
 
 
 Expressions.handlers = {

@@ -7,17 +7,21 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import groupby
 from pathlib import Path
 
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
-from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
+from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
 from lakehouse_cli.fingerprints.world import Landing, Name, World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
 
 _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""
+_ANNOTATIONS = "<annotations>"
+"""What stands for the annotations of a module's variables, as a name in it."""
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
 
 
@@ -29,13 +33,19 @@ class CodeFingerprint:
         hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
             the part that names Python's.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
-            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``import``, ``module``), of a module of which
-            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version. The
-            function itself comes first.
+            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
+            ``; setup.py 5be0…`` for statements in other files that change it; of a module of which
+            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
+            code that is not there to be read why (``unseen tools``). The function itself comes first.
     """
 
     hash: str
     parts: Mapping[str, str]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all of the code could be read: then an equal fingerprint stands for equal code."""
+        return not has_unseen(self.parts)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class _Node:
     unknown: bool
     docs: tuple[str, ...]
     asks_docs: bool
+    asks_annotations: bool = False
 
 
 class Fingerprinter:
@@ -76,6 +87,11 @@ class Fingerprinter:
         if room is None:
             room = self._rooms[ref.module] = self._room(ref.module)
         return room.fingerprint(ref.name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all the modules that were read."""
+        return tuple(module.file for module in self._reader.modules)
 
     def _room(self, module: str) -> _Room:
         top = module.partition(".")[0]
@@ -108,6 +124,7 @@ class _Room:
             for changed, pieces in effects.of(code).items():
                 self._changing.setdefault(changed, []).extend(pieces)
         self._ambient = self._ambient_nodes()
+        self._unseen = Unseen(world, self._imported)
 
     def fingerprint(self, name: str) -> CodeFingerprint:
         landing = self._world.follow(self._module, (name,), outside=True)
@@ -122,10 +139,14 @@ class _Room:
         if (self._module, name) in names:
             names.remove((self._module, name))
             names.insert(0, (self._module, name))
-        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown)
+        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown or self._unseen.everything)
         parts = {node.key: node.value for node in nodes}
+        unknown = landing.unknown or any(node.unknown for node in nodes)
+        unseen = self._unseen.reached(sorted(packages), unknown=unknown)
         for package in sorted(packages):
-            parts[f"package {package}"] = self._world.version(package)
+            if UNSEEN + package not in unseen:
+                parts[f"package {package}"] = self._world.version(package)
+        parts |= unseen
         parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         return CodeFingerprint(_digest((f"{key}={value}" for key, value in sorted(parts.items())), 16), parts)
 
@@ -136,7 +157,7 @@ class _Room:
         nodes = list(self._ambient)
         for node in nodes:
             names_waiting[:0] = node.names
-        everything = False
+        everything = annotations = False
         while True:
             for node in nodes:
                 names_waiting += [name for name in node.names if name not in found]
@@ -155,6 +176,10 @@ class _Room:
                 if code is not None:
                     found[module, ""] = self._whole(code)
                     nodes = [found[module, ""]]
+            elif not annotations and any(node.asks_annotations for node in [*found.values(), *self._ambient]):
+                annotations = True
+                nodes = self._annotations()
+                found.update({(node.key, ""): node for node in nodes})
             elif unknown and not everything:
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
@@ -195,19 +220,29 @@ class _Room:
         here += self._world.stars(code, bound)
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
-        elsewhere = [piece for piece in pieces if piece.code is not code]
-        return self._node(f"{code.label}:{bound}", _kind(entries), [*here, *elsewhere])
+        elsewhere = groupby((piece for piece in pieces if piece.code is not code), key=lambda piece: piece.code.label)
+        return self._node(
+            f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
+        )
 
-    def _node(self, key: str, kind: str, events: Iterable[Event]) -> _Node:
-        texts, landings, docs, asks_docs = [], [], [], False
-        for event in events:
-            texts.append(event.text)
-            if isinstance(event, Piece):
+    def _node(
+        self, key: str, kind: str, events: Iterable[Event], elsewhere: Iterable[tuple[str, Iterable[Event]]] = ()
+    ) -> _Node:
+        """A part of statements, first those in the file it is named by, then those in others."""
+        value, landings, docs, asks_docs, asks_annotations = kind, [], [], False, False
+        for file, stated in (("", events), *elsewhere):
+            texts = []
+            for event in stated:
+                texts.append(event.text)
+                if not isinstance(event, Piece):
+                    continue
                 texts.append(self._effects.moments(event))
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
-        return _Node(key, f"{kind} {_digest(texts, 6)}", *_joined(landings), tuple(docs), asks_docs)
+                asks_annotations |= event.canonical.asks_annotations
+            value += f"; {file} {_digest(texts, 6)}" if file else f" {_digest(texts, 6)}"
+        return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations)
 
     def _whole(self, code: ModuleCode) -> _Node:
         module = code.name
@@ -238,7 +273,10 @@ class _Room:
         docs = tuple(text for node in (*bound, others) for text in node.docs)
         own = frozenset(name for name in names if name[0] != code.name)
         asks_docs = any(node.asks_docs for node in (*bound, others))
-        return _Node(code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs)
+        asks_annotations = any(node.asks_annotations for node in (*bound, others))
+        return _Node(
+            code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs, asks_annotations
+        )
 
     def _everywhere(self, modules: list[str]) -> list[_Node]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
@@ -259,6 +297,11 @@ class _Room:
                     )
                 )
         return found
+
+    def _annotations(self) -> list[_Node]:
+        """Of each module the annotations of its variables."""
+        annotated = [code for code in self._imported if code.annotations]
+        return [self._node(f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
 
     def _ambient_nodes(self) -> list[_Node]:
         """Of each module the statements that may change what every function sees."""
@@ -305,15 +348,6 @@ def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], fro
         frozenset().union(*(landing.packages for landing in landings)),
         any(landing.unknown for landing in landings),
     )
-
-
-def _kind(entries: list[Piece | PlainImport]) -> str:
-    statements = [entry.statement for entry in entries if isinstance(entry, Piece)]
-    if any(isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) for statement in statements):
-        return "function"
-    if any(isinstance(statement, ast.ClassDef) for statement in statements):
-        return "class"
-    return "constant" if statements else "import"
 
 
 def _digest(texts: Iterable[str], size: int) -> str:

@@ -8,8 +8,9 @@ stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
@@ -56,7 +57,8 @@ class Piece:
         return (self._reading or self._read())[0]
 
     def _read(self) -> tuple[Canonical, str, list[Use]]:
-        canonical = Canonical(self.code.import_targets, self.code.plain_imports)
+        annotated = isinstance(self.statement, ast.AnnAssign) and self.statement.value is None
+        canonical = Canonical(self.code.import_targets, self.code.plain_imports, with_annotations=annotated)
         for test, _ in self.guards:
             canonical.visit(test)
         canonical.visit(self.statement)
@@ -126,6 +128,9 @@ class ModuleCode:
     Attributes:
         name: Dotted.
         label: The file as messages and fingerprints name it.
+        file: Its absolute path.
+        changes_path: Whether it may change the folders in which modules are looked for.
+        body: Its statements as parsed.
         pieces: In order.
         entries: Of each name: what binds it, in order.
         plain_imports: Names that stand for one import throughout.
@@ -137,6 +142,8 @@ class ModuleCode:
     def __init__(self, source: ModuleSource, label: str) -> None:
         self.name = source.name
         self.label = label
+        self.file = source.file
+        self.changes_path = source.changes_path
         self.is_package = source.is_package
         self.pieces: list[Piece] = []
         self.entries: dict[str, list[Piece | PlainImport]] = {}
@@ -144,7 +151,7 @@ class ModuleCode:
         self.imported: dict[str, int] = {}
         self.doc = ""
         self._positions = 0
-        body = source.tree.body
+        body = self.body = source.tree.body
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             self.doc = str(body[0].value.value)
         for statement in body:
@@ -219,9 +226,9 @@ class ModuleCode:
                 self.entries.setdefault(name, []).append(piece)
 
     def _add_branches(self, node: ast.If, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
-        if _is_main_test(node.test):
+        if is_main_test(node.test):
             branches = [(node.orelse, guards, executed)]
-        elif _is_typing_test(node.test):
+        elif is_typing_test(node.test):
             branches = [(node.body, guards, False), (node.orelse, guards, executed)]
         else:
             branches = [
@@ -232,16 +239,27 @@ class ModuleCode:
             for statement in body:
                 self._add(statement, under, runs)
 
+    @cached_property
+    def annotations(self) -> list[Piece]:
+        """The annotations of its variables, which are no pieces, as few programs look at them."""
+        return [
+            Piece(self, self._positions, ast.AnnAssign(node.target, node.annotation, None, node.simple), (), True)
+            for statement in self.body
+            for node in _in_module_scope(statement)
+            if isinstance(node, ast.AnnAssign) and node.simple
+        ]
+
     def _note_imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        if isinstance(node, ast.Import):
+        for module in self.asked(node):
+            self.imported.setdefault(module, self._positions)
+        if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                self.imported.setdefault(alias.name, self._positions)
-            return
-        base = self._base(node)
-        self.imported.setdefault(base, self._positions)
-        for alias in node.names:
-            if alias.name != "*":
-                self.imported.setdefault(f"{base}.{alias.name}", self._positions)  # which may be a module
+                if alias.name != "*":  # which may be a module
+                    self.imported.setdefault(f"{self._base(node)}.{alias.name}", self._positions)
+
+    def asked(self, node: ast.Import | ast.ImportFrom) -> list[str]:
+        """The modules that an import names, absolutely."""
+        return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [self._base(node)]
 
     def import_targets(self, node: ast.Import | ast.ImportFrom) -> list[Target]:
         """Each name an import binds, what it stands for, and the module or name as it was asked for."""
@@ -268,6 +286,27 @@ class ModuleCode:
         return ".".join([*kept, *([node.module] if node.module else [])])
 
 
+def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
+    """What a name is by the statements that bind it: ``function``, ``class``, ``constant``, ``loop`` or ``import``."""
+    kinds = set()
+    for piece in entries:
+        if not isinstance(piece, Piece):
+            continue
+        nodes = list(_in_module_scope(piece.statement))
+        looped = [node.target for node in nodes if isinstance(node, ast.For | ast.AsyncFor)]
+        loops = {inner for target in looped for inner in ast.walk(target)}
+        for node in nodes:
+            if isinstance(node, Definition) and node.name == name:
+                kinds.add("class" if isinstance(node, ast.ClassDef) else "function")
+            elif isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
+                kinds.add("loop" if node in loops else "constant")
+    for kind in ("function", "class", "constant", "loop"):
+        if kind in kinds:
+            return kind
+    bound = any(isinstance(entry, Piece) and not entry.origins(name) for entry in entries)
+    return "constant" if bound else "import"
+
+
 def _does_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Expr):
         return isinstance(statement.value, ast.Constant)
@@ -276,7 +315,8 @@ def _does_nothing(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass | ast.Global)
 
 
-def _is_main_test(test: ast.expr) -> bool:
+def is_main_test(test: ast.expr) -> bool:
+    """Whether it tells a module that is run from one that is imported."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
         return False
     sides = (test.left, test.comparators[0])
@@ -284,7 +324,8 @@ def _is_main_test(test: ast.expr) -> bool:
     return named and any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides)
 
 
-def _is_typing_test(test: ast.expr) -> bool:
+def is_typing_test(test: ast.expr) -> bool:
+    """Whether it holds for type checkers only."""
     return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
 
 

@@ -24,6 +24,10 @@ CHANGING = CERTAIN | RECEIVER | ARGUMENT | LOOSE | BASE
 
 MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.query("amount > @LIMIT")
 
+# What reads the annotations of a module's variables, which otherwise mean nothing.
+ANNOTATION_READERS = frozenset(("__annotations__", "get_type_hints", "get_annotations"))
+NOTED = ANNOTATION_READERS | {"__doc__", "__globals__", "__subclasses__"}
+
 # Methods of the built-in types, by whether they change what they are called on.
 MUTATING = frozenset(
     [

@@ -31,11 +31,6 @@ class Found:
     file: Path | None
 
 
-def is_standard(top: str) -> bool:
-    """Whether a top-level name is one of the standard library's."""
-    return top in sys.stdlib_module_names
-
-
 def find_package(top: str, search: Sequence[str]) -> Found | None:
     """Look for a top-level package or module where installed ones are; None if it is not there.
 

@@ -12,7 +12,15 @@ from lakehouse_cli.formats.spec import FormatOption, FormatSpec, LazySpecs
 
 __all__ = ["FORMATS", "FormatOption", "FormatSpec", "file_suffixes"]
 
-FORMATS: Mapping[str, FormatSpec] = LazySpecs({"csv": "lakehouse_cli.formats.csv:CSV"})
+FORMATS: Mapping[str, FormatSpec] = LazySpecs(
+    {
+        "csv": "lakehouse_cli.formats.csv:CSV",
+        "parquet": "lakehouse_cli.formats.parquet:PARQUET",
+        "ipc": "lakehouse_cli.formats.ipc:IPC",
+        "jsonl": "lakehouse_cli.formats.jsonl:JSONL",
+        "excel": "lakehouse_cli.formats.excel:EXCEL",
+    }
+)
 
 
 def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ...]:

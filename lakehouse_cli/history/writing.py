@@ -13,7 +13,6 @@ from lakehouse_cli.event_json import event_line
 from lakehouse_cli.events import Event, RunFinished, RunStarted
 from lakehouse_cli.history.files import RUNS, SUFFIX, run_files
 from lakehouse_cli.local_state import hold, is_held, let_go, make_state_folder
-from lakehouse_cli.secret_values import Mask, unmasked
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
 KEPT = 100
@@ -28,7 +27,6 @@ class HistoryWriter:
 
     Args:
         folder: The project's.
-        mask: Takes secret values out of texts.
         keep: How many runs to keep, this one counted; by default what LAKEHOUSE_RUNS_KEPT says, else 100.
 
     Attributes:
@@ -38,9 +36,8 @@ class HistoryWriter:
         UsageError: LAKEHOUSE_RUNS_KEPT is not a whole number above 0.
     """
 
-    def __init__(self, folder: Path, *, mask: Mask = unmasked, keep: int | None = None) -> None:
+    def __init__(self, folder: Path, *, keep: int | None = None) -> None:
         self._folder = folder
-        self._mask = mask
         self._keep = _kept(os.environ) if keep is None else keep
         self._descriptor: int | None = None
         self._owner = os.getpid()
@@ -50,7 +47,7 @@ class HistoryWriter:
         """Take the next event."""
         if self._owner != os.getpid():
             return
-        line = event_line(event, datetime.now(UTC), self._mask).encode()
+        line = event_line(event, datetime.now(UTC)).encode()
         try:
             if isinstance(event, RunStarted):
                 self._open(event.run_id)

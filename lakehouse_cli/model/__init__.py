@@ -1,12 +1,22 @@
 """The project as frozen values. See `lakehouse_cli.model.project` and `lakehouse_cli.model.column_type`."""
 
 from lakehouse_cli.model.column_type import ColumnType, ColumnTypeError, parse_column_type
-from lakehouse_cli.model.project import Column, FunctionRef, ProjectSpec, StorageSpec, Table
+from lakehouse_cli.model.project import (
+    DEFAULT_ENVIRONMENT,
+    Column,
+    EnvironmentSpec,
+    FunctionRef,
+    ProjectSpec,
+    StorageSpec,
+    Table,
+)
 
 __all__ = [
+    "DEFAULT_ENVIRONMENT",
     "Column",
     "ColumnType",
     "ColumnTypeError",
+    "EnvironmentSpec",
     "FunctionRef",
     "ProjectSpec",
     "StorageSpec",

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
+_OLDEST_FORMAT = 1
+_Text = str | bytes
+
+
+class ManifestError(ValueError):
+    """A text that is no manifest, or not one that this version can read; says why, in words for people."""
+
+
+class NewerManifestError(ManifestError):
+    """A newer version of the tool wrote it, in a format that this one does not know."""
 
 
 class InputRecord(NamedTuple):
@@ -19,12 +29,14 @@ class InputRecord(NamedTuple):
         bytes: Size of its stored data.
         modified_ns: When those were last written, nanoseconds since 1970; None where that tells nothing, because it was
             too recent to tell a later change from.
+        reading: How it is read, as ``<columns>:<options>``, a short hash each; empty where that was not recorded.
     """
 
     content_hash: str
     rows: int
     bytes: int
     modified_ns: int | None = None
+    reading: str = ""
 
 
 class ColumnRecord(NamedTuple):
@@ -79,6 +91,7 @@ class Manifest:
         inputs: What it was made from, by table.
         packages: Versions of the packages that shape data on their way, by name.
         memory_bytes: What its inputs and its result took in memory, together.
+        project: Name of the project that stored it; None where that was not recorded.
         format: Version of the manifest's own layout.
     """
 
@@ -96,6 +109,7 @@ class Manifest:
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
+    project: str | None = None
     format: int = MANIFEST_FORMAT
 
     def to_text(self) -> str:
@@ -108,44 +122,129 @@ class Manifest:
         return "{\n " + ",\n ".join((f'"format": {self.format}', *members)) + "\n}\n"
 
     @classmethod
-    def from_text(cls, text: str) -> Manifest:
-        """Read what `to_text` made.
+    def from_text(cls, text: _Text) -> Manifest:
+        """Read what `to_text` made, by this version or one before it.
 
         Raises:
-            ValueError: It is of another format version, or not a manifest.
+            NewerManifestError: A newer version wrote it.
+            ManifestError: It is no manifest, or one that was altered by hand.
         """
+        document = _parsed(text)
+        _hold(document, {"format": _WHOLE})
+        version = document["format"]
+        if version > MANIFEST_FORMAT:
+            raise NewerManifestError(
+                f"a newer version of lakehouse wrote it (format {version}, this version reads {MANIFEST_FORMAT})"
+            )
+        if version < _OLDEST_FORMAT:
+            raise ManifestError(f"there is no format {version}")
+        document.setdefault("project", None)
+        _hold(document, _MANIFEST)
+        for name in ("rows", "bytes", "memory_bytes"):
+            if document[name] < 0:
+                raise ManifestError(f"`{name}` is less than none")
+        _hold_texts("packages", document["packages"].values())
+        values = {name: document[name] for name in ("format", *_MANIFEST)}
+        values["columns"] = tuple(_column(column) for column in document["columns"])
+        values["inputs"] = {name: _input(name, record) for name, record in document["inputs"].items()}
+        values["recipe"] = None if document["recipe"] is None else _recipe(document["recipe"])
+        return cls(**values)
+
+
+def _parsed(text: _Text) -> dict[str, Any]:
+    try:
         document = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("it is not a JSON object")
-        version = document.get("format")
-        if version != MANIFEST_FORMAT:
-            newer = isinstance(version, int) and version > MANIFEST_FORMAT
-            why = "a newer version of lakehouse wrote it" if newer else "it is not a manifest"
-            raise ValueError(f"{why} (format {version!r}, this version reads {MANIFEST_FORMAT})")
-        try:
-            values = dict(document)
-            values["columns"] = tuple((str(c["name"]), str(c["type"])) for c in document["columns"])
-            values["inputs"] = {name: InputRecord(*_list(record)) for name, record in document["inputs"].items()}
-            recipe = document["recipe"]
-            values["recipe"] = None if recipe is None else _recipe(recipe)
-            return cls(**values)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"it is not a manifest: {error}") from error
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"it is not JSON (line {error.lineno})") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("it is not JSON") from error
+    if not isinstance(document, dict):
+        raise ManifestError("it is not a JSON object")
+    return document
 
 
-def _list(record: Any) -> list[Any]:
-    # A map would give its keys.
-    if not isinstance(record, list):
-        raise TypeError("a record is a list")
-    return record
+# What a member may be, by the type Python's JSON makes of it, and in words. True and false are of a type of their own.
+_Kind = tuple[tuple[type, ...], str]
+_NONE = type(None)
+_TEXT: _Kind = ((str,), "a text")
+_WHOLE: _Kind = ((int,), "a whole number")
+_LIST: _Kind = ((list,), "a list")
+_OBJECT: _Kind = ((dict,), "an object")
+_MANIFEST: Mapping[str, _Kind] = {
+    "table": _TEXT,
+    "columns": _LIST,
+    "rows": _WHOLE,
+    "bytes": _WHOLE,
+    "modified_ns": _WHOLE,
+    "content_hash": _TEXT,
+    "run_id": _TEXT,
+    "started_at": _TEXT,
+    "finished_at": _TEXT,
+    "tool_version": _TEXT,
+    "recipe": ((dict, _NONE), "an object"),
+    "inputs": _OBJECT,
+    "packages": _OBJECT,
+    "memory_bytes": _WHOLE,
+    "project": ((str, _NONE), "a text"),
+}
+_RECIPE: Mapping[str, _Kind] = {
+    "code": _TEXT,
+    "code_parts": _OBJECT,
+    "contract": ((list, _NONE), "a list"),
+    "key": _LIST,
+    "extra_columns": _TEXT,
+    "params": _OBJECT,
+    "storage": _TEXT,
+    "inputs": _LIST,
+}
+_TEXTS = {str}
+
+
+def _hold(document: Mapping[str, Any], members: Mapping[str, _Kind], prefix: str = "") -> None:
+    for name, (types, what) in members.items():
+        # Not isinstance: thousands of members are looked at for one plan.
+        if type(document.get(name, ...)) not in types:
+            raise ManifestError(f"`{prefix}{name}` is {f'not {what}' if name in document else 'missing'}")
+
+
+def _hold_texts(name: str, values: Iterable[Any]) -> None:
+    if not _TEXTS.issuperset(map(type, values)):
+        raise ManifestError(f"`{name}` holds what is not a text")
+
+
+def _column(column: Any) -> tuple[str, str]:
+    if type(column) is not dict or not type(column.get("name")) is type(column.get("type")) is str:
+        raise ManifestError("`columns` holds what is not a name and a type")
+    return column["name"], column["type"]
+
+
+# Four members in the first format.
+_INPUTS = {(str, int, int, modified, *reading) for modified in (int, _NONE) for reading in ((), (str,))}
+
+
+def _input(name: str, record: Any) -> InputRecord:
+    if type(record) is not list or tuple(map(type, record)) not in _INPUTS:
+        raise ManifestError(f"`inputs.{name}` is not the record of an input")
+    return InputRecord(*record)
+
+
+def _contract_column(column: Any) -> ColumnRecord:
+    if type(column) is not list or tuple(map(type, column)) != (str, str, bool):
+        raise ManifestError("`recipe.contract` holds what is not a column")
+    return ColumnRecord(*column)
 
 
 def _recipe(document: Mapping[str, Any]) -> Recipe:
+    _hold(document, _RECIPE, "recipe.")
+    for name in ("code_parts", "params"):
+        _hold_texts(f"recipe.{name}", document[name].values())
+    for name in ("key", "inputs"):
+        _hold_texts(f"recipe.{name}", document[name])
     contract = document["contract"]
     return Recipe(
         code=document["code"],
         code_parts=document["code_parts"],
-        contract=None if contract is None else tuple(ColumnRecord(*_list(column)) for column in contract),
+        contract=None if contract is None else tuple(_contract_column(column) for column in contract),
         key=tuple(document["key"]),
         extra_columns=document["extra_columns"],
         params=document["params"],

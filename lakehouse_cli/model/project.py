@@ -14,6 +14,8 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.model.column_type import ColumnType
 
 Kind = Literal["source", "computed"]
+#: The environment that is there without being declared: storages and execution as they stand at the top.
+DEFAULT_ENVIRONMENT = "default"
 ExtraColumns = Literal["error", "drop", "keep"]
 
 
@@ -61,6 +63,7 @@ class StorageSpec:
         type: What ``lakehouse_cli.storage_types`` calls it.
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
+        folder: The project's, where the class of a type of its own is found; None for the types that are built in.
     """
 
     name: str
@@ -70,6 +73,31 @@ class StorageSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     type: str = "files"
     connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    location: Location | None = field(default=None, compare=False)
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSpec:
+    """A named set of overrides, over what it overrides.
+
+    Attributes:
+        name: ``default`` is the base itself.
+        description: For docs.
+        storages: By name, all of them. Where the environment is not the chosen one, variables that are not set stand in
+            them as they are written.
+        written: Of each storage, its keys as they are written: variables not filled in, passwords hidden.
+        execution: Its keys likewise.
+        unset: Names of the variables it needs that are not set.
+        location: Where it is declared; None for the base.
+    """
+
+    name: str
+    description: str | None = None
+    storages: Mapping[str, StorageSpec] = field(default_factory=dict)
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
     location: Location | None = field(default=None, compare=False)
 
 
@@ -145,6 +173,8 @@ class ProjectSpec:
         workers: How many tables at once, None for the executor's own choice.
         memory: Bytes that all tables under way may take together, None for no limit.
         module_location: Where ``module`` stands.
+        environment: The one that storages and execution are of.
+        environments: All there are, by name; always holds ``default``.
     """
 
     name: str
@@ -159,6 +189,8 @@ class ProjectSpec:
     memory: int | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     module_location: Location | None = field(default=None, compare=False)
+    environment: str = DEFAULT_ENVIRONMENT
+    environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

@@ -15,7 +15,15 @@ from lakehouse_cli.events import (
     TableRetrying,
 )
 from lakehouse_cli.reporters.base import Reporter
-from lakehouse_cli.reporters.run_text import header_line, is_plain, name_width, result_line, summary_line, title_line
+from lakehouse_cli.reporters.run_text import (
+    Layout,
+    header_line,
+    is_plain,
+    layout,
+    result_line,
+    summary_line,
+    title_line,
+)
 from lakehouse_cli.terminal import Terminal
 
 
@@ -30,7 +38,7 @@ class LinesReporter(Reporter):
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         self._stream = stream
         self._terminal = terminal
-        self._width = 0
+        self._columns = Layout(0)
         self._headed = False
 
     def handle(self, event: Event) -> None:
@@ -38,7 +46,7 @@ class LinesReporter(Reporter):
         terminal = self._terminal
         match event:
             case RunStarted():
-                self._width = name_width(terminal, event.tables)
+                self._columns = layout(terminal, event.tables)
                 self._write(title_line(terminal, event.project, event.environment, event.run_id))
                 for note in event.notes:
                     self._write(note)
@@ -56,8 +64,8 @@ class LinesReporter(Reporter):
                 if not self._headed:
                     self._headed = True
                     self._write("")
-                    self._write(header_line(terminal, self._width))
-                self._write(result_line(terminal, self._width, event.result))
+                    self._write(header_line(terminal, self._columns))
+                self._write(result_line(terminal, self._columns, event.result))
             case RunFinished():
                 if self._headed:
                     self._write("")

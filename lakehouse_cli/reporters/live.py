@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -24,8 +25,9 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.reporters.base import Reporter
 from lakehouse_cli.reporters.run_text import (
+    Layout,
     header_line,
-    name_width,
+    layout,
     result_line,
     row_line,
     summary_line,
@@ -52,11 +54,12 @@ class LiveReporter(Reporter):
         self._terminal = terminal
         self._verbose = verbose
         self._tables: tuple[str, ...] = ()
-        self._width = 0
+        self._columns = Layout(0)
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
         self._results: dict[str, TableResult] = {}
         self._live: Live | None = None
+        self._drawing = threading.RLock()
         self._state = "running"
 
     def handle(self, event: Event) -> None:
@@ -84,13 +87,22 @@ class LiveReporter(Reporter):
 
     def close(self) -> None:
         """Stop redrawing."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        with self._drawing:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+
+    def print_above(self, line: str) -> None:
+        """Write a line that is not of the table, above it; called in any thread."""
+        with self._drawing:
+            if self._live is None:
+                self._write(line)
+            else:
+                self._live.console.print(Text.from_ansi(line))
 
     def _start(self, event: RunStarted) -> None:
         self._tables = event.tables
-        self._width = name_width(self._terminal, event.tables)
+        self._columns = layout(self._terminal, event.tables)
         self._write(title_line(self._terminal, event.project, event.environment, event.run_id))
         for note in event.notes:
             self._write(note)
@@ -103,6 +115,9 @@ class LiveReporter(Reporter):
             get_renderable=self._renderable,
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
+            # Who runs us sees to what is printed meanwhile.
+            redirect_stdout=False,
+            redirect_stderr=False,
             vertical_overflow="crop",
         )
         self._live.start()
@@ -111,7 +126,7 @@ class LiveReporter(Reporter):
         # Called in the refreshing thread; works on copies, since the run goes on and the window is resized meanwhile.
         size = shutil.get_terminal_size()
         self._terminal = replace(self._terminal, width=size.columns, height=size.lines)
-        self._width = name_width(self._terminal, self._tables)
+        self._columns = layout(self._terminal, self._tables)
         return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
 
     def _room(self) -> int:
@@ -119,7 +134,7 @@ class LiveReporter(Reporter):
 
     def _lines(self) -> list[str]:
         results, running = dict(self._results), dict(self._running)
-        lines = [header_line(self._terminal, self._width)]
+        lines = [header_line(self._terminal, self._columns)]
         extra = [name for name in results if name not in set(self._tables)]
         names = [*extra, *self._tables]
         room = self._room()
@@ -131,12 +146,12 @@ class LiveReporter(Reporter):
 
     def _line(self, name: str, results: dict[str, TableResult], running: dict[str, float]) -> str:
         if name in results:
-            return result_line(self._terminal, self._width, results[name])
+            return result_line(self._terminal, self._columns, results[name])
         if name in running:
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
-            return row_line(self._terminal, self._width, self._state, cells, self._retrying.get(name, ""))
-        return row_line(self._terminal, self._width, "waiting", (name, "", "", ""), "")
+            return row_line(self._terminal, self._columns, self._state, cells, self._retrying.get(name, ""))
+        return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
 
     def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
         hidden = [name for name in self._tables if name not in shown]
@@ -152,7 +167,7 @@ class LiveReporter(Reporter):
             return []
         if not self._verbose:
             return self._lines()
-        lines = [header_line(self._terminal, self._width)]
+        lines = [header_line(self._terminal, self._columns)]
         return lines + [self._line(name, self._results, {}) for name in self._results]
 
     def _write(self, line: str) -> None:

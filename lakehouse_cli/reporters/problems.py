@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, TransformError
 from lakehouse_cli.terminal import Terminal, plural, printable, text_width
@@ -60,6 +61,24 @@ def error_lines(terminal: Terminal, error: LakehouseError, *, verbose: bool = Fa
     if isinstance(error, TransformError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
+
+
+def error_json(error: LakehouseError) -> dict[str, Any]:
+    """The same as JSON."""
+    alone = Problem(error.message, error.hint, error.location)
+    problems = error.problems if isinstance(error, ProjectError) else (alone,)
+    kind = "ProjectError" if isinstance(error, ProjectError) else type(error).__name__
+    told = [
+        {
+            "message": problem.message,
+            "hint": problem.hint,
+            "file": problem.location.file if problem.location else None,
+            "line": problem.location.line if problem.location else None,
+            "column": problem.location.column if problem.location else None,
+        }
+        for problem in problems
+    ]
+    return {"type": kind, "message": error.message, "problems": told}
 
 
 def frame_lines(terminal: Terminal, frames: Sequence[tuple[str, int, str, str]]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult
@@ -22,49 +23,70 @@ STYLES = {
     "waiting": "dim",
 }
 HEADER = ("table", "state", "rows", "size", "time", "why")
-_STATE, _ROWS, _SIZE, _TIME = 12, 9, 7, 7
-_MIN_NAME, _MIN_WHY = 12, 10
+_WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
+# What tells least goes first where there is no room; without its state, a table still has its mark.
+_DISPENSABLE = ("size", "rows", "time")
+_MIN_NAME, _MIN_WHY = 12, 26
 _MESSAGE_LINES = 20
 
 
-def name_width(terminal: Terminal, names: Iterable[str]) -> int:
-    """Columns for the tables' names: what they need, or what leaves room for the reason."""
-    needed = max((len(name) for name in names), default=0)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a run's table that there is room for; the reason, last, takes what is left.
+
+    Attributes:
+        name: Width of the name.
+        shown: Which columns there are between the name and the reason.
+    """
+
+    name: int
+    shown: tuple[str, ...] = tuple(_WIDTHS)
+
+
+def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
+    """What fits: first counts and times make way for the reason, then names are shortened."""
+    needed = max([len(HEADER[0]), *(len(name) for name in names)])
     if terminal.width is None:
-        return max(needed, _MIN_NAME)
-    room = terminal.width - 2 - (_STATE + _ROWS + _SIZE + _TIME) - 5 * 2 - _MIN_WHY
-    return max(min(needed, max(room, _MIN_NAME)), len(HEADER[0]))
+        return Layout(max(needed, _MIN_NAME))
+    shown = list(_WIDTHS)
+    room = terminal.width - 2 - 2 - _MIN_WHY - sum(width + 2 for width in _WIDTHS.values())
+    for column in (*_DISPENSABLE, "state"):
+        if room >= (needed if column != "state" else min(needed, _MIN_NAME)):
+            break
+        shown.remove(column)
+        room += _WIDTHS[column] + 2
+    return Layout(max(min(needed, room), len(HEADER[0])), tuple(shown))
 
 
-def header_line(terminal: Terminal, width: int) -> str:
+def header_line(terminal: Terminal, columns: Layout) -> str:
     """The names of the columns."""
-    head = [pad(HEADER[0], width), pad(HEADER[1], _STATE), pad(HEADER[2], _ROWS, right=True)]
-    head += [pad(HEADER[3], _SIZE, right=True), pad(HEADER[4], _TIME, right=True), HEADER[5]]
-    return terminal.style(terminal.cut("  " + "  ".join(head), terminal.width), "dim")
+    head = [pad(HEADER[0], columns.name)]
+    head += [pad(name, _WIDTHS[name], right=name != "state") for name in columns.shown]
+    return terminal.style(terminal.cut("  " + "  ".join([*head, HEADER[5]]), terminal.width), "dim")
 
 
-def row_line(terminal: Terminal, width: int, state: str, cells: Sequence[str], why: str) -> str:
+def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str) -> str:
     """One table's row.
 
     Args:
         terminal: What it is for.
-        width: Of the name column.
+        columns: From `layout`.
         state: What is true of the table.
         cells: Name, rows, size and time, as text.
         why: The reason, or what went wrong; cut to what is left of the line.
     """
     name, rows, size, seconds = cells
     style = STYLES[state]
-    fixed = [
-        pad(terminal.cut_middle(name, width), width),
-        terminal.style(pad(state, _STATE), style),
-        pad(rows, _ROWS, right=True),
-        pad(size, _SIZE, right=True),
-        terminal.style(pad(seconds, _TIME, right=True), "dim"),
-    ]
+    texts = {
+        "state": terminal.style(pad(state, _WIDTHS["state"]), style),
+        "rows": pad(rows, _WIDTHS["rows"], right=True),
+        "size": pad(size, _WIDTHS["size"], right=True),
+        "time": terminal.style(pad(seconds, _WIDTHS["time"], right=True), "dim"),
+    }
+    fixed = [pad(terminal.cut_middle(name, columns.name), columns.name), *(texts[column] for column in columns.shown)]
     text = f"{terminal.style(MARKS.get(state, ' '), style)} {'  '.join(fixed)}"
     room = None if terminal.width is None else terminal.width - text_width(text) - 2
-    if room is not None and room < 8:
+    if room is not None and room < 1:
         return terminal.fit(text.rstrip())
     shown = terminal.cut(printable(why), room)
     return terminal.fit(f"{text}  {terminal.style(shown, 'dim' if state != 'failed' else None)}".rstrip())
@@ -82,10 +104,10 @@ def is_plain(result: TableResult) -> bool:
     return result.status == "unchanged" and not result.notes
 
 
-def result_line(terminal: Terminal, width: int, result: TableResult) -> str:
+def result_line(terminal: Terminal, columns: Layout, result: TableResult) -> str:
     """The row of a table that ended."""
     cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
-    return row_line(terminal, width, result.status, cells, why_text(result))
+    return row_line(terminal, columns, result.status, cells, why_text(result))
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:
@@ -97,12 +119,13 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
     ]
     what = ", ".join(counts) or "nothing to do"
     ended = terminal.style("interrupted: ", "yellow") if result.status == "cancelled" else ""
-    return terminal.fit(f"{ended}{what} in {time_text(result.duration_s)}")
+    return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
 
 
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
     """What runs, where."""
-    return terminal.fit(f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}")
+    title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
+    return terminal.fit(terminal.wrap(title))
 
 
 def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from lakehouse_cli.errors import Interrupted
+
 
 class Interrupts:
     """While it is entered, in the main thread, the first SIGINT stops softly and the second raises.
@@ -36,5 +38,5 @@ class Interrupts:
         del number, frame
         self._count += 1
         if self._count > 1:
-            raise KeyboardInterrupt
+            raise Interrupted
         self._stop_softly()

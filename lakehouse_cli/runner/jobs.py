@@ -32,11 +32,13 @@ class Job:
         tables: The inputs' declarations, by name.
         storages: Of the table and of its inputs, by name.
         folder: The project's, for its modules.
+        project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.
         contents: What the inputs are, for the manifest.
         keep: Whether the result is wanted in memory.
-        end_over_time: Whether the job itself sees to its timeout.
+        attempt: Which one this is, from 1.
+        sees_to_attempts: Whether the job itself sees to its timeout and retries; else whoever submits it does.
     """
 
     table: Table
@@ -44,11 +46,13 @@ class Job:
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
     folder: Path
+    project: str
     run_id: str
     recipe: Recipe | None
     contents: Mapping[str, InputRecord]
     keep: bool
-    end_over_time: bool
+    attempt: int
+    sees_to_attempts: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from lakehouse_cli.errors import LakehouseError, TransformError
+from lakehouse_cli.errors import Interrupted, LakehouseError, TransformError
 from lakehouse_cli.events import (
     ErrorInfo,
     Event,
@@ -33,6 +34,7 @@ from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeou
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.planning import Plan, PlannedTable
+from lakehouse_cli.recipes import reading_of
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import (
     AttemptsError,
@@ -46,13 +48,10 @@ from lakehouse_cli.runner.jobs import (
 )
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.scheduling import Schedule
-from lakehouse_cli.secret_values import Mask, masked, unmasked
 from lakehouse_cli.storage.base import AssetStorage
 
 # A source that was written this shortly before a run may be written again without its time telling.
 _TELLING_AGE_NS = 2_000_000_000
-# Of an error, what is no text.
-_NAMES = frozenset({"type", "check", "column"})
 
 
 def new_run_id() -> str:
@@ -72,7 +71,6 @@ class Runner:
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
-        mask: Takes secret values out of what went wrong, before anybody is told.
     """
 
     graph: AssetGraph
@@ -82,7 +80,6 @@ class Runner:
     emit: Callable[[Event], None]
     durations: Mapping[str, float] = field(default_factory=dict)
     memory_limit: int | None = None
-    mask: Mask = unmasked
 
     def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
         """Materialize every table that the plan says runs.
@@ -109,6 +106,15 @@ class Runner:
         )
         self.emit(RunFinished(result))
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempted:
+    """An attempt at a table that has ended; `again` starts the next one, where there is one."""
+
+    future: Future[Outcome]
+    number: int
+    again: Callable[[], None] | None
 
 
 @dataclass(slots=True)
@@ -231,6 +237,9 @@ class _Run:
         blame = self._blame(planned)
         if blame is not None:
             self._skip(planned, blame)
+        elif planned.refused is not None:
+            self._release(planned)
+            self._fail(planned, planned.refused, seconds=0.0, attempts=0)
         elif planned.conditional and self._inputs_are_the_same(planned):
             self._release(planned)
             self._end(_unchanged(planned, ("inputs came out the same",)))
@@ -240,21 +249,28 @@ class _Run:
     def _submit(self, planned: PlannedTable, executor: Executor) -> None:
         self.runner.emit(TableStarted(planned.name))
         self.under_way[planned.name] = time.perf_counter()
-        job = self._job(planned, executor)
-        timeout = None if job.end_over_time else job.table.timeout
+        self._attempt(planned, executor, 1)
+
+    def _attempt(self, planned: PlannedTable, executor: Executor, attempt: int) -> None:
+        job = self._job(planned, executor, attempt)
+        timeout = None if job.sees_to_attempts else job.table.timeout
         work = self._with_memory if executor.shares_memory else materialize_here
         notify = partial(self._told, planned)
         future = executor.submit(work, job, notify=notify, timeout=timeout)
-        future.add_done_callback(partial(self._done, planned))
+        future.add_done_callback(partial(self._done, planned, executor, attempt))
 
     # Called in whatever thread something happens in; the loop takes it from the queue.
     def _told(self, planned: PlannedTable, note: Retrying) -> None:
         self.arrived.put(("note", planned, note))
 
-    def _done(self, planned: PlannedTable, future: Future[Outcome]) -> None:
-        self.arrived.put(("done", planned, future))
+    def _done(self, planned: PlannedTable, executor: Executor, attempt: int, future: Future[Outcome]) -> None:
+        if not executor.shares_memory and attempt <= self.runner.graph.tables[planned.name].retries:
+            again: Callable[[], None] | None = partial(self._attempt, planned, executor, attempt + 1)
+        else:
+            again = None
+        self.arrived.put(("done", planned, _Attempted(future, attempt, again)))
 
-    def _job(self, planned: PlannedTable, executor: Executor) -> Job:
+    def _job(self, planned: PlannedTable, executor: Executor, attempt: int) -> Job:
         graph = self.runner.graph
         tables = {name: graph.tables[name] for name in planned.inputs}
         table = graph.tables[planned.name]
@@ -265,11 +281,13 @@ class _Run:
             tables,
             {name: self.runner.storages[name] for name in {table.storage, *(t.storage for t in tables.values())}},
             self.runner.folder,
+            self.plan.project,
             self.run_id,
             planned.recipe,
             {name: _telling(self.contents[name]) for name in planned.inputs if name in self.contents},
             keep=executor.shares_memory and self.memory.wanted(planned.name),
-            end_over_time=executor.shares_memory,
+            attempt=attempt,
+            sees_to_attempts=executor.shares_memory,
         )
 
     def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
@@ -296,6 +314,7 @@ class _Run:
             name in manifest.inputs
             and name in self.contents
             and self.contents[name].content_hash == manifest.inputs[name].content_hash
+            and self.contents[name].reading == manifest.inputs[name].reading
             for name in planned.inputs
         )
 
@@ -313,36 +332,66 @@ class _Run:
         if planned is None:
             self.runner.emit(RunStopping(tuple(self.under_way)))
         elif kind == "note":
-            error = masked(value.error, self.runner.mask, apart_from=_NAMES)
-            self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, error))
+            self.runner.emit(TableRetrying(planned.name, value.attempt, value.delay_s, value.error))
+        elif kind == "again":
+            value()
         else:
             self._finish(planned, value)
 
-    def _finish(self, planned: PlannedTable, future: Future[Outcome]) -> None:
-        seconds = time.perf_counter() - self.under_way.pop(planned.name)
+    def _finish(self, planned: PlannedTable, attempted: _Attempted) -> None:
+        seconds = time.perf_counter() - self.under_way[planned.name]
         try:
-            self._materialized(planned, future.result(), seconds)
+            outcome = attempted.future.result()
         except InputError as failure:
+            self._leave(planned)
             self._fail_input(planned, failure.name, failure.error, seconds)
-        except AttemptsError as failure:
-            self._fail(planned, failure.error, seconds, failure.attempts)
-        except WorkerTimeoutError:
-            self._fail(planned, over_time(self.runner.graph.tables[planned.name]), seconds, attempts=1)
-        except WorkerDiedError as death:
-            hint = "look for what ends processes in the transform, or what is out of memory; the other tables went on"
-            error = TransformError(f"the process that computed `{planned.name}` {death}", hint=hint)
-            self._fail(planned, error, seconds, attempts=1)
-        except KeyboardInterrupt:
+        except Interrupted:
             raise
         except BaseException as error:  # noqa: BLE001  # ours or a library's: one failed table, never a lost run
-            self._fail(planned, _unexpected(error), seconds, attempts=1)
-        finally:
-            self._release(planned)
+            self._failed(planned, attempted, error, seconds)
+        else:
+            self._leave(planned)
+            self._materialized(planned, outcome, seconds)
+
+    def _failed(self, planned: PlannedTable, attempted: _Attempted, raised: BaseException, seconds: float) -> None:
+        """Try again, where this was not the last attempt; else the table failed."""
+        again, attempts = attempted.again, attempted.number
+        error: LakehouseError
+        if isinstance(raised, AttemptsError):
+            error, attempts = raised.error, raised.attempts
+        elif isinstance(raised, WorkerTimeoutError):
+            error = over_time(self.runner.graph.tables[planned.name])
+        elif isinstance(raised, WorkerDiedError):
+            hint = "look for what ends processes in the transform, or what is out of memory; the other tables went on"
+            error = TransformError(f"the process that computed `{planned.name}` {raised}", hint=hint)
+        else:
+            error, again = _unexpected(raised), None
+        if again is not None:
+            self._try_again(planned, attempts, error, again)
+            return
+        self._leave(planned)
+        self._fail(planned, error, seconds, attempts)
+
+    def _leave(self, planned: PlannedTable) -> None:
+        """A table is no longer under way, however it ended."""
+        del self.under_way[planned.name]
+        self._release(planned)
+
+    def _try_again(self, planned: PlannedTable, attempt: int, error: LakehouseError, again: Callable[[], None]) -> None:
+        delay = self.runner.graph.tables[planned.name].retry_delay * 2 ** (attempt - 1)
+        self.runner.emit(TableRetrying(planned.name, attempt, delay, ErrorInfo.of(error)))
+        timer = threading.Timer(delay, self.arrived.put, [("again", planned, again)])
+        timer.daemon = True
+        timer.start()
 
     def _materialized(self, planned: PlannedTable, outcome: Outcome, seconds: float) -> None:
         manifest = outcome.manifest
+        table = self.runner.graph.tables[planned.name]
+        # Options are as they were planned: they are part of the recipe.
+        options = planned.recipe.storage if planned.recipe is not None else ""
+        reading = reading_of(table, manifest.columns, options)
         self.contents[planned.name] = InputRecord(
-            manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns
+            manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns, reading
         )
         if outcome.data is not None and self.memory is not None:
             self.memory.put(planned.name, outcome.data)
@@ -398,8 +447,6 @@ class _Run:
         return f"{planned.uri} is as it was on {moment:%Y-%m-%d %H:%M}"
 
     def _end(self, result: TableResult) -> None:
-        if result.error is not None:
-            result = replace(result, error=masked(result.error, self.runner.mask, apart_from=_NAMES))
         self.results[result.name] = result
         self.schedule.ended(result.name)
         self.runner.emit(TableFinished(result))
@@ -422,7 +469,7 @@ def _unchanged(planned: PlannedTable, notes: tuple[str, ...]) -> TableResult:
 def _telling(record: InputRecord) -> InputRecord:
     """The record without a time that could not tell a later change from this one."""
     if record.modified_ns is not None and time.time_ns() - record.modified_ns < _TELLING_AGE_NS:
-        return InputRecord(record.content_hash, record.rows, record.bytes)
+        return record._replace(modified_ns=None)
     return record
 
 

@@ -54,7 +54,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
         AttemptsError: The transform failed, its result breaks the contract, or it could not be published.
     """
     table = job.table
-    attempt = 1
+    attempt = job.attempt
     delay = table.retry_delay
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     taken = sum(shared.nbytes for shared in given.values())
@@ -62,11 +62,11 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
         try:
             held = _computed(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory)
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:
-            if attempt > table.retries:
+            if attempt > table.retries or not job.sees_to_attempts:
                 # The traceback would keep the transform's frames, and so its data, in memory.
                 raise AttemptsError(error.with_traceback(None), attempt) from None
             notify(Retrying(attempt, delay, ErrorInfo.of(error)))
@@ -88,7 +88,7 @@ def _computed(job: Job, given: Mapping[str, SharedTable]) -> Held:
             transform, named, positional=positional, params=table.params, columns=table.columns, table_names=names
         )
 
-    limit = table.timeout if job.end_over_time else None
+    limit = table.timeout if job.sees_to_attempts else None
     result = compute() if limit is None else _within(limit, compute, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)

@@ -44,6 +44,7 @@ class Stray:
         modified_ns: When it was last written, nanoseconds since 1970 in UTC.
         keep: Why it is not removed; None for what may be.
         handle: The storage's own, by which it removes what was listed and nothing else.
+        project: The project that stored it, as its manifest tells; None where none does.
     """
 
     kind: Literal["unfinished", "undeclared"]
@@ -54,6 +55,7 @@ class Stray:
     modified_ns: int
     keep: str | None = None
     handle: tuple[Any, ...] = ()
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Origin:
         recipe: What they were made by.
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
+        project: Name of the project whose run it was.
     """
 
     run_id: str
@@ -73,6 +76,7 @@ class Origin:
     recipe: Recipe | None = None
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     memory_bytes: int = 0
+    project: str | None = None
 
 
 class Sink(Protocol):
@@ -173,7 +177,8 @@ class AssetStorage(ABC):
         """The manifest of a stored table; None where there is none.
 
         Raises:
-            StorageError: It cannot be read, or a newer version of the tool wrote it.
+            NewerVersionError: A newer version of the tool wrote it.
+            StorageError: It cannot be read, or is no manifest.
         """
 
     @abstractmethod

@@ -84,9 +84,14 @@ class CsvOptions:
 
     def compression_of(self, name: str) -> str | None:
         """The codec of a file of that name (``gzip``, ``bz2``, ``zstd``), None for plain bytes."""
-        if self.compression is not None:
-            return None if self.compression == "none" else self.compression
-        return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
+        return codec_of(name, self.compression)
+
+
+def codec_of(name: str, compression: str | None) -> str | None:
+    """The codec of a file: as the option says, else by the file's suffix; None for plain bytes."""
+    if compression is not None:
+        return None if compression == "none" else compression
+    return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
 
 
 def _check_characters(options: CsvOptions) -> None:

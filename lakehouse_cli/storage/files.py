@@ -24,7 +24,7 @@ from lakehouse_cli.storage.formatted import (
     parse_manifest,
 )
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_stray
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,12 +100,21 @@ class FileStorage(FormattedStorage):
             yield
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            shown = self._shown(table, self._suffixes(table)[0])
+            if self._is_of_ours(error):
+                shown = self._shown_manifest(table)
+            else:
+                shown = self._shown(table, self._suffixes(table)[0])
             raise StorageError(
                 f"{shown} cannot be {doing}: {reason}",
                 hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
                 location=table.where("path", "storage"),
             ) from error
+
+    def _is_of_ours(self, error: OSError) -> bool:
+        """Whether it is manifests that could not be worked with, not data."""
+        ours = f"{self._real_root}/{MANIFESTS.partition('/')[0]}"
+        paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+        return any(path == ours or path.startswith(f"{ours}/") for path in paths)
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
@@ -152,7 +161,7 @@ class FileStorage(FormattedStorage):
         manifest = self.read_manifest(table)
         if manifest is None or manifest.bytes != os.path.getsize(path) or manifest.content_hash != hash_file(path):
             return declared
-        return columns_of(manifest, declared)
+        return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest."""
@@ -164,24 +173,41 @@ class FileStorage(FormattedStorage):
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
+            manifest_path = self._manifest_path(table)
+            if os.path.isdir(manifest_path):
+                raise self._manifest_is_a_folder(table)
             self._make_folder(target)
-            self._make_folder(self._manifest_path(table))
+            self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(self._manifest_path(table), durable=False) as beside, replacing(self._path(table)) as sink:
-                self._format(table).write(data, sink, table.options)
-                sink.settle()
-                manifest = make_manifest(
-                    table,
-                    data,
-                    origin,
-                    size=sink.bytes,
-                    content_hash=sink.hexdigest(),
-                    modified_ns=sink.modified_ns,
-                )
-                beside.write(manifest.to_text().encode())
-                beside.flush()
+            with replacing(manifest_path, durable=False) as beside:
+                with replacing(self._path(table)) as sink:
+                    self._format(table).write(data, sink, table.options)
+                    sink.settle()
+                    manifest = make_manifest(
+                        table,
+                        data,
+                        origin,
+                        size=sink.bytes,
+                        content_hash=sink.hexdigest(),
+                        modified_ns=sink.modified_ns,
+                    )
+                    beside.write(manifest.to_text().encode())
+                    beside.flush()
+                # Before the old manifest goes, without which nobody would know that the file is ours.
+                self._remove_former(table)
         return manifest
+
+    def _remove_former(self, table: Table) -> None:
+        """Remove the file of another format, or compression, that this table was stored in until now."""
+        base, now = f"{self.spec.root}/{table.path}", self._suffix(table)
+        found = [
+            base + suffix for suffix in sorted({*self._any_suffixes(())} - {now}) if os.path.lexists(base + suffix)
+        ]
+        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+            before = self.read_manifest(table) if found else None
+            if before is not None:
+                remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
     def _make_folder(self, path: str) -> None:
         folder = os.path.dirname(path)
@@ -200,10 +226,21 @@ class FileStorage(FormattedStorage):
                 text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise self._manifest_is_a_folder(table) from error
         except OSError as error:
-            reason = (error.strerror or "unreadable").lower()
-            raise StorageError(f"the manifest of `{table.name}` cannot be read: {reason}") from error
-        return parse_manifest(text, table.name)
+            raise StorageError(
+                f"{self._shown_manifest(table)} cannot be read: {(error.strerror or 'unreadable').lower()}",
+                hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
+            ) from error
+        return parse_manifest(text, self._shown_manifest(table))
+
+    def _manifest_is_a_folder(self, table: Table) -> StorageError:
+        return StorageError(
+            f"{self._shown_manifest(table)} is a folder",
+            hint=f"move it away; the manifest of `{table.name}` belongs there",
+            location=table.where("path"),
+        )
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
@@ -215,7 +252,7 @@ class FileStorage(FormattedStorage):
         """Manifests under the root, by path."""
         folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
-            yield parse_manifest(path.read_bytes(), path.stem)
+            yield parse_manifest(path.read_bytes(), self._under_root(path.relative_to(self.spec.root).as_posix()))
 
     def local_files(self, table: Table) -> Iterable[str]:
         """The file under each ending it may have."""

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model.manifest import Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Format, Origin
 from lakehouse_cli.version import __version__
@@ -44,9 +44,15 @@ class FormattedStorage(AssetStorage):
         return self._formats[table.format]
 
     def _shown(self, table: Table, suffix: str) -> str:
-        """A table's file under the root as the project file spells it."""
+        return self._under_root(f"{table.path}{suffix}")
+
+    def _shown_manifest(self, table: Table) -> str:
+        return self._under_root(f"{MANIFESTS}/{table.path}.json")
+
+    def _under_root(self, path: str) -> str:
+        """A path under the root as the project file spells it."""
         root = self.spec.root_text.rstrip("/")
-        return f"{root}/{table.path}{suffix}" if root not in ("", ".") else f"{table.path}{suffix}"
+        return f"{root}/{path}" if root not in ("", ".") else path
 
     def _suffixes(self, table: Table) -> tuple[str, ...]:
         suffixes = file_suffixes(FORMATS[table.format], table.options)
@@ -91,10 +97,18 @@ def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
     return table.kind == "computed" and (columns is None or table.extra_columns == "keep")
 
 
-def columns_of(manifest: Manifest, declared: Sequence[Column] | None) -> tuple[Column, ...]:
-    """The stored columns as a manifest tells, the declared ones as they are declared."""
+def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:
+    """The stored columns as a manifest tells, the declared ones as they are declared.
+
+    Raises:
+        StorageError: The manifest, which messages call `shown`, names a type that there is not.
+    """
     known = {column.name: column for column in declared or ()}
-    return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+    try:
+        return tuple(known.get(name) or Column(name, parse_column_type(text)) for name, text in manifest.columns)
+    except ColumnTypeError as error:
+        hint = f"`lakehouse run --force {manifest.table}` replaces it"
+        raise StorageError(f"{shown} cannot be used: {error}", hint=hint) from error
 
 
 def make_manifest(
@@ -103,6 +117,7 @@ def make_manifest(
     """The manifest of data that were written: `size` bytes with a hash, at a time."""
     return Manifest(
         table=table.name,
+        project=origin.project,
         columns=_column_types(data),
         rows=data.num_rows,
         bytes=size,
@@ -119,19 +134,20 @@ def make_manifest(
     )
 
 
-def parse_manifest(text: bytes, name: str) -> Manifest:
+def parse_manifest(text: bytes, shown: str) -> Manifest:
     """A manifest as it is stored.
 
     Raises:
-        StorageError: It is none, or one of a newer version.
+        NewerVersionError: A newer version of the tool wrote it.
+        StorageError: It is none; messages call it `shown`.
     """
     try:
-        return Manifest.from_text(text.decode())
-    except ValueError as error:
-        raise StorageError(
-            f"the manifest of `{name}` cannot be used: {error}",
-            hint="materializing the table again replaces it",
-        ) from error
+        return Manifest.from_text(text)
+    except NewerManifestError as error:
+        hint = "use that version, or replace the table with `--force`"
+        raise NewerVersionError(f"{shown} cannot be used: {error}", hint=hint) from error
+    except ManifestError as error:
+        raise StorageError(f"{shown} cannot be used: {error}", hint="materializing the table replaces it") from error
 
 
 @cache

@@ -198,7 +198,7 @@ class KeyedStorage(FormattedStorage):
             return declared
         if manifest.modified_ns != found.stamp and manifest.content_hash != self.hash_key(key, found):
             return declared
-        return columns_of(manifest, declared)
+        return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write aside, put the data where the storage was seen to be as it is, then the manifest."""
@@ -246,7 +246,7 @@ class KeyedStorage(FormattedStorage):
         """The manifest beside the data."""
         with self._told(table, "looked at"):
             text = self.get_key(self._manifest_key(table))
-        return None if text is None else parse_manifest(text, table.name)
+        return None if text is None else parse_manifest(text, self._shown_manifest(table))
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""
@@ -260,7 +260,7 @@ class KeyedStorage(FormattedStorage):
             with self._told(None, "read"):
                 text = self.get_key(key)
             if text is not None:
-                yield parse_manifest(text, key.removeprefix(f"{MANIFESTS}/").removesuffix(".json"))
+                yield parse_manifest(text, self._under_root(key))
 
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Nothing: what is put all or nothing leaves nothing half-written."""

@@ -2,18 +2,87 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.source_code import SourceError, find_module
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
 
 
 def open_storage(spec: StorageSpec) -> AssetStorage:
     """The storage of a declaration; nothing is connected to before it is used.
 
     Raises:
-        LakehouseError: A package that its type needs is not installed; the hint says what to install.
+        LakehouseError: A package that its type needs is not installed; the hint says what to install. Or its type is a
+            class of the user's that cannot be imported, or is no storage.
     """
+    if spec.folder is not None:
+        return _open_own(spec, spec.folder)
     storage_type = STORAGE_TYPES[spec.type]
     storage: AssetStorage = load(Entry(storage_type.implementation, storage_type.install))(spec)
     return storage
+
+
+def _open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
+    from lakehouse_cli.storage.guarding import guarded
+
+    try:
+        storage_type = find_type(spec.type, folder)
+    except SourceError as error:
+        raise LakehouseError(f"storage `{spec.name}`: {error}", hint=error.hint, location=spec.location) from error
+    if storage_type is None:
+        raise LakehouseError(f"storage `{spec.name}`: `{spec.type}` is not installed any more", location=spec.location)
+    storage_class = _imported(spec, storage_type, folder)
+    storage: AssetStorage = storage_class.__new__(storage_class)
+    # Set before it is made, so that its `__init__` has them.
+    for option in storage_type.options:
+        value = spec.connection.get(option.name, option.default)
+        setattr(storage, option.name, list(value) if isinstance(value, list) else value)
+    try:
+        storage.__init__(spec)  # type: ignore[misc]  # its options are set before it is made
+    except LakehouseError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise LakehouseError(
+            f"storage `{spec.name}` cannot be made: {text}",
+            hint=f"look at `__init__` of `{storage_type.implementation}`, which is given the StorageSpec",
+            location=spec.location,
+        ) from error
+    return guarded(spec, storage)
+
+
+def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
+    """The class, held to what a storage is."""
+    module_name, _, class_name = storage_type.implementation.partition(":")
+    own = find_module(module_name, folder, installed=False) is not None
+    try:
+        module = import_own(module_name, folder) if own else import_module(module_name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{module_name}` cannot be imported: {type(error).__name__}: {error}",
+            hint=f"install what `{missing}` belongs to" if missing else f"mend {module_name.replace('.', '/')}.py",
+            location=spec.location,
+        ) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not issubclass(found, AssetStorage):
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{storage_type.implementation}` is no storage",
+            hint="make it a subclass of `lakehouse_cli.storage.AssetStorage` or `KeyedStorage`",
+            location=spec.location,
+        )
+    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    if lacking:
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{storage_type.implementation}` lacks `{'`, `'.join(lacking)}`",
+            hint="define what its base class leaves open",
+            location=spec.location,
+        )
+    return found

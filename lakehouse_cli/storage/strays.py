@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from stat import S_ISREG
 
 from lakehouse_cli.local_state import hold, is_held, let_go
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, hash_file
 
@@ -141,7 +142,7 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
     """A stored table that is not declared: its data and manifest, or why they stay."""
     try:
         manifest = _parsed(manifest_file.path)
-    except ValueError as error:
+    except ManifestError as error:
         return _kept(root, manifest_file, None, f"its manifest cannot be read: {error}")
     folder = os.path.dirname(f"{root.real}/{path}")
     if os.path.realpath(folder) != os.path.normpath(folder):
@@ -159,7 +160,8 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
         else:
             both = (data, manifest_file)
             size, modified = data.bytes, data.modified_ns
-            return Stray("undeclared", root.storage, manifest.table, root.uri(file), size, modified, None, both)
+            uri = root.uri(file)
+            return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, both, manifest.project)
     if reason is None:
         others = _of_unknown_ending(folder, os.path.basename(path))
         if others:
@@ -167,12 +169,14 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
     if reason is not None:
         return _kept(root, manifest_file, manifest, reason)
     uri, size, modified = root.uri(manifest_file.path), manifest_file.bytes, manifest_file.modified_ns
-    return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, (manifest_file,))
+    handle = (manifest_file,)
+    return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, handle, manifest.project)
 
 
 def _kept(root: Root, file: Seen, manifest: Manifest | None, why: str) -> Stray:
-    table = manifest.table if manifest else None
-    return Stray("undeclared", root.storage, table, root.uri(file.path), file.bytes, file.modified_ns, why, (file,))
+    table, project = (manifest.table, manifest.project) if manifest else (None, None)
+    uri = root.uri(file.path)
+    return Stray("undeclared", root.storage, table, uri, file.bytes, file.modified_ns, why, (file,), project)
 
 
 def _of_unknown_ending(folder: str, stem: str) -> list[str]:
@@ -183,7 +187,7 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 
 def _parsed(path: str) -> Manifest:
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        return Manifest.from_text(file.read().decode())
+        return Manifest.from_text(file.read())
 
 
 def remove_stray(stray: Stray) -> str | None:
@@ -202,6 +206,21 @@ def remove_stray(stray: Stray) -> str | None:
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
     return None
+
+
+def remove_former(files: Iterable[str], manifest: Manifest) -> None:
+    """Remove what a table was stored as before, under another ending: the file that its manifest describes.
+
+    Args:
+        files: Where it may be, the file that it is stored as now not among them.
+        manifest: Of what was stored before. A file that is not this, byte for byte, is not ours and stays.
+    """
+    for file in files:
+        # What cannot be removed does no harm: no table is read from it.
+        with suppress(OSError):
+            seen = Seen.of(file)
+            if seen is not None and seen.bytes == manifest.bytes and hash_file(file) == manifest.content_hash:
+                os.unlink(file)
 
 
 def _remove_unheld(path: str) -> str | None:

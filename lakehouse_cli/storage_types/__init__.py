@@ -5,12 +5,13 @@ The project file is checked against this without loading any of the code that ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from lakehouse_cli.formats.spec import LazySpecs
 from lakehouse_cli.storage_types.spec import StorageType
 
-__all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "scheme_of"]
+__all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "find_type", "known_names", "scheme_of"]
 
 STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
     {
@@ -35,3 +36,28 @@ def scheme_of(root: str) -> str | None:
     scheme, separator, _ = root.partition("://")
     is_scheme = separator and scheme[:1].isalpha() and all(c.isalnum() or c in "+.-" for c in scheme)
     return scheme.lower() if is_scheme else None
+
+
+def find_type(name: str, folder: Path) -> StorageType | None:
+    """A type of storage: built in, a class of the project's as ``module:Class``, or one that a package brings.
+
+    Args:
+        name: What ``type:`` says.
+        folder: The project's.
+
+    Raises:
+        SourceError: It is a class that cannot be found, or that declares what no project file can hold.
+    """
+    if name in STORAGE_TYPES:
+        return STORAGE_TYPES[name]
+    from lakehouse_cli.storage_types.own import installed_types, read_type
+
+    target = name if ":" in name else installed_types().get(name)
+    return None if target is None else read_type(name, target, folder)
+
+
+def known_names() -> Iterable[str]:
+    """The names that ``type:`` may have, those of installed packages among them."""
+    from lakehouse_cli.storage_types.own import installed_types
+
+    return dict.fromkeys([*STORAGE_TYPES, *installed_types()])

@@ -22,6 +22,9 @@ class StorageType:
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
         install: What to install where a module it needs is missing.
+        required: Names of the options that have no default.
+        root_required: Whether ``root`` must be given.
+        own: Whether it is not the tool's: a class of the project's, or of an installed package.
     """
 
     name: str
@@ -32,6 +35,9 @@ class StorageType:
     options: tuple[FormatOption, ...] = ()
     refusal: Refusal | None = None
     install: str | None = None
+    required: tuple[str, ...] = ()
+    root_required: bool = True
+    own: bool = False
 
     def option(self, name: str) -> FormatOption | None:
         """The option of that name, None where there is none."""

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column
+from lakehouse_cli.own_modules import activate
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform
-from lakehouse_cli.transforms.modules import activate
 from lakehouse_cli.transforms.sharing import SharedTable
 
 Handed: TypeAlias = pa.Table | SharedTable
@@ -48,7 +48,7 @@ def apply(
 
     Raises:
         TransformError: The function raised, or returned no frame.
-        KeyboardInterrupt: Passed on.
+        Interrupted: Passed on.
     """
     shapes = _shapes(transform, inputs, positional, table_names)
     result = _called(transform, inputs, positional, params or {}, shapes)
@@ -87,7 +87,7 @@ def _called(
     activate(transform.folder)
     try:
         return transform.fn(*by_position, **by_keyword, **constants)
-    except KeyboardInterrupt:
+    except Interrupted:
         raise
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse_cli.errors import Location
-from lakehouse_cli.transforms.modules import is_own_file
+from lakehouse_cli.own_modules import is_own_file
 
 _LONGEST = 2000
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakehouse_cli.errors import TransformError, did_you_mean
+from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
-from lakehouse_cli.transforms.modules import import_own
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
     try:
         return import_own(ref.module, folder)
-    except (Exception, SystemExit) as error:
+    except Interrupted:
+        raise
+    except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and f"{ref.module}.".startswith(f"{error.name}."):
             beside = sorted(path.stem for path in folder.glob("*.py"))
             hint = (

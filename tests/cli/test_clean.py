@@ -177,6 +177,20 @@ def test_names_that_only_look_like_ours_stay(project: ProjectFolder, cli: Cli) -
     assert cli("clean", "--yes").out == "nothing to clean\n"
 
 
+def test_what_another_project_stored_stays(stale: ProjectFolder, cli: Cli) -> None:
+    text = stale.read("lakehouse.yaml").replace("name: small", "name: other")
+    stale.write("lakehouse.yaml", text)
+    (stale.path / ASIDE).unlink()
+    ran = cli("clean", "--yes")
+    assert ran.code == 0
+    assert "`best`: stays: project `small` stored it" in ran.out
+    assert cli("clean", "-o", "json").json["found"][0]["note"] == "project `small` stored it"
+    assert "best.csv" in everything(stale)
+    stale.write("lakehouse.yaml", text.replace("name: other", "name: small"))
+    assert cli("clean", "--yes").code == 0
+    assert everything(stale) == AFTER
+
+
 @pytest.mark.parametrize("where", ["data", "folder", "manifests", "manifest", "aside"])
 def test_links_are_not_followed(stale: ProjectFolder, cli: Cli, tmp_path: Path, where: str) -> None:
     outside = tmp_path / "outside"

@@ -145,6 +145,13 @@ def test_a_selection_is_shown_with_what_it_is_computed_from(project: ProjectFold
     assert "not selected" in cli("graph", "best").out
 
 
+def test_a_source_keeps_its_state_where_it_is_not_selected(project: ProjectFolder, cli: Cli) -> None:
+    assert 't_orders[("orders")]:::source' in cli("graph", "totals+", "--format", "mermaid").out
+    assert "1 to read, 2 to run" in cli("graph", "totals+").out
+    (project.path / "data/orders.csv").unlink()
+    assert 't_orders[("orders")]:::missing' in cli("graph", "totals+", "--format", "mermaid").out
+
+
 def test_a_selection_that_matches_nothing_says_so(project: ProjectFolder, cli: Cli) -> None:
     ran = cli("graph", "tag:none")
     assert (ran.code, ran.out, ran.err) == (0, "0 tables\n", "`tag:none` matches no table\n")

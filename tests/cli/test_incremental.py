@@ -160,11 +160,11 @@ def test_every_reason_that_applies_is_told(done: ProjectFolder, cli: Cli) -> Non
 
 
 def test_an_unreadable_manifest_is_explained_and_replaced(done: ProjectFolder, cli: Cli) -> None:
-    path = done.path / "data/.lakehouse/manifests/best.json"
-    path.write_text('{"format": 99}')
+    done.write("data/.lakehouse/manifests/best.json", "{")
     [(code, message)] = reasons(cli)["best"]
     assert code == "data_changed"
-    assert "a newer version of lakehouse wrote it (format 99" in message
+    where = "data/.lakehouse/manifests/best.json"
+    assert message == f"{where} cannot be used: it is not JSON (line 1); materializing the table replaces it"
     assert statuses(cli)["best"] == "materialized"
     assert reasons(cli) == {}
 
@@ -219,6 +219,49 @@ def test_executors_give_the_same(project: ProjectFolder, cli: Cli, executor: str
     result: Any = cli("run", "--executor", executor, "--workers", "2", "-o", "json").json
     assert [t["status"] for t in result["tables"]] == ["materialized", "materialized"]
     assert project.read("data/best.csv") == "customer,total\n007,6\n"
+    assert reasons(cli) == {}
+
+
+def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli: Cli) -> None:
+    (project.path.parent / "shared").mkdir()
+    project.write("../shared/units.py", "FACTOR = 1\n")
+    code = project.read("transforms.py")
+    added = "sys.path.append(str(Path(__file__).parents[1] / 'shared'))\nimport units\n"
+    project.write("transforms.py", f"import sys\nfrom pathlib import Path\n\n{added}\n{code}")
+    assert cli("run").code == 0
+    told = "whether `units` changed cannot be told: it is outside the project"
+    for _ in range(2):
+        found = reasons(cli)
+        assert set(found) == {"totals", "best"}
+        assert all(told in message for code, message in found["totals"] if code == "function_changed")
+        assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
+    edit(project, "lakehouse.yaml", "  totals:\n", "  totals:\n    version: 1\n")
+    edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    version: 1\n")
+    assert cli("run").code == 0
+    assert reasons(cli) == {}
+
+
+def test_code_on_the_python_path_that_is_edited_between_runs(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = project.path.parent / "shared" / "units.py"
+    project.write("../shared/units.py", "FACTOR = 1\n")
+    monkeypatch.syspath_prepend(str(shared.parent))
+    project.write("shortest.py", "import units\n\n\ndef best(totals):\n    return totals.head(units.FACTOR)\n")
+    edit(project, "lakehouse.yaml", "    params: {count: 1}\n", "    function: shortest:best\n")
+    for selected in (["totals"], ["totals"], []):  # what the first leave in the cache is used by the last
+        assert cli("run", *selected).code == 0
+    assert reasons(cli) == {}
+    shared.write_text("FACTOR = 2\n")
+    assert reasons(cli) == {"best": [("function_changed", "constant `FACTOR` changed (units.py)")]}
+
+
+def test_a_file_named_like_a_module_of_python_is_left_alone(project: ProjectFolder, cli: Cli) -> None:
+    project.write("calendar.py", "raise SystemExit('not to be imported')\n")
+    edit(project, "transforms.py", "import pandas as pd", "import calendar\n\nimport pandas as pd")
+    edit(project, "transforms.py", "nlargest(count,", "nlargest(count * len(calendar.month_name[1:2]),")
+    assert cli("validate").code == 0
+    assert cli("run").code == 0
     assert reasons(cli) == {}
 
 

@@ -146,3 +146,33 @@ def what_is_shown(leader: int) -> bytes:
         return os.read(leader, 10000)
     except OSError:  # as Linux tells the end
         return b""
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_says_so(project: ProjectFolder) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Pressing:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Pressing())\n"
+        "from lakehouse_cli.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_ctrl_c_in_any_command_says_so(project: ProjectFolder) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Pressing:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'lakehouse_cli.project':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Pressing())\n"
+        "from lakehouse_cli.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")

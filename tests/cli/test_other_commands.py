@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.cli.main import app
+from lakehouse_cli.errors import LakehouseError, Location
+from lakehouse_cli.project import Project
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "clean", "schema"]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "env", "clean", "schema"]
 
 
 def test_version_and_help(cli: Cli) -> None:
@@ -37,6 +39,7 @@ def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
         "tables": 3,
         "sources": 1,
         "computed": 2,
+        "environments": ["default"],
     }
 
 
@@ -73,6 +76,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "read",
             "reasons": [],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "totals",
@@ -83,6 +87,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "action": "run",
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
+            "would_fail": None,
         },
         {
             "name": "best",
@@ -96,6 +101,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
                 {"code": "upstream_runs", "message": "`totals` runs"},
             ],
             "schema_change": None,
+            "would_fail": None,
         },
     ]
     assert project.files() == ["orders.csv"]
@@ -126,6 +132,32 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "inputs": ["orders"],
         "tags": ["report"],
     }
+
+
+def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("ls", "-q").out == "orders\ntotals\nbest\n"
+    ran = cli("ls", "-q", "tag:none")
+    assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
+
+
+def test_errors_of_any_command_hide_values_of_variables(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = project.read("lakehouse.yaml")
+    options = 'storages: {default: {root: data, options: {null_values: ["", "${MISSING}"]}}}\ntables:\n'
+    project.write("lakehouse.yaml", text.replace("tables:\n", options, 1))
+    monkeypatch.setenv("MISSING", "s3cr3t")
+
+    def leaking(self: object, *argv: object, **more: object) -> None:
+        raise LakehouseError("cannot say s3cr3t", hint="not s3cr3t", location=Location("s3cr3t.py", 1, source="s3cr3t"))
+
+    monkeypatch.setattr(Project, "show", leaking)
+    monkeypatch.setattr(Project, "plan", leaking)
+    for argv in (["show", "totals"], ["plan"], ["plan", "-o", "json"], ["run", "--dry-run", "-v"]):
+        ran = cli(*argv)
+        assert ran.code == 1
+        assert "cannot say ${MISSING}" in ran.out + ran.err
+        assert "s3cr3t" not in ran.out + ran.err
 
 
 def test_show(project: ProjectFolder, cli: Cli) -> None:

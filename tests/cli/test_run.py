@@ -363,8 +363,8 @@ def test_what_a_killed_run_left_is_removed_by_the_next(project: ProjectFolder, c
 def test_results_survive_in_manifests_beside_the_data(project: ProjectFolder, cli: Cli) -> None:
     run_id = cli("run", "-o", "json").json["run_id"]
     manifest = json.loads(Path("data/.lakehouse/manifests/totals.json").read_text())
-    assert manifest["format"] == 1
-    assert manifest["run_id"] == run_id
+    assert manifest["format"] == 2
+    assert (manifest["project"], manifest["run_id"]) == ("small", run_id)
     assert manifest["rows"] == 2
     assert manifest["columns"] == [{"name": "customer", "type": "string"}, {"name": "total", "type": "int64"}]
 

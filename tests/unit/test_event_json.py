@@ -26,7 +26,7 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.log_json import LogJsonReporter
-from lakehouse_cli.secret_values import NotedVariables, mask_of
+from lakehouse_cli.secret_values import NotedVariables, mask_of, masked
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 TEXTS = st.text(max_size=8)
@@ -140,7 +140,8 @@ def test_values_of_variables_are_masked_in_texts_and_not_in_names() -> None:
         traceback="url /srv/s3cr3t%20lake, %2Fsrv%2Fs3cr3t%20lake",
         frames=(("/srv/s3cr3t lake/t.py", 8, "failed", ""),),
     )
-    document = json.loads(event_line(TableFinished(TableResult("failed", "failed", error=error)), AT, mask))
+    event = masked(TableFinished(TableResult("failed", "failed", error=error)), mask)
+    document = json.loads(event_line(event, AT))
     assert "s3cr3t" not in json.dumps(document)
     assert document["result"]["error"]["message"] == "cannot open '${LAKE}/a.csv': 8 message"
     assert document["result"]["error"]["traceback"] == "url ${LAKE}, ${LAKE}"

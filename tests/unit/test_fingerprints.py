@@ -160,6 +160,31 @@ MATTERS: list[Case] = [
         "78",
         {"helpers.py": HELPERS},
     ),
+    *(
+        (
+            "import helpers, side\ndef daily(raw): return helpers.LIMIT",
+            "77",
+            "78",
+            {"helpers.py": HELPERS, "side.py": f"import helpers\n{statements}"},
+        )
+        for statements in (
+            "helpers.__dict__.update(LIMIT=77)",
+            "names = helpers.__dict__\nnames['LIMIT'] = 77",
+            "update = vars(helpers).update\nupdate(LIMIT=77)",
+            "helpers.__setattr__('LIMIT', 77)",
+            "h = helpers\nh.LIMIT = 77",
+            "modules = {'h': helpers}\nmodules['h'].LIMIT = 77",
+            "def find(): return helpers\nfind().LIMIT = 77",
+            "def fill(**names): helpers.__dict__.update(names)\nfill(LIMIT=77)",
+            "from helpers import __dict__ as names\nnames.update(LIMIT=77)",
+        )
+    ),
+    (
+        "from helpers import __annotations__ as kinds\ndef daily(raw): return kinds['x']",
+        "int",
+        "str",
+        {"helpers.py": "x: 'int' = 1"},
+    ),
     ("import helpers\nhelpers.extra = 77\ndef daily(raw): return helpers.extra", "77", "78", {"helpers.py": HELPERS}),
     (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinds import Frame\n"
@@ -373,7 +398,7 @@ def test_versions_are_those_that_are_installed(tmp_path: Path, monkeypatch: pyte
     assert before["package renamed"] == "2.0.1"
     assert before["package alone"] == "3.0"
     assert before["package space"] == "4.0; 5.0"
-    assert before["package absent"] == "not installed"
+    assert before["unseen absent"] == "not found"
     assert before["mine.py:f"].startswith("function ")  # code of no distribution has no version: its source counts
     (site / "mine.py").write_text("def f(): return 2")
     (site / "named-1.5.dist-info").rename(site / "named-1.6.dist-info")

@@ -24,8 +24,8 @@ from lakehouse_cli.locking import RunLock
 lock = RunLock(Path(sys.argv[1]), "default")
 lock.acquire(run_id="20260101-000000-abcd")
 child = os.fork() if "fork" in sys.argv else None
-if child != 0:
-    print(child or 0, flush=True)
+if not child:  # the child itself, so that it has begun when its number is known
+    print(0 if child is None else os.getpid(), flush=True)
 time.sleep(60)
 """
 

@@ -83,3 +83,21 @@ def test_columns_align_and_the_last_takes_the_rest() -> None:
         "bbb    5",
     ]
     assert columns(Terminal(width=20), ("name", "n", "why"), rows)[1] == "a     10  a long re…"
+
+
+def test_columns_make_way_for_the_last_and_no_line_is_wider_than_the_screen() -> None:
+    rows = [[Cell("a_rather_long_name_of_a_table"), Cell("12"), Cell("why it is so, at length")]]
+    header = ("table", "rows", "why")
+    wide = columns(Terminal(width=80), header, rows, dispensable=(1,), shortened=0, least=20)
+    assert wide[1] == "a_rather_long_name_of_a_table  12    why it is so, at length"
+    narrow = columns(Terminal(width=40), header, rows, dispensable=(1,), shortened=0, least=20)
+    assert narrow == ["table               why", "a_rather_…_a_table  why it is so, at le…"]
+    for width in range(16, 80):
+        lines = columns(Terminal(width=width), header, rows, dispensable=(1,), shortened=0, least=20)
+        assert all(text_width(line) <= width for line in lines)
+
+
+def test_text_is_broken_between_words() -> None:
+    assert Terminal(width=10).wrap("one two three four") == "one two\nthree four"
+    assert Terminal(width=4).wrap("longer words") == "longer\nwords"
+    assert Terminal().wrap("one two " * 50) == "one two " * 50

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
 from lakehouse_cli.storage.csv.scan import UnclosedQuoteError, count_line_ends, lines_of_rows
-from lakehouse_cli.storage.csv.source import BLOCK, CsvSource, unclosed, undecodable
+from lakehouse_cli.storage.csv.source import CsvSource, unclosed, undecodable
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()

@@ -7,6 +7,7 @@ the text it would have in a cell of its own (``"12.30"``, ``"2020-01-01 05:06:07
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,24 +24,33 @@ _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 def encode_json(values: pa.Array) -> pa.Array:
     """The JSON text of each value, null where it is null."""
-    text = _json(values)
+    text = json_text(values, _cell)
     return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
 
 
-def _json(values: pa.Array) -> pa.Array:
-    """The JSON text of each value, the word null included."""
+def _cell(values: pa.Array) -> pa.Array:
+    from lakehouse_cli.storage.csv.encode import encode
+
+    return encode(values, _CELLS)
+
+
+def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The JSON text of each value, the word null included.
+
+    Args:
+        values: Of any type of the project file.
+        leaves: The text of values that are neither lists, structs nor dictionaries, before it is quoted.
+    """
     t = pa.types
     if t.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
     if t.is_list(kind):
-        text = _json_lists(values)
+        text = _json_lists(values, leaves)
     elif t.is_struct(kind):
-        text = _json_structs(values)
+        text = _json_structs(values, leaves)
     else:
-        from lakehouse_cli.storage.csv.encode import encode
-
-        text = encode(values, _CELLS)
+        text = leaves(values)
         if t.is_floating(kind):
             text = pc.if_else(pc.is_finite(values), text, _quoted(text))
         elif not (t.is_integer(kind) or t.is_boolean(kind)):
@@ -48,20 +58,25 @@ def _json(values: pa.Array) -> pa.Array:
     return pc.if_else(values.is_valid(), text, _NULL)
 
 
-def _json_lists(values: pa.Array) -> pa.Array:
-    items = _json(values.flatten())
+def _json_lists(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    items = json_text(values.flatten(), leaves)
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), items), ",")
     return pc.binary_join_element_wise("[", joined, "]", "")
 
 
-def _json_structs(values: pa.Array) -> pa.Array:
+def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    names = [field.name for field in values.type]
+    return json_objects(names, [json_text(pc.struct_field(values, [at]), leaves) for at in range(len(names))])
+
+
+def json_objects(names: Sequence[str], texts: Sequence[pa.Array], end: str = "") -> pa.Array:
+    """Objects of these names and, as JSON text, their values, with what comes behind each."""
     parts: list[Any] = []
-    for at, field in enumerate(values.type):
-        name = json.dumps(field.name, ensure_ascii=False)
-        parts += [("{" if at == 0 else ",") + name + ":", _json(pc.struct_field(values, [at]))]
-    return pc.binary_join_element_wise(*parts, "}", "")
+    for at, (name, text) in enumerate(zip(names, texts, strict=True)):
+        parts += [("{" if at == 0 else ",") + json.dumps(name, ensure_ascii=False) + ":", text]
+    return pc.binary_join_element_wise(*parts, "}" + end, "")
 
 
 def _quoted(text: pa.Array) -> pa.Array:
@@ -73,7 +88,7 @@ def _quoted(text: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise('"', text, '"', "")
 
 
-class _Number(str):
+class JsonNumber(str):
     """The text of a JSON number, told apart from a JSON string."""
 
     __slots__ = ()
@@ -81,41 +96,45 @@ class _Number(str):
 
 def decode_json(text: pa.Array, to: pa.DataType) -> pa.Array:
     """Values of a list or struct type from JSON text; null where the text is null or not of that type."""
-    parsed = [_parse(value) for value in text.to_pylist()]
-    values, good = _build(parsed, to)
+    parsed = [parse_json(value) for value in text.to_pylist()]
+    values, good = build_values(parsed, to)
     if good is not None and not good.all():
         values = pc.if_else(pa.array(good), values, pa.scalar(None, to))
     return values
 
 
-def _parse(value: str | None) -> Any:
+def parse_json(value: str | None) -> Any:
+    """What a JSON text holds, numbers as their text; `BAD` where it is none, or null."""
     if value is None:
         return None
     try:
-        parsed = _DECODER.decode(value)
+        parsed = DECODER.decode(value)
     except (ValueError, RecursionError):
-        return _BAD
-    return _BAD if parsed is None else parsed
+        return BAD
+    return BAD if parsed is None else parsed
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
+    raise ValueError(f'{name} is no JSON; as text, "{name}", it is read as a float')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a name is twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name `{twice}` is there twice")
     return fields
 
 
-_BAD: Any = object()
-_DECODER = json.JSONDecoder(
-    parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+BAD: Any = object()
+#: Of JSON to Python; numbers stay text, and what is not JSON to the letter is a ValueError.
+DECODER = json.JSONDecoder(
+    parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_refuse_constant, object_pairs_hook=_unique
 )
 
 
-def _build(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+def build_values(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
     """An array from parsed JSON, and which values fitted (None: all)."""
     if pa.types.is_list(to):
         return _build_lists(parsed, to)
@@ -129,7 +148,7 @@ def _build_lists(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
     lists = [v if type(v) is list else () for v in parsed]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    items, fitted = _build([item for v in lists for item in v], to.value_type)
+    items, fitted = build_values([item for v in lists for item in v], to.value_type)
     if fitted is not None and not fitted.all():
         owner = np.repeat(np.arange(len(lists)), lengths)
         good[owner[~fitted]] = False
@@ -143,7 +162,7 @@ def _build_structs(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
     structs = [v if type(v) is dict else {} for v in parsed]
     children = []
     for field in to:
-        child, fitted = _build([v.get(field.name) for v in structs], field.type)
+        child, fitted = build_values([v.get(field.name) for v in structs], field.type)
         good = good if fitted is None else good & fitted
         children.append(child)
     mask = pa.array([type(v) is not dict for v in parsed], pa.bool_())

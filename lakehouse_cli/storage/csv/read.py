@@ -17,11 +17,12 @@ from pyarrow import csv
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import DataError, Location, StorageError, Violation, did_you_mean
 from lakehouse_cli.model import Column
+from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.careful import check_closed, read_carefully, shorten
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.infer import infer_column
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
-from lakehouse_cli.storage.csv.source import BLOCK, CsvSource, QuoteSeenError
+from lakehouse_cli.storage.csv.source import CsvSource, QuoteSeenError
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()

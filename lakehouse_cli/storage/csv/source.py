@@ -6,16 +6,12 @@ import codecs
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.storage.compression import BLOCK, plain_pieces, refuse_packed
 from lakehouse_cli.storage.csv.scan import count_line_ends, record_end, split_record
 from lakehouse_cli.storage.csv_options import CsvOptions
 
-BLOCK = 4 << 20
 _BOM = codecs.BOM_UTF8
-# No text begins with these bytes.
-_MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _LONGEST_RECORD = 1 << 30
 
 
@@ -112,13 +108,7 @@ class CsvSource:
                 hint="set `encoding: utf-16` in its options",
                 location=Location(self.name, 1),
             )
-        packed = next((codec for magic, codec in _MAGIC.items() if self._rest.startswith(magic)), None)
-        if packed is not None and self._options.compression_of(self.name) is None:
-            raise StorageError(
-                f"`{self.name}` is {packed} data",
-                hint=f"set `compression: {packed}` in its options" if packed != "zip" else "unpack it first",
-                location=Location(self.name),
-            )
+        refuse_packed(self._rest, self.name, self._options.compression_of(self.name))
         self._rest = self._rest.removeprefix(_BOM)
         for _ in range(self._options.skip_rows):
             self._skip_line()
@@ -208,31 +198,10 @@ def undecodable(name: str, line: int, encoding: str, error: UnicodeDecodeError) 
 
 
 def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:
-    pieces = _plain_pieces(file, name, options)
+    pieces = plain_pieces(file, name, options.compression_of(name))
     if options.encoding in ("utf-8", "utf-8-sig"):
         return pieces
     return _transcoded(pieces, name, options.encoding)
-
-
-def _plain_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:
-    codec = options.compression_of(name)
-    stream = file if codec is None else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-    while True:
-        try:
-            piece = stream.read(BLOCK)
-        except OSError as error:
-            if codec is not None and error.errno is None:
-                raise StorageError(
-                    f"`{name}` is not whole {codec} data: {str(error).splitlines()[0]}",
-                    hint="fetch the file again, or set `compression` in its options",
-                    location=Location(name),
-                ) from error
-            raise StorageError(
-                f"`{name}` could not be read: {error.strerror or error}", location=Location(name)
-            ) from error
-        if not piece:
-            return
-        yield piece
 
 
 def _transcoded(pieces: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes]:

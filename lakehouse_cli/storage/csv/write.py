@@ -7,11 +7,10 @@ types; this quotes where a reader would otherwise be misled, and nowhere else.
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.compression import compressed
 from lakehouse_cli.storage.csv.encode import encode
 from lakehouse_cli.storage.csv_options import CsvOptions
 
@@ -255,12 +255,7 @@ def _data_of(text: pa.Array) -> bytes:
 
 def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
     """What takes UTF-8 text to the file: encoding and compression on the way."""
-    codec = options.compression or "none"
-    target: Any = sink
-    if codec == "gzip":
-        target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=sink, mtime=0))
-    elif codec != "none":
-        target = stack.enter_context(_compressed(sink, codec))
+    target = stack.enter_context(compressed(sink, options.compression or "none"))
     if options.encoding == "utf-8":
         return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()
@@ -276,29 +271,3 @@ def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[
             ) from None
 
     return put
-
-
-@contextmanager
-def _compressed(sink: BinaryIO, codec: str) -> Iterator[Any]:
-    """A compressor in front of the sink, finished only where nothing failed: on a full disk it cannot be."""
-    stream = pa.CompressedOutputStream(pa.PythonFile(_Unclosed(sink), mode="w"), codec)
-    try:
-        yield stream
-    except BaseException:
-        with suppress(pa.ArrowException, OSError):
-            stream.close()
-        raise
-    stream.close()
-
-
-class _Unclosed:
-    """A sink that stays open when the compressor in front of it is closed."""
-
-    closed = False
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self.write = sink.write
-        self.flush = sink.flush
-
-    def close(self) -> None:
-        """Leave the sink to the caller."""

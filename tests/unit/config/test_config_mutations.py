@@ -45,7 +45,7 @@ def mutated(draw: st.DrawFn) -> str:
 def test_mutated_files_end_in_problems_with_places(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lakehouse.yaml"
     path.write_bytes(text.encode())
-    loaded = load_project(path, ENVIRON)
+    loaded = load_project(path, ENVIRON, thorough=True)
     for problem in loaded.problems:
         place = problem.location
         assert place is not None

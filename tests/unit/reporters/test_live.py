@@ -53,13 +53,29 @@ def last_screen(
     return lines[header:]
 
 
-@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("width", [40, 60, 80, 140])
 def test_rows_fit_the_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     names = ["daily_temperature_highs", "x"]
     lines = last_screen(names, [finished(name) for name in names], monkeypatch, width)
     assert all(text_width(line) <= width for line in lines)
     assert any(line.startswith("✓ daily") for line in lines)
     assert lines[-1] == "2 materialized in 0.60 s"
+
+
+def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["daily_temperature_highs", "x"]
+    header = {w: last_screen(names, [finished(n) for n in names], monkeypatch, w)[0].split() for w in (40, 80, 140)}
+    assert header[40] == ["table", "why"]
+    assert header[80] == ["table", "state", "time", "why"]
+    assert header[140] == ["table", "state", "rows", "size", "time", "why"]
+    for width in (80, 140):
+        assert "never materialized, and" in last_screen(names, [finished(n) for n in names], monkeypatch, width)[1]
+
+
+def test_the_last_line_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a", "b"]
+    results = [finished("a"), finished("b", "failed", ErrorInfo("TransformError", "boom"))]
+    assert last_screen(names, results, monkeypatch, 28)[-2:] == ["1 materialized, 1 failed in", "0.60 s"]
 
 
 def test_more_tables_than_the_screen_holds_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:

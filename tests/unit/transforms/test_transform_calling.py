@@ -14,8 +14,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.errors import TransformError
+from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.transforms import Transform, apply, frame_type_of, load_transform
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -224,10 +225,13 @@ def test_a_message_of_many_lines_is_told_whole(folder: Path) -> None:
     assert error.exception == "ValueError: one\ntwo"
 
 
-def test_sys_exit_fails_the_table_only_and_ctrl_c_goes_through(folder: Path) -> None:
+def test_what_is_raised_to_end_python_fails_the_table_only_and_ctrl_c_goes_through(folder: Path) -> None:
     assert failure(folder, "import sys\ndef f(t):\n    sys.exit(3)\n").exception == "SystemExit: 3"
-    with pytest.raises(KeyboardInterrupt):
-        call(folder, "def f(t):\n    raise KeyboardInterrupt  # changed\n")
+    source = "def f(t):\n    raise KeyboardInterrupt  # changed\n"
+    assert failure(folder, source).exception == "KeyboardInterrupt"
+    press = "    os.kill(os.getpid(), signal.SIGINT)\n"
+    with pytest.raises(Interrupted), Interrupts(lambda: None):
+        call(folder, f"import os, signal\ndef f(t):\n{press}{press}")
 
 
 def test_warnings_of_the_users_code_pass_through(folder: Path) -> None:

@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE = str(Path(__file__).resolve().parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
 _LOCK = threading.RLock()
 

@@ -1,0 +1,154 @@
+"""Where goes what a run tells, and what transforms print meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self, TextIO
+
+from lakehouse_cli.printing import PrintedLines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from lakehouse_cli.cli.options import Settings
+    from lakehouse_cli.events import Event
+    from lakehouse_cli.reporters.base import Reporter
+    from lakehouse_cli.secret_values import Mask
+
+
+class RunOutput:
+    """The reporters of a run; while it is entered, stdout is theirs alone.
+
+    What transforms print appears above the live table where there is one, and goes to stderr elsewhere: as it is, or as
+    JSON where stderr takes JSON lines.
+
+    Args:
+        settings: What the user asked for.
+        mask: For what is printed among JSON lines.
+        log_json: Whether stderr takes the events as JSON lines.
+
+    Attributes:
+        trouble: Why stdout takes nothing any more; None where it does, or where nobody reads it.
+    """
+
+    def __init__(self, settings: Settings, mask: Mask, *, log_json: bool) -> None:
+        self._settings = settings
+        self._mask = mask
+        self._log_json = log_json
+        self._stack = contextlib.ExitStack()
+        self._reporters: list[Reporter] = []
+        self._printed: list[PrintedLines] = []
+        self._shown_by: Reporter | None = None
+        self.trouble: OSError | None = None
+
+    def __enter__(self) -> Self:
+        terminal = self._settings.stdout
+        silent = self._settings.json or self._settings.quiet
+        # Two writers of one terminal would draw over each other.
+        if terminal.interactive and not silent and not self._log_json:
+            from lakehouse_cli.reporters.live import LiveReporter
+
+            live = LiveReporter(sys.stdout, terminal, verbose=self._settings.verbose)
+            self._take_part(live)
+            self._shown_by = live
+            self._take_printed(live.print_above, sys.stdout, stderr=True)
+            return self
+        results = self._stack.enter_context(_stdout_kept())
+        if not silent:
+            from lakehouse_cli.reporters.lines import LinesReporter
+
+            self._shown_by = LinesReporter(results, terminal)
+            self._take_part(self._shown_by)
+        errors = sys.stderr
+        if self._log_json:
+            from lakehouse_cli.reporters.log_json import LogJsonReporter
+
+            self._take_part(LogJsonReporter(errors))
+            self._take_printed(lambda line: _write(errors, _printed_line(self._mask(line))), errors, stderr=True)
+        else:
+            self._take_printed(lambda line: _write(errors, line), errors, stderr=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_lines()
+        self._stack.close()
+
+    def handle(self, event: Event) -> None:
+        """Take an event to the reporters."""
+        from lakehouse_cli.events import TableFinished
+
+        if isinstance(event, TableFinished):
+            self._end_lines()
+        for reporter in list(self._reporters):
+            try:
+                reporter.handle(event)
+            except OSError as error:
+                # Nobody reads on, or there is no room where the output goes: the tables matter more.
+                self._reporters.remove(reporter)
+                if reporter is self._shown_by and not isinstance(error, BrokenPipeError):
+                    self.trouble = error
+
+    def _take_part(self, reporter: Reporter) -> None:
+        self._reporters.append(reporter)
+        self._stack.callback(reporter.close)
+
+    def _take_printed(self, put: Callable[[str], None], stream: TextIO, *, stderr: bool) -> None:
+        out = PrintedLines(put, stream)
+        self._printed.append(out)
+        self._stack.enter_context(contextlib.redirect_stdout(out))
+        if stderr:
+            err = PrintedLines(put, sys.stderr)
+            self._printed.append(err)
+            self._stack.enter_context(contextlib.redirect_stderr(err))
+
+    def _end_lines(self) -> None:
+        for lines in self._printed:
+            lines.end_lines()
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it; that is no failure of the transform
+        stream.write(line + "\n")
+        stream.flush()
+
+
+def _printed_line(text: str) -> str:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"event": "printed", "at": at, "text": text}, separators=(",", ":"))
+
+
+@contextlib.contextmanager
+def _stdout_kept() -> Iterator[TextIO]:
+    """A stream to stdout for us alone: what others write to its descriptor, child processes too, goes to stderr."""
+    stdout = sys.stdout
+    stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed
+        yield stdout
+        return
+    try:
+        with contextlib.suppress(OSError):  # stderr is closed
+            os.dup2(2, 1)
+        yield _on_descriptor(kept, stdout) if _descriptor(stdout) == 1 else stdout
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _on_descriptor(descriptor: int, like: TextIO) -> TextIO:
+    return open(descriptor, "w", encoding=like.encoding, errors=like.errors, closefd=False)
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None

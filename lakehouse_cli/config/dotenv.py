@@ -1,0 +1,118 @@
+r"""A file `.env` beside the project file: variables for ``${VAR}`` that the process does not have.
+
+The grammar is what the many readers of such files agree on, and no more: ``NAME=value``, one a line, ``export`` before
+it if you like; ``#`` begins a comment at the start of a line or after a space; ``'…'`` is taken as it stands; between
+double quotes the escapes ``\n``, ``\r``, ``\t``, ``\"``, ``\\`` and ``\$`` count. Nothing is filled in from other
+variables.
+
+Read when the first variable is asked for that the process does not have; a file that no project needs is no problem
+of the project's. No message and no excerpt shows what stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from lakehouse_cli.config.problems import Problems
+from lakehouse_cli.errors import Location
+
+FILE = ".env"
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
+_SINGLE = re.compile(r"'(?P<text>[^']*)'\s*(?:#.*)?")
+_DOUBLE = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"\s*(?:#.*)?')
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
+_COMMENT = re.compile(r"(?:^|\s+)#.*")
+_MAX_BYTES = 1_000_000
+
+
+class DotEnv(Mapping[str, str]):
+    """The variables of a process over those of the file.
+
+    Args:
+        environ: The process's; it wins.
+        folder: Where the file is, if it is.
+        problems: Takes what is wrong with the file, once it is needed.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: Path, problems: Problems) -> None:
+        self._environ = environ
+        self._file = folder / FILE
+        self._problems = problems
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._environ:
+            return self._environ[name]
+        return self._own[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._own, **self._environ})
+
+    def __len__(self) -> int:
+        return len({**self._own, **self._environ})
+
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        # A folder of that name is somebody's virtual environment.
+        if self._file.is_dir():
+            return {}
+        try:
+            with self._file.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+            text = content.decode("utf-8-sig")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            self._report(f"`{FILE}` cannot be read: {reason}", "make it readable, or set the variables in the process")
+            return {}
+        except UnicodeDecodeError:
+            self._report(f"`{FILE}` is not UTF-8", "save it as UTF-8")
+            return {}
+        if len(content) > _MAX_BYTES:
+            self._report(f"`{FILE}` is larger than {_MAX_BYTES // 1_000_000} MB", "keep nothing but variables in it")
+            return {}
+        return self._parsed(text)
+
+    def _report(self, message: str, hint: str, line: int | None = None, column: int | None = None) -> None:
+        # Without the line's text, which may hold a password.
+        self._problems.report(message, hint, Location(FILE, line, column))
+
+    def _parsed(self, text: str) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+            stripped = line.strip()
+            if not stripped or stripped.startswith("#"):
+                continue
+            column = len(line) - len(line.lstrip()) + 1
+            match = _LINE.fullmatch(stripped)
+            if match is None:
+                hint = "write `NAME=value`, or `#` before a comment"
+                self._report(f"line {number} of `{FILE}` sets no variable", hint, number, column)
+                continue
+            value = _value(match["value"])
+            if value is None:
+                hint = (
+                    f'close the quotes on the same line, with nothing but a comment after them; `{match["name"]}="…"`'
+                )
+                at = column + match.start("value")
+                self._report(f"the value of `{match['name']}` in `{FILE}` has quotes that do not fit", hint, number, at)
+                continue
+            values[match["name"]] = value
+        return values
+
+
+def _value(text: str) -> str | None:
+    """The value that stands behind the `=`; None where its quotes do not fit."""
+    if text[:1] in ("'", '"'):
+        single = text[0] == "'"
+        match = (_SINGLE if single else _DOUBLE).fullmatch(text)
+        if match is None:
+            return None
+        if single:
+            return match["text"]
+        return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), match["text"])
+    return _COMMENT.sub("", text, count=1).rstrip()

@@ -1,0 +1,37 @@
+"""Excel workbooks: read, not written."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import FormatOption, FormatSpec, first_refused
+from lakehouse_cli.model import ColumnType
+
+
+def _refusal(column_type: ColumnType) -> str | None:
+    if first_refused(column_type, lambda each: each.timezone is not None):
+        return "its dates and times have no time zone"
+    nested = first_refused(column_type, lambda each: each.is_nested or each.id == "binary")
+    return f"a cell holds no {nested}" if nested else None
+
+
+EXCEL = FormatSpec(
+    name="excel",
+    implementation="lakehouse_cli.storage.excel:ExcelFormat",
+    suffix=".xlsx",
+    writable=False,
+    refusal=_refusal,
+    install="pip install 'lakehouse-cli[excel]'",
+    options=(
+        FormatOption("sheet", None, {"type": "string", "minLength": 1}, "Its name; unset: the first one."),
+        FormatOption("header", True, {"type": "boolean"}, "Whether the first row names the columns; else by position."),
+        FormatOption("skip_rows", 0, {"type": "integer", "minimum": 0}, "Rows before the header that are not data."),
+        FormatOption(
+            "null_values",
+            [],
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            "Texts, and errors such as `#N/A`, that stand for null beside empty cells.",
+        ),
+        FormatOption(
+            "suffix", ".xlsx", {"type": "string", "pattern": r"^\.(?:xlsx|xlsm|xltx|xltm)$"}, "The file's ending."
+        ),
+    ),
+)

@@ -1,0 +1,22 @@
+"""Arrow IPC files: columns as they lie in memory."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import FormatOption, FormatSpec
+
+IPC = FormatSpec(
+    name="ipc",
+    implementation="lakehouse_cli.storage.ipc:IpcFormat",
+    suffix=".arrow",
+    options=(
+        FormatOption(
+            "compression", "zstd", {"enum": ["zstd", "lz4", "none"]}, "Of the columns inside of the file; any is read."
+        ),
+        FormatOption(
+            "suffix",
+            ".arrow",
+            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
+            "The file's ending.",
+        ),
+    ),
+)

@@ -1,0 +1,35 @@
+"""Parquet: columns, compressed, with their types."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import FormatOption, FormatSpec
+
+PARQUET = FormatSpec(
+    name="parquet",
+    implementation="lakehouse_cli.storage.parquet:ParquetFormat",
+    suffix=".parquet",
+    options_class="lakehouse_cli.storage.parquet_options:ParquetOptions",
+    options=(
+        FormatOption(
+            "compression",
+            "zstd",
+            {"enum": ["zstd", "snappy", "gzip", "brotli", "lz4", "none"]},
+            "Of the columns inside of the file; any is read.",
+        ),
+        FormatOption(
+            "compression_level",
+            None,
+            {"type": "integer", "minimum": 1},
+            "Of zstd (1 to 22), gzip (1 to 9) and brotli (1 to 11); unset: the codec's own.",
+        ),
+        FormatOption(
+            "row_group_rows", 131_072, {"type": "integer", "minimum": 1}, "Rows that are written, and read, at once."
+        ),
+        FormatOption(
+            "suffix",
+            ".parquet",
+            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
+            "The file's ending.",
+        ),
+    ),
+)

@@ -1,0 +1,96 @@
+"""A storage of the user's own behind the tool's manners.
+
+Whatever it raises becomes a `StorageError` that names table, storage and line; sent to another process it goes as its
+declaration and is opened anew there, so that it may hold connections, locks and files.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage.base import AssetStorage
+
+_DOING = {
+    "stat": "looking at",
+    "content": "looking at",
+    "read": "reading",
+    "publish": "storing",
+    "read_manifest": "reading the manifest of",
+    "delete": "deleting",
+}
+
+
+def _told(spec: StorageSpec, method: str, arguments: tuple[Any, ...], error: Exception) -> StorageError:
+    table = next((each for each in arguments if isinstance(each, Table)), None)
+    doing = _DOING.get(method, f"`{method}` of")
+    what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if spec.folder is not None and Path(frame.filename).is_relative_to(spec.folder)]
+    last = (own or frames)[-1]
+    shown = Path(last.filename)
+    if spec.folder is not None and shown.is_relative_to(spec.folder):
+        shown = shown.relative_to(spec.folder)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return StorageError(
+        f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",
+        hint=f"look at {shown}:{last.lineno}",
+        location=table.where("storage") if table is not None else spec.location,
+    )
+
+
+class GuardedStorage(AssetStorage):
+    """Does what the storage within does, method by method.
+
+    Attributes:
+        inner: The user's.
+    """
+
+    def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
+        self.spec = spec
+        self.inner = inner
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from lakehouse_cli.storage.opening import open_storage
+
+        return open_storage, (self.spec,)
+
+    @contextmanager
+    def _guarded(self, method: str, arguments: tuple[Any, ...]) -> Iterator[None]:
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:
+            raise _told(self.spec, method, arguments, error) from error
+
+
+def _delegate(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: GuardedStorage, *arguments: Any, **keywords: Any) -> Any:
+        with self._guarded(name, arguments):
+            result = getattr(self.inner, name)(*arguments, **keywords)
+            # What is made while it is asked for would raise where nobody looks.
+            return list(result) if isinstance(result, Iterator) else result
+
+    method.__name__ = name
+    method.__doc__ = original.__doc__
+    return method
+
+
+for _name, _original in vars(AssetStorage).items():
+    if not _name.startswith("_") and callable(_original):
+        setattr(GuardedStorage, _name, _delegate(_name, _original))
+GuardedStorage.__abstractmethods__ = frozenset()
+
+
+def guarded(spec: StorageSpec, inner: AssetStorage) -> AssetStorage:
+    """A user's storage as the tool uses it."""
+    # Its methods are all there, though the type checker has not seen them made.
+    concrete: Any = GuardedStorage
+    storage: AssetStorage = concrete(spec, inner)
+    return storage

@@ -1,0 +1,89 @@
+"""Parquet through Arrow: the declared columns are read and no others; the same data give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakehouse_cli.model import Column
+from lakehouse_cli.storage.arrow_streams import arrow_file, finished
+from lakehouse_cli.storage.base import Format, Sink
+from lakehouse_cli.storage.parquet_options import ParquetOptions
+from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, told_as_damaged, wanted_names
+
+_WHAT = "a Parquet file"
+
+
+class ParquetFormat(Format):
+    """Reads and writes tables as Parquet."""
+
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: Mapping[str, Any],
+    ) -> pa.Table:
+        """The declared columns of a file, whatever its compression."""
+        del options  # of writing, all of them
+        with _opened(open_source, name) as file:
+            with told_as_damaged(name, _WHAT):
+                stored = file.schema_arrow.names
+            wanted = wanted_names(stored, columns, name)
+            with told_as_damaged(name, _WHAT):
+                # By the dotted path: more is read than is wanted where a name has dots and its beginning is one too.
+                read = file.read(columns=wanted)
+                table = pa.table({each: read.column(each) for each in wanted}) if wanted else read
+        return as_declared(table, columns, name)
+
+    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
+        """Write row group by row group, each made of the same rows whatever the chunks of the table."""
+        checked = ParquetOptions.from_mapping(options)
+        table = storable(table, _WHAT)
+        types = [_stored_type(kind) for kind in table.schema.types]
+        schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
+        writer = pq.ParquetWriter(
+            arrow_file(sink),
+            schema,
+            compression=checked.compression,
+            compression_level=checked.compression_level,
+            version="2.6",
+        )
+        with finished(writer):
+            for start in range(0, table.num_rows, checked.row_group_rows):
+                rows = in_types_of_file(table.slice(start, checked.row_group_rows), _WHAT, types, start)
+                writer.write_table(rows.combine_chunks(), row_group_size=checked.row_group_rows)
+
+
+@contextmanager
+def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[Any]:
+    with open_source() as source:
+        with told_as_damaged(name, _WHAT):
+            file = pq.ParquetFile(source)
+        try:
+            yield file
+        finally:
+            file.close()
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    """What a type becomes in the file, from where it is read back equal: Parquet has no seconds.
+
+    Dictionaries are written by their values, which Parquet makes dictionaries of by itself.
+    """
+    t = pa.types
+    if t.is_dictionary(kind):
+        return _stored_type(kind.value_type)
+    if t.is_timestamp(kind) and kind.unit == "s":
+        return pa.timestamp("ms", kind.tz)
+    if t.is_time32(kind):
+        return pa.time32("ms")
+    if t.is_list(kind):
+        return pa.list_(_stored_type(kind.value_type))
+    if t.is_struct(kind):
+        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
+    return kind

@@ -1,0 +1,52 @@
+"""The options of the Parquet format as one checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakehouse_cli.errors import StorageError
+
+_LEVELS = {"zstd": 22, "gzip": 9, "brotli": 11}
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetOptions:
+    """How a Parquet file is written; read is any.
+
+    Attributes:
+        compression: ``zstd``, ``snappy``, ``gzip``, ``brotli``, ``lz4`` or ``none``.
+        compression_level: None for the codec's own.
+        row_group_rows: Rows that are written, and read, at once.
+    """
+
+    compression: str = "zstd"
+    compression_level: int | None = None
+    row_group_rows: int = 131_072
+
+    def __post_init__(self) -> None:
+        if self.compression_level is None:
+            return
+        highest = _LEVELS.get(self.compression)
+        if highest is None:
+            raise StorageError(
+                f"option `compression_level` of format parquet means nothing to {self.compression}",
+                hint=f"remove it, or set `compression` to {', '.join(_LEVELS)}",
+            )
+        if self.compression_level > highest:
+            raise StorageError(
+                f"option `compression_level` of format parquet is {self.compression_level}, "
+                f"{self.compression} has 1 to {highest}",
+                hint=f"choose one of 1 to {highest}",
+            )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> ParquetOptions:
+        """From the ``options`` of a project file, already held to `lakehouse_cli.formats`.
+
+        Raises:
+            StorageError: Options that cannot stand together.
+        """
+        known = ("compression", "compression_level", "row_group_rows")
+        return cls(**{name: mapping[name] for name in known if mapping.get(name) is not None})

@@ -1,0 +1,236 @@
+"""Files that carry their own types: held to the declared columns when they are read, made storable when written.
+
+A stored type that is not the declared one is fine as long as every value is the same in both. Text is never taken
+for anything else here: a number that is stored as text is a schema that drifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.conversion.exact import convert, kind_of
+from lakehouse_cli.conversion.refusal import InexactError, examples_at, plural, true_rows
+from lakehouse_cli.errors import DataError, Location, StorageError, Violation, did_you_mean
+from lakehouse_cli.model import Column
+
+
+@contextmanager
+def told_as_damaged(name: str, what: str) -> Iterator[None]:
+    """Tell what Arrow says of bytes that it cannot read as an error of that file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the operating system's, of which the storage tells
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise StorageError(
+            f"`{name}` is not {what}, or is damaged: {reason}",
+            hint="write or fetch it again, or correct `format:`",
+            location=Location(name),
+        ) from error
+
+
+def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
+    """The names of the columns to read, in the order of the result.
+
+    Args:
+        stored: Names of the columns in the file.
+        columns: As declared; None for all.
+        name: The file as messages show it.
+
+    Raises:
+        DataError: Columns that are missing.
+        StorageError: A name that two columns have.
+    """
+    wanted = list(stored) if columns is None else [column.name for column in columns]
+    missing = [column for column in columns or () if column.name not in set(stored)]
+    if missing:
+        raise _missing(stored, missing, name)
+    for each in dict.fromkeys(wanted):
+        count = stored.count(each)
+        if count > 1:
+            raise StorageError(
+                f"`{name}` has {count} columns named `{each}`",
+                hint="rename all but one of them where the file is written",
+                location=Location(name),
+            )
+    return wanted
+
+
+def _missing(stored: Sequence[str], missing: Sequence[Column], name: str) -> DataError:
+    violations = []
+    for column in missing:
+        close = did_you_mean(column.name, stored)
+        message = "the file has no such column" + (f"; {close}" if close else "")
+        violations.append(Violation(column.name, "missing", 1, message, location=column.location))
+    hint = next((close for column in missing if (close := did_you_mean(column.name, stored))), None)
+    if hint is None:
+        listed = ", ".join(f"`{each}`" for each in stored[:8]) + (", …" if len(stored) > 8 else "")
+        hint = f"its columns are {listed}" if stored else "it has no columns"
+    listed = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
+    return DataError(
+        f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}",
+        violations,
+        hint=hint,
+        location=Location(name),
+    )
+
+
+def as_declared(table: pa.Table, columns: Sequence[Column] | None, name: str) -> pa.Table:
+    """The stored columns in their declared types, exactly.
+
+    Args:
+        table: The wanted columns as they are stored, in the order of the result.
+        columns: As declared; None for types of the project file that hold all there is.
+        name: The file as messages show it.
+
+    Raises:
+        DataError: A stored type that drifted from the declared one, or values that do not fit; all of them.
+    """
+    declared: Sequence[Column | None] = columns if columns is not None else [None] * table.num_columns
+    done: list[pa.ChunkedArray] = []
+    refused: list[tuple[str, Violation]] = []
+    for field, values, column in zip(table.schema, table.columns, declared, strict=True):
+        stored = _plain(values)
+        target = _target(stored.type, column, field.name, name)
+        try:
+            if _drifted(stored, target):
+                raise InexactError("")
+            done.append(convert(stored, target))
+        except InexactError as refusal:
+            refused.append(_told(refusal, field.name, stored, column))
+    if refused:
+        raise _drift(refused, name)
+    schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])
+    return pa.Table.from_arrays(done, schema=schema)
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without an extension type, which says what the values mean but not what they are."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        storage = [chunk.storage for chunk in values.chunks]
+        return pa.chunked_array(storage, values.type.storage_type)
+    return values
+
+
+def _target(stored: pa.DataType, column: Column | None, name: str, file: str) -> pa.DataType:
+    if column is not None:
+        return to_arrow(column.type)
+    known = from_arrow(stored)
+    if known is None:
+        raise DataError(
+            f"column `{name}` of `{file}` is stored as {stored}, for which the project file has no name",
+            hint="declare the columns to read, without this one",
+            location=Location(file),
+        )
+    return to_arrow(known)
+
+
+def _drifted(stored: pa.ChunkedArray, target: pa.DataType) -> bool:
+    """Whether text would be taken for something else, at whatever depth."""
+    return stored.null_count < len(stored) and _text_became(stored.type, target)
+
+
+def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
+    t = pa.types
+    if t.is_dictionary(stored) or t.is_dictionary(target):
+        stored = stored.value_type if t.is_dictionary(stored) else stored
+        target = target.value_type if t.is_dictionary(target) else target
+    here, there = kind_of(stored), kind_of(target)
+    if here == there == "list":
+        return _text_became(stored.value_type, target.value_type)
+    if here == there == "struct":
+        fields = {field.name: field.type for field in stored}
+        return any(child.name in fields and _text_became(fields[child.name], child.type) for child in target)
+    return here == "text" and there != "text"
+
+
+def _told(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
+    shown = from_arrow(stored.type) or stored.type
+    types = f"stored as {shown}, declared {column.type if column else shown}"
+    rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
+    first = rows[:5].to_pylist()
+    examples = examples_at(stored, first)
+    location = column.location if column else None
+    if refusal.rows is None:
+        return types, Violation(name, "type", len(rows), types, examples, location)
+    verb = "is" if len(rows) == 1 else "are"
+    held = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
+    return f"{types}, and holds {held}", Violation(
+        name, "type", len(rows), f"{types}: {held}, of {plural(stored.length(), 'row')}", examples, location
+    )
+
+
+def _drift(refused: Sequence[tuple[str, Violation]], name: str) -> DataError:
+    told, first = refused[0]
+    others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
+    others = "; 1 more column differs" if len(refused) == 2 else others
+    return DataError(
+        f"column `{first.column}` of `{name}` is {told}{others}",
+        [violation for _, violation in refused],
+        hint="declare the stored type and convert it in a transform, or have the file written as declared",
+        location=Location(name),
+    )
+
+
+def storable(table: pa.Table, what: str) -> pa.Table:
+    """The same values in types the project file can name (large_string as string, and so on), without metadata.
+
+    Raises:
+        StorageError: Column names that are empty or there twice; a type that has no name.
+    """
+    _check_names(table.column_names, what)
+    columns = []
+    for field, values in zip(table.schema, table.columns, strict=True):
+        known = from_arrow(field.type)
+        if known is None:
+            raise StorageError(
+                f"column `{field.name}` is {field.type}, which {what} cannot hold",
+                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
+            )
+        target = to_arrow(known)
+        columns.append(values if values.type == target else convert(values, target))
+    fields = [pa.field(name, values.type) for name, values in zip(table.column_names, columns, strict=True)]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _check_names(names: Sequence[str], what: str) -> None:
+    if not names:
+        raise StorageError(f"a table without columns cannot be written as {what}", hint="return at least one column")
+    if "" in names:
+        raise StorageError(
+            f"column {names.index('') + 1} of {len(names)} has an empty name", hint="name it, or leave it out"
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise StorageError(f"column name `{twice}` is there twice", hint="rename one of them")
+
+
+def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int) -> pa.Table:
+    """Rows with columns converted to the types that a file has for them.
+
+    Args:
+        table: Some rows of a table.
+        what: The kind of file, for messages.
+        types: Of the columns in the file.
+        first_row: The 0-based number of the first of these rows, for messages.
+
+    Raises:
+        StorageError: A value that the file cannot hold, with its column and row.
+    """
+    columns = []
+    for name, values, target in zip(table.column_names, table.columns, types, strict=True):
+        try:
+            columns.append(values if values.type == target else convert(values, target))
+        except InexactError as refusal:
+            row = first_row + refusal.rows[0].as_py() + 1 if refusal.rows is not None and len(refusal.rows) else None
+            raise StorageError(
+                f"column `{name}`{f', row {row}' if row else ''}: {what} cannot hold a value that is {refusal.quality}",
+                hint="choose another type for the column, or another format",
+            ) from refusal
+    schema = pa.schema([pa.field(name, each) for name, each in zip(table.column_names, types, strict=True)])
+    return pa.Table.from_arrays(columns, schema=schema)

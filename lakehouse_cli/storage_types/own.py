@@ -1,0 +1,202 @@
+"""Types of storage that are not the tool's: a class in the project's own modules, or in an installed package.
+
+What such a class says of itself (its options, what its root is) is read from its source with `ast`. Loading a project
+imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.source_code import ModuleSource, SourceError, SourceReader
+from lakehouse_cli.storage_types.spec import StorageType
+
+#: Where packages name their storages: ``name = "module:Class"``.
+ENTRY_POINTS = "lakehouse.storages"
+
+_SCHEMAS: Mapping[str, JsonSchema] = {
+    "str": {"type": "string"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "list[str]": {"type": "array", "items": {"type": "string"}},
+    "tuple[str, ...]": {"type": "array", "items": {"type": "string"}},
+}
+_TYPES = "str, int, float, bool or list[str]"
+_ROOTS = ("folder", "file", "url", "folder or url", "text", "none")
+# The tool's own bases whose tables are files of a format.
+_BASES_WITH_FORMATS = frozenset(("KeyedStorage", "ObjectStorage", "FileStorage"))
+# Annotated in the bases; no options.
+_NOT_OPTIONS = frozenset(("spec",))
+
+
+def installed_types() -> dict[str, str]:
+    """Names that installed packages give their storages, each with its ``module:Class``."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def read_type(name: str, target: str, folder: Path) -> StorageType:
+    """What the source of a storage's class says of it.
+
+    Its annotated fields are its options: those without a default must be given, those whose names begin with ``_`` and
+    those annotated ``ClassVar`` are none. Fields of base classes count too.
+
+    Args:
+        name: What ``type:`` calls it.
+        target: ``module:Class``.
+        folder: The project's, where modules are looked for first.
+
+    Raises:
+        SourceError: The module or the class cannot be found, or declares what no project file can hold.
+    """
+    module_name, _, class_name = target.partition(":")
+    code = SourceReader(folder)
+    own, bases = _line_of_descent(code.module(module_name), class_name, code)
+    fields: dict[str, FormatOption] = {}
+    required: dict[str, None] = {}
+    constants: dict[str, Any] = {}
+    for module, definition in reversed(own):
+        for statement in definition.body:
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+                continue
+            field = statement.target.id
+            if _is_constant(statement.annotation):
+                constants[field] = _literal(statement.value)
+            elif not field.startswith("_") and field not in _NOT_OPTIONS:
+                fields[field] = _option(statement, module, definition)
+                required.pop(field, None)
+                if statement.value is None:
+                    required[field] = None
+    root = constants.get("root_is", "text")
+    if root not in _ROOTS:
+        raise _error(f"`root_is` of {class_name} is {root!r}", f"write one of {', '.join(_ROOTS)}", *own[0])
+    return StorageType(
+        name,
+        target,
+        root=root,
+        schemes=tuple(constants.get("schemes") or ()),
+        formats=bool(_BASES_WITH_FORMATS & bases),
+        options=tuple(fields.values()),
+        refusal=_refusal(class_name, constants.get("cannot_hold") or ()),
+        required=tuple(required),
+        root_required=root in ("folder", "file", "url", "folder or url"),
+        own=True,
+    )
+
+
+Definition = tuple[ModuleSource, ast.ClassDef]
+
+
+def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tuple[list[Definition], frozenset[str]]:
+    """The class and those it descends from, nearest first; and the names of bases that are the tool's own."""
+    first = _find(module, name, code)
+    if first is None:
+        known = [statement.name for statement in module.tree.body if isinstance(statement, ast.ClassDef)]
+        hint = did_you_mean(name, known) or (f"its classes are {', '.join(known)}" if known else "define it there")
+        raise SourceError(f"class `{name}` is not in {module.shown}", hint)
+    line, ours, waiting = [first], set(), [first]
+    while waiting:
+        where, definition = waiting.pop()
+        for base in definition.bases:
+            written = ast.unparse(base).rpartition(".")[2]
+            found = _find(where, written, code)
+            if found is None:
+                ours.add(_original_name(where, written))
+            elif not any(found[1] is known for _, known in line):
+                line.append(found)
+                waiting.append(found)
+    return line, frozenset(ours)
+
+
+def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | None:
+    """Where a module gets a class of that name from; None where that is the tool itself, or is not told."""
+    for statement in module.tree.body:
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return module, statement
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                origin = _origin(statement, module)
+                if (alias.asname or alias.name) == name and origin.partition(".")[0] != "lakehouse_cli":
+                    try:
+                        return _find(code.module(origin), alias.name, code)
+                    except SourceError:
+                        return None
+    return None
+
+
+def _origin(statement: ast.ImportFrom, module: ModuleSource) -> str:
+    if not statement.level:
+        return statement.module or ""
+    package = module.name.split(".")
+    kept = package[: len(package) - statement.level + (1 if module.is_package else 0)]
+    return ".".join([*kept, *([statement.module] if statement.module else [])])
+
+
+def _original_name(module: ModuleSource, name: str) -> str:
+    """What a name is called where it was imported from."""
+    for statement in module.tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if alias.asname == name:
+                    return alias.name
+    return name
+
+
+def _is_constant(annotation: ast.expr) -> bool:
+    return "ClassVar" in ast.unparse(annotation).partition("[")[0]
+
+
+def _literal(value: ast.expr | None) -> Any:
+    try:
+        return None if value is None else ast.literal_eval(value)
+    except ValueError:
+        return None
+
+
+def _option(statement: ast.AnnAssign, module: ModuleSource, definition: ast.ClassDef) -> FormatOption:
+    annotation = statement.annotation
+    # One in quotes is meant as what it says.
+    written = str(annotation.value) if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+    name = ast.unparse(statement.target)
+    may_be_none = written.endswith(" | None")
+    schema = _SCHEMAS.get(written.removesuffix(" | None"))
+    if schema is None:
+        raise _error(
+            f"option `{name}: {written}` of {definition.name} is of a type that no project file can hold",
+            f"make it {_TYPES}; a field that is no option is a `ClassVar`, or begins with `_`",
+            module,
+            statement,
+        )
+    default = _literal(statement.value)
+    if default is None and statement.value is not None and not may_be_none:
+        raise _error(
+            f"the default of option `{name}` of {definition.name} is no plain value",
+            "write it as a number, a text, true or false, or a list",
+            module,
+            statement,
+        )
+    return FormatOption(name, default, schema, f"Of {definition.name}.")
+
+
+def _error(message: str, hint: str, module: ModuleSource, node: ast.stmt) -> SourceError:
+    return SourceError(f"{message} ({module.shown}:{node.lineno})", hint)
+
+
+def _refusal(class_name: str, refused: Any) -> Refusal | None:
+    if not refused:
+        return None
+    names = frozenset(refused)
+
+    def why(column_type: ColumnType) -> str | None:
+        found = first_refused(column_type, lambda each: each.id in names or str(each) in names)
+        return None if found is None else f"`{class_name}` holds no {found}"
+
+    return why

@@ -1,0 +1,132 @@
+"""Working in an environment: choosing one, listing them, and what they keep apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lakehouse_cli import Project
+from lakehouse_cli.errors import ProjectError, UsageError
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+ENVIRONMENTS = """
+environments:
+  prod:
+    description: What people look at
+    storages:
+      default: {root: "${LAKE}/prod", options: {delimiter: ";"}}
+  test: {storages: {default: {root: test}}}
+"""
+
+
+@pytest.fixture
+def two(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The small project with environments, its source in two of them."""
+    for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER", "LAKE"):
+        monkeypatch.delenv(name, raising=False)
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.write("lake/prod/orders.csv", "customer;amount\n009;1\n")
+    return project
+
+
+def test_an_environment_is_chosen_in_three_ways(two: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE", "lake")
+    assert cli("run", "-e", "prod").code == 0
+    assert two.read("lake/prod/totals.csv") == "customer;total\n009;1\n"
+    assert not (two.path / "data/totals.csv").exists()
+    monkeypatch.setenv("LAKEHOUSE_ENV", "prod")
+    document = cli("plan", "-o", "json").json
+    assert document["environment"] == "prod"
+    assert {t["name"]: t["action"] for t in document["tables"]} == {"orders": "read", "totals": "skip", "best": "skip"}
+    assert cli("plan", "--env", "default", "-o", "json").json["environment"] == "default"
+    assert Project.load(env="prod").environment == "prod"
+    assert Project.load().environment == "default", "the variable is the command line's"
+
+
+def test_an_unknown_environment(two: ProjectFolder, cli: Cli) -> None:
+    done = cli("run", "-e", "prdo")
+    assert done.code == 2
+    assert "there is no environment `prdo`" in done.err
+    assert "did you mean `prod`?" in done.err
+    assert cli("env", "prdo").code == 2
+    with pytest.raises(UsageError, match="there is no environment `x`"):
+        Project.load(env="x")
+
+
+def test_a_variable_must_be_set_only_where_it_is_used(two: ProjectFolder, cli: Cli) -> None:
+    assert cli("validate").code == 0
+    assert cli("run").code == 0
+    done = cli("run", "-e", "prod")
+    assert done.code == 3
+    assert "environment variable `LAKE` is not set" in done.err
+    with pytest.raises(ProjectError):
+        Project.load(env="prod")
+    two.write(".env", "LAKE=lake\n")
+    assert cli("run", "-e", "prod").code == 0
+
+
+def test_validate_looks_at_every_environment(two: ProjectFolder, cli: Cli) -> None:
+    assert cli("validate", "-o", "json").json["environments"] == ["default", "prod", "test"]
+    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + "  bad: {storages: {defualt: {rot: x}}}\n")
+    done = cli("validate")
+    assert done.code == 3
+    assert "storage `defualt` in environment `bad` is not declared" in done.err
+    assert "did you mean `default`?" in done.err
+    assert "lakehouse.yaml:24:20" in done.err
+    assert cli("run", "-e", "test").code == 3
+
+
+def test_env_lists_them(two: ProjectFolder, cli: Cli) -> None:
+    lines = [line.split() for line in cli("env", "-e", "test").out.splitlines()]
+    assert lines == [
+        ["environment", "storage", "format", "root"],
+        ["default", "default", "csv", "data"],
+        ["prod", "default", "${LAKE}/prod"],
+        ["▸", "test", "default", "csv", "test"],
+    ]
+    document = cli("env", "-o", "json").json
+    assert document["environment"] == "default"
+    assert [(e["name"], e["chosen"]) for e in document["environments"]] == [
+        ("default", True),
+        ("prod", False),
+        ("test", False),
+    ]
+
+
+def test_env_shows_one_as_it_resolves(two: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = cli("env", "prod").out
+    assert "What people look at" in out
+    assert "${LAKE}/prod" in out
+    assert "not set: `LAKE`" in out
+    monkeypatch.setenv("LAKE", "/somewhere/secret")
+    document = cli("env", "prod", "-o", "json").json
+    assert document == {
+        "name": "prod",
+        "chosen": False,
+        "description": "What people look at",
+        "storages": {
+            "default": {"type": "files", "root": "${LAKE}/prod", "format": "csv", "options": {"delimiter": ";"}}
+        },
+        "execution": {},
+        "unset_variables": [],
+    }
+
+
+def test_the_value_of_a_variable_is_not_shown(two: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE", "hunter2")
+    for argv in (["env"], ["env", "prod"], ["plan", "-e", "prod"], ["run", "-e", "prod"], ["ls", "-e", "prod"]):
+        for output in ("text", "json"):
+            done = cli(*argv, "-o", output)
+            assert "hunter2" not in done.out + done.err, argv
+
+
+def test_last_runs_are_by_environment(two: ProjectFolder, cli: Cli) -> None:
+    two.write("test/orders.csv", "customer,amount\n1,x\n")
+    assert cli("run", "-e", "test").code == 1
+    assert cli("run").code == 0
+    failed = cli("plan", "-e", "test", "state:failed", "-o", "json").json
+    assert [t["name"] for t in failed["tables"] if t["action"] == "run"] == ["totals", "best"]
+    assert [t for t in cli("plan", "state:failed", "-o", "json").json["tables"] if t["action"] == "run"] == []

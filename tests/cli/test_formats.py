@@ -1,0 +1,191 @@
+"""Formats through the command line: a storage's, a table's own, and what a change of it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.test_what_is_loaded import SLOW, loaded
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+WRITTEN = {"csv": ".csv", "parquet": ".parquet", "ipc": ".arrow", "jsonl": ".jsonl"}
+
+
+def edit(project: ProjectFolder, old: str, new: str) -> None:
+    text = project.read("lakehouse.yaml")
+    assert old in text
+    project.write("lakehouse.yaml", text.replace(old, new))
+
+
+def in_format(project: ProjectFolder, table: str, format_: str, options: str = "{}") -> None:
+    edit(project, f"  {table}:\n", f"  {table}:\n    format: {format_}\n    options: {options}\n")
+
+
+def reasons(planned: Invoked) -> dict[str, list[str]]:
+    return {table["name"]: [reason["code"] for reason in table["reasons"]] for table in planned.json["tables"]}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_storage_of_each_format(project: ProjectFolder, cli: Cli, name: str) -> None:
+    edit(project, "tables:", f"storages:\n  default: {{root: data, format: {name}}}\ntables:")
+    edit(project, "kind: source", "kind: source\n    format: csv")
+    assert cli("run").code == 0
+    assert project.files() == sorted([f"best{WRITTEN[name]}", "orders.csv", f"totals{WRITTEN[name]}"])
+    shown = cli("show", "totals", "-o", "json").json
+    assert shown["uri"] == f"data/totals{WRITTEN[name]}"
+    assert shown["rows"] == [{"customer": "007", "total": 6}, {"customer": "008", "total": 2}]
+    assert [table["status"] for table in cli("run", "-o", "json").json["tables"]] == ["unchanged", "unchanged"]
+    assert cli("plan", "--exit-code").code == 0
+
+
+@pytest.mark.parametrize("after", ["parquet", "ipc", "jsonl"])
+def test_a_table_of_another_format_than_its_storage(project: ProjectFolder, cli: Cli, after: str) -> None:
+    cli("run")
+    in_format(project, "totals", after)
+    planned = cli("plan", "-o", "json")
+    assert "storage_changed" in reasons(planned)["totals"]
+    assert [table["uri"] for table in planned.json["tables"] if table["name"] == "totals"] == [
+        f"data/totals{WRITTEN[after]}"
+    ]
+    assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
+    assert cli("run").code == 0
+    assert project.files() == sorted(["best.csv", "orders.csv", f"totals{WRITTEN[after]}"])
+    assert cli("clean", "--yes").out == "nothing to clean\n"
+    edit(project, f"    format: {after}\n", "")
+    assert "storage_changed" in reasons(cli("plan", "-o", "json"))["totals"]
+    assert cli("run").code == 0
+    assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
+
+
+def test_the_file_of_a_former_format_stays_until_the_run_that_replaces_it(project: ProjectFolder, cli: Cli) -> None:
+    cli("run")
+    in_format(project, "totals", "parquet")
+    project.write("transforms.py", project.read("transforms.py").replace("return orders", "raise ValueError(orders)"))
+    assert cli("run").code == 1
+    assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
+    assert cli("clean", "--yes").out == "nothing to clean\n"
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_clean_knows_the_files_of_every_format(project: ProjectFolder, cli: Cli, name: str) -> None:
+    in_format(project, "best", name)
+    cli("run")
+    text = project.read("lakehouse.yaml")
+    project.write("lakehouse.yaml", text[: text.index("  best:")])
+    listed = cli("clean", "-o", "json").json["found"]
+    assert [found["uri"] for found in listed] == [f"data/best{WRITTEN[name]}"]
+    assert cli("clean", "--yes").code == 0
+    assert project.files() == ["orders.csv", "totals.csv"]
+
+
+def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None:
+    in_format(project, "totals", "parquet", "{compression: snappy, row_group_rows: 1}")
+    cli("run")
+    metadata = pq.ParquetFile(project.path / "data/totals.parquet").metadata
+    assert metadata.num_row_groups == 2
+    assert metadata.row_group(0).column(0).compression == "SNAPPY"
+    edit(project, "snappy", "none")
+    assert reasons(cli("plan", "-o", "json"))["totals"] == ["storage_changed"]
+
+
+@pytest.mark.parametrize(
+    ("format_", "options", "told"),
+    [
+        ("parquet", "{delimiter: ';'}", "unknown option `delimiter` of format parquet in table `totals`"),
+        ("parquet", "{compression: bz2}", "option `compression` of table `totals`"),
+        ("parquet", "{row_group_rows: 0}", "option `row_group_rows` of table `totals`"),
+        ("parquet", "{compression: lz4, compression_level: 3}", "means nothing to lz4"),
+        ("ipc", "{compression: gzip}", "option `compression` of table `totals`"),
+        ("jsonl", "{compression: lz4}", "option `compression` of table `totals`"),
+        ("jsonl", "{header: false}", "unknown option `header` of format jsonl"),
+        ("excel", "{}", "table `totals` is computed, and format excel is only read"),
+        ("parqet", "{}", "did you mean `parquet`?"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_runs(
+    project: ProjectFolder, cli: Cli, format_: str, options: str, told: str
+) -> None:
+    in_format(project, "totals", format_, options)
+    ran = cli("run")
+    assert ran.code == 3
+    assert told in ran.err
+    assert project.files() == ["orders.csv"]
+
+
+def test_a_schema_that_drifted_is_told_with_column_and_types(project: ProjectFolder, cli: Cli) -> None:
+    in_format(project, "orders", "parquet")
+    pq.write_table(pa.table({"customer": ["007"], "amount": ["5"]}), project.path / "data/orders.parquet")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    failed = next(table for table in ran.json["tables"] if table["name"] == "orders")
+    assert failed["error"]["message"] == (
+        "column `amount` of `data/orders.parquet` is stored as string, declared int64"
+    )
+    assert [v["column"] for v in failed["error"]["violations"]] == ["amount"]
+
+
+def write_orders(path: Path, *rows: list[Any]) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+
+
+def test_excel_as_a_source(project: ProjectFolder, cli: Cli) -> None:
+    in_format(project, "orders", "excel", "{skip_rows: 1}")
+    write_orders(project.path / "data/orders.xlsx", ["Orders"], ["customer", "amount"], ["007", 5], ["008", 2.0])
+    assert cli("run").code == 0
+    assert cli("show", "totals", "-o", "json").json["rows"][0] == {"customer": "007", "total": 5}
+    write_orders(project.path / "data/orders.xlsx", ["Orders"], ["customer", "amount"], ["007", 5], [8, 2.5])
+    ran = cli("run")
+    assert ran.code == 1
+    assert "cell A4 of `data/orders.xlsx`, in column `customer`, holds 8, which is not string" in ran.out + ran.err
+
+
+@pytest.mark.parametrize("type_", ["list<int64>", "binary", "timestamp[us, tz=UTC]", "struct<a: int64>"])
+def test_excel_refuses_what_cells_do_not_hold_when_the_project_is_loaded(
+    project: ProjectFolder, cli: Cli, type_: str
+) -> None:
+    in_format(project, "orders", "excel")
+    edit(project, "{customer: string, amount: int64}", f'{{customer: string, amount: "{type_}"}}')
+    ran = cli("validate")
+    assert ran.code == 3
+    assert "format excel cannot hold column `amount` of table `orders`" in ran.err
+
+
+def test_without_openpyxl_it_is_told_what_to_install(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    in_format(project, "orders", "excel")
+    write_orders(project.path / "data/orders.xlsx", ["customer", "amount"], ["007", 5])
+    for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.storage.excel"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert cli("plan").code == 0
+    ran = cli("run")
+    assert ran.code == 1
+    assert "pip install 'lakehouse-cli[excel]'" in ran.out + ran.err
+
+
+@pytest.mark.parametrize("name", ["parquet", "ipc", "jsonl"])
+def test_a_plan_loads_nothing_of_the_format(project: ProjectFolder, cli: Cli, name: str) -> None:
+    edit(
+        project,
+        "tables:",
+        f"storages:\n  default: {{root: data, format: {name}, options: {{compression: zstd}}}}\ntables:",
+    )
+    edit(project, "kind: source", "kind: source\n    format: csv")
+    cli("run")
+    for argv in (["validate"], ["ls"], ["plan"], ["run"]):
+        code, modules = loaded(*argv)
+        assert code == 0
+        assert modules & (SLOW | {"openpyxl"}) - {"asyncio"} == set(), argv

@@ -1,0 +1,88 @@
+"""What `lakehouse plan` shows of what stands in the way of a run, and of params."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.test_incremental import edit, reasons
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+MISSING = "`orders` cannot be read: data/orders.csv does not exist"
+
+
+def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) -> None:
+    (project.path / "data/orders.csv").unlink()
+    ran = cli("plan")
+    assert ran.code == 0
+    assert ran.out.splitlines()[2:] == [
+        "   table   action   why",
+        "✗  orders  missing  data/orders.csv does not exist",
+        f"○  totals  blocked  {MISSING}; never materialized",
+        f"○  best    blocked  {MISSING}; never materialized; `totals` runs",
+        "",
+        "2 tables to materialize, 1 source to read",
+        f"a run would fail: 2 of these could not be materialized; {MISSING}",
+    ]
+    tables = cli("plan", "-o", "json").json["tables"]
+    assert [(t["action"], t["would_fail"]) for t in tables] == [("read", MISSING), ("run", MISSING), ("run", MISSING)]
+    assert cli("plan", "--exit-code").code == 4
+    assert cli("run").code == 1
+
+
+def test_only_what_needs_a_missing_source_is_marked(project: ProjectFolder, cli: Cli) -> None:
+    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n  copy: {inputs: [other]}\n")
+    edit(
+        project,
+        "transforms.py",
+        "import pandas as pd\n",
+        "import pandas as pd\n\n\ndef copy(other):\n    return other\n",
+    )
+    out = cli("plan").out
+    assert "○  copy    blocked" in out
+    assert "▸  totals  run" in out
+    assert "3 tables to materialize, 2 sources to read\na run would fail: 1 of these" in out
+    (project.path / "data/orders.csv").unlink()
+    assert "data/other.csv does not exist and 1 more\n" in cli("plan").out
+
+
+def test_a_missing_source_that_nothing_is_computed_from(project: ProjectFolder, cli: Cli) -> None:
+    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  other: {kind: source}\n")
+    out = cli("plan").out
+    assert "✗  other   missing  data/other.csv does not exist" in out
+    assert "would fail" not in out
+    assert cli("run").code == 0
+
+
+LONG = ", ".join(f"item{i}" for i in range(30))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("[cancelled, returned]", "[cancelled]", '["cancelled", "returned"] → ["cancelled"]'),
+        (
+            "[cancelled, lost, returned]",
+            "[cancelled, lost]",
+            '["cancelled", "lost", "returned"] → ["cancelled", "lost"]',
+        ),
+        (f"[{LONG}]", f"[{LONG}, more]", '…8", "item29"] → …8", "item29", "more"]'),
+        (f"[a, {LONG}]", f"[b, {LONG}]", None),
+    ],
+)
+def test_params_are_shown_where_they_differ(
+    project: ProjectFolder, cli: Cli, before: str, after: str, message: str | None
+) -> None:
+    edit(project, "lakehouse.yaml", "params: {count: 1}", f"params: {{count: 1, unsold: {before}}}")
+    edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count, unsold):")
+    assert cli("run").code == 0
+    edit(project, "lakehouse.yaml", f"unsold: {before}", f"unsold: {after}")
+    [(code, told)] = reasons(cli)["best"]
+    assert code == "params_changed"
+    old, new = told.removeprefix("param `unsold` ").split(" → ")
+    assert old != new
+    assert max(len(old), len(new)) <= 50
+    if message is not None:
+        assert told == f"param `unsold` {message}"

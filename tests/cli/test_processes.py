@@ -1,0 +1,114 @@
+"""Runs with `--executor processes`: retries, processes that transforms start, and what is left when all is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import COMMAND, running, until
+from tests.conftest import ProjectFolder
+
+
+def only(folder: ProjectFolder, body: str, options: str = "") -> None:
+    """One table, computed by this body."""
+    folder.write("lakehouse.yaml", f"name: one\nmodule: transforms\ntables:\n  t: {{columns: {{a: int64}}{options}}}\n")
+    head = "import multiprocessing, os, pathlib, time\nimport pandas as pd\n\n"
+    head += "def first():\n    if pathlib.Path('tried').exists():\n        return False\n"
+    head += "    pathlib.Path('tried').touch()\n    return True\n\n"
+    head += "def square(n):\n    pathlib.Path(f'pid{n}').write_text(str(os.getpid()))\n    return n * n\n\n"
+    head += "def wait(n):\n    square(n)\n    time.sleep(60)\n\n"
+    folder.write("transforms.py", f"{head}def t():\n{body}\n    return pd.DataFrame({{'a': [1]}})\n")
+
+
+@pytest.mark.parametrize(
+    ("executor", "trouble"),
+    [
+        *((e, t) for e in ("threads", "serial", "processes") for t in ("time.sleep(30)", "raise ValueError")),
+        ("processes", "os._exit(3)"),
+    ],
+)
+def test_every_kind_of_failure_is_tried_again(folder: ProjectFolder, executor: str, trouble: str) -> None:
+    only(folder, f"    if first():\n        {trouble}", ", retries: 1, retry_delay: 0.01, timeout: 4")
+    command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    [table] = json.loads(done.stdout)["tables"]
+    assert (done.returncode, table["status"], table["attempts"]) == (0, "materialized", 2), table
+
+
+def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder) -> None:
+    only(folder, "    os._exit(3)", ", retries: 2, retry_delay: 0.01")
+    command = [*COMMAND, "run", "--executor", "processes", "--log-format", "json", "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    [table] = json.loads(done.stdout)["tables"]
+    assert (table["status"], table["attempts"]) == ("failed", 3)
+    assert "ended with exit code 3" in table["error"]["message"]
+    retries = [json.loads(line) for line in done.stderr.splitlines() if "table_retrying" in line]
+    assert [(line["attempt"], line["delay_s"]) for line in retries] == [(1, 0.01), (2, 0.02)]
+
+
+def test_transforms_may_start_processes(folder: ProjectFolder) -> None:
+    only(folder, "    with multiprocessing.Pool(2) as pool:\n        assert pool.map(square, [2, 3]) == [4, 9]")
+    command = [*COMMAND, "run", "--executor", "processes"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert_gone(folder.path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_of_a_run_that_is_killed(folder: ProjectFolder, number: int) -> None:
+    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])")
+    with running(folder.path, "run", "--executor", "processes") as run:
+        until(lambda: all((folder.path / f"pid{n}").exists() for n in (2, 3)), "the first processes")
+        # It alone, not its group.
+        os.kill(run.process.pid, number)
+        run.process.wait(30)
+        assert_gone(folder.path)
+
+
+def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> None:
+    only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])", ", timeout: 5")
+    with running(folder.path, "run", "--executor", "processes") as run:
+        assert run.ends() == 1
+        assert "timeout of 5 s" in run.err
+        assert_gone(folder.path)
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
+    folder: ProjectFolder, executor: str
+) -> None:
+    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {t: {}, u: {}}\n")
+    folder.write(
+        "transforms.py",
+        "import pandas as pd\ndef t():\n    raise KeyboardInterrupt\ndef u():\n    return pd.DataFrame({'a': [1]})\n",
+    )
+    command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+    assert (done.returncode, tables["t"]["status"], tables["u"]["status"]) == (1, "failed", "materialized")
+    assert tables["t"]["error"]["message"] == "`t` raised KeyboardInterrupt"
+    assert done.stderr == ""
+
+
+def assert_gone(folder: Path) -> None:
+    """The processes that left their numbers end, if they have not."""
+    numbers = [int(file.read_text()) for file in folder.glob("pid*")]
+    assert numbers
+    limit = time.monotonic() + 10
+    while any(lives(number) for number in numbers):
+        assert time.monotonic() < limit, f"still there: {numbers}"
+        time.sleep(0.05)
+
+
+def lives(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

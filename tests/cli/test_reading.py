@@ -1,0 +1,156 @@
+"""How an input is read decides what is computed from it, as much as its bytes do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_incremental import edit, reasons, statuses
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+OTHER_OPTIONS = [("input_changed", "`s` is read with other options than then")]
+OTHER_COLUMNS = [("input_changed", "`s` is read with other columns or types than then")]
+
+
+@pytest.fixture
+def measured(folder: ProjectFolder, cli: Cli) -> ProjectFolder:
+    """A source of texts and numbers in a storage of its own, and the texts of what is read."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: measured
+        module: transforms
+        storages:
+          raw: {root: raw, options: {null_values: [""]}}
+        tables:
+          s:
+            kind: source
+            storage: raw
+            columns:
+              k: string
+              v: float64
+          seen: {columns: {columns: string, nulls: int64, first: string}}
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+        def seen(s):
+            nulls = [int(s.isna().sum().sum())]
+            return pd.DataFrame({"columns": [",".join(s.columns)], "nulls": nulls, "first": [str(s["v"].iloc[0])]})
+        """,
+    )
+    folder.write("raw/s.csv", "k,v,w\nM,1,2\nx,2,3\n")
+    assert cli("run").code == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why", "content"),
+    [
+        ('null_values: [""]', 'null_values: ["", M]', OTHER_OPTIONS, '"k,v",1,1.0'),
+        ("kind: source\n", "kind: source\n    options: {null_values: [x]}\n", OTHER_OPTIONS, '"k,v",1,1.0'),
+        ("v: float64", "v: string", OTHER_COLUMNS, '"k,v",0,1'),
+        ("v: float64", "v: float64\n      w: int64", OTHER_COLUMNS, '"k,v,w",0,1.0'),
+    ],
+)
+def test_a_source_that_is_read_otherwise(
+    measured: ProjectFolder, cli: Cli, before: str, after: str, why: list[tuple[str, str]], content: str
+) -> None:
+    edit(measured, "lakehouse.yaml", before, after)
+    assert reasons(cli) == {"seen": why}
+    assert statuses(cli) == {"seen": "materialized"}
+    assert measured.read("data/seen.csv").splitlines()[1] == content
+    assert reasons(cli) == {}
+
+
+def test_columns_and_options_at_once(measured: ProjectFolder, cli: Cli) -> None:
+    edit(measured, "lakehouse.yaml", 'null_values: [""]', 'null_values: ["", M]')
+    edit(measured, "lakehouse.yaml", "v: float64", "v: int64")
+    [(_, message)] = reasons(cli)["seen"]
+    assert message == "`s` is read with other columns or types and other options than then"
+
+
+def test_what_does_not_decide_how_a_source_is_read(measured: ProjectFolder, cli: Cli) -> None:
+    edit(measured, "lakehouse.yaml", "v: float64", "v: {type: double, nullable: false, description: of the meter}")
+    edit(measured, "lakehouse.yaml", "kind: source", "kind: source\n    tags: [a]\n    owner: somebody")
+    assert reasons(cli) == {}
+    edit(measured, "lakehouse.yaml", "raw: {root: raw,", "raw: {root: elsewhere,")
+    shutil.move(measured.path / "raw", measured.path / "elsewhere")
+    assert reasons(cli) == {}
+
+
+def test_another_format_or_options_count_in_a_fresh_clone_too(
+    measured: ProjectFolder, cli: Cli, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(measured.path, clone, copy_function=shutil.copy)
+    assert cli("plan", "-C", str(clone), "--exit-code").code == 0
+    text = (clone / "lakehouse.yaml").read_text()
+    (clone / "lakehouse.yaml").write_text(text.replace('null_values: [""]', 'null_values: ["", M]'))
+    assert cli("plan", "-C", str(clone), "--exit-code").code == 4
+
+
+TWO = """
+name: two
+module: transforms
+tables:
+  s: {kind: source, columns: {v: string}}
+  a: {columns: {v: int64}}
+  b: {columns: {total: string}}
+"""
+TWO_CODE = """
+def a(s):
+    return s.assign(v=s["v"].astype("int64"))
+
+
+def b(a):
+    return a.iloc[:1].assign(total=str(a["v"].sum()))[["total"]]
+"""
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_the_same_bytes_of_another_type_are_not_the_same(folder: ProjectFolder, cli: Cli, executor: str) -> None:
+    folder.write("lakehouse.yaml", TWO)
+    folder.write("transforms.py", TWO_CODE)
+    folder.write("data/s.csv", "v\n1\n2\n")
+    assert cli("run", "--executor", executor).code == 0
+    assert folder.read("data/b.csv") == "total\n3\n"
+    edit(folder, "lakehouse.yaml", "a: {columns: {v: int64}}", "a: {columns: {v: string}}")
+    edit(folder, "transforms.py", 'astype("int64")', "astype(str)")
+    before = folder.read("data/a.csv")
+    assert statuses(cli, "--executor", executor) == {"a": "materialized", "b": "materialized"}
+    assert folder.read("data/a.csv") == before
+    assert folder.read("data/b.csv") == "total\n12\n"
+    assert reasons(cli) == {}
+
+
+def test_types_of_an_input_that_declares_none(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", TWO.replace("a: {columns: {v: int64}}", "a: {}"))
+    folder.write("transforms.py", TWO_CODE)
+    folder.write("data/s.csv", "v\n1\n2\n")
+    assert cli("run").code == 0
+    assert reasons(cli) == {}
+    edit(folder, "transforms.py", 'astype("int64")', "astype(str)")
+    assert statuses(cli, "a") == {"a": "materialized"}
+    assert reasons(cli) == {"b": [("input_changed", "`a` is read with other columns or types than then")]}
+    assert statuses(cli, "b") == {"b": "materialized"}
+    assert folder.read("data/b.csv") == "total\n12\n"
+    assert reasons(cli) == {}
+
+
+def test_what_an_earlier_version_stored_is_computed_once_more(measured: ProjectFolder, cli: Cli) -> None:
+    path = "data/.lakehouse/manifests/seen.json"
+    document = json.loads(measured.read(path))
+    del document["project"], document["inputs"]["s"][4]
+    measured.write(path, json.dumps(document | {"format": 1}))
+    assert reasons(cli) == {"seen": [("input_changed", "how `s` was read is not recorded")]}
+    assert statuses(cli) == {"seen": "materialized"}
+    assert reasons(cli) == {}

@@ -1,0 +1,247 @@
+"""Excel workbooks as sources: typed by the declared columns, exactly, or refused by the address of the cell."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage.excel import ExcelFormat
+
+
+def columns(**types: str) -> list[Column]:
+    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+
+
+def workbook(*rows: Sequence[Any], title: str = "Sheet", **more: list[Sequence[Any]]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = title
+    for row in rows:
+        sheet.append(row)
+    for name, others in more.items():
+        for row in others:
+            (book[name] if name in book.sheetnames else book.create_sheet(name)).append(row)
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+def read(data: bytes, declared: list[Column] | None, **options: Any) -> pa.Table:
+    return ExcelFormat().read(lambda: io.BytesIO(data), "data/t.xlsx", declared, options)
+
+
+@pytest.mark.parametrize(
+    ("cell", "declared", "expected"),
+    [
+        (5, "int8", 5),
+        (5.0, "uint16", 5),
+        ("5", "int64", 5),
+        (999_999_999_999_999, "int64", 999_999_999_999_999),
+        (5, "float64", 5.0),
+        (0.1, "float64", 0.1),
+        (0.1, "decimal128(5, 2)", Decimal("0.10")),
+        (-12.5, "decimal128(3, 1)", Decimal("-12.5")),
+        (1e15, "decimal128(18, 2)", Decimal("1000000000000000.00")),
+        (7, "decimal128(1, 0)", Decimal(7)),
+        (0, "decimal128(2, 2)", Decimal("0.00")),
+        (True, "bool", True),
+        ("false", "bool", False),
+        ("007", "string", "007"),
+        (" x ", "string", " x "),
+        ("x", "dictionary<string>", "x"),
+        (3, "dictionary<int64>", 3),
+        (datetime(2020, 2, 29), "date32", date(2020, 2, 29)),
+        (date(1900, 3, 1), "date32", date(1900, 3, 1)),
+        ("2020-02-29", "date32", date(2020, 2, 29)),
+        (datetime(2020, 2, 29, 5, 6, 7), "timestamp[s]", datetime(2020, 2, 29, 5, 6, 7)),
+        (datetime(2020, 2, 29, 5, 6, 7, 89_000), "timestamp[ns]", datetime(2020, 2, 29, 5, 6, 7, 89_000)),
+        (date(9999, 12, 31), "timestamp[us]", datetime(9999, 12, 31)),
+        (time(5, 6, 7), "time32[s]", time(5, 6, 7)),
+        (time(23, 59, 59), "time64[ns]", time(23, 59, 59)),
+        (timedelta(hours=30, seconds=1), "duration[s]", timedelta(hours=30, seconds=1)),
+        (time(1, 30), "duration[ms]", timedelta(minutes=90)),
+    ],
+    ids=str,
+)
+def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
+    table = read(workbook(["other", "x"], ["a", cell], ["b", None]), columns(x=declared))
+    assert [
+        str(parse_column_type(str(kind))) if "dict" not in declared else declared for kind in table.schema.types
+    ] == [declared]
+    assert [getattr(value, "to_pydatetime", lambda value=value: value)() for value in table["x"].to_pylist()] == [
+        expected,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "declared", "shown"),
+    [
+        (5, "string", "5"),
+        (True, "string", "True"),
+        (datetime(2020, 1, 1), "string", "2020-01-01 00:00:00"),
+        (5.5, "int64", "5.5"),
+        (300, "int8", "300"),
+        (-1, "uint8", "-1"),
+        (1.5e25, "int64", "1.5e+25"),
+        (True, "int64", "True"),
+        (1, "bool", "1"),
+        ("abc", "int64", "'abc'"),
+        ("1,5", "float64", "'1,5'"),
+        (0.125, "decimal128(5, 2)", "0.125"),
+        (1000, "decimal128(3, 0)", "1000"),
+        (1e300, "decimal128(38, 0)", "1e+300"),
+        (43831, "date32", "43831"),
+        (datetime(2020, 1, 1, 5), "date32", "2020-01-01 05:00:00"),
+        (datetime(2020, 1, 1, 5, 0, 0, 500_000), "timestamp[s]", "2020-01-01 05:00:00.500000"),
+        (date(9999, 12, 31), "timestamp[ns]", "9999-12-31 00:00:00"),
+        (timedelta(hours=30), "time32[s]", "1 day, 6:00:00"),
+        (5, "duration[s]", "5"),
+        ("#N/A", "float64", "#N/A"),
+        ("#DIV/0!", "string", "#DIV/0!"),
+        ("=1+1", "int64", "=1+1 (not computed)"),
+        ("=1+1", "string", "=1+1 (not computed)"),
+    ],
+    ids=str,
+)
+def test_cells_that_do_not_fit_are_told_by_address(cell: Any, declared: str, shown: str) -> None:
+    data = workbook(["title"], [], ["other", "x"], ["a", None], [], ["b", cell], ["c", cell])
+    with pytest.raises(DataError) as caught:
+        read(data, columns(x=declared), skip_rows=2)
+    error = caught.value
+    assert error.message == (
+        f"cell B6 of `data/t.xlsx`, in column `x`, holds {shown}, which is not {declared}, and 1 more cell does not fit"
+    )
+    assert str(error.location) == "data/t.xlsx:6"
+    (violation,) = error.violations
+    assert (violation.column, violation.check, violation.count) == ("x", "type", 2)
+    assert [(e.row, e.line, e.value) for e in violation.examples] == [(2, 6, f"B6: {shown}"), (3, 7, f"B7: {shown}")]
+
+
+def test_what_to_do_about_a_cell_is_told() -> None:
+    hints = {}
+    for cell in ("#N/A", "=1+1", 5):
+        with pytest.raises(DataError) as caught:
+            read(workbook(["x"], [cell]), columns(x="string"))
+        hints[cell] = caught.value.hint
+    assert "null_values: ['#N/A']" in (hints["#N/A"] or "")
+    assert "open the workbook in Excel and save it" in (hints["=1+1"] or "")
+    assert "make it text in the sheet" in (hints[5] or "")
+
+
+def test_errors_and_texts_may_stand_for_null() -> None:
+    data = workbook(["x", "s"], ["#N/A", "-"], ["-", "a"], [1, None])
+    table = read(data, columns(x="int64", s="string"), null_values=["#N/A", "-"])
+    assert table.to_pydict() == {"x": [None, None, 1], "s": [None, "a", None]}
+
+
+def test_declared_columns_are_read_in_their_order_and_no_others() -> None:
+    data = workbook(["a", "bad", "b"], [1, "#REF!", "x"])
+    assert read(data, columns(b="string", a="int64")).to_pydict() == {"b": ["x"], "a": [1]}
+
+
+def test_missing_columns_are_told() -> None:
+    with pytest.raises(DataError, match="lacks column `staton`") as caught:
+        read(workbook(["station"], ["a"]), columns(staton="string"))
+    assert caught.value.hint == "did you mean `station`?"
+    with pytest.raises(DataError, match="has 1 columns, and 2 are declared"):
+        read(workbook([1]), columns(a="int64", b="int64"), header=False)
+
+
+def test_without_a_header_columns_are_taken_by_position() -> None:
+    data = workbook(["note"], [1, "x"], [2])
+    table = read(data, columns(a="int64", b="string"), header=False, skip_rows=1)
+    assert table.to_pydict() == {"a": [1, 2], "b": ["x", None]}
+
+
+def test_sheets_by_name() -> None:
+    data = workbook(["x"], [1], title="First", Second=[["x"], [2]])
+    assert read(data, columns(x="int64"))["x"].to_pylist() == [1]
+    assert read(data, columns(x="int64"), sheet="Second")["x"].to_pylist() == [2]
+    with pytest.raises(StorageError, match=r"`data/t\.xlsx` has no sheet `second`") as caught:
+        read(data, columns(x="int64"), sheet="second")
+    assert caught.value.hint == "did you mean `Second`?"
+
+
+def test_a_sheet_without_rows() -> None:
+    assert read(workbook(["x"]), columns(x="date32")).num_rows == 0
+    with pytest.raises(StorageError, match=r"sheet `Sheet` of `data/t\.xlsx` is empty, it has no header"):
+        read(workbook(), columns(x="date32"))
+
+
+def test_styled_cells_without_a_value_are_empty() -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.active.append([1])
+    book.active["A3"].font = openpyxl.styles.Font(bold=True)
+    book.active["D9"].number_format = "0.00"
+    sink = io.BytesIO()
+    book.save(sink)
+    assert read(sink.getvalue(), columns(x="int64"))["x"].to_pylist() == [1]
+
+
+def test_formulas_are_read_by_the_values_that_were_computed() -> None:
+    data = workbook(["x"], ["=6*7"])
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry)
+            if entry.filename.endswith("sheet1.xml"):
+                assert b"<v></v>" in content or b"<v/>" in content or b"<v />" in content
+                for empty in (b"<v></v>", b"<v/>", b"<v />"):
+                    content = content.replace(empty, b"<v>42</v>")
+            after.writestr(entry, content)
+    assert read(sink.getvalue(), columns(x="int64"))["x"].to_pylist() == [42]
+
+
+def test_wrong_dimensions_hide_nothing() -> None:
+    data = workbook(["x", "y"], [1, 2], [3, 4])
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry)
+            if entry.filename.endswith("sheet1.xml"):
+                assert b'<dimension ref="A1:B3"' in content
+                content = content.replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"')
+            after.writestr(entry, content)
+    assert read(sink.getvalue(), columns(y="int64", x="int64")).to_pydict() == {"y": [2, 4], "x": [1, 3]}
+
+
+def test_undeclared_columns_have_the_types_of_their_cells() -> None:
+    data = workbook(
+        ["i", "f", "s", "d", "t", "b", "n"],
+        [1, 0.5, "a", date(2020, 1, 1), datetime(2020, 1, 1, 5), True, None],
+        [None, 2, "", date(2020, 1, 2), datetime(2020, 1, 1), None, None],
+    )
+    table = read(data, None)
+    assert [str(kind) for kind in table.schema.types] == [
+        *("int64", "double", "string", "date32[day]", "timestamp[us]", "bool", "string")
+    ]
+    assert table["f"].to_pylist() == [0.5, 2.0]
+    with pytest.raises(DataError, match=r"column `x` holds text among integers in 1 row.*, such as A4: 'a'"):
+        read(workbook(["x"], [1], [2], ["a"]), None)
+    with pytest.raises(DataError, match=r"cell A2 of `data/t\.xlsx`, in column `x`, holds #N/A"):
+        read(workbook(["x"], ["#N/A"]), None)
+    with pytest.raises(StorageError, match=r"column B of sheet `Sheet` in `data/t\.xlsx` has no name"):
+        read(workbook(["x", None, "z"], [1, 2, 3]), None)
+
+
+@pytest.mark.parametrize("data", [b"", b"id,text\n1,a\n", workbook(["x"], [1])[:-500], b"PK\x03\x04"])
+def test_what_is_no_workbook_is_told(data: bytes) -> None:
+    with pytest.raises(StorageError, match=r"`data/t\.xlsx` is not an Excel workbook, or is damaged: ."):
+        read(data, columns(x="int64"))
+
+
+def test_old_or_protected_workbooks_are_told() -> None:
+    with pytest.raises(StorageError, match="Excel before 2007, or is protected by a password"):
+        read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns(x="int64"))

@@ -1,0 +1,182 @@
+"""Files in every format that is written: the conformance suite, and what becomes of the file of a former format."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+
+
+class FormatFiles(StorageConformance):
+    """Tables of one format in a local folder."""
+
+    format: str
+    options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> FileStorage:
+        return OneFormat(StorageSpec("default", str(tmp_path / "data"), "data"), self.format, self.options)
+
+    def path(self, storage: AssetStorage, declared: Table) -> Path:
+        assert isinstance(storage, FileStorage)
+        return Path(storage.spec.root, declared.path + file_suffixes(FORMATS[self.format], self.options)[0])
+
+    def put(self, storage: AssetStorage, declared: Table, data: pa.Table) -> None:
+        path = self.path(storage, declared)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.store(path, data)
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        raise NotImplementedError
+
+    def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
+        path = self.path(storage, declared)
+        return path.read_bytes() if path.exists() else None
+
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        def write(self: Any, data: pa.Table, sink: Any, options: Any) -> None:
+            sink.write(b"half")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(load(Entry(FORMATS[self.format].implementation)), "write", write)
+
+
+class OneFormat(FileStorage):
+    """A folder whose tables are of its format, as those are that a project file declares."""
+
+    def __init__(self, spec: StorageSpec, format_name: str, options: dict[str, Any]) -> None:
+        super().__init__(replace(spec, format=format_name, options=options))
+
+    def _suffixes(self, declared: Table) -> tuple[str, ...]:
+        return super()._suffixes(self.of_format(declared))
+
+    def of_format(self, declared: Table) -> Table:
+        return replace(declared, format=self.spec.format, options=self.spec.options)
+
+    def read(self, declared: Table, columns: Any) -> pa.Table:
+        return super().read(self.of_format(declared), columns)
+
+    def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
+        return super().publish(self.of_format(declared), data, origin)
+
+
+class TestParquetFiles(FormatFiles):
+    format = "parquet"
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        pq.write_table(data, path, compression="snappy")
+
+
+class TestParquetFilesOfSmallRowGroups(TestParquetFiles):
+    options: ClassVar[dict[str, Any]] = {"row_group_rows": 1000, "compression": "none"}
+
+
+class TestIpcFiles(FormatFiles):
+    format = "ipc"
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        with pa.ipc.new_file(path, data.schema) as writer:
+            writer.write_table(data)
+
+
+class TestJsonlFiles(FormatFiles):
+    format = "jsonl"
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        path.write_text("".join(json.dumps(row) + "\n" for row in data.to_pylist()), "utf-8")
+
+
+class TestCompressedJsonlFiles(FormatFiles):
+    format = "jsonl"
+    options: ClassVar[dict[str, Any]] = {"compression": "gzip"}
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        import gzip
+
+        path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in data.to_pylist()).encode()))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def storage(root: Path) -> FileStorage:
+    return FileStorage(StorageSpec("default", str(root), "data"))
+
+
+def files(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_file())
+
+
+DATA = data_of(table(), (1, "a"), (2, None))
+FORMS: list[dict[str, Any]] = [
+    {"format": "csv"},
+    {"format": "csv", "options": {"compression": "gzip"}},
+    {"format": "parquet"},
+    {"format": "ipc"},
+    {"format": "jsonl"},
+    {"format": "jsonl", "options": {"compression": "zstd"}},
+]
+
+
+@pytest.mark.parametrize("before", FORMS, ids=str)
+@pytest.mark.parametrize("after", FORMS, ids=str)
+def test_a_table_has_one_file_whatever_its_format_was(
+    storage: FileStorage, root: Path, before: Any, after: Any
+) -> None:
+    storage.publish(replace(table(), **before), DATA, ORIGIN)
+    storage.publish(replace(table(), **after), DATA, ORIGIN)
+    assert len(files(root)) == 1
+    assert storage.read(replace(table(), **after), table().columns).equals(DATA)
+
+
+def test_a_file_of_the_former_format_that_somebody_altered_stays(storage: FileStorage, root: Path) -> None:
+    storage.publish(table(), DATA, ORIGIN)
+    (root / "table.csv").write_text("id,text\n1,mine\n")
+    storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
+    assert files(root) == ["table.csv", "table.parquet"]
+
+
+def test_a_file_beside_a_table_that_was_never_stored_stays(storage: FileStorage, root: Path) -> None:
+    root.mkdir()
+    (root / "table.csv").write_text("id,text\n1,mine\n")
+    storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
+    assert files(root) == ["table.csv", "table.parquet"]
+
+
+def test_a_link_in_place_of_the_former_file_stays(storage: FileStorage, root: Path) -> None:
+    storage.publish(table(), DATA, ORIGIN)
+    (root / "table.csv").rename(root / "elsewhere.csv")
+    (root / "table.csv").symlink_to(root / "elsewhere.csv")
+    storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
+    assert files(root) == ["elsewhere.csv", "table.csv", "table.parquet"]
+
+
+def test_a_write_that_fails_leaves_the_file_of_the_former_format(
+    storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.publish(table(), DATA, ORIGIN)
+
+    def write(self: Any, data: pa.Table, sink: Any, options: Any) -> None:
+        sink.write(b"PAR1")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lakehouse_cli.storage.parquet.ParquetFormat.write", write)
+    with pytest.raises(Exception, match="no space left"):
+        storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
+    assert files(root) == ["table.csv"]
+    assert storage.read_manifest(table()) is not None

@@ -1,0 +1,282 @@
+"""JSON Lines: what is written, what is read, and what is refused with its place."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage.jsonl import JsonlFormat
+from lakehouse_cli.storage.jsonl import read as reading
+from lakehouse_cli.storage.jsonl.fast import read_fast
+from lakehouse_cli.storage.jsonl.lines import Opened
+
+
+def columns(**types: str) -> list[Column]:
+    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+
+
+def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.jsonl", **options: Any) -> pa.Table:
+    data = text if isinstance(text, bytes) else text.encode()
+    return JsonlFormat().read(lambda: io.BytesIO(data), name, declared, options)
+
+
+def written(table: pa.Table) -> str:
+    sink = io.BytesIO()
+    JsonlFormat().write(table, sink, {})
+    return sink.getvalue().decode()
+
+
+def test_how_each_type_is_spelled() -> None:
+    zurich = parse_column_type("timestamp[s, tz=Europe/Zurich]")
+    table = pa.table(
+        {
+            "i": pa.array([2**63 - 1, None]),
+            "u": pa.array([2**64 - 1, 0], pa.uint64()),
+            "f": [0.1, float("nan")],
+            "b": [True, None],
+            "s": ['a "b"\n', ""],
+            "d": pa.array([Decimal("12.30"), None], pa.decimal128(38, 2)),
+            "day": [date(2020, 2, 29), None],
+            "t": pa.array([datetime(2020, 1, 1, 5, 6, 7, 123456), None]),
+            "z": pa.array([datetime(2020, 1, 1, tzinfo=UTC), None], pa.timestamp("s", zurich.timezone)),
+            "clock": pa.array([time(5, 6, 7), None], pa.time32("s")),
+            "span": pa.array([timedelta(seconds=93.5), None], pa.duration("ms")),
+            "raw": pa.array([b"\xff\x00", b""]),
+            "c": pa.array(["x", None]).dictionary_encode(),
+            "l": pa.array([[1, None], None]),
+            "o": pa.array([{"k": Decimal("1.0"), "t": datetime(2020, 1, 1)}, None]),
+        }
+    )
+    first, second = (json.loads(line) for line in written(table).splitlines())
+    assert first == {
+        "i": 9223372036854775807,
+        "u": 18446744073709551615,
+        "f": 0.1,
+        "b": True,
+        "s": 'a "b"\n',
+        "d": "12.30",
+        "day": "2020-02-29",
+        "t": "2020-01-01T05:06:07.123456",
+        "z": "2020-01-01T00:00:00Z",
+        "clock": "05:06:07",
+        "span": "93.500",
+        "raw": "/wA=",
+        "c": "x",
+        "l": [1, None],
+        "o": {"k": "1.0", "t": "2020-01-01T00:00:00.000000"},
+    }
+    assert list(first) == table.column_names == list(second)
+    assert second["f"] == "nan"
+    assert [name for name, value in second.items() if value is None] == [
+        *("i", "b", "d", "day", "t", "z", "clock", "span", "c", "l", "o")
+    ]
+
+
+def test_null_and_a_name_that_is_missing_are_both_null() -> None:
+    table = read('{"a": 1, "b": null}\n{"b": "x"}\n{}\n', columns(a="int64", b="string"))
+    assert table.to_pydict() == {"a": [1, None, None], "b": [None, "x", None]}
+
+
+def test_a_name_that_every_line_lacks_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"`data/t\.jsonl` lacks column `staton`") as caught:
+        read('{"station": "a", "x": 1}\n{"y": 2}\n', columns(staton="string"))
+    assert caught.value.hint == "did you mean `station`?"
+    with pytest.raises(DataError) as caught:
+        read('{"a": 1}\n', columns(zzz="list<int64>"))
+    assert caught.value.hint == "its names are `a`"
+
+
+def test_nothing_at_all_is_a_table_without_rows() -> None:
+    for text in ("", "\n\n", "\ufeff"):
+        assert read(text, columns(a="int64", l="list<int64>", c="dictionary<string>")).num_rows == 0
+
+
+def test_a_column_that_is_null_everywhere_is_not_missing() -> None:
+    assert read('{"a": 1}\n{"a": 2, "b": null}\n', columns(a="int64", b="date32"))["b"].to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "expected"),
+    [
+        ('"5"', "int64", 5),
+        ("-0", "int64", 0),
+        ("18446744073709551615", "uint64", 2**64 - 1),
+        ("1.50", "decimal128(5, 2)", Decimal("1.50")),
+        ('"1e2"', "decimal128(5, 2)", Decimal("100.00")),
+        (
+            "0.12345678901234567890123456789012345678",
+            "decimal128(38, 38)",
+            Decimal("0.12345678901234567890123456789012345678"),
+        ),
+        ('"inf"', "float64", float("inf")),
+        ("Infinity", "float64", float("inf")),
+        ("5", "float64", 5.0),
+        ('"2020-01-01T05:00:00+02:00"', "timestamp[s, tz=UTC]", datetime(2020, 1, 1, 3, tzinfo=UTC)),
+        ('"2020-01-01 05:00:00.000"', "timestamp[s]", datetime(2020, 1, 1, 5)),
+        ('"\\ud83d\\ude00"', "string", "😀"),
+        ('{"a": 1, "b": [true]}', "struct<b: list<bool>, a: int8>", {"b": [True], "a": 1}),
+        ('{"a": 1}', "struct<b: list<bool>, a: int8>", {"b": None, "a": 1}),
+    ],
+)
+def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> None:
+    assert read(f'{{"x": {text}}}\r\n', columns(x=declared))["x"].to_pylist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "declared"),
+    [
+        ("1.0", "int64"),
+        ("300", "int8"),
+        ("-1", "uint8"),
+        ("true", "int64"),
+        ("1e400", "float64"),
+        ("1.234", "decimal128(5, 2)"),
+        ("5", "string"),
+        ("{}", "string"),
+        ('"true"', "bool"),
+        ("1", "bool"),
+        ('"2020-02-30"', "date32"),
+        ('"2020-01-01T00:00:00"', "timestamp[s, tz=UTC]"),
+        ('"2020-01-01T00:00:00Z"', "timestamp[s]"),
+        ('"2020-01-01T00:00:00.5"', "timestamp[s]"),
+        ('"?"', "binary"),
+        ("[1, 2.5]", "list<int64>"),
+        ('{"a": 1, "c": 2}', "struct<a: int64>"),
+        ("NaN", "decimal128(5, 2)"),
+    ],
+)
+def test_values_that_do_not_fit_are_told_with_line_row_and_count(text: str, declared: str) -> None:
+    lines = ['{"x": null}', "", f'{{"x": {text}}}', '{"x": null}', f'{{"x": {text}}}']
+    with pytest.raises(DataError) as caught:
+        read("\n".join(lines), columns(x=declared))
+    error = caught.value
+    assert error.message == f"`{text}` in column `x` of `data/t.jsonl` is not {declared}, and 1 more value does not fit"
+    assert str(error.location) == "data/t.jsonl:3"
+    (violation,) = error.violations
+    assert (violation.check, violation.count) == ("type", 2)
+    assert [(e.row, e.line, e.value) for e in violation.examples] == [(2, 3, text), (4, 5, text)]
+
+
+def test_every_column_is_judged_and_five_values_shown() -> None:
+    text = "".join(f'{{"a": "x{i}", "b": {i}}}\n' for i in range(20_000))
+    with pytest.raises(DataError, match=r"`\"x0\"` in column `a` .* and 39,871 more values do not fit") as caught:
+        read(text, columns(a="int64", b="int8"))
+    first, second = caught.value.violations
+    assert (first.count, second.count) == (20_000, 19_872)
+    assert [e.line for e in first.examples] == [1, 2, 3, 4, 5]
+    assert [e.value for e in second.examples] == ["128", "129", "130", "131", "132"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"x": 1', "line 2 of `data/t.jsonl` is not JSON: "),
+        (b'{"x": 1}{"x": 2}', "is not JSON: extra data at character 9"),
+        (b'{"x": 01}', "is not JSON: "),
+        (b'{"x": 1, "x": 2}', "cannot be read exactly: the name `x` is there twice"),
+        (b'{"x": "\\ud800"}', r"cannot be read exactly: \\ud800 is half of a character"),
+        (b'{"x": "\xff"}', "is not UTF-8: byte 0xff"),
+        (b"[1]", "holds a list, and a row is an object"),
+        (b"null", "holds null, and"),
+        (b"7", "holds a number, and"),
+        (b'{"x": ' + b"[" * 100_000, "is nested too deep"),
+    ],
+)
+@pytest.mark.parametrize("declared", [columns(x="int64"), columns(x="string"), None])
+def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list[Column] | None) -> None:
+    with pytest.raises(StorageError, match=told) as caught:
+        read(b'{"x": null}\n' + line + b'\n{"x": null}\n', declared)
+    assert str(caught.value.location) == "data/t.jsonl:2"
+
+
+def test_a_file_of_one_list_is_told_what_is_expected() -> None:
+    with pytest.raises(StorageError) as caught:
+        read('[\n  {"x": 1}\n]\n', columns(x="int64"))
+    assert caught.value.hint == "each row is one line, without brackets around the file"
+
+
+def test_other_encodings_and_compressions_are_told() -> None:
+    with pytest.raises(StorageError, match="is in UTF-16"):
+        read('{"x": 1}'.encode("utf-16"), columns(x="int64"))
+    packed = gzip.compress(b'{"x": 1}\n')
+    with pytest.raises(StorageError, match="is gzip data"):
+        read(packed, columns(x="int64"))
+    with pytest.raises(StorageError, match="is not whole gzip data"):
+        read(gzip.compress(b'{"x": 1}\n' * 9999)[:-20], columns(x="int64"), "t.jsonl.gz")
+    assert read(packed, columns(x="int64"), "t.jsonl.gz")["x"].to_pylist() == [1]
+    assert read(bz2.compress(b'{"x": 1}\n'), columns(x="int64"), compression="bz2")["x"].to_pylist() == [1]
+
+
+def test_lines_longer_than_a_block_are_read() -> None:
+    text = "x" * (9 << 20)
+    table = pa.table({"a": [text, "b"], "n": [1, 2]})
+    assert read(written(table), columns(a="string", n="int64")).equals(table)
+
+
+def test_undeclared_columns_lose_nothing() -> None:
+    text = """{"i": 1, "f": 1, "s": "007", "l": [1, 2]}
+        {"i": null, "f": 0.5, "o": {"a": true}, "u": 18446744073709551615, "d": 0.12345678901234567890}
+        {"d": 7, "day": "2020-01-01"}"""
+    table = read(text, None)
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "i": "int64",
+        "f": "double",
+        "s": "string",
+        "l": "list<item: int64>",
+        "o": "struct<a: bool>",
+        "u": "uint64",
+        "d": str(table["d"].type),
+        "day": "string",
+    }
+    assert table["d"].to_pylist() == [None, Decimal("0.12345678901234567890"), Decimal(7)]
+    assert table["f"].to_pylist() == [1.0, 0.5, None]
+    with pytest.raises(DataError, match="column `e` holds 1 value that is of more than 38 digits"):
+        read('{"e": 1e400}', None)
+
+
+def test_undeclared_columns_of_several_kinds_are_refused_with_their_line() -> None:
+    with pytest.raises(DataError, match=r"column `x` holds .*text.* among integers.* in `data/t.jsonl`") as caught:
+        read('{"x": 1}\n\n{"x": 2}\n{"x": "a"}\n', None)
+    assert str(caught.value.location) == "data/t.jsonl:4"
+    assert caught.value.hint == "declare the columns to read, with their types"
+
+
+def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        '{"i": 1, "f": 0.1, "s": "a", "b": true, "t": "2020-01-01T00:00:00Z", "d": "1.5", "c": "x"}',
+        '{"i": null, "f": "nan", "s": "", "b": false, "t": null, "d": null, "c": "y", "other": [1, {}]}',
+        '{"i": -5, "f": 1e-7, "s": "\\u0000\\n", "b": null, "t": "2020-01-01T00:00:00+05:30", "d": "-0.25", "c": "x"}',
+    ]
+    declared = columns(
+        t="timestamp[us, tz=UTC]",
+        i="int16",
+        f="float32",
+        s="string",
+        b="bool",
+        d="decimal128(9, 3)",
+        c="dictionary<string>",
+    )
+    for chosen in (lines[:1], lines[2:], [lines[0], lines[2]]):
+        text = "\n".join(chosen).encode()
+        quick = read_fast(Opened(lambda text=text: io.BytesIO(text), "t", None), declared)  # type: ignore[misc]
+        assert quick is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, "read_fast", lambda *_: None)
+            assert read(text, declared).equals(quick)
+    assert read("\n".join(lines), declared).num_rows == 3
+
+
+def test_times_outside_a_day_are_not_written() -> None:
+    table = pa.table({"clock": pa.array([86_400], pa.int32()).cast(pa.time32("s"))})
+    with pytest.raises(StorageError, match="column `clock`: 86400 s is not within a day"):
+        written(table)
