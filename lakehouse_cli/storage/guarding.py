@@ -54,6 +54,7 @@ class GuardedStorage(AssetStorage):
     def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
         self.spec = spec
         self.inner = inner
+        self.concurrency = inner.concurrency
 
     def __reduce__(self) -> tuple[Any, ...]:
         from lakehouse_cli.storage.opening import open_storage
