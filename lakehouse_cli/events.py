@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
+from lakehouse_cli.model.deferred import DeferredInput
 from lakehouse_cli.model.reason import Reason
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
@@ -101,6 +102,7 @@ class RunResult:
         finished_at: ISO 8601 in UTC.
         duration_s: Seconds.
         tables: How each table ended.
+        deferred: The inputs that were read from another environment.
     """
 
     run_id: str
@@ -111,6 +113,7 @@ class RunResult:
     finished_at: str
     duration_s: float
     tables: tuple[TableResult, ...]
+    deferred: tuple[DeferredInput, ...] = ()
 
     def __getitem__(self, name: str) -> TableResult:
         """The result of one table.
@@ -253,4 +256,5 @@ def result_json(result: RunResult) -> dict[str, Any]:
             }
             for table in result.tables
         ],
+        "deferred": [{"name": each.name, "environment": each.environment, "uri": each.uri} for each in result.deferred],
     }

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from lakehouse_cli.errors import NewerVersionError, StorageError, UsageError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reasons import SchemaChange, input_reasons, recipe_reasons, schema_change
@@ -28,6 +29,7 @@ class TableState:
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
         manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
+        environment: The one this was found in, where it was not found in the plan's own.
     """
 
     uri: str
@@ -36,6 +38,7 @@ class TableState:
     content: InputRecord | None = None
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
+    environment: str | None = None
 
     @property
     def newer(self) -> NewerVersionError | None:
@@ -99,6 +102,7 @@ class Plan:
         tables: The selected tables, and the sources that are read for them.
         notes: What the selection has to tell.
         contents: What is stored of these tables and of their inputs.
+        deferred: The inputs that are read from another environment.
     """
 
     project: str
@@ -106,6 +110,7 @@ class Plan:
     tables: tuple[PlannedTable, ...]
     notes: tuple[str, ...] = ()
     contents: Mapping[str, InputRecord] = field(default_factory=dict)
+    deferred: tuple[DeferredInput, ...] = ()
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -117,6 +122,9 @@ class Plan:
         return {
             "project": self.project,
             "environment": self.environment,
+            "deferred": [
+                {"name": each.name, "environment": each.environment, "uri": each.uri} for each in self.deferred
+            ],
             "tables": [
                 {
                     "name": table.name,
@@ -152,6 +160,7 @@ def make_plan(
     *,
     force: bool = False,
     lenient: bool = False,
+    defer: str | None = None,
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -164,13 +173,14 @@ def make_plan(
         recipes: Of every selected computed table.
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
+        defer: The environment in which inputs were looked for that are not there in this one.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
     """
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
-        _refuse_missing_inputs(graph, selected, states)
+        _refuse_missing_inputs(graph, selected, states, defer)
     running: set[str] = set()
     failing: dict[str, str] = {}
     planned = []
@@ -187,7 +197,13 @@ def make_plan(
         if of.would_fail is not None:
             failing[name] = of.would_fail
     contents = {name: state.content for name, state in states.items() if state.content is not None}
-    return Plan(project, environment, tuple(planned), selection.notes, contents)
+    deferred = tuple(
+        DeferredInput(name, state.environment, state.uri)
+        for name, state in states.items()
+        if state.environment is not None
+    )
+    notes = (*selection.notes, deferred_note(deferred)) if deferred else selection.notes
+    return Plan(project, environment, tuple(planned), notes, contents, deferred)
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
@@ -308,7 +324,9 @@ def _listed(names: list[str], limit: int = 3) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
-def _refuse_missing_inputs(graph: AssetGraph, selected: set[str], states: Mapping[str, TableState]) -> None:
+def _refuse_missing_inputs(
+    graph: AssetGraph, selected: set[str], states: Mapping[str, TableState], defer: str | None
+) -> None:
     lacking = [
         (name, upstream)
         for name in graph.order
@@ -321,7 +339,9 @@ def _refuse_missing_inputs(graph: AssetGraph, selected: set[str], states: Mappin
     name = lacking[0][0]
     missing = list(dict.fromkeys(upstream for _, upstream in lacking))
     verb = "was" if len(missing) == 1 else "were"
+    where = f" here or in `{defer}`" if defer is not None else ""
+    them = "it" if len(missing) == 1 else "them"
     raise UsageError(
-        f"{_listed(missing)} {verb} never materialized, and `{name}` needs {'it' if len(missing) == 1 else 'them'}",
+        f"{_listed(missing)} {verb} never materialized{where}, and `{name}` needs {them}",
         hint=f"`lakehouse run +{name}` materializes everything it needs",
     )

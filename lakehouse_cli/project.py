@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.config import load_project
+from lakehouse_cli.deferring import Deferral, states_with
 from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
 from lakehouse_cli.formats import FORMATS
@@ -24,13 +25,15 @@ from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import open_storage
-from lakehouse_cli.stored import StoredTables
+from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.watching import project_files
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lakehouse_cli.comparing import Comparison
+    from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
@@ -86,6 +89,7 @@ class Project:
         self._planned = False
         self._environ = environ
         self._variables = variables or {}
+        self._others: dict[str, Project] = {}
 
     @classmethod
     def load(
@@ -184,25 +188,37 @@ class Project:
         """The storage a table lives in."""
         return self.storages[self.table(table).storage]
 
-    def select(self, *selection: str, exclude: Iterable[str] = ()) -> Selection:
+    def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
         """Resolve a selection; without terms, every table.
+
+        Args:
+            selection: Terms of the selection grammar.
+            exclude: Terms of what to leave out.
+            defer: As in `plan`.
 
         Raises:
             UsageError: A term names no table or is no term.
         """
         excluded = tuple(exclude)
-        in_state = self._tables_in_state if mentions_state((*selection, *excluded)) else None
+        in_state = partial(self._tables_in_state, defer) if mentions_state((*selection, *excluded)) else None
         return select(self.graph, selection, excluded, in_state)
 
-    def _tables_in_state(self, state: str) -> set[str]:
+    def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
             return set(self._not_done_last())
-        plan = self._plan(Selection(self.graph.order), force=False, lenient=True)
+        plan = self._plan(Selection(self.graph.order), force=False, lenient=True, defer=defer)
         if state == "new":
             return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
         return {t.name for t in plan.runs if not t.conditional}
 
-    def plan(self, *selection: str, exclude: Iterable[str] = (), force: bool = False, failed: bool = False) -> Plan:
+    def plan(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        failed: bool = False,
+        defer: str | None = None,
+    ) -> Plan:
         """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
 
         Args:
@@ -210,16 +226,18 @@ class Project:
             exclude: Terms of what to leave out.
             force: Plan to run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
-            UsageError: The selection is wrong, or needs a table that was never materialized.
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
         """
         self._read_code_again()
-        chosen = self.select(*selection, exclude=exclude)
+        chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             last = set(self._not_done_last())
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
-        return self._plan(chosen, force=force)
+        return self._plan(chosen, force=force, defer=defer)
 
     def _read_code_again(self) -> None:
         """Take in what was changed in the code since it was read, as happens in a notebook."""
@@ -243,13 +261,14 @@ class Project:
         last = history.last_result(self.folder, self.environment)
         return () if last is None else last.unfinished
 
-    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False) -> Plan:
+    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
         names = tables_of_interest(self.graph, chosen)
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         looked_at.look(names)
-        states = {name: looked_at.state(name) for name in names}
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, force=force, lenient=lenient)
+        states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
+        how: Any = {"force": force, "lenient": lenient, "defer": defer}
+        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
         if self.mask is unmasked:
             return plan
         tables = (
@@ -257,6 +276,18 @@ class Project:
             for t in plan.tables
         )
         return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
+
+    def _deferral(self, environment: str | None) -> Deferral | None:
+        """Another environment as a place to read inputs from; None for this one itself."""
+        if environment in (None, "", self.environment):
+            return None
+        if environment not in self._others:
+            self._others[environment] = self.other(environment)
+            # To be masked as well.
+            self._variables = {**self._others[environment]._variables, **self._variables}
+            self.__dict__.pop("mask", None)
+        other = self._others[environment]
+        return Deferral(replace(other.stored, graph=self.graph))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
@@ -283,6 +314,7 @@ class Project:
         exclude: Iterable[str] = (),
         force: bool = False,
         failed: bool = False,
+        defer: str | None = None,
         fail_fast: bool = False,
         executor: str | None = None,
         workers: int | None = None,
@@ -298,6 +330,8 @@ class Project:
             exclude: Terms of what to leave out.
             force: Run what is up to date as well.
             failed: Only what failed, was skipped or was cancelled in the last run.
+            defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
+                ever written there.
             fail_fast: Start nothing more once a table has failed.
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
@@ -312,17 +346,19 @@ class Project:
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
+        deferral = self._deferral(defer)
         run_id = new_run_id()
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
-            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed)
+            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
             runner = Runner(
                 self.graph,
-                self.storages,
+                self.storages if deferral is None else {**self.storages, **deferral.storages},
                 partial(executor_class, workers or self.spec.workers),
                 self.folder,
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
+                {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
             read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
             self._cache.keep(self._code.modules, self._fingerprints, read)
@@ -364,23 +400,32 @@ class Project:
         frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
         return frame
 
-    def show(self, table: str, count: int = 10) -> Shown:
+    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown:
         """A stored table's columns, where it lives, how many rows it has, and the first of them.
 
+        Args:
+            table: Its name.
+            count: How many rows.
+            version: An older one, where its storage keeps versions; None for the table as it is.
+
         Raises:
-            UsageError: There is no such table.
+            UsageError: There is no such table, or no such version.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
         """
-        data = self.read_arrow(table)
+        declared, storage = self.table(table), self.storage(table)
+        data = self.read_arrow(table) if version is None else storage.read_version(declared, version)
         from lakehouse_cli.showing import shown
 
-        return shown(self.table(table), self.storage(table).uri(self.table(table)), data, count)
+        return shown(declared, storage.uri(declared), data, count)
 
     @cached_property
     def mask(self) -> Mask:
         """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
+
+    def _mask_with(self, other: Project) -> Mask:
+        return mask_of({**other._variables, **self._variables})
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
@@ -434,6 +479,75 @@ class Project:
                 error.hint = "nothing is removed while a run goes on; wait until it has ended"
                 raise
             return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        return StoredEnvironment(self.environment, self.tables, self.storages, self.spec.storages, self.graph)
+
+    def copy(
+        self,
+        *selection: str,
+        to: str,
+        exclude: Iterable[str] = (),
+        sources: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        on_table: Callable[[CopiedTable], None] | None = None,
+        on_begin: Callable[[str], None] | None = None,
+    ) -> CopyResult:
+        """Copy stored tables of this environment and their manifests to another, while no run goes on there.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            to: Name of the other environment.
+            exclude: Terms of what to leave out.
+            sources: Copy sources as well: the columns they declare.
+            force: Overwrite also what is newer there, or was put there by another hand.
+            dry_run: Tell what would be done, and copy nothing.
+            on_table: Told of each table when it has ended.
+            on_begin: Told of each table that is begun.
+
+        Raises:
+            UsageError: The selection is wrong; there is no such environment, or it is this one.
+            LakehouseError: A run goes on there.
+        """
+        from lakehouse_cli.copying import copy_tables
+
+        chosen = self.select(*selection, exclude=exclude)
+        other = self.other(to)
+        how: Any = {"sources": sources, "force": force, "dry_run": dry_run, "mask": self._mask_with(other)}
+        tell: Any = {"on_table": on_table, "on_begin": on_begin}
+        return copy_tables(self.name, self.folder, chosen, self.stored, other.stored, **how, **tell)
+
+    def diff(
+        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+    ) -> Comparison:
+        """Stored tables against those of another environment; or, without one, as they would come out now.
+
+        Nothing is published: what is computed for the comparison is gone after it.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            against: Name of the other environment; None holds what would be computed now to what is stored.
+            exclude: Terms of what to leave out.
+            limit: How many examples of each kind of difference to give.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
+        """
+        from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
+
+        if against is not None:
+            chosen = self.select(*selection, exclude=exclude)
+            other = self.other(against)
+            mask = self._mask_with(other)
+            found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
+            return Comparison(self.name, self.environment, against, found, chosen.notes)
+        plan = self.plan(*selection, exclude=exclude)
+        found = Recomputing(self.stored, plan, self.folder, limit, self.mask).compare()
+        return Comparison(self.name, self.environment, None, found, plan.notes)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

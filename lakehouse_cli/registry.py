@@ -37,7 +37,8 @@ def load(entry: Entry) -> Any:
     except ImportError as error:
         if entry.install is None:
             raise
-        raise LakehouseError(f"`{error.name}` is not installed", hint=entry.install) from error
+        missing = (error.name or str(error)).partition(".")[0]
+        raise LakehouseError(f"`{missing}` is not installed", hint=entry.install) from error
 
 
 def lookup(table: Mapping[str, Entry], kind: str, name: str) -> Any:

@@ -61,10 +61,11 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
         text = str(from_arrow(field.type) or field.type)
         nullable = column is None or (column.nullable and column.name not in table.key)
         columns.append(ShownColumn(field.name, text, nullable, (column.description or "") if column else ""))
-    return Shown(table.name, uri, tuple(columns), data.num_rows, _rows(data.slice(0, count)))
+    return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(data.slice(0, count)))
 
 
-def _rows(data: pa.Table) -> tuple[dict[str, Any], ...]:
+def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:
+    """Rows with values that JSON has; others as text."""
     columns = [_values(data.column(index)) for index in range(data.num_columns)]
     return tuple(dict(zip(data.column_names, row, strict=True)) for row in zip(*columns, strict=True))
 

@@ -15,6 +15,29 @@ from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.storage.base import AssetStorage
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEnvironment:
+    """The tables of a project as they are declared and stored in one environment.
+
+    Attributes:
+        environment: Its name.
+        tables: By name.
+        storages: By name.
+        specs: Their declarations.
+        graph: All tables.
+    """
+
+    environment: str
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
+    graph: AssetGraph
+
+    def looked_at(self) -> StoredTables:
+        """What is stored there now."""
+        return StoredTables(self.tables, self.storages, self.specs, self.graph)
+
+
 @dataclass(slots=True)
 class StoredTables:
     """Looks at tables and their manifests, each once.

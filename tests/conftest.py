@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.cli.main import invoke
+from tests.servers import postgresql
 from tests.servers.azure import azure_server
 from tests.servers.s3 import own_s3_server, s3_server
 
 __all__ = ["azure_server", "own_s3_server", "s3_server"]
+
+# Packages of their own, tested where they are installed.
+collect_ignore = ["distributions"]
 
 
 @dataclass(frozen=True)
@@ -119,3 +123,11 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Invoked]:
         return Invoked(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[postgresql.PostgreSQL]:
+    """A server of this test process; tests that need one are skipped where it is not installed."""
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "master")
+    with postgresql.running(postgresql.worker_number(worker)) as server:
+        yield server

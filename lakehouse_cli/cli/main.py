@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from lakehouse_cli.cli import clean, env, graph, init, ls, options, plan, run, runs, schema, show, validate
+from lakehouse_cli.cli import clean, copy, diff, env, graph, init, ls, options, plan, run, runs, schema, show, validate
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.errors import Interrupted, LakehouseError, UsageError
 from lakehouse_cli.version import __version__
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (init, validate, plan, run, ls, show, graph, env, clean, schema):
+for module in (init, validate, plan, run, ls, show, diff, copy, graph, env, clean, schema):
     app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
 app.add_typer(runs.app, name="runs")
 

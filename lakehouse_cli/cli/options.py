@@ -95,6 +95,16 @@ Exclude = Annotated[
         "--exclude", metavar="SELECTION", envvar="LAKEHOUSE_EXCLUDE", show_envvar=False, help="Leave these out."
     ),
 ]
+Defer = Annotated[
+    str | None,
+    typer.Option(
+        "--defer",
+        metavar="ENV",
+        envvar="LAKEHOUSE_DEFER",
+        show_envvar=False,
+        help="Read inputs that are neither selected nor materialized here from this environment.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ EXAMPLES = """\b
 Examples:
   lakehouse plan                     every table, in order
   lakehouse plan +summary            `summary` and all it is computed from
+  lakehouse plan -e dev summary --defer prod
+                                     inputs that `dev` has not are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
 _MARKS = {
@@ -32,6 +34,7 @@ def command(
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
+    defer: options.Defer = None,
     exit_code: Annotated[
         bool,
         typer.Option(
@@ -52,7 +55,8 @@ def command(
     Changes nothing and runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
-    plan = settings.project().plan(*options.chosen(selection, select), exclude=exclude or ())
+    terms = options.chosen(selection, select)
+    plan = settings.project().plan(*terms, exclude=exclude or (), defer=defer)
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
 
@@ -93,6 +97,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         told = [reason.message for reason in table.reasons]
         if shown == "blocked" and table.would_fail is not None:
             told = [table.would_fail, *told]
+        if table.state is not None and table.state.environment is not None:
+            told.append(f"from `{table.state.environment}`")
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.

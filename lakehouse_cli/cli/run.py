@@ -26,6 +26,7 @@ Examples:
   lakehouse run +summary             `summary` and all it is computed from
   lakehouse run daily+ --exclude tag:slow
   lakehouse run --failed             what failed or was skipped the last time
+  lakehouse run -e dev summary --defer prod
   lakehouse run --watch              again whenever something changes
   lakehouse run --executor processes --workers 4
   lakehouse run --dry-run            what it would do; the same as `lakehouse plan`
@@ -40,6 +41,7 @@ def command(
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
+    defer: options.Defer = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -135,7 +137,7 @@ def command(
     if log_format is not None:
         options.json_lines_on_stderr()
     terms = options.chosen(selection, select)
-    asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed}
+    asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed, "defer": defer}
     if dry_run:
         render(settings.project().plan(*terms, **asked), settings)
         return 0

@@ -17,6 +17,7 @@ EXAMPLES = """\b
 Examples:
   lakehouse show daily_highs
   lakehouse show daily_highs -n 50
+  lakehouse show daily_highs --version 3
   lakehouse show daily_highs -o json | jq .rows"""
 _WIDEST = 32
 
@@ -29,6 +30,17 @@ def command(
             "-n", "--rows", metavar="N", envvar="LAKEHOUSE_ROWS", show_envvar=False, help="How many rows to show."
         ),
     ] = 10,
+    version: Annotated[
+        int | None,
+        typer.Option(
+            "--version",
+            metavar="N",
+            envvar="LAKEHOUSE_TABLE_VERSION",
+            show_envvar=False,
+            show_default=False,
+            help="An older version, where its storage keeps them.",
+        ),
+    ] = None,
     project_dir: options.ProjectDir = None,
     env: options.Env = None,
     output: options.OutputOption = None,
@@ -39,12 +51,13 @@ def command(
     settings = options.settings(project_dir, env, output, quiet, verbose)
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
-    shown = settings.project().show(table, count)
+    shown = settings.project().show(table, count, version=version)
     if settings.json:
         options.write_json(shown.to_json())
         return
     terminal = settings.stdout
-    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri} · {plural(shown.row_count, 'row')}")
+    at = "" if version is None else f" · version {version}"
+    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
     options.write()
     for line in _columns(shown, terminal):
         options.write(line)

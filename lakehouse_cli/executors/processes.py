@@ -24,9 +24,9 @@ from lakehouse_cli.printing import PrintedLines
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
-# These have threads of their own, which a forked process lacks and waits for.
-_THREADED = {"obstore", "deltalake"}
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
+# They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
+_UNFORKABLE = frozenset(("deltalake", "obstore"))
 
 
 class ProcessesExecutor(Executor):
@@ -106,8 +106,8 @@ class ProcessesExecutor(Executor):
 
 def _start_method() -> str:
     """How to start a process: forked where that is safe, which is ten times faster, else anew."""
-    safe = sys.platform == "linux" and threading.active_count() == 1 and not _THREADED & sys.modules.keys()
-    return "fork" if safe else "spawn"
+    alone = threading.active_count() == 1 and not _UNFORKABLE & sys.modules.keys()
+    return "fork" if sys.platform == "linux" and alone else "spawn"
 
 
 class _Worker:

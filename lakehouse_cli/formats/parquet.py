@@ -23,7 +23,10 @@ PARQUET = FormatSpec(
             "Of zstd (1 to 22), gzip (1 to 9) and brotli (1 to 11); unset: the codec's own.",
         ),
         FormatOption(
-            "row_group_rows", 131_072, {"type": "integer", "minimum": 1}, "Rows that are written, and read, at once."
+            "row_group_rows",
+            1_048_576,
+            {"type": "integer", "minimum": 1},
+            "Rows that are written, and can be read, at once; at most: fewer where there are more than 16 columns.",
         ),
         FormatOption(
             "suffix",

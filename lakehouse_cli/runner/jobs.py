@@ -39,6 +39,7 @@ class Job:
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         sees_to_attempts: Whether the job itself sees to its timeout and retries; else whoever submits it does.
+        forced: Whether the user asked for it though it may be up to date, or another's.
     """
 
     table: Table
@@ -53,6 +54,7 @@ class Job:
     keep: bool
     attempt: int
     sees_to_attempts: bool
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

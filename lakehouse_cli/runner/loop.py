@@ -32,6 +32,7 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.recipes import reading_of
@@ -65,12 +66,13 @@ class Runner:
 
     Attributes:
         graph: All tables.
-        storages: By name.
+        storages: By name; also those of another environment from which inputs are read.
         executor: Makes the executor, given its `prepare`; called only where something runs.
         folder: The project's.
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
+        elsewhere: The inputs that are read from another environment, as they are declared there.
     """
 
     graph: AssetGraph
@@ -80,6 +82,7 @@ class Runner:
     emit: Callable[[Event], None]
     durations: Mapping[str, float] = field(default_factory=dict)
     memory_limit: int | None = None
+    elsewhere: Mapping[str, Table] = field(default_factory=dict)
 
     def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
         """Materialize every table that the plan says runs.
@@ -103,6 +106,7 @@ class Runner:
             datetime.now(UTC).isoformat(timespec="milliseconds"),
             round(time.perf_counter() - clock, 6),
             run.in_plan_order(),
+            plan.deferred,
         )
         self.emit(RunFinished(result))
         return result
@@ -272,7 +276,7 @@ class _Run:
 
     def _job(self, planned: PlannedTable, executor: Executor, attempt: int) -> Job:
         graph = self.runner.graph
-        tables = {name: graph.tables[name] for name in planned.inputs}
+        tables = {name: self._input(name) for name in planned.inputs}
         table = graph.tables[planned.name]
         assert self.memory is not None  # noqa: S101  # made before the loop begins
         return Job(
@@ -288,7 +292,12 @@ class _Run:
             keep=executor.shares_memory and self.memory.wanted(planned.name),
             attempt=attempt,
             sees_to_attempts=executor.shares_memory,
+            forced=any(reason.code == "forced" for reason in planned.reasons),
         )
+
+    def _input(self, name: str) -> Table:
+        """A table as it is declared where it is read from."""
+        return self.runner.elsewhere.get(name) or self.runner.graph.tables[name]
 
     def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
@@ -441,6 +450,8 @@ class _Run:
             return None
         if stored is None:
             return None
+        if not stored.modified_ns:
+            return f"{planned.uri} is as it was"
         if stored.modified_ns >= self.started_ns:
             return f"{planned.uri} was replaced before this went wrong; the next run looks at it anew"
         moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()

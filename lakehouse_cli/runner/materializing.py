@@ -60,9 +60,10 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
     taken = sum(shared.nbytes for shared in given.values())
     while True:
         try:
-            held = _computed(job, given)
+            job.storages[table.storage].may_replace(table, forced=job.forced)
+            held = compute(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project)
+            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project, job.forced)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:
@@ -75,7 +76,12 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
         delay *= 2
 
 
-def _computed(job: Job, given: Mapping[str, SharedTable]) -> Held:
+def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
+    """Compute one table and hold it to its contract; nothing is published.
+
+    Raises:
+        LakehouseError: The transform failed, or its result breaks the contract.
+    """
     table = job.table
     assert table.function is not None  # noqa: S101  # what is materialized is computed
     transform = load_transform(table.function, job.folder)
@@ -83,13 +89,13 @@ def _computed(job: Job, given: Mapping[str, SharedTable]) -> Held:
     positional = [given[edge.table] for edge in job.inputs if edge.positional]
     names = {edge.parameter or edge.table: edge.table for edge in job.inputs}
 
-    def compute() -> pa.Table:
+    def result_of() -> pa.Table:
         return apply(
             transform, named, positional=positional, params=table.params, columns=table.columns, table_names=names
         )
 
     limit = table.timeout if job.sees_to_attempts else None
-    result = compute() if limit is None else _within(limit, compute, table)
+    result = result_of() if limit is None else _within(limit, result_of, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 
@@ -24,7 +25,7 @@ class Stored:
 
     Attributes:
         bytes: Size of the stored data.
-        modified_ns: When it was last written, nanoseconds since 1970 in UTC.
+        modified_ns: When it was last written, nanoseconds since 1970 in UTC; 0 where the storage cannot tell.
     """
 
     bytes: int
@@ -69,6 +70,7 @@ class Origin:
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
         project: Name of the project whose run it was.
+        forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
     """
 
     run_id: str
@@ -77,6 +79,7 @@ class Origin:
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     memory_bytes: int = 0
     project: str | None = None
+    forced: bool = False
 
 
 class Sink(Protocol):
@@ -164,6 +167,19 @@ class AssetStorage(ABC):
             StorageError: They cannot be read.
         """
 
+    def read_version(self, table: Table, version: int) -> pa.Table:
+        """Read all columns of an older version of a stored table; only storages that keep versions can.
+
+        Raises:
+            UsageError: There is no such version, or there are no versions here.
+            StorageError: It cannot be read.
+        """
+        del version
+        raise UsageError(
+            f"storage `{table.storage}` keeps no versions of `{table.name}`",
+            hint="leave out --version; storages of type `delta` keep them",
+        )
+
     @abstractmethod
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Store data and then their manifest, so that readers see the old table or the new one, whole.
@@ -171,6 +187,22 @@ class AssetStorage(ABC):
         Raises:
             StorageError: Nothing was changed.
         """
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """Refuse, before anything is computed, to publish over what is not this tool's; by default all is replaced.
+
+        A storage that keeps tables of other people beside ours refuses here, and in `publish` again, what has no
+        manifest of ours. Files in a folder are replaced: whoever names a folder as the root of computed tables gives
+        it over.
+
+        Args:
+            table: What would be published.
+            forced: Whether the user asked to replace whatever is there, as `Origin.forced`.
+
+        Raises:
+            StorageError: What is there is another's; the hint says how to replace it all the same.
+        """
+        del table, forced
 
     @abstractmethod
     def read_manifest(self, table: Table) -> Manifest | None:

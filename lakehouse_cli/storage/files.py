@@ -201,9 +201,8 @@ class FileStorage(FormattedStorage):
     def _remove_former(self, table: Table) -> None:
         """Remove the file of another format, or compression, that this table was stored in until now."""
         base, now = f"{self.spec.root}/{table.path}", self._suffix(table)
-        found = [
-            base + suffix for suffix in sorted({*self._any_suffixes(())} - {now}) if os.path.lexists(base + suffix)
-        ]
+        others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
+        found = [file for file in others if os.path.lexists(file)]
         with suppress(StorageError):  # a manifest that cannot be read tells of nothing
             before = self.read_manifest(table) if found else None
             if before is not None:

@@ -78,18 +78,22 @@ class FormattedStorage(AssetStorage):
         return found[0] if found else self._suffixes(table)[0]
 
     def _missing(self, table: Table) -> MissingDataError:
-        shown = self.uri(table)
-        if table.kind == "source":
-            return MissingDataError(
-                f"{shown} does not exist",
-                hint="put the file there, or correct `path:` or the storage's `root:`",
-                location=table.where("path"),
-            )
+        return missing_data(table, self.uri(table))
+
+
+def missing_data(table: Table, shown: str) -> MissingDataError:
+    """The error of a table of which nothing is stored at the place shown."""
+    if table.kind == "source":
         return MissingDataError(
-            f"`{table.name}` was never materialized: {shown} does not exist",
-            hint=f"`lakehouse run +{table.name}` materializes it",
-            location=table.location,
+            f"{shown} does not exist",
+            hint="put the file there, or correct `path:` or the storage's `root:`",
+            location=table.where("path"),
         )
+    return MissingDataError(
+        f"`{table.name}` was never materialized: {shown} does not exist",
+        hint=f"`lakehouse run +{table.name}` materializes it",
+        location=table.location,
+    )
 
 
 def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:

@@ -1,11 +1,12 @@
 """A storage of the user's own behind the tool's manners.
 
-Whatever it raises becomes a `StorageError` that names table, storage and line; sent to another process it goes as its
-declaration and is opened anew there, so that it may hold connections, locks and files.
+Whatever it raises becomes a `StorageError` that names table, storage and line. In another process its module is found
+as it is here; one that cannot be pickled, such as one that holds a connection, is made anew there from its declaration.
 """
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,9 +58,11 @@ class GuardedStorage(AssetStorage):
         self.concurrency = inner.concurrency
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from lakehouse_cli.storage.opening import open_storage
-
-        return open_storage, (self.spec,)
+        try:
+            state = pickle.dumps(self.inner)
+        except Exception:  # noqa: BLE001  # whatever its own methods raise
+            state = None
+        return _reopened, (self.spec, state)
 
     @contextmanager
     def _guarded(self, method: str, arguments: tuple[Any, ...]) -> Iterator[None]:
@@ -69,6 +72,15 @@ class GuardedStorage(AssetStorage):
             raise
         except Exception as error:
             raise _told(self.spec, method, arguments, error) from error
+
+
+def _reopened(spec: StorageSpec, state: bytes | None) -> AssetStorage:
+    """In another process: as it was pickled, else made anew."""
+    from lakehouse_cli.storage.opening import open_storage
+
+    # Opened first in any case: its module is found beside the project file, where pickle does not look.
+    opened = open_storage(spec)
+    return opened if state is None else guarded(spec, pickle.loads(state))  # noqa: S301  # our own bytes
 
 
 def _delegate(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import StorageSpec
@@ -13,6 +14,8 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.source_code import SourceError, find_module
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
+
+_Storage = TypeVar("_Storage", bound=AssetStorage)
 
 
 def open_storage(spec: StorageSpec) -> AssetStorage:
@@ -39,23 +42,31 @@ def _open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
     if storage_type is None:
         raise LakehouseError(f"storage `{spec.name}`: `{spec.type}` is not installed any more", location=spec.location)
     storage_class = _imported(spec, storage_type, folder)
-    storage: AssetStorage = storage_class.__new__(storage_class)
-    # Set before it is made, so that its `__init__` has them.
-    for option in storage_type.options:
-        value = spec.connection.get(option.name, option.default)
-        setattr(storage, option.name, list(value) if isinstance(value, list) else value)
+    options = {option.name: spec.connection.get(option.name, option.default) for option in storage_type.options}
     try:
-        storage.__init__(spec)  # type: ignore[misc]  # its options are set before it is made
+        storage = make_storage(storage_class, spec, options)
     except LakehouseError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
         raise LakehouseError(
-            f"storage `{spec.name}` cannot be made: {text}",
+            f"storage `{spec.name}` cannot be made: {type(error).__name__}: {error}",
             hint=f"look at `__init__` of `{storage_type.implementation}`, which is given the StorageSpec",
             location=spec.location,
         ) from error
     return guarded(spec, storage)
+
+
+def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str, Any]) -> _Storage:
+    """A storage of a class that is not the tool's: spec and options are attributes before `__init__` is called."""
+    storage = storage_class.__new__(storage_class)
+    for name, value in options.items():
+        # A list of its own: the default is shared by all that have it.
+        setattr(storage, name, list(value) if isinstance(value, list) else value)
+    setattr(storage, "spec", spec)  # noqa: B010  # not declared in the base, there for all
+    if storage_class.__init__ is not object.__init__:
+        initialise: Any = storage_class.__init__
+        initialise(storage, spec)
+    return storage
 
 
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:

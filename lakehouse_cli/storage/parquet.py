@@ -16,6 +16,8 @@ from lakehouse_cli.storage.parquet_options import ParquetOptions
 from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, told_as_damaged, wanted_names
 
 _WHAT = "a Parquet file"
+# A row group is held in memory while it is written.
+_CELLS = 1 << 24
 
 
 class ParquetFormat(Format):
@@ -54,9 +56,10 @@ class ParquetFormat(Format):
             version="2.6",
         )
         with finished(writer):
-            for start in range(0, table.num_rows, checked.row_group_rows):
-                rows = in_types_of_file(table.slice(start, checked.row_group_rows), _WHAT, types, start)
-                writer.write_table(rows.combine_chunks(), row_group_size=checked.row_group_rows)
+            at_once = max(1, min(checked.row_group_rows, _CELLS // table.num_columns))
+            for start in range(0, table.num_rows, at_once):
+                rows = in_types_of_file(table.slice(start, at_once), _WHAT, types, start)
+                writer.write_table(rows.combine_chunks(), row_group_size=at_once)
 
 
 @contextmanager

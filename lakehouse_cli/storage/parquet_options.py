@@ -18,12 +18,12 @@ class ParquetOptions:
     Attributes:
         compression: ``zstd``, ``snappy``, ``gzip``, ``brotli``, ``lz4`` or ``none``.
         compression_level: None for the codec's own.
-        row_group_rows: Rows that are written, and read, at once.
+        row_group_rows: Rows that are written, and can be read, at once; at most.
     """
 
     compression: str = "zstd"
     compression_level: int | None = None
-    row_group_rows: int = 131_072
+    row_group_rows: int = 1_048_576
 
     def __post_init__(self) -> None:
         if self.compression_level is None:

@@ -20,11 +20,22 @@ STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
         "gcs": "lakehouse_cli.storage_types.objects:GCS",
         "azure": "lakehouse_cli.storage_types.objects:AZURE",
         "memory": "lakehouse_cli.storage_types.objects:MEMORY",
+        "postgresql": "lakehouse_cli.storage_types.postgresql:POSTGRESQL",
+        "duckdb": "lakehouse_cli.storage_types.duckdb:DUCKDB",
+        "sqlite": "lakehouse_cli.storage_types.sqlite:SQLITE",
+        "delta": "lakehouse_cli.storage_types.delta:DELTA",
     }
 )
 
 #: Which type a root with this URL scheme is of, where `type` does not say.
-SCHEMES: Mapping[str, str] = {"s3": "s3", "gs": "gcs", "az": "azure", "memory": "memory"}
+SCHEMES: Mapping[str, str] = {
+    "s3": "s3",
+    "gs": "gcs",
+    "az": "azure",
+    "memory": "memory",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+}
 
 
 def scheme_of(root: str) -> str | None:

@@ -12,17 +12,19 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
-from lakehouse_cli.model import Column, Table, parse_column_type
+from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.opening import make_storage
 
+_Storage = TypeVar("_Storage", bound=AssetStorage)
 ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
 
 
@@ -42,6 +44,11 @@ def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
     columns = declared.columns or ()
     arrays = [pa.array([row[i] for row in rows], to_arrow(c.type)) for i, c in enumerate(columns)]
     return pa.table(arrays, names=[c.name for c in columns])
+
+
+def storage_of(storage_class: type[_Storage], root: str = "", **options: Any) -> _Storage:
+    """A storage of one's own as a project makes it: with a root, and its options as attributes."""
+    return make_storage(storage_class, StorageSpec("tested", root, root, connection=options), options)
 
 
 class StorageConformance(ABC):

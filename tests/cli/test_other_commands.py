@@ -15,7 +15,7 @@ from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "graph", "env", "clean", "schema"]
+COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "diff", "copy", "graph", "env", "clean", "schema"]
 
 
 def test_version_and_help(cli: Cli) -> None:

@@ -37,6 +37,7 @@ def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder,
         "finished_at",
         "duration_s",
         "tables",
+        "deferred",
     }
     assert document["status"] == "success"
     assert document["environment"] == "default"

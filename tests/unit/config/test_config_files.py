@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -130,13 +129,13 @@ def test_alias_bomb_takes_little_memory_and_time(tmp_path: Path) -> None:
         import resource, sys
         from pathlib import Path
         resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+        resource.setrlimit(resource.RLIMIT_AS, (300_000_000, 300_000_000))
         from lakehouse_cli.config import load_project
         print(load_project(Path(sys.argv[1]), {}).problems[0].message)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "lakehouse.yaml")]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "with its aliases expanded this holds more than 1,000,000 values"
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300_000
 
 
 def test_loading_executes_nothing(tmp_path: Path) -> None:

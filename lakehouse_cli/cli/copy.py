@@ -1,0 +1,192 @@
+"""`lakehouse copy`: stored tables and their manifests, from one environment to another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text, time_text
+
+if TYPE_CHECKING:
+    from lakehouse_cli.copying import CopiedTable, CopyResult
+
+EXAMPLES = """\b
+Examples:
+  lakehouse copy --from default --to prod            every computed table
+  lakehouse copy +summary --from dev --to prod --dry-run
+  lakehouse copy --from prod --to dev --sources      sources as well
+  lakehouse copy summary --to prod --force           over what is newer there
+
+\b
+Exit codes:
+  0 all there · 1 a table is missing, refused or failed, or a run goes on there · 2 usage"""
+_WIDEST_NAME = 40
+_MARKS = {
+    "copied": ("✓", "green", "copied"),
+    "planned": ("▸", "cyan", "to copy"),
+    "unchanged": ("=", "dim", "unchanged"),
+    "missing": ("✗", "red", "missing"),
+    "refused": ("✗", "red", "refused"),
+    "held_back": ("○", "yellow", "held back"),
+    "failed": ("✗", "red", "failed"),
+}
+
+
+def command(
+    selection: options.Selection = None,
+    select: options.SelectOption = None,
+    exclude: options.Exclude = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="ENV",
+            envvar="LAKEHOUSE_FROM",
+            show_envvar=False,
+            help="Environment to copy from (else that of --env).",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="ENV", envvar="LAKEHOUSE_TO", show_envvar=False, help="Environment to copy to; required."
+        ),
+    ] = None,
+    sources: Annotated[
+        bool,
+        typer.Option(
+            "--sources", envvar="LAKEHOUSE_SOURCES", show_envvar=False, help="Copy sources too: what they declare."
+        ),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "-f",
+            "--force",
+            envvar="LAKEHOUSE_FORCE",
+            show_envvar=False,
+            help="Overwrite also what is newer there, or another's.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", envvar="LAKEHOUSE_DRY_RUN", show_envvar=False, help="Show what would be copied; copy nothing."
+        ),
+    ] = False,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Copy stored tables and their manifests to another environment.
+
+    What was computed here is not computed again there: a plan there finds it up to date, as far as its inputs are the
+    same. What is newer there, and what another hand put there, is not overwritten, and then nothing is copied.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    if target is None:
+        raise typer.BadParameter("name the environment to copy to", param_hint="--to")
+    project = replace(settings, env=source or settings.env).project()
+    shown = not (settings.json or settings.quiet)
+    progress = _Progress(settings.stdout, tuple(project.tables)) if shown else None
+    if progress is not None:
+        title = f"{settings.stdout.style(project.name, 'bold')} · {project.environment} → {target} · copy"
+        options.write(title)
+    try:
+        result = project.copy(
+            *options.chosen(selection, select),
+            to=target,
+            exclude=exclude or (),
+            sources=sources,
+            force=force,
+            dry_run=dry_run,
+            on_table=progress.ended if progress is not None else None,
+            on_begin=progress.begun if progress is not None else None,
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
+    if settings.json:
+        options.write_json(result.to_json())
+    elif shown:
+        _finish(result)
+    if not settings.json:
+        _explain(result, settings.stderr)
+    return 0 if result.succeeded else 1
+
+
+class _Progress:
+    """A line for each table that has ended; on a terminal, also the one that is under way."""
+
+    def __init__(self, terminal: Terminal, names: tuple[str, ...]) -> None:
+        self._terminal = terminal
+        self._names = names
+        self._headed = False
+
+    def begun(self, name: str) -> None:
+        """Show what is under way, where a line can be redrawn."""
+        if self._terminal.interactive:
+            sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
+            sys.stdout.flush()
+
+    def clear(self) -> None:
+        """Take that away."""
+        if self._terminal.interactive:
+            sys.stdout.write("\r\x1b[K")
+            sys.stdout.flush()
+
+    def ended(self, table: CopiedTable) -> None:
+        """Write a table's line."""
+        self.clear()
+        head, line = self._lines(table)
+        if not self._headed:
+            self._headed = True
+            options.write()
+            options.write(head)
+        options.write(line)
+        sys.stdout.flush()
+
+    def _lines(self, table: CopiedTable) -> list[str]:
+        mark, style, word = _MARKS[table.status]
+        width = min(max((len(name) for name in self._names), default=5), _WIDEST_NAME)
+        parts = [plural(table.rows, "row")] if table.rows is not None else []
+        if table.status == "copied":
+            parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
+        parts += [table.note] if table.note else []
+        row = [
+            Cell(mark, style),
+            Cell(self._terminal.cut_middle(table.name, width).ljust(width)),
+            Cell(word.ljust(9), style),
+            Cell(printable(", ".join(parts)), "dim"),
+        ]
+        return columns(self._terminal, ("", "table", "", ""), [row])
+
+
+def _finish(result: CopyResult) -> None:
+    from lakehouse_cli.copying import counts
+
+    if result.tables:
+        options.write()
+    for note in result.notes:
+        options.write(note)
+    told = ", ".join(f"{count} {_MARKS[status][2]}" for status, count in counts(result.tables).items())
+    options.write(told or "nothing to copy")
+
+
+def _explain(result: CopyResult, terminal: Terminal) -> None:
+    """What did not come about, whole: the lines above are cut."""
+    lines = []
+    for table in result.tables:
+        if table.status in ("missing", "refused", "failed"):
+            lines.append(f"{terminal.style('error:', 'error')} `{table.name}`: {printable(table.note)}")
+            if table.error is not None and table.error.hint:
+                lines.append(f"  {table.error.hint}")
+    if any(table.status == "refused" for table in result.tables):
+        lines.append("  nothing was copied; `--force` overwrites it")
+    options.complain(lines)

@@ -1,0 +1,220 @@
+"""`lakehouse diff`: tables of two environments, or as they would come out now and as they are stored."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse_cli.cli import options
+from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, text_width
+
+if TYPE_CHECKING:
+    from lakehouse_cli.comparing import ComparedTable, Comparison
+
+EXAMPLES = """\b
+Examples:
+  lakehouse diff summary                     as it would come out now, against what is stored
+  lakehouse diff --env dev --against prod    every table of `dev` against that of `prod`
+  lakehouse diff +summary --against prod -n 20
+  lakehouse diff --against prod -o json      every count, and the first examples
+
+\b
+Exit codes:
+  0 the same · 1 they differ, or one could not be compared · 2 usage"""
+EXIT_DIFFERENT = 1
+_MARKS = {
+    "equal": ("=", "dim", "same"),
+    "different": ("~", "yellow", "different"),
+    "added": ("+", "green", "new"),
+    "removed": ("-", "red", "gone"),
+    "missing": ("·", "dim", "missing"),
+    "failed": ("✗", "red", "failed"),
+}
+_WIDEST = 24
+
+
+def command(
+    selection: options.Selection = None,
+    select: options.SelectOption = None,
+    exclude: options.Exclude = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="ENV",
+            envvar="LAKEHOUSE_AGAINST",
+            show_envvar=False,
+            help="Environment to compare against; none: compute, and compare against what is stored.",
+        ),
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            "-n", "--rows", metavar="N", envvar="LAKEHOUSE_ROWS", show_envvar=False, help="How many examples of each."
+        ),
+    ] = 5,
+    project_dir: options.ProjectDir = None,
+    env: options.Env = None,
+    output: options.OutputOption = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Compare tables: columns, counts and rows.
+
+    Of two environments; or, without --against, each table that is out of date as it would come out now, computed and
+    not published, against what is stored. Rows are matched by the table's key, else as a whole.
+    """
+    settings = options.settings(project_dir, env, output, quiet, verbose)
+    if count < 0:
+        raise typer.BadParameter("the number of examples is 0 or more", param_hint="-n")
+    project = settings.project()
+    # What transforms print is not part of what is compared.
+    with contextlib.redirect_stdout(sys.stderr):
+        found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
+    if settings.json:
+        options.write_json(found.to_json())
+    else:
+        if not settings.quiet:
+            for line in _lines(found, settings.stdout):
+                options.write(line)
+        options.complain(_failures(found, settings.stderr))
+    return 0 if found.equal else EXIT_DIFFERENT
+
+
+def _lines(found: Comparison, terminal: Terminal) -> list[str]:
+    before = f"`{found.against}`" if found.against is not None else "what is stored"
+    lines = [f"{terminal.style(found.project, 'bold')} · {found.environment} against {before} · diff", *found.notes]
+    if found.tables:
+        lines += ["", *_overview(found.tables, terminal)]
+    heads = (found.against or "stored", found.environment if found.against is not None else "now")
+    for table in found.tables:
+        if table.status == "different":
+            lines += ["", *_details(table, heads, terminal)]
+    counts: dict[str, int] = {}
+    for table in found.tables:
+        word = _MARKS[table.status][2]
+        counts[word] = counts.get(word, 0) + 1
+    told = ", ".join(f"{number} {word}" for word, number in counts.items())
+    return [*lines, "", told or "nothing to compare"]
+
+
+def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
+    rows = []
+    for table in tables:
+        mark, style, word = _MARKS[table.status]
+        rows.append([Cell(mark, style), Cell(table.name), Cell(word, style), Cell(_summary(table), "dim")])
+    return columns(terminal, ("", "table", "", ""), rows)
+
+
+def _summary(table: ComparedTable) -> str:
+    """What differs, in a line."""
+    if table.status != "different":
+        rows = table.rows if table.rows is not None else table.rows_before
+        counted = [plural(rows, "row")] if rows is not None else []
+        return printable("; ".join([*counted, *([table.note] if table.note else [])]))
+    parts = []
+    if table.rows_before == table.rows:
+        parts.append(plural(table.rows or 0, "row"))
+    else:
+        parts.append(f"{count_text(table.rows_before)} → {count_text(table.rows)} rows")
+    rows_ = table.difference
+    told = (("added", rows_.added), ("removed", rows_.removed), ("changed", rows_.changed))
+    parts += [f"{count_text(number)} {word}" for word, number in told if number]
+    schema = table.schema
+    changes = len(schema.added) + len(schema.removed) + len(schema.changed)
+    if changes:
+        parts.append("columns differ")
+    return ", ".join(parts)
+
+
+def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -> list[str]:
+    rows = table.difference
+    by = f"by {', '.join(rows.key)}" if rows.key else "whole rows"
+    lines = [f"{terminal.style(table.name, 'bold')} · {printable(by)}"]
+    lines += [f"  {printable(note)}" for note in rows.notes]
+    schema = table.schema
+    told = [("+", "green", name, type_) for name, type_ in schema.added]
+    told += [("-", "red", name, type_) for name, type_ in schema.removed]
+    told += [("~", "yellow", name, f"{old} → {new}") for name, old, new in schema.changed]
+    if told:
+        cells = [[Cell(mark, style), Cell(printable(name)), Cell(text, "cyan")] for mark, style, name, text in told]
+        lines += columns(terminal, ("", "column", "type"), cells, indent="  ")
+    if rows.columns:
+        counted = ", ".join(f"{printable(name)} {count_text(number)}" for name, number in rows.columns.items())
+        lines.append(terminal.cut(f"  changed: {counted}", terminal.width))
+    lines += _changed(table, heads, terminal)
+    lines += _rows(
+        [("+", "green", row) for row in rows.examples_added] + [("-", "red", row) for row in rows.examples_removed],
+        terminal,
+    )
+    lines += _more(rows.added - len(rows.examples_added), "added row", terminal)
+    lines += _more(rows.removed - len(rows.examples_removed), "removed row", terminal)
+    return lines
+
+
+def _changed(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -> list[str]:
+    """A line for each value that changed, before and after side by side; the key stands at the first of its row."""
+    rows = table.difference
+    if not rows.examples_changed:
+        return []
+    cells = []
+    for row in rows.examples_changed:
+        mark, key = Cell("~", "yellow"), [Cell(_value(value, terminal)) for value in row.key.values()]
+        for name, (before, after) in row.values.items():
+            values = [Cell(_value(before, terminal), "red"), Cell(_value(after, terminal), "green")]
+            cells.append([mark, *key, Cell(printable(name), "dim"), *values])
+            mark, key = Cell(""), [Cell("")] * len(key)
+    header = ("", *(printable(name) for name in rows.key), "column", *heads)
+    lines = columns(terminal, header, cells, indent="  ")
+    return [*lines, *_more(rows.changed - len(rows.examples_changed), "changed row", terminal)]
+
+
+def _rows(examples: Sequence[tuple[str, str, Mapping[str, Any]]], terminal: Terminal) -> list[str]:
+    """Rows that only one has; the columns that do not fit on the screen are counted."""
+    if not examples:
+        return []
+    names = list(examples[0][2])
+    heads = [terminal.cut(printable(name), _WIDEST) for name in names]
+    texts = [[_value(row[name], terminal) for name in names] for _, _, row in examples]
+    fitting, used = len(names), 3
+    if terminal.width is not None:
+        fitting = 0
+        for index, head in enumerate(heads):
+            used += max(text_width(head), *(text_width(row[index]) for row in texts)) + 2
+            if used > terminal.width and fitting:
+                break
+            fitting += 1
+    cells = [
+        [Cell(mark, style), *(Cell(text) for text in row[:fitting])]
+        for (mark, style, _), row in zip(examples, texts, strict=True)
+    ]
+    lines = columns(terminal, ("", *heads[:fitting]), cells, indent="  ")
+    if fitting < len(names):
+        lines.append(terminal.style(f"     … and {plural(len(names) - fitting, 'more column')}", "dim"))
+    return lines
+
+
+def _more(number: int, noun: str, terminal: Terminal) -> list[str]:
+    return [terminal.style(f"     … and {plural(number, f'more {noun}')}", "dim")] if number > 0 else []
+
+
+def _value(value: Any, terminal: Terminal) -> str:
+    if isinstance(value, str):
+        text = '""' if value == "" else printable(value)
+    else:
+        text = printable(json.dumps(value, ensure_ascii=False))
+    return terminal.cut(text, _WIDEST)
+
+
+def _failures(found: Comparison, terminal: Terminal) -> list[str]:
+    lines = []
+    for table in found.tables:
+        if table.error is not None:
+            lines.append(f"{terminal.style('error:', 'error')} `{table.name}`: {printable(table.error.message)}")
+            lines += [f"  {printable(table.error.hint)}"] if table.error.hint else []
+    return lines

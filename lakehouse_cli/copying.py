@@ -1,0 +1,396 @@
+"""Stored tables and their manifests, copied from one environment to another.
+
+What is copied is the very table that was materialized: its manifest keeps the run, the recipe and what it was computed
+from, so that a plan in the other environment finds it up to date where it truly is. Formats differ, and with them the
+hashes of what is stored; of an input that the other environment has a copy of, the copy's hash is recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.events import ErrorInfo, error_json
+from lakehouse_cli.locking import RunLock, RunLockedError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.planning import TableState
+from lakehouse_cli.recipes import options_hash, reading_of
+from lakehouse_cli.runner import new_run_id
+from lakehouse_cli.secret_values import Mask, masked
+from lakehouse_cli.selection import Selection
+from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.stored import StoredEnvironment, StoredTables
+
+CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "held_back", "failed"]
+#: What did not come about though it was asked for.
+NOT_DONE = frozenset(("missing", "refused", "held_back", "failed"))
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedTable:
+    """What became of one table.
+
+    Attributes:
+        name: The table.
+        kind: ``source`` or ``computed``.
+        status: ``copied``; ``planned`` where it would be, in a dry run; ``unchanged``: it is there already;
+            ``missing`` where it is to come from; ``refused``: it would overwrite what is newer or another's;
+            ``held_back`` because another one is refused; ``failed``.
+        from_uri: Where it comes from.
+        uri: Where it is copied to.
+        note: Why, in words; empty where the status says it all.
+        rows: How many, where that is known.
+        bytes: Stored size of the copy.
+        duration_s: Seconds it took.
+        error: Why it failed.
+    """
+
+    name: str
+    kind: str
+    status: CopyStatus
+    from_uri: str
+    uri: str
+    note: str = ""
+    rows: int | None = None
+    bytes: int | None = None
+    duration_s: float | None = None
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """All tables of one copying.
+
+    Attributes:
+        project: Name of the project.
+        source: Name of the environment copied from.
+        target: Name of the environment copied to.
+        dry_run: Whether nothing was to be copied.
+        tables: In the order in which they are computed.
+        notes: What else there is to tell.
+    """
+
+    project: str
+    source: str
+    target: str
+    dry_run: bool
+    tables: tuple[CopiedTable, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all that was asked for is there now, or would be."""
+        return not any(table.status in NOT_DONE for table in self.tables)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse copy -o json`."""
+        return {
+            "project": self.project,
+            "from": self.source,
+            "to": self.target,
+            "dry_run": self.dry_run,
+            "status": "success" if self.succeeded else "failed",
+            "tables": [
+                {
+                    "name": table.name,
+                    "kind": table.kind,
+                    "status": table.status,
+                    "from_uri": table.from_uri,
+                    "uri": table.uri,
+                    "note": table.note,
+                    "rows": table.rows,
+                    "bytes": table.bytes,
+                    "duration_s": table.duration_s,
+                    "error": error_json(table.error),
+                }
+                for table in self.tables
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Copying:
+    """Copies tables from one environment to another.
+
+    Attributes:
+        source: Where they come from.
+        target: Where they go.
+        force: Whether what is newer there, or another's, may be overwritten.
+        run_id: Of a source's copy, which no run has made.
+        project: Name of the project.
+        mask: Takes secret values out of what went wrong.
+    """
+
+    source: StoredEnvironment
+    target: StoredEnvironment
+    force: bool
+    run_id: str
+    project: str
+    mask: Mask
+    _here: StoredTables = field(init=False)
+    _there: StoredTables = field(init=False)
+    _copies: dict[str, InputRecord] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._here = self.source.looked_at()
+        self._there = self.target.looked_at()
+
+    def planned(self, names: Iterable[str]) -> list[CopiedTable]:
+        """What would be done with each table; nothing is read but manifests."""
+        found = [self._planned(name) for name in names]
+        if any(table.status == "refused" for table in found):
+            note = "nothing is copied while another table is refused"
+            return [replace(t, status="held_back", note=note) if t.status == "planned" else t for t in found]
+        return found
+
+    def carry_out(
+        self, planned: Iterable[CopiedTable], tell: Callable[[CopiedTable], None], begin: Callable[[str], None]
+    ) -> list[CopiedTable]:
+        """Copy what is planned; one that fails is told in the result, and the rest goes on.
+
+        Args:
+            planned: From `planned`.
+            tell: Told of each table when it has ended.
+            begin: Told of each table that is begun.
+        """
+        ended = []
+        for table in planned:
+            if table.status == "planned":
+                begin(table.name)
+                table = self._copied(table)
+            ended.append(table)
+            tell(table)
+        return ended
+
+    def _planned(self, name: str) -> CopiedTable:
+        here, there = self._here.state(name), self._there.state(name)
+        table = self.source.tables[name]
+        rows = here.manifest.rows if here.manifest is not None else None
+        found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
+        trouble = here.trouble or there.trouble
+        if trouble is not None:
+            return replace(found, status="failed", note=self.mask(trouble))
+        if not here.exists:
+            why = "never materialized" if table.kind == "computed" else "not there"
+            return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
+        if self._is_one_place(name):
+            return replace(found, status="unchanged", note="both environments keep it in one place")
+        if not self.force:
+            if self._is_copied(name, here, there):
+                return replace(found, status="unchanged", note="there already")
+            why_not = self._why_not(name, here, there)
+            if why_not is not None:
+                return replace(found, status="refused", note=why_not)
+        return found
+
+    def _is_one_place(self, name: str) -> bool:
+        one, other = self.source.tables[name], self.target.tables[name]
+        before, after = self.source.specs[one.storage], self.target.specs[other.storage]
+        same = (before.type, before.root, before.connection) == (after.type, after.root, after.connection)
+        if same and self.source.storages[one.storage].uri(one) == self.target.storages[other.storage].uri(other):
+            return True
+        # Two roots may be one folder by way of a link.
+        data = self.source.storages[one.storage].identities(one) & self.target.storages[other.storage].identities(other)
+        return bool(data)
+
+    def _is_copied(self, name: str, here: TableState, there: TableState) -> bool:
+        """Whether the target has a copy already, exactly as it would be copied now."""
+        manifest = self._manifest(name, there)
+        if manifest is None or not self._is_the_same(name, here, there):
+            return False
+        if here.manifest is None:
+            return True
+        origin = self._origin(name, here)
+        return manifest.recipe == origin.recipe and _known(manifest.inputs) == _known(origin.inputs)
+
+    def _is_the_same(self, name: str, here: TableState, there: TableState) -> bool:
+        """Whether what the target has is a copy of what the source has now, neither altered since."""
+        if here.content is None or there.content is None:
+            return False
+        manifest = self._manifest(name, there)
+        if self.source.tables[name].kind == "source" and (
+            (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
+        ):
+            # A source is known by its bytes; a computed table has a manifest that is to go with it.
+            return True
+        if manifest is None or manifest.content_hash != there.content.content_hash:
+            return False
+        if here.manifest is None:
+            return name in manifest.inputs and manifest.inputs[name].content_hash == here.content.content_hash
+        made = (here.manifest.run_id, here.manifest.started_at)
+        return not here.altered and made == (manifest.run_id, manifest.started_at)
+
+    def _manifest(self, name: str, state: TableState) -> Manifest | None:
+        """The manifest in the target; of a copied source too, which a plan does not look at."""
+        if state.manifest is not None or self.target.tables[name].kind == "computed":
+            return state.manifest
+        table = self.target.tables[name]
+        try:
+            return self.target.storages[table.storage].read_manifest(table)
+        except StorageError:
+            return None
+
+    def _why_not(self, name: str, here: TableState, there: TableState) -> str | None:
+        """Why a table is not copied without being forced; None where it is."""
+        if self.source.tables[name].kind == "computed" and here.altered:
+            if here.manifest is None:
+                return f"{here.uri} has no manifest: nobody knows what it was made by"
+            return f"{here.uri} was altered by another hand"
+        if not there.exists:
+            return None
+        manifest = self._manifest(name, there)
+        if manifest is None:
+            if there.manifest_trouble is not None:
+                return there.manifest_trouble.message
+            return f"{there.uri} has no manifest: another hand put it there"
+        if manifest.project not in (None, self.project):
+            return f"{there.uri} belongs to project `{manifest.project}`"
+        if there.content is None or manifest.content_hash != there.content.content_hash:
+            return f"{there.uri} was altered by another hand"
+        if here.manifest is not None and manifest.started_at > here.manifest.started_at:
+            return f"{there.uri} is newer: {_day(manifest.started_at)}, and {here.uri} {_day(here.manifest.started_at)}"
+        return None
+
+    def _origin(self, name: str, here: TableState) -> Origin:
+        """What the manifest of the copy says of where it comes from."""
+        manifest = here.manifest
+        if manifest is None or here.altered:
+            source = self.source.tables[name].kind == "source"
+            inputs = {name: here.content} if source and here.content is not None else {}
+            return Origin(self.run_id, _now(), inputs=inputs, project=self.project)
+        recipe = manifest.recipe
+        if recipe is not None:
+            # What is written is written with the target's format and options as they are now.
+            table = self.target.tables[name]
+            recipe = replace(recipe, storage=options_hash(table, self.target.specs[table.storage]))
+        inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
+        project = manifest.project or self.project
+        return Origin(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+
+    def _input(self, name: str, record: InputRecord) -> InputRecord:
+        """An input as the target has it, if that is a copy of what the table was computed from."""
+        if name not in self.source.tables:
+            return record
+        now = self._here.state(name)
+        if now.content is None or now.content.content_hash != record.content_hash:
+            return record
+        if now.content.reading != record.reading:
+            return record
+        if name in self._copies:
+            return self._copies[name]
+        there = self._there.state(name)
+        if there.content is None or not self._is_the_same(name, now, there):
+            return record
+        return there.content
+
+    def _copied(self, planned: CopiedTable) -> CopiedTable:
+        clock = time.perf_counter()
+        try:
+            manifest = self._publish(planned.name)
+        except LakehouseError as error:
+            info = masked(ErrorInfo.of(error), self.mask)
+            return replace(planned, status="failed", note=info.message, error=info)
+        # Its time is too recent to tell a later change from this one.
+        record = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)
+        self._copies[planned.name] = record._replace(reading=self._reading(planned.name, manifest))
+        seconds = round(time.perf_counter() - clock, 6)
+        return replace(planned, status="copied", rows=manifest.rows, bytes=manifest.bytes, duration_s=seconds)
+
+    def _reading(self, name: str, manifest: Manifest) -> str:
+        table = self.target.tables[name]
+        # A source has no manifest for whoever reads it.
+        stored = manifest.columns if table.kind == "computed" else None
+        return reading_of(table, stored, options_hash(table, self.target.specs[table.storage]))
+
+    def _publish(self, name: str) -> Manifest:
+        here, table = self._here.state(name), self.source.tables[name]
+        storage = self.source.storages[table.storage]
+        data = storage.read(table, table.columns)
+        if here.content is not None:
+            after = storage.content(table, (here.content,))
+            if after is None or after.content_hash != here.content.content_hash:
+                raise StorageError(
+                    f"{here.uri} was replaced while it was read", hint="copy again when nothing is running there"
+                )
+        target: Table = self.target.tables[name]
+        return self.target.storages[target.storage].publish(target, data, self._origin(name, here))
+
+
+def _known(inputs: Mapping[str, InputRecord]) -> dict[str, tuple[str, str]]:
+    return {name: (record.content_hash, record.reading) for name, record in inputs.items()}
+
+
+def _day(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def counts(tables: Iterable[CopiedTable]) -> Mapping[str, int]:
+    """How many tables ended how, by status; a status of none is left out."""
+    found: dict[str, int] = {}
+    for table in tables:
+        found[table.status] = found.get(table.status, 0) + 1
+    return found
+
+
+def copy_tables(
+    project: str,
+    folder: Path,
+    selection: Selection,
+    source: StoredEnvironment,
+    target: StoredEnvironment,
+    *,
+    sources: bool,
+    force: bool,
+    dry_run: bool,
+    mask: Mask,
+    on_table: Callable[[CopiedTable], None] | None = None,
+    on_begin: Callable[[str], None] | None = None,
+) -> CopyResult:
+    """Copy the selected tables while no run goes on in the target; see `Project.copy`.
+
+    Raises:
+        UsageError: The two environments are one.
+        RunLockedError: A run goes on in the target.
+    """
+    if source.environment == target.environment:
+        hint = "name another one with `--to`"
+        raise UsageError(f"tables of `{source.environment}` cannot be copied to where they are", hint=hint)
+    names = [name for name in selection.names if sources or source.tables[name].kind == "computed"]
+    notes = selection.notes
+    left = len(selection.names) - len(names)
+    if left:
+        stay = "1 source stays" if left == 1 else f"{left} sources stay"
+        notes = (*notes, f"{stay} where {'it is' if left == 1 else 'they are'}; `--sources` copies them too")
+    run_id = new_run_id()
+
+    def result(tables: Iterable[CopiedTable]) -> CopyResult:
+        return CopyResult(project, source.environment, target.environment, dry_run, tuple(tables), notes)
+
+    tell = on_table or _nobody
+    if dry_run:
+        planned = Copying(source, target, force, run_id, project, mask).planned(names)
+        for table in planned:
+            tell(table)
+        return result(planned)
+    with RunLock(folder, target.environment) as lock:
+        try:
+            lock.acquire(run_id=run_id)
+        except RunLockedError as error:
+            error.hint = "nothing is copied there while a run goes on; wait until it has ended"
+            raise
+        copying = Copying(source, target, force, run_id, project, mask)
+        return result(copying.carry_out(copying.planned(names), tell, on_begin or _nobody))
+
+
+def _nobody(told: object) -> None:
+    del told

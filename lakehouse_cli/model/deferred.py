@@ -1,0 +1,31 @@
+"""An input that is read from another environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredInput:
+    """An input that is not there in the environment of a run, and is in another.
+
+    Attributes:
+        name: The table.
+        environment: The one it is read from.
+        uri: Where it is there.
+    """
+
+    name: str
+    environment: str
+    uri: str
+
+
+def deferred_note(inputs: tuple[DeferredInput, ...], limit: int = 5) -> str:
+    """Deferred inputs in a sentence.
+
+    >>> deferred_note((DeferredInput("a", "prod", "x/a.csv"),))
+    'not materialized here, read from `prod`: `a`'
+    """
+    shown = ", ".join(f"`{each.name}`" for each in inputs[:limit])
+    more = f" and {len(inputs) - limit} more" if len(inputs) > limit else ""
+    return f"not materialized here, read from `{inputs[0].environment}`: {shown}{more}"

@@ -1,0 +1,415 @@
+"""Delta Lake tables: each version a commit that holds data and manifest as one.
+
+Written by Arrow and committed by delta-rs: its own writer lets chunks of a stream change places, and rounds what Delta
+has no type for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
+
+from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.storage.arrow_streams import arrow_file, finished
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored
+from lakehouse_cli.storage.delta_log import (
+    ConflictError,
+    DataFile,
+    Snapshot,
+    allow_wall_clock,
+    commit,
+    filesystem,
+    stamp,
+)
+from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.publishing import HashingSink
+from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, wanted_names
+from lakehouse_cli.storage_types import scheme_of
+
+_WHAT = "a Delta table"
+_LOG = "_delta_log"
+_ROW_GROUP = 131_072
+#: How often a commit is tried anew that others came before.
+_COMMITS = 20
+_SETTINGS = {
+    "endpoint": "aws_endpoint",
+    "region": "aws_region",
+    "access_key_id": "aws_access_key_id",
+    "secret_access_key": "aws_secret_access_key",
+    "session_token": "aws_session_token",
+}
+_BUFFER = 8 << 20
+_LOOKS = 16
+_WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
+
+
+class DeltaStorage(AssetStorage):
+    """A folder, or a prefix of a bucket, of Delta tables."""
+
+    def __init__(self, spec: StorageSpec) -> None:
+        self.spec = spec
+        self._local = scheme_of(spec.root) is None
+        self._settings = {} if self._local else _settings(spec.connection)
+        # What a run's tables were seen to be, by path: the version that a run of this tool committed last.
+        self._seen: dict[str, int | None] = {}
+        if not self._local:
+            self.concurrency = _LOOKS
+
+    def uri(self, table: Table) -> str:
+        """The table's folder: under the root as the project file spells it."""
+        root = self.spec.root_text.rstrip("/")
+        return f"{root}/{table.path}" if root not in ("", ".") else table.path
+
+    def _place(self, path: str) -> str:
+        return f"{self.spec.root}/{path}" if self._local else f"{self.spec.root.rstrip('/')}/{quote(path)}"
+
+    def _open(self, table: Table, version: int | None = None) -> Snapshot | None:
+        place = self._place(table.path)
+        if self._local and not os.path.isdir(f"{place}/{_LOG}"):
+            return None
+        return Snapshot.open(place, self._settings, version)
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size of the files of the latest version, and when the newest was written."""
+        with self._told(table, "looked at"):
+            found = self._open(table)
+            return None if found is None else Stored(found.size, found.stamp)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By version where that is known; else by the manifest of a run's own commit, else by the files it has."""
+        with self._told(table, "looked at"):
+            found = self._open(table)
+            self._seen[table.path] = found.own_version if found else None
+            if found is None:
+                return None
+            for record in known:
+                if record.bytes == found.size and record.modified_ns == found.stamp:
+                    return record
+            own = self._manifest(found, table.name)
+            hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
+            rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+            return InputRecord(hash_, rows, found.size, found.stamp)
+
+    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
+        """Read the declared columns of the latest version."""
+        with self._told(table, "read"):
+            found = self._open(table)
+            if found is None:
+                raise missing_data(table, self.uri(table))
+            if needs_manifest(table, columns):
+                own = self._manifest(found, table.name)
+                if own is not None and own.modified_ns == found.stamp:
+                    columns = columns_of(own, columns, self.uri(table))
+            return self._read(found, columns, table)
+
+    def _read(self, found: Snapshot, columns: Sequence[Column] | None, table: Table) -> pa.Table:
+        stored = [field.name for field in found.table.schema().fields]
+        names = wanted_names(stored, columns, self.uri(table))
+        return as_declared(found.read(names), columns, self.uri(table))
+
+    def read_version(self, table: Table, version: int) -> pa.Table:
+        """All columns of a version, with the types its run gave them where a run of this tool committed it."""
+        with self._told(table, "read"):
+            latest = self._open(table)
+            if latest is None:
+                raise missing_data(table, self.uri(table))
+            found = self._open_version(table, version, latest)
+            own = self._manifest(found, table.name)
+            columns = None
+            if own is not None and own.modified_ns == found.stamp:
+                # A field of a struct may be called what no declaration can say; Delta's types then have to do.
+                with suppress(StorageError):
+                    columns = columns_of(own, None, self.uri(table))
+            return self._read(found, columns, table)
+
+    def _open_version(self, table: Table, version: int, latest: Snapshot) -> Snapshot:
+        if not 0 <= version <= latest.version:
+            raise UsageError(f"`{table.name}` has no version {version}", hint=f"its latest is {latest.version}")
+        cause = None
+        try:
+            found = self._open(table, version)
+        except DeltaError as error:
+            found, cause = None, error
+        if found is None:
+            raise UsageError(
+                f"version {version} of `{table.name}` is no longer in its log", hint=f"its latest is {latest.version}"
+            ) from cause
+        return found
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """Refuse a Delta table that no run of this tool ever committed to, and a place inside of another one."""
+        with self._told(table, "looked at"):
+            self._refuse_inside(table)
+            self._refuse_foreign(self._open(table), table, forced=forced)
+
+    def _refuse_inside(self, table: Table) -> None:
+        parents = [str(parent) for parent in Path(table.path).parents][:-1]
+        for parent in parents:
+            if self._exists(parent):
+                raise StorageError(
+                    f"{self.uri(table)} is inside of a Delta table, `{parent}`, whose vacuum would remove it",
+                    hint="give the table another `path:`",
+                    location=table.where("path"),
+                )
+
+    def _exists(self, path: str) -> bool:
+        place = self._place(path)
+        return os.path.isdir(f"{place}/{_LOG}") if self._local else Snapshot.open(place, self._settings) is not None
+
+    def _refuse_foreign(self, found: Snapshot | None, table: Table, *, forced: bool) -> None:
+        if found is None:
+            return
+        if found.own_version is None and not forced:
+            raise StorageError(
+                f"{self.uri(table)} is a Delta table that is not of this tool's making",
+                hint=f"`lakehouse run {table.name} --force` replaces its data; or give the table another `path:`",
+                location=table.where("path", "storage"),
+            )
+        if found.peculiarities:
+            raise StorageError(
+                f"{self.uri(table)} has what computed tables have not: {', '.join(found.peculiarities)}",
+                hint="remove the table, or give this one another `path:`",
+                location=table.where("path", "storage"),
+            )
+
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+        """Write a file that no version has yet, then make it all there is in the next one."""
+        place = self._place(table.path)
+        with self._told(table, "written"):
+            data = storable(data, _WHAT)
+            types = [_stored_type(kind) for kind in data.schema.types]
+            schema = _schema(table, data.column_names, types)
+            if self._local:
+                os.makedirs(place, exist_ok=True)
+            files = filesystem(place, self._settings)
+            name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
+            try:
+                file, hash_ = _write(files, name, data, schema)
+                manifest = make_manifest(
+                    table, data, origin, size=file.bytes, content_hash=hash_, modified_ns=file.modified_ms
+                )
+                return self._commit(table, file, schema, manifest, forced=origin.forced)
+            except BaseException:
+                with suppress(Exception):
+                    files.delete_file(name)
+                raise
+
+    def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, *, forced: bool) -> Manifest:
+        place = self._place(table.path)
+        for _ in range(_COMMITS):
+            found = self._open(table)
+            self._refuse_foreign(found, table, forced=forced)
+            own = found.own_version if found else None
+            if self._seen.setdefault(table.path, own) != own:
+                raise self._lost(table)
+            if found is not None and _has_wall_clock(schema):
+                allow_wall_clock(found.table)
+                found = replace(found, version=found.table.version())
+            version = found.version + 1 if found else 0
+            whole = replace(manifest, modified_ns=stamp(file.modified_ms, version))
+            try:
+                commit(found, place, self._settings, file, schema, whole.to_text())
+            except ConflictError:
+                continue
+            self._seen[table.path] = version
+            return whole
+        raise self._lost(table)
+
+    def _lost(self, table: Table) -> StorageError:
+        return StorageError(
+            f"another run stored {self.uri(table)} while this one computed it",
+            hint="what it stored is left as it is; run again to look at it anew",
+            location=table.where("path", "storage"),
+        )
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest in the commit of the run that stored the table last."""
+        with self._told(table, "looked at"):
+            found = self._open(table)
+            return None if found is None else self._manifest(found, table.name)
+
+    def _manifest(self, found: Snapshot, name: str) -> Manifest | None:
+        """The manifest of the last run up to a version, with the stamp of that version if it has the run's data."""
+        version = found.own_version
+        text = None if version is None else found.manifest_text(version)
+        if version is None or text is None:
+            return None
+        manifest = parse_manifest(text, f"the manifest of `{name}`")
+        if version != found.version:
+            # Others committed since, perhaps nothing that changes the data: a vacuum, a property.
+            with suppress(Exception):
+                then = Snapshot.open(found.uri, self._settings, version)
+                if then is not None and found.has_files_of(then):
+                    return replace(manifest, modified_ns=found.stamp)
+        return manifest
+
+    def delete(self, table: Table) -> None:
+        """Remove the table with all its versions."""
+        place = self._place(table.path)
+        with self._told(table, "removed"):
+            if self._open(table) is None:
+                return
+            files = filesystem(place, self._settings)
+            found = files.get_file_info(pyarrow.fs.FileSelector("", recursive=True))
+            paths = [info.path for info in found if info.type == pyarrow.fs.FileType.File]
+            # The newest of the log first: what is left, should this be cut short, is an older version or no table.
+            in_log = sorted((path for path in paths if path.lstrip("/").startswith(_LOG)), reverse=True)
+            for path in [*in_log, *(path for path in paths if path not in set(in_log))]:
+                files.delete_file(path)
+            if self._local:
+                shutil.rmtree(place)
+
+    def list(self) -> Iterable[Manifest]:
+        """The manifests of all Delta tables under the root that have one, by path."""
+        with self._told(None, "looked through"):
+            for path in sorted(self._tables()):
+                found = Snapshot.open(self._place(path), self._settings)
+                manifest = None if found is None else self._manifest(found, path)
+                if manifest is not None:
+                    yield manifest
+
+    def _tables(self) -> set[str]:
+        if self._local and not os.path.isdir(self.spec.root):
+            return set()
+        files = filesystem(self.spec.root, self._settings)
+        infos = files.get_file_info(pyarrow.fs.FileSelector("", recursive=True, allow_not_found=True))
+        logs = (info.path.strip("/").partition(f"/{_LOG}/") for info in infos)
+        return {path for path, log, _ in logs if log}
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Nothing: files that no version has are for a vacuum, which is the user's to run."""
+
+    def local_files(self, table: Table) -> Iterable[str]:
+        """The log of a table in a folder, in which every commit leaves a file."""
+        return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
+
+    @contextmanager
+    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
+        """Wrap what delta-rs, Arrow and the system raise, naming table and storage."""
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:
+            reason, hint = _reason(error)
+            what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
+            raise StorageError(
+                f"{what} cannot be {doing}: {reason}",
+                hint=hint or f"look at storage `{self.spec.name}`",
+                location=self.spec.location if table is None else table.where("path", "storage"),
+            ) from error
+
+
+class _Pieces:
+    """A stream of delta-rs behind a buffer, past which a piece as large would go as what it refuses, no bytes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> None:
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _BUFFER // 2):
+            self._stream.write(view[start : start + _BUFFER // 2])
+
+
+def _write(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.Schema) -> tuple[DataFile, str]:
+    """Write a data file, row group by row group, each of the same rows whatever the chunks; returns its hash too."""
+    with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
+        sink = HashingSink(_Pieces(stream))  # type: ignore[arg-type]  # what is asked of it is there
+        # Without Arrow's own schema in it: what it says would be believed before what Delta says.
+        writer = pq.ParquetWriter(arrow_file(sink), schema, compression="zstd", version="2.6", store_schema=False)
+        with finished(writer):
+            for start in range(0, data.num_rows, _ROW_GROUP):
+                rows = in_types_of_file(data.slice(start, _ROW_GROUP), _WHAT, schema.types, start)
+                writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
+    return DataFile(name, sink.bytes, data.num_rows, time.time_ns() // 1_000_000), sink.hexdigest()
+
+
+def _schema(table: Table, names: Sequence[str], types: Sequence[pa.DataType]) -> pa.Schema:
+    folded: dict[str, str] = {}
+    for name in names:
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            raise StorageError(
+                f"columns `{other}` and `{name}` differ only in upper and lower case, which Delta does not tell apart",
+                hint="rename one of them",
+                location=table.where("columns"),
+            )
+    return pa.schema([pa.field(name, kind) for name, kind in zip(names, types, strict=True)])
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    """What a type becomes in the table, from where it is read back equal."""
+    t = pa.types
+    if kind in _WIDER:
+        return _WIDER[kind]
+    if t.is_dictionary(kind):
+        return _stored_type(kind.value_type)
+    if t.is_timestamp(kind) and kind.unit != "ns":
+        return pa.timestamp("us", None if kind.tz is None else "UTC")
+    if t.is_list(kind):
+        return pa.list_(pa.field("element", _stored_type(kind.value_type)))
+    if t.is_struct(kind):
+        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
+    if kind == pa.uint64() or t.is_time(kind) or t.is_duration(kind) or t.is_timestamp(kind):
+        raise StorageError(f"Delta Lake has no {kind}", hint="declare the column with another type, or leave it out")
+    return kind
+
+
+def _has_wall_clock(schema: pa.Schema) -> bool:
+    def within(kind: pa.DataType) -> bool:
+        if pa.types.is_timestamp(kind):
+            return kind.tz is None
+        children = [kind.field(index).type for index in range(kind.num_fields)]
+        return any(within(child) for child in children)
+
+    return any(within(kind) for kind in schema.types)
+
+
+def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
+    """The storage's options as delta-rs and its object store name them."""
+    settings = {_SETTINGS[name]: str(value) for name, value in connection.items() if name in _SETTINGS}
+    settings["aws_virtual_hosted_style_request"] = json.dumps(not connection.get("path_style", True))
+    settings["aws_allow_http"] = json.dumps(bool(connection.get("allow_http", False)))
+    settings["aws_skip_signature"] = json.dumps(bool(connection.get("anonymous", False)))
+    if connection.get("conditional_writes", True):
+        settings["aws_conditional_put"] = "etag"
+    else:
+        settings["aws_s3_allow_unsafe_rename"] = "true"
+    settings["retry_timeout"] = f"{max(1, round(connection.get('retry_seconds', 30)))}s"
+    return settings
+
+
+_CREDENTIALS = re.compile("InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403 Forbidden|Forbidden")
+
+
+def _reason(error: Exception) -> tuple[str, str | None]:
+    """Why something could not be done, to follow a colon, and what to do; without addresses, which may hold secrets."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower(), None
+    text = str(error)
+    if "NoSuchBucket" in text:
+        return "there is no such bucket", "make it, or correct the storage's `root:`"
+    if _CREDENTIALS.search(text):
+        return "the server refuses the credentials", "correct them in the environment, or in the storage's `options`"
+    if "error sending request" in text or "Connection refused" in text:
+        return "the server does not answer", "look whether it runs, and at `endpoint` in the storage's `options`"
+    first = re.sub(r"\b\w+://\S+", "…", text.partition("\n")[0])
+    return first or type(error).__name__, None

@@ -1,0 +1,1 @@
+"""Tables in databases: what these share (`base`, `session`, `fitting`), and one module for each database."""

@@ -1,0 +1,450 @@
+"""Tables of a database, each with its manifest in a table beside them: data and manifest are one transaction."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError
+from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
+from lakehouse_cli.storage.manifests import columns_of, make_manifest, parse_manifest
+from lakehouse_cli.storage.relational.session import MANIFESTS, Digest, Found, Kept, Relation, Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a plan sees of one relation."""
+
+    found: Found | None
+    kept: Kept | None
+    untouched: bool
+
+
+class RelationalStorage(AssetStorage):
+    """Tables of a database; a base for one storage for each kind of database.
+
+    A table's path is ``name`` or ``schema/name``. Whatever a writer does is one transaction: a reader sees the old
+    table or the new one with its manifest, and a writer that dies leaves nothing behind.
+
+    Attributes:
+        spec: The declaration of the storage.
+    """
+
+    #: The database, as messages call it.
+    database: ClassVar[str]
+
+    def __init__(self, spec: StorageSpec) -> None:
+        self.spec = spec
+        self._looks: dict[Relation, _Look] = {}
+        self._manifests: dict[Relation, Kept | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections stay in the process that opened them.
+        return {"spec": self.spec}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["spec"])  # type: ignore[misc]  # the one way in which a storage is made
+
+    @abstractmethod
+    def session(self, *, write: bool = False) -> AbstractContextManager[Session | None]:
+        """A transaction, committed at the end of the block and rolled back on an exception.
+
+        None where only reading is asked for and there is no database yet; with `write` it is made.
+        """
+
+    @abstractmethod
+    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """What a driver's exception says, and a hint; None for what is not the driver's."""
+
+    @abstractmethod
+    def stored_type(self, column_type: ColumnType) -> ColumnType:
+        """The type that a column of a declared type has on its way into the database."""
+
+    @abstractmethod
+    def identity(self) -> Any:
+        """What tells the database from every other, by whatever name it goes; may connect to it."""
+
+    def shown_root(self) -> str:
+        """The database as messages show it."""
+        return self.spec.root_text
+
+    def default_schema(self) -> str:
+        """The schema of a path that names none; empty for the connection's own."""
+        return str(self.spec.connection.get("schema") or "")
+
+    def name_problem(self, name: str) -> str | None:
+        """Why a name cannot be one in this database, as what follows it; None where it can."""
+        del name
+        return None
+
+    def relation(self, table: Table) -> Relation:
+        """What a table's path means.
+
+        Raises:
+            StorageError: It cannot be a name in this database.
+        """
+        schema, _, name = table.path.partition("/") if "/" in table.path else ("", "", table.path)
+        for part in filter(None, (schema, name)):
+            problem = self.name_problem(part)
+            if problem is not None:
+                raise StorageError(
+                    f"`{part}` {problem}", hint="give the table another `path:`", location=table.where("path")
+                )
+        relation = Relation(schema or self.default_schema(), name)
+        if name.casefold() == MANIFESTS:
+            raise StorageError(
+                f"`{MANIFESTS}` is the table that holds the manifests",
+                hint="give the table another `path:`",
+                location=table.where("path"),
+            )
+        return relation
+
+    def uri(self, table: Table) -> str:
+        """The database, then the path."""
+        return f"{self.shown_root()}/{table.path}"
+
+    @contextmanager
+    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
+        """Put what a driver raises into words, naming table and storage."""
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:
+            told = self.reason(error)
+            if told is None:
+                raise
+            reason, hint = told
+            what = self.uri(table) if table is not None else f"storage `{self.spec.name}`"
+            raise StorageError(
+                f"{what} cannot be {doing}: {reason}",
+                hint=hint or f"look at storage `{self.spec.name}`",
+                location=table.where("path", "storage") if table is not None else self.spec.location,
+            ) from error
+
+    def prefetch(self, tables: Iterable[Table]) -> None:
+        """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
+        self._looks.clear()
+        self._manifests.clear()
+        relations: dict[Relation, Table] = {}
+        for table in tables:
+            try:
+                relations[self.relation(table)] = table
+            except LakehouseError:
+                continue  # told when its turn comes
+        try:
+            with self.session() as session:
+                if session is None:
+                    return
+                found, kept = session.find(relations), session.kept()
+                ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
+                untouched = set(session.untouched(ours)) if ours else set()
+        except Exception as error:
+            if isinstance(error, LakehouseError) or self.reason(error) is not None:
+                return  # each table tells of it
+            raise
+        for relation in relations:
+            self._looks[relation] = _Look(found.get(relation), kept.get(relation), relation in untouched)
+            self._manifests[relation] = kept.get(relation)
+
+    def _look(self, session: Session, relation: Relation) -> _Look:
+        found = session.find([relation]).get(relation)
+        kept = session.kept_of(relation)
+        untouched = False
+        if found is not None and kept is not None and kept.signature == found.signature:
+            untouched = relation in session.untouched({relation: kept})
+        return _Look(found, kept, untouched)
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
+        relation = self.relation(table)
+        with self._told(table, "looked at"), self.session() as session:
+            if session is None:
+                return None
+            found = session.find([relation]).get(relation)
+            kept = session.kept_of(relation) if found is not None else None
+        if found is None:
+            return None
+        if kept is None:
+            return Stored(found.bytes, 0)
+        manifest = parse_manifest(kept.text, table.name)
+        return Stored(manifest.bytes, manifest.modified_ns)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By the manifest where the database tells that nobody touched the table since, else by hashing its rows."""
+        relation = self.relation(table)
+        look = self._looks.pop(relation, None)
+        digest: Digest | None = None
+        if look is None or (look.found is not None and not look.untouched):
+            with self._told(table, "read"), self.session() as session:
+                if session is None:
+                    return None
+                if look is None:
+                    look = self._look(session, relation)
+                if look.found is not None and not look.untouched:
+                    digest = session.digest(relation, look.found)
+        if look.found is None:
+            return None
+        return _record(digest, look.kept, tuple(known), table.name)
+
+    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
+        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
+        from lakehouse_cli.storage.relational.fitting import check_present, fitted
+
+        relation, shown = self.relation(table), self.uri(table)
+        with self._told(table, "read"), self.session() as session:
+            found = None if session is None else session.find([relation]).get(relation)
+            if session is None or found is None:
+                raise self._missing(table)
+            session.hold(relation)
+            found = session.find([relation]).get(relation, found)
+            present = [name for name, _ in found.columns]
+            if table.kind == "computed" and (columns is None or table.extra_columns == "keep"):
+                kept = session.kept_of(relation)
+                if kept is not None and kept.signature == found.signature:
+                    columns = columns_of(parse_manifest(kept.text, table.name), columns)
+            if columns is not None:
+                check_present(columns, present, shown)
+            names = present if columns is None else [column.name for column in columns]
+            raw = session.read(relation, found, names)
+        return fitted(raw, columns, shown)
+
+    def _missing(self, table: Table) -> MissingDataError:
+        shown = self.uri(table)
+        if table.kind == "source":
+            return MissingDataError(
+                f"{shown} does not exist",
+                hint=f"make the table or view in {self.database}, or correct `path:` or the storage's `root:`",
+                location=table.where("path"),
+            )
+        return MissingDataError(
+            f"`{table.name}` was never materialized: {shown} does not exist",
+            hint=f"`lakehouse run +{table.name}` materializes it",
+            location=table.location,
+        )
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """Refuse what has no manifest of ours, unless it is forced, and what is no plain table at all."""
+        relation = self.relation(table)
+        with self._told(table, "looked at"), self.session() as session:
+            if session is not None:
+                found = session.find([relation]).get(relation)
+                self._refuse(table, found, session.kept_of(relation) if found else None, forced)
+
+    def _refuse(self, table: Table, found: Found | None, kept: Kept | None, forced: bool) -> None:
+        if found is None:
+            return
+        shown = self.uri(table)
+        if found.kind != "table":
+            raise StorageError(
+                f"{shown} is a {found.kind}, and `{table.name}` would be a table",
+                hint=f"drop the {found.kind}, or give the table another `path:`",
+                location=table.where("path"),
+            )
+        if kept is None and not forced:
+            raise StorageError(
+                f"{shown} is there already, and lakehouse did not make it",
+                hint=f"give the table another `path:`; `lakehouse run --force {table.name}` replaces what is there",
+                location=table.where("path"),
+            )
+
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+        """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
+        from lakehouse_cli.storage.relational.fitting import UnfitError, declarable, stored_as
+
+        relation = self.relation(table)
+        types = declarable(data)
+        for name in data.column_names:
+            problem = self.name_problem(name)
+            if problem is not None:
+                hint = "give the column another name in the contract and in the transform"
+                raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
+        try:
+            prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()})
+            self.check_values(prepared, types)
+        except UnfitError as error:
+            raise self._unfit(table, error.violations[0]) from error
+        with self._told(table, "written"), self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            session.lock(relation)
+            found = session.find([relation]).get(relation)
+            self._refuse(table, found, session.kept_of(relation) if found else None, origin.forced)
+            aside = session.write(relation, prepared, types)
+            written = session.find([aside])[aside]
+            digest = session.digest(aside, written)
+            if digest.rows != data.num_rows:
+                raise StorageError(f"{self.database} took {digest.rows} of {data.num_rows} rows of `{table.name}`")
+            manifest = make_manifest(
+                table,
+                data,
+                origin,
+                size=digest.bytes,
+                content_hash=digest.hash,
+                modified_ns=time.time_ns(),
+            )
+            session.put_in_place(aside, relation)
+            session.keep(relation, manifest.to_text(), written.signature)
+        self._forget(relation)
+        return manifest
+
+    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+        """Find values that the database would take and not give back, or refuse without saying where.
+
+        Raises:
+            UnfitError: There are such.
+        """
+        del data, types
+
+    def _unfit(self, table: Table, violation: Any) -> StorageError:
+        rows = ", ".join(str(example.row) for example in violation.examples if example.row is not None)
+        values = ", ".join(example.value for example in violation.examples)
+        where = f" (row {rows}: {values})" if rows else ""
+        return StorageError(
+            f"{self.uri(table)} cannot be written: {violation.message}{where}",
+            hint=f"{self.database} cannot hold them; change them in the transform, or choose another type",
+            location=table.where(f"columns.{violation.column}", "columns"),
+        )
+
+    def _forget(self, relation: Relation) -> None:
+        self._looks.pop(relation, None)
+        self._manifests.pop(relation, None)
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest beside the table."""
+        relation = self.relation(table)
+        if relation in self._manifests:
+            kept = self._manifests.pop(relation)
+        else:
+            with self._told(table, "looked at"), self.session() as session:
+                kept = None if session is None else session.kept_of(relation)
+        return None if kept is None else parse_manifest(kept.text, table.name)
+
+    def delete(self, table: Table) -> None:
+        """Drop the table and remove its manifest."""
+        relation = self.relation(table)
+        with self._told(table, "removed"), self.session() as session:
+            there = session is not None and (relation in session.find([relation]) or session.kept_of(relation))
+        if not there:
+            return
+        with self._told(table, "removed"), self.session(write=True) as session:
+            assert session is not None  # noqa: S101  # writing makes the database
+            session.lock(relation)
+            found = session.find([relation]).get(relation)
+            self._refuse(table, found, None, forced=True)
+            session.drop(relation, table=found is not None)
+        self._forget(relation)
+
+    def list(self) -> Iterable[Manifest]:
+        """The manifests, by schema and name."""
+        with self._told(None, "listed"), self.session() as session:
+            kept = {} if session is None else session.kept()
+        return [parse_manifest(each.text, relation.name) for relation, each in sorted(kept.items())]
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Nothing: a transaction that did not end leaves nothing."""
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """The database and the relation."""
+        try:
+            relation = self.relation(table)
+        except StorageError:
+            return frozenset()
+        with self._told(table, "looked at"):
+            identity = self.identity()
+        return frozenset() if identity is None else frozenset([(identity, relation)])
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """Tables that a manifest describes and the project does not declare."""
+        known = {self.relation(table) for table in declared}
+        with self._told(None, "looked through"), self.session() as session:
+            if session is None:
+                return ()
+            kept = {relation: each for relation, each in session.kept().items() if relation not in known}
+            found = session.find(kept)
+            identity = self.identity() if kept else None
+            return [
+                self._stray(session, relation, kept[relation], found.get(relation), identity)
+                for relation in sorted(kept)
+                if (identity, relation) not in taken
+            ]
+
+    def _stray(self, session: Session, relation: Relation, kept: Kept, found: Found | None, identity: Any) -> Stray:
+        uri = f"{self.shown_root()}/{'/'.join(filter(None, relation))}"
+        try:
+            manifest = parse_manifest(kept.text, relation.name)
+        except StorageError as error:
+            return Stray(
+                "undeclared", self.spec.name, None, uri, len(kept.text), 0, error.message, ((identity, relation),)
+            )
+        keep = None
+        if found is not None and not _is(manifest, session, relation, kept, found):
+            keep = f"{uri} was altered after the run that stored it"
+        size = manifest.bytes if found is not None else len(kept.text)
+        handle = (kept.text, (identity, relation))
+        return Stray("undeclared", self.spec.name, manifest.table, uri, size, manifest.modified_ns, keep, handle)
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Drop the very table that was listed, with its manifest."""
+        if stray.keep is not None:
+            return stray.keep
+        text, (_, relation) = stray.handle
+        try:
+            with self._told(None, "cleaned"), self.session(write=True) as session:
+                assert session is not None  # noqa: S101  # writing makes the database
+                session.lock(relation)
+                kept = session.kept_of(relation)
+                found = session.find([relation]).get(relation)
+                if kept is None or kept.text != text:
+                    return "it changed since it was listed"
+                manifest = parse_manifest(text, relation.name)
+                if found is not None and not _is(manifest, session, relation, kept, found):
+                    return "it changed since it was listed"
+                session.drop(relation, table=found is not None)
+        except (StorageError, DataError) as error:
+            return error.message
+        return None
+
+
+def _is(manifest: Manifest, session: Session, relation: Relation, kept: Kept, found: Found) -> bool:
+    """Whether a table is what its manifest describes."""
+    if found.kind != "table":
+        return False
+    if kept.signature == found.signature and relation in session.untouched({relation: kept}):
+        return True
+    return session.digest(relation, found).hash == manifest.content_hash
+
+
+def _record(digest: Digest | None, kept: Kept | None, known: Sequence[InputRecord], name: str) -> InputRecord:
+    """What is stored, as a record of an input.
+
+    Args:
+        digest: Of the rows; None where the database tells that they are those of the manifest.
+        kept: The manifest, if there is one.
+        known: What it was at other times.
+        name: The table.
+    """
+    try:
+        manifest = None if kept is None else parse_manifest(kept.text, name)
+    except StorageError:
+        if digest is None:
+            raise
+        manifest = None
+    if manifest is not None and (digest is None or digest.hash == manifest.content_hash):
+        for record in known:
+            if record.bytes == manifest.bytes and record.modified_ns == manifest.modified_ns:
+                return record
+        hash_, size, modified = manifest.content_hash, manifest.bytes, manifest.modified_ns
+    else:
+        assert digest is not None  # noqa: S101  # there is no manifest that could stand for it
+        hash_, size, modified = digest.hash, digest.bytes, None
+    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+    return InputRecord(hash_, rows, size, modified)

@@ -1,0 +1,101 @@
+"""DuckDB through its own Arrow interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.duckdb_files import opened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
+
+_HINTS = (
+    ("lock on file", "another process has the file open; close it there, or raise the storage's option `lock_timeout`"),
+    ("not a valid DuckDB database file", "name a file of DuckDB in the storage's `root:`"),
+    ("No space left", "make room on the disk and run again"),
+    ("Permission denied", "check the permissions of the file and of its folder"),
+)
+
+
+class DuckDBStorage(RelationalStorage):
+    """Tables in a DuckDB file, which is open only while a transaction goes on."""
+
+    database = "DuckDB"
+
+    def default_schema(self) -> str:
+        """The option, else DuckDB's own ``main``."""
+        return super().default_schema() or "main"
+
+    def stored_type(self, column_type: ColumnType) -> ColumnType:
+        """The types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
+        match column_type.id:
+            case "timestamp" if column_type.timezone:
+                return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
+            case "time32":
+                return ColumnType("time64", unit="us")
+            case "duration":
+                return ColumnType("duration", unit="us")
+            case "dictionary":
+                return self.stored_type(column_type.item)
+        fields = tuple((name, self.stored_type(child)) for name, child in column_type.fields)
+        return ColumnType(
+            column_type.id,
+            column_type.unit,
+            column_type.timezone,
+            column_type.precision,
+            column_type.scale,
+            fields,
+        )
+
+    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+        """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""
+        from lakehouse_cli.storage.relational.duckdb_values import check_ranges
+
+        check_ranges(data, types)
+
+    def identity(self) -> Any:
+        """Device and inode of the file."""
+        try:
+            status = os.stat(self.spec.root)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """DuckDB's own sentence, or the operating system's."""
+        if type(error).__module__ in ("duckdb", "_duckdb"):
+            text = str(error).splitlines()[0]
+            return text, next((hint for part, hint in _HINTS if part in text), None)
+        if isinstance(error, OSError):
+            return (error.strerror or type(error).__name__).lower(), None
+        return None
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[DuckDBSession | None]:
+        """A transaction on a connection of its own."""
+        path = self.spec.root
+        if not os.path.exists(path):
+            if not write:
+                yield None
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
+
+        patience = float(self.spec.connection.get("lock_timeout") or 60)
+        with opened(path, write=write, patience=patience) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("BEGIN")
+            try:
+                yield DuckDBSession(connection, self.default_schema())
+            except BaseException:
+                with suppress(Exception):
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")

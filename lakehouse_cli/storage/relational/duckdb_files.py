@@ -1,0 +1,118 @@
+"""DuckDB files of this process: opened while they are used, shared by its threads, and left to others in between.
+
+A file is open in one process for writing or in many for reading, and in one process only one way at a time
+(https://duckdb.org/docs/stable/connect/concurrency); so nobody here keeps one longer than a transaction takes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.storage_types.duckdb import DUCKDB
+
+_RETRY_S = 0.02
+_files: dict[tuple[int, str], _File] = {}
+_files_lock = threading.Lock()
+
+
+class _File:
+    """One file: who is at it, and how it is open."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._changed = threading.Condition()
+        self._connection: Any = None
+        self._writable = False
+        self._users = 0
+        self._writing = False
+        self._writers_waiting = 0
+
+    @contextmanager
+    def used(self, *, write: bool, patience: float) -> Iterator[Any]:
+        """A connection for the caller alone."""
+        limit = time.monotonic() + patience
+        connection = self._enter(write, limit)
+        try:
+            yield connection
+        finally:
+            connection.close()
+            self._leave(write)
+
+    def _enter(self, write: bool, limit: float) -> Any:
+        with self._changed:
+            self._writers_waiting += write
+            try:
+                self._changed.wait_for(lambda: self._may_enter(write), max(0.0, limit - time.monotonic()))
+                if not self._may_enter(write):
+                    raise LakehouseError(
+                        f"{os.path.basename(self.path)} is in use by other tables of this run",
+                        hint="raise the storage's option `lock_timeout`, or run with fewer `--workers`",
+                    )
+                if self._connection is None:
+                    self._connection = _open(self.path, write=write, limit=limit)
+                    self._writable = write
+                connection = self._connection.cursor()
+                self._users += 1
+                self._writing = self._writing or write
+                return connection
+            finally:
+                self._writers_waiting -= write
+                self._changed.notify_all()
+
+    def _may_enter(self, write: bool) -> bool:
+        if write:
+            return not self._writing and (self._writable or self._users == 0)
+        # Readers do not overtake a writer who waits for readers to leave.
+        return self._writable or self._writers_waiting == 0
+
+    def _leave(self, write: bool) -> None:
+        with self._changed:
+            self._users -= 1
+            if write:
+                self._writing = False
+            if self._users == 0:
+                self._connection.close()
+                self._connection = None
+                self._writable = False
+            self._changed.notify_all()
+
+
+def _open(path: str, *, write: bool, limit: float) -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise LakehouseError(f"`{error.name}` is not installed", hint=DUCKDB.install) from error
+    while True:
+        try:
+            # Otherwise a name that is no table may be a variable of Python's.
+            return duckdb.connect(path, read_only=not write, config={"python_enable_replacements": False})
+        except duckdb.IOException as error:
+            if "lock on file" not in str(error) or time.monotonic() >= limit:
+                raise
+        time.sleep(_RETRY_S)
+
+
+@contextmanager
+def opened(path: str, *, write: bool, patience: float) -> Iterator[Any]:
+    """A connection to a file, which is closed again when nobody of this process uses it.
+
+    Args:
+        path: Of the file; made where it is not there and `write` is asked for.
+        write: Whether to change anything; one at a time does.
+        patience: Seconds to wait for other threads, and for other processes.
+
+    Raises:
+        LakehouseError: DuckDB is not installed, or other threads do not leave.
+        duckdb.Error: The file cannot be opened.
+    """
+    key = os.getpid(), os.path.realpath(path)
+    with _files_lock:
+        file = _files.setdefault(key, _File(key[1]))
+    with file.used(write=write, patience=patience) as connection:
+        yield connection

@@ -1,0 +1,183 @@
+"""A transaction in DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from lakehouse_cli.storage.relational.session import (
+    MANIFESTS,
+    Digest,
+    Found,
+    Kept,
+    Relation,
+    Session,
+    literal,
+    literals,
+    quote,
+)
+from lakehouse_cli.storage_types.duckdb import sql_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse_cli.model import ColumnType
+
+_INCOMING = "lakehouse_incoming"
+# What has no exact type in Arrow, or one that DuckDB does not keep to.
+_AS_TEXT = {"HUGEINT", "UHUGEINT", "BIGNUM", "VARINT", "BIT", "TIME WITH TIME ZONE"}
+
+
+class DuckDBSession(Session):
+    """A transaction; one that writes is alone with the file but for readers of its own process.
+
+    Args:
+        connection: On which it was begun.
+        schema: Where the manifests are.
+    """
+
+    def __init__(self, connection: Any, schema: str) -> None:
+        self._connection = connection
+        # In full: a schema may be called as the database is.
+        self._catalog = quote(self._row("SELECT current_database()")[0])
+        self._schema = schema
+        self._manifests = self._full(Relation(schema, MANIFESTS))
+
+    def _full(self, relation: Relation) -> str:
+        return f"{self._catalog}.{relation.quoted}"
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
+        return rows
+
+    def _row(self, statement: str) -> tuple[Any, ...]:
+        return self._rows(statement)[0]
+
+    def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
+        """By name, in whatever case."""
+        by_name = {(relation.schema.lower(), relation.name.lower()): relation for relation in wanted}
+        names = literals(name for _, name in by_name)
+        here = "database_name = current_database() AND NOT internal"
+        kinds = self._rows(
+            f"SELECT schema_name, table_name, 'table' FROM duckdb_tables() WHERE {here}"
+            f" AND lower(table_name) IN {names} UNION ALL"
+            f" SELECT schema_name, view_name, 'view' FROM duckdb_views() WHERE {here} AND lower(view_name) IN {names}"
+        )
+        columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        if kinds:
+            for schema, name, column, data_type in self._rows(
+                "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
+                f" WHERE {here} AND lower(table_name) IN {names} ORDER BY column_index"
+            ):
+                columns.setdefault((schema, name), []).append((column, data_type))
+        return {
+            by_name[schema.lower(), name.lower()]: Found(kind, tuple(columns.get((schema, name), ())))
+            for schema, name, kind in kinds
+            if (schema.lower(), name.lower()) in by_name
+        }
+
+    def _has_manifests(self) -> bool:
+        return bool(self.find([Relation(self._schema, MANIFESTS)]))
+
+    def kept(self) -> Mapping[Relation, Kept]:
+        """All manifests."""
+        return self._kept("TRUE")
+
+    def kept_of(self, relation: Relation) -> Kept | None:
+        """One manifest."""
+        return self._kept(_is(relation)).get(relation)
+
+    def _kept(self, where: str) -> dict[Relation, Kept]:
+        if not self._has_manifests():
+            return {}
+        query = f"SELECT schema_name, table_name, manifest, signature FROM {self._manifests} WHERE {where}"
+        return {Relation(schema, name): Kept(text, "", sign) for schema, name, text, sign in self._rows(query)}
+
+    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
+        """None: the file does not tell who changed which table."""
+        del kept
+        return ()
+
+    def digest(self, relation: Relation, found: Found) -> Digest:
+        """By DuckDB: the sum, over rows in whatever order, of the two halves of the MD5 of each row's text."""
+        row = "r"
+        while row in {name.lower() for name, _ in found.columns}:
+            row += "r"
+        rows, low, high, size = self._row(
+            "SELECT count(*), sum(md5_number_lower(t)), sum(md5_number_upper(t)), sum(strlen(t))"
+            f" FROM (SELECT {row}::VARCHAR AS t FROM {self._full(relation)} AS {row})"
+        )
+        content = f"{found.signature}\n{rows}\n{low}\n{high}"
+        return Digest(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
+
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """As Arrow; what has no exact type there as text, intervals as microseconds."""
+        from lakehouse_cli.storage.relational.duckdb_values import as_typed
+
+        if not names:
+            return {}
+        types = dict(found.columns)
+        expressions = ", ".join(f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names)
+        query = f"SELECT {expressions} FROM {self._full(relation)}"
+        data = self._connection.sql(query).to_arrow_table()
+        return {n: as_typed(n, column, types[n]) for n, column in zip(names, data.columns, strict=True)}
+
+    def lock(self, relation: Relation) -> None:
+        """Nothing: there is one writer at a time, from the beginning of its transaction."""
+
+    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+        """Fill a new table of the same name, which nobody sees before the end."""
+        from lakehouse_cli.storage.relational.duckdb_values import as_written
+
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
+        columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
+        self._connection.execute(f"CREATE OR REPLACE TABLE {self._full(relation)} ({columns})")
+        expressions = ", ".join(
+            f"to_microseconds({quote(name)})" if type_.id == "duration" else quote(name)
+            for name, type_ in types.items()
+        )
+        self._connection.register(_INCOMING, as_written(data))
+        try:
+            insert = f"INSERT INTO {self._full(relation)} SELECT {expressions} FROM {_INCOMING}"
+            self._connection.execute(insert)
+        finally:
+            self._connection.unregister(_INCOMING)
+        return relation
+
+    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+        """Nothing: it is."""
+
+    def keep(self, relation: Relation, text: str, signature: str) -> None:
+        """Insert or replace."""
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(self._schema)}")
+        # Without a primary key: its index would not let a row be replaced within a transaction.
+        self._connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._manifests}"
+            " (schema_name VARCHAR, table_name VARCHAR, manifest VARCHAR, signature VARCHAR)"
+        )
+        values = ", ".join(map(literal, (relation.schema, relation.name, text, signature)))
+        self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
+        self._connection.execute(f"INSERT INTO {self._manifests} VALUES ({values})")
+
+    def drop(self, relation: Relation, *, table: bool) -> None:
+        """Table and manifest."""
+        if table:
+            self._connection.execute(f"DROP TABLE IF EXISTS {self._full(relation)}")
+        if self._has_manifests():
+            self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
+
+
+def _is(relation: Relation) -> str:
+    return f"schema_name = {literal(relation.schema)} AND table_name = {literal(relation.name)}"
+
+
+def _expression(column: str, type_name: str) -> str:
+    if type_name == "INTERVAL":
+        # Months are of no length.
+        return (
+            f"CASE WHEN {column} IS NULL THEN NULL WHEN year({column}) = 0 AND month({column}) = 0"
+            f" THEN epoch_us({column}) ELSE error('an interval with months: ' || {column}::VARCHAR) END"
+        )
+    return f"{column}::VARCHAR" if type_name in _AS_TEXT else column

@@ -1,0 +1,115 @@
+"""Columns on their way into a database and out of it: exactly, or refused with row and value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.conversion.exact import convert
+from lakehouse_cli.conversion.python_values import convert_values
+from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.errors import DataError, Violation, did_you_mean
+from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.storage.relational.session import Raw
+
+
+class UnfitError(Exception):
+    """Data that a database cannot hold; a violation for each column."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(violations[0].message)
+        self.violations = tuple(violations)
+
+
+def stored_as(data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
+    """Convert data to the types a database has for them.
+
+    Args:
+        data: Of declarable types.
+        types: What each column becomes.
+
+    Raises:
+        UnfitError: Values that these types do not hold.
+    """
+    columns, violations = [], []
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        try:
+            columns.append(convert(column, to_arrow(types[name])))
+        except InexactError as refusal:
+            violations.append(violation_of(refusal, name, types[name], column))
+    if violations:
+        raise UnfitError(violations)
+    return pa.table(columns, names=data.column_names)
+
+
+def declarable(data: pa.Table) -> dict[str, ColumnType]:
+    """The declared type of each column of what is published, which is of these types only."""
+    found = {field.name: from_arrow(field.type) for field in data.schema}
+    return {name: type_ for name, type_ in found.items() if type_ is not None}
+
+
+def check_present(wanted: Sequence[Column], present: Sequence[str], shown: str) -> None:
+    """Whether all declared columns are there.
+
+    Raises:
+        DataError: Some are not; with close matches.
+    """
+    violations = []
+    for column in wanted:
+        if column.name not in present:
+            hint = did_you_mean(column.name, present)
+            message = f"column `{column.name}` is not in {shown}{f'; {hint}' if hint else ''}"
+            violations.append(Violation(column.name, "missing", 1, message, (), column.location))
+    if violations:
+        listed = ", ".join(f"`{violation.column}`" for violation in violations)
+        message = f"{shown} lacks {'column' if len(violations) == 1 else 'columns'} {listed}"
+        hint = f"its columns are {', '.join(f'`{name}`' for name in list(present)[:20])}" if present else None
+        raise DataError(message, violations, hint=hint, location=violations[0].location)
+
+
+def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str) -> pa.Table:
+    """What was read, as it is declared.
+
+    Args:
+        raw: The columns as they came.
+        columns: The declared ones; None where each keeps the nearest declarable type.
+        shown: The relation as messages show it.
+
+    Raises:
+        DataError: Values that do not fit, or a type that cannot be declared.
+    """
+    arrays: dict[str, pa.ChunkedArray] = {}
+    violations = []
+    declared = {column.name: column for column in columns or ()}
+    for name in [column.name for column in columns] if columns is not None else raw:
+        column = declared.get(name)
+        try:
+            arrays[name] = _converted(raw[name], column.type if column else None)
+        except InexactError as refusal:
+            source = raw[name] if isinstance(raw[name], pa.ChunkedArray) else None
+            location = column.location if column else None
+            told = violation_of(refusal, name, column.type if column else None, source)
+            violations.append(Violation(told.column, told.check, told.count, told.message, told.examples, location))
+    if violations:
+        count = len(violations)
+        message = violations[0].message if count == 1 else f"{count} columns of {shown} are not as declared"
+        raise DataError(message, violations, location=violations[0].location)
+    return pa.table(arrays)
+
+
+def _converted(raw: pa.ChunkedArray | Sequence[Any], declared: ColumnType | None) -> pa.ChunkedArray:
+    if not isinstance(raw, pa.ChunkedArray):
+        values = convert_values(raw, to_arrow(declared) if declared else None, nan_is_null=False)
+        return values if declared else _natural(values)
+    return convert(raw, to_arrow(declared)) if declared else _natural(raw)
+
+
+def _natural(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    nearest = from_arrow(column.type)
+    if nearest is None:
+        message = f"{column.type}, which no column can be declared as"
+        raise InexactError(message, hint="declare the columns that are wanted, or select from a view that casts it")
+    return convert(column, to_arrow(nearest))

@@ -1,0 +1,211 @@
+"""PostgreSQL through ADBC: bulk ingest into a new table, then a rename."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import ColumnType, StorageSpec
+from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.connections import Connections
+from lakehouse_cli.storage_types.postgresql import POSTGRESQL
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
+
+#: Longer names are cut by the server, without a word.
+_LONGEST_NAME = 63
+# What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
+_SETTINGS = (
+    "SET TIME ZONE 'UTC'",
+    "SET datestyle = 'ISO, YMD'",
+    "SET intervalstyle = 'postgres'",
+    "SET extra_float_digits = 1",
+    "SET bytea_output = 'hex'",
+    "SET standard_conforming_strings = on",
+    "SET client_encoding = 'UTF8'",
+)
+_HINTS = {
+    "28P01": "check user and password of the storage's `root:`",
+    "28000": "check user and password of the storage's `root:`",
+    "3D000": "create the database, or correct the storage's `root:`",
+    "42501": "grant the user of the storage's `root:` what it lacks",
+    "53100": "make room on the server's disk and run again",
+    "55P03": "somebody keeps the table locked: wait, or raise the storage's option `lock_timeout`",
+    "2BP01": "drop what depends on the table, and make it again after the run",
+    "22021": "PostgreSQL's texts hold no NUL character; take it out in the transform",
+}
+_CONNECT_HINTS = {
+    "password authentication failed": "28P01",
+    "no password supplied": "28P01",
+    "does not exist": "3D000",
+}
+_UNREACHABLE = "see that the server runs and that host and port of the storage's `root:` are right"
+_WIRE = {
+    "int8": ColumnType("int16"),
+    "uint8": ColumnType("int16"),
+    "uint16": ColumnType("int32"),
+    "uint32": ColumnType("int64"),
+    "uint64": ColumnType("decimal128", precision=20, scale=0),
+    "time32": ColumnType("time64", unit="us"),
+    "time64": ColumnType("time64", unit="us"),
+    "duration": ColumnType("duration", unit="us"),
+}
+
+
+class PostgreSQLStorage(RelationalStorage):
+    """Tables in a PostgreSQL database; a connection for each thread that works, none that crosses a process."""
+
+    database = "PostgreSQL"
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self._connections: Connections[Any] = Connections(self._connect, _close, _alive)
+        self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
+
+    def default_schema(self) -> str:
+        """The option, else the first of the connection's search path: asked once."""
+        if self._own_schema is None:
+            with self._told(None, "reached"), self._transaction("BEGIN READ ONLY") as cursor:
+                cursor.execute("SELECT coalesce(current_schema()::text, 'public')")
+                self._own_schema = str(cursor.fetchone()[0])
+        return self._own_schema
+
+    def shown_root(self) -> str:
+        """Host and database; without user, password and parameters."""
+        text = self.spec.root_text
+        found = re.fullmatch(r"(?P<scheme>[a-z]+://)(?P<rest>[^?]*)(?:\?.*)?", text, re.DOTALL)
+        if found is None:
+            return text
+        return found["scheme"] + found["rest"].rpartition("@")[2].rstrip("/")
+
+    def name_problem(self, name: str) -> str | None:
+        """Names longer than 63 bytes, which the server would cut."""
+        if len(name.encode()) > _LONGEST_NAME:
+            return f"is longer than {_LONGEST_NAME} bytes, which is what PostgreSQL takes of a name"
+        return None
+
+    def stored_type(self, column_type: ColumnType) -> ColumnType:
+        """The types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""
+        if column_type.id == "timestamp":
+            return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
+        if column_type.id == "dictionary":
+            return self.stored_type(column_type.item)
+        if column_type.id == "list":
+            return ColumnType("list", fields=(("item", self.stored_type(column_type.item)),))
+        return _WIRE.get(column_type.id, column_type)
+
+    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+        """Dates and timestamps out of the server's range, of which the driver makes others."""
+        from lakehouse_cli.storage.relational.postgresql_values import check_ranges
+
+        check_ranges(data, types)
+
+    def _connect(self) -> Any:
+        try:
+            from adbc_driver_postgresql import dbapi
+        except ImportError as error:
+            raise LakehouseError(f"`{error.name}` is not installed", hint=POSTGRESQL.install) from error
+        connection = dbapi.connect(self.spec.root, autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                seconds = int(self.spec.connection.get("lock_timeout") or 60)
+                for statement in (*_SETTINGS, f"SET lock_timeout = '{seconds}s'"):
+                    cursor.execute(statement)
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[PostgreSQLSession]:
+        """A transaction on a connection of its own."""
+        from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
+
+        schema = self.default_schema()
+        with self._transaction("BEGIN" if write else "BEGIN READ ONLY") as cursor:
+            yield PostgreSQLSession(cursor, schema)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Any]:
+        connection = self._connections.take()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(begin)
+                yield cursor
+                cursor.execute("COMMIT")
+        except LakehouseError:
+            # Said by us, not by the connection, which is kept if it still answers.
+            if _rolled_back(connection):
+                self._connections.give_back(connection)
+            else:
+                self._connections.throw_away(connection)
+            raise
+        except BaseException:
+            self._connections.throw_away(connection)
+            raise
+        self._connections.give_back(connection)
+
+    def identity(self) -> Any:
+        """When the server was started, and which of its databases it is."""
+        with self.session() as session:
+            return session.row(
+                "SELECT extract(epoch FROM pg_postmaster_start_time())::text, oid::text"
+                " FROM pg_database WHERE datname = current_database()"
+            )
+
+    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """The server's own sentence, or the driver's; whatever could be secret taken out."""
+        if not type(error).__module__.startswith("adbc_driver_manager"):
+            return None
+        details = {key: value.decode("utf-8", "replace") for key, value in getattr(error, "details", None) or ()}
+        state = getattr(error, "sqlstate", None)
+        message = str(error)
+        text = details.get("PG_DIAG_MESSAGE_PRIMARY")
+        if text is None:
+            text = re.sub(
+                r"^[A-Z_]+: |\[libpq\] |\s*\. SQLSTATE: \w+$|\n\s*Query was: .*", "", message, flags=re.DOTALL
+            )
+            text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+        elif "PG_DIAG_MESSAGE_DETAIL" in details:
+            text += f": {details['PG_DIAG_MESSAGE_DETAIL'].splitlines()[0].rstrip('.')}"
+        if "Failed to connect" in message:
+            state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
+            return self._without_secrets(text), _HINTS[state] if state else _UNREACHABLE
+        gone = "closed the connection" in message or "terminating connection" in message or "no connection" in message
+        return self._without_secrets(text), _HINTS.get(state or "") or (_UNREACHABLE if gone else None)
+
+    def _without_secrets(self, text: str) -> str:
+        secrets = [self.spec.root]
+        user_info = self.spec.root.partition("://")[2].partition("?")[0].rpartition("@")[0]
+        password = user_info.partition(":")[2]
+        secrets += [password, unquote(password), *re.findall(r"[?&]password=([^&]*)", self.spec.root)]
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+        return text
+
+
+def _close(connection: Any) -> None:
+    connection.close()
+
+
+def _alive(connection: Any) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return bool(cursor.fetchone())
+    except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
+        return False
+
+
+def _rolled_back(connection: Any) -> bool:
+    with suppress(Exception), connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+        return True
+    return False

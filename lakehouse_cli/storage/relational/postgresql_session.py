@@ -1,0 +1,273 @@
+"""A transaction in PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import xxhash
+
+from lakehouse_cli.conversion.exact import convert
+from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.errors import DataError
+from lakehouse_cli.storage.relational.postgresql_values import check_read
+from lakehouse_cli.storage.relational.session import (
+    MANIFESTS,
+    Digest,
+    Found,
+    Kept,
+    Relation,
+    Session,
+    literal,
+    literals,
+    quote,
+)
+from lakehouse_cli.storage_types.postgresql import sql_type
+
+if TYPE_CHECKING:
+    from lakehouse_cli.model import ColumnType
+
+_KINDS: Mapping[str, Any] = {
+    "r": "table",
+    "p": "partitioned table",
+    "v": "view",
+    "m": "materialized view",
+    "f": "foreign table",
+}
+# What the driver reads into Arrow's own types; all else is asked for as text.
+_NATIVE = {
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "double precision",
+    "boolean",
+    "text",
+    "character varying",
+    "character",
+    "bytea",
+    "date",
+    "time without time zone",
+    "timestamp without time zone",
+    "timestamp with time zone",
+}
+_AT_ONCE = 200
+_MANIFEST_COLUMNS = "schema_name, table_name, manifest, stamp, signature"
+
+
+class PostgreSQLSession(Session):
+    """A transaction.
+
+    Args:
+        cursor: Of a connection on which it was begun.
+        schema: Where the manifests are.
+    """
+
+    def __init__(self, cursor: Any, schema: str) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        self._manifests = Relation(schema, MANIFESTS)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        self._cursor.execute(statement)
+        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
+        return rows
+
+    def row(self, statement: str) -> tuple[Any, ...]:
+        """The one row of a query."""
+        return self.rows(statement)[0]
+
+    def _do(self, statement: str) -> None:
+        self._cursor.execute(statement)
+
+    def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
+        """By one query of the catalog."""
+        if not wanted:
+            return {}
+        pairs = ", ".join(f"({literal(r.schema)}, {literal(r.name)})" for r in wanted)
+        found = self.rows(
+            "SELECT n.nspname::text, c.relname::text, c.relkind::text,"
+            " CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END,"
+            " array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL),"
+            " array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL)"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+            f" WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (n.nspname, c.relname) IN ({pairs})"
+            " GROUP BY n.nspname, c.relname, c.relkind, c.oid"
+        )
+        return {
+            Relation(schema, name): Found(_KINDS[kind], tuple(zip(names or (), types or (), strict=True)), size or 0)
+            for schema, name, kind, size, names, types in found
+        }
+
+    def _has_manifests(self) -> bool:
+        return bool(self.row(f"SELECT to_regclass({literal(self._manifests.quoted)}) IS NOT NULL")[0])
+
+    def kept(self) -> Mapping[Relation, Kept]:
+        """All manifests, by one query."""
+        return dict(self._kept("TRUE"))
+
+    def kept_of(self, relation: Relation) -> Kept | None:
+        """One manifest."""
+        where = f"schema_name = {literal(relation.schema)} AND table_name = {literal(relation.name)}"
+        return dict(self._kept(where)).get(relation)
+
+    def _kept(self, where: str) -> Iterator[tuple[Relation, Kept]]:
+        if self._has_manifests():
+            query = f"SELECT {_MANIFEST_COLUMNS} FROM {self._manifests.quoted} WHERE {where}"
+            for schema, name, text, stamp, signature in self.rows(query):
+                yield Relation(schema, name), Kept(text, stamp, signature)
+
+    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
+        """Those whose rows were all written by the transaction that published them, and are as many.
+
+        Every row tells, in ``xmin``, which transaction wrote it: an insert or an update by another hand brings rows
+        of another, a delete leaves fewer.
+        """
+        relations = list(kept)
+        same = []
+        for start in range(0, len(relations), _AT_ONCE):
+            queries = []
+            for position, relation in enumerate(relations[start : start + _AT_ONCE], start):
+                transaction, _, count = kept[relation].stamp.partition(":")
+                if transaction.isdigit() and count.isdigit():
+                    queries.append(
+                        f"SELECT {position} FROM {relation.quoted}"
+                        f" HAVING count(*) = {count} AND count(*) FILTER (WHERE xmin <> '{transaction}'::xid) = 0"
+                    )
+            same += [relations[row[0]] for row in self.rows(" UNION ALL ".join(queries))] if queries else []
+        return same
+
+    def hold(self, relation: Relation) -> None:
+        """Lock it as readers do: a query that waits for a writer sees what was there before it waited."""
+        self.rows(f"SELECT 1 FROM {relation.quoted} LIMIT 0")
+
+    def digest(self, relation: Relation, found: Found) -> Digest:
+        """By the server: the sum, over rows in whatever order, of two hashes of 64 bits of each row's text."""
+        rows, low, high, size = self.row(
+            "SELECT count(*), sum(hashtextextended(t, 0)::numeric)::text, sum(hashtextextended(t, 1)::numeric)::text,"
+            f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {relation.quoted} AS r) AS texts"
+        )
+        content = f"{found.signature}\n{rows}\n{low}\n{high}"
+        return Digest(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
+
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        """By the driver's binary copy; what it has no exact type for as text."""
+        if not names:
+            return {}
+        types = dict(found.columns)
+        expressions = ", ".join(f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names)
+        self._cursor.execute(f"SELECT {expressions} FROM {relation.quoted}")
+        data = self._cursor.fetch_arrow_table()
+        columns = {}
+        for name, column in zip(names, data.columns, strict=True):
+            try:
+                columns[name] = _as_typed(column, types[name])
+            except InexactError as refusal:
+                violation = violation_of(refusal, name, None, column)
+                raise DataError(violation.message, [violation]) from refusal
+        return columns
+
+    def lock(self, relation: Relation) -> None:
+        """An advisory lock by the relation's name, so that it may be one that is not there yet."""
+        self._lock(f"lakehouse {relation.quoted}")
+
+    def _lock(self, what: str) -> None:
+        self.rows(f"SELECT pg_advisory_xact_lock(hashtextextended({literal(what)}, 0))::text")
+
+    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+        """Bulk ingest into a new table of the same schema, under a name that nobody has."""
+        self._make_schema(relation.schema)
+        aside = Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
+        columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
+        self._do(f"CREATE TABLE {aside.quoted} ({columns})")
+        if data.num_rows:
+            self._cursor.adbc_ingest(aside.name, data, mode="append", db_schema_name=aside.schema)
+        return aside
+
+    def _make_schema(self, schema: str) -> None:
+        # Asked first: whoever may not make schemas may not say "if not exists" either.
+        if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
+            self._lock("lakehouse schemas")
+            self._do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+
+    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+        """Drop the old table and rename the new one; only now are readers waited for, and kept waiting."""
+        self._do(f"DROP TABLE IF EXISTS {relation.quoted}")
+        self._do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
+
+    def keep(self, relation: Relation, text: str, signature: str) -> None:
+        """Insert or replace, stamped by the number of this transaction and of the rows."""
+        if not self._has_manifests():
+            self._make_schema(self._schema)
+            self._lock("lakehouse schemas")
+            self._do(
+                f"CREATE TABLE IF NOT EXISTS {self._manifests.quoted} (schema_name text, table_name text,"
+                " manifest text NOT NULL, stamp text NOT NULL, signature text NOT NULL,"
+                " PRIMARY KEY (schema_name, table_name))"
+            )
+        values = ", ".join(map(literal, (relation.schema, relation.name, text)))
+        self._do(
+            f"INSERT INTO {self._manifests.quoted} ({_MANIFEST_COLUMNS})"
+            f" SELECT {values}, (txid_current() % 4294967296)::text || ':' || count(*), {literal(signature)}"
+            f" FROM {relation.quoted}"
+            " ON CONFLICT (schema_name, table_name) DO UPDATE"
+            " SET manifest = excluded.manifest, stamp = excluded.stamp, signature = excluded.signature"
+        )
+
+    def drop(self, relation: Relation, *, table: bool) -> None:
+        """Table and manifest."""
+        if table:
+            self._do(f"DROP TABLE IF EXISTS {relation.quoted}")
+        if self._has_manifests():
+            name = literals([relation.name])
+            self._do(
+                f"DELETE FROM {self._manifests.quoted}"
+                f" WHERE schema_name = {literal(relation.schema)} AND table_name IN {name}"
+            )
+
+
+def _plain(type_name: str) -> str:
+    """A type without its modifiers: ``numeric(10,2)`` is ``numeric``."""
+    return re.sub(r"\([^)]*\)", "", type_name)
+
+
+def _expression(column: str, type_name: str) -> str:
+    """What to ask for, so that nothing is lost on the way."""
+    plain = _plain(type_name)
+    if plain in _NATIVE:
+        return column
+    if plain == "interval" or plain.startswith("interval "):
+        # Months are of no length; the cast fails on the words.
+        return (
+            f"CASE WHEN extract(year FROM {column}) = 0 AND extract(month FROM {column}) = 0"
+            f" THEN (extract(epoch FROM {column}) * 1000000)::bigint"
+            f" ELSE ('an interval with months: ' || {column}::text)::bigint END"
+        )
+    if plain.endswith("[]"):
+        item = type_name if plain[:-2] in _NATIVE else "text[]"
+        # The driver would join the rows of a matrix.
+        return (
+            f"CASE WHEN coalesce(array_ndims({column}), 1) = 1 THEN {column}::{item}"
+            f" ELSE ('an array of several dimensions: ' || {column}::text)::{item} END"
+        )
+    return f"{column}::text"
+
+
+def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
+    """What came, as the type of the column tells; raises `InexactError` for what the driver spoils."""
+    check_read(column)
+    plain = _plain(type_name)
+    if plain.startswith("interval") and not plain.endswith("[]"):
+        return pa.chunked_array([chunk.cast(pa.duration("us")) for chunk in column.chunks], pa.duration("us"))
+    sized = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_name)
+    if sized is not None and int(sized[2]) <= int(sized[1]) <= 38:
+        try:
+            return convert(column, pa.decimal128(int(sized[1]), int(sized[2])))
+        except InexactError:
+            return column  # a NaN among them; told, or taken, as text
+    return column

@@ -1,0 +1,72 @@
+"""Values at the edges of PostgreSQL's types, where its ADBC driver wraps around instead of refusing.
+
+The server's own ranges: https://www.postgresql.org/docs/current/datatype-datetime.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.fitting import UnfitError
+
+# Days and microseconds since 1970 of 4713-11-24 BC, the first moment that the server knows.
+_FIRST_DAY = -2_440_588
+_FIRST_MICROSECOND = _FIRST_DAY * 86_400_000_000
+# The server counts from 2000: what it calls infinity is the greatest number there, and wraps in a count from 1970.
+_FROM_1970_TO_2000_US = 10_957 * 86_400_000_000
+_LAST_MICROSECOND = (1 << 63) - 1 - _FROM_1970_TO_2000_US - 1
+_LAST_DAY = (1 << 31) - 1 - 10_957 - 1
+_DAY_US = 86_400_000_000
+
+
+def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
+    """Whether PostgreSQL can hold all values of a table that has the types it stores.
+
+    Raises:
+        UnfitError: Not all; a violation for each column.
+    """
+    violations = []
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        try:
+            for values in _flat(column):
+                _check(values, "outside the range of PostgreSQL's {}s")
+        except InexactError as refusal:
+            if pa.types.is_list(column.type):
+                refusal.rows, refusal.noun, refusal.quality = None, True, f"values {refusal.quality}"
+            violations.append(violation_of(refusal, name, types[name], column))
+    if violations:
+        raise UnfitError(violations)
+
+
+def check_read(column: pa.ChunkedArray) -> None:
+    """Whether the driver gave what the server has: infinity, and what is beyond Arrow's range, come out wrapped.
+
+    Raises:
+        InexactError: It did not.
+    """
+    for values in _flat(column):
+        _check(values, "infinite, or outside the range of Arrow's {}s")
+        if pa.types.is_time64(values.type):
+            refuse_where(pc.greater_equal(values.cast(pa.int64()), _DAY_US), "24:00, which is no time of a day")
+
+
+def _flat(column: pa.ChunkedArray) -> list[pa.ChunkedArray]:
+    if not pa.types.is_list(column.type):
+        return [column]
+    return [pa.chunked_array([chunk.flatten() for chunk in column.chunks], column.type.value_type)]
+
+
+def _check(column: pa.ChunkedArray, quality: str) -> None:
+    if pa.types.is_timestamp(column.type):
+        first, last, number, name = _FIRST_MICROSECOND, _LAST_MICROSECOND, pa.int64(), "timestamp"
+    elif pa.types.is_date32(column.type):
+        first, last, number, name = _FIRST_DAY, _LAST_DAY, pa.int32(), "date"
+    else:
+        return
+    counts = column.cast(number)
+    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))

@@ -1,0 +1,167 @@
+"""One transaction in a database, as a relational storage needs it: the seam behind which databases differ."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse_cli.model import ColumnType
+
+#: The table of ours that holds the manifests.
+MANIFESTS = "lakehouse_manifests"
+
+
+class Relation(NamedTuple):
+    """A table or view by its name; `schema` is empty in databases that have none."""
+
+    schema: str
+    name: str
+
+    @property
+    def quoted(self) -> str:
+        """As SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}" if self.schema else quote(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the catalog tells of a relation.
+
+    Attributes:
+        kind: ``table`` for one that can be replaced; else what it is, for messages.
+        columns: Name and SQL type of each column, in order.
+        bytes: Size on disk, as far as the database tells; else 0.
+    """
+
+    kind: Literal["table", "view", "materialized view", "foreign table", "partitioned table", "virtual table"]
+    columns: tuple[tuple[str, str], ...]
+    bytes: int = 0
+
+    @property
+    def signature(self) -> str:
+        """Names and types of the columns, as text."""
+        return json.dumps(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A manifest as it is stored.
+
+    Attributes:
+        text: The manifest.
+        stamp: By which the database tells that nobody touched the table since; empty where it cannot.
+        signature: `Found.signature` of the table as it was published.
+    """
+
+    text: str
+    stamp: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The content of a relation.
+
+    Attributes:
+        hash: Hexadecimal; the same for the same rows, column names and types.
+        rows: How many.
+        bytes: Size of what was hashed.
+    """
+
+    hash: str
+    rows: int
+    bytes: int
+
+
+#: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
+Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any]"]
+
+
+class Session(ABC):
+    """A transaction: what is done in it is seen by others all at once when it ends, or never.
+
+    Whatever goes wrong is raised as the driver's own exception, which the storage puts into words.
+    """
+
+    @abstractmethod
+    def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
+        """Those of the wanted relations that are there."""
+
+    @abstractmethod
+    def kept(self) -> Mapping[Relation, Kept]:
+        """All manifests; empty where nothing was ever published."""
+
+    @abstractmethod
+    def kept_of(self, relation: Relation) -> Kept | None:
+        """The manifest of one relation."""
+
+    @abstractmethod
+    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
+        """Those of some published tables, which are all there, whose rows surely are those that were published."""
+
+    def hold(self, relation: Relation) -> None:
+        """Keep a relation from being replaced until the transaction ends, where that is not so by itself."""
+        del relation
+
+    @abstractmethod
+    def digest(self, relation: Relation, found: Found) -> Digest:
+        """Hash what is in a relation, wherever that is fastest; the order of columns counts."""
+
+    @abstractmethod
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
+        """Some columns of a relation, as exactly as the driver can give them."""
+
+    @abstractmethod
+    def lock(self, relation: Relation) -> None:
+        """Keep other writers of this relation out until the transaction ends; waits for one that is at it."""
+
+    @abstractmethod
+    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+        """Store rows in a new table; returns what it is called until it is put in place.
+
+        Args:
+            relation: What it will be in the end.
+            data: Of the types that the storage's `prepared` makes.
+            types: Declared type of each column.
+        """
+
+    @abstractmethod
+    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+        """Let a new table take the place of what is there."""
+
+    @abstractmethod
+    def keep(self, relation: Relation, text: str, signature: str) -> None:
+        """Store the manifest of a table that was published in this transaction."""
+
+    @abstractmethod
+    def drop(self, relation: Relation, *, table: bool) -> None:
+        """Remove a manifest, and the table where that is asked for."""
+
+
+def quote(name: str) -> str:
+    """A name as SQL.
+
+    >>> print(quote('say "x" now'))
+    "say ""x"" now"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL, for databases in which a backslash is a backslash.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """Texts as a list in SQL; of one null where there are none, as SQL knows no empty list."""
+    return f"({', '.join(map(literal, texts)) or 'NULL'})"

@@ -1,0 +1,214 @@
+"""SQLite through Python's own module: nothing to install, and values as they are stored, whatever a column says."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.session import (
+    MANIFESTS,
+    Digest,
+    Found,
+    Kept,
+    Raw,
+    Relation,
+    Session,
+    literals,
+    quote,
+)
+from lakehouse_cli.storage_types.sqlite import sql_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
+_HINTS = {
+    "SQLITE_BUSY": "another program is writing; wait, or raise the storage's option `lock_timeout`",
+    "SQLITE_FULL": "make room on the disk and run again",
+    "SQLITE_READONLY": "check the permissions of the file and of its folder",
+    "SQLITE_CANTOPEN": "check the path in the storage's `root:`, and the permissions of its folder",
+    "SQLITE_NOTADB": "name a file of SQLite in the storage's `root:`",
+}
+_ROWS_AT_ONCE = 20_000
+#: As SQLite compares names: letters beyond ASCII have their case.
+_FOLDED = {ord(letter): letter.lower() for letter in ascii_uppercase}
+
+
+class SQLiteStorage(RelationalStorage):
+    """Tables in an SQLite file. A path is the table's whole name: SQLite has no schemas."""
+
+    database = "SQLite"
+
+    def relation(self, table: Any) -> Relation:
+        """The whole path is the name."""
+        relation = super().relation(table)
+        return Relation("", "/".join(filter(None, (relation.schema, relation.name))))
+
+    def default_schema(self) -> str:
+        """None."""
+        return ""
+
+    def name_problem(self, name: str) -> str | None:
+        """Names that are the database's own."""
+        return "begins with `sqlite_`, which is the database's own" if name.lower().startswith("sqlite_") else None
+
+    def stored_type(self, column_type: ColumnType) -> ColumnType:
+        """Dictionaries as what they stand for; the rest becomes values of Python."""
+        return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
+
+    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+        """NaN, which SQLite makes null, and days outside of the years that its texts have."""
+        from lakehouse_cli.storage.relational.sqlite_values import check_values
+
+        check_values(data, types)
+
+    def identity(self) -> Any:
+        """Device and inode of the file."""
+        try:
+            status = os.stat(self.spec.root)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """SQLite's own sentence, or the operating system's."""
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorname", "")
+            hint = next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
+            return str(error), hint
+        if isinstance(error, OSError):
+            return (error.strerror or type(error).__name__).lower(), None
+        return None
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[SQLiteSession | None]:
+        """A connection for one transaction; opening one takes no longer than a query."""
+        path = self.spec.root
+        if not os.path.exists(path):
+            if not write:
+                yield None
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        timeout = float(self.spec.connection.get("lock_timeout") or 60)
+        mode = "rwc" if write else "rw" if os.access(path, os.W_OK) else "ro"
+        uri = f"{Path(path).absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield SQLiteSession(connection)
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+class SQLiteSession(Session):
+    """A transaction: of one writer at a time, whom readers do not see until the end."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, values).fetchall()
+
+    def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
+        """By name, in whatever case."""
+        by_name = {relation.name.translate(_FOLDED): relation for relation in wanted}
+        found: dict[Relation, Found] = {}
+        names = literals(by_name)
+        query = (
+            "SELECT name, CASE WHEN sql LIKE 'create virtual %' THEN 'virtual' ELSE type END FROM main.sqlite_schema"
+            f" WHERE type IN ('table', 'view') AND lower(name) IN {names}"
+        )
+        for name, kind in self._rows(query):
+            relation = by_name[name.translate(_FOLDED)]
+            columns = self._rows("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", name)
+            found[relation] = Found(_KINDS[kind], tuple(columns))
+        return found
+
+    def kept(self) -> Mapping[Relation, Kept]:
+        """All manifests."""
+        return self._kept("1")
+
+    def kept_of(self, relation: Relation) -> Kept | None:
+        """One manifest."""
+        return self._kept("table_name = ?", relation.name).get(relation)
+
+    def _kept(self, where: str, *values: object) -> dict[Relation, Kept]:
+        if not self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS):
+            return {}
+        query = f"SELECT table_name, manifest, signature FROM {MANIFESTS} WHERE {where}"
+        return {Relation("", name): Kept(text, "", signature) for name, text, signature in self._rows(query, *values)}
+
+    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
+        """None: the file does not tell who changed which table."""
+        del kept
+        return ()
+
+    def digest(self, relation: Relation, found: Found) -> Digest:
+        """Of all values in the order of the table."""
+        from lakehouse_cli.storage.relational.sqlite_values import digest_of
+
+        indexed = "" if found.kind != "table" else "NOT INDEXED"
+        cursor = self._connection.execute(f"SELECT * FROM {relation.quoted} {indexed}")
+        return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
+
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
+        """The values, and as what they can be understood."""
+        from lakehouse_cli.storage.relational.sqlite_values import understood
+
+        if not names:
+            return {}
+        listed = ", ".join(map(quote, names))
+        cursor = self._connection.execute(f"SELECT {listed} FROM {relation.quoted}")
+        rows = cursor.fetchall()
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        types = dict(found.columns)
+        return {name: understood(values, types[name]) for name, values in zip(names, columns, strict=True)}
+
+    def lock(self, relation: Relation) -> None:
+        """Nothing: there is one writer at a time, from the beginning of its transaction."""
+
+    def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
+        """Drop the old table and fill a new one, which nobody sees before the end."""
+        from lakehouse_cli.storage.relational.sqlite_values import rows_of
+
+        if not types:
+            raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
+        self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
+        columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
+        self._connection.execute(f"CREATE TABLE {relation.quoted} ({columns})")
+        marks = ", ".join("?" * len(types))
+        insert = f"INSERT INTO {relation.quoted} VALUES ({marks})"
+        for batch in data.to_batches(max_chunksize=_ROWS_AT_ONCE):
+            self._connection.executemany(insert, rows_of(batch))
+        return relation
+
+    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+        """Nothing: it is."""
+
+    def keep(self, relation: Relation, text: str, signature: str) -> None:
+        """Insert or replace."""
+        self._connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {MANIFESTS}"
+            " (table_name TEXT PRIMARY KEY, manifest TEXT NOT NULL, signature TEXT NOT NULL)"
+        )
+        insert = f"INSERT OR REPLACE INTO {MANIFESTS} VALUES (?, ?, ?)"
+        self._connection.execute(insert, (relation.name, text, signature))
+
+    def drop(self, relation: Relation, *, table: bool) -> None:
+        """Table and manifest."""
+        if table:
+            self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
+        if self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS):
+            delete = f"DELETE FROM {MANIFESTS} WHERE table_name = ?"
+            self._connection.execute(delete, (relation.name,))

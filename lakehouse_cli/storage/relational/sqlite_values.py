@@ -1,0 +1,109 @@
+"""Between Arrow's values and the five kinds that SQLite has: integers, reals, texts, blobs and null.
+
+Times and decimals are kept as texts, which sort and read as people and SQLite's own functions expect
+(https://www.sqlite.org/lang_datefunc.html); durations as integers, their unit in the column's declared type.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.fitting import UnfitError
+from lakehouse_cli.storage.relational.session import Digest
+
+# Without references between equal objects, which depend on more than the values do.
+_MARSHAL_VERSION = 2
+_DURATIONS = {f"DURATION_{unit.upper()}": unit for unit in ("s", "ms", "us", "ns")}
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string()))
+_OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
+
+
+def check_values(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
+    """Whether SQLite keeps all values of a table.
+
+    Raises:
+        UnfitError: Not all; a violation for each column.
+    """
+    violations = []
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        try:
+            if pa.types.is_floating(column.type):
+                refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
+            elif pa.types.is_date32(column.type):
+                _refuse_outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
+            elif pa.types.is_timestamp(column.type) and column.type.unit != "ns":
+                per_day = _PER_DAY[column.type.unit]
+                _refuse_outside(column.cast(pa.int64()), _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1)
+        except InexactError as refusal:
+            violations.append(violation_of(refusal, name, types[name], column))
+    if violations:
+        raise UnfitError(violations)
+
+
+def _refuse_outside(counts: pa.ChunkedArray, first: int, last: int) -> None:
+    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), "outside of the years 1 to 9999")
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:
+    """The rows of a batch as SQLite takes them."""
+    return zip(*(_values(column) for column in batch.columns), strict=True)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    kind = column.type
+    if pa.types.is_decimal(kind):
+        return [None if value is None else f"{value:f}" for value in column.to_pylist()]
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+        column = column.cast(pa.string())
+    elif pa.types.is_duration(kind):
+        column = column.cast(pa.int64())
+    elif pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequence[Any]:
+    """What a column holds, by the type it was declared with in SQLite, where its values agree with that.
+
+    Args:
+        values: As SQLite has them.
+        declared: Its type in the words of whoever made the table, which bind nobody.
+    """
+    unit = _DURATIONS.get(declared)
+    kinds = set(map(type, values)) - {type(None)}
+    if unit is not None and kinds <= {int}:
+        return pa.chunked_array([pa.array(values, pa.duration(unit))])
+    if declared.upper() in ("BOOLEAN", "BOOL") and kinds <= {int} and not set(values) - {0, 1, None}:
+        return pa.chunked_array([pa.array([None if v is None else bool(v) for v in values], pa.bool_())])
+    if not kinds:
+        affinities = _AFFINITIES + _OTHER_AFFINITIES
+        kind = next((kind for part, kind in affinities if part in declared.upper()), pa.string())
+        return pa.chunked_array([pa.nulls(len(values), kind)])
+    if kinds == {bytes}:
+        return pa.chunked_array([pa.array(values, pa.large_binary())])
+    if kinds == {float}:
+        return pa.chunked_array([pa.array(values, pa.float64())])
+    return values
+
+
+def digest_of(signature: str, batches: Iterable[Sequence[tuple[Any, ...]]]) -> Digest:
+    """Hash rows, in their order."""
+    content = xxhash.xxh3_128(signature.encode())
+    count = size = 0
+    for rows in batches:
+        data = marshal.dumps(list(rows), _MARSHAL_VERSION)
+        content.update(data)
+        count += len(rows)
+        size += len(data)
+    return Digest(content.hexdigest(), count, size)

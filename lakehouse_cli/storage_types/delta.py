@@ -1,0 +1,38 @@
+"""Delta Lake tables in a local folder or an S3 bucket."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import first_refused
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.objects import S3
+from lakehouse_cli.storage_types.spec import StorageType
+
+# Of https://github.com/delta-io/delta/blob/master/PROTOCOL.md#primitive-types: no such type at all, or none that is as
+# wide or as fine. Narrower unsigned integers are stored in the next wider signed ones.
+_LACKING = frozenset(("uint64", "time32", "time64", "duration"))
+
+
+def _refusal(column_type: ColumnType) -> str | None:
+    lacking = first_refused(column_type, lambda t: t.id in _LACKING or (t.id == "timestamp" and t.unit == "ns"))
+    if lacking is not None:
+        finest = "; its timestamps are timestamp[us]" if lacking.id == "timestamp" else ""
+        return f"Delta Lake has no {lacking}{finest}"
+    if first_refused(column_type, _is_ambiguous) is not None:
+        return "two fields of a struct differ only in upper and lower case, which Delta Lake does not tell apart"
+    return None
+
+
+def _is_ambiguous(column_type: ColumnType) -> bool:
+    names = {name.lower() for name, _ in column_type.fields}
+    return len(names) < len(column_type.fields)
+
+
+DELTA = StorageType(
+    "delta",
+    "lakehouse_cli.storage.delta:DeltaStorage",
+    root="folder or url",
+    schemes=("s3",),
+    refusal=_refusal,
+    install="pip install 'lakehouse-cli[delta]'",
+    options=tuple(option for option in S3.options if option.name != "profile"),
+)

@@ -1,0 +1,87 @@
+"""DuckDB: tables in a database file of this machine."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import FormatOption
+from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.spec import StorageType
+
+_SQL = {
+    "int8": "TINYINT",
+    "uint8": "UTINYINT",
+    "int16": "SMALLINT",
+    "uint16": "USMALLINT",
+    "int32": "INTEGER",
+    "uint32": "UINTEGER",
+    "int64": "BIGINT",
+    "uint64": "UBIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "bool": "BOOLEAN",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "date32": "DATE",
+    "time32": "TIME",
+    "duration": "INTERVAL",
+}
+_TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}
+
+
+def sql_type(column_type: ColumnType) -> str:
+    """The type of a column that holds every value of a declared type."""
+    match column_type.id:
+        case "timestamp":
+            return "TIMESTAMPTZ" if column_type.timezone else _TIMESTAMPS[str(column_type.unit)]
+        case "time64":
+            return "TIME_NS" if column_type.unit == "ns" else "TIME"
+        case "decimal128":
+            return f"DECIMAL({column_type.precision}, {column_type.scale})"
+        case "dictionary":
+            return sql_type(column_type.item)
+        case "list":
+            return f"{sql_type(column_type.item)}[]"
+        case "struct":
+            fields = (f'"{name.replace(chr(34), chr(34) * 2)}" {sql_type(child)}' for name, child in column_type.fields)
+            return f"STRUCT({', '.join(fields)})"
+    return _SQL[column_type.id]
+
+
+def refusal(column_type: ColumnType) -> str | None:
+    """Why DuckDB cannot hold a type: its instants and intervals count microseconds, its names have no case.
+
+    >>> refusal(ColumnType("timestamp", unit="ns", timezone="UTC"))
+    "timestamp[ns, tz=UTC] counts nanoseconds, and DuckDB's instants microseconds; declare timestamp[us, tz=UTC]"
+    """
+    if column_type.unit == "ns" and (column_type.timezone or column_type.id == "duration"):
+        coarser = str(column_type).replace("[ns", "[us")
+        what = "instants" if column_type.timezone else "intervals"
+        return f"{column_type} counts nanoseconds, and DuckDB's {what} microseconds; declare {coarser}"
+    names = [name.casefold() for name, _ in column_type.fields]
+    if len(set(names)) < len(names):
+        return f"{column_type} has fields that differ in case alone, which DuckDB takes for one"
+    if column_type.is_nested and any(child.id == "duration" for _, child in column_type.fields):
+        return f"{column_type}: durations inside of others cannot be read back exactly; declare int64 there"
+    return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
+
+
+DUCKDB = StorageType(
+    "duckdb",
+    "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
+    root="file",
+    options=(
+        FormatOption(
+            "schema",
+            "main",
+            {"type": "string", "minLength": 1},
+            "The schema of tables whose path names none; made where it is not there.",
+        ),
+        FormatOption(
+            "lock_timeout",
+            60,
+            {"type": "integer", "minimum": 1},
+            "Seconds to wait for another process that has the file open.",
+        ),
+    ),
+    refusal=refusal,
+    install="pip install 'lakehouse-cli[duckdb]'",
+)

@@ -1,0 +1,141 @@
+"""`lakehouse diff`: two environments, or a table as it would come out now against what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+ENVIRONMENTS = """
+environments:
+  dev: {storages: {default: {root: dev, options: {delimiter: ";"}}}}
+"""
+
+
+@pytest.fixture
+def computed(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The small project, materialized in `default`, and copied to `dev`, which has another format."""
+    for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER", "LAKEHOUSE_AGAINST"):
+        monkeypatch.delenv(name, raising=False)
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    assert cli("run").code == 0
+    assert cli("copy", "--to", "dev", "--sources").code == 0
+    return project
+
+
+def statuses(done: Invoked) -> dict[str, str]:
+    return {table["name"]: table["status"] for table in done.json["tables"]}
+
+
+def test_environments_that_are_the_same(computed: ProjectFolder, cli: Cli) -> None:
+    """Though their bytes are not."""
+    done = cli("diff", "-e", "dev", "--against", "default", "-o", "json")
+    assert done.code == 0
+    assert done.json["status"] == "equal"
+    assert statuses(done) == {"orders": "equal", "totals": "equal", "best": "equal"}
+    assert done.json["tables"][1]["rows"] == {"before": 2, "after": 2}
+
+
+def test_environments_that_differ(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "customer;total\n007;7\n010;1\n")
+    (computed.path / "dev/best.csv").unlink()
+    done = cli("diff", "-e", "dev", "--against", "default", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"orders": "equal", "totals": "different", "best": "removed"}
+    totals = done.json["tables"][1]
+    assert (totals["added"], totals["removed"], totals["changed"]) == (1, 1, 1)
+    assert totals["key"] == ["customer"]
+    assert totals["changed_columns"] == {"total": 1}
+    assert totals["examples"] == {
+        "added": [{"customer": "010", "total": 1}],
+        "removed": [{"customer": "008", "total": 2}],
+        "changed": [{"key": {"customer": "007"}, "columns": {"total": {"before": 6, "after": 7}}}],
+    }
+    text = cli("diff", "-e", "dev", "--against", "default")
+    assert text.code == 1
+    lines = [line.split() for line in text.out.splitlines()]
+    assert ["customer", "column", "default", "dev"] in lines
+    assert ["~", "007", "total", "6", "7"] in lines
+    assert ["+", "010", "1"] in lines
+    assert ["-", "008", "2"] in lines
+
+
+def test_output_is_bounded(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "customer;total\n" + "".join(f"n{i};{i}\n" for i in range(100)))
+    done = cli("diff", "totals", "-e", "dev", "--against", "default", "-n", "3")
+    assert "… and 97 more added rows" in done.out
+    assert len(done.out.splitlines()) < 20
+    document = cli("diff", "totals", "-e", "dev", "--against", "default", "-n", "0", "-o", "json").json
+    assert document["tables"][0]["added"] == 100
+    assert document["tables"][0]["examples"] == {"added": [], "removed": [], "changed": []}
+
+
+def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
+    """Through tables that change upstream, and nothing is published."""
+    assert cli("diff").code == 0
+    stored = {name: computed.read(f"data/{name}.csv") for name in ("totals", "best")}
+    computed.write("transforms.py", computed.read("transforms.py").replace('"sum"', '"max"'))
+    done = cli("diff", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "different", "best": "different"}
+    assert done.json["against"] is None
+    changed = done.json["tables"][0]["examples"]["changed"]
+    assert changed == [{"key": {"customer": "007"}, "columns": {"total": {"before": 6, "after": 5}}}]
+    assert done.json["tables"][1]["examples"]["added"] == [{"customer": "007", "total": 5}]
+    assert {name: computed.read(f"data/{name}.csv") for name in stored} == stored
+    assert {t["action"] for t in cli("plan", "-o", "json").json["tables"]} == {"read", "run"}
+
+
+def test_what_comes_out_the_same_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
+    code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
+    computed.write("transforms.py", code)
+    done = cli("diff", "-o", "json")
+    assert done.code == 0
+    assert [t["notes"] for t in done.json["tables"]] == [[], ["inputs came out the same"]]
+
+
+def test_what_is_not_stored_yet(computed: ProjectFolder, cli: Cli) -> None:
+    (computed.path / "data/best.csv").unlink()
+    (computed.path / "data/.lakehouse/manifests/best.json").unlink()
+    done = cli("diff", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "equal", "best": "added"}
+    assert done.json["tables"][1]["rows"] == {"before": None, "after": 1}
+    assert not (computed.path / "data/best.csv").exists()
+
+
+def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write(
+        "transforms.py",
+        """
+        def totals(orders):
+            print("x")
+            raise ValueError("no")
+
+
+        def best(totals, count):
+            return totals
+        """,
+    )
+    done = cli("diff", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "failed", "best": "failed"}
+    assert "no" in done.json["tables"][0]["error"]["message"]
+    assert "`totals` failed" in cli("diff").err
+
+
+def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:
+    for name in ("data", "dev"):
+        (computed.path / name / "best.csv").unlink()
+    done = cli("diff", "best", "--against", "dev", "-o", "json")
+    assert done.code == 0
+    assert statuses(done) == {"best": "missing"}
+
+
+def test_usage(computed: ProjectFolder, cli: Cli) -> None:
+    assert cli("diff", "--against", "dve").code == 2
+    assert cli("diff", "nothing").code == 2
+    assert cli("diff", "-n", "-1").code == 2

@@ -1,0 +1,193 @@
+"""`lakehouse copy`: what was computed in one environment is there in another, and not computed again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from lakehouse_cli import Project
+from lakehouse_cli.locking import RunLock
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+ENVIRONMENTS = """
+environments:
+  dev: {storages: {default: {root: dev}}}
+  prod: {storages: {default: {root: prod, options: {delimiter: ";"}}}}
+  linked: {storages: {default: {root: link}}}
+"""
+
+
+@pytest.fixture
+def computed(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The small project, materialized in `default`."""
+    for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER"):
+        monkeypatch.delenv(name, raising=False)
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    assert cli("run").code == 0
+    return project
+
+
+def plan(cli: Cli, env: str) -> dict[str, list[str]]:
+    document = cli("plan", "-e", env, "-o", "json").json
+    return {t["name"]: [t["action"], *(r["code"] for r in t["reasons"])] for t in document["tables"]}
+
+
+def statuses(done: Invoked) -> dict[str, str]:
+    return {table["name"]: table["status"] for table in done.json["tables"]}
+
+
+@pytest.mark.parametrize("to", ["dev", "prod"])
+def test_everything_with_its_sources_is_up_to_date_there(computed: ProjectFolder, cli: Cli, to: str) -> None:
+    """Also where another format gives other bytes."""
+    done = cli("copy", "--from", "default", "--to", to, "--sources", "-o", "json")
+    assert done.code == 0
+    assert statuses(done) == {"orders": "copied", "totals": "copied", "best": "copied"}
+    assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
+    separator = ";" if to == "prod" else ","
+    assert computed.read(f"{to}/totals.csv") == f"customer{separator}total\n007{separator}6\n008{separator}2\n"
+    again = cli("copy", "--to", to, "--sources", "-o", "json")
+    assert again.code == 0
+    assert set(statuses(again).values()) == {"unchanged"}
+    assert cli("clean", "-e", to, "--dry-run").out == "nothing to clean\n"
+
+
+def test_without_the_sources_a_plan_looks_at_those_that_are_there(computed: ProjectFolder, cli: Cli) -> None:
+    done = cli("copy", "--to", "dev")
+    assert done.code == 0
+    assert "1 source stays where it is" in done.out
+    assert plan(cli, "dev")["totals"] == ["run", "input_changed"], "it is not there, and was"
+    computed.write("dev/orders.csv", computed.read("data/orders.csv"))
+    assert plan(cli, "dev") == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
+    computed.write("dev/orders.csv", "customer,amount\n1,1\n")
+    assert plan(cli, "dev")["totals"] == ["run", "input_changed"]
+
+
+def test_a_table_whose_input_was_copied_before(computed: ProjectFolder, cli: Cli) -> None:
+    assert cli("copy", "totals", "--to", "prod").code == 0
+    assert cli("copy", "best", "--to", "prod").code == 0
+    assert plan(cli, "prod")["best"] == ["run", "upstream_runs"], "`totals` lacks its source, and nothing else"
+    manifest = _manifest("prod", "best")
+    assert manifest["inputs"]["totals"][0] == _manifest("prod", "totals")["content_hash"]
+
+
+def test_what_is_out_of_date_stays_so(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("transforms.py", computed.read("transforms.py").replace("sum", "max"))
+    assert cli("copy", "--to", "prod", "--sources").code == 0
+    assert plan(cli, "prod")["totals"] == ["run", "function_changed"]
+
+
+def test_a_dry_run_copies_nothing(computed: ProjectFolder, cli: Cli) -> None:
+    done = cli("copy", "+best", "--to", "dev", "--dry-run", "-o", "json")
+    assert done.code == 0
+    assert done.json["dry_run"] is True
+    assert statuses(done) == {"totals": "planned", "best": "planned"}
+    assert not (computed.path / "dev").exists()
+
+
+def test_what_is_newer_there_is_not_overwritten(computed: ProjectFolder, cli: Cli) -> None:
+    assert cli("copy", "--to", "dev", "--sources").code == 0
+    computed.write("dev/orders.csv", "customer,amount\n1,1\n")
+    assert cli("run", "-e", "dev", "totals").code == 0
+    before = computed.read("dev/totals.csv"), computed.read("dev/best.csv")
+    computed.write("transforms.py", computed.read("transforms.py").replace("nlargest", "nsmallest"))
+    done = cli("copy", "totals", "best", "--to", "dev")
+    assert done.code == 1
+    assert "`totals`: dev/totals.csv is newer" in done.err
+    assert "`--force` overwrites it" in done.err
+    assert (computed.read("dev/totals.csv"), computed.read("dev/best.csv")) == before
+    assert cli("copy", "totals", "--to", "dev", "--force").code == 0
+    assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
+
+
+def test_nothing_is_copied_while_one_is_refused(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "mine\n")
+    done = cli("copy", "--to", "dev", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "refused", "best": "held_back"}
+    assert computed.read("dev/totals.csv") == "mine\n"
+    assert not (computed.path / "dev/best.csv").exists()
+
+
+@pytest.mark.parametrize(("env", "why"), [("default", "data"), ("dev", "dev")])
+def test_what_another_hand_altered(computed: ProjectFolder, cli: Cli, env: str, why: str) -> None:
+    assert cli("copy", "--to", "dev").code == 0
+    computed.write(f"{why}/totals.csv", "customer,total\n1,1\n")
+    done = cli("copy", "totals", "--to", "dev")
+    assert done.code == 1
+    assert f"{why}/totals.csv was altered by another hand" in done.err
+    assert cli("copy", "totals", "--to", "dev", "-f").code == 0
+    assert plan(cli, "dev")["totals"][0] == "run", "nobody knows what it was made by"
+
+
+def test_a_source_of_another_hand_is_not_overwritten(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/orders.csv", "customer,amount\n1,1\n")
+    done = cli("copy", "orders", "--to", "dev", "--sources")
+    assert done.code == 1
+    assert "another hand put it there" in done.err
+    assert computed.read("dev/orders.csv") == "customer,amount\n1,1\n"
+
+
+def test_what_was_never_materialized(computed: ProjectFolder, cli: Cli) -> None:
+    done = cli("copy", "--from", "dev", "--to", "prod", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "missing", "best": "missing"}
+
+
+def test_one_place_is_left_alone(computed: ProjectFolder, cli: Cli) -> None:
+    (computed.path / "link").symlink_to("data")
+    before = computed.read("data/totals.csv")
+    done = cli("copy", "--to", "linked", "--force", "-o", "json")
+    assert done.code == 0
+    assert {t["note"] for t in done.json["tables"]} == {"both environments keep it in one place"}
+    assert computed.read("data/totals.csv") == before
+
+
+def test_usage(computed: ProjectFolder, cli: Cli) -> None:
+    assert cli("copy").code == 2
+    assert cli("copy", "--to", "default").code == 2
+    done = cli("copy", "--to", "prd")
+    assert done.code == 2
+    assert "did you mean `prod`?" in done.err
+    assert cli("copy", "nothing", "--to", "prod").code == 2
+
+
+def test_the_lock_of_the_target_is_held(computed: ProjectFolder, cli: Cli) -> None:
+    with RunLock(computed.path, "dev") as lock:
+        lock.acquire()
+        done = cli("copy", "--to", "dev")
+        assert done.code == 1
+        assert "another run" in done.err
+        assert cli("copy", "--to", "prod").code == 0
+    held = []
+    project = Project.load()
+    project.copy(to="dev", on_begin=lambda name: held.append(_is_held(computed, "dev")))
+    assert held == [True, True]
+
+
+def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli) -> None:
+    (computed.path / "dev/totals.csv").mkdir(parents=True)
+    done = cli("copy", "--to", "dev", "-o", "json")
+    assert done.code == 1
+    assert statuses(done) == {"totals": "failed", "best": "copied"}
+
+
+def _is_held(folder: ProjectFolder, env: str) -> bool:
+    from lakehouse_cli.locking import RunLockedError
+
+    with RunLock(folder.path, env) as lock:
+        try:
+            lock.acquire()
+        except RunLockedError:
+            return True
+    return False
+
+
+def _manifest(env: str, table: str) -> dict[str, object]:
+    project = Project.load(env=env)
+    manifest = project.storage(table).read_manifest(project.table(table))
+    assert manifest is not None
+    document: dict[str, object] = json.loads(manifest.to_text())
+    return document

@@ -1,0 +1,147 @@
+"""`--defer`: inputs that are not here are read from another environment, and nothing is ever written there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse_cli import Project
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.files import FileStorage
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+ENVIRONMENTS = """
+environments:
+  dev: {storages: {default: {root: dev}}}
+  prod: {storages: {default: {root: prod, options: {delimiter: ";"}}}}
+"""
+
+
+@pytest.fixture
+def deferred(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The small project, materialized in `prod` and not at all in `dev`."""
+    for name in ("LAKEHOUSE_ENV", "LAKEHOUSE_DEFER"):
+        monkeypatch.delenv(name, raising=False)
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + ENVIRONMENTS)
+    project.write("prod/orders.csv", "customer;amount\n007;5\n008;2\n007;1\n")
+    assert cli("run", "-e", "prod").code == 0
+    return project
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "serial"])
+def test_inputs_that_are_not_here_are_read_there(deferred: ProjectFolder, cli: Cli, executor: str) -> None:
+    before = stamps(deferred.path / "prod")
+    refused = cli("run", "-e", "dev", "best")
+    assert refused.code == 2
+    assert "`totals` was never materialized, and `best` needs it" in refused.err
+    done = cli("run", "-e", "dev", "best", "--defer", "prod", "--executor", executor)
+    assert done.code == 0
+    assert "not materialized here, read from `prod`: `totals`" in done.out
+    assert deferred.read("dev/best.csv") == "customer,total\n007,6\n"
+    assert sorted(path.name for path in (deferred.path / "dev").glob("*.csv")) == ["best.csv"]
+    assert stamps(deferred.path / "prod") == before
+
+
+def test_a_source_that_is_not_here_is_read_there(deferred: ProjectFolder, cli: Cli) -> None:
+    done = cli("run", "-e", "dev", "--defer", "prod", "-o", "json")
+    assert done.code == 0
+    assert done.json["deferred"] == [{"name": "orders", "environment": "prod", "uri": "prod/orders.csv"}]
+    assert deferred.read("dev/totals.csv") == "customer,total\n007,6\n008,2\n"
+    assert not (deferred.path / "dev/orders.csv").exists()
+
+
+def test_the_plan_shows_it(deferred: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = cli("plan", "-e", "dev", "totals", "--defer", "prod").out
+    assert "not materialized here, read from `prod`: `orders`" in out
+    assert "from `prod`" in next(line for line in out.splitlines() if " orders " in line)
+    monkeypatch.setenv("LAKEHOUSE_DEFER", "prod")
+    document = cli("plan", "-e", "dev", "best", "-o", "json").json
+    assert document["deferred"] == [{"name": "totals", "environment": "prod", "uri": "prod/totals.csv"}]
+    assert [(t["name"], t["action"], t["uri"]) for t in document["tables"]] == [("best", "run", "dev/best.csv")]
+    assert cli("plan", "-e", "prod", "-o", "json").json["deferred"] == [], "to itself: nothing"
+
+
+def test_what_is_here_is_read_here(deferred: ProjectFolder, cli: Cli) -> None:
+    deferred.write("dev/orders.csv", "customer,amount\n1,1\n")
+    assert cli("run", "-e", "dev", "totals").code == 0
+    done = cli("run", "-e", "dev", "best", "--defer", "prod", "-o", "json")
+    assert done.json["deferred"] == []
+    assert deferred.read("dev/best.csv") == "customer,total\n1,1\n"
+
+
+def test_the_manifest_records_what_was_read(deferred: ProjectFolder, cli: Cli) -> None:
+    assert cli("run", "-e", "dev", "best", "--defer", "prod").code == 0
+    dev, prod = Project.load(env="dev"), Project.load(env="prod")
+    manifest = dev.storage("best").read_manifest(dev.table("best"))
+    there = prod.storage("totals").read_manifest(prod.table("totals"))
+    assert manifest is not None
+    assert there is not None
+    assert manifest.inputs["totals"].content_hash == there.content_hash
+    again = cli("plan", "-e", "dev", "best", "--defer", "prod", "-o", "json").json
+    assert [t["action"] for t in again["tables"]] == ["skip"]
+    deferred.write("prod/orders.csv", "customer;amount\n007;9\n")
+    assert cli("run", "-e", "prod").code == 0
+    changed = cli("plan", "-e", "dev", "best", "--defer", "prod", "-o", "json").json
+    assert [[r["code"] for r in t["reasons"]] for t in changed["tables"]] == [["input_changed"]]
+
+
+def test_what_is_in_neither_is_refused(deferred: ProjectFolder, cli: Cli) -> None:
+    (deferred.path / "prod/totals.csv").unlink()
+    done = cli("plan", "-e", "dev", "best", "--defer", "prod")
+    assert done.code == 2
+    assert "`totals` was never materialized here or in `prod`" in done.err
+
+
+def test_an_unknown_environment(deferred: ProjectFolder, cli: Cli) -> None:
+    done = cli("plan", "--defer", "prd")
+    assert done.code == 2
+    assert "did you mean `prod`?" in done.err
+
+
+def test_nothing_is_written_there(deferred: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a run does, and also where it fails: a storage that lets nothing be changed is never asked to."""
+    written: list[str] = []
+
+    def guarded(name: str) -> Callable[..., object]:
+        own = getattr(FileStorage, name)
+
+        def changed(self: FileStorage, *args: object) -> object:
+            if self.spec.root.endswith("prod"):
+                written.append(name)
+                raise AssertionError(f"{name} in prod")
+            return own(self, *args)
+
+        return changed
+
+    for name in ("publish", "delete", "remove_leftovers", "remove_stray"):
+        monkeypatch.setattr(FileStorage, name, guarded(name))
+    for argv in (["best"], [], ["best", "-f"], ["totals+"], ["--failed"]):
+        cli("run", "-e", "dev", "--defer", "prod", "--executor", "serial", *argv)
+    deferred.write(
+        "transforms.py", "def totals(orders):\n    raise ValueError\ndef best(totals, count):\n    return 1\n"
+    )
+    assert cli("run", "-e", "dev", "--defer", "prod").code == 1
+    assert written == []
+    assert (deferred.path / "dev/best.csv").exists()
+
+
+def test_a_deferred_storage_refuses_to_be_written(deferred: ProjectFolder) -> None:
+    deferral = Project.load(env="dev")._deferral("prod")
+    assert deferral is not None
+    table = deferral.tables["totals"]
+    storage = deferral.storages[table.storage]
+    data = storage.read(table, table.columns)
+    with pytest.raises(StorageError, match="is read from environment `prod`"):
+        storage.publish(table, data, None)  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        storage.delete(table)
+    with pytest.raises(StorageError):
+        storage.remove_leftovers([table])

@@ -1,0 +1,123 @@
+"""Delta tables through the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+CLI = Callable[..., Invoked]
+
+
+@pytest.fixture
+def lake(project: ProjectFolder) -> ProjectFolder:
+    text = project.read("lakehouse.yaml")
+    text = text.replace("tables:", "storages:\n  lake: {type: delta, root: lake/delta}\ntables:", 1)
+    for name in ("totals", "best"):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    storage: lake\n", 1)
+    project.write("lakehouse.yaml", text)
+    return project
+
+
+def actions(cli: CLI) -> dict[str, str]:
+    return {t["name"]: t["action"] for t in cli("plan", "-o", "json").json["tables"]}
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_run_and_run_again(lake: ProjectFolder, cli: CLI, executor: str) -> None:
+    first = cli("run", "-o", "json", "--executor", executor)
+    assert first.code == 0, first.out
+    assert [t["uri"] for t in first.json["tables"]] == ["lake/delta/totals", "lake/delta/best"]
+    assert actions(cli) == {"orders": "read", "totals": "skip", "best": "skip"}
+    assert cli("show", "best", "-o", "json").json["rows"] == [{"customer": "007", "total": 6}]
+
+
+def test_early_cut_off(lake: ProjectFolder, cli: CLI) -> None:
+    cli("run")
+    lake.write("data/orders.csv", "customer,amount\n007,6\n008,2\n")
+    tables = {t["name"]: t["status"] for t in cli("run", "-o", "json").json["tables"]}
+    assert tables["best"] == "unchanged"
+    assert deltalake.DeltaTable("lake/delta/best").version() == 0
+
+
+def test_a_commit_by_another_hand_is_seen(lake: ProjectFolder, cli: CLI) -> None:
+    cli("run")
+    row = pa.table({"customer": ["009"], "total": pa.array([1], pa.int64())})
+    deltalake.write_deltalake("lake/delta/totals", row, mode="append")
+    planned = {t["name"]: t for t in cli("plan", "-o", "json").json["tables"]}
+    assert [r["code"] for r in planned["totals"]["reasons"]] == ["data_changed"]
+    cli("run")
+    assert cli("show", "totals", "-o", "json").json["row_count"] == 2
+    assert cli("show", "totals", "--version", "1", "-o", "json").json["row_count"] == 3
+
+
+def test_show_an_older_version(lake: ProjectFolder, cli: CLI) -> None:
+    cli("run")
+    lake.write("data/orders.csv", "customer,amount\n007,50\n")
+    cli("run")
+    assert cli("show", "totals", "-o", "json").json["rows"] == [{"customer": "007", "total": 50}]
+    assert "totals · lake/delta/totals · version 0 · 2 rows" in cli("show", "totals", "--version", "0").out
+    told = cli("show", "totals", "--version", "9")
+    assert (told.code, told.out) == (2, "")
+    assert "`totals` has no version 9" in told.err
+    assert "its latest is 1" in told.err
+
+
+def test_storages_without_versions_say_so(lake: ProjectFolder, cli: CLI) -> None:
+    told = cli("show", "orders", "--version", "0")
+    assert told.code == 2
+    assert "storage `default` keeps no versions of `orders`" in told.err
+
+
+def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: CLI) -> None:
+    data = pa.table({"customer": ["1", "2"], "amount": pa.array([1, 2], pa.int32()), "more": [1.5, 2.5]})
+    deltalake.write_deltalake("lake/delta/orders", data)
+    text = lake.read("lakehouse.yaml").replace("    kind: source", "    kind: source\n    storage: lake")
+    lake.write("lakehouse.yaml", text)
+    assert cli("run").code == 0
+    assert set(actions(cli).values()) == {"read", "skip"}
+    deltalake.write_deltalake("lake/delta/orders", data, mode="append")
+    assert actions(cli)["totals"] == "run"
+
+
+def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFolder, cli: CLI) -> None:
+    deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
+    lake.write("transforms.py", "def totals(orders):\n    raise OSError\n\n\ndef best(totals, count):\n    1\n")
+    result = cli("run", "-o", "json").json
+    failed = next(t for t in result["tables"] if t["name"] == "totals")
+    assert failed["error"]["message"] == "lake/delta/totals is a Delta table that is not of this tool's making"
+    assert "`lakehouse run totals --force`" in failed["error"]["hint"]
+
+
+def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: CLI) -> None:
+    deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
+    assert cli("run", "totals", "--force").code == 0
+    assert cli("run").code == 0
+    assert cli("show", "totals", "--version", "0", "-o", "json").json["rows"] == [{"x": 1}]
+
+
+def test_what_it_cannot_hold_is_refused_when_the_project_is_loaded(lake: ProjectFolder, cli: CLI) -> None:
+    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: uint64"))
+    told = cli("validate")
+    assert told.code == 3
+    assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in told.err
+
+
+def test_what_is_missing_is_named(lake: ProjectFolder) -> None:
+    script = "import sys; sys.modules['deltalake'] = None; from lakehouse_cli.cli.main import main; main(['plan'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "`deltalake` is not installed" in done.stderr
+    assert "pip install 'lakehouse-cli[delta]'" in done.stderr
+
+
+def test_projects_without_delta_do_not_load_it(project: ProjectFolder) -> None:
+    script = "import sys; from lakehouse_cli.cli.main import invoke; invoke(['run']); print('deltalake' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

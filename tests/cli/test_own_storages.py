@@ -1,0 +1,189 @@
+"""Storages of the project's own, through the command line: what they get wrong is told, and work goes on."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from lakehouse_cli import Project
+from tests.conftest import Invoked, ProjectFolder
+
+CLI = Callable[..., Invoked]
+SHELF = '''
+from typing import ClassVar
+
+from lakehouse_cli.storage import Head, KeyedStorage
+
+THINGS = {}
+
+
+class Shelf(KeyedStorage):
+    """In the memory of the process."""
+
+    label: str = "shelf"
+
+    def head_key(self, key):
+        return Head(len(THINGS[key])) if key in THINGS else None
+
+    def get_key(self, key):
+        return THINGS.get(key)
+
+    def put_key(self, key, data, seen):
+        THINGS[key] = data.read()
+        return self.head_key(key)
+
+    def delete_key(self, key):
+        THINGS.pop(key, None)
+
+    def keys(self, prefix):
+        return [key for key in THINGS if key.startswith(prefix)]
+'''
+
+
+@pytest.fixture
+def shelf(project: ProjectFolder) -> ProjectFolder:
+    text = project.read("lakehouse.yaml")
+    text = text.replace("tables:", 'storages:\n  shelf: {type: "shelf:Shelf"}\ntables:', 1)
+    text = text.replace("  best:\n", "  best:\n    storage: shelf\n")
+    project.write("lakehouse.yaml", text)
+    project.write("shelf.py", SHELF)
+    return project
+
+
+def test_a_run_and_a_second_one(shelf: ProjectFolder, cli: CLI) -> None:
+    first = cli("run", "-o", "json").json
+    assert {t["name"]: t["status"] for t in first["tables"]} == {"totals": "materialized", "best": "materialized"}
+    assert cli("show", "best", "-o", "json").json["rows"] == [{"customer": "007", "total": 6}]
+    assert {t["status"] for t in cli("run", "-o", "json").json["tables"]} == {"unchanged"}
+
+
+def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: CLI) -> None:
+    kept = "import builtins\nTHINGS = vars(builtins).setdefault('_t', {})"
+    shelf.write("shelf.py", SHELF.replace("THINGS = {}", kept))
+    try:
+        cli("run")
+        shelf.write("shelf.py", shelf.read("shelf.py").replace("KeyedStorage):", "KeyedStorage):\n    extra: int = 1"))
+        assert {t["action"] for t in cli("plan", "-o", "json").json["tables"]} == {"read", "skip"}
+    finally:
+        import builtins
+
+        vars(builtins).pop("_t", None)
+
+
+def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: CLI) -> None:
+    shelf.write("shelf.py", f"{SHELF}\nraise RuntimeError('imported')\n")
+    assert cli("validate").code == 0
+    told = cli("plan")
+    assert told.code == 1
+    assert "`shelf` cannot be imported: RuntimeError: imported" in told.err
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        (
+            "import nowhere\n" + SHELF,
+            "No module named 'nowhere'",
+            "install what `nowhere` belongs to",
+        ),
+        ("class Shelf:\n    pass\n", "`shelf:Shelf` is no storage", "make it a subclass of"),
+        (SHELF.replace("def keys", "def kees"), "`shelf:Shelf` lacks `keys`", "define what its base class leaves open"),
+        (
+            SHELF.replace("    def head_key", "    def __init__(self, spec):\n        1 / 0\n\n    def head_key"),
+            "storage `shelf` cannot be made: ZeroDivisionError: division by zero",
+            "look at `__init__` of `shelf:Shelf`",
+        ),
+    ],
+    ids=["missing package", "no storage", "abstract", "raises when made"],
+)
+def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: CLI, source: str, message: str, hint: str) -> None:
+    shelf.write("shelf.py", source)
+    told = cli("run")
+    assert told.code == 1
+    assert message in told.err
+    assert hint in told.err
+    assert "lakehouse.yaml:" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_what_a_storage_raises_is_the_failure_of_its_table(shelf: ProjectFolder, cli: CLI) -> None:
+    shelf.write("shelf.py", SHELF.replace("THINGS[key] = data.read()", "raise ConnectionError('the shelf fell')"))
+    result = cli("run", "-o", "json")
+    assert result.code == 1
+    tables = {t["name"]: t for t in result.json["tables"]}
+    assert tables["totals"]["status"] == "materialized"
+    assert tables["best"]["status"] == "failed"
+    assert tables["best"]["error"]["type"] == "StorageError"
+    assert "the shelf fell" in tables["best"]["error"]["message"]
+
+
+RAW = """
+from lakehouse_cli.storage import AssetStorage
+
+
+class Shelf(AssetStorage):
+    def uri(self, table):
+        return f"raw:{table.path}"
+
+    def stat(self, table):
+        return None
+
+    def content(self, table, known):
+        return {}["gone"]
+
+    def read(self, table, columns): ...
+    def publish(self, table, data, origin): ...
+    def read_manifest(self, table): ...
+    def delete(self, table): ...
+    def remove_leftovers(self, tables): ...
+
+    def list(self):
+        yield 1 / 0
+"""
+
+
+def test_what_a_storage_without_a_base_raises_is_told_with_its_line(shelf: ProjectFolder, cli: CLI) -> None:
+    shelf.write("shelf.py", RAW)
+    storage = Project.load().storage("best")
+    table = Project.load().table("best")
+    with pytest.raises(Exception, match="failed at looking at `best`: KeyError: 'gone'") as caught:
+        storage.content(table, ())
+    assert caught.value.hint == "look at shelf.py:12"  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match="failed at `list`: ZeroDivisionError"):
+        storage.list()
+    assert storage.uri(table) == "raw:best"
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["plain", "holding what cannot be pickled"])
+def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: CLI, connected: bool) -> None:
+    held = "    def __init__(self, spec):\n        super().__init__(spec)\n        self.lines = (n for n in [1])\n\n"
+    source = SHELF.replace("    def head_key", held + "    def head_key") if connected else SHELF
+    shelf.write(
+        "shelf.py",
+        source.replace("THINGS = {}", "import shelve_files\nTHINGS = shelve_files.Files()"),
+    )
+    shelf.write(
+        "shelve_files.py",
+        """
+        from pathlib import Path
+
+        class Files:
+            def _file(self, key):
+                return Path(__file__).parent / "kept" / key.replace("/", "__")
+            def __contains__(self, key):
+                return self._file(key).exists()
+            def __getitem__(self, key):
+                return self._file(key).read_bytes()
+            def __setitem__(self, key, value):
+                self._file(key).parent.mkdir(exist_ok=True)
+                self._file(key).write_bytes(value)
+            def get(self, key):
+                return self[key] if key in self else None
+        """,
+    )
+    copied = pickle.loads(pickle.dumps(Project.load().storage("best")))
+    assert copied.inner.label == "shelf"
+    result = cli("run", "-o", "json", "--executor", "processes")
+    assert {t["name"]: t["status"] for t in result.json["tables"]} == {"totals": "materialized", "best": "materialized"}

@@ -1,0 +1,1 @@
+"""Tables packed away: a storage for lakehouse."""

@@ -1,0 +1,150 @@
+"""A PostgreSQL server for tests: a throwaway cluster on a port of the loopback, run by an unprivileged user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+INSTALL = "PostgreSQL's server is not installed: `apt-get install postgresql` (or put its `bin` on PATH)"
+USER, PASSWORD = "lakehouse", "s3cret/p@ss"
+#: Its own, so that servers of tests and of people do not meet; one for each worker of pytest-xdist.
+PORT = 54_710
+_names = count()
+
+
+@dataclass
+class PostgreSQL:
+    """A running server.
+
+    Attributes:
+        port: On 127.0.0.1.
+        folder: Where its cluster lives.
+        process: The server's first process.
+    """
+
+    port: int
+    folder: Path
+    binaries: Path
+    prefix: Sequence[str]
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def url(self, database: str = "postgres", *, password: str = PASSWORD, port: int | None = None) -> str:
+        """A URL as a project file has it."""
+        return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port or self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        argv = [str(self.binaries / "postgres"), "-D", str(self.folder / "cluster"), "-p", str(self.port)]
+        argv += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
+        # Durable it need not be: it is thrown away.
+        argv += ["-c", "fsync=off", "-c", "max_connections=50", "-c", "shared_buffers=32MB"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([*self.prefix, *argv], stdout=log, stderr=log, cwd=self.folder)
+        limit = time.monotonic() + 30
+        ready = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < limit, "the server does not answer"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it as a power failure would: connections break, nothing is waited for."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                # What it started is ended by itself on this signal.
+                os.kill(self._server_pid(), signal.SIGQUIT)
+            self.process.wait(30)
+            self.process = None
+
+    def _server_pid(self) -> int:
+        return int((self.folder / "cluster" / "postmaster.pid").read_text().splitlines()[0])
+
+    def run(self, statement: str, database: str = "postgres") -> list[tuple[str, ...]]:
+        """Run SQL by the server's own client, behind the back of whoever is tested; rows as texts."""
+        psql = [str(self.binaries / "psql"), "-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1"]
+        done = subprocess.run(
+            [*psql, "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-c", statement],
+            env={**os.environ, "PGPASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [tuple(line.split("\x1f")) for line in done.stdout.splitlines()]
+
+    def new_database(self) -> str:
+        """An empty database of its own; returns its name."""
+        name = f"test_{os.getpid()}_{next(_names)}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        return name
+
+
+def find_binaries() -> Path | None:
+    """The folder of the server's programs; Debian keeps them off PATH."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    return found[-1].parent if found else None
+
+
+@contextmanager
+def running(worker: int = 0) -> Iterator[PostgreSQL]:
+    """A server while the block runs.
+
+    Args:
+        worker: Number of the test process, which decides the port.
+    """
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip(INSTALL)
+    port = PORT + worker
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is taken"
+    with tempfile.TemporaryDirectory(prefix="lakehouse-postgresql-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        prefix: list[str] = []
+        if os.getuid() == 0:
+            # The server refuses to be run by root.
+            user = next(u for u in ("postgres", "nobody") if _is_user(u))
+            entry = pwd.getpwnam(user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+            prefix = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        initdb = [str(binaries / "initdb"), "-D", str(folder / "cluster"), "-U", USER, "-A", "scram-sha-256"]
+        initdb += [f"--pwfile={password}", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd=folder)
+        server = PostgreSQL(port, folder, binaries, prefix)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _is_user(name: str) -> bool:
+    with suppress(KeyError):
+        return bool(pwd.getpwnam(name))
+    return False
+
+
+def worker_number(worker_id: str) -> int:
+    """Of pytest-xdist's ``worker_id``: 0 for ``gw0`` and for ``master``."""
+    digits = worker_id.removeprefix("gw")
+    return int(digits) if digits.isdigit() else 0

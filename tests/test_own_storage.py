@@ -1,0 +1,108 @@
+"""Storages of one's own: docs/own-storage.md as it stands, and a package of a storage installed beside the wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_examples import Installed, _install
+
+ROOT = Path(__file__).parent.parent
+DOCS = (ROOT / "docs" / "own-storage.md").read_text("utf-8")
+DISTRIBUTION = ROOT / "tests" / "distributions" / "lakehouse-attic"
+FILES = re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+SESSIONS = re.findall(r"^```console\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+
+
+def test_the_documented_storage_is_a_dozen_lines_or_two() -> None:
+    source = dict(FILES)["stores.py"]
+    body = source[source.index("    def ask") :]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 24
+
+
+@pytest.mark.slow
+def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
+    for name, text in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for name, module in (("lakehouse", "-m lakehouse_cli"), ("python", "")):
+        script = bin_folder / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+        script.chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "PYTHONWARNINGS": "error",
+        "NO_COLOR": "1",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:xdist",
+    }
+    assert len(SESSIONS) == 2
+    for session in SESSIONS:
+        for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
+            done = subprocess.run(
+                ["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            )
+            shown = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+            assert re.sub(r"\d\.\d\d s", "0.00 s", shown) == expected, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, and beside it that of the distribution, in an environment of their own."""
+    folder = tmp_path_factory.mktemp("own") / "installed"
+    _install(folder)
+    source = shutil.copytree(DISTRIBUTION, folder.parent / "attic", ignore=shutil.ignore_patterns("__pycache__"))
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder.parent), str(source)]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.parent.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    return Installed(folder)
+
+
+@pytest.mark.slow
+def test_a_storage_of_a_package(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "lakehouse.yaml").write_text(
+        "name: packed\nmodule: transforms\n"
+        "storages: {default: {type: attic, root: attic, format: csv, options: {label: box, null_values: [NA]}}}\n"
+        "execution: {executor: processes}\n"
+        "tables:\n  numbers: {columns: {n: int64}}\n  doubled: {columns: {n: int64}}\n"
+    )
+    (tmp_path / "transforms.py").write_text(
+        "import pandas as pd\n\n\ndef numbers():\n    return pd.DataFrame({'n': [1, None, 3]})\n\n\n"
+        "def doubled(numbers):\n    return numbers * 2\n"
+    )
+    installed.lakehouse("run", cwd=tmp_path)
+    assert sorted(file.name for file in (tmp_path / "attic").iterdir()) == [
+        "box-.lakehouse%2Fmanifests%2Fdoubled.json",
+        "box-.lakehouse%2Fmanifests%2Fnumbers.json",
+        "box-doubled.csv",
+        "box-numbers.csv",
+    ]
+    shown = json.loads(installed.lakehouse("show", "doubled", "-o", "json", cwd=tmp_path))
+    assert shown["rows"] == [{"n": 2}, {"n": None}, {"n": 6}]
+    assert "2 unchanged" in installed.lakehouse("run", cwd=tmp_path)
+    (tmp_path / "lakehouse.yaml").write_text("name: p\nstorages: {default: {type: atic}}\ntables: {}\n")
+    done = installed.run([str(installed.folder / "bin" / "lakehouse"), "validate"], tmp_path)
+    assert done.returncode == 3
+    assert "did you mean `attic`?" in done.stderr
+
+
+@pytest.mark.slow
+def test_its_own_tests_pass_where_it_is_installed(installed: Installed, tmp_path: Path) -> None:
+    tests = shutil.copytree(DISTRIBUTION / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [str(installed.folder / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", str(tests)]
+    done = installed.run(command, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout

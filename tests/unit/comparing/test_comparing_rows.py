@@ -1,0 +1,150 @@
+"""Rows of two tables side by side: what is added, removed and changed, whatever the columns hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse_cli.comparing.rows import compare_rows, compare_schemas
+
+NAN = float("nan")
+
+
+def table(**columns: Any) -> pa.Table:
+    return pa.table(columns)
+
+
+def test_by_key() -> None:
+    before = table(id=[1, 2, 3, 4], a=["x", None, "z", ""], b=[1.0, NAN, None, -0.0])
+    after = table(id=[5, 4, 3, 2], a=["n", None, "z", None], b=[0.0, 0.0, None, NAN])
+    found = compare_rows(before, after, ["id"], 5)
+    assert (found.added, found.removed, found.changed) == (1, 1, 1)
+    assert found.columns == {"a": 1}
+    assert found.examples_added == ({"id": 5, "a": "n", "b": 0.0},)
+    assert found.examples_removed == ({"id": 1, "a": "x", "b": 1.0},)
+    (changed,) = found.examples_changed
+    assert (changed.key, changed.values) == ({"id": 4}, {"a": ("", None)})
+
+
+def test_whole_rows_as_multisets() -> None:
+    before = table(a=[1, 1, 1, 2, None], b=["x", "x", "x", "y", None])
+    after = table(a=[None, 1, 2, 2, 2, 3], b=[None, "x", "y", "y", "y", "z"])
+    found = compare_rows(before, after, [], 2)
+    assert (found.added, found.removed, found.changed) == (3, 2, 0)
+    assert found.examples_added == ({"a": 2, "b": "y"}, {"a": 2, "b": "y"})
+    assert found.examples_removed == ({"a": 1, "b": "x"}, {"a": 1, "b": "x"})
+
+
+@pytest.mark.parametrize(
+    ("values", "type_"),
+    [
+        ([1, None, 2**63 - 1], pa.int64()),
+        ([1.5, NAN, None], pa.float32()),
+        ([NAN, None, 1.0], pa.float16()),
+        (["a", "", None], pa.string()),
+        (["a", "b", None], pa.dictionary(pa.int8(), pa.string())),
+        ([b"", b"\0", None], pa.binary()),
+        ([Decimal("1.10"), None, Decimal("1.11")], pa.decimal128(38, 2)),
+        ([dt.date(2024, 1, 1), None, dt.date(1, 1, 1)], pa.date32()),
+        ([1, None, 2], pa.timestamp("ns", "UTC")),
+        ([[1, None], None, []], pa.list_(pa.int64())),
+        ([{"a": NAN, "b": [1]}, None, {"a": None, "b": []}], pa.struct({"a": pa.float64(), "b": pa.list_(pa.int8())})),
+        ([None, None, None], pa.null()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_type(values: list[Any], type_: pa.DataType) -> None:
+    column = pa.array([np.float16(v) if pa.types.is_float16(type_) and v is not None else v for v in values], type_)
+    before = table(id=[0, 1, 2], v=column)
+    after = table(id=[2, 0, 1], v=column.take(pa.array([2, 0, 1])))
+    assert not compare_rows(before, after, ["id"], 5)
+    assert not compare_rows(before, after, [], 5)
+    if not pa.types.is_null(type_):
+        shifted = table(id=[0, 1, 2], v=column.take(pa.array([1, 2, 0])))
+        assert compare_rows(before, shifted, ["id"], 5).changed == 3
+        assert compare_rows(before, shifted, [], 5).added == 3
+
+
+def test_columns() -> None:
+    before = table(id=[1], a=[1], gone=["x"], odd=["x"])
+    after = table(odd=[[1]], id=[1], a=[1.0], new=[True])
+    schema = compare_schemas(before, after)
+    assert schema.added == (("new", "bool"),)
+    assert schema.removed == (("gone", "string"),)
+    assert schema.changed == (("odd", "string", "list<int64>"), ("a", "int64", "float64"))
+    found = compare_rows(before, after, ["id"], 5)
+    assert (found.added, found.removed, found.changed) == (0, 0, 0), "1 is 1.0"
+    assert found.notes == ("values of `odd` were not compared: it is string and list<int64>",)
+    assert not compare_schemas(table(a=[1], b=[1]), table(b=[1], a=[1])), "in another order they are the same"
+
+
+def test_a_key_that_identifies_no_rows() -> None:
+    before, after = table(id=[1, 1], a=[1, 2]), table(id=[1, 1], a=[1, 3])
+    found = compare_rows(before, after, ["id"], 5)
+    assert (found.key, found.added, found.removed) == ((), 1, 1)
+    assert found.notes == ("the key does not identify rows here, so whole rows were compared",)
+    found = compare_rows(table(a=[1]), table(id=[1], a=[1]), ["id"], 5)
+    assert found.notes == ("key column `id` is not in both, so whole rows were compared",)
+
+
+def test_zero_rows_and_no_columns() -> None:
+    empty = table(id=pa.array([], pa.int64()))
+    assert not compare_rows(empty, empty, ["id"], 5)
+    assert compare_rows(empty, table(id=[1]), ["id"], 5).added == 1
+    assert compare_rows(table(id=[1]), empty, [], 5).removed == 1
+    found = compare_rows(table(a=[1, 2]), table(b=[1]), [], 5)
+    assert (found.added, found.removed) == (1, 2)
+
+
+_ROWS = st.lists(
+    st.tuples(st.integers(0, 6), st.sampled_from([None, 0.0, -0.0, 1.5, NAN]), st.sampled_from([None, "", "a", "b"])),
+    max_size=12,
+)
+
+
+def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple("nan" if value != value else value for value in row)
+
+
+def _arrow(rows: list[tuple[Any, ...]], chunk: int) -> pa.Table:
+    schema = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("t", pa.string())])
+    whole = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+    return pa.concat_tables([whole.slice(0, chunk), whole.slice(chunk)])
+
+
+@given(_ROWS, _ROWS, st.integers(0, 12))
+def test_counts_are_those_of_plain_python(old: list[tuple[Any, ...]], new: list[tuple[Any, ...]], chunk: int) -> None:
+    before, after = Counter(map(_plain, old)), Counter(map(_plain, new))
+    whole = compare_rows(_arrow(old, chunk), _arrow(new, 0), [], 3)
+    assert whole.added == (after - before).total()
+    assert whole.removed == (before - after).total()
+    assert len(whole.examples_added) == min(3, whole.added)
+    left, right = ({row[0]: row for row in rows} for rows in (old, new))
+    found = compare_rows(_arrow(list(left.values()), 1), _arrow(list(right.values()), chunk), ["id"], 3)
+    assert found.added == len(right.keys() - left.keys())
+    assert found.removed == len(left.keys() - right.keys())
+    both = left.keys() & right.keys()
+    assert found.changed == sum(_plain(left[key]) != _plain(right[key]) for key in both)
+
+
+@pytest.mark.slow
+def test_a_million_rows_take_no_more_memory_than_a_few_copies() -> None:
+    count = 1_000_000
+    rng = np.random.default_rng(1)
+    ids = pa.array(np.arange(count))
+    before = table(id=ids, x=pa.array(rng.random(count)), t=pa.array(rng.integers(0, 1000, count)).cast(pa.string()))
+    order = pa.array(rng.permutation(count))
+    after = before.take(order).slice(10)
+    size = pa.total_allocated_bytes()
+    pool = pa.default_memory_pool()
+    found = compare_rows(before, after, ["id"], 5)
+    assert (found.added, found.removed, found.changed) == (0, 10, 0)
+    assert pool.max_memory() - size < 4 * (before.nbytes + after.nbytes)

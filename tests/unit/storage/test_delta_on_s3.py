@@ -1,0 +1,66 @@
+"""Delta tables in a bucket: the conformance suite, and what only servers do."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage.delta import DeltaStorage
+from lakehouse_cli.testing.storage import ORIGIN, data_of, table
+from tests.servers.s3 import S3Server
+from tests.unit.storage.test_delta import DeltaConformance
+
+_prefixes = itertools.count()
+
+
+def opened(server: S3Server, root: str, **options: object) -> DeltaStorage:
+    connection = {**server.options, "retry_seconds": 1, **options}
+    return DeltaStorage(StorageSpec("lake", root, root, "", type="delta", connection=connection))
+
+
+@pytest.mark.slow
+class TestDeltaOnS3(DeltaConformance):
+    @pytest.fixture
+    def storage(self, s3_server: S3Server) -> DeltaStorage:
+        s3_server.make_bucket("delta")
+        return opened(s3_server, f"s3://delta/with space {next(_prefixes)}/ü")
+
+
+def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -> None:
+    s3_server.make_bucket("delta")
+    root = f"s3://delta/{next(_prefixes)}"
+    first, second = opened(s3_server, root), opened(s3_server, root)
+    for run in (first, second):
+        assert run.content(table(), ()) is None
+    first.publish(table(), data_of(table(), (1, "first")), ORIGIN)
+    with pytest.raises(StorageError, match="another run stored"):
+        second.publish(table(), data_of(table(), (1, "second")), ORIGIN)
+    assert first.read(table(), table().columns).column("text").to_pylist() == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("root", "options", "message"),
+    [
+        ("s3://delta/x", {"secret_access_key": "wrong-and-secret"}, "the server refuses the credentials"),
+        ("s3://delta/x", {"access_key_id": "nobody"}, "the server refuses the credentials"),
+        ("s3://no-such-bucket/x", {}, "there is no such bucket"),
+        ("s3://delta/x", {"endpoint": "http://127.0.0.1:9"}, "the server does not answer"),
+    ],
+    ids=["secret", "key", "bucket", "server"],
+)
+def test_what_a_server_refuses(s3_server: S3Server, root: str, options: dict[str, object], message: str) -> None:
+    s3_server.make_bucket("delta")
+    storage = opened(s3_server, root, **options)
+    for look in (
+        lambda: storage.content(table(), ()),
+        lambda: storage.publish(table(), data_of(table(), (1, "a")), ORIGIN),
+    ):
+        with pytest.raises(StorageError) as caught:
+            look()
+        assert message in caught.value.message
+        assert root in caught.value.message
+        assert "wrong-and-secret" not in str(caught.value)
+        assert caught.value.hint
