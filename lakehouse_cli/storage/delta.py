@@ -76,7 +76,7 @@ class DeltaStorage(AssetStorage):
         # What a run's tables were seen to be, by path: the version that a run of this tool committed last.
         self._seen: dict[str, int | None] = {}
         if not self._local:
-            setattr(self, "concurrency", _LOOKS)  # noqa: B010  # of the class in the base; here it depends on the root
+            self.concurrency = _LOOKS
 
     def uri(self, table: Table) -> str:
         """The table's folder: under the root as the project file spells it."""
