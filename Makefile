@@ -49,7 +49,8 @@ screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation
 
-servers: $(VENV)/installed ## Install what the tests on a real database need: PostgreSQL, by Debian's packages
+servers: $(VENV)/installed ## Install the servers that tests run against: an S3 server, PostgreSQL (Debian's packages)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,servers]'
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null \
 		|| { SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 			$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }

@@ -143,6 +143,9 @@ class Copying:
 
     def planned(self, names: Iterable[str]) -> list[CopiedTable]:
         """What would be done with each table; nothing is read but manifests."""
+        names = tuple(names)
+        self._here.look(names)
+        self._there.look(names)
         found = [self._planned(name) for name in names]
         if any(table.status == "refused" for table in found):
             note = "nothing is copied while another table is refused"

@@ -31,6 +31,8 @@ class ReadOnlyStorage(AssetStorage):
 
     def __init__(self, storage: AssetStorage, environment: str) -> None:
         self._storage = storage
+        # That of the storage, whatever its class says.
+        vars(self)["concurrency"] = storage.concurrency
         self._environment = environment
 
     def uri(self, table: Table) -> str:
@@ -121,10 +123,12 @@ class Deferral:
         specs = {self._named(name): spec for name, spec in self.there.specs.items()}
         return StoredTables(self.tables, self.storages, specs, self.there.graph)
 
-    def state(self, name: str) -> TableState | None:
-        """What is stored of a table there; None where nothing is."""
-        state = self._stored.state(name)
-        return replace(state, environment=self.environment) if state.exists else None
+    def states(self, names: Iterable[str]) -> dict[str, TableState]:
+        """What is stored of tables there; those of which nothing is are left out."""
+        names = tuple(names)
+        self._stored.look(names)
+        found = {name: self._stored.state(name) for name in names}
+        return {name: replace(state, environment=self.environment) for name, state in found.items() if state.exists}
 
 
 def states_with(
@@ -140,8 +144,5 @@ def states_with(
     if deferral is None:
         return states
     here = set(computed_here)
-    found = dict(states)
-    for name, state in states.items():
-        if name not in here and not state.exists and state.trouble is None:
-            found[name] = deferral.state(name) or state
-    return found
+    lacking = [name for name, s in states.items() if name not in here and not s.exists and s.trouble is None]
+    return {**states, **deferral.states(lacking)}

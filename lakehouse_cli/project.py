@@ -266,8 +266,9 @@ class Project:
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         looked_at.look(names)
         recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
-        states = states_with(self._deferral(defer), {name: looked_at.state(name) for name in names}, recipes)
-        how: Any = {"force": force, "lenient": lenient, "defer": defer}
+        deferral = self._deferral(defer)
+        states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
+        how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
         plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
         if self.mask is unmasked:
             return plan
@@ -286,8 +287,7 @@ class Project:
             # To be masked as well.
             self._variables = {**self._others[environment]._variables, **self._variables}
             self.__dict__.pop("mask", None)
-        other = self._others[environment]
-        return Deferral(replace(other.stored, graph=self.graph))
+        return Deferral(replace(self._others[environment].stored, graph=self.graph))
 
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]

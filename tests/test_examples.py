@@ -21,6 +21,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.servers.postgresql import PASSWORD, PostgreSQL
+from tests.servers.s3 import S3Server
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(file.parent.name for file in (ROOT / "examples").glob("*/lakehouse.yaml"))
 TEMPLATES = sorted(file.parent.name for file in (ROOT / "project_templates").glob("*/template.txt"))
@@ -333,3 +336,23 @@ def test_the_tutorial_can_be_followed_word_for_word(installed: Installed, tmp_pa
         elif language in ("yaml", "python"):
             file = folder / {"yaml": "lakehouse.yaml", "python": "transforms.py"}[language]
             assert block in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_lake_holds_the_same_in_three_places(
+    installed: Installed, tmp_path: Path, s3_server: S3Server, postgresql_server: PostgreSQL
+) -> None:
+    """CSV, Parquet on S3 and PostgreSQL: the example's own script, against servers."""
+    project = copy_of(ROOT / "examples" / "lake", tmp_path / "lake")
+    database = postgresql_server.new_database()
+    variables = {"LAKE_BUCKET": s3_server.make_bucket("metering"), "WAREHOUSE_URL": postgresql_server.url(database)}
+    (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    exported = "".join(f"export {name}={value}\n" for name, value in s3_server.environ.items())
+    told = installed.shell(f"{exported}./run_everywhere.sh", project)
+    assert told.count("3 materialized in ") == 3
+    assert told.count("5 same") == 2
+    assert PASSWORD not in told
+    again = installed.shell(f"{exported}./run_everywhere.sh", project)
+    assert again.count("3 unchanged in ") == 3
+    (count,) = postgresql_server.run("SELECT count(*) FROM metering.bills", database)
+    assert count == ("36",)

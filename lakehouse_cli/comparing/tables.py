@@ -35,6 +35,9 @@ def compare_environments(
         mask: Takes secret values out of what went wrong.
     """
     now, before = here.looked_at(), against.looked_at()
+    names = tuple(names)
+    now.look(names)
+    before.look(names)
     found = []
     for name in names:
         try:

@@ -115,6 +115,8 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
         if "type" not in values:
             return None
         return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
+    if _is_open(node):
+        return None
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
         return STORAGE_TYPES["files"]
@@ -126,6 +128,12 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
         shown = without_password(written.shown) if isinstance(written, Scalar) else ""
         reader.report(written, f"root {quoted(shown)} of {owner} {wrong[0]}", wrong[1])
     return None
+
+
+def _is_open(node: Mapping) -> bool:
+    """Whether the root begins with a variable that is not set, as it may in an environment that was not chosen."""
+    root = node.entries["root"][1] if "root" in node.entries else None
+    return isinstance(root, Scalar) and root.text.startswith("${") and root.text == root.shown
 
 
 def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path) -> StorageType | None:
@@ -190,6 +198,8 @@ def _root(
     if "root" not in values or not isinstance(written, Scalar):
         return None
     root = values["root"]
+    if _is_open(node):
+        return root, without_password(written.shown)
     is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
     wrong = url_problem(root, storage_type.schemes) if is_url else root_problem(root)
     if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Column, Table
@@ -130,7 +130,7 @@ class AssetStorage(ABC):
             for a server. The methods that look are called from that many threads.
     """
 
-    concurrency: ClassVar[int] = 1
+    concurrency: int = 1
 
     @abstractmethod
     def uri(self, table: Table) -> str:

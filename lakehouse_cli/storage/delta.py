@@ -66,11 +66,17 @@ class DeltaStorage(AssetStorage):
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._local = scheme_of(spec.root) is None
+        if not self._local and re.search("[@:]", spec.root.partition("://")[2].partition("/")[0]):
+            raise StorageError(
+                f"the root of storage `{spec.name}` holds credentials or a port",
+                hint="set them in `options`: `access_key_id`, `endpoint`, …",
+                location=spec.location,
+            )
         self._settings = {} if self._local else _settings(spec.connection)
         # What a run's tables were seen to be, by path: the version that a run of this tool committed last.
         self._seen: dict[str, int | None] = {}
         if not self._local:
-            setattr(self, "concurrency", _LOOKS)  # noqa: B010  # of the class in the base; here it depends on the root
+            self.concurrency = _LOOKS
 
     def uri(self, table: Table) -> str:
         """The table's folder: under the root as the project file spells it."""

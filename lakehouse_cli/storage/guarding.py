@@ -55,7 +55,7 @@ class GuardedStorage(AssetStorage):
     def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
         self.spec = spec
         self.inner = inner
-        setattr(self, "concurrency", inner.concurrency)  # noqa: B010  # of the class in the base, of each one here
+        self.concurrency = inner.concurrency
 
     def __reduce__(self) -> tuple[Any, ...]:
         try:

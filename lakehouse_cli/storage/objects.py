@@ -38,7 +38,7 @@ _SLOWEST = 100_000  # bytes a second; an upload that is slower is given up
 class ObjectStorage(KeyedStorage):
     """A bucket, or what has a common prefix in one."""
 
-    concurrency: ClassVar[int] = 32
+    concurrency: int = 32
     #: ``obstore``'s class.
     store_class: ClassVar[str]
     #: What the provider calls what holds objects.

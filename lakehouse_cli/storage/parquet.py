@@ -13,7 +13,14 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.parquet_options import ParquetOptions
-from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, told_as_damaged, wanted_names
+from lakehouse_cli.storage.stored_types import (
+    as_declared,
+    check_whole,
+    in_types_of_file,
+    storable,
+    told_as_damaged,
+    wanted_names,
+)
 
 _WHAT = "a Parquet file"
 # A row group is held in memory while it is written.
@@ -40,6 +47,7 @@ class ParquetFormat(Format):
                 # By the dotted path: more is read than is wanted where a name has dots and its beginning is one too.
                 read = file.read(columns=wanted)
                 table = pa.table({each: read.column(each) for each in wanted}) if wanted else read
+                check_whole(table)
         return as_declared(table, columns, name)
 
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ def told_as_damaged(name: str, what: str) -> Iterator[None]:
     """Tell what Arrow says of bytes that it cannot read as an error of that file."""
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None) is not None:
             raise  # the operating system's, of which the storage tells
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -32,6 +32,17 @@ def told_as_damaged(name: str, what: str) -> Iterator[None]:
             hint="write or fetch it again, or correct `format:`",
             location=Location(name),
         ) from error
+
+
+def check_whole(table: pa.Table) -> None:
+    """See to it that a table as it was read is one: Arrow's readers believe what offsets, texts and names are.
+
+    Raises:
+        ArrowInvalid: Offsets that lead out of their buffers, bytes for text that are none.
+        UnicodeDecodeError: A name that is no text.
+    """
+    str(table.schema)
+    table.validate(full=True)
 
 
 def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:

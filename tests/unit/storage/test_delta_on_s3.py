@@ -41,6 +41,13 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -
     assert first.read(table(), table().columns).column("text").to_pylist() == ["first"]
 
 
+def test_credentials_in_the_root_are_refused_and_not_shown() -> None:
+    root = "s3://key:very-secret@bucket/x"
+    with pytest.raises(StorageError, match="the root of storage `lake` holds credentials or a port") as caught:
+        DeltaStorage(StorageSpec("lake", root, root, "", type="delta"))
+    assert "very-secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("root", "options", "message"),
     [

@@ -6,20 +6,26 @@ import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakehouse_cli.errors import LakehouseError, StorageError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.memory import MemoryStorage
+from lakehouse_cli.storage.object_reading import RangeReader
 from lakehouse_cli.storage.objects import ObjectStorage, S3Storage
+from lakehouse_cli.storage.parquet import ParquetFormat
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
 from tests.servers.s3 import S3Server
 
 _roots = (f"root{number}" for number in itertools.count())
@@ -77,6 +83,72 @@ def behind(storage: ObjectStorage) -> Any:
     options = {k: v for k, v in storage.spec.connection.items() if k not in ("allow_http", "retry_seconds")}
     prefix = storage.spec.root.partition("//")[2].partition("/")[2]
     return S3Store(storage.bucket, prefix=prefix, client_options={"allow_http": True}, **options)
+
+
+class ParquetS3(S3Storage):
+    """A bucket whose tables are Parquet, as those are that a project file declares."""
+
+    def _suffixes(self, declared: Table) -> tuple[str, ...]:
+        return super()._suffixes(replace(declared, format="parquet"))
+
+    def read(self, declared: Table, columns: Any) -> pa.Table:
+        return super().read(replace(declared, format="parquet"), columns)
+
+    def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
+        return super().publish(replace(declared, format="parquet"), data, origin)
+
+
+class TestParquetOnS3(StorageConformance):
+    @pytest.fixture
+    def storage(self, lake: S3Storage) -> ParquetS3:
+        return ParquetS3(replace(lake.spec, format="parquet"))
+
+    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
+        import io
+
+        import obstore
+
+        assert isinstance(storage, S3Storage)
+        file = io.BytesIO()
+        pq.write_table(data, file)
+        obstore.put(behind(storage), f"{declared.path}.parquet", file.getvalue())
+
+    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
+        import obstore
+
+        assert isinstance(storage, S3Storage)
+        try:
+            return bytes(obstore.get(behind(storage), f"{declared.path}.parquet").bytes())
+        except FileNotFoundError:
+            return None
+
+    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        def write(self: ParquetFormat, data: pa.Table, sink: Any, options: Any) -> None:
+            sink.write(b"half")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ParquetFormat, "write", write)
+
+    def test_only_the_declared_columns_are_fetched(self, storage: ParquetS3, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a table with one large column and a small one, the small one alone."""
+        declared = table("t", column("id", "int64"), column("text", "string"))
+        texts = [sha256(str(i).encode()).hexdigest() for i in range(200_000)]
+        manifest = storage.publish(declared, pa.table({"id": range(200_000), "text": texts}), ORIGIN)
+        fetched = 0
+        real = RangeReader.__init__
+
+        def counting(self: RangeReader, get: Any, size: int) -> None:
+            def counted(start: int, end: int) -> Any:
+                nonlocal fetched
+                fetched += end - start
+                return get(start, end)
+
+            real(self, counted, size)
+
+        monkeypatch.setattr(RangeReader, "__init__", counting)
+        assert declared.columns is not None
+        assert storage.read(declared, declared.columns[:1]).num_rows == 200_000
+        assert fetched < manifest.bytes / 2
 
 
 class TestCsvInMemory(StorageConformance):
@@ -219,17 +291,22 @@ def anonymous_memory() -> int:
     return int(status.partition("RssAnon:")[2].split()[0]) << 10
 
 
-def test_a_table_replaced_while_it_is_read_is_read_anew(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish(lake, "old")
-    real, turns = CsvFormat.read, iter([True])
+@pytest.mark.parametrize("format_name", ["csv", "parquet", "ipc", "jsonl"])
+def test_a_table_replaced_while_it_is_read_is_read_anew(
+    lake: S3Storage, monkeypatch: pytest.MonkeyPatch, format_name: str
+) -> None:
+    declared = replace(table(), format=format_name)
+    lake.publish(declared, data_of(declared, (1, "old")), ORIGIN)
+    format_class = load(Entry(FORMATS[format_name].implementation))
+    real, turns = format_class.read, iter([True])
 
-    def read(self: CsvFormat, open_source: Any, *rest: Any) -> pa.Table:
+    def read(self: Any, open_source: Any, *rest: Any) -> pa.Table:
         if next(turns, False):
-            publish(S3Storage(lake.spec), "new")
+            S3Storage(lake.spec).publish(declared, data_of(declared, (1, "new")), ORIGIN)
         return real(self, open_source, *rest)
 
-    monkeypatch.setattr(CsvFormat, "read", read)
-    assert texts(lake) == ["new"]
+    monkeypatch.setattr(format_class, "read", read)
+    assert lake.read(declared, declared.columns).column("text").to_pylist() == ["new"]
 
 
 def test_what_another_hand_stored_in_the_same_second_is_seen(lake: S3Storage) -> None:

@@ -196,6 +196,18 @@ def test_bytes_that_are_something_else_are_told(name: str, spoil: Callable[[byte
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
+@pytest.mark.parametrize("spoilt", [b"value", b"named"])
+def test_bytes_for_text_that_are_none_are_told(name: str, spoilt: bytes) -> None:
+    sink = io.BytesIO()
+    table = pa.table({"named": ["value"], "x": [1]})
+    load(Entry(FORMATS[name].implementation))().write(table, sink, {"compression": "none"})
+    assert spoilt in sink.getvalue()
+    data = sink.getvalue().replace(spoilt, b"\xff" * 5)
+    with pytest.raises(StorageError, match="or is damaged: "):
+        read(name, lambda: io.BytesIO(data), None)
+
+
+@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 def test_an_error_of_the_operating_system_stays_what_it_is(name: str) -> None:
     class Broken(io.BytesIO):
         def read(self, *_: Any) -> bytes:

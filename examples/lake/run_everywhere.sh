@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# One project in three places, and whether they hold the same. Needs what .env.example names.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+for environment in local lake warehouse; do
+    lakehouse run --env "$environment"
+done
+
+lakehouse diff --env lake --against local
+lakehouse diff --env warehouse --against local
