@@ -27,6 +27,7 @@ class _Look:
     found: Found | None
     kept: Kept | None
     untouched: bool
+    digest: Digest | None = None
 
 
 class RelationalStorage(AssetStorage):
@@ -41,6 +42,8 @@ class RelationalStorage(AssetStorage):
 
     #: The database, as messages call it.
     database: ClassVar[str]
+    #: Whether what must be hashed for a plan is hashed in one transaction, as opening another costs more than hashing.
+    hashes_at_once: ClassVar[bool] = True
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
@@ -147,12 +150,16 @@ class RelationalStorage(AssetStorage):
                 found, kept = session.find(relations), session.kept()
                 ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
                 untouched = set(session.untouched(ours)) if ours else set()
+                hashed = found.keys() - untouched if self.hashes_at_once else ()
+                digests = {relation: session.digest(relation, found[relation]) for relation in hashed}
         except Exception as error:
             if isinstance(error, LakehouseError) or self.reason(error) is not None:
                 return  # each table tells of it
             raise
         for relation in relations:
-            self._looks[relation] = _Look(found.get(relation), kept.get(relation), relation in untouched)
+            self._looks[relation] = _Look(
+                found.get(relation), kept.get(relation), relation in untouched, digests.get(relation)
+            )
             self._manifests[relation] = kept.get(relation)
 
     def _look(self, session: Session, relation: Relation) -> _Look:
@@ -182,8 +189,8 @@ class RelationalStorage(AssetStorage):
         """By the manifest where the database tells that nobody touched the table since, else by hashing its rows."""
         relation = self.relation(table)
         look = self._looks.pop(relation, None)
-        digest: Digest | None = None
-        if look is None or (look.found is not None and not look.untouched):
+        digest = look.digest if look is not None else None
+        if look is None or (look.found is not None and not look.untouched and digest is None):
             with self._told(table, "read"), self.session() as session:
                 if session is None:
                     return None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.relational import connections
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 from lakehouse_cli.storage.relational.session import quote
-from lakehouse_cli.testing.storage import StorageConformance
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance
 from tests.servers.postgresql import PostgreSQL
 
 
@@ -54,3 +58,178 @@ class TestPostgreSQL(StorageConformance):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(PostgreSQLSession, "write", dies)
+
+
+def declared(name: str = "t", path: str | None = None, kind: Any = "computed", **columns: str) -> Table:
+    types = tuple(Column(column, parse_column_type(type_)) for column, type_ in columns.items())
+    return Table(name, kind=kind, path=path or name, columns=types or None, format="")
+
+
+def stored(storage: PostgreSQLStorage, table: Table, **columns: list[Any]) -> None:
+    storage.publish(table, pa.table(columns), ORIGIN)
+
+
+def test_the_schema_of_a_path_is_made_and_its_manifest_is_in_the_storages_own(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    stored(storage, declared(path="sales 2026/order.lines"), x=[1])
+    assert postgresql_server.run('SELECT x FROM "sales 2026"."order.lines"', database) == [("1",)]
+    rows = postgresql_server.run("SELECT schema_name, table_name FROM public.lakehouse_manifests", database)
+    assert rows == [("sales 2026", "order.lines")]
+
+
+def test_names_that_the_server_would_cut_are_refused(storage: PostgreSQLStorage) -> None:
+    with pytest.raises(StorageError, match="longer than 63 bytes"):
+        stored(storage, declared(path="ü" * 32), x=[1])
+    with pytest.raises(StorageError, match=r"column `y{64}` is longer than 63 bytes"):
+        stored(storage, declared(), **{"y" * 64: [1]})
+
+
+def test_a_view_on_a_table_keeps_it_and_the_view_is_named(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    stored(storage, declared(), x=[1])
+    postgresql_server.run("CREATE VIEW looking AS SELECT * FROM t", database)
+    with pytest.raises(StorageError) as caught:
+        stored(storage, declared(), x=[2])
+    assert "view looking depends on table t" in caught.value.message
+    assert "drop what depends" in (caught.value.hint or "")
+    assert postgresql_server.run("SELECT x FROM looking", database) == [("1",)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "changed"),
+    [
+        ("UPDATE t SET x = 7 WHERE x = 1", True),
+        ("UPDATE t SET x = x", False),
+        ("DELETE FROM t WHERE x = 1", True),
+        ("TRUNCATE t", True),
+        ("INSERT INTO t VALUES (1)", True),
+        ("ALTER TABLE t RENAME x TO y", True),
+        ("ALTER TABLE t ALTER x TYPE integer", True),
+        ("ALTER TABLE t ADD y integer DEFAULT 1", True),
+        ("VACUUM FULL t", False),
+        ("ANALYZE t", False),
+    ],
+)
+def test_only_another_hands_change_of_content_is_one(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, statement: str, changed: bool
+) -> None:
+    manifest = storage.publish(declared(), pa.table({"x": [1, 2]}), ORIGIN)
+    before = storage.content(declared(), ())
+    assert before is not None
+    assert before.content_hash == manifest.content_hash
+    postgresql_server.run(statement, database)
+    storage.prefetch([declared()])
+    content = storage.content(declared(), ())
+    assert content is not None
+    assert (content.content_hash != manifest.content_hash) == changed
+
+
+def test_a_table_that_nobody_touched_is_not_hashed(storage: PostgreSQLStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(storage, declared(), x=[1, 2])
+
+    def digest(*_: Any) -> Any:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(PostgreSQLSession, "digest", digest)
+    assert storage.content(declared(), ()) is not None
+    storage.prefetch([declared()])
+    assert storage.content(declared(), ()) is not None
+
+
+@pytest.mark.parametrize(
+    ("expression", "type_", "told"),
+    [
+        ("'infinity'::timestamp", "timestamp[us]", "infinite"),
+        ("'-infinity'::timestamptz", "timestamp[us, tz=UTC]", "infinite"),
+        ("'infinity'::date", "date32", "infinite"),
+        ("'294250-01-01'::timestamp", "timestamp[us]", "outside the range"),
+        ("'24:00'::time", "time64[us]", "24:00"),
+        ("'NaN'::numeric", "decimal128(5, 2)", "not a number"),
+        ("1.005::numeric", "decimal128(5, 2)", "not exact"),
+        ("'{{1,2},{3,4}}'::int[]", "list<int32>", "several dimensions"),
+        ("'1 month'::interval", "duration[us]", "an interval with months: 1 mon"),
+        ("'abc'::text", "int64", "not an integer"),
+    ],
+)
+def test_what_arrow_cannot_hold_is_refused(
+    storage: PostgreSQLStorage,
+    postgresql_server: PostgreSQL,
+    database: str,
+    expression: str,
+    type_: str,
+    told: str,
+) -> None:
+    postgresql_server.run(f"CREATE TABLE theirs AS SELECT {expression} AS x", database)
+    table = declared("theirs", kind="source", x=type_)
+    with pytest.raises((DataError, StorageError)) as caught:
+        storage.read(table, table.columns)
+    assert told in caught.value.message
+
+
+def test_what_arrow_has_no_type_for_is_read_as_text(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run(
+        "CREATE VIEW theirs AS SELECT '{\"a\": 1}'::jsonb AS j, 1.50::numeric AS n, 1.50::numeric(5,3) AS d,"
+        " 'c0ffee00-0000-0000-0000-000000000000'::uuid AS u, '{1.5,NULL}'::numeric[] AS l, '1 day 2 s'::interval AS i",
+        database,
+    )
+    row = storage.read(declared("theirs", kind="source"), None)
+    assert [str(kind) for kind in row.schema.types] == [
+        "string",
+        "string",
+        "decimal128(5, 3)",
+        "string",
+        "list<item: string>",
+        "duration[us]",
+    ]
+    assert row.to_pylist()[0]["n"] == "1.50"
+    table = declared("theirs", kind="source", n="decimal128(38, 5)", l="list<decimal128(3, 1)>")
+    assert storage.read(table, table.columns).to_pylist() == [{"n": Decimal("1.50000"), "l": [Decimal("1.5"), None]}]
+
+
+def test_a_pickled_storage_brings_no_connection(storage: PostgreSQLStorage) -> None:
+    stored(storage, declared(), x=[1])
+    again = pickle.loads(pickle.dumps(storage))
+    assert again.read(declared(x="int64"), declared(x="int64").columns).to_pylist() == [{"x": 1}]
+
+
+def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(storage, declared(), x=[1])
+    monkeypatch.setattr(connections, "_FRESH_S", 0.0)
+    postgresql_server.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+    )
+    assert storage.stat(declared()) is not None
+
+
+def test_no_secret_is_shown(database: str) -> None:
+    root = f"postgresql://me:tell-nobody@127.0.0.1:54709/{database}?sslmode=disable&password=tell-nobody"
+    storage = PostgreSQLStorage(StorageSpec("w", root, root, format="", type="postgresql"))
+    assert storage.uri(declared()) == f"postgresql://127.0.0.1:54709/{database}/t"
+    with pytest.raises(StorageError) as caught:
+        storage.stat(declared())
+    assert "tell-nobody" not in str(caught.value)
+
+
+def test_a_user_who_may_only_read_plans_and_is_told_why_nothing_is_written(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run("CREATE TABLE theirs (x bigint)", database)
+    user = f"reader_{database}"
+    postgresql_server.run(f"CREATE ROLE {user} LOGIN PASSWORD 'pw'; GRANT SELECT ON theirs TO {user}", database)
+    root = f"postgresql://{user}:pw@127.0.0.1:{postgresql_server.port}/{database}"
+    reader = PostgreSQLStorage(StorageSpec("w", root, root, format="", type="postgresql"))
+    theirs = declared("theirs", kind="source", x="int64")
+    assert reader.read(theirs, theirs.columns).num_rows == 0
+    assert reader.content(theirs, ()) is not None
+    assert reader.read_manifest(declared()) is None
+    with pytest.raises(StorageError) as caught:
+        stored(reader, declared(), x=[1])
+    assert "permission denied for schema public" in caught.value.message
+    assert "grant" in (caught.value.hint or "")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import sqlite
 from lakehouse_cli.storage.relational.sqlite import SQLiteSession, SQLiteStorage
-from lakehouse_cli.testing.storage import StorageConformance
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
 
 
 @pytest.fixture
@@ -54,3 +57,33 @@ class TestSQLite(StorageConformance):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(sqlite.SQLiteSession, "write", dies)
+
+
+def test_another_connection_that_is_writing_is_waited_for_and_told(storage: SQLiteStorage, file: Path) -> None:
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    hasty = SQLiteStorage(replace(storage.spec, connection={"lock_timeout": 1}))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert hasty.read(table(), table().columns).num_rows == 1
+        with pytest.raises(StorageError) as caught:
+            hasty.publish(table(), data_of(table(), (2, "b")), ORIGIN)
+    assert "database is locked" in caught.value.message
+    assert "another program is writing" in (caught.value.hint or "")
+
+
+def test_values_are_what_they_are_whatever_the_column_says(storage: SQLiteStorage, file: Path) -> None:
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE t (n INTEGER, b BOOLEAN, d TEXT, k)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", [(1, 1, "2026-01-31", 1), ("x", 0, None, "one")])
+    names = ("n", "int64"), ("b", "bool"), ("d", "date32")
+    columns = {name: column(name, type_) for name, type_ in names}
+    good = table("t", columns["b"], columns["d"], kind="source")
+    assert storage.read(good, good.columns).to_pylist() == [
+        {"b": True, "d": dt.date(2026, 1, 31)},
+        {"b": False, "d": None},
+    ]
+    bad = table("t", columns["n"], kind="source")
+    with pytest.raises(DataError) as caught:
+        storage.read(bad, bad.columns)
+    assert "`n` is declared int64" in caught.value.message
