@@ -23,6 +23,9 @@ from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
+# A name that is no table is not to be taken for a variable.
+PLAIN = {"python_enable_replacements": False}
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -38,7 +41,7 @@ class TestDuckDB(StorageConformance):
     def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
         assert isinstance(storage, DuckDBStorage)
         Path(storage.spec.root).parent.mkdir(exist_ok=True)
-        with closing(duckdb.connect(storage.spec.root)) as connection:
+        with closing(duckdb.connect(storage.spec.root, config=PLAIN)) as connection:
             connection.execute(f'CREATE TABLE "{declared.path}" (id INTEGER, text TEXT)')
             rows = list(zip(*data.to_pydict().values(), strict=True))
             connection.executemany(f'INSERT INTO "{declared.path}" VALUES (?, ?)', rows)
@@ -47,7 +50,7 @@ class TestDuckDB(StorageConformance):
         assert isinstance(storage, DuckDBStorage)
         if not Path(storage.spec.root).exists():
             return None
-        with closing(duckdb.connect(storage.spec.root)) as connection:
+        with closing(duckdb.connect(storage.spec.root, config=PLAIN)) as connection:
             try:
                 return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
             except duckdb.CatalogException:
