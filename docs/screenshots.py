@@ -40,7 +40,9 @@ def main() -> None:
     """Draw a run, a run that breaks a contract, and problems of a project file."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "weather"
-        shutil.copytree(WEATHER, folder, ignore=shutil.ignore_patterns("__pycache__", ".lakehouse", "daily_*", "*.pyc"))
+        # As it is in version control, without what a run here has stored.
+        shutil.copytree(WEATHER, folder, ignore=shutil.ignore_patterns("__pycache__", ".lakehouse", "reports", "data"))
+        shutil.copytree(WEATHER / "data" / "raw", folder / "data" / "raw")
         draw("run.svg", output(folder, "run"))
         project = folder / "lakehouse.yaml"
         text = project.read_text()
