@@ -49,10 +49,14 @@ screenshots: $(VENV)/installed ## Draw the README's pictures from real output
 dist: $(VENV)/installed ## Build the wheel and the source distribution
 	$(BIN)/python -m build --no-isolation
 
-servers: $(VENV)/installed ## Install the servers that tests run against: an S3 server, PostgreSQL (Debian's packages)
+servers: $(VENV)/installed ## Install what tests run against: S3 and Azure servers, PostgreSQL (needs npm and apt)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,servers]'
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV)/azurite azurite@3.37.0; \
+	else echo "npm is not there: the tests on Azure's server will be skipped"; fi
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null \
-		|| { SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		|| { command -v apt-get >/dev/null || { echo "install PostgreSQL's server by hand"; exit 1; }; \
+			SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 			$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; }
 
 clean: ## Remove what these targets made

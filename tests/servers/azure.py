@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -83,9 +84,10 @@ class AzureServer:
 def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureServer]:
     """A running server for the whole session; skips where it, or the client, is not installed."""
     pytest.importorskip("obstore", reason="no client of object stores: `pip install obstore` installs it")
-    command = shutil.which("azurite-blob")
+    beside = Path(sys.prefix, "azurite", "node_modules", ".bin", "azurite-blob")  # where `make servers` puts it
+    command = str(beside) if beside.exists() else shutil.which("azurite-blob")
     if command is None:
-        pytest.skip("no Azure server: `npm install -g azurite` installs one")
+        pytest.skip("no Azure server: `make servers` installs one")
     server = AzureServer(command, tmp_path_factory.mktemp("azure"))
     yield server
     server.stop()

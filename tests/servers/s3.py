@@ -109,7 +109,8 @@ class S3Server:
             "-master.volumeSizeLimitMB=256",
             f"-volume.port={volume}",
             f"-volume.port.grpc={volume + 10_000}",
-            "-volume.max=20",
+            # A bucket takes some of its own; none is made larger than what is in it.
+            "-volume.max=1000",
             "-volume.preStopSeconds=0",
             f"-filer.port={filer}",
             f"-filer.port.grpc={filer + 10_000}",
