@@ -84,7 +84,11 @@ def _beyond_python(scalar: pa.Scalar) -> str:
     try:
         return shorten(f"{scalar}")
     except (ValueError, OverflowError, pa.ArrowException):
-        return f"{getattr(scalar, 'value', '?')} ({scalar.type})"
+        kind = scalar.type
+    if isinstance(scalar, pa.DictionaryScalar):
+        scalar = scalar.value
+    count = getattr(scalar, "value", None)
+    return f"{count} ({kind})" if isinstance(count, int) else f"a value of {kind}"
 
 
 def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:

@@ -18,7 +18,7 @@ from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.contracts import hold
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
-from lakehouse_cli.conversion.refusal import InexactError
+from lakehouse_cli.conversion.refusal import InexactError, shown_values
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
@@ -340,3 +340,15 @@ def test_a_key_is_kept_just_where_its_values_differ(values: list[int | None]) ->
         assert counts.get(False, 0) == len(present) - len(set(present))
     else:
         assert hold(table, columns, key=("x",)).table.equals(table)
+
+
+@pytest.mark.parametrize("kind", ["date32", "timestamp[s]", "timestamp[s, tz=UTC]", "duration[s]"])
+def test_values_that_neither_python_nor_arrow_can_print_are_told(kind: str) -> None:
+    arrow_type = to_arrow(parse_column_type(kind))
+    count = 2**31 - 1 if kind == "date32" else 2**62
+    far = pa.array([count], pa.int32() if kind == "date32" else pa.int64()).cast(arrow_type)
+    assert shown_values(pa.chunked_array([far]), [0]) == [f"{count} ({arrow_type})"]
+    dictionary = far.dictionary_encode()
+    assert shown_values(pa.chunked_array([dictionary]), [0]) == [f"{count} ({dictionary.type})"]
+    for nested in (pa.ListArray.from_arrays([0, 1], far), pa.StructArray.from_arrays([far], ["x"])):
+        assert shown_values(pa.chunked_array([nested]), [0]) == [f"a value of {nested.type}"]
