@@ -22,7 +22,7 @@ from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
 from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
-from lakehouse_cli.source_code import PROJECT_FILE, SourceReader
+from lakehouse_cli.source_code import PROJECT_FILE, SourceError, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
@@ -107,7 +107,8 @@ class Project:
             path: The project file or its folder; None searches the current folder and those above.
             env: Name of the environment; ``default`` is what stands at the top of the file.
             environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
-            thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all
+                the code that decides their content.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
         Raises:
@@ -127,7 +128,10 @@ class Project:
         everything = [*loaded.problems, *problems, *_option_problems(loaded.spec, *loaded.others)]
         if everything:
             raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
-        return cls(loaded.spec, graph, code, cache, environ=environ, variables=loaded.variables)
+        project = cls(loaded.spec, graph, code, cache, environ=environ, variables=loaded.variables)
+        if thorough:
+            project._read_code_of(name for name, table in project.tables.items() if table.kind == "computed")
+        return project
 
     @property
     def name(self) -> str:
@@ -265,7 +269,9 @@ class Project:
         names = tables_of_interest(self.graph, chosen)
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         looked_at.look(names)
-        recipes = {name: self._recipe(name) for name in chosen.names if self.tables[name].kind == "computed"}
+        computed = [name for name in chosen.names if self.tables[name].kind == "computed"]
+        self._read_code_of(computed)
+        recipes = {name: self._recipe(name) for name in computed}
         deferral = self._deferral(defer)
         states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
         how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
@@ -289,17 +295,37 @@ class Project:
             self.__dict__.pop("mask", None)
         return Deferral(replace(self._others[environment].stored, graph=self.graph))
 
+    def _read_code_of(self, names: Iterable[str]) -> None:
+        """Take the fingerprints of tables' transforms.
+
+        Raises:
+            ProjectError: Modules that they reach cannot be read or parsed; each is told once, however many reach it.
+        """
+        problems: dict[tuple[str, Location | None], Problem] = {}
+        for name in names:
+            try:
+                self._code_of(self.tables[name])
+            except ProjectError as error:
+                problems.update({(problem.message, problem.location): problem for problem in error.problems})
+        if problems:
+            raise ProjectError(sorted(problems.values(), key=_place_in_files(self.spec.file.name)))
+
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
-        code = None
-        if table.version is None and table.function is not None:
-            code = self._fingerprint(table.function)
-        return recipe_of(self.graph, table, code, self.spec.storages[table.storage])
+        return recipe_of(self.graph, table, self._code_of(table), self.spec.storages[table.storage])
+
+    def _code_of(self, table: Table) -> CodeFingerprint | None:
+        """The fingerprint of its transform; None where it has none, or a version stands for the code."""
+        return None if table.version is not None or table.function is None else self._fingerprint(table.function)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
         ref = str(function)
         if ref not in self._fingerprints:
-            self._fingerprints[ref] = self._fingerprinter.of(function)
+            try:
+                self._fingerprints[ref] = self._fingerprinter.of(function)
+            except SourceError as error:
+                place = error.location or function.location
+                raise ProjectError([Problem(str(error), error.hint, place)]) from error
         return self._fingerprints[ref]
 
     @cached_property

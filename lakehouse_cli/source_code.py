@@ -76,6 +76,7 @@ class ModuleSource:
         has_inner_imports: Whether there may be imports inside functions.
         has_globals: Whether functions may bind names of the module.
         changes_path: Whether it may change the folders in which modules are looked for.
+        text: All of it, decoded.
     """
 
     name: str
@@ -87,6 +88,7 @@ class ModuleSource:
     has_inner_imports: bool = False
     has_globals: bool = False
     changes_path: bool = False
+    text: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -160,7 +162,7 @@ class SourceReader:
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
         is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
-        module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path)
+        module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path, text)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
         for statement in _top_level(tree.body):

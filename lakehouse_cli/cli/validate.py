@@ -20,8 +20,8 @@ def command(
 ) -> None:
     """Find every problem that can be known without data.
 
-    Checks the project file, the module's functions and parameters, types against the formats of every environment, and
-    cycles. Reads no data and runs none of your code.
+    Checks the project file, the module's functions and parameters, the modules that these reach, types against the
+    formats of every environment, and cycles. Reads no data and runs none of your code.
     """
     settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project(thorough=True)

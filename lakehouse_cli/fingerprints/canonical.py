@@ -26,12 +26,19 @@ class Canonical(Expressions):
         resolve_import: Tells what an import statement binds.
         imports: Names of the module that stand for one import throughout.
         with_annotations: Whether annotations of the module's variables are written.
+        postponed: Whether annotations are kept as text, by ``from __future__ import annotations``.
     """
 
     def __init__(
-        self, resolve_import: ImportResolver, imports: Mapping[str, Import], *, with_annotations: bool = False
+        self,
+        resolve_import: ImportResolver,
+        imports: Mapping[str, Import],
+        *,
+        with_annotations: bool = False,
+        postponed: bool = False,
     ) -> None:
         super().__init__(resolve_import, imports)
+        self._postponed = postponed
         self._with_annotations = with_annotations
 
     def _expression(self, node: ast.Expr) -> None:

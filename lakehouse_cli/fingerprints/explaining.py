@@ -29,6 +29,8 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
             continue  # what changed in it is told by name
+        if key.endswith(":<text>") and key.partition(":")[0] in named_files:
+            continue  # likewise
         if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
             told.append((1, f"{key[8:]}.py", message))
             continue
@@ -55,6 +57,10 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 2, key, f"statements that run when {file} is imported changed"
     if name == "<annotations>":
         return 2, key, f"annotations of variables in {file} changed"
+    if name == "<text>":
+        if old is None or new is None:
+            return 3, key, f"the text of {file} is {'newly' if old is None else 'no longer'} looked at"
+        return 3, key, f"the text of {file} changed, which is looked at"
     if name == function:
         return 0, key, f"`{name}` {_what(old, new, moved, file)}"
     kind = (new or old or "").partition(" ")[0]
@@ -73,7 +79,10 @@ def _where(old: str, new: str, file: str) -> str:
     """The files in which statements changed that make a definition what it is; its own stands first in its value."""
     before, now = _files(old, file), _files(new, file)
     changed = [name for name in now.keys() | before.keys() if before.get(name) != now.get(name)]
-    return ", ".join(sorted(changed, key=lambda name: (name != file, name)))
+    if not changed and list(before) != list(now):
+        others = [name for name in now if name != file]
+        return f"{' and '.join(others)} run in another order" if len(others) > 1 else file
+    return ", ".join(sorted(changed, key=lambda name: (name != file, name))) or file
 
 
 def _files(value: str, file: str) -> dict[str, list[str]]:

@@ -81,7 +81,8 @@ class Expressions(Writer):
         if isinstance(value, str):
             if self._in_annotation and self._quoted(value):
                 return
-            self.asks_annotations |= value == "__annotations__"
+            if value in NOTED:  # getattr(daily, "__doc__")
+                self._note_name(value)
             if "@" in value:
                 self._scope.uses += [Use(-1, name, (), self._flags, None) for name in MENTIONED.findall(value)]
         self._out.append(constant_text(value))
@@ -90,7 +91,7 @@ class Expressions(Writer):
         if node is None:
             return
         self._in_annotation = True
-        self._out.append(":")
+        self._out.append("postponed:" if self._postponed else ":")
         self.visit(node)
         self._in_annotation = False
 

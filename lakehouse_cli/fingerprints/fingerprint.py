@@ -22,6 +22,8 @@ _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""
 _ANNOTATIONS = "<annotations>"
 """What stands for the annotations of a module's variables, as a name in it."""
+_TEXT = "<text>"
+"""What stands for the whole text of a module, as a name in it."""
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
 
 
@@ -61,6 +63,7 @@ class _Node:
     docs: tuple[str, ...]
     asks_docs: bool
     asks_annotations: bool = False
+    asks_source: bool = False
 
 
 class Fingerprinter:
@@ -189,7 +192,19 @@ class _Room:
                 modules_waiting = sorted(more)
             else:
                 break
-        return self._with_docs([*found.values(), *self._ambient])
+        nodes = [*found.values(), *self._ambient]
+        if any(node.asks_source for node in nodes):
+            # Parts of the project's modules are entered by module and name, all others by what they are called.
+            nodes += self._source({module for (module, _), node in found.items() if node.key != module})
+        return self._with_docs(nodes)
+
+    def _source(self, modules: set[str]) -> list[_Node]:
+        """The whole text of modules and of all that is imported, where something looks at code as it is written."""
+        codes = {code.label: code for code in (*self._imported, *map(self._world.code, modules)) if code is not None}
+        return [
+            _Node(f"{label}:{_TEXT}", f"text {_digest([code.text], 6)}", *_NOWHERE, (), False)
+            for label, code in sorted(codes.items())
+        ]
 
     def _with_docs(self, nodes: list[_Node]) -> list[_Node]:
         if not any(node.asks_docs for node in nodes):
@@ -229,7 +244,8 @@ class _Room:
         self, key: str, kind: str, events: Iterable[Event], elsewhere: Iterable[tuple[str, Iterable[Event]]] = ()
     ) -> _Node:
         """A part of statements, first those in the file it is named by, then those in others."""
-        value, landings, docs, asks_docs, asks_annotations = kind, [], [], False, False
+        value, landings, docs = kind, [], []
+        asks_docs = asks_annotations = asks_source = False
         for file, stated in (("", events), *elsewhere):
             texts = []
             for event in stated:
@@ -241,8 +257,9 @@ class _Room:
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
                 asks_annotations |= event.canonical.asks_annotations
+                asks_source |= event.canonical.asks_source
             value += f"; {file} {_digest(texts, 6)}" if file else f" {_digest(texts, 6)}"
-        return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations)
+        return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations, asks_source)
 
     def _whole(self, code: ModuleCode) -> _Node:
         module = code.name
@@ -274,9 +291,9 @@ class _Room:
         own = frozenset(name for name in names if name[0] != code.name)
         asks_docs = any(node.asks_docs for node in (*bound, others))
         asks_annotations = any(node.asks_annotations for node in (*bound, others))
-        return _Node(
-            code.label, value, own, modules - {code.name}, packages, unknown, docs, asks_docs, asks_annotations
-        )
+        asks_source = any(node.asks_source for node in (*bound, others))
+        asked = asks_docs, asks_annotations, asks_source
+        return _Node(code.label, value, own, modules - {code.name}, packages, unknown, docs, *asked)
 
     def _everywhere(self, modules: list[str]) -> list[_Node]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
@@ -291,11 +308,11 @@ class _Room:
             if readable:
                 modules.append(module)
             else:
-                found.append(
-                    _Node(
-                        shown, f"module {blake2b(path.read_bytes(), digest_size=6).hexdigest()}", *_NOWHERE, (), False
-                    )
-                )
+                try:
+                    text = blake2b(path.read_bytes(), digest_size=6).hexdigest()
+                except OSError:  # such as a link to nowhere, by which some editors mark a file as open
+                    text = "unreadable"
+                found.append(_Node(shown, f"module {text}", *_NOWHERE, (), False))
         return found
 
     def _annotations(self) -> list[_Node]:

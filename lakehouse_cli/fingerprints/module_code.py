@@ -58,7 +58,10 @@ class Piece:
 
     def _read(self) -> tuple[Canonical, str, list[Use]]:
         annotated = isinstance(self.statement, ast.AnnAssign) and self.statement.value is None
-        canonical = Canonical(self.code.import_targets, self.code.plain_imports, with_annotations=annotated)
+        code = self.code
+        canonical = Canonical(
+            code.import_targets, code.plain_imports, with_annotations=annotated, postponed=code.postpones_annotations
+        )
         for test, _ in self.guards:
             canonical.visit(test)
         canonical.visit(self.statement)
@@ -137,6 +140,8 @@ class ModuleCode:
         stars: Imports of all names of a module.
         imported: Modules that importing this one imports, as they are asked for, each with the first place.
         doc: The module's docstring.
+        text: All of it as written.
+        postpones_annotations: Whether it says ``from __future__ import annotations``.
     """
 
     def __init__(self, source: ModuleSource, label: str) -> None:
@@ -150,11 +155,15 @@ class ModuleCode:
         self.stars: list[StarImport] = []
         self.imported: dict[str, int] = {}
         self.doc = ""
+        self.text = source.text
+        self.postpones_annotations = False
         self._positions = 0
         body = self.body = source.tree.body
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             self.doc = str(body[0].value.value)
         for statement in body:
+            if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+                self.postpones_annotations |= any(alias.name == "annotations" for alias in statement.names)
             self._add(statement, (), True)
         if source.has_inner_imports:
             for node in (node for piece in self.pieces if piece.executed for node in ast.walk(piece.statement)):

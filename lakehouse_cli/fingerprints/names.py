@@ -26,7 +26,20 @@ MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.que
 
 # What reads the annotations of a module's variables, which otherwise mean nothing.
 ANNOTATION_READERS = frozenset(("__annotations__", "get_type_hints", "get_annotations"))
-NOTED = ANNOTATION_READERS | {"__doc__", "__globals__", "__subclasses__"}
+DOC_READERS = frozenset(("__doc__", "getdoc"))
+# What reads a function as it is written or compiled, comments and line numbers included.
+SOURCE_READERS = frozenset(
+    (
+        "__code__",
+        "__firstlineno__",
+        "findsource",
+        "getcomments",
+        "getsource",
+        "getsourcefile",
+        "getsourcelines",
+    )
+)
+NOTED = ANNOTATION_READERS | DOC_READERS | SOURCE_READERS | {"__globals__", "__subclasses__"}
 
 # Methods of the built-in types, by whether they change what they are called on.
 MUTATING = frozenset(

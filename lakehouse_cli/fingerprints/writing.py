@@ -6,7 +6,18 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from lakehouse_cli.fingerprints.names import ANNOTATION_READERS, EAGER, LOOSE, STORE, Import, Scope, Use, constant_text
+from lakehouse_cli.fingerprints.names import (
+    ANNOTATION_READERS,
+    DOC_READERS,
+    EAGER,
+    LOOSE,
+    SOURCE_READERS,
+    STORE,
+    Import,
+    Scope,
+    Use,
+    constant_text,
+)
 
 ImportResolver = Callable[[ast.Import | ast.ImportFrom], list[tuple[str, Import, str]]]
 """Of an import statement: each name bound, what it stands for, and the module or name as it was asked for."""
@@ -21,6 +32,7 @@ class Writer:
     Attributes:
         docs: The docstrings left out of the text.
         asks_docs: Whether docstrings are looked at.
+        asks_source: Whether the text of functions is looked at, or what they are compiled to.
         asks_annotations: Whether annotations of a module's variables may be looked at.
         asks_globals: Whether the module's names are looked up in a way that cannot be followed.
         asks_unknown: Whether it may lead to any module.
@@ -33,18 +45,21 @@ class Writer:
     def __init__(self, resolve_import: ImportResolver, imports: Mapping[str, Import]) -> None:
         self.docs: list[str] = []
         self.inner_imports: list[Import] = []
-        self.asks_docs = self.asks_globals = self.asks_unknown = self.asks_annotations = self.changes = False
+        self.asks_docs = self.asks_source = self.asks_globals = self.asks_unknown = self.asks_annotations = (
+            self.changes
+        ) = False
         self._out: list[str] = []
         self._resolve_import = resolve_import
         self._module_imports = imports
         self._module = self._scope = Scope("module", None)
         self._flags = EAGER
         self._callee: Use | None = None
-        self._in_annotation = False
+        self._in_annotation = self._postponed = False
 
     def _note_name(self, name: str) -> None:
         """Note a name, attribute or text that stands for more than what is bound to it."""
-        self.asks_docs |= name == "__doc__"
+        self.asks_docs |= name in DOC_READERS
+        self.asks_source |= name in SOURCE_READERS
         self.asks_globals |= name == "__globals__"
         self.asks_unknown |= name == "__subclasses__"
         self.asks_annotations |= name in ANNOTATION_READERS

@@ -271,6 +271,33 @@ def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, 
     assert "module `nowhere` is neither beside the project file nor installed" in missing.err
 
 
+@pytest.mark.parametrize(
+    ("content", "message", "place"),
+    [
+        (b"A = 1\nK=(\n", "syntax error in hh.py: '(' was never closed", "hh.py:2:3"),
+        (b"K = '\xff'\n", "hh.py is not text in its declared encoding", "hh.py"),
+        (b"K = 1\0\n", "hh.py", "hh.py"),
+    ],
+)
+def test_errors_of_a_module_that_transforms_reach_are_shown_with_their_line(
+    project: ProjectFolder, cli: Cli, content: bytes, message: str, place: str
+) -> None:
+    code = project.read("transforms.py")
+    project.write("transforms.py", "import hh\n" + code.replace("return ", "hh.K; return "))
+    (project.path / "hh.py").write_bytes(content)
+    for command in (["validate"], ["plan"], ["run"], ["graph"], ["plan", "best"]):
+        ran = cli(*command)
+        assert ran.code == 3, command
+        assert ran.err.count(message.partition(":")[0]) >= 1
+        assert message in ran.err
+        assert place in ran.err
+        assert ran.err.count("error: ") == 1
+        assert "Traceback" not in ran.err
+    assert cli("plan", "-o", "json").code == 3
+    project.write("hh.py", "K = 1\n")
+    assert cli("validate").code == 0
+
+
 def test_loading_runs_no_code_of_the_users(project: ProjectFolder, cli: Cli) -> None:
     project.write("transforms.py", project.read("transforms.py") + "\nimport pathlib\npathlib.Path('ran').touch()\n")
     for command in ("validate", "plan", "ls"):

@@ -131,3 +131,22 @@ def test_watching_and_one_document_exclude_each_other(project: ProjectFolder) ->
     with running(project.path, "run", "--watch", "-o", "json") as run:
         assert run.ends() == 2
         assert "one document cannot hold the runs of --watch" in run.out
+
+
+@pytest.mark.slow
+def test_a_module_that_cannot_be_read_is_waited_for(project: ProjectFolder) -> None:
+    project.write("sizes.py", "K = 1\n")
+    edit(project, "transforms.py", "def best(totals, count):", "import sizes\ndef best(totals, count, more=sizes.K):")
+    with running(project.path, "run", "--watch") as run:
+        assert "2 materialized in" in run.says(WATCHING)
+        project.write("sizes.py", "K = (\n")
+        assert run.says("changed: sizes.py\n") == ""
+        assert "materialized" not in run.says(WATCHING)
+        run.complains("syntax error in sizes.py")
+        run.complains("sizes.py:1:5")
+        project.write("sizes.py", "K = 2\n")
+        assert run.says("changed: sizes.py\n") == ""
+        assert "constant `K` changed (sizes.py)" in run.says(WATCHING)
+        run.interrupt()
+        assert run.ends() == 130
+        assert "Traceback" not in run.out + run.err

@@ -457,6 +457,8 @@ def test_a_broken_file_that_nothing_imports_does_no_harm(tmp_path: Path) -> None
     assert "transforms.py:daily" in fingerprint(tmp_path, broken).parts
     computed = {"transforms.py": "def daily(raw): return __import__(raw.name)", "broken.py": "def f(:"}
     assert "broken.py" in fingerprint(tmp_path, computed).parts
+    (tmp_path / "open.py").symlink_to(tmp_path / "nowhere.py")
+    assert fingerprint(tmp_path, computed).parts["open.py"] == "module unreadable"
 
 
 def test_import_cycles_and_recursion_end(tmp_path: Path) -> None:

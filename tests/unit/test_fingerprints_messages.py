@@ -24,6 +24,16 @@ SIDE = {
     "rates.py": "K = 1\n",
     "side.py": "import rates\nrates.K = 2\n",
 }
+TWO_SIDES = {
+    "transforms.py": "import rates, side, other\ndef daily(raw): return rates.K\n",
+    "rates.py": "K = [1]\n",
+    "side.py": "import rates\nrates.K.append(2)\n",
+    "other.py": "import rates\nrates.K.append(3)\n",
+}
+SOURCE = {
+    "transforms.py": "import inspect, rates\ndef daily(raw): return inspect.getsource(rates.f)\n",
+    "rates.py": "def f(): return 1\n",
+}
 PACKAGE = {
     "transforms.py": "from pkg import rates\ndef daily(raw): return rates.K\n",
     "pkg/__init__.py": "from . import rates\nrates.K = 2\n",
@@ -42,6 +52,21 @@ LOOP = {"transforms.py": "K = []\nfor i in range(3):\n    K.append(i)\ndef daily
     [
         (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("constant `K` changed (side.py)",)),
         (SIDE, {"side.py": ""}, ("constant `K` changed (side.py)",)),
+        (
+            TWO_SIDES,
+            {"transforms.py": TWO_SIDES["transforms.py"].replace("side, other", "other, side")},
+            ("constant `K` changed (other.py and side.py run in another order)",),
+        ),
+        (
+            SOURCE,
+            {"rates.py": SOURCE["rates.py"] + "# a comment"},
+            ("the text of rates.py changed, which is looked at",),
+        ),
+        (
+            SOURCE,
+            {"rates.py": SOURCE["rates.py"].replace("1", "2")},
+            ("helper `f` changed (rates.py)",),
+        ),
         (SIDE, {"rates.py": "K = 0\n"}, ("constant `K` changed (rates.py)",)),
         (
             SIDE,
