@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.printing import PrintedLines
 
@@ -165,6 +166,7 @@ class _Worker:
         with suppress(OSError, ValueError):
             self._process.join(timeout=max(limit - time.monotonic(), 0))
             if self._process.is_alive():
+                kill_descendants(self._process.pid)
                 self._process.kill()
                 self._process.join(timeout=5)
         for connection in (self._line, self._end):
@@ -249,6 +251,7 @@ def _end_when_told(end: Connection) -> None:
             wait([end, leader.sentinel])
         for child in multiprocessing.active_children():
             child.kill()
+        kill_descendants(os.getpid())
         os._exit(1)
 
 

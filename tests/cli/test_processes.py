@@ -96,6 +96,26 @@ def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> Non
         assert_gone(folder.path)
 
 
+@pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
+def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
+    """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
+    body = "    import ctypes, subprocess\n"
+    body += "    subprocess.Popen(['sh', '-c', 'echo $$ > pid1; sleep 60 & echo $! > pid2; wait'])\n"
+    body += "    pid = pathlib.Path('pid2')\n"
+    body += "    while not (pid.exists() and pid.read_text()):\n        time.sleep(0.01)\n"
+    body += "    ctypes.PyDLL(None).sleep(60)" if how == "holding the lock" else "    time.sleep(60)"
+    only(folder, body, "" if how == "killed" else ", timeout: 4")
+    with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
+        if how == "killed":
+            until(lambda: (folder.path / "pid2").exists() and (folder.path / "pid2").read_text() != "", "the programs")
+            os.kill(run.process.pid, signal.SIGKILL)
+            run.process.wait(30)
+        else:
+            assert run.ends() == 1
+            assert "timeout of 4 s" in run.out + run.err
+        assert_gone(folder.path)
+
+
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
     folder: ProjectFolder, executor: str
