@@ -21,8 +21,14 @@ SHORTEST = 4
 #: Stands for a secret that is written where it is used.
 HIDDEN = "***"
 _REFERENCE = r"\$\{[^{}]*\}"
-_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^/?#\s]*(?=@)")
+_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^?#\s]*(?=@)")
 _TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
+_LITERAL_PASSWORD = re.compile(rf"(://[^/?#@\s:]*:)(?!(?:{_REFERENCE})+@)([^?#\s]*)(?=@)")
+# Names of options of storages; a column may be called `token`, and its type is no secret.
+_TELLING_OPTIONS = "secret_access_key|session_token|account_key|sas_key|client_secret|service_account_key"
+_LITERAL_OPTION = re.compile(
+    rf"(\b(?:{_TELLING_OPTIONS})[\"']?\s*:\s+[\"']?)(?!(?:{_REFERENCE})+)([^\s,{{}}\"'#][^\s,{{}}\"']*)", re.IGNORECASE
+)
 _SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
     rf"(?<=[?&;])([^=&;#]*(?:{_TELLING})[^=&;#]*)=(?!(?:{_REFERENCE})+(?:[&;#]|$))[^&;#]*", re.IGNORECASE
@@ -77,6 +83,19 @@ def without_password(url: str) -> str:
     if "://" not in url:
         return url
     return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
+
+
+def without_secrets(line: str) -> str:
+    """A line of a project file with as many stars in the place of each secret that stands in it.
+
+    >>> without_secrets("root: postgresql://me:hunter2@host/db")
+    'root: postgresql://me:*******@host/db'
+    >>> without_secrets("options: {access_key_id: me, secret_access_key: hunter2}")
+    'options: {access_key_id: me, secret_access_key: *******}'
+    """
+    for pattern in (_LITERAL_PASSWORD, _LITERAL_OPTION):
+        line = pattern.sub(lambda match: match[1] + "*" * len(match[2]), line)
+    return line
 
 
 def names_a_secret(name: str) -> bool:

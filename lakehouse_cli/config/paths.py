@@ -11,7 +11,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage_types import scheme_of
+from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
@@ -67,6 +67,9 @@ def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
         return f"is a URL of a kind that is not known, `{scheme}://`", f"name a local folder, or one of {shown}"
     if _CONTROL.search(root):
         return "holds a control character", "write it without"
+    if root.partition("?")[0].count("@") > 1:
+        # What follows the first would be taken for the host, and told to whoever looks.
+        return "holds more than one `@`", "write an `@` of the password as `%40`, and a `/` as `%2F`"
     return None
 
 
@@ -106,7 +109,7 @@ class Places:
             real = key if scheme_of(key) or not storage.root else os.path.realpath(key)
             root = self._roots.setdefault(key, real)
         suffix = suffix_of(table) + _COMPRESSED.get(str(table.options.get("compression")), "")
-        stem = f"{root}/{table.path}"
+        stem = f"{root}/{_qualified(table, storage)}"
         if not stem.isascii():
             stem = unicodedata.normalize("NFC", stem)
         stem = stem.casefold()
@@ -116,6 +119,14 @@ class Places:
             if other is not table:
                 return _clash(table, other)
         return None
+
+
+def _qualified(table: Table, storage: StorageSpec) -> str:
+    """The path of a table with the schema that a database takes where it names none."""
+    known = STORAGE_TYPES.get(storage.type)
+    if known is None or not known.schema or "/" in table.path:
+        return table.path
+    return f"{storage.connection.get('schema') or known.schema}/{table.path}"
 
 
 def _clash(table: Table, other: Table) -> Problem:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.secret_values import without_secrets
 
 #: Larger files are refused: a project of thousands of tables takes a tenth of this.
 MAX_BYTES = 10_000_000
@@ -57,6 +58,17 @@ class SourceFile:
         """The text of the 0-based line; empty past the end of the file."""
         return self.lines[number] if number < len(self.lines) else ""
 
+    @cached_property
+    def _hidden(self) -> dict[int, str]:
+        """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
+        if not any(word in self.text for word in ("://", "secret", "_token", "account_key")):
+            return {}
+        shown = ((number, without_secrets(line)) for number, line in enumerate(self.lines))
+        return {number: line for number, line in shown if line != self.lines[number]}
+
+    def _shown(self, number: int) -> str:
+        return self._hidden.get(number) or self.line(number)
+
     def location(self, start: Mark, end: Mark) -> Location:
         """The place from `start` to `end`, cut at the end of its first line."""
         number, column = start.line, start.column
@@ -66,7 +78,7 @@ class SourceFile:
             properties = _PROPERTIES.match(source, column)
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
-        return Location(self.name, number + 1, column + 1, max(last - column, 1), source)
+        return Location(self.name, number + 1, column + 1, max(last - column, 1), self._shown(number))
 
     def tag(self, start: Mark) -> Location:
         """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""
@@ -81,7 +93,7 @@ class SourceFile:
             line = max(len(self.lines) - 2, 0)
             column = len(self.lines[line])
         source = self.line(line)
-        return Location(self.name, line + 1, min(column, len(source)) + 1, length, source)
+        return Location(self.name, line + 1, min(column, len(source)) + 1, length, self._shown(line))
 
 
 def read_source(path: Path, name: str) -> SourceFile | Problem:

@@ -52,11 +52,13 @@ def unset_in(node: Node, environ: AnyMapping[str, str]) -> Iterator[str]:
 
 def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset) -> Node:
     failed = lacking = False
+    known = True
 
     def value(match: re.Match[str]) -> str:
-        nonlocal failed, lacking
+        nonlocal failed, lacking, known
         name, default = match["name"], match["default"]
         if match["escape"]:
+            known = False
             return "${"
         if name is None:
             hint = "write `${NAME}` or `${NAME:-default}`, and `$${` for the characters themselves"
@@ -65,10 +67,11 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: 
             return ""
         found = environ.get(name)
         if found or (found is not None and default is None):
+            known = False
             return found
         if default is not None:
             return default
-        lacking = True
+        lacking, known = True, False
         if unset == "report":
             hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
             _report(reader, node, match.group(), f"environment variable `{name}` is not set", hint)
@@ -79,7 +82,8 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: 
         return Broken(node.start, node.end)
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
     plain = node.plain or isinstance(core_value(text), bool | int | float)
-    return Scalar(text, plain, node.start, node.end, node.text)
+    # What comes from defaults alone stands in the file, and may be shown.
+    return Scalar(text, plain, node.start, node.end, text if known else node.text)
 
 
 def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:

@@ -90,4 +90,5 @@ DUCKDB = StorageType(
     ),
     refusal=refusal,
     install="pip install 'lakehouse-cli[duckdb]'",
+    schema="main",
 )

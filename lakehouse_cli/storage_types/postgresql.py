@@ -81,4 +81,5 @@ POSTGRESQL = StorageType(
     ),
     refusal=refusal,
     install="pip install 'lakehouse-cli[postgresql]'",
+    schema="public",
 )

@@ -21,6 +21,7 @@ class StorageType:
         formats: Whether its tables are files of a format, so that ``format`` and its options apply.
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
+        schema: Of a database, the schema of a path that names none, where ``schema`` does not say otherwise.
         install: What to install where a module it needs is missing.
         required: Names of the options that have no default.
         root_required: Whether ``root`` must be given.
@@ -35,6 +36,7 @@ class StorageType:
     options: tuple[FormatOption, ...] = ()
     refusal: Refusal | None = None
     install: str | None = None
+    schema: str = ""
     required: tuple[str, ...] = ()
     root_required: bool = True
     own: bool = False

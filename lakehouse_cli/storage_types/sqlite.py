@@ -46,4 +46,5 @@ SQLITE = StorageType(
         ),
     ),
     refusal=refusal,
+    schema="main",
 )

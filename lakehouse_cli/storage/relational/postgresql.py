@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType, StorageSpec
+from lakehouse_cli.secret_values import SHORTEST
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
 from lakehouse_cli.storage_types.postgresql import POSTGRESQL
@@ -188,8 +189,10 @@ class PostgreSQLStorage(RelationalStorage):
         user_info = self.spec.root.partition("://")[2].partition("?")[0].rpartition("@")[0]
         password = user_info.partition(":")[2]
         secrets += [password, unquote(password), *re.findall(r"[?&]password=([^&]*)", self.spec.root)]
-        for secret in filter(None, secrets):
-            text = text.replace(secret, "***")
+        for secret in secrets:
+            # A shorter one is in every other word, and would be told by what is missing.
+            if len(secret) >= SHORTEST:
+                text = text.replace(secret, "***")
         return text
 
 

@@ -285,3 +285,17 @@ def test_problems_are_sorted_by_file_and_place(load: Load) -> None:
         "a.yaml:1:1",
         "a.yaml:2:1",
     ]
+
+
+def test_secrets_that_stand_in_the_file_are_in_no_line_that_is_shown(load: Load) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1/db"
+    key = "secret_access_key: hunter2"
+    loaded = load(
+        HEAD + f"storages:\n  a: {{root: '{url}', rooot: 1}}\n  b: {{root: 's3://b', options: {{{key}, x: 1}}}}\n"
+    )
+    lines = [problem.location.source for problem in loaded.problems if problem.location]
+    assert len(lines) >= 2
+    assert "hunter2" not in "".join(map(str, loaded.problems)) + "".join(map(str, lines))
+    assert any("postgresql://me:*******@127.0.0.1/db" in str(line) for line in lines)
+    assert loaded.spec.storages["a"].location is not None
+    assert "hunter2" not in str(loaded.spec.storages["a"].location.source)
