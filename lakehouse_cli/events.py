@@ -144,7 +144,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class TableStarted:
-    """Work on a table begins; ``kind`` tells a source that is read from a table that is computed."""
+    """Work on a table begins: its first attempt; `TableRetrying` tells that another follows."""
 
     table: str
     attempt: int = 1

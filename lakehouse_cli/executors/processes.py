@@ -10,15 +10,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.printing import PrintedLines
 
@@ -122,7 +124,8 @@ class _Worker:
             args=(theirs, told_to_end, self._line if method == "fork" else None, prepare),
             daemon=False,
         )
-        self._process.start()
+        with _interrupts_held_back(method):
+            self._process.start()
         theirs.close()
         told_to_end.close()
 
@@ -163,11 +166,31 @@ class _Worker:
         with suppress(OSError, ValueError):
             self._process.join(timeout=max(limit - time.monotonic(), 0))
             if self._process.is_alive():
+                kill_descendants(self._process.pid)
                 self._process.kill()
                 self._process.join(timeout=5)
         for connection in (self._line, self._end):
             with suppress(OSError):
                 connection.close()
+
+
+@contextmanager
+def _interrupts_held_back(method: str) -> Iterator[None]:
+    """Have a process that is started meanwhile not see SIGINT until it says that it ignores it.
+
+    Ctrl-C goes to the whole group, also to a process that has loaded nothing yet. A process begins with the mask of the
+    thread that starts it; whatever comes for this one meanwhile is seen to afterwards.
+    """
+    if method == "spawn":
+        # Started within, it would let SIGINT through again: it unblocks it, whatever was before.
+        resource_tracker.ensure_running()
+    # Asked for first: one that came just before may raise out of the call that blocks.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _death(exit_code: int | None) -> str:
@@ -187,6 +210,7 @@ def _serve(line: Connection, end: Connection, inherited: Connection | None, prep
     """What a worker process does: take work off the line until it closes."""
     # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
     if inherited is not None:
@@ -227,6 +251,7 @@ def _end_when_told(end: Connection) -> None:
             wait([end, leader.sentinel])
         for child in multiprocessing.active_children():
             child.kill()
+        kill_descendants(os.getpid())
         os._exit(1)
 
 

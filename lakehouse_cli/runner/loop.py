@@ -138,6 +138,7 @@ class _Run:
     interrupted: bool = False
     stopped_by: str | None = None
     started_ns: int = field(default_factory=time.time_ns)
+    thread: int = field(default_factory=threading.get_ident)
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.plan.runs, self.runner.durations, self.runner.memory_limit)
@@ -266,6 +267,9 @@ class _Run:
     # Called in whatever thread something happens in; the loop takes it from the queue.
     def _told(self, planned: PlannedTable, note: Retrying) -> None:
         self.arrived.put(("note", planned, note))
+        if threading.get_ident() == self.thread:
+            # The loop waits in `submit` until the table has ended; nobody else would tell of it before.
+            self._take_what_arrived()
 
     def _done(self, planned: PlannedTable, executor: Executor, attempt: int, future: Future[Outcome]) -> None:
         if not executor.shares_memory and attempt <= self.runner.graph.tables[planned.name].retries:

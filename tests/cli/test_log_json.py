@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,21 @@ def test_retries_and_what_is_skipped(project: ProjectFolder) -> None:
     results = {line["table"]: line["result"] for line in lines if line["event"] == "table_finished"}
     assert (results["totals"]["status"], results["totals"]["attempts"]) == ("failed", 2)
     assert results["best"]["status"] == "skipped"
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_retry_is_told_when_it_happens(project: ProjectFolder, executor: str) -> None:
+    text = project.read("lakehouse.yaml").replace("    key: [customer]\n", "    retries: 2\n    retry_delay: 0.4\n")
+    project.write("lakehouse.yaml", text)
+    project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))
+    run = finished(project, "run", "--log-format", "json", "--executor", executor)
+    told = [line for line in documents(run.err) if line.get("table") == "totals"]
+    events = ["table_started", "table_retrying", "table_retrying", "table_finished"]
+    assert [line["event"] for line in told] == events
+    first, second, last = (datetime.fromisoformat(line["at"]) for line in told[1:])
+    # The second delay is twice the first; times are kept in whole milliseconds.
+    assert (second - first).total_seconds() > 0.39
+    assert (last - second).total_seconds() > 0.79
 
 
 LEAKING = """

@@ -52,6 +52,23 @@ def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder
     assert [(line["attempt"], line["delay_s"]) for line in retries] == [(1, 0.01), (2, 0.02)]
 
 
+@pytest.mark.parametrize("which", ["first", "another"])
+def test_ctrl_c_while_processes_are_starting_is_the_runs_to_decide(folder: ProjectFolder, which: str) -> None:
+    # Those of a run that has loaded Delta Lake start anew; so does one that takes the place of one that died.
+    if which == "first":
+        only(folder, "    pass")
+        delta = "storages: {default: {type: delta, root: data}}\n"
+        folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + delta)
+    else:
+        only(folder, "    if first():\n        os._exit(3)", ", retries: 1, retry_delay: 0.01")
+    with running(folder.path, "run", "--executor", "processes", "--workers", "1", "--log-format", "json") as run:
+        run.complains({"first": "table_started", "another": "table_retrying"}[which])
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.ends() == 130
+    assert "interrupted: 1 materialized in" in run.out, run
+    assert "Traceback" not in run.out + run.err
+
+
 def test_transforms_may_start_processes(folder: ProjectFolder) -> None:
     only(folder, "    with multiprocessing.Pool(2) as pool:\n        assert pool.map(square, [2, 3]) == [4, 9]")
     command = [*COMMAND, "run", "--executor", "processes"]
@@ -76,6 +93,26 @@ def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> Non
     with running(folder.path, "run", "--executor", "processes") as run:
         assert run.ends() == 1
         assert "timeout of 5 s" in run.err
+        assert_gone(folder.path)
+
+
+@pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
+def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
+    """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
+    body = "    import ctypes, subprocess\n"
+    body += "    subprocess.Popen(['sh', '-c', 'echo $$ > pid1; sleep 60 & echo $! > pid2; wait'])\n"
+    body += "    pid = pathlib.Path('pid2')\n"
+    body += "    while not (pid.exists() and pid.read_text()):\n        time.sleep(0.01)\n"
+    body += "    ctypes.PyDLL(None).sleep(60)" if how == "holding the lock" else "    time.sleep(60)"
+    only(folder, body, "" if how == "killed" else ", timeout: 4")
+    with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
+        if how == "killed":
+            until(lambda: (folder.path / "pid2").exists() and (folder.path / "pid2").read_text() != "", "the programs")
+            os.kill(run.process.pid, signal.SIGKILL)
+            run.process.wait(30)
+        else:
+            assert run.ends() == 1
+            assert "timeout of 4 s" in run.out + run.err
         assert_gone(folder.path)
 
 
