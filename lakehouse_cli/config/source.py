@@ -78,7 +78,7 @@ class SourceFile:
             properties = _PROPERTIES.match(source, column)
             column = properties.end() if properties else column
         last = end.column if end.line == number else len(source.rstrip())
-        return Location(self.name, number + 1, column + 1, max(last - column, 1), self._shown(number))
+        return Location(self.name, number + 1, column + 1, max(last - column, 1), self._hidden.get(number, source))
 
     def tag(self, start: Mark) -> Location:
         """The place of the tag of a value that begins at `start`, an anchor perhaps before it."""

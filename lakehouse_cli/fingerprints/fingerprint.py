@@ -6,13 +6,13 @@ import ast
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
+from lakehouse_cli.fingerprints.modules import digest
 from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
 from lakehouse_cli.fingerprints.world import Landing, Name, World
 from lakehouse_cli.model import FunctionRef
@@ -309,7 +309,7 @@ class _Room:
                 modules.append(module)
             else:
                 try:
-                    text = blake2b(path.read_bytes(), digest_size=6).hexdigest()
+                    text = digest(path.read_bytes())
                 except OSError:  # such as a link to nowhere, by which some editors mark a file as open
                     text = "unreadable"
                 found.append(_Node(shown, f"module {text}", *_NOWHERE, (), False))
@@ -369,4 +369,6 @@ def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], fro
 
 def _digest(texts: Iterable[str], size: int) -> str:
     whole = "".join([f"{len(text)}:{text}" for text in texts])
+    from hashlib import blake2b  # slow to load, and not needed where the cache knows
+
     return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -79,11 +78,11 @@ class Modules:
             self._versions[top] = NOT_INSTALLED
             if compiled:
                 data = b"".join(path.read_bytes() for path in compiled)
-                self._versions[top] = blake2b(data, digest_size=6).hexdigest()
+                self._versions[top] = digest(data)
             elif found is not None and found.version is not None:
                 self._versions[top] = found.version
             elif found is not None and found.file is not None:
-                self._versions[top] = blake2b(found.file.read_bytes(), digest_size=6).hexdigest()
+                self._versions[top] = digest(found.file.read_bytes())
         return self._versions[top]
 
     def file(self, module: str) -> Path | None:
@@ -189,3 +188,10 @@ def _compiled_in(place: str, folder: Path) -> list[Path]:
     names = (place, f"{place}/__init__") if place.replace("/", "").isidentifier() else ()
     beside = (path for name in names for path in folder.glob(f"{name}.*"))
     return sorted(path for path in beside if path.suffix in _COMPILED)
+
+
+def digest(data: bytes) -> str:
+    """Twelve hexadecimal digits that tell one file's bytes from another's."""
+    from hashlib import blake2b  # slow to load, and not needed where the cache knows
+
+    return blake2b(data, digest_size=6).hexdigest()
