@@ -49,6 +49,16 @@ class Problem:
     location: Location | None = None
 
 
+def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
+    """Problems by file and place, those of the file `first` before all others."""
+
+    def place(problem: Problem) -> tuple[Any, ...]:
+        where = problem.location or Location("")
+        return (where.file != first, where.file, where.line or 0, where.column or 0)
+
+    return sorted(problems, key=place)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One value that breaks a contract.

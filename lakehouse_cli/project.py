@@ -9,24 +9,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.code_cache import CodeCache
-from lakehouse_cli.config import load_project
+from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.deferring import Deferral, states_with
-from lakehouse_cli.errors import Location, Problem, ProjectError, StorageError, UsageError, did_you_mean
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
-from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.graph import AssetGraph, build_graph
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, FunctionRef, ProjectSpec, Table
+from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
+from lakehouse_cli.graph import build_graph
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
 from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
+from lakehouse_cli.project_files import own_files, project_file
+from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
 from lakehouse_cli.recipes import recipe_of
-from lakehouse_cli.registry import EXECUTORS, Entry, load, lookup
+from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
-from lakehouse_cli.source_code import PROJECT_FILE, SourceError, SourceReader
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
-from lakehouse_cli.watching import project_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,23 +38,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.showing import Shown
 
 
-def find_project_file(start: Path) -> Path:
-    """The nearest ``lakehouse.yaml`` in a folder or above it.
-
-    Raises:
-        ProjectError: There is none.
-    """
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
-        if os.path.lexists(candidate / PROJECT_FILE):
-            return candidate / PROJECT_FILE
-    raise _no_project_file(f"there is no {PROJECT_FILE} in {start} or above")
-
-
-def _no_project_file(message: str) -> ProjectError:
-    return ProjectError([Problem(message, "`lakehouse init` makes one; `-C DIR` names another folder")])
-
-
 class Project:
     """A loaded and valid project.
 
@@ -70,25 +50,14 @@ class Project:
     >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        spec: ProjectSpec,
-        graph: AssetGraph,
-        code: SourceReader,
-        cache: CodeCache,
-        *,
-        environ: Mapping[str, str] | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> None:
-        self.spec = spec
-        self.graph = graph
-        self.environment = spec.environment
-        self._code = code
-        self._cache = cache
-        self._fingerprints = dict(cache.fingerprints)
-        self._planned = False
+    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
+        self.spec = project.spec
+        self.graph = project.graph
+        self.environment = project.spec.environment
+        self._code = project.code
+        self._variables = project.variables
         self._environ = environ
-        self._variables = variables or {}
+        self._planned = False
         self._others: dict[str, Project] = {}
 
     @classmethod
@@ -115,23 +84,10 @@ class Project:
             ProjectError: The project is invalid; carries every problem found, with its place.
             UsageError: There is no such environment.
         """
-        file = project_file(path)
-        wanted = env or DEFAULT_ENVIRONMENT
         environ = os.environ if environ is None else environ
-        loaded = load_project(file, environ, wanted, thorough=thorough, incomplete=incomplete)
-        if loaded.readable and wanted not in loaded.spec.environments:
-            raise _no_environment(wanted, loaded.spec)
-        cache = CodeCache(loaded.spec.folder, _own_files(loaded.spec))
-        code = SourceReader(loaded.spec.folder)
-        code.know(cache.modules.values())
-        graph, problems = build_graph(loaded.spec, code)
-        everything = [*loaded.problems, *problems, *_option_problems(loaded.spec, *loaded.others)]
-        if everything:
-            raise ProjectError(sorted(everything, key=_place_in_files(loaded.spec.file.name)))
-        project = cls(loaded.spec, graph, code, cache, environ=environ, variables=loaded.variables)
-        if thorough:
-            project._read_code_of(name for name, table in project.tables.items() if table.kind == "computed")
-        return project
+        wanted = env or DEFAULT_ENVIRONMENT
+        found = load_valid_project(project_file(path), environ, wanted, thorough=thorough, incomplete=incomplete)
+        return cls(found, environ)
 
     @property
     def name(self) -> str:
@@ -150,7 +106,7 @@ class Project:
             UsageError: There is none of that name; with close matches.
         """
         if name not in self.environments:
-            raise _no_environment(name, self.spec)
+            raise no_environment(name, self.spec)
         return self.environments[name]
 
     def other(self, environment: str) -> Project:
@@ -248,16 +204,13 @@ class Project:
         if not self._planned:
             self._planned = True
             return
-        cache = CodeCache(self.folder, _own_files(self.spec))
-        if cache.key == self._cache.key and cache.key is not None:
+        code = self._code.anew()
+        if code is self._code:
             return
-        self._cache, self._code = cache, SourceReader(self.folder)
-        self._code.know(cache.modules.values())
-        self._fingerprints = dict(cache.fingerprints)
-        self.__dict__.pop("_fingerprinter", None)
-        self.graph, problems = build_graph(self.spec, self._code)
+        self._code = code
+        self.graph, problems = build_graph(self.spec, code.source)
         if problems:
-            raise ProjectError(sorted(problems, key=_place_in_files(self.spec.file.name)))
+            raise ProjectError(in_order(problems, self.spec.file.name))
 
     def _not_done_last(self) -> tuple[str, ...]:
         from lakehouse_cli.history import reading as history
@@ -270,7 +223,7 @@ class Project:
         looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
         looked_at.look(names)
         computed = [name for name in chosen.names if self.tables[name].kind == "computed"]
-        self._read_code_of(computed)
+        self._code.read(self.tables[name] for name in computed)
         recipes = {name: self._recipe(name) for name in computed}
         deferral = self._deferral(defer)
         states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
@@ -295,44 +248,9 @@ class Project:
             self.__dict__.pop("mask", None)
         return Deferral(replace(self._others[environment].stored, graph=self.graph))
 
-    def _read_code_of(self, names: Iterable[str]) -> None:
-        """Take the fingerprints of tables' transforms.
-
-        Raises:
-            ProjectError: Modules that they reach cannot be read or parsed; each is told once, however many reach it.
-        """
-        problems: dict[tuple[str, Location | None], Problem] = {}
-        for name in names:
-            try:
-                self._code_of(self.tables[name])
-            except ProjectError as error:
-                problems.update({(problem.message, problem.location): problem for problem in error.problems})
-        if problems:
-            raise ProjectError(sorted(problems.values(), key=_place_in_files(self.spec.file.name)))
-
     def _recipe(self, name: str) -> Recipe:
         table = self.tables[name]
-        return recipe_of(self.graph, table, self._code_of(table), self.spec.storages[table.storage])
-
-    def _code_of(self, table: Table) -> CodeFingerprint | None:
-        """The fingerprint of its transform; None where it has none, or a version stands for the code."""
-        return None if table.version is not None or table.function is None else self._fingerprint(table.function)
-
-    def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
-        ref = str(function)
-        if ref not in self._fingerprints:
-            try:
-                self._fingerprints[ref] = self._fingerprinter.of(function)
-            except SourceError as error:
-                place = error.location or function.location
-                raise ProjectError([Problem(str(error), error.hint, place)]) from error
-        return self._fingerprints[ref]
-
-    @cached_property
-    def _fingerprinter(self) -> Fingerprinter:
-        # What the cache knows of modules is not the whole of them.
-        code = SourceReader(self.folder) if self._cache.modules else self._code
-        return Fingerprinter(self.folder, code)
+        return recipe_of(self.graph, table, self._code.of(table), self.spec.storages[table.storage])
 
     def run(
         self,
@@ -386,8 +304,7 @@ class Project:
                 self.spec.memory,
                 {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
-            read = self._fingerprinter.files if "_fingerprinter" in self.__dict__ else ()
-            self._cache.keep(self._code.modules, self._fingerprints, read)
+            self._code.keep()
             return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
@@ -575,99 +492,13 @@ class Project:
         found = Recomputing(self.stored, plan, self.folder, limit, self.mask).compare()
         return Comparison(self.name, self.environment, None, found, plan.notes)
 
+    def watched_files(self) -> Iterator[str]:
+        """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+        yield str(self.folder / ENV_FILE)
+        yield from own_files(self.spec)
+        for table in self.tables.values():
+            if table.kind == "source":
+                yield from self.storages[table.storage].local_files(table)
+
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
-
-
-def watched_files(folder: Path, project: Project | None) -> Iterator[str]:
-    """The files on which a run depends: the project's YAML, Python and ``.env``, and local sources.
-
-    Args:
-        folder: The project's.
-        project: The project as it was last loaded; None where it never was, and its sources are not known.
-    """
-    yield str(folder / ".env")
-    if project is None:
-        yield from project_files(folder)
-        return
-    yield from _own_files(project.spec)
-    for table in project.tables.values():
-        if table.kind == "source":
-            yield from project.storages[table.storage].local_files(table)
-
-
-def _own_files(spec: ProjectSpec) -> Iterator[str]:
-    """The YAML and Python files of a project; its storages, of whatever environment, are not looked through."""
-    storages = (storage for each in spec.environments.values() for storage in each.storages.values())
-    local = (storage.root for storage in storages if storage.type == "files")
-    return project_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
-
-
-def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
-    """Options that are of the right form and that the format cannot work with; of one project in environments."""
-    told: set[str] = set()
-    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
-        known = FORMATS.get(table.format)
-        if not table.options or known is None or known.options_class is None:
-            continue
-        if (options := f"{table.format} {table.options}") in told:
-            continue
-        told.add(options)
-        try:
-            load(Entry(known.options_class)).from_mapping(table.options)
-        except StorageError as error:
-            yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
-
-
-def _no_environment(name: str, spec: ProjectSpec) -> UsageError:
-    """What to tell whoever asks for an environment that is not there."""
-    known = ", ".join(f"`{each}`" for each in spec.environments)
-    hint = did_you_mean(name, spec.environments)
-    if hint is None:
-        hint = f"there are {known}" if len(spec.environments) > 1 else "the project file declares no `environments`"
-    return UsageError(f"there is no environment `{name}`", hint=hint)
-
-
-def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a project, whether the project is valid or not.
-
-    Raises:
-        ProjectError: There is none.
-    """
-    return project_file(path).parent
-
-
-def project_file(path: str | os.PathLike[str] | None) -> Path:
-    """The file of a project, which is there but may be invalid.
-
-    Args:
-        path: As in `Project.load`.
-
-    Raises:
-        ProjectError: There is none.
-    """
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        raise _no_project_file("the current folder is no longer there") from None
-    if path is None:
-        return find_project_file(Path.cwd())
-    given = Path(path).absolute()
-    if given.is_dir():
-        file = given / PROJECT_FILE
-        if not os.path.lexists(file):
-            raise _no_project_file(f"there is no {PROJECT_FILE} in {path}")
-        return file
-    if not os.path.lexists(given):
-        raise _no_project_file(f"{path} does not exist")
-    return given
-
-
-def _place_in_files(first: str) -> Callable[[Problem], tuple[Any, ...]]:
-    """Sort key: the project file first, then by file and line."""
-
-    def key(problem: Problem) -> tuple[Any, ...]:
-        place = problem.location or Location("")
-        return (place.file != first, place.file, place.line or 0, place.column or 0)
-
-    return key

@@ -8,31 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 
 INTERVAL_S = 0.5
-_ENDINGS = (".py", ".yaml", ".yml")
 Signature = Mapping[str, tuple[int, int, int]]
-
-
-def project_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[str]:
-    """The YAML and Python files below a folder; hidden folders, environments and storages are not entered.
-
-    Args:
-        folder: The project's.
-        apart_from: Folders that are not entered, such as the roots of storages.
-    """
-    left_out = {os.path.realpath(path) for path in apart_from}
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith((".", "__"))
-            and os.path.realpath(f"{parent}/{name}") not in left_out
-            and not os.path.exists(f"{parent}/{name}/pyvenv.cfg")
-        ]
-        yield from (f"{parent}/{name}" for name in files if name.endswith(_ENDINGS))
 
 
 def signature(files: Iterable[str]) -> Signature:

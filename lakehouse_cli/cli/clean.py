@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lakehouse_cli.cli import options
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text
 
@@ -32,13 +30,11 @@ _WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared
 def command(
     yes: Annotated[
         bool,
-        typer.Option(
-            "-y", "--yes", envvar="LAKEHOUSE_YES", show_envvar=False, help="Remove what is listed without asking."
-        ),
+        options.option("-y", "--yes", help="Remove what is listed without asking."),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", envvar="LAKEHOUSE_DRY_RUN", show_envvar=False, help="List, and remove nothing."),
+        options.option("--dry-run", help="List, and remove nothing."),
     ] = False,
     project_dir: options.ProjectDir = None,
     env: options.Env = None,

@@ -42,41 +42,31 @@ def command(
     exclude: options.Exclude = None,
     source: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--from",
             metavar="ENV",
-            envvar="LAKEHOUSE_FROM",
-            show_envvar=False,
             help="Environment to copy from (else that of --env).",
         ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(
-            "--to", metavar="ENV", envvar="LAKEHOUSE_TO", show_envvar=False, help="Environment to copy to; required."
-        ),
+        options.option("--to", metavar="ENV", help="Environment to copy to; required."),
     ] = None,
     sources: Annotated[
         bool,
-        typer.Option(
-            "--sources", envvar="LAKEHOUSE_SOURCES", show_envvar=False, help="Copy sources too: what they declare."
-        ),
+        options.option("--sources", help="Copy sources too: what they declare."),
     ] = False,
     force: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "-f",
             "--force",
-            envvar="LAKEHOUSE_FORCE",
-            show_envvar=False,
             help="Overwrite also what is newer there, or another's.",
         ),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", envvar="LAKEHOUSE_DRY_RUN", show_envvar=False, help="Show what would be copied; copy nothing."
-        ),
+        options.option("--dry-run", help="Show what would be copied; copy nothing."),
     ] = False,
     project_dir: options.ProjectDir = None,
     env: options.Env = None,

@@ -44,19 +44,15 @@ def command(
     exclude: options.Exclude = None,
     against: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--against",
             metavar="ENV",
-            envvar="LAKEHOUSE_AGAINST",
-            show_envvar=False,
             help="Environment to compare against; none: compute, and compare against what is stored.",
         ),
     ] = None,
     count: Annotated[
         int,
-        typer.Option(
-            "-n", "--rows", metavar="N", envvar="LAKEHOUSE_ROWS", show_envvar=False, help="How many examples of each."
-        ),
+        options.option("-n", "--rows", metavar="N", help="How many examples of each."),
     ] = 5,
     project_dir: options.ProjectDir = None,
     env: options.Env = None,

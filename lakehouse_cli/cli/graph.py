@@ -35,11 +35,9 @@ def command(
     exclude: options.Exclude = None,
     format_: Annotated[
         str,
-        typer.Option(
+        options.option(
             "--format",
             metavar="tree|mermaid|dot",
-            envvar="LAKEHOUSE_FORMAT",
-            show_envvar=False,
             callback=_format,
             help="How it is drawn.",
         ),

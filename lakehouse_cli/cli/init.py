@@ -27,21 +27,17 @@ def command(
     ] = ".",
     template: Annotated[
         str,
-        typer.Option(
+        options.option(
             "-t",
             "--template",
             metavar="NAME",
-            envvar="LAKEHOUSE_TEMPLATE",
-            show_envvar=False,
             help="What to start from.",
         ),
     ] = "minimal",
     list_templates: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "--list-templates",
-            envvar="LAKEHOUSE_LIST_TEMPLATES",
-            show_envvar=False,
             help="List the templates and exit.",
         ),
     ] = False,

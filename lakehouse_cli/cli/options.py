@@ -30,42 +30,49 @@ def _output(value: str | None) -> str | None:
     return value
 
 
+def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002  # as typer calls it
+    """An option of a command, which can be set as ``LAKEHOUSE_…`` too: `--dry-run` as ``LAKEHOUSE_DRY_RUN``.
+
+    Args:
+        names: Of the option, one of them long.
+        help: For `--help`.
+        more: As `typer.Option` takes it.
+    """
+    long = next(name for name in names if name.startswith("--"))
+    variable = f"LAKEHOUSE_{long.removeprefix('--').replace('-', '_').upper()}"
+    return typer.Option(*names, help=help, envvar=variable, show_envvar=False, **more)
+
+
 ProjectDir = Annotated[
     str | None,
-    typer.Option(
+    option(
         "-C",
         "--project-dir",
         metavar="DIR",
-        envvar="LAKEHOUSE_PROJECT_DIR",
-        show_envvar=False,
         help="Folder of the project (else the nearest lakehouse.yaml here or above).",
     ),
 ]
 Env = Annotated[
     str | None,
-    typer.Option(
-        "-e", "--env", metavar="NAME", envvar="LAKEHOUSE_ENV", show_envvar=False, help="Environment to work in."
-    ),
+    option("-e", "--env", metavar="NAME", help="Environment to work in."),
 ]
 OutputOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "-o",
         "--output",
         metavar="text|json",
-        envvar="LAKEHOUSE_OUTPUT",
-        show_envvar=False,
         callback=_output,
         help="json: one document on stdout.",
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", envvar="LAKEHOUSE_QUIET", show_envvar=False, help="Say only what went wrong."),
+    option("-q", "--quiet", help="Say only what went wrong."),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("-v", "--verbose", envvar="LAKEHOUSE_VERBOSE", show_envvar=False, help="Say more; full tracebacks."),
+    option("-v", "--verbose", help="Say more; full tracebacks."),
 ]
 Selection = Annotated[
     list[str] | None,
@@ -80,28 +87,22 @@ Selection = Annotated[
 ]
 SelectOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "-s",
         "--select",
         metavar="SELECTION",
-        envvar="LAKEHOUSE_SELECT",
-        show_envvar=False,
         help="The same as an option.",
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(
-        "--exclude", metavar="SELECTION", envvar="LAKEHOUSE_EXCLUDE", show_envvar=False, help="Leave these out."
-    ),
+    option("--exclude", metavar="SELECTION", help="Leave these out."),
 ]
 Defer = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--defer",
         metavar="ENV",
-        envvar="LAKEHOUSE_DEFER",
-        show_envvar=False,
         help="Read inputs that are neither selected nor materialized here from this environment.",
     ),
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from lakehouse_cli.cli import options
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
@@ -37,10 +35,8 @@ def command(
     defer: options.Defer = None,
     exit_code: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "--exit-code",
-            envvar="LAKEHOUSE_EXIT_CODE",
-            show_envvar=False,
             help="Exit with 4 when there is something to do.",
         ),
     ] = False,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,79 +44,61 @@ def command(
     defer: options.Defer = None,
     force: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "-f",
             "--force",
-            envvar="LAKEHOUSE_FORCE",
-            show_envvar=False,
             help="Run what is selected though it is up to date, or a newer version of lakehouse stored it.",
         ),
     ] = False,
     fail_fast: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "-x",
             "--fail-fast",
-            envvar="LAKEHOUSE_FAIL_FAST",
-            show_envvar=False,
             help="Start nothing more once a table has failed.",
         ),
     ] = False,
     failed: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "--failed",
-            envvar="LAKEHOUSE_FAILED",
-            show_envvar=False,
             help="Only what failed, was skipped or was cancelled in the last run.",
         ),
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(
-            "--workers", metavar="N", envvar="LAKEHOUSE_WORKERS", show_envvar=False, help="How many tables at once."
-        ),
+        options.option("--workers", metavar="N", help="How many tables at once."),
     ] = None,
     executor: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--executor",
             metavar="NAME",
-            envvar="LAKEHOUSE_EXECUTOR",
-            show_envvar=False,
             help="threads, serial or processes.",
         ),
     ] = None,
     wait: Annotated[
         bool,
-        typer.Option(
-            "--wait", envvar="LAKEHOUSE_WAIT", show_envvar=False, help="Wait for another run of this project to end."
-        ),
+        options.option("--wait", help="Wait for another run of this project to end."),
     ] = False,
     watch: Annotated[
         bool,
-        typer.Option(
+        options.option(
             "--watch",
-            envvar="LAKEHOUSE_WATCH",
-            show_envvar=False,
             help="Run again whenever the project file, the code or a source changes.",
         ),
     ] = False,
     log_format: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--log-format",
             metavar="json",
-            envvar="LAKEHOUSE_LOG_FORMAT",
-            show_envvar=False,
             help="json: stream the run's events to stderr, a line each.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", envvar="LAKEHOUSE_DRY_RUN", show_envvar=False, help="Show the plan and change nothing."
-        ),
+        options.option("--dry-run", help="Show the plan and change nothing."),
     ] = False,
     project_dir: options.ProjectDir = None,
     env: options.Env = None,
@@ -181,7 +163,7 @@ def _run(
 def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
-    from lakehouse_cli.project import project_file, watched_files
+    from lakehouse_cli.project_files import all_files, project_file
     from lakehouse_cli.watching import signature, wait_for_change
 
     # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
@@ -189,12 +171,16 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
     file = project_file(settings.project_dir)
     settings = replace(settings, project_dir=str(file))
     project: Project | None = None
+
+    def watched() -> Iterable[str]:
+        return project.watched_files() if project is not None else all_files(file.parent)
+
     while True:
-        before = signature(watched_files(file.parent, project))
+        before = signature(watched())
         try:
             project = settings.project()
             # Sources that were not known before count from now on as they are.
-            before = {**signature(watched_files(file.parent, project)), **before}
+            before = {**signature(watched()), **before}
             if _run(settings, project, terms, how, log_format) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
@@ -202,7 +188,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
         if not settings.quiet:
             options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
             sys.stdout.flush()
-        changed = wait_for_change(before, partial(watched_files, file.parent, project))
+        changed = wait_for_change(before, watched)
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name) for name in changed[:5])
             options.write(f"changed: {names if project is None else project.mask(names)}")

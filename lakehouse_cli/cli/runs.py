@@ -51,23 +51,19 @@ def command(
     context: typer.Context,
     limit: Annotated[
         int,
-        typer.Option(
+        options.option(
             "-n",
             "--limit",
             metavar="N",
-            envvar="LAKEHOUSE_LIMIT",
-            show_envvar=False,
             callback=_at_least_one,
             help="How many runs to list.",
         ),
     ] = 20,
     table: Annotated[
         str | None,
-        typer.Option(
+        options.option(
             "--table",
             metavar="NAME",
-            envvar="LAKEHOUSE_TABLE",
-            show_envvar=False,
             help="What each run did with this table, and how long it took.",
         ),
     ] = None,
@@ -110,7 +106,7 @@ def command(
 
 
 def _folder(settings: options.Settings) -> Path:
-    from lakehouse_cli.project import project_folder
+    from lakehouse_cli.project_files import project_folder
 
     return project_folder(settings.project_dir)
 

@@ -26,9 +26,7 @@ def command(
     table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
     count: Annotated[
         int,
-        typer.Option(
-            "-n", "--rows", metavar="N", envvar="LAKEHOUSE_ROWS", show_envvar=False, help="How many rows to show."
-        ),
+        options.option("-n", "--rows", metavar="N", help="How many rows to show."),
     ] = 10,
     version: Annotated[
         int | None,

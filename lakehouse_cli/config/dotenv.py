@@ -19,7 +19,7 @@ from pathlib import Path
 from lakehouse_cli.config.problems import Problems
 from lakehouse_cli.errors import Location
 
-FILE = ".env"
+ENV_FILE = ".env"
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
 _SINGLE = re.compile(r"'(?P<text>[^']*)'\s*(?:#.*)?")
 _DOUBLE = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"\s*(?:#.*)?')
@@ -40,7 +40,7 @@ class DotEnv(Mapping[str, str]):
 
     def __init__(self, environ: Mapping[str, str], folder: Path, problems: Problems) -> None:
         self._environ = environ
-        self._file = folder / FILE
+        self._file = folder / ENV_FILE
         self._problems = problems
 
     def __getitem__(self, name: str) -> str:
@@ -67,19 +67,23 @@ class DotEnv(Mapping[str, str]):
             return {}
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            self._report(f"`{FILE}` cannot be read: {reason}", "make it readable, or set the variables in the process")
+            self._report(
+                f"`{ENV_FILE}` cannot be read: {reason}", "make it readable, or set the variables in the process"
+            )
             return {}
         except UnicodeDecodeError:
-            self._report(f"`{FILE}` is not UTF-8", "save it as UTF-8")
+            self._report(f"`{ENV_FILE}` is not UTF-8", "save it as UTF-8")
             return {}
         if len(content) > _MAX_BYTES:
-            self._report(f"`{FILE}` is larger than {_MAX_BYTES // 1_000_000} MB", "keep nothing but variables in it")
+            self._report(
+                f"`{ENV_FILE}` is larger than {_MAX_BYTES // 1_000_000} MB", "keep nothing but variables in it"
+            )
             return {}
         return self._parsed(text)
 
     def _report(self, message: str, hint: str, line: int | None = None, column: int | None = None) -> None:
         # Without the line's text, which may hold a password.
-        self._problems.report(message, hint, Location(FILE, line, column))
+        self._problems.report(message, hint, Location(ENV_FILE, line, column))
 
     def _parsed(self, text: str) -> dict[str, str]:
         values: dict[str, str] = {}
@@ -91,7 +95,7 @@ class DotEnv(Mapping[str, str]):
             match = _LINE.fullmatch(stripped)
             if match is None:
                 hint = "write `NAME=value`, or `#` before a comment"
-                self._report(f"line {number} of `{FILE}` sets no variable", hint, number, column)
+                self._report(f"line {number} of `{ENV_FILE}` sets no variable", hint, number, column)
                 continue
             value = _value(match["value"])
             if value is None:
@@ -99,7 +103,9 @@ class DotEnv(Mapping[str, str]):
                     f'close the quotes on the same line, with nothing but a comment after them; `{match["name"]}="…"`'
                 )
                 at = column + match.start("value")
-                self._report(f"the value of `{match['name']}` in `{FILE}` has quotes that do not fit", hint, number, at)
+                self._report(
+                    f"the value of `{match['name']}` in `{ENV_FILE}` has quotes that do not fit", hint, number, at
+                )
                 continue
             values[match["name"]] = value
         return values

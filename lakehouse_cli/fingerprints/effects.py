@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport
 from lakehouse_cli.fingerprints.names import (
@@ -68,22 +68,40 @@ class Effects:
                         known.setdefault(name, []).append(piece)
         return known
 
-    def moments(self, piece: Piece) -> str:
-        """Which of several bindings and changes of the names it needs come before a statement, as text.
+    def moments(self, event: Piece | PlainImport, code: ModuleCode) -> str:
+        """Which of several bindings and changes of the names it needs come before a statement of a module, as text.
 
-        Where a name gets its value in several steps, it matters after which of them it is used.
+        Where a name gets its value in several steps, it matters after which of them it is used, or is taken from the
+        module that has it.
         """
-        if not _may_act(piece.statement):
-            return ""
+        if isinstance(event, PlainImport):
+            counts = self._moments_of_import(event, code)
+        else:
+            counts = self._moments_of_piece(event) if _may_act(event.statement) else set()
+            for name in {use.name for use in event.uses if use.origin is not None and use.origin[1]}:
+                for entry in code.entries.get(name, ()):
+                    if isinstance(entry, PlainImport):
+                        counts |= self._moments_of_import(entry, code)
+        return " ".join(sorted(counts))
+
+    def _moments_of_piece(self, piece: Piece) -> set[str]:
         direct = self._names_of(piece, eager=True)
+        return self._moments(self._needed(piece), direct, piece.position, piece.code)
+
+    def _moments_of_import(self, taken: PlainImport, code: ModuleCode) -> set[str]:
+        module, path = taken.origin
+        names = self._world.follow(module, path, outside=True).all_names if path else frozenset()
+        return self._moments(names, names, taken.position, code)
+
+    def _moments(self, names: Collection[Name], direct: Collection[Name], position: int, code: ModuleCode) -> set[str]:
         counts = set()
-        for name in self._needed(piece):
-            positions = self._positions(piece.code, name)
-            before = bisect_left(positions, piece.position)
+        for name in names:
+            positions = self._positions(code, name)
+            before = bisect_left(positions, position)
             # One that is not yet bound is an error, which a `try` may turn into a value.
             if len(positions) > 1 or (positions and not before and name in direct):
                 counts.add(f"{'.'.join(name)}:{before}")
-        return " ".join(sorted(counts))
+        return counts
 
     def _positions(self, code: ModuleCode, name: Name) -> list[int]:
         """Where in a module a name of it or of another is bound or changed, imports that do it included; ascending."""

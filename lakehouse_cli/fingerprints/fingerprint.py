@@ -237,22 +237,29 @@ class _Room:
         # Those of other modules come in the order in which the modules are run.
         elsewhere = groupby((piece for piece in pieces if piece.code is not code), key=lambda piece: piece.code.label)
         return self._node(
-            f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
+            code, f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
         )
 
     def _node(
-        self, key: str, kind: str, events: Iterable[Event], elsewhere: Iterable[tuple[str, Iterable[Event]]] = ()
+        self,
+        code: ModuleCode,
+        key: str,
+        kind: str,
+        events: Iterable[Event],
+        elsewhere: Iterable[tuple[str, Iterable[Event]]] = (),
     ) -> _Node:
-        """A part of statements, first those in the file it is named by, then those in others."""
+        """A part of statements, first those in the module `code`, then those in other files."""
         value, landings, docs = kind, [], []
         asks_docs = asks_annotations = asks_source = False
         for file, stated in (("", events), *elsewhere):
             texts = []
             for event in stated:
                 texts.append(event.text)
+                if isinstance(event, PlainImport):
+                    texts.append(self._effects.moments(event, code))
                 if not isinstance(event, Piece):
                     continue
-                texts.append(self._effects.moments(event))
+                texts.append(self._effects.moments(event, event.code))
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
@@ -272,7 +279,7 @@ class _Room:
         """A module of which anything may be meant: every name it binds, and what else it does when imported."""
         bound = [self._name((code.name, name)) for name in sorted(code.entries)]
         named = {piece for entries in code.entries.values() for piece in entries if isinstance(piece, Piece)}
-        others = self._node("", "", [piece for piece in code.pieces if piece not in named])
+        others = self._node(code, "", "", [piece for piece in code.pieces if piece not in named])
         texts = [f"{node.key} {node.value}" for node in bound]
         names, modules, packages, unknown = _joined([*bound, others])
         passed = [
@@ -318,7 +325,7 @@ class _Room:
     def _annotations(self) -> list[_Node]:
         """Of each module the annotations of its variables."""
         annotated = [code for code in self._imported if code.annotations]
-        return [self._node(f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
+        return [self._node(code, f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
 
     def _ambient_nodes(self) -> list[_Node]:
         """Of each module the statements that may change what every function sees."""
@@ -327,7 +334,7 @@ class _Room:
         for code in self._imported:
             own = [piece for piece in pieces if piece.code is code]
             if own:
-                node = self._node(f"{code.label}:{_AROUND}", "statements", own)
+                node = self._node(code, f"{code.label}:{_AROUND}", "statements", own)
                 # The last to set an option wins, so that the order of those modules counts.
                 found.append(replace(node, value=f"{node.value}{f' after {len(found)}' if found else ''}"))
         return found

@@ -190,3 +190,25 @@ def test_code_on_the_path_that_is_in_no_package_counts(tmp_path: Path, monkeypat
         found.append(fingerprint(tmp_path / "project", {}))
     assert found[0] != found[1]
     assert "space/mod.py:f" in found[0].parts
+
+
+@pytest.mark.parametrize(
+    ("setup", "counts"),
+    [
+        ("import rates\nrates.RATE = 2\n", True),
+        ("import rates\nrates.RATE.append(2)\n", True),  # after which it may be another: an estimate on the safe side
+        ("import rates\nOTHER = [*rates.RATE, 2]\n", False),
+    ],
+)
+def test_the_order_of_imports_counts_where_one_changes_what_another_takes(
+    tmp_path: Path, setup: str, counts: bool
+) -> None:
+    files = {"rates.py": "RATE = [1]\n", "setup.py": setup}
+    use = "def daily(raw): return RATE\n"
+    taken_first = fingerprint(
+        tmp_path, {**files, "transforms.py": f"from rates import RATE\nimport setup as other\n{use}"}
+    )
+    taken_last = fingerprint(
+        tmp_path, {**files, "transforms.py": f"import setup as other\nfrom rates import RATE\n{use}"}
+    )
+    assert (taken_first.hash != taken_last.hash) == counts

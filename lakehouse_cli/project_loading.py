@@ -1,0 +1,88 @@
+"""From a project file to a project that is known to be valid, or to every problem there is with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse_cli.config import load_project
+from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.graph import AssetGraph, build_graph
+from lakehouse_cli.model import ProjectSpec
+from lakehouse_cli.project_code import ProjectCode
+from lakehouse_cli.registry import Entry, load
+
+
+@dataclass(frozen=True, slots=True)
+class ValidProject:
+    """What a project file declares, nothing of which is wrong.
+
+    Attributes:
+        spec: As it is declared in the chosen environment.
+        graph: Its tables and what each is computed from.
+        code: That of its transforms.
+        variables: What was filled in, by name of the variable.
+    """
+
+    spec: ProjectSpec
+    graph: AssetGraph
+    code: ProjectCode
+    variables: Mapping[str, str]
+
+
+def load_valid_project(
+    file: Path, environ: Mapping[str, str], environment: str, *, thorough: bool = False, incomplete: bool = False
+) -> ValidProject:
+    """Read a project file and hold it to all that can be known without data; nothing of the user's is executed.
+
+    Args:
+        file: The project file.
+        environ: Environment variables for ``${VAR}``.
+        environment: Name of the one to choose.
+        thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all the
+            code that decides their content.
+        incomplete: Let variables be unset.
+
+    Raises:
+        ProjectError: The project is invalid; carries every problem found, with its place.
+        UsageError: There is no such environment.
+    """
+    loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete)
+    spec = loaded.spec
+    if loaded.readable and environment not in spec.environments:
+        raise no_environment(environment, spec)
+    code = ProjectCode(spec)
+    graph, problems = build_graph(spec, code.source)
+    everything = [*loaded.problems, *problems, *_option_problems(spec, *loaded.others)]
+    if everything:
+        raise ProjectError(in_order(everything, spec.file.name))
+    if thorough:
+        code.read(spec.tables.values())
+    return ValidProject(spec, graph, code, loaded.variables)
+
+
+def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
+    """Options that are of the right form and that the format cannot work with; of one project in environments."""
+    told: set[str] = set()
+    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
+        known = FORMATS.get(table.format)
+        if not table.options or known is None or known.options_class is None:
+            continue
+        if (options := f"{table.format} {table.options}") in told:
+            continue
+        told.add(options)
+        try:
+            load(Entry(known.options_class)).from_mapping(table.options)
+        except StorageError as error:
+            yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
+
+
+def no_environment(name: str, spec: ProjectSpec) -> UsageError:
+    """What to tell whoever asks for an environment that is not there."""
+    known = ", ".join(f"`{each}`" for each in spec.environments)
+    hint = did_you_mean(name, spec.environments)
+    if hint is None:
+        hint = f"there are {known}" if len(spec.environments) > 1 else "the project file declares no `environments`"
+    return UsageError(f"there is no environment `{name}`", hint=hint)
