@@ -22,7 +22,7 @@ from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.opening import open_storage
+from lakehouse_cli.storage.opening import check_installed, open_storages
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class Project:
             path: The project file or its folder; None searches the current folder and those above.
             env: Name of the environment; ``default`` is what stands at the top of the file.
             environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
-            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all
-                the code that decides their content.
+            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, read all the
+                code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
         Raises:
@@ -87,6 +87,8 @@ class Project:
         environ = os.environ if environ is None else environ
         wanted = env or DEFAULT_ENVIRONMENT
         found = load_valid_project(project_file(path), environ, wanted, thorough=thorough, incomplete=incomplete)
+        if thorough:
+            check_installed(found.spec)
         return cls(found, environ)
 
     @property
@@ -141,8 +143,13 @@ class Project:
 
     @cached_property
     def storages(self) -> Mapping[str, AssetStorage]:
-        """The storages by name."""
-        return {name: open_storage(spec) for name, spec in self.spec.storages.items()}
+        """The storages by name.
+
+        Raises:
+            ProjectError: Packages that they need are not installed.
+            LakehouseError: A class of the user's is no storage, or cannot be imported.
+        """
+        return open_storages(self.spec)
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""

@@ -19,6 +19,7 @@ EXCEL = FormatSpec(
     suffix=".xlsx",
     writable=False,
     refusal=_refusal,
+    needs=("openpyxl",),
     install="pip install 'lakehouse-cli[excel]'",
     options=(
         FormatOption("sheet", None, {"type": "string", "minLength": 1}, "Its name; unset: the first one."),

@@ -46,7 +46,8 @@ class FormatSpec:
         compressions: By the value of the option ``compression``, the ending it adds to the file's name.
         refusal: Why it cannot hold a column type, if it cannot.
         writable: Whether computed tables can be stored in it.
-        install: What to install where a module it needs is missing.
+        needs: Modules of packages that lakehouse does not itself depend on.
+        install: What to install where one of these is missing.
     """
 
     name: str
@@ -57,6 +58,7 @@ class FormatSpec:
     compressions: Mapping[str, str] | None = None
     refusal: Refusal | None = None
     writable: bool = True
+    needs: tuple[str, ...] = ()
     install: str | None = None
 
     def option(self, name: str) -> FormatOption | None:

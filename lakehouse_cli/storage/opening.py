@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, in_order
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.spec import FormatSpec
+from lakehouse_cli.model import ProjectSpec, StorageSpec
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.source_code import SourceError, find_module
@@ -16,6 +19,51 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
+
+
+def open_storages(project: ProjectSpec) -> Mapping[str, AssetStorage]:
+    """The storages of a project by name; nothing is connected to before it is used.
+
+    Raises:
+        ProjectError: Packages that they need are not installed.
+        LakehouseError: A type is a class of the user's that cannot be imported, or is no storage.
+    """
+    _raise_for(_missing_for_storages(project), project)
+    return {name: open_storage(spec) for name, spec in project.storages.items()}
+
+
+def check_installed(project: ProjectSpec) -> None:
+    """Look for the packages that the storages of a project need, and the formats of their tables; imports none.
+
+    Raises:
+        ProjectError: Some are not installed; the hints say what to install.
+    """
+    _raise_for([*_missing_for_storages(project), *_missing_for_formats(project)], project)
+
+
+def _missing_for_storages(project: ProjectSpec) -> Iterator[Problem]:
+    # The first of each type is the one that is named.
+    used = {spec.type: spec for spec in [*project.storages.values()][::-1] if spec.folder is None}
+    for name, spec in used.items():
+        yield from _missing(STORAGE_TYPES[name], f"storage `{spec.name}`", spec.location)
+
+
+def _missing_for_formats(project: ProjectSpec) -> Iterator[Problem]:
+    used = {table.format: table for table in [*project.tables.values()][::-1] if table.format in FORMATS}
+    for name, table in used.items():
+        yield from _missing(FORMATS[name], f"table `{table.name}`", table.where("format"))
+
+
+def _missing(needing: StorageType | FormatSpec, what: str, where: Location | None) -> Iterator[Problem]:
+    for module in needing.needs:
+        if find_spec(module) is None:
+            yield Problem(f"{what} needs `{module}`, which is not installed", needing.install, where)
+
+
+def _raise_for(problems: Iterable[Problem], project: ProjectSpec) -> None:
+    found = in_order(problems, project.file.name)
+    if found:
+        raise ProjectError(found)
 
 
 def open_storage(spec: StorageSpec) -> AssetStorage:

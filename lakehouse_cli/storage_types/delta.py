@@ -33,6 +33,7 @@ DELTA = StorageType(
     root="folder or url",
     schemes=("s3",),
     refusal=_refusal,
+    needs=("deltalake",),
     install="pip install 'lakehouse-cli[delta]'",
     options=tuple(option for option in S3.options if option.name != "profile"),
 )

@@ -89,6 +89,7 @@ DUCKDB = StorageType(
         ),
     ),
     refusal=refusal,
+    needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",
     schema="main",
 )

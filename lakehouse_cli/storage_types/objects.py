@@ -28,6 +28,7 @@ S3 = StorageType(
     root="url",
     schemes=("s3",),
     formats=True,
+    needs=("obstore",),
     install="pip install 'lakehouse-cli[s3]'",
     options=(
         _ENDPOINT,
@@ -56,6 +57,7 @@ GCS = StorageType(
     root="url",
     schemes=("gs",),
     formats=True,
+    needs=("obstore",),
     install="pip install 'lakehouse-cli[gcs]'",
     options=(
         _ENDPOINT,
@@ -74,6 +76,7 @@ AZURE = StorageType(
     root="url",
     schemes=("az",),
     formats=True,
+    needs=("obstore",),
     install="pip install 'lakehouse-cli[azure]'",
     options=(
         FormatOption("account_name", None, _TEXT, "The storage account."),

@@ -80,6 +80,7 @@ POSTGRESQL = StorageType(
         ),
     ),
     refusal=refusal,
+    needs=("adbc_driver_postgresql",),
     install="pip install 'lakehouse-cli[postgresql]'",
     schema="public",
 )

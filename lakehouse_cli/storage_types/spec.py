@@ -22,7 +22,8 @@ class StorageType:
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
         schema: Of a database, the schema of a path that names none, where ``schema`` does not say otherwise.
-        install: What to install where a module it needs is missing.
+        needs: Modules of packages that lakehouse does not itself depend on.
+        install: What to install where one of these is missing.
         required: Names of the options that have no default.
         root_required: Whether ``root`` must be given.
         own: Whether it is not the tool's: a class of the project's, or of an installed package.
@@ -35,6 +36,7 @@ class StorageType:
     formats: bool = False
     options: tuple[FormatOption, ...] = ()
     refusal: Refusal | None = None
+    needs: tuple[str, ...] = ()
     install: str | None = None
     schema: str = ""
     required: tuple[str, ...] = ()

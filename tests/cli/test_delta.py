@@ -109,11 +109,14 @@ def test_what_it_cannot_hold_is_refused_when_the_project_is_loaded(lake: Project
     assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in told.err
 
 
-def test_what_is_missing_is_named(lake: ProjectFolder) -> None:
-    script = "import sys; sys.modules['deltalake'] = None; from lakehouse_cli.cli.main import main; main(['plan'])"
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_what_is_missing_is_named(lake: ProjectFolder, command: str) -> None:
+    script = (
+        f"import sys; sys.modules['deltalake'] = None; from lakehouse_cli.cli.main import main; main(['{command}'])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "`deltalake` is not installed" in done.stderr
+    assert done.returncode == 3
+    assert "storage `lake` needs `deltalake`, which is not installed" in done.stderr
     assert "pip install 'lakehouse-cli[delta]'" in done.stderr
 
 

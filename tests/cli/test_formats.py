@@ -170,6 +170,9 @@ def test_without_openpyxl_it_is_told_what_to_install(
     for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.storage.excel"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
+    told = cli("validate")
+    assert told.code == 3
+    assert "table `orders` needs `openpyxl`, which is not installed" in told.err
     assert cli("plan").code == 0
     ran = cli("run")
     assert ran.code == 1
