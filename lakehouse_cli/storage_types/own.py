@@ -85,7 +85,7 @@ def read_type(name: str, target: str, folder: Path) -> StorageType:
         schemes=tuple(constants.get("schemes") or ()),
         formats=bool(_BASES_WITH_FORMATS & bases),
         options=tuple(fields.values()),
-        refusal=_refusal(class_name, constants.get("cannot_hold") or ()),
+        refusal=refusal_of(class_name, constants.get("cannot_hold") or ()),
         required=tuple(required),
         root_required=root in ("folder", "file", "url", "folder or url"),
         own=True,
@@ -190,7 +190,13 @@ def _error(message: str, hint: str, module: ModuleSource, node: ast.stmt) -> Sou
     return SourceError(f"{message} ({module.shown}:{node.lineno})", hint)
 
 
-def _refusal(class_name: str, refused: Any) -> Refusal | None:
+def refusal_of(class_name: str, refused: Any) -> Refusal | None:
+    """What ``cannot_hold`` of a class says; None where it is empty.
+
+    Args:
+        class_name: For messages.
+        refused: Names of kinds of types (``uint64``), or types (``timestamp[ns]``), wherever they stand in a type.
+    """
     if not refused:
         return None
     names = frozenset(refused)

@@ -19,10 +19,15 @@ import pytest
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
+from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.storage_types.own import refusal_of
+from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
 ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
@@ -70,6 +75,34 @@ class StorageConformance(ABC):
         assert storage.read(declared, declared.columns).equals(data)
         assert manifest.rows == 4
         assert manifest.columns == (("id", "int64"), ("text", "string"))
+
+    def refusal(self, storage: AssetStorage, column_type: ColumnType) -> str | None:
+        """Why a project with such a column is refused when it is loaded; None where it is not.
+
+        The storage's own reasons, then those of the format where its tables are files of one.
+        """
+        spec: StorageSpec = vars(storage)["spec"]
+        if hasattr(type(storage), "cannot_hold"):
+            own = refusal_of(type(storage).__name__, storage.cannot_hold)  # type: ignore[attr-defined]
+        else:
+            own = STORAGE_TYPES[spec.type].refusal
+        refusals = [own, FORMATS[spec.format].refusal if isinstance(storage, FormattedStorage) else None]
+        return next((why for refusal in refusals if refusal is not None and (why := refusal(column_type))), None)
+
+    @pytest.mark.parametrize("type_name", VALUES)
+    def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage, type_name: str) -> None:
+        """Values at the edges of each type, a null among them."""
+        declared = table("typed", column("id", "int64"), column("value", type_name))
+        assert declared.columns is not None
+        why = self.refusal(storage, declared.columns[1].type)
+        if why is not None:
+            assert why.strip()
+            return
+        data = data_of(declared, *enumerate(VALUES[type_name]))
+        storage.publish(declared, data, ORIGIN)
+        read = storage.read(declared, declared.columns)
+        assert read.schema == data.schema
+        assert read.equals(data)
 
     def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
         """Even where more is stored."""
