@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
@@ -73,9 +74,7 @@ def render(plan: Plan, settings: options.Settings) -> None:
         for line in _lines(plan, terminal):
             options.write(line)
         options.write()
-    reads = sum(table.action == "read" for table in plan.tables)
-    summed_up = f"{plural(len(plan.runs), 'table')} to materialize, {plural(reads, 'source')} to read"
-    options.write(terminal.wrap(summed_up))
+    options.write(terminal.wrap(_summed_up(plan)))
     blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
     if blocked:
         causes = list(dict.fromkeys(blocked))
@@ -83,6 +82,13 @@ def render(plan: Plan, settings: options.Settings) -> None:
         would_fail = terminal.style("a run would fail:", "error")
         told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
         options.write(terminal.wrap(told))
+
+
+def _summed_up(plan: Plan) -> str:
+    counts = Counter(table.action for table in plan.tables)
+    if not counts["run"] and counts["skip"]:
+        return f"nothing to do: {plural(counts['skip'], 'table')} up to date"
+    return f"{plural(counts['run'], 'table')} to materialize, {plural(counts['read'], 'source')} to read"
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:

@@ -272,7 +272,11 @@ class _Parser:
             return f"did you mean `{_MEANT[bare]}`?"
         matches = get_close_matches(bare, [*TYPE_EXAMPLES, *_ALIASES], n=2, cutoff=0.7)
         if matches:
-            return "did you mean " + " or ".join(f"`{_ALIASES.get(m, m)}`" for m in matches) + "?"
+            return (
+                "did you mean "
+                + " or ".join(f"`{m}`" for m in dict.fromkeys(_ALIASES.get(m, m) for m in matches))
+                + "?"
+            )
         return "types are Arrow's: int64, float64, string, bool, date32, timestamp[us], decimal128(10, 2), …"
 
 

@@ -86,3 +86,8 @@ def test_params_are_shown_where_they_differ(
     assert max(len(old), len(new)) <= 50
     if message is not None:
         assert told == f"param `unsold` {message}"
+
+
+def test_nothing_to_do_is_said(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    assert cli("plan").out.splitlines()[-1] == "nothing to do: 2 tables up to date"

@@ -299,3 +299,8 @@ def test_secrets_that_stand_in_the_file_are_in_no_line_that_is_shown(load: Load)
     assert any("postgresql://me:*******@127.0.0.1/db" in str(line) for line in lines)
     assert loaded.spec.storages["a"].location is not None
     assert "hunter2" not in str(loaded.spec.storages["a"].location.source)
+
+
+def test_a_type_that_is_meant_is_named_once(load: Load) -> None:
+    loaded = load("name: x\nmodule: m\ntables: {a: {columns: {day: date31}}}\n")
+    assert [problem.hint for problem in loaded.problems] == ["did you mean `date32`?"]
