@@ -27,7 +27,9 @@ EXIT_STILL_THERE = 1
 _WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared"}
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     yes: Annotated[
         bool,
         options.option("-y", "--yes", help="Remove what is listed without asking."),
@@ -36,11 +38,6 @@ def command(
         bool,
         options.option("--dry-run", help="List, and remove nothing."),
     ] = False,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> int:
     """Remove leftovers of runs, and tables no longer declared.
 
@@ -49,7 +46,6 @@ def command(
     nothing is removed without --yes. What no manifest of ours describes, another project stored, or another hand has
     altered, is left alone.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()
     found = project.leftovers()
     removable = [stray for stray in found if stray.keep is None]

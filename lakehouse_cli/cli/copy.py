@@ -36,7 +36,9 @@ _MARKS = {
 }
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
@@ -68,18 +70,12 @@ def command(
         bool,
         options.option("--dry-run", help="Show what would be copied; copy nothing."),
     ] = False,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> int:
     """Copy stored tables and their manifests to another environment.
 
     What was computed here is not computed again there: a plan there finds it up to date, as far as its inputs are the
     same. What is newer there, and what another hand put there, is not overwritten, and then nothing is copied.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     if target is None:
         raise typer.BadParameter("name the environment to copy to", param_hint="--to")
     project = replace(settings, env=source or settings.env).project()

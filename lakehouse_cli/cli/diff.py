@@ -38,7 +38,9 @@ _MARKS = {
 _WIDEST = 24
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
@@ -54,18 +56,12 @@ def command(
         int,
         options.option("-n", "--rows", metavar="N", help="How many examples of each."),
     ] = 5,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> int:
     """Compare tables: columns, counts and rows.
 
     Of two environments; or, without --against, each table that is out of date as it would come out now, computed and
     not published, against what is stored. Rows are matched by the table's key, else as a whole.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="-n")
     project = settings.project()

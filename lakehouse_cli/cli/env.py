@@ -22,22 +22,18 @@ Examples:
   lakehouse env prod -o json"""
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", show_default=False, help="An environment; none: all of them.")
     ] = None,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """List the environments, or show one as it resolves.
 
     Values are shown as they are written: variables are not filled in, and passwords are hidden. Works without the
     variables that an environment needs, and names those that are not set.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project(incomplete=True)
     if name is not None:
         _show(project, project.environment_spec(name), settings)

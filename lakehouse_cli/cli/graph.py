@@ -29,7 +29,9 @@ def _format(value: str) -> str:
     return value
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
@@ -42,18 +44,12 @@ def command(
             help="How it is drawn.",
         ),
     ] = "tree",
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """Show the lineage, coloured by what a run would do.
 
     Each table with what is computed from it below it; changes nothing and runs none of your code. With -o json: the
     tables and the edges between them.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()
     chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
     from lakehouse_cli.graph_text import dot_lines, lineage, mermaid_lines, tree_lines

@@ -18,7 +18,9 @@ Examples:
   lakehouse init --list-templates"""
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     directory: Annotated[
         str,
         typer.Argument(
@@ -41,14 +43,8 @@ def command(
             help="List the templates and exit.",
         ),
     ] = False,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """Scaffold a project that runs as it stands. Never overwrites a file."""
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     from lakehouse_cli.scaffold import scaffold, templates
 
     if list_templates:

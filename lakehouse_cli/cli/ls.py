@@ -18,18 +18,14 @@ Examples:
   lakehouse ls -o json               with columns, types and inputs"""
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """List the tables, with kind, storage and tags."""
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project()
     chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
     if settings.json:

@@ -41,18 +41,14 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _everywhere(
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+@options.everywhere
+def _before_commands(
+    settings: options.Settings,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    del version
-    options.settings(project_dir, env, output, quiet, verbose)
+    del settings, version  # both have done their part
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,6 +17,9 @@ from lakehouse_cli.terminal import Terminal
 if TYPE_CHECKING:
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.project import Project
+
+
+_Returned = TypeVar("_Returned")
 
 
 class Output(StrEnum):
@@ -43,37 +48,37 @@ def option(*names: str, help: str, **more: Any) -> Any:  # noqa: A002  # as type
     return typer.Option(*names, help=help, envvar=variable, show_envvar=False, **more)
 
 
-ProjectDir = Annotated[
-    str | None,
-    option(
-        "-C",
-        "--project-dir",
-        metavar="DIR",
-        help="Folder of the project (else the nearest lakehouse.yaml here or above).",
-    ),
-]
-Env = Annotated[
-    str | None,
-    option("-e", "--env", metavar="NAME", help="Environment to work in."),
-]
-OutputOption = Annotated[
-    str | None,
-    option(
-        "-o",
-        "--output",
-        metavar="text|json",
-        callback=_output,
-        help="json: one document on stdout.",
-    ),
-]
-Quiet = Annotated[
-    bool,
-    option("-q", "--quiet", help="Say only what went wrong."),
-]
-Verbose = Annotated[
-    bool,
-    option("-v", "--verbose", help="Say more; full tracebacks."),
-]
+def _declared(name: str, type_: Any, default: Any, *names: str, **how: Any) -> inspect.Parameter:
+    annotation = Annotated[type_, option(*names, **how)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_FOLDER_HELP = "Folder of the project (else the nearest lakehouse.yaml here or above)."
+_OUTPUT_HELP = "json: one document on stdout."
+_EVERYWHERE = (
+    _declared("project_dir", str | None, None, "-C", "--project-dir", metavar="DIR", help=_FOLDER_HELP),
+    _declared("env", str | None, None, "-e", "--env", metavar="NAME", help="Environment to work in."),
+    _declared("output", str | None, None, "-o", "--output", metavar="text|json", callback=_output, help=_OUTPUT_HELP),
+    _declared("quiet", bool, False, "-q", "--quiet", help="Say only what went wrong."),
+    _declared("verbose", bool, False, "-v", "--verbose", help="Say more; full tracebacks."),
+)
+
+
+def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
+    """Give a command the options that every command has, after its own; what they come to is its first argument."""
+
+    @functools.wraps(command)
+    def with_settings(**given: Any) -> _Returned:
+        return command(settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE}), **given)
+
+    # Annotations are texts until they are evaluated where the command stands.
+    whole = inspect.signature(command, eval_str=True)
+    own = [each for each in whole.parameters.values() if each.name != "settings"]
+    vars(with_settings)["__signature__"] = whole.replace(parameters=[*own, *_EVERYWHERE])
+    with_settings.__annotations__ = {}
+    return with_settings
+
+
 Selection = Annotated[
     list[str] | None,
     typer.Argument(

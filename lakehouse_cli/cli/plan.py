@@ -29,7 +29,9 @@ _MARKS = {
 }
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
@@ -41,17 +43,11 @@ def command(
             help="Exit with 4 when there is something to do.",
         ),
     ] = False,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> int:
     """Show what a run would do, in order, and why.
 
     Changes nothing and runs none of your code.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     terms = options.chosen(selection, select)
     plan = settings.project().plan(*terms, exclude=exclude or (), defer=defer)
     render(plan, settings)

@@ -37,7 +37,9 @@ Exit codes:
   0 done · 1 a table failed · 2 usage · 3 the project is invalid · 130 interrupted"""
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     selection: options.Selection = None,
     select: options.SelectOption = None,
     exclude: options.Exclude = None,
@@ -100,11 +102,6 @@ def command(
         bool,
         options.option("--dry-run", help="Show the plan and change nothing."),
     ] = False,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> int:
     """Materialize tables, each held to its contract.
 
@@ -115,7 +112,6 @@ def command(
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="--workers")
     if log_format not in (None, "json"):
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="--log-format")
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     if log_format is not None:
         options.json_lines_on_stderr()
     terms = options.chosen(selection, select)

@@ -47,7 +47,9 @@ def _at_least_one(value: int) -> int:
 
 
 @app.callback(epilog=EXAMPLES)
+@options.everywhere
 def command(
+    settings: options.Settings,
     context: typer.Context,
     limit: Annotated[
         int,
@@ -67,18 +69,12 @@ def command(
             help="What each run did with this table, and how long it took.",
         ),
     ] = None,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """List past runs, or show one.
 
     Newest first; reads the history and nothing else, so it works beside a run that goes on and in a project that is not
     valid. With -e: only runs of that environment.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     if context.invoked_subcommand is not None:
         return
     from lakehouse_cli.history import reading as history
@@ -150,24 +146,20 @@ def _local(moment: str) -> str:
 
 
 @app.command(name="show", epilog=SHOW_EXAMPLES)
+@options.everywhere
 def show(
+    settings: options.Settings,
     run_id: Annotated[
         str,
         typer.Argument(
             metavar="ID", show_default=False, help="A run's id, the beginning or the last part of it, or `last`."
         ),
     ],
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """Show one run: how each table ended, and what went wrong.
 
     With -e, `last` is the last run of that environment.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     from lakehouse_cli.history import reading as history
 
     record = history.read(_folder(settings), run_id, environment=settings.env)

@@ -11,18 +11,13 @@ Examples:
   # yaml-language-server: $schema=lakehouse.schema.json"""
 
 
-def command(
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@options.everywhere
+def command(settings: options.Settings) -> None:
     """Print the JSON Schema of lakehouse.yaml.
 
     JSON Schema 2020-12, so that editors complete and check the file as it is written.
     """
-    options.settings(project_dir, env, output, quiet, verbose)
+    del settings  # takes the options, and needs none
     from lakehouse_cli.config import json_schema
 
     options.write_json(json_schema())

@@ -22,7 +22,9 @@ Examples:
 _WIDEST = 32
 
 
+@options.everywhere
 def command(
+    settings: options.Settings,
     table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
     count: Annotated[
         int,
@@ -39,14 +41,8 @@ def command(
             help="An older version, where its storage keeps them.",
         ),
     ] = None,
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
 ) -> None:
     """Show a stored table: columns, place, first rows."""
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
     shown = settings.project().show(table, count, version=version)

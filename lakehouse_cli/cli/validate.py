@@ -11,19 +11,13 @@ Examples:
   lakehouse validate -C shop -o json the same for a script"""
 
 
-def command(
-    project_dir: options.ProjectDir = None,
-    env: options.Env = None,
-    output: options.OutputOption = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@options.everywhere
+def command(settings: options.Settings) -> None:
     """Find every problem that can be known without data.
 
     Checks the project file, the module's functions and parameters, the modules that these reach, types against the
     formats of every environment, and cycles. Reads no data and runs none of your code.
     """
-    settings = options.settings(project_dir, env, output, quiet, verbose)
     project = settings.project(thorough=True)
     computed = sum(table.kind == "computed" for table in project.tables.values())
     if settings.json:
