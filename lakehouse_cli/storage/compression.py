@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -69,10 +69,32 @@ def compressed(sink: Sink, codec: str) -> Iterator[Any]:
     if codec == "none":
         yield sink
     elif codec == "gzip":
-        # Without the time and the name of the file.
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=sink, mtime=0) as stream:  # type: ignore[call-overload]
-            yield stream
+        packing = _Gzip(sink)
+        yield packing
+        packing.finish()
     else:
         # Finished only where nothing failed: on a full disk it cannot be.
         with finished(pa.CompressedOutputStream(arrow_file(sink), codec)) as stream:
             yield stream
+
+
+class _Gzip:
+    """Packs what is written, with no time and no name in the header (RFC 1952).
+
+    Python's own `GzipFile` writes what it still holds when it is taken apart, be the disk full or not.
+    """
+
+    _LEVEL, _WITH_GZIP_HEADER = 6, 31
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._packer = zlib.compressobj(self._LEVEL, wbits=self._WITH_GZIP_HEADER)
+
+    def write(self, data: Any) -> int:
+        packed = self._packer.compress(data)
+        if packed:
+            self._sink.write(packed)
+        return len(data)
+
+    def finish(self) -> None:
+        self._sink.write(self._packer.flush())
