@@ -131,7 +131,7 @@ class StoredTables:
     def _known(self, name: str, manifest: Manifest | None) -> tuple[InputRecord, ...]:
         """What a table was at other times: what its own manifest says, or those of the tables computed from it."""
         if manifest is not None:
-            return (InputRecord(manifest.content_hash, manifest.rows, manifest.bytes, manifest.modified_ns),)
+            return (manifest.content,)
         return tuple(self._records(name))
 
     def _records(self, name: str) -> Iterator[InputRecord]:

@@ -174,9 +174,6 @@ class Recomputing:
             "",
             planned.recipe,
             {},
-            keep=False,
-            attempt=1,
-            sees_to_attempts=True,
         )
 
 

@@ -112,6 +112,11 @@ class Manifest:
     project: str | None = None
     format: int = MANIFEST_FORMAT
 
+    @property
+    def content(self) -> InputRecord:
+        """What was stored, as the record of whoever computes from it; how it is read is not known here."""
+        return InputRecord(self.content_hash, self.rows, self.bytes, self.modified_ns)
+
     def to_text(self) -> str:
         """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
         values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "format"}

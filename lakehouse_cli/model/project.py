@@ -150,6 +150,17 @@ class Table:
     location: Location | None = field(default=None, compare=False)
     locations: Mapping[str, Location] = field(default_factory=dict, compare=False)
 
+    @property
+    def transform(self) -> FunctionRef:
+        """The function of a computed table.
+
+        Raises:
+            TypeError: The table is a source.
+        """
+        if self.function is None:
+            raise TypeError(f"source `{self.name}` has no transform")
+        return self.function
+
     def where(self, *keys: str) -> Location | None:
         """Where the first of `keys` that is written stands, else the table's own place."""
         for key in keys:

@@ -5,8 +5,7 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.graph import Input
-from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.storage.base import AssetStorage
 
@@ -36,10 +35,10 @@ class Job:
         run_id: For the manifest.
         recipe: For the manifest.
         contents: What the inputs are, for the manifest.
+        forced: Whether the user asked for it though it may be up to date, or another's.
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         sees_to_attempts: Whether the job itself sees to its timeout and retries; else whoever submits it does.
-        forced: Whether the user asked for it though it may be up to date, or another's.
     """
 
     table: Table
@@ -51,10 +50,10 @@ class Job:
     run_id: str
     recipe: Recipe | None
     contents: Mapping[str, InputRecord]
-    keep: bool
-    attempt: int
-    sees_to_attempts: bool
     forced: bool = False
+    keep: bool = False
+    attempt: int = 1
+    sees_to_attempts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +107,6 @@ def over_time(table: Table) -> TransformError:
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )
-
-
-def prepare(functions: Iterable[FunctionRef], folder: Path) -> None:
-    """Load what computing loads, before there is anything to compute.
-
-    What cannot be imported is told by the table that needs it, when its turn comes.
-    """
-    from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
-    from lakehouse_cli.transforms import load_transform
-
-    for function in functions:
-        with suppress(LakehouseError):
-            load_transform(function, folder)
 
 
 def materialize_here(job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:

@@ -83,8 +83,7 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
         LakehouseError: The transform failed, or its result breaks the contract.
     """
     table = job.table
-    assert table.function is not None  # noqa: S101  # what is materialized is computed
-    transform = load_transform(table.function, job.folder)
+    transform = load_transform(table.transform, job.folder)
     named = {edge.parameter: given[edge.table] for edge in job.inputs if edge.parameter and not edge.positional}
     positional = [given[edge.table] for edge in job.inputs if edge.positional]
     names = {edge.parameter or edge.table: edge.table for edge in job.inputs}

@@ -1,0 +1,58 @@
+"""What is stored of each table, as far as a run knows: as the plan found it, then as the run left it."""
+
+from __future__ import annotations
+
+import time
+
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.planning import Plan, PlannedTable
+from lakehouse_cli.recipes import reading_of
+
+# What was written this shortly before it is read may be written again without its time telling.
+_TELLING_AGE_NS = 2_000_000_000
+
+
+class Contents:
+    """The record of each table's content.
+
+    Args:
+        plan: What was found before the run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._records = {
+            planned.name: planned.state.content
+            for planned in plan.tables
+            if planned.state is not None and planned.state.content is not None
+        }
+        self._records.update(plan.contents)
+
+    def materialized(self, table: Table, planned: PlannedTable, manifest: Manifest) -> None:
+        """A table was stored anew."""
+        # Options are as they were planned: they are part of the recipe.
+        options = planned.recipe.storage if planned.recipe is not None else ""
+        self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest.columns, options))
+
+    def came_out_the_same(self, planned: PlannedTable) -> bool:
+        """Whether all inputs of a table are as they were when it was last computed."""
+        manifest = planned.state.manifest if planned.state is not None else None
+        if manifest is None:
+            return False
+        return all(
+            name in manifest.inputs
+            and name in self._records
+            and self._records[name].content_hash == manifest.inputs[name].content_hash
+            and self._records[name].reading == manifest.inputs[name].reading
+            for name in planned.inputs
+        )
+
+    def inputs_of(self, planned: PlannedTable) -> dict[str, InputRecord]:
+        """The inputs' records for a manifest, by name, each without a time that could not tell a later change."""
+        return {name: _telling(self._records[name]) for name in planned.inputs if name in self._records}
+
+
+def _telling(record: InputRecord) -> InputRecord:
+    if record.modified_ns is not None and time.time_ns() - record.modified_ns < _TELLING_AGE_NS:
+        return record._replace(modified_ns=None)
+    return record

@@ -1,0 +1,68 @@
+"""What is seen to before the first table of a run: leftovers, what computing loads, what inputs are taken as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.planning import Plan
+from lakehouse_cli.storage.base import AssetStorage
+
+
+def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
+    """Remove what killed runs left of the tables that are about to be written."""
+    by_storage: dict[str, list[Table]] = {}
+    for planned in plan.runs:
+        by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
+    for name, tables in by_storage.items():
+        storages[name].remove_leftovers(tables)
+
+
+def preparation(plan: Plan, graph: AssetGraph, folder: Path) -> Callable[[], None]:
+    """What an executor has each process do that it starts; can be sent there."""
+    transforms = (graph.tables[planned.name].transform for planned in plan.runs)
+    one_a_module = {transform.module: transform for transform in transforms}
+    return partial(_load, tuple(one_a_module.values()), folder)
+
+
+def _load(transforms: Iterable[FunctionRef], folder: Path) -> None:
+    """Load what computing loads, before there is anything to compute.
+
+    What cannot be imported is told by the table that needs it, when its turn comes.
+    """
+    from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
+    from lakehouse_cli.transforms import load_transform
+
+    for transform in transforms:
+        with suppress(LakehouseError):
+            load_transform(transform, folder)
+
+
+def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:
+    """Of each table, the in-memory types that the run's transforms take it as; empty where one cannot be known.
+
+    Imports the transforms before the first of them is timed. One that fails is told when its table's turn comes.
+    """
+    from lakehouse_cli.transforms import load_transform
+
+    wanted: dict[str, set[str]] = {}
+    unknown: set[str] = set()
+    for planned in plan.runs:
+        try:
+            transform = load_transform(graph.tables[planned.name].transform, folder)
+        except LakehouseError:
+            unknown.update(planned.inputs)
+            continue
+        for position, edge in enumerate(graph.inputs[planned.name]):
+            try:
+                keyword = None if edge.positional else transform.keyword(edge.parameter or "")
+                parameter = keyword or transform.positional(position)
+                wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
+            except LakehouseError:
+                unknown.add(edge.table)
+    return {name: set() if name in unknown else types for name, types in wanted.items()}

@@ -1,0 +1,96 @@
+"""What came of a table, as the `TableResult` that its run tells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.events import ErrorInfo, TableResult, TableStatus
+from lakehouse_cli.model import Table
+from lakehouse_cli.planning import PlannedTable
+from lakehouse_cli.runner.jobs import Outcome
+from lakehouse_cli.storage.base import AssetStorage
+
+#: How a table ended from which nothing can be computed.
+UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
+
+
+def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
+    """A table that was computed and stored."""
+    manifest = outcome.manifest
+    dropped = ", ".join(f"`{name}`" for name in outcome.dropped)
+    return TableResult(
+        planned.name,
+        "materialized",
+        planned.reasons,
+        manifest.rows,
+        manifest.bytes,
+        round(seconds, 6),
+        planned.uri,
+        outcome.attempts,
+        notes=(f"dropped {dropped}",) if dropped else (),
+    )
+
+
+def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
+    """A table that stays as it was stored before."""
+    manifest = planned.state.manifest if planned.state is not None else None
+    rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
+    notes = (note,) if note is not None else ()
+    return TableResult(planned.name, "unchanged", (), rows, size, uri=planned.uri, notes=notes)
+
+
+def failed(
+    planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int, left: str | None
+) -> TableResult:
+    """A table that could not be materialized; `left` tells what is stored now."""
+    return TableResult(
+        planned.name,
+        "failed",
+        planned.reasons,
+        duration_s=round(seconds, 6),
+        uri=planned.uri,
+        attempts=attempts,
+        error=ErrorInfo.of(error, left),
+    )
+
+
+def failed_source(name: str, uri: str, error: LakehouseError, seconds: float) -> TableResult:
+    """A source that is missing or not as declared."""
+    return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error))
+
+
+def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:
+    """A table that cannot be computed because of what became of an input."""
+    ended = "failed" if blame.status == "failed" else f"was {blame.status}"
+    error = ErrorInfo("UpstreamError", f"`{blame.name}` {ended}")
+    return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
+
+
+def cancelled(planned: PlannedTable, why: str) -> TableResult:
+    """A table that was not begun with any more, or let go of."""
+    error = ErrorInfo("Cancelled", why)
+    return TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, error=error)
+
+
+def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int) -> str | None:
+    """What a failure left in place, which is what was there before; None where nothing is known to be there.
+
+    Args:
+        table: The table that failed.
+        uri: Where it is stored.
+        storage: Its storage.
+        started_ns: When the run started, in nanoseconds since 1970.
+    """
+    try:
+        stored = storage.stat(table)
+    except LakehouseError:
+        return None
+    if stored is None:
+        return None
+    if not stored.modified_ns:
+        return f"{uri} is as it was"
+    if stored.modified_ns >= started_ns:
+        return f"{uri} was replaced before this went wrong; the next run looks at it anew"
+    moment = datetime.fromtimestamp(stored.modified_ns / 1e9, UTC).astimezone()
+    return f"{uri} is as it was on {moment:%Y-%m-%d %H:%M}"
