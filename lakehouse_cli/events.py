@@ -246,7 +246,7 @@ def result_json(result: RunResult) -> dict[str, Any]:
             {
                 "name": table.name,
                 "status": table.status,
-                "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
+                "reasons": [reason.to_json() for reason in table.reasons],
                 "rows": table.rows,
                 "bytes": table.bytes,
                 "duration_s": table.duration_s,
@@ -256,5 +256,5 @@ def result_json(result: RunResult) -> dict[str, Any]:
             }
             for table in result.tables
         ],
-        "deferred": [{"name": each.name, "environment": each.environment, "uri": each.uri} for each in result.deferred],
+        "deferred": [each.to_json() for each in result.deferred],
     }

@@ -92,7 +92,7 @@ class Lineage:
                     "uri": table.uri,
                     "selected": table.selected,
                     "action": table.action,
-                    "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
+                    "reasons": [reason.to_json() for reason in table.reasons],
                 }
                 for table in self.tables
             ],

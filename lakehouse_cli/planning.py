@@ -122,9 +122,7 @@ class Plan:
         return {
             "project": self.project,
             "environment": self.environment,
-            "deferred": [
-                {"name": each.name, "environment": each.environment, "uri": each.uri} for each in self.deferred
-            ],
+            "deferred": [each.to_json() for each in self.deferred],
             "tables": [
                 {
                     "name": table.name,
@@ -133,7 +131,7 @@ class Plan:
                     "uri": table.uri,
                     "inputs": list(table.inputs),
                     "action": table.action,
-                    "reasons": [{"code": reason.code, "message": reason.message} for reason in table.reasons],
+                    "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
                 }

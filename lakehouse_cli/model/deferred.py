@@ -19,6 +19,10 @@ class DeferredInput:
     environment: str
     uri: str
 
+    def to_json(self) -> dict[str, str]:
+        """As in the documents of `lakehouse plan` and `lakehouse run`."""
+        return {"name": self.name, "environment": self.environment, "uri": self.uri}
+
 
 def deferred_note(inputs: tuple[DeferredInput, ...], limit: int = 5) -> str:
     """Deferred inputs in a sentence.

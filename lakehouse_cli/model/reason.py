@@ -11,3 +11,7 @@ class Reason:
 
     code: str
     message: str
+
+    def to_json(self) -> dict[str, str]:
+        """As `cli.md` documents it."""
+        return {"code": self.code, "message": self.message}
