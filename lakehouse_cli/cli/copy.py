@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,13 +156,12 @@ class _Progress:
 
 
 def _finish(result: CopyResult) -> None:
-    from lakehouse_cli.copying import counts
-
     if result.tables:
         options.write()
     for note in result.notes:
         options.write(note)
-    told = ", ".join(f"{count} {_MARKS[status][2]}" for status, count in counts(result.tables).items())
+    counts = Counter(table.status for table in result.tables)
+    told = ", ".join(f"{count} {_MARKS[status][2]}" for status, count in counts.items())
     options.write(told or "nothing to copy")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,10 +88,7 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
     for table in found.tables:
         if table.status == "different":
             lines += ["", *_details(table, heads, terminal)]
-    counts: dict[str, int] = {}
-    for table in found.tables:
-        word = _MARKS[table.status][2]
-        counts[word] = counts.get(word, 0) + 1
+    counts = Counter(_MARKS[table.status][2] for table in found.tables)
     told = ", ".join(f"{number} {word}" for word, number in counts.items())
     return [*lines, "", told or "nothing to compare"]
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, size_text, time_text
+from lakehouse_cli.terminal import (
+    Cell,
+    Terminal,
+    columns,
+    count_text,
+    moment_text,
+    plural,
+    printable,
+    size_text,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from lakehouse_cli.history.records import RunRecord, RunSummary, TableHistory
@@ -114,7 +123,7 @@ def _list_lines(terminal: Terminal, runs: tuple[RunSummary, ...]) -> list[str]:
     rows = []
     for run in runs:
         mark, style = _STATES[run.status]
-        row = [Cell(run.run_id), Cell(_local(run.started_at), "dim")]
+        row = [Cell(run.run_id), Cell(moment_text(run.started_at), "dim")]
         row += [Cell(printable(run.environment))] if environments else []
         row += [Cell(f"{mark} {run.status}", style), Cell(time_text(run.duration_s), "dim")]
         rows.append([*row, Cell(_counts(run.counts, run.planned))])
@@ -136,13 +145,6 @@ def _counts(counts: Mapping[str, int], planned: int) -> str:
     if ended < planned:
         parts.append(f"{count_text(ended)} of {count_text(planned)}")
     return "  ".join(parts) or "nothing to do"
-
-
-def _local(moment: str) -> str:
-    try:
-        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return moment
 
 
 @app.command(name="show", epilog=SHOW_EXAMPLES)
@@ -182,7 +184,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
 
     run = record.summary
     lines = [title_line(terminal, run.project, run.environment, run.run_id)]
-    lines.append(terminal.style(f"started {_local(run.started_at)}", "dim"))
+    lines.append(terminal.style(f"started {moment_text(run.started_at)}", "dim"))
     lines += [printable(note) for note in record.notes]
     results = {result.name: result for result in record.tables}
     waiting = [name for name in record.planned if name not in results] if run.status == "running" else []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -100,6 +102,19 @@ def test_what_is_newer_there_is_not_overwritten(computed: ProjectFolder, cli: Cl
     assert (computed.read("dev/totals.csv"), computed.read("dev/best.csv")) == before
     assert cli("copy", "totals", "--to", "dev", "--force").code == 0
     assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
+
+
+def test_times_are_told_as_they_are_here(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("copy", "--to", "dev", "--sources").code == 0
+    assert cli("run", "-f", "-e", "dev", "totals").code == 0
+    stored = datetime.fromisoformat(_manifest("dev", "totals")["started_at"])
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        done = cli("copy", "totals", "--to", "dev")
+    time.tzset()
+    there = stored + timedelta(hours=5, minutes=45)
+    assert f"dev/totals.csv is newer: {there:%Y-%m-%d %H:%M}, and" in done.err
 
 
 def test_nothing_is_copied_while_one_is_refused(computed: ProjectFolder, cli: Cli) -> None:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
 
+from lakehouse_cli.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
-from lakehouse_cli.events import ErrorInfo, error_json
+from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.locking import RunLock, RunLockedError
-from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import options_hash, reading_of
@@ -26,92 +25,7 @@ from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
-
-CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "held_back", "failed"]
-#: What did not come about though it was asked for.
-NOT_DONE = frozenset(("missing", "refused", "held_back", "failed"))
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedTable:
-    """What became of one table.
-
-    Attributes:
-        name: The table.
-        kind: ``source`` or ``computed``.
-        status: ``copied``; ``planned`` where it would be, in a dry run; ``unchanged``: it is there already;
-            ``missing`` where it is to come from; ``refused``: it would overwrite what is newer or another's;
-            ``held_back`` because another one is refused; ``failed``.
-        from_uri: Where it comes from.
-        uri: Where it is copied to.
-        note: Why, in words; empty where the status says it all.
-        rows: How many, where that is known.
-        bytes: Stored size of the copy.
-        duration_s: Seconds it took.
-        error: Why it failed.
-    """
-
-    name: str
-    kind: str
-    status: CopyStatus
-    from_uri: str
-    uri: str
-    note: str = ""
-    rows: int | None = None
-    bytes: int | None = None
-    duration_s: float | None = None
-    error: ErrorInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CopyResult:
-    """All tables of one copying.
-
-    Attributes:
-        project: Name of the project.
-        source: Name of the environment copied from.
-        target: Name of the environment copied to.
-        dry_run: Whether nothing was to be copied.
-        tables: In the order in which they are computed.
-        notes: What else there is to tell.
-    """
-
-    project: str
-    source: str
-    target: str
-    dry_run: bool
-    tables: tuple[CopiedTable, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether all that was asked for is there now, or would be."""
-        return not any(table.status in NOT_DONE for table in self.tables)
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `lakehouse copy -o json`."""
-        return {
-            "project": self.project,
-            "from": self.source,
-            "to": self.target,
-            "dry_run": self.dry_run,
-            "status": "success" if self.succeeded else "failed",
-            "tables": [
-                {
-                    "name": table.name,
-                    "kind": table.kind,
-                    "status": table.status,
-                    "from_uri": table.from_uri,
-                    "uri": table.uri,
-                    "note": table.note,
-                    "rows": table.rows,
-                    "bytes": table.bytes,
-                    "duration_s": table.duration_s,
-                    "error": error_json(table.error),
-                }
-                for table in self.tables
-            ],
-        }
+from lakehouse_cli.terminal import moment_text
 
 
 @dataclass(slots=True)
@@ -135,6 +49,7 @@ class Copying:
     mask: Mask
     _here: StoredTables = field(init=False)
     _there: StoredTables = field(init=False)
+    _manifests: dict[str, Manifest | None] = field(default_factory=dict)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -194,17 +109,17 @@ class Copying:
 
     def _is_one_place(self, name: str) -> bool:
         one, other = self.source.tables[name], self.target.tables[name]
+        here, there = self.source.storages[one.storage], self.target.storages[other.storage]
         before, after = self.source.specs[one.storage], self.target.specs[other.storage]
         same = (before.type, before.root, before.connection) == (after.type, after.root, after.connection)
-        if same and self.source.storages[one.storage].uri(one) == self.target.storages[other.storage].uri(other):
+        if same and here.uri(one) == there.uri(other):
             return True
         # Two roots may be one folder by way of a link.
-        data = self.source.storages[one.storage].identities(one) & self.target.storages[other.storage].identities(other)
-        return bool(data)
+        return bool(here.identities(one) & there.identities(other))
 
     def _is_copied(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether the target has a copy already, exactly as it would be copied now."""
-        manifest = self._manifest(name, there)
+        manifest = self._manifest(name)
         if manifest is None or not self._is_the_same(name, here, there):
             return False
         if here.manifest is None:
@@ -216,12 +131,11 @@ class Copying:
         """Whether what the target has is a copy of what the source has now, neither altered since."""
         if here.content is None or there.content is None:
             return False
-        manifest = self._manifest(name, there)
-        if self.source.tables[name].kind == "source" and (
-            (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
-        ):
+        same = (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
+        if same and self.source.tables[name].kind == "source":
             # A source is known by its bytes; a computed table has a manifest that is to go with it.
             return True
+        manifest = self._manifest(name)
         if manifest is None or manifest.content_hash != there.content.content_hash:
             return False
         if here.manifest is None:
@@ -229,15 +143,17 @@ class Copying:
         made = (here.manifest.run_id, here.manifest.started_at)
         return not here.altered and made == (manifest.run_id, manifest.started_at)
 
-    def _manifest(self, name: str, state: TableState) -> Manifest | None:
+    def _manifest(self, name: str) -> Manifest | None:
         """The manifest in the target; of a copied source too, which a plan does not look at."""
-        if state.manifest is not None or self.target.tables[name].kind == "computed":
-            return state.manifest
         table = self.target.tables[name]
-        try:
-            return self.target.storages[table.storage].read_manifest(table)
-        except StorageError:
-            return None
+        if table.kind == "computed":
+            return self._there.state(name).manifest
+        if name not in self._manifests:
+            try:
+                self._manifests[name] = self.target.storages[table.storage].read_manifest(table)
+            except StorageError:
+                self._manifests[name] = None
+        return self._manifests[name]
 
     def _why_not(self, name: str, here: TableState, there: TableState) -> str | None:
         """Why a table is not copied without being forced; None where it is."""
@@ -247,7 +163,7 @@ class Copying:
             return f"{here.uri} was altered by another hand"
         if not there.exists:
             return None
-        manifest = self._manifest(name, there)
+        manifest = self._manifest(name)
         if manifest is None:
             if there.manifest_trouble is not None:
                 return there.manifest_trouble.message
@@ -257,7 +173,8 @@ class Copying:
         if there.content is None or manifest.content_hash != there.content.content_hash:
             return f"{there.uri} was altered by another hand"
         if here.manifest is not None and manifest.started_at > here.manifest.started_at:
-            return f"{there.uri} is newer: {_day(manifest.started_at)}, and {here.uri} {_day(here.manifest.started_at)}"
+            before, now = moment_text(here.manifest.started_at), moment_text(manifest.started_at)
+            return f"{there.uri} is newer: {now}, and {here.uri} {before}"
         return None
 
     def _origin(self, name: str, here: TableState) -> Origin:
@@ -300,8 +217,8 @@ class Copying:
             info = masked(ErrorInfo.of(error), self.mask)
             return replace(planned, status="failed", note=info.message, error=info)
         # Its time is too recent to tell a later change from this one.
-        record = InputRecord(manifest.content_hash, manifest.rows, manifest.bytes)
-        self._copies[planned.name] = record._replace(reading=self._reading(planned.name, manifest))
+        reading = self._reading(planned.name, manifest)
+        self._copies[planned.name] = manifest.content._replace(modified_ns=None, reading=reading)
         seconds = round(time.perf_counter() - clock, 6)
         return replace(planned, status="copied", rows=manifest.rows, bytes=manifest.bytes, duration_s=seconds)
 
@@ -321,7 +238,7 @@ class Copying:
                 raise StorageError(
                     f"{here.uri} was replaced while it was read", hint="copy again when nothing is running there"
                 )
-        target: Table = self.target.tables[name]
+        target = self.target.tables[name]
         return self.target.storages[target.storage].publish(target, data, self._origin(name, here))
 
 
@@ -329,20 +246,8 @@ def _known(inputs: Mapping[str, InputRecord]) -> dict[str, tuple[str, str]]:
     return {name: (record.content_hash, record.reading) for name, record in inputs.items()}
 
 
-def _day(moment: str) -> str:
-    return moment[:16].replace("T", " ")
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def counts(tables: Iterable[CopiedTable]) -> Mapping[str, int]:
-    """How many tables ended how, by status; a status of none is left out."""
-    found: dict[str, int] = {}
-    for table in tables:
-        found[table.status] = found.get(table.status, 0) + 1
-    return found
 
 
 def copy_tables(
