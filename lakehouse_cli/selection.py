@@ -128,7 +128,8 @@ def _in_state(state: str, in_state: StateSelection | None) -> set[str]:
     if state not in STATES:
         hint = did_you_mean(state, STATES) or f"the states are {', '.join(STATES)}"
         raise UsageError(f"`state:{state}` is not a selection", hint=hint)
-    assert in_state is not None, "select() was not told how to look at states"  # noqa: S101
+    if in_state is None:
+        raise TypeError("select() was not told how to look at states")
     return in_state(state)
 
 

@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 
-from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.module_code import Definition, ModuleCode, Piece, PlainImport
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
     BASE,
@@ -325,9 +325,9 @@ class Effects:
 
     def _is_plain(self, piece: Piece) -> bool:
         """Whether a definition is what it defines, and not what a decorator of the project's makes of it."""
-        if not piece.is_definition:
+        if not isinstance(piece.statement, Definition):
             return False
-        if not piece.statement.decorator_list:  # type: ignore[attr-defined]
+        if not piece.statement.decorator_list:
             return True
         decorators = [use for use in piece.uses if use.flags & EAGER and use.flags & (RECEIVER | CALLEE)]
         return not any(self._world.follow_use(piece, use).all_names for use in decorators)

@@ -80,11 +80,6 @@ class Piece:
         """What it imports, under any name."""
         return [origin for origins in self.imports.values() for origin in origins]
 
-    @property
-    def is_definition(self) -> bool:
-        """Whether it is a function or a class."""
-        return isinstance(self.statement, Definition)
-
 
 @dataclass(frozen=True)
 class PlainImport:

@@ -329,16 +329,17 @@ class _Pieces:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    def write(self, data: Any) -> None:
+    def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         for start in range(0, len(view), _BUFFER // 2):
             self._stream.write(view[start : start + _BUFFER // 2])
+        return len(view)
 
 
 def _write(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.Schema) -> tuple[DataFile, str]:
     """Write a data file, row group by row group, each of the same rows whatever the chunks; returns its hash too."""
     with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
-        sink = HashingSink(_Pieces(stream))  # type: ignore[arg-type]  # what is asked of it is there
+        sink = HashingSink(_Pieces(stream))
         # Without Arrow's own schema in it: what it says would be believed before what Delta says.
         writer = pq.ParquetWriter(arrow_file(sink), schema, compression="zstd", version="2.6", store_schema=False)
         with finished(writer):

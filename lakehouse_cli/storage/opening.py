@@ -110,10 +110,11 @@ def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapp
     for name, value in options.items():
         # A list of its own: the default is shared by all that have it.
         setattr(storage, name, list(value) if isinstance(value, list) else value)
-    setattr(storage, "spec", spec)  # noqa: B010  # not declared in the base, there for all
+    # Neither is declared in the base.
+    made: Any = storage
+    made.spec = spec
     if storage_class.__init__ is not object.__init__:
-        initialise: Any = storage_class.__init__
-        initialise(storage, spec)
+        made.__init__(spec)
     return storage
 
 

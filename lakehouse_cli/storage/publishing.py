@@ -15,20 +15,28 @@ from typing import BinaryIO
 
 import xxhash
 
+from lakehouse_cli.storage.base import Sink
+
 ASIDE_SUFFIX = ".lakehouse-tmp"
 _counter = itertools.count()
 
 
 class HashingSink:
-    """A binary sink that counts and hashes (xxh3-128) what passes through it."""
+    """A sink that counts and hashes (xxh3-128) what passes through it.
 
-    def __init__(self, sink: BinaryIO) -> None:
+    Args:
+        sink: Where it goes.
+
+    Attributes:
+        bytes: How many passed so far.
+    """
+
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._hash = xxhash.xxh3_128()
         self.bytes = 0
-        self.modified_ns = 0
 
-    def write(self, data: bytes | memoryview) -> int:
+    def write(self, data: bytes | memoryview, /) -> int:
         """Pass data on; returns their size in bytes."""
         self._sink.write(data)
         self._hash.update(data)
@@ -36,42 +44,35 @@ class HashingSink:
         self.bytes += size
         return size
 
-    def flush(self) -> None:
-        """Flush the sink below."""
-        self._sink.flush()
-
-    def close(self) -> None:
-        """Nothing: who opened the sink below closes it."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the sink below is closed."""
-        return self._sink.closed
-
-    def writable(self) -> bool:
-        """Always; part of the protocol of binary files."""
-        return True
-
-    def readable(self) -> bool:
-        """Never; part of the protocol of binary files."""
-        return False
-
-    def seekable(self) -> bool:
-        """Never; part of the protocol of binary files."""
-        return False
-
-    def settle(self) -> None:
-        """See what was written to the file below, and when; nothing more is written."""
-        self._sink.flush()
-        self.modified_ns = os.fstat(self._sink.fileno()).st_mtime_ns
-
     def hexdigest(self) -> str:
         """The hash of all written so far, hexadecimal."""
         return self._hash.hexdigest()
 
 
+class HashingFile(HashingSink):
+    """The same in front of a file.
+
+    Attributes:
+        modified_ns: When the file was last written, nanoseconds since 1970; 0 before `settle`.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._file = file
+        self.modified_ns = 0
+
+    def flush(self) -> None:
+        """Have the system take what was written."""
+        self._file.flush()
+
+    def settle(self) -> None:
+        """See when the file was last written; nothing more is."""
+        self.flush()
+        self.modified_ns = os.fstat(self._file.fileno()).st_mtime_ns
+
+
 @contextmanager
-def replacing(path: str, *, durable: bool = True) -> Iterator[HashingSink]:
+def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
     """Write a file aside; put it in the place of `path` when the block ends without an exception.
 
     Args:
@@ -85,7 +86,7 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingSink]:
     aside, descriptor = _create_aside(path)
     try:
         with open(descriptor, "wb", closefd=False) as file:
-            sink = HashingSink(file)
+            sink = HashingFile(file)
             yield sink
             file.flush()
             with suppress(FileNotFoundError):

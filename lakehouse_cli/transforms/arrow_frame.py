@@ -20,12 +20,14 @@ class ArrowFrame(FrameType):
         """The table itself."""
         return table
 
-    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:  # noqa: ARG002
+    def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
         """The table itself."""
+        del columns
         return frame
 
-    def accepts(self, annotation: type, *, returned: bool) -> bool:  # noqa: ARG002
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pyarrow.Table."""
+        del returned
         return issubclass(annotation, pa.Table)
 
     def owns(self, value: Any) -> bool:

@@ -37,8 +37,9 @@ class PolarsFrame(FrameType):
                 result.add(series.name, series.to_arrow())
         return result.table()
 
-    def accepts(self, annotation: type, *, returned: bool) -> bool:  # noqa: ARG002
+    def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is polars.DataFrame."""
+        del returned
         return issubclass(annotation, pl.DataFrame)
 
     def owns(self, value: Any) -> bool:

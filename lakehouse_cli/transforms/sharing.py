@@ -42,7 +42,8 @@ class SharedTable:
         with self._lock:
             make = self._makers.get(frame_type.name)
             if make is None:
-                assert self._data is not None, f"{frame_type.name} was not among the types wanted"  # noqa: S101
+                if self._data is None:
+                    raise LookupError(f"{frame_type.name} was not among the types wanted")
                 make = frame_type.shared(self._data)
                 if make is None:
                     return frame_type.from_arrow(self._data)

@@ -8,12 +8,13 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.model import Column
+from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.read import read_csv
 from lakehouse_cli.storage.csv.write import write_csv
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 
-class CsvFormat:
+class CsvFormat(Format):
     """Reads and writes tables as CSV, with options as the project file has them."""
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class CsvFormat:
         """The declared columns of a file; see `read_csv`."""
         return read_csv(open_source, name, columns, self.options_of(options))
 
-    def write(self, table: pa.Table, sink: BinaryIO, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write a table to an open file; see `write_csv`."""
         write_csv(table, sink, self.options_of(options))
 

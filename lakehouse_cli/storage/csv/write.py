@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.base import Sink
 from lakehouse_cli.storage.compression import compressed
 from lakehouse_cli.storage.csv.encode import encode
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -55,7 +56,7 @@ _BITS = {
 }
 
 
-def write_csv(table: pa.Table, sink: BinaryIO, options: CsvOptions) -> None:
+def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
     """Write a table so that `read_csv` with the same columns and options gives it back.
 
     Args:
@@ -253,7 +254,7 @@ def _data_of(text: pa.Array) -> bytes:
     return b"" if buffers[2] is None else memoryview(buffers[2])[start:end].tobytes()
 
 
-def _putter(sink: BinaryIO, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
+def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
     """What takes UTF-8 text to the file: encoding and compression on the way."""
     target = stack.enter_context(compressed(sink, options.compression or "none"))
     if options.encoding == "utf-8":
