@@ -1,12 +1,22 @@
-"""What transforms print, taken line by line, so that it does not run into what we write ourselves."""
+"""What transforms print, taken line by line, so that it does not run into what we write ourselves.
+
+Python's prints go through `PrintedLines`. What writes to a descriptor past Python, as the programs do that a transform
+starts, is caught by `redirected` and `PipedLines`.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import re
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+# Seconds that the end waits for lines to be shown: a terminal may be held.
+_PATIENCE_S = 5.0
 
 
 class PrintedLines(io.TextIOBase):
@@ -66,3 +76,71 @@ class PrintedLines(io.TextIOBase):
     def __getattr__(self, name: str) -> Any:
         # `buffer`, `reconfigure` and what else there may be.
         return getattr(self._stream, name)
+
+
+class PipedLines:
+    """A pipe that hands on whole lines, in a thread of its own, as they come.
+
+    Args:
+        put: Given each line, without its newline.
+
+    Attributes:
+        descriptor: What to write to.
+    """
+
+    def __init__(self, put: Callable[[str], None]) -> None:
+        self._put = put
+        self._read_end, self.descriptor = os.pipe()
+        # Tells how far the reader is: programs that live on hold the pipe open, so that its end may never come.
+        self._mark = f"\0{secrets.token_hex(8)}\0".encode()
+        self._marks_read = threading.Semaphore(0)
+        self._closing = False
+        self._reader = threading.Thread(target=self._read, name="lakehouse printed", daemon=True)
+        self._reader.start()
+
+    def end_lines(self) -> None:
+        """Wait until all that was written is handed on; what has no newline as if it had."""
+        os.write(self.descriptor, self._mark)
+        self._marks_read.acquire(timeout=_PATIENCE_S)
+
+    def close(self) -> None:
+        """Hand on the rest; nobody reads what is written later."""
+        self._closing = True
+        self.end_lines()
+        self._reader.join(_PATIENCE_S)
+        for descriptor in (self._read_end, self.descriptor):
+            os.close(descriptor)
+
+    def _read(self) -> None:
+        ends = re.compile(b"(\n|" + re.escape(self._mark) + b")")
+        rest = b""
+        while True:
+            *pieces, rest = ends.split(rest + os.read(self._read_end, 1 << 16))
+            for text, end in zip(pieces[::2], pieces[1::2], strict=True):
+                if text or end == b"\n":
+                    with suppress(OSError, ValueError):  # nobody reads on
+                        self._put(text.decode(errors="replace"))
+                if end == self._mark:
+                    self._marks_read.release()
+            if self._closing and self._mark in pieces:
+                return
+
+
+@contextmanager
+def redirected(descriptor: int, to: int) -> Iterator[None]:
+    """Have all that is written to a descriptor go to another, also what child processes write.
+
+    Where one of them is closed, nothing is changed.
+    """
+    try:
+        kept = os.dup(descriptor)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):
+            os.dup2(to, descriptor)
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.printing import redirected
 from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, text_width
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="-n")
     project = settings.project()
-    # What transforms print is not part of what is compared.
-    with contextlib.redirect_stdout(sys.stderr):
+    # What transforms print, and the programs they start, is not part of what is compared.
+    sys.stdout.flush()
+    with contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
         found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:
         options.write_json(found.to_json())

@@ -9,10 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
-from lakehouse_cli.printing import PrintedLines
+from lakehouse_cli.printing import PipedLines, PrintedLines, redirected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
     from lakehouse_cli.cli.options import Settings
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class RunOutput:
     """The reporters of a run; while it is entered, stdout is theirs alone.
 
-    What transforms print appears above the live table where there is one, and goes to stderr elsewhere: as it is, or as
-    JSON where stderr takes JSON lines.
+    What transforms print, and the programs they start, appears above the live table where there is one, and goes to
+    stderr elsewhere: as it is, or, what Python prints, as JSON where stderr takes JSON lines.
 
     Args:
         settings: What the user asked for.
@@ -42,7 +42,7 @@ class RunOutput:
         self._log_json = log_json
         self._stack = contextlib.ExitStack()
         self._reporters: list[Reporter] = []
-        self._printed: list[PrintedLines] = []
+        self._printed: list[PrintedLines | PipedLines] = []
         self._shown_by: Reporter | None = None
         self.trouble: OSError | None = None
 
@@ -53,12 +53,14 @@ class RunOutput:
         if terminal.interactive and not silent and not self._log_json:
             from lakehouse_cli.reporters.live import LiveReporter
 
-            live = LiveReporter(sys.stdout, terminal, verbose=self._settings.verbose)
+            live = LiveReporter(self._stdout_for_us(), terminal, verbose=self._settings.verbose)
             self._take_part(live)
             self._shown_by = live
+            self._take_piped(live.print_above)
             self._take_printed(live.print_above, sys.stdout, stderr=True)
             return self
-        results = self._stack.enter_context(_stdout_kept())
+        results = self._stdout_for_us()
+        self._stack.enter_context(redirected(1, 2))
         if not silent:
             from lakehouse_cli.reporters.lines import LinesReporter
 
@@ -82,9 +84,9 @@ class RunOutput:
 
     def handle(self, event: Event) -> None:
         """Take an event to the reporters."""
-        from lakehouse_cli.events import TableFinished
+        from lakehouse_cli.events import RunFinished, TableFinished
 
-        if isinstance(event, TableFinished):
+        if isinstance(event, TableFinished | RunFinished):
             self._end_lines()
         for reporter in list(self._reporters):
             try:
@@ -108,9 +110,39 @@ class RunOutput:
             self._printed.append(err)
             self._stack.enter_context(contextlib.redirect_stderr(err))
 
+    def _take_piped(self, put: Callable[[str], None]) -> None:
+        """Take what goes to the terminal past Python, such as what programs write that a transform starts."""
+        if _descriptor(sys.stdout) != 1:
+            return
+        piped = PipedLines(put)
+        self._printed.append(piped)
+        self._stack.callback(piped.close)
+        for descriptor in (1, 2):
+            if os.isatty(descriptor):
+                self._stack.enter_context(redirected(descriptor, piped.descriptor))
+
+    def _stdout_for_us(self) -> TextIO:
+        """A stream to stdout that stays where it is when the descriptor is redirected."""
+        stdout = sys.stdout
+        stdout.flush()
+        if _descriptor(stdout) != 1:
+            return stdout
+        try:
+            kept = os.dup(1)
+        except OSError:  # closed
+            return stdout
+        stream = os.fdopen(kept, "w", encoding=stdout.encoding, errors=stdout.errors)
+        self._stack.callback(_close, stream)
+        return stream
+
     def _end_lines(self) -> None:
         for lines in self._printed:
             lines.end_lines()
+
+
+def _close(stream: TextIO) -> None:
+    with contextlib.suppress(OSError):  # what could not be written was told when it was
+        stream.close()
 
 
 def _write(stream: TextIO, line: str) -> None:
@@ -122,29 +154,6 @@ def _write(stream: TextIO, line: str) -> None:
 def _printed_line(text: str) -> str:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"event": "printed", "at": at, "text": text}, separators=(",", ":"))
-
-
-@contextlib.contextmanager
-def _stdout_kept() -> Iterator[TextIO]:
-    """A stream to stdout for us alone: what others write to its descriptor, child processes too, goes to stderr."""
-    stdout = sys.stdout
-    stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:  # closed
-        yield stdout
-        return
-    try:
-        with contextlib.suppress(OSError):  # stderr is closed
-            os.dup2(2, 1)
-        yield _on_descriptor(kept, stdout) if _descriptor(stdout) == 1 else stdout
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _on_descriptor(descriptor: int, like: TextIO) -> TextIO:
-    return open(descriptor, "w", encoding=like.encoding, errors=like.errors, closefd=False)
 
 
 def _descriptor(stream: TextIO) -> int | None:

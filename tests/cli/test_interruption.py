@@ -102,6 +102,32 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
 ) -> None:
     seconds = {1: 1, 2: 30}[times]
     slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", f"time.sleep({seconds})"))
+    shown = ctrl_c_at_a_terminal(slow, executor, times)
+    assert "Traceback" not in shown
+    if times == 1:
+        assert "interrupted: 2 materialized, 1 cancelled in" in shown
+        assert slow.files() == ["one.csv", "two.csv"]
+    else:
+        assert "interrupted: 1 materialized, 2 cancelled in" in shown
+        assert slow.files() == ["one.csv"]
+    # The cursor, which the progress table hides, is shown again.
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("executor", "option"),
+    [("processes", ""), ("threads", ", start_new_session=True"), ("serial", ", start_new_session=True")],
+)
+def test_ctrl_c_typed_at_a_terminal_leaves_programs_alone_that_transforms_started_as_documented(
+    slow: ProjectFolder, executor: str, option: str
+) -> None:
+    program = f"import subprocess; subprocess.run(['sleep', '1'], check=True{option})"
+    slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", program))
+    assert "interrupted: 2 materialized, 1 cancelled in" in ctrl_c_at_a_terminal(slow, executor)
+
+
+def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> str:
+    """What is shown on the terminal of a run in which Ctrl-C is typed while the second table is under way."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-c", ON_A_TERMINAL + COMMAND[2], "run", "--executor", executor]
     process = subprocess.Popen(
@@ -129,15 +155,7 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
     shown = seen.decode()
     assert process.wait(timeout=20) == 130, shown
     assert typed == times
-    assert "Traceback" not in shown
-    if times == 1:
-        assert "interrupted: 2 materialized, 1 cancelled in" in shown
-        assert slow.files() == ["one.csv", "two.csv"]
-    else:
-        assert "interrupted: 1 materialized, 2 cancelled in" in shown
-        assert slow.files() == ["one.csv"]
-    # The cursor, which the progress table hides, is shown again.
-    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    return shown
 
 
 def what_is_shown(leader: int) -> bytes:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import re
+import select
+import struct
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from lakehouse_cli.printing import PrintedLines
+from lakehouse_cli.printing import PipedLines, PrintedLines, redirected
 from tests.cli.running import COMMAND
 from tests.conftest import Invoked, ProjectFolder
 
@@ -70,31 +76,74 @@ def test_printed_lines_are_json_where_stderr_is(printing: ProjectFolder, executo
     assert "one" not in done.stdout
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_on_a_terminal_it_stays_above_the_table(printing: ProjectFolder, executor: str) -> None:
+def on_a_terminal(folder: ProjectFolder, *argv: str, width: int = 100, code: int = 0) -> list[str]:
+    """The lines that came to the screen of a run, those of the table each time it was drawn."""
     leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
     process = subprocess.Popen(
-        [*COMMAND, "run", "--executor", executor],
-        cwd=printing.path,
-        stdin=follower,
+        [*COMMAND, "run", *argv],
+        cwd=folder.path,
+        stdin=subprocess.DEVNULL,
         stdout=follower,
         stderr=follower,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        env={**{k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}, "TERM": "xterm"},
     )
     os.close(follower)
     shown = b""
-    with os.fdopen(leader, "rb", buffering=0) as terminal:
-        try:
-            while chunk := os.read(terminal.fileno(), 10000):
-                shown += chunk
-        except OSError:  # as Linux tells the end
-            pass
-    assert process.wait(timeout=30) == 0
-    lines = [line.strip() for line in CODES.sub("", shown.decode()).replace("\r", "\n").splitlines()]
+    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # as Linux tells the end
+        # What a transform started may live on, and holds the terminal.
+        while True:
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += terminal.read(10000)
+            elif process.poll() is not None:
+                break
+    assert process.wait(timeout=30) == code
+    return [line.strip() for line in CODES.sub("", shown.decode()).replace("\r", "\n").splitlines()]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_on_a_terminal_it_stays_above_the_table(printing: ProjectFolder, executor: str) -> None:
+    lines = on_a_terminal(printing, "--executor", executor)
     # Each on a line of its own, before what stays of the table.
     last = max(index for index, line in enumerate(lines) if line.startswith("table"))
     assert all(lines.index(text) < last for text in ("one", "two", "three"))
-    assert [line[:8] for line in lines[last + 1 :] if line.startswith("✓")] == ["✓ totals", "✓ best"[:8] + "  "]
+    assert [line[:8] for line in lines[last + 1 :] if line.startswith("✓")] == ["✓ totals", "✓ best  "]
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFolder, executor: str) -> None:
+    """To either descriptor, by its name too, and with no newline at the end; one that lives on keeps nobody waiting."""
+    program = "echo one; echo two >&2; echo three >/dev/stderr; sleep 9 & printf four"
+    text = project.read("transforms.py").replace("    return totals", f"    os.system({program!r})\n    return totals")
+    project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
+    lines = on_a_terminal(project, "--executor", executor)
+    last = max(index for index, line in enumerate(lines) if line.startswith("table"))
+    at = [lines.index(text) for text in ("one", "two", "three", "four")]
+    assert at == sorted(at)
+    assert at[-1] < last
+    assert [line[:8] for line in lines[last + 1 :] if line.startswith("✓")] == ["✓ totals", "✓ best  "]
+
+
+@pytest.mark.parametrize("width", [60, 140, 0])
+def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) -> None:
+    """Though stdout itself is something else meanwhile."""
+    text = project.read("transforms.py").replace(
+        "    return totals", "    raise OSError('long ' * 99)\n    return totals"
+    )
+    project.write("transforms.py", text)
+    rows = [line for line in on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
+    assert rows[-1].endswith("…")
+    width = width or 80  # as one that does not tell is taken to be
+    assert width - 6 < len(rows[-1]) <= width
+
+
+def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
+    text = project.read("transforms.py").replace("    return orders", '    os.system("echo shell")\n    return orders')
+    project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
+    command = [*COMMAND, "diff", "-o", "json"]
+    done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["status"] == "different"
+    assert done.stderr == "shell\n"
 
 
 def test_an_invalid_project_is_one_json_line_where_stderr_is_json(
@@ -108,8 +157,6 @@ def test_an_invalid_project_is_one_json_line_where_stderr_is_json(
 
 
 def test_lines_of_several_threads_are_not_mixed() -> None:
-    import threading
-
     lines: list[str] = []
     printed = PrintedLines(lines.append, sys.__stderr__ or sys.stderr)
     printed.write("begun ")
@@ -121,3 +168,35 @@ def test_lines_of_several_threads_are_not_mixed() -> None:
     printed.end_lines()
     printed.end_lines()
     assert lines == ["whole", "begun here", "rest"]
+
+
+def test_lines_of_a_pipe_are_whole_and_there_in_time() -> None:
+    lines: list[str] = []
+    piped = PipedLines(lines.append)
+    os.write(piped.descriptor, b"one\n\ntwo\nthr")
+    os.write(piped.descriptor, b"ee\nno end \xff")
+    piped.end_lines()
+    assert lines == ["one", "", "two", "three", "no end \ufffd"]
+    piped.end_lines()
+    held = os.dup(piped.descriptor)
+    os.write(held, b"last")
+    piped.close()
+    assert lines[5:] == ["last"]
+    with pytest.raises(BrokenPipeError):
+        os.write(held, b"late")
+    os.close(held)
+
+
+def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
+    read_end, write_end = os.pipe()
+    other = os.dup(2)
+    with redirected(other, write_end):
+        os.write(other, b"x")
+    assert os.read(read_end, 10) == b"x"
+    assert os.path.sameopenfile(other, 2)
+    for descriptor in (read_end, write_end, other):
+        os.close(descriptor)
+    with redirected(other, 1):
+        pass  # it is closed, and stays so
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(other)
