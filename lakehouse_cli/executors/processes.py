@@ -78,6 +78,7 @@ class ProcessesExecutor(Executor):
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
                     self._workers[index].tell_to_end()
                     self._workers[index].end(time.monotonic() + _PATIENCE_S)
+                    self._workers[index].close()
                     self._workers[index] = _Worker("spawn", self.prepare)
                 future.set_exception(error)
             else:
@@ -102,6 +103,9 @@ class ProcessesExecutor(Executor):
         for thread in self._threads:
             thread.join(timeout=5)
         self._end_all()
+        for worker, thread in zip(self._workers, self._threads, strict=False):
+            if not thread.is_alive():
+                worker.close()
         self._threads.clear()
         atexit.unregister(self.stop)
 
@@ -136,14 +140,17 @@ class _Worker:
             WorkerDiedError: The process ended first.
             WorkerTimeoutError: It was over its time.
         """
-        limit = None if timeout is None else time.monotonic() + timeout
+        limit = None
         try:
             self._line.send((fn, args))
             while True:
                 if limit is not None and not self._line.poll(max(limit - time.monotonic(), 0)):
                     raise WorkerTimeoutError
                 kind, value = self._line.recv()
-                if kind == "note":
+                if kind == "begun":
+                    # Before, it may have been loading what it needs.
+                    limit = None if timeout is None else time.monotonic() + timeout
+                elif kind == "note":
                     notify(value)
                 elif kind in ("stdout", "stderr"):
                     with suppress(OSError, ValueError):  # nobody reads what the function printed
@@ -169,6 +176,9 @@ class _Worker:
                 kill_descendants(self._process.pid)
                 self._process.kill()
                 self._process.join(timeout=5)
+
+    def close(self) -> None:
+        """Let go of the line to it; for the thread that leads it, or when that has ended."""
         for connection in (self._line, self._end):
             with suppress(OSError):
                 connection.close()
@@ -229,6 +239,7 @@ def _serve(line: Connection, end: Connection, inherited: Connection | None, prep
             prepare()
         while True:
             fn, args = line.recv()
+            send("begun", None)
             try:
                 answer = ("result", fn(*args, notify=partial(send, "note")))
             except BaseException as error:  # noqa: BLE001  # sent to where it is asked for

@@ -81,7 +81,7 @@ def test_transforms_may_start_processes(folder: ProjectFolder) -> None:
 def test_nothing_is_left_of_a_run_that_is_killed(folder: ProjectFolder, number: int) -> None:
     only(folder, "    with multiprocessing.Pool(2) as pool:\n        pool.map(wait, [2, 3])")
     with running(folder.path, "run", "--executor", "processes") as run:
-        until(lambda: all((folder.path / f"pid{n}").exists() for n in (2, 3)), "the first processes")
+        until(lambda: written(folder.path / "pid2") and written(folder.path / "pid3"), "the first processes")
         # It alone, not its group.
         os.kill(run.process.pid, number)
         run.process.wait(30)
@@ -107,7 +107,7 @@ def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, ho
     only(folder, body, "" if how == "killed" else ", timeout: 4")
     with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
         if how == "killed":
-            until(lambda: (folder.path / "pid2").exists() and (folder.path / "pid2").read_text() != "", "the programs")
+            until(lambda: written(folder.path / "pid2"), "the programs")
             os.kill(run.process.pid, signal.SIGKILL)
             run.process.wait(30)
         else:
@@ -131,6 +131,11 @@ def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
     assert (done.returncode, tables["t"]["status"], tables["u"]["status"]) == (1, "failed", "materialized")
     assert tables["t"]["error"]["message"] == "`t` raised KeyboardInterrupt"
     assert done.stderr == ""
+
+
+def written(file: Path) -> bool:
+    """Whether it has its text; it is there a moment before."""
+    return file.exists() and file.read_text() != ""
 
 
 def assert_gone(folder: Path) -> None:

@@ -93,11 +93,11 @@ writer = HistoryWriter(Path(sys.argv[1]))
 writer.handle(RunStarted("20260101-000001-dead", "shop", "default", ("a", "b", "c")))
 writer.handle(TableFinished(TableResult("a", "materialized")))
 writer.handle(TableStarted("b"))
-child = os.fork()
-if child == 0:
+if os.fork() == 0:
     import time
+    # Itself, so that it has let go of what it was given when its number is known.
+    print(os.getpid(), flush=True)
     time.sleep(60)
-print(child, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -110,6 +110,40 @@ def test_stopping_leaves_no_process_and_waits_for_nothing() -> None:
         os.kill(process, 0)
 
 
+class PickledWhile:
+    """Something whose pickling waits until a function has been called."""
+
+    def __init__(self, begun: threading.Event, go: threading.Event) -> None:
+        self._events = begun, go
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        begun, go = self._events
+        begun.set()
+        go.wait(30)
+        return int, (0,)
+
+
+def test_work_that_is_being_handed_over_when_all_stops_fails_as_the_rest_does() -> None:
+    begun, go = threading.Event(), threading.Event()
+    executor = ProcessesExecutor(1)
+    future = executor.submit(double, PickledWhile(begun, go), notify=ignore)
+    assert begun.wait(30)
+    executor.stop()
+    go.set()
+    with pytest.raises(WorkerDiedError):
+        future.result(timeout=30)
+    executor.shutdown()
+
+
+def slow_to_start() -> None:
+    time.sleep(1)
+
+
+def test_time_counts_from_when_the_work_begins() -> None:
+    with ProcessesExecutor(1, slow_to_start) as executor:
+        assert executor.submit(double, 2, notify=ignore, timeout=0.5).result(timeout=30) == 4
+
+
 def test_threads_are_daemons() -> None:
     with ThreadsExecutor(1) as executor:
         executor.submit(double, 1, notify=ignore).result(timeout=30)
