@@ -108,6 +108,7 @@ class _Run:
     contents: Contents = field(init=False)
     schedule: Schedule = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     inbox: Inbox = field(default_factory=Inbox)
     interrupted: bool = False
@@ -145,8 +146,7 @@ class _Run:
                 memory = TablesInMemory(consumers, types)
                 self._loop(Attempts(executor, memory, self.inbox, self._retrying, self._ended))
         except KeyboardInterrupt:
-            self.interrupted = True
-            self._cancel([*self.under_way, *(planned.name for planned in self.schedule.rest())], "interrupted")
+            self._stop_now()
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
@@ -168,6 +168,13 @@ class _Run:
         self.stopped_by = "interrupted"
         # A signal comes in the middle of anything; the loop tells of it when it is back.
         self.inbox.post(lambda: self.runner.emit(RunStopping(tuple(self.under_way))))
+
+    def _stop_now(self) -> None:
+        """Give every table a result; what was just being told when the interruption came is told again."""
+        self.interrupted = True
+        for name in self.results.keys() - self.told:
+            self._tell(self.results[name])
+        self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], "interrupted")
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
         ended = self._without_computing(planned)
@@ -241,9 +248,13 @@ class _Run:
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result
         self.schedule.ended(result.name)
-        self.runner.emit(TableFinished(result))
+        self._tell(result)
         if result.status == "failed" and self.fail_fast and self.stopped_by is None:
             self.stopped_by = "another table failed, and --fail-fast was given"
+
+    def _tell(self, result: TableResult) -> None:
+        self.runner.emit(TableFinished(result))
+        self.told.add(result.name)
 
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import pty
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from tests.cli.running import COMMAND, Running, running, until
 from tests.conftest import ProjectFolder
 
 ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()", "run"]
 
 
 @pytest.fixture
 def slow(folder: ProjectFolder) -> ProjectFolder:
-    """Three tables of which the second takes its time; each tells by a file that it has begun."""
+    """Three tables of which the second tells by a file that it has begun, and goes on when there is another."""
     folder.write(
         "lakehouse.yaml",
         """
@@ -42,7 +43,9 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
 
         def two(one):
             pathlib.Path("begun").touch()
-            time.sleep(30)
+            limit = time.monotonic() + 60
+            while not pathlib.Path("go").exists() and time.monotonic() < limit:
+                time.sleep(0.01)
             return one
 
         def three(two):
@@ -52,46 +55,44 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
     return folder
 
 
-def started(slow: ProjectFolder, *more: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [*COMMAND, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=slow.path
-    )
-    limit = time.monotonic() + 30
-    while not (slow.path / "begun").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-    return process
+@contextmanager
+def under_way(slow: ProjectFolder, executor: str) -> Iterator[Running]:
+    """A run that is at its second table."""
+    with running(slow.path, "run", "--executor", executor) as run:
+        until((slow.path / "begun").exists, "the second table")
+        yield run
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder, executor: str) -> None:
-    slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", "time.sleep(1)"))
-    process = started(slow, "--executor", executor)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "stopping; finishing two; Ctrl-C again stops now" in out
-    assert "interrupted: 2 materialized, 1 cancelled in" in out
-    assert "Traceback" not in out + err
+    with under_way(slow, executor) as run:
+        run.interrupt()
+        (slow.path / "go").touch()
+        assert run.ends() == 130
+    assert "stopping; finishing two; Ctrl-C again stops now" in run.out
+    assert "interrupted: 2 materialized, 1 cancelled in" in run.out
+    assert "Traceback" not in run.out + run.err
     assert slow.files() == ["one.csv", "two.csv"]
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-@pytest.mark.parametrize("numbers", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]], ids=["twice", "term"])
-def test_ctrl_c_twice_or_termination_ends_at_once(
-    slow: ProjectFolder, numbers: list[signal.Signals], executor: str
-) -> None:
-    process = started(slow, "--executor", executor)
-    for number in numbers:
-        process.send_signal(number)
-        time.sleep(0.3)
-    out, err = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert "interrupted: 1 materialized, 2 cancelled in" in out
-    assert "○ two " in out
-    assert "○ three " in out
-    assert "Traceback" not in out + err
+@pytest.mark.parametrize("how", ["twice", "term"])
+def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str, executor: str) -> None:
+    with under_way(slow, executor) as run:
+        if how == "term":
+            run.process.terminate()
+        else:
+            run.interrupt()
+            if executor == "serial":
+                time.sleep(0.3)  # its only thread is in the transform, and tells when that is done
+            else:
+                run.says("stopping")
+            run.interrupt()
+        assert run.ends(patience=10) == 130
+    assert "interrupted: 1 materialized, 2 cancelled in" in run.out
+    assert "○ two " in run.out
+    assert "○ three " in run.out
+    assert "Traceback" not in run.out + run.err
     assert slow.files() == ["one.csv"]
 
 
@@ -100,8 +101,6 @@ def test_ctrl_c_twice_or_termination_ends_at_once(
 def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_decide(
     slow: ProjectFolder, executor: str, times: int
 ) -> None:
-    seconds = {1: 1, 2: 30}[times]
-    slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", f"time.sleep({seconds})"))
     shown = ctrl_c_at_a_terminal(slow, executor, times)
     assert "Traceback" not in shown
     if times == 1:
@@ -121,15 +120,21 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
 def test_ctrl_c_typed_at_a_terminal_leaves_programs_alone_that_transforms_started_as_documented(
     slow: ProjectFolder, executor: str, option: str
 ) -> None:
-    program = f"import subprocess; subprocess.run(['sleep', '1'], check=True{option})"
-    slow.write("transforms.py", slow.read("transforms.py").replace("time.sleep(30)", program))
+    program = "until [ -e go ]; do sleep 0.01; done"
+    call = f"import subprocess; subprocess.run(['sh', '-c', {program!r}], check=True{option})"
+    slow.write(
+        "transforms.py", slow.read("transforms.py").replace("limit = time.monotonic() + 60", call + "; limit = 0")
+    )
     assert "interrupted: 2 materialized, 1 cancelled in" in ctrl_c_at_a_terminal(slow, executor)
 
 
 def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> str:
-    """What is shown on the terminal of a run in which Ctrl-C is typed while the second table is under way."""
+    """What is shown on the terminal of a run in which Ctrl-C is typed while the second table is under way.
+
+    Typed once, the table goes on when Ctrl-C has been sent to all.
+    """
     leader, follower = pty.openpty()
-    command = [sys.executable, "-c", ON_A_TERMINAL + COMMAND[2], "run", "--executor", executor]
+    command = [*COMMAND[:-1], ON_A_TERMINAL + COMMAND[-1], "run", "--executor", executor]
     process = subprocess.Popen(
         command,
         stdin=follower,
@@ -148,6 +153,8 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
             if typed == 0 and (slow.path / "begun").exists():
                 os.write(leader, b"\x03")
                 typed, drawn = 1, seen.count(b"running")
+            elif times == 1 and b"^C" in seen:  # as the terminal shows it
+                (slow.path / "go").touch()
             elif typed == 1 and times == 2 and (b"finishing" in seen or seen.count(b"running") > drawn + 5):
                 # The serial executor's only thread is in the transform; it tells when that is done.
                 os.write(leader, b"\x03")
