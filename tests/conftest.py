@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ class ProjectFolder:
         return sorted(
             p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and ".lakehouse" not in p.parts
         )
+
+
+@pytest.fixture(autouse=True)
+def _search_path() -> Iterator[None]:
+    """Where modules are found: a project that a test has imported from is not there for the next."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture
