@@ -6,28 +6,19 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
-from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
-from lakehouse_cli.storage.relational.session import MANIFESTS, Digest, Found, Kept, Relation, Session
+from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
+from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
+from lakehouse_cli.storage.relational.session import MANIFESTS, Found, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a plan sees of one relation."""
-
-    found: Found | None
-    kept: Kept | None
-    untouched: bool
-    digest: Digest | None = None
 
 
 class RelationalStorage(AssetStorage):
@@ -47,7 +38,7 @@ class RelationalStorage(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
-        self._looks: dict[Relation, _Look] = {}
+        self._looks: dict[Relation, Look] = {}
         self._manifests: dict[Relation, Kept | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,38 +128,23 @@ class RelationalStorage(AssetStorage):
         """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
         self._looks.clear()
         self._manifests.clear()
-        relations: dict[Relation, Table] = {}
+        relations: list[Relation] = []
         for table in tables:
             try:
-                relations[self.relation(table)] = table
+                relations.append(self.relation(table))
             except LakehouseError:
                 continue  # told when its turn comes
         try:
             with self.session() as session:
                 if session is None:
                     return
-                found, kept = session.find(relations), session.kept()
-                ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
-                untouched = set(session.untouched(ours)) if ours else set()
-                hashed = found.keys() - untouched if self.hashes_at_once else ()
-                digests = {relation: session.digest(relation, found[relation]) for relation in hashed}
+                looks = look_at(session, relations, hashing=self.hashes_at_once)
         except Exception as error:
             if isinstance(error, LakehouseError) or self.reason(error) is not None:
                 return  # each table tells of it
             raise
-        for relation in relations:
-            self._looks[relation] = _Look(
-                found.get(relation), kept.get(relation), relation in untouched, digests.get(relation)
-            )
-            self._manifests[relation] = kept.get(relation)
-
-    def _look(self, session: Session, relation: Relation) -> _Look:
-        found = session.find([relation]).get(relation)
-        kept = session.kept_of(relation)
-        untouched = False
-        if found is not None and kept is not None and kept.signature == found.signature:
-            untouched = relation in session.untouched({relation: kept})
-        return _Look(found, kept, untouched)
+        self._looks.update(looks)
+        self._manifests.update((relation, look.kept) for relation, look in looks.items())
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
@@ -182,7 +158,7 @@ class RelationalStorage(AssetStorage):
             return None
         if kept is None:
             return Stored(found.bytes, 0)
-        manifest = _parsed(kept.text, table.name)
+        manifest = parsed(kept.text, table.name)
         return Stored(manifest.bytes, manifest.modified_ns)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
@@ -195,12 +171,12 @@ class RelationalStorage(AssetStorage):
                 if session is None:
                     return None
                 if look is None:
-                    look = self._look(session, relation)
+                    look = look_at(session, [relation], hashing=False)[relation]
                 if look.found is not None and not look.untouched:
                     digest = session.digest(relation, look.found)
         if look.found is None:
             return None
-        return _record(digest, look.kept, tuple(known), table.name)
+        return record_of(digest, look.kept, tuple(known), table.name)
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
@@ -217,7 +193,7 @@ class RelationalStorage(AssetStorage):
             if needs_manifest(table, columns):
                 kept = session.kept_of(relation)
                 if kept is not None and kept.signature == found.signature:
-                    columns = columns_of(_parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
+                    columns = columns_of(parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
             if columns is not None:
                 check_present(columns, present, shown)
             names = present if columns is None else [column.name for column in columns]
@@ -328,7 +304,7 @@ class RelationalStorage(AssetStorage):
         else:
             with self._told(table, "looked at"), self.session() as session:
                 kept = None if session is None else session.kept_of(relation)
-        return None if kept is None else _parsed(kept.text, table.name)
+        return None if kept is None else parsed(kept.text, table.name)
 
     def delete(self, table: Table) -> None:
         """Drop the table and remove its manifest."""
@@ -349,7 +325,7 @@ class RelationalStorage(AssetStorage):
         """The manifests, by schema and name."""
         with self._told(None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
-        return [_parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
+        return [parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
 
     def remove_leftovers(self, tables: Iterable[Table]) -> None:
         """Nothing: a transaction that did not end leaves nothing."""
@@ -368,90 +344,15 @@ class RelationalStorage(AssetStorage):
         """Tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with self._told(None, "looked through"), self.session() as session:
-            if session is None:
-                return ()
-            kept = {relation: each for relation, each in session.kept().items() if relation not in known}
-            found = session.find(kept)
-            identity = self.identity() if kept else None
-            return [
-                self._stray(session, relation, kept[relation], found.get(relation), identity)
-                for relation in sorted(kept)
-                if (identity, relation) not in taken
-            ]
-
-    def _stray(self, session: Session, relation: Relation, kept: Kept, found: Found | None, identity: Any) -> Stray:
-        uri = f"{self.shown_root()}/{'/'.join(filter(None, relation))}"
-        try:
-            manifest = _parsed(kept.text, relation.name)
-        except StorageError as error:
-            return Stray(
-                "undeclared", self.spec.name, None, uri, len(kept.text), 0, error.message, ((identity, relation),)
-            )
-        keep = None
-        if found is not None and not _is(manifest, session, relation, kept, found):
-            keep = f"{uri} was altered after the run that stored it"
-        size = manifest.bytes if found is not None else len(kept.text)
-        handle = (kept.text, (identity, relation))
-        name, when = manifest.table, manifest.modified_ns
-        return Stray("undeclared", self.spec.name, name, uri, size, when, keep, handle, manifest.project)
+            return () if session is None else find_strays(self, session, known, taken)
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
         if stray.keep is not None:
             return stray.keep
-        text, (_, relation) = stray.handle
         try:
             with self._told(None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                session.lock(relation)
-                kept = session.kept_of(relation)
-                found = session.find([relation]).get(relation)
-                if kept is None or kept.text != text:
-                    return "it changed since it was listed"
-                manifest = _parsed(text, relation.name)
-                if found is not None and not _is(manifest, session, relation, kept, found):
-                    return "it changed since it was listed"
-                session.drop(relation, table=found is not None)
+                return remove_stray(session, stray)
         except (StorageError, DataError) as error:
             return error.message
-        return None
-
-
-def _parsed(text: str, name: str) -> Manifest:
-    return parse_manifest(text.encode(), f"the manifest of `{name}`")
-
-
-def _is(manifest: Manifest, session: Session, relation: Relation, kept: Kept, found: Found) -> bool:
-    """Whether a table is what its manifest describes."""
-    if found.kind != "table":
-        return False
-    if kept.signature == found.signature and relation in session.untouched({relation: kept}):
-        return True
-    return session.digest(relation, found).hash == manifest.content_hash
-
-
-def _record(digest: Digest | None, kept: Kept | None, known: Sequence[InputRecord], name: str) -> InputRecord:
-    """What is stored, as a record of an input.
-
-    Args:
-        digest: Of the rows; None where the database tells that they are those of the manifest.
-        kept: The manifest, if there is one.
-        known: What it was at other times.
-        name: The table.
-    """
-    try:
-        manifest = None if kept is None else _parsed(kept.text, name)
-    except StorageError:
-        if digest is None:
-            raise
-        manifest = None
-    if manifest is not None and (digest is None or digest.hash == manifest.content_hash):
-        for record in known:
-            if record.bytes == manifest.bytes and record.modified_ns == manifest.modified_ns:
-                return record
-        hash_, size, modified = manifest.content_hash, manifest.bytes, manifest.modified_ns
-    else:
-        assert digest is not None  # noqa: S101  # there is no manifest that could stand for it
-        hash_, size, modified = digest.hash, digest.bytes, None
-    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-    return InputRecord(hash_, rows, size, modified)

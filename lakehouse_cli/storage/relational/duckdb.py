@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.duckdb_files import opened
+from lakehouse_cli.storage.relational.one_file import OneFileStorage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +23,7 @@ _HINTS = (
 )
 
 
-class DuckDBStorage(RelationalStorage):
+class DuckDBStorage(OneFileStorage):
     """Tables in a DuckDB file, which is open only while a transaction goes on."""
 
     database = "DuckDB"
@@ -60,35 +59,18 @@ class DuckDBStorage(RelationalStorage):
 
         check_ranges(data, types)
 
-    def identity(self) -> Any:
-        """Device and inode of the file."""
-        try:
-            status = os.stat(self.spec.root)
-        except OSError:
+    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """DuckDB's own sentence."""
+        if type(error).__module__ not in ("duckdb", "_duckdb"):
             return None
-        return status.st_dev, status.st_ino
-
-    def reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """DuckDB's own sentence, or the operating system's."""
-        if type(error).__module__ in ("duckdb", "_duckdb"):
-            text = str(error).splitlines()[0]
-            return text, next((hint for part, hint in _HINTS if part in text), None)
-        if isinstance(error, OSError):
-            return (error.strerror or type(error).__name__).lower(), None
-        return None
+        text = str(error).splitlines()[0]
+        return text, next((hint for part, hint in _HINTS if part in text), None)
 
     @contextmanager
-    def session(self, *, write: bool = False) -> Iterator[DuckDBSession | None]:
-        """A transaction on a connection of its own."""
-        path = self.spec.root
-        if not os.path.exists(path):
-            if not write:
-                yield None
-                return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+    def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:
+        """On a connection of its own to the file as this process has it open."""
         from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 
-        patience = float(self.spec.connection.get("lock_timeout") or 60)
         with opened(path, write=write, patience=patience) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import xxhash
-
 from lakehouse_cli.storage.relational.session import (
     MANIFESTS,
     Digest,
@@ -110,8 +108,7 @@ class DuckDBSession(Session):
             "SELECT count(*), sum(md5_number_lower(t)), sum(md5_number_upper(t)), sum(strlen(t))"
             f" FROM (SELECT {row}::VARCHAR AS t FROM {self._full(relation)} AS {row})"
         )
-        content = f"{found.signature}\n{rows}\n{low}\n{high}"
-        return Digest(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
+        return Digest.of_sums(found.signature, rows, low, high, size)
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""

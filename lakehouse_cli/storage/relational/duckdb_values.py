@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
 from lakehouse_cli.errors import DataError
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import UnfitError
+from lakehouse_cli.storage.relational.fitting import check_each
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
 _FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
@@ -25,14 +25,7 @@ def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    violations = []
-    for name, column in zip(data.column_names, data.columns, strict=True):
-        try:
-            _check(column)
-        except InexactError as refusal:
-            violations.append(violation_of(refusal, name, types[name], column))
-    if violations:
-        raise UnfitError(violations)
+    check_each(data, types, _check)
 
 
 def as_written(data: pa.Table) -> pa.Table:

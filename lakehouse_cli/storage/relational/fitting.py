@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -43,6 +43,27 @@ def stored_as(data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
     if violations:
         raise UnfitError(violations)
     return pa.table(columns, names=data.column_names)
+
+
+def check_each(data: pa.Table, types: Mapping[str, ColumnType], check: Callable[[pa.ChunkedArray], None]) -> None:
+    """Hold every column to what a database has of its type.
+
+    Args:
+        data: As it would be stored.
+        types: Declared type of each column.
+        check: Raises `InexactError` for a column that holds what the database cannot.
+
+    Raises:
+        UnfitError: Some do; a violation for each column.
+    """
+    violations = []
+    for name, column in zip(data.column_names, data.columns, strict=True):
+        try:
+            check(column)
+        except InexactError as refusal:
+            violations.append(violation_of(refusal, name, types[name], column))
+    if violations:
+        raise UnfitError(violations)
 
 
 def declarable(data: pa.Table) -> dict[str, ColumnType]:

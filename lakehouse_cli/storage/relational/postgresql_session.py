@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import xxhash
 
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
@@ -152,8 +151,7 @@ class PostgreSQLSession(Session):
             "SELECT count(*), sum(hashtextextended(t, 0)::numeric)::text, sum(hashtextextended(t, 1)::numeric)::text,"
             f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {relation.quoted} AS r) AS texts"
         )
-        content = f"{found.signature}\n{rows}\n{low}\n{high}"
-        return Digest(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
+        return Digest.of_sums(found.signature, rows, low, high, size)
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """By the driver's binary copy; what it has no exact type for as text."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import UnfitError
+from lakehouse_cli.storage.relational.fitting import check_each
 
 # Days and microseconds since 1970 of 4713-11-24 BC, the first moment that the server knows.
 _FIRST_DAY = -2_440_588
@@ -30,17 +30,17 @@ def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    violations = []
-    for name, column in zip(data.column_names, data.columns, strict=True):
-        try:
-            for values in _flat(column):
-                _check(values, "outside the range of PostgreSQL's {}s")
-        except InexactError as refusal:
-            if pa.types.is_list(column.type):
-                refusal.rows, refusal.noun, refusal.quality = None, True, f"values {refusal.quality}"
-            violations.append(violation_of(refusal, name, types[name], column))
-    if violations:
-        raise UnfitError(violations)
+    check_each(data, types, _check_stored)
+
+
+def _check_stored(column: pa.ChunkedArray) -> None:
+    try:
+        for values in _flat(column):
+            _check(values, "outside the range of PostgreSQL's {}s")
+    except InexactError as refusal:
+        if pa.types.is_list(column.type):
+            refusal.rows, refusal.noun, refusal.quality = None, True, f"values {refusal.quality}"
+        raise
 
 
 def check_read(column: pa.ChunkedArray) -> None:

@@ -8,6 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import xxhash
+
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.storage.formatted import parse_manifest
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -78,6 +83,20 @@ class Digest:
     rows: int
     bytes: int
 
+    @classmethod
+    def of_sums(cls, signature: str, rows: int, low: object, high: object, size: int | None) -> Digest:
+        """Of rows that a database hashed and added up, so that their order does not count.
+
+        Args:
+            signature: `Found.signature`.
+            rows: How many there are.
+            low: The sum of one half of the hashes; None where there are no rows.
+            high: Of the other half.
+            size: Bytes of their texts; None where there are no rows.
+        """
+        content = f"{signature}\n{rows}\n{low}\n{high}"
+        return cls(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
+
 
 #: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
 Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any]"]
@@ -142,6 +161,16 @@ class Session(ABC):
     @abstractmethod
     def drop(self, relation: Relation, *, table: bool) -> None:
         """Remove a manifest, and the table where that is asked for."""
+
+
+def parsed(text: str, name: str) -> Manifest:
+    """The manifest of a table called `name`.
+
+    Raises:
+        NewerVersionError: A newer version of the tool wrote it.
+        StorageError: It is none.
+    """
+    return parse_manifest(text.encode(), f"the manifest of `{name}`")
 
 
 def quote(name: str) -> str:

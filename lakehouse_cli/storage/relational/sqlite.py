@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import (
     MANIFESTS,
     Digest,
@@ -42,7 +42,7 @@ _ROWS_AT_ONCE = 20_000
 _FOLDED = {ord(letter): letter.lower() for letter in ascii_uppercase}
 
 
-class SQLiteStorage(RelationalStorage):
+class SQLiteStorage(OneFileStorage):
     """Tables in an SQLite file. A path is the table's whole name: SQLite has no schemas."""
 
     database = "SQLite"
@@ -72,37 +72,19 @@ class SQLiteStorage(RelationalStorage):
 
         check_values(data, types)
 
-    def identity(self) -> Any:
-        """Device and inode of the file."""
-        try:
-            status = os.stat(self.spec.root)
-        except OSError:
+    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """SQLite's own sentence."""
+        if not isinstance(error, sqlite3.Error):
             return None
-        return status.st_dev, status.st_ino
-
-    def reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """SQLite's own sentence, or the operating system's."""
-        if isinstance(error, sqlite3.Error):
-            code = getattr(error, "sqlite_errorname", "")
-            hint = next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
-            return str(error), hint
-        if isinstance(error, OSError):
-            return (error.strerror or type(error).__name__).lower(), None
-        return None
+        code = getattr(error, "sqlite_errorname", "")
+        return str(error), next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
 
     @contextmanager
-    def session(self, *, write: bool = False) -> Iterator[SQLiteSession | None]:
-        """A connection for one transaction; opening one takes no longer than a query."""
-        path = self.spec.root
-        if not os.path.exists(path):
-            if not write:
-                yield None
-                return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        timeout = float(self.spec.connection.get("lock_timeout") or 60)
+    def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[SQLiteSession]:
+        """On a connection of its own; opening one takes no longer than a query."""
         mode = "rwc" if write else "rw" if os.access(path, os.W_OK) else "ro"
         uri = f"{Path(path).absolute().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield SQLiteSession(connection)

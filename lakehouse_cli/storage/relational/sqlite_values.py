@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
+from lakehouse_cli.conversion.refusal import refuse_where
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import UnfitError
+from lakehouse_cli.storage.relational.fitting import check_each
 from lakehouse_cli.storage.relational.session import Digest
 
 # Without references between equal objects, which depend on more than the values do.
@@ -34,20 +34,17 @@ def check_values(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    violations = []
-    for name, column in zip(data.column_names, data.columns, strict=True):
-        try:
-            if pa.types.is_floating(column.type):
-                refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
-            elif pa.types.is_date32(column.type):
-                _refuse_outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
-            elif pa.types.is_timestamp(column.type) and column.type.unit != "ns":
-                per_day = _PER_DAY[column.type.unit]
-                _refuse_outside(column.cast(pa.int64()), _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1)
-        except InexactError as refusal:
-            violations.append(violation_of(refusal, name, types[name], column))
-    if violations:
-        raise UnfitError(violations)
+    check_each(data, types, _check)
+
+
+def _check(column: pa.ChunkedArray) -> None:
+    if pa.types.is_floating(column.type):
+        refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
+    elif pa.types.is_date32(column.type):
+        _refuse_outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
+    elif pa.types.is_timestamp(column.type) and column.type.unit != "ns":
+        per_day = _PER_DAY[column.type.unit]
+        _refuse_outside(column.cast(pa.int64()), _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1)
 
 
 def _refuse_outside(counts: pa.ChunkedArray, first: int, last: int) -> None:

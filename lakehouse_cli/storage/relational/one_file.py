@@ -1,0 +1,57 @@
+"""What databases share that are one file of this machine."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from lakehouse_cli.storage.relational.base import RelationalStorage
+from lakehouse_cli.storage.relational.session import Session
+
+
+class OneFileStorage(RelationalStorage):
+    """Tables in a database file; a base for one storage for each kind of file."""
+
+    @abstractmethod
+    def transaction(self, path: str, *, write: bool, patience: float) -> AbstractContextManager[Session]:
+        """A transaction, as `session` has it.
+
+        Args:
+            path: Of the file, which is made where it is not there and `write` is asked for.
+            write: Whether to change anything.
+            patience: Seconds to wait for whoever has it locked.
+        """
+
+    @abstractmethod
+    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """What the driver's exception says, and a hint; None for what is not the driver's."""
+
+    @contextmanager
+    def session(self, *, write: bool = False) -> Iterator[Session | None]:
+        """A transaction on a connection of its own."""
+        path = self.spec.root
+        if not os.path.exists(path):
+            if not write:
+                yield None
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        patience = float(self.spec.connection.get("lock_timeout") or 60)
+        with self.transaction(path, write=write, patience=patience) as session:
+            yield session
+
+    def identity(self) -> Any:
+        """Device and inode of the file."""
+        try:
+            status = os.stat(self.spec.root)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+        """The driver's own sentence, or the operating system's."""
+        if isinstance(error, OSError):
+            return (error.strerror or type(error).__name__).lower(), None
+        return self.driver_reason(error)
