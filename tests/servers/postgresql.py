@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -86,6 +86,28 @@ class PostgreSQL:
         )
         assert done.returncode == 0, done.stderr
         return [tuple(line.split("\x1f")) for line in done.stdout.splitlines()]
+
+    @contextmanager
+    def asking(self, database: str) -> Iterator[Callable[[str], str]]:
+        """A client that stays, for what must be asked on one connection; answers with the last row, `|` in it."""
+        psql = [str(self.binaries / "psql"), "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(self.port)]
+        environ = {**os.environ, "PGPASSWORD": PASSWORD}
+        argv, pipe = [*psql, "-U", USER, "-d", database], subprocess.PIPE
+        with subprocess.Popen(
+            argv, env=environ, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+
+            def ask(statement: str) -> str:
+                assert client.stdin is not None
+                client.stdin.write(f"{statement};\n\\echo END\n")
+                client.stdin.flush()
+                assert client.stdout is not None
+                return "".join(list(iter(client.stdout.readline, "END\n"))[-1:]).rstrip("\n")
+
+            yield ask
+            client.stdin.close()
 
     def new_database(self) -> str:
         """An empty database of its own; returns its name."""

@@ -14,7 +14,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
-from lakehouse_cli.storage.relational.session import MANIFESTS, Found, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session import MANIFESTS, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class RelationalStorage(AssetStorage):
         except LakehouseError:
             raise
         except Exception as error:
-            told = self.reason(error)
+            told = (error.message, error.hint) if isinstance(error, InTheWayError) else self.reason(error)
             if told is None:
                 raise
             reason, hint = told
@@ -269,7 +269,7 @@ class RelationalStorage(AssetStorage):
                 content_hash=digest.hash,
                 modified_ns=time.time_ns(),
             )
-            session.put_in_place(aside, relation)
+            session.put_in_place(aside, relation, digest, forced=origin.forced)
             session.keep(relation, manifest.to_text(), written.signature)
         self._forget(relation)
         return manifest

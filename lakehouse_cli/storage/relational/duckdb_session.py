@@ -146,7 +146,7 @@ class DuckDBSession(Session):
                 self._connection.unregister(_INCOMING)
         return relation
 
-    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
         """Nothing: it is."""
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:

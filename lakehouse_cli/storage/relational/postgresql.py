@@ -167,7 +167,7 @@ class PostgreSQLStorage(RelationalStorage):
         """The server's own sentence, or the driver's; whatever could be secret taken out."""
         if not type(error).__module__.startswith("adbc_driver_manager"):
             return None
-        details = {key: value.decode("utf-8", "replace") for key, value in getattr(error, "details", None) or ()}
+        details = {_text(key): _text(value) for key, value in getattr(error, "details", None) or ()}
         state = getattr(error, "sqlstate", None)
         message = str(error)
         text = details.get("PG_DIAG_MESSAGE_PRIMARY")
@@ -182,7 +182,8 @@ class PostgreSQLStorage(RelationalStorage):
             state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
             return self._without_secrets(text), _HINTS[state] if state else _UNREACHABLE
         gone = "closed the connection" in message or "terminating connection" in message or "no connection" in message
-        return self._without_secrets(text), _HINTS.get(state or "") or (_UNREACHABLE if gone else None)
+        hint = _HINTS.get(state or "") or (_UNREACHABLE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
+        return self._without_secrets(text), hint and self._without_secrets(hint.rstrip("."))
 
     def _without_secrets(self, text: str) -> str:
         secrets = [self.spec.root]
@@ -194,6 +195,11 @@ class PostgreSQLStorage(RelationalStorage):
             if len(secret) >= SHORTEST:
                 text = text.replace(secret, "***")
         return text
+
+
+def _text(part: str | bytes) -> str:
+    """Keys and values of what the driver tells beside its message are bytes, or texts."""
+    return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
 
 
 def _close(connection: Any) -> None:

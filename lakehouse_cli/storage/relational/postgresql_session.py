@@ -12,6 +12,7 @@ import pyarrow as pa
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.errors import DataError
+from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (
     MANIFESTS,
@@ -80,7 +81,8 @@ class PostgreSQLSession(Session):
         """The one row of a query."""
         return self.rows(statement)[0]
 
-    def _do(self, statement: str) -> None:
+    def do(self, statement: str) -> None:
+        """Run a statement."""
         self._cursor.execute(statement)
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
@@ -182,7 +184,7 @@ class PostgreSQLSession(Session):
         self._make_schema(relation.schema)
         aside = Relation(relation.schema, f"lakehouse_new_{secrets.token_hex(8)}")
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
-        self._do(f"CREATE TABLE {aside.quoted} ({columns})")
+        self.do(f"CREATE TABLE {aside.quoted} ({columns})")
         if data.num_rows:
             self._cursor.adbc_ingest(aside.name, data, mode="append", db_schema_name=aside.schema)
         return aside
@@ -191,25 +193,24 @@ class PostgreSQLSession(Session):
         # Asked first: whoever may not make schemas may not say "if not exists" either.
         if not self.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
             self._lock("lakehouse schemas")
-            self._do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+            self.do(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
 
-    def put_in_place(self, aside: Relation, relation: Relation) -> None:
-        """Drop the old table and rename the new one; only now are readers waited for, and kept waiting."""
-        self._do(f"DROP TABLE IF EXISTS {relation.quoted}")
-        self._do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
+    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
+        """Drop the old table and rename the new one; where something hangs on the old one, replace its rows."""
+        put_in_place(self, aside, relation, digest, forced=forced)
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace, stamped by the number of this transaction and of the rows."""
         if not self._has_manifests():
             self._make_schema(self._schema)
             self._lock("lakehouse schemas")
-            self._do(
+            self.do(
                 f"CREATE TABLE IF NOT EXISTS {self._manifests.quoted} (schema_name text, table_name text,"
                 " manifest text NOT NULL, stamp text NOT NULL, signature text NOT NULL,"
                 " PRIMARY KEY (schema_name, table_name))"
             )
         values = ", ".join(map(literal, (relation.schema, relation.name, text)))
-        self._do(
+        self.do(
             f"INSERT INTO {self._manifests.quoted} ({_MANIFEST_COLUMNS})"
             f" SELECT {values}, (txid_current() % 4294967296)::text || ':' || count(*), {literal(signature)}"
             f" FROM {relation.quoted}"
@@ -220,10 +221,10 @@ class PostgreSQLSession(Session):
     def drop(self, relation: Relation, *, table: bool) -> None:
         """Table and manifest."""
         if table:
-            self._do(f"DROP TABLE IF EXISTS {relation.quoted}")
+            self.do(f"DROP TABLE IF EXISTS {relation.quoted}")
         if self._has_manifests():
             name = literals([relation.name])
-            self._do(
+            self.do(
                 f"DELETE FROM {self._manifests.quoted}"
                 f" WHERE schema_name = {literal(relation.schema)} AND table_name IN {name}"
             )

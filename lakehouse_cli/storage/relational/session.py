@@ -98,6 +98,20 @@ class Digest:
         return cls(xxhash.xxh3_128_hexdigest(content.encode()), int(rows), int(size or 0))
 
 
+class InTheWayError(Exception):
+    """A table cannot be replaced, for a reason that is not the driver's.
+
+    Attributes:
+        message: Why, as what follows a colon.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 #: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
 Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any]"]
 
@@ -151,8 +165,18 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def put_in_place(self, aside: Relation, relation: Relation) -> None:
-        """Let a new table take the place of what is there."""
+    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
+        """Let a new table take the place of what is there.
+
+        Args:
+            aside: As `write` called it.
+            relation: What it will be.
+            digest: Of its rows.
+            forced: Whether the user asked to replace whatever is there.
+
+        Raises:
+            InTheWayError: What hangs on the old table does not let it.
+        """
 
     @abstractmethod
     def keep(self, relation: Relation, text: str, signature: str) -> None:

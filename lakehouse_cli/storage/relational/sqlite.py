@@ -177,7 +177,7 @@ class SQLiteSession(Session):
             self._connection.executemany(insert, rows_of(batch))
         return relation
 
-    def put_in_place(self, aside: Relation, relation: Relation) -> None:
+    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
         """Nothing: it is."""
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:

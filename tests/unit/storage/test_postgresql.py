@@ -85,18 +85,6 @@ def test_names_that_the_server_would_cut_are_refused(storage: PostgreSQLStorage)
         stored(storage, declared(), **{"y" * 64: [1]})
 
 
-def test_a_view_on_a_table_keeps_it_and_the_view_is_named(
-    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
-) -> None:
-    stored(storage, declared(), x=[1])
-    postgresql_server.run("CREATE VIEW looking AS SELECT * FROM t", database)
-    with pytest.raises(StorageError) as caught:
-        stored(storage, declared(), x=[2])
-    assert "view looking depends on table t" in caught.value.message
-    assert "drop what depends" in (caught.value.hint or "")
-    assert postgresql_server.run("SELECT x FROM looking", database) == [("1",)]
-
-
 @pytest.mark.parametrize(
     ("statement", "changed"),
     [
