@@ -23,7 +23,7 @@ from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
-from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.base import AssetStorage, Origin, in_use
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.terminal import moment_text
 
@@ -77,14 +77,19 @@ class Copying:
             tell: Told of each table when it has ended.
             begin: Told of each table that is begun.
         """
-        ended = []
-        for table in planned:
-            if table.status == "planned":
-                begin(table.name)
-                table = self._copied(table)
-            ended.append(table)
-            tell(table)
+        ended, planned = [], list(planned)
+        names = [table.name for table in planned if table.status == "planned"]
+        with in_use(dict.fromkeys(self._storages_of(names))):
+            for table in planned:
+                if table.status == "planned":
+                    begin(table.name)
+                    table = self._copied(table)
+                ended.append(table)
+                tell(table)
         return ended
+
+    def _storages_of(self, names: Iterable[str]) -> list[AssetStorage]:
+        return [side.storages[side.tables[name].storage] for side in (self.source, self.target) for name in names]
 
     def _planned(self, name: str) -> CopiedTable:
         here, there = self._here.state(name), self._there.state(name)

@@ -36,7 +36,7 @@ from lakehouse_cli.runner.jobs import AttemptsError, InputError, Job, Retrying
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, preparation, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, in_use
 
 
 def new_run_id() -> str:
@@ -144,7 +144,10 @@ class _Run:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types)
-                self._loop(Attempts(executor, memory, self.inbox, self._retrying, self._ended))
+                # Where each process stores by itself, none keeps what the others wait for.
+                names = {planned.storage for planned in self.plan.runs} if executor.shares_memory else ()
+                with in_use(self.runner.storages[name] for name in names):
+                    self._loop(Attempts(executor, memory, self.inbox, self._retrying, self._ended))
         except KeyboardInterrupt:
             self._stop_now()
 

@@ -7,7 +7,8 @@ atomicity.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
@@ -143,6 +144,14 @@ class AssetStorage(ABC):
         """
         del tables
 
+    def in_use(self) -> AbstractContextManager[None]:
+        """Entered for as long as tables are stored and read one after the other in this process.
+
+        For what takes long to open and may stay open meanwhile; nothing by default. Other programs must get at it all
+        the same.
+        """
+        return nullcontext()
+
     @abstractmethod
     def stat(self, table: Table) -> Stored | None:
         """What is stored of a table; None where nothing is.
@@ -262,3 +271,12 @@ class AssetStorage(ABC):
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
         return stray.keep or "this storage removes nothing by itself"
+
+
+@contextmanager
+def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
+    """All of some storages in use; see `AssetStorage.in_use`."""
+    with ExitStack() as stack:
+        for storage in storages:
+            stack.enter_context(storage.in_use())
+        yield

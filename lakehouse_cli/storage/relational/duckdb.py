@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.duckdb_files import opened
+from lakehouse_cli.storage.relational.duckdb_files import kept, opened
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class DuckDBStorage(OneFileStorage):
             return None
         text = str(error).splitlines()[0]
         return text, next((hint for part, hint in _HINTS if part in text), None)
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """The file stays open while transactions follow closely."""
+        return kept(self.spec.root)
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:

@@ -43,6 +43,7 @@ class DuckDBSession(Session):
         self._catalog = quote(self._row("SELECT current_database()")[0])
         self._schema = schema
         self._manifests = self._full(Relation(schema, MANIFESTS))
+        self._has_manifests: bool | None = None
 
     def _full(self, relation: Relation) -> str:
         return f"{self._catalog}.{relation.quoted}"
@@ -57,28 +58,32 @@ class DuckDBSession(Session):
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
         by_name = {(relation.schema.lower(), relation.name.lower()): relation for relation in wanted}
-        names = literals(name for _, name in by_name)
+        # Whether there are manifests is asked next, and each look at the catalog goes through all of it.
+        names = literals({MANIFESTS, *(name for _, name in by_name)})
         here = "database_name = current_database() AND NOT internal"
         kinds = self._rows(
             f"SELECT schema_name, table_name, 'table' FROM duckdb_tables() WHERE {here}"
             f" AND lower(table_name) IN {names} UNION ALL"
             f" SELECT schema_name, view_name, 'view' FROM duckdb_views() WHERE {here} AND lower(view_name) IN {names}"
         )
-        columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        if kinds:
-            for schema, name, column, data_type in self._rows(
-                "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
-                f" WHERE {here} AND lower(table_name) IN {names} ORDER BY column_index"
-            ):
-                columns.setdefault((schema, name), []).append((column, data_type))
-        return {
-            by_name[schema.lower(), name.lower()]: Found(kind, tuple(columns.get((schema, name), ())))
-            for schema, name, kind in kinds
-            if (schema.lower(), name.lower()) in by_name
-        }
+        self._has_manifests = any((s.lower(), n.lower()) == (self._schema.lower(), MANIFESTS) for s, n, _ in kinds)
+        kinds = [each for each in kinds if (each[0].lower(), each[1].lower()) in by_name]
+        columns = self._columns(kinds[0][:2] if len(kinds) == 1 else None, here, names) if kinds else {}
+        return {by_name[s.lower(), n.lower()]: Found(kind, tuple(columns.get((s, n), ()))) for s, n, kind in kinds}
 
-    def _has_manifests(self) -> bool:
-        return bool(self.find([Relation(self._schema, MANIFESTS)]))
+    def _columns(
+        self, only: tuple[str, str] | None, here: str, names: str
+    ) -> Mapping[tuple[str, str], Sequence[tuple[str, str]]]:
+        """Name and type of each column, by schema and name; of many by one look at the catalog."""
+        if only is not None:
+            return {only: [row[:2] for row in self._rows(f"DESCRIBE {self._full(Relation(*only))}")]}
+        columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for schema, name, column, data_type in self._rows(
+            "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
+            f" WHERE {here} AND lower(table_name) IN {names} ORDER BY column_index"
+        ):
+            columns.setdefault((schema, name), []).append((column, data_type))
+        return columns
 
     def kept(self) -> Mapping[Relation, Kept]:
         """All manifests."""
@@ -89,7 +94,9 @@ class DuckDBSession(Session):
         return self._kept(_is(relation)).get(relation)
 
     def _kept(self, where: str) -> dict[Relation, Kept]:
-        if not self._has_manifests():
+        if self._has_manifests is None:
+            self.find(())
+        if not self._has_manifests:
             return {}
         query = f"SELECT schema_name, table_name, manifest, signature FROM {self._manifests} WHERE {where}"
         return {Relation(schema, name): Kept(text, "", sign) for schema, name, text, sign in self._rows(query)}
@@ -157,6 +164,7 @@ class DuckDBSession(Session):
             f"CREATE TABLE IF NOT EXISTS {self._manifests}"
             " (schema_name VARCHAR, table_name VARCHAR, manifest VARCHAR, signature VARCHAR)"
         )
+        self._has_manifests = True
         values = ", ".join(map(literal, (relation.schema, relation.name, text, signature)))
         self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
         self._connection.execute(f"INSERT INTO {self._manifests} VALUES ({values})")
@@ -165,7 +173,7 @@ class DuckDBSession(Session):
         """Table and manifest."""
         if table:
             self._connection.execute(f"DROP TABLE IF EXISTS {self._full(relation)}")
-        if self._has_manifests():
+        if self._kept(_is(relation)):
             self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,10 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.relational import duckdb_session
+from lakehouse_cli.storage.relational import duckdb_files, duckdb_session
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
+from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
 # A name that is no table is not to be taken for a variable.
@@ -92,6 +94,112 @@ def test_another_process_that_has_the_file_open_is_waited_for_and_named(storage:
         other.stdin.close()
         reader.join()
     assert read == [1]
+
+
+def opens(path: Path) -> list[int]:
+    """What another client of this process reads, configured in another way, which DuckDB refuses while it is open."""
+    with closing(duckdb.connect(str(path), config={"threads": 1})) as connection:
+        return [row[0] for row in connection.execute('SELECT id FROM "table"').fetchall()]
+
+
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether for writing, of each time that a file is opened from now on."""
+    opened: list[bool] = []
+    original = duckdb_files._open
+
+    def noted(path: str, *, write: bool, limit: float) -> Any:
+        opened.append(write)
+        return original(path, write=write, limit=limit)
+
+    monkeypatch.setattr(duckdb_files, "_open", noted)
+    return opened
+
+
+def test_a_file_in_use_is_not_opened_for_each_transaction(
+    storage: DuckDBStorage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_files, "_IDLE_S", 60.0)
+    monkeypatch.setattr(duckdb_files, "_TURN_S", 60.0)
+    opened = opened_files(monkeypatch)
+    with storage.in_use():
+        for id_ in range(5):
+            storage.may_replace(table(), forced=False)
+            storage.publish(table(), data_of(table(), (id_, "a")), ORIGIN)
+            assert storage.read(table(), table().columns).num_rows == 1
+    assert opened == [True]
+    assert opens(file) == [4]
+
+
+def test_a_file_in_use_that_nobody_uses_is_closed(storage: DuckDBStorage, file: Path) -> None:
+    with storage.in_use():
+        storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+        limit = time.monotonic() + 30
+        while True:
+            try:
+                assert opens(file) == [1]
+                break
+            except duckdb.ConnectionException:
+                assert time.monotonic() < limit
+        assert storage.read(table(), table().columns).num_rows == 1
+
+
+_WAITS = """
+import duckdb, sys, time
+while True:
+    try:
+        duckdb.connect(sys.argv[1]).execute("CREATE TABLE theirs AS SELECT 1 AS x")
+        break
+    except duckdb.IOException:
+        time.sleep(0.02)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("readers", [0, 2])
+def test_another_process_gets_its_turn_at_a_file_that_is_always_in_use(
+    storage: DuckDBStorage, file: Path, readers: int
+) -> None:
+    storage.publish(table(), data_of(table(), (0, "a")), ORIGIN)
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            storage.read(table(), table().columns)
+
+    threads = [threading.Thread(target=read) for _ in range(readers)]
+    with storage.in_use(), subprocess.Popen([sys.executable, "-c", _WAITS, str(file)]) as other:
+        for thread in threads:
+            thread.start()
+        limit = time.monotonic() + 60
+        try:
+            while other.poll() is None:
+                storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+                assert time.monotonic() < limit
+        finally:
+            done.set()
+            other.kill()
+        for thread in threads:
+            thread.join()
+    assert other.returncode == 0
+    with closing(duckdb.connect(str(file))) as connection:
+        assert connection.execute("SELECT x FROM theirs").fetchall() == [(1,)]
+
+
+def test_columns_are_the_same_however_they_are_looked_up(storage: DuckDBStorage, file: Path) -> None:
+    file.parent.mkdir()
+    with closing(duckdb.connect(str(file))) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT 5::HUGEINT AS h, 'a'::ENUM('a', 'b') AS e, 1.5::DECIMAL(10, 2) AS d,"
+            " {'a b': [1], 'c': {'x': 1}} AS \"s t\", MAP {'a': 1} AS m, now() AS z, TIME '12:00' AS tt, uuid() AS u"
+        )
+        connection.execute("CREATE VIEW v AS SELECT * FROM t")
+    t, v = Relation("main", "t"), Relation("main", "V")
+    with storage.session() as session:
+        assert session is not None
+        both = session.find([t, v])
+        assert {**session.find([t]), **session.find([v])} == both
+    assert [both[each].kind for each in (t, v)] == ["table", "view"]
+    assert len(both[t].columns) == 8
 
 
 def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
