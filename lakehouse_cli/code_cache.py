@@ -8,7 +8,6 @@ Python, and to the versions of the packages that the code reaches; where any of 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ import xxhash
 from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.packages import find_package
-from lakehouse_cli.local_state import make_state_folder, state_folder
+from lakehouse_cli.local_state import keep, state_folder
 from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
 from lakehouse_cli.version import __version__
 
@@ -86,13 +85,7 @@ class CodeCache:
             "modules": {module.name: _document(module, self._folder) for module in modules},
             "fingerprints": {ref: [f.hash, dict(f.parts)] for ref, f in fingerprints.items()},
         }
-        with suppress(OSError):
-            path = make_state_folder(self._folder, _FOLDER) / _FILE
-            for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a run that was killed while it wrote
-                left.unlink()
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-            aside.replace(path)
+        keep(self._folder, _FOLDER, _FILE, json.dumps(document, separators=(",", ":")))
 
 
 def _key_of(files: Iterable[str]) -> str | None:

@@ -34,6 +34,24 @@ def make_state_folder(project: Path, name: str) -> Path:
     return folder
 
 
+def keep(project: Path, name: str, file: str, text: str) -> None:
+    """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
+
+    Args:
+        project: The project's folder.
+        name: Of the folder of its state.
+        file: With an ending.
+        text: What it is to hold.
+    """
+    with suppress(OSError):
+        path = make_state_folder(project, name) / file
+        for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
+            left.unlink()
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+
+
 def hold(descriptor: int, *, wait: bool) -> bool:
     """Lock an open file for this process and nobody else.
 

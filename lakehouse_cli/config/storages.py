@@ -105,8 +105,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
     text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
     if scheme_of(text) is None and storage_type.root not in ("text", "none"):
         text = os.path.normpath(folder / text)
-    own = folder if storage_type.own else None
-    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place, own)
+    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place, folder)
 
 
 def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:

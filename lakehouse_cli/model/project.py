@@ -63,7 +63,7 @@ class StorageSpec:
         type: What ``lakehouse_cli.storage_types`` calls it.
         connection: The storage's own options, such as an endpoint; may hold secrets.
         location: Where it is declared; None for the implied default.
-        folder: The project's, where the class of a type of its own is found; None for the types that are built in.
+        folder: The project's, where the class of a type of its own is found; None for a storage of no project.
     """
 
     name: str

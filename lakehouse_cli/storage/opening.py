@@ -43,7 +43,7 @@ def check_installed(project: ProjectSpec) -> None:
 
 def _missing_for_storages(project: ProjectSpec) -> Iterator[Problem]:
     # The first of each type is the one that is named.
-    used = {spec.type: spec for spec in [*project.storages.values()][::-1] if spec.folder is None}
+    used = {spec.type: spec for spec in [*project.storages.values()][::-1] if spec.type in STORAGE_TYPES}
     for name, spec in used.items():
         yield from _missing(STORAGE_TYPES[name], f"storage `{spec.name}`", spec.location)
 
@@ -73,8 +73,8 @@ def open_storage(spec: StorageSpec) -> AssetStorage:
         LakehouseError: A package that its type needs is not installed; the hint says what to install. Or its type is a
             class of the user's that cannot be imported, or is no storage.
     """
-    if spec.folder is not None:
-        return _open_own(spec, spec.folder)
+    if spec.type not in STORAGE_TYPES:
+        return _open_own(spec, spec.folder or Path())
     storage_type = STORAGE_TYPES[spec.type]
     storage: AssetStorage = load(Entry(storage_type.implementation, storage_type.install))(spec)
     return storage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,16 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
-from lakehouse_cli.storage.relational.session import MANIFESTS, Found, InTheWayError, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session import (
+    MANIFESTS,
+    Digest,
+    Found,
+    InTheWayError,
+    Kept,
+    Relation,
+    Session,
+    parsed,
+)
 from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
@@ -33,8 +42,6 @@ class RelationalStorage(AssetStorage):
 
     #: The database, as messages call it.
     database: ClassVar[str]
-    #: Whether what must be hashed for a plan is hashed in one transaction, as opening another costs more than hashing.
-    hashes_at_once: ClassVar[bool] = True
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
@@ -66,6 +73,14 @@ class RelationalStorage(AssetStorage):
     @abstractmethod
     def identity(self) -> Any:
         """What tells the database from every other, by whatever name it goes; may connect to it."""
+
+    def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
+        """Hash, in the transaction that looks at all tables for a plan, those that may have been altered.
+
+        None by default: each is hashed when it is asked for, several at once.
+        """
+        del session, found
+        return {}
 
     def shown_root(self) -> str:
         """The database as messages show it."""
@@ -138,7 +153,7 @@ class RelationalStorage(AssetStorage):
             with self.session() as session:
                 if session is None:
                     return
-                looks = look_at(session, relations, hashing=self.hashes_at_once)
+                looks = look_at(session, relations, self.digests)
         except Exception as error:
             if isinstance(error, LakehouseError) or self.reason(error) is not None:
                 return  # each table tells of it
@@ -171,7 +186,7 @@ class RelationalStorage(AssetStorage):
                 if session is None:
                     return None
                 if look is None:
-                    look = look_at(session, [relation], hashing=False)[relation]
+                    look = look_at(session, [relation])[relation]
                 if look.found is not None and not look.untouched:
                     digest = session.digest(relation, look.found)
         if look.found is None:

@@ -27,6 +27,7 @@ class DuckDBStorage(OneFileStorage):
     """Tables in a DuckDB file, which is open only while a transaction goes on."""
 
     database = "DuckDB"
+    beside = (".wal",)
 
     def default_schema(self) -> str:
         """The option, else DuckDB's own ``main``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lakehouse_cli.errors import StorageError
@@ -27,13 +27,17 @@ class Look:
     digest: Digest | None = None
 
 
-def look_at(session: Session, relations: Collection[Relation], *, hashing: bool) -> dict[Relation, Look]:
+#: Hashes the rows of relations.
+Hashing = Callable[[Session, Mapping[Relation, Found]], Mapping[Relation, Digest]]
+
+
+def look_at(session: Session, relations: Collection[Relation], hashing: Hashing | None = None) -> dict[Relation, Look]:
     """Look at relations, by few queries.
 
     Args:
         session: On their database.
         relations: Which.
-        hashing: Whether to hash the rows of what may have been altered.
+        hashing: Hashes the rows of what may have been altered; None where these are not to be hashed now.
     """
     found = session.find(relations)
     if len(relations) == 1:
@@ -42,8 +46,8 @@ def look_at(session: Session, relations: Collection[Relation], *, hashing: bool)
         kept = dict(session.kept())
     ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
     untouched = set(session.untouched(ours)) if ours else set()
-    hashed = found.keys() - untouched if hashing else ()
-    digests = {relation: session.digest(relation, found[relation]) for relation in hashed}
+    altered = {relation: each for relation, each in found.items() if relation not in untouched}
+    digests = hashing(session, altered) if hashing is not None else {}
     return {r: Look(found.get(r), kept.get(r), r in untouched, digests.get(r)) for r in relations}
 
 

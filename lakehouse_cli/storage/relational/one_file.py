@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from lakehouse_cli.storage.relational.base import RelationalStorage
-from lakehouse_cli.storage.relational.session import Session
+from lakehouse_cli.storage.relational.kept_digests import KeptDigests
+from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 
 
 class OneFileStorage(RelationalStorage):
     """Tables in a database file; a base for one storage for each kind of file."""
+
+    #: Endings of the files beside the database's own in which changes may be.
+    beside: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def transaction(self, path: str, *, write: bool, patience: float) -> AbstractContextManager[Session]:
@@ -41,6 +45,12 @@ class OneFileStorage(RelationalStorage):
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
             yield session
+
+    def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
+        """All, as opening the file again costs more than hashing; but for what is known of the file as it is now."""
+        if self.spec.folder is None:
+            return {relation: session.digest(relation, each) for relation, each in found.items()}
+        return KeptDigests(self.spec.folder, self.spec.root, self.beside).of(found, session.digest)
 
     def identity(self) -> Any:
         """Device and inode of the file."""

@@ -65,7 +65,6 @@ class PostgreSQLStorage(RelationalStorage):
 
     database = "PostgreSQL"
     concurrency = 4
-    hashes_at_once = False
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)

@@ -46,6 +46,7 @@ class SQLiteStorage(OneFileStorage):
     """Tables in an SQLite file. A path is the table's whole name: SQLite has no schemas."""
 
     database = "SQLite"
+    beside = ("-journal", "-wal")
 
     def relation(self, table: Any) -> Relation:
         """The whole path is the name."""
