@@ -102,6 +102,11 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         # One that is there and wrong was told.
         written = dict.fromkeys(values["options"].entries) if "options" in values else {}
         _check_options(reader, key, written, storage_type, spec)
+    if "schema" in connection and storage_type.names is not None:
+        why = storage_type.names.problem(str(connection["schema"]))
+        if why is not None:
+            node_of = values["options"].entries["schema"][1]
+            reader.report(node_of, f"the schema of {owner} {why}", "name another one")
     text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
     if scheme_of(text) is None and storage_type.root not in ("text", "none"):
         text = os.path.normpath(folder / text)

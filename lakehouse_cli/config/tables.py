@@ -173,6 +173,7 @@ class TableBuilder:
         )
         if storage is not None:
             self._check_types(reader, storage, table, draft, columns)
+            self._check_names(reader, storage, table, draft)
             wrong = suffix_problem(table, suffix_of(table)) if "path" in own and table.format else None
             if wrong:
                 message = f"path {quoted(table.path)} of {draft.owner} {wrong[0]}"
@@ -287,6 +288,24 @@ class TableBuilder:
                     message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {draft.owner}: {why}"
                     hint = "choose another type, or a storage that can hold it"
                     columns.reader.report(columns.reader.value(*written), message, hint)
+
+    def _check_names(self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft) -> None:
+        """Whether the database takes the names of the table and of its columns."""
+        storage_type = self._type_of(storage)
+        names = storage_type.names if storage_type is not None else None
+        if names is None:
+            return
+        wrong = names.path_problem(table.path) if "path" not in draft.invalid else None
+        if wrong is not None:
+            part, why = wrong
+            which = "" if part == table.path else f": {quoted(part)}"
+            message = f"path {quoted(table.path)} of {draft.owner}{which} {why}"
+            reader.problems.report(message, "give the table another `path:`", table.where("path"))
+        places = {column.name: column.location for column in table.columns or ()}
+        for name, why in names.column_problems(places):
+            message = f"column {quoted(name)} of {draft.owner} {why}"
+            hint = "give the column another name in the contract and in the transform"
+            reader.problems.report(message, hint, places[name])
 
 
 def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:

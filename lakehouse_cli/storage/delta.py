@@ -42,6 +42,7 @@ from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_d
 from lakehouse_cli.storage.publishing import HashingSink
 from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, wanted_names
 from lakehouse_cli.storage_types import scheme_of
+from lakehouse_cli.storage_types.delta import NAMES
 
 _WHAT = "a Delta table"
 _LOG = "_delta_log"
@@ -350,15 +351,9 @@ def _write(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.S
 
 
 def _schema(table: Table, names: Sequence[str], types: Sequence[pa.DataType]) -> pa.Schema:
-    folded: dict[str, str] = {}
-    for name in names:
-        other = folded.setdefault(name.lower(), name)
-        if other != name:
-            raise StorageError(
-                f"columns `{other}` and `{name}` differ only in upper and lower case, which Delta does not tell apart",
-                hint="rename one of them",
-                location=table.where("columns"),
-            )
+    for name, why in NAMES.column_problems(names):
+        hint = "give the column another name in the contract and in the transform"
+        raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
     return pa.schema([pa.field(name, kind) for name, kind in zip(names, types, strict=True)])
 
 

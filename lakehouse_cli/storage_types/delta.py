@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import first_refused
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.names import Names
 from lakehouse_cli.storage_types.objects import S3
 from lakehouse_cli.storage_types.spec import StorageType
 
@@ -27,6 +28,8 @@ def _is_ambiguous(column_type: ColumnType) -> bool:
     return len(names) < len(column_type.fields)
 
 
+NAMES = Names("Delta Lake", keeps_manifests=False, has_schemas=False, fold=str.lower)
+
 DELTA = StorageType(
     "delta",
     "lakehouse_cli.storage.delta:DeltaStorage",
@@ -36,4 +39,5 @@ DELTA = StorageType(
     needs=("deltalake",),
     install="pip install 'lakehouse-cli[delta]'",
     options=tuple(option for option in S3.options if option.name != "profile"),
+    names=NAMES,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType
 
 _SQL = {
@@ -70,6 +71,8 @@ def _plain(column_type: ColumnType) -> ColumnType:
     return column_type.item if column_type.id == "dictionary" else column_type
 
 
+NAMES = Names("DuckDB", fold=ascii_lower)
+
 DUCKDB = StorageType(
     "duckdb",
     "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
@@ -92,4 +95,5 @@ DUCKDB = StorageType(
     needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",
     schema="main",
+    names=NAMES,
 )

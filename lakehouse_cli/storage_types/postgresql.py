@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.names import Names
 from lakehouse_cli.storage_types.spec import StorageType
 
 _SQL = {
@@ -60,6 +61,9 @@ def refusal(column_type: ColumnType) -> str | None:
     return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
 
 
+#: Longer names are cut by the server, without a word.
+NAMES = Names("PostgreSQL", longest=63)
+
 POSTGRESQL = StorageType(
     "postgresql",
     "lakehouse_cli.storage.relational.postgresql:PostgreSQLStorage",
@@ -83,4 +87,5 @@ POSTGRESQL = StorageType(
     needs=("adbc_driver_postgresql",),
     install="pip install 'lakehouse-cli[postgresql]'",
     schema="public",
+    names=NAMES,
 )

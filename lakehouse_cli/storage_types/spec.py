@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakehouse_cli.formats.spec import FormatOption, Refusal
+from lakehouse_cli.storage_types.names import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class StorageType:
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
         schema: Of a database, the schema of a path that names none, where ``schema`` does not say otherwise.
+        names: Of a database, what names its tables and columns may have.
         needs: Modules of packages that lakehouse does not itself depend on.
         install: What to install where one of these is missing.
         required: Names of the options that have no default.
@@ -39,6 +41,7 @@ class StorageType:
     needs: tuple[str, ...] = ()
     install: str | None = None
     schema: str = ""
+    names: Names | None = None
     required: tuple[str, ...] = ()
     root_required: bool = True
     own: bool = False

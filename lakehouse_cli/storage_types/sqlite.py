@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType
 
 
@@ -33,6 +34,8 @@ def refusal(column_type: ColumnType) -> str | None:
     return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
 
 
+NAMES = Names("SQLite", own_prefix="sqlite_", has_schemas=False, fold=ascii_lower)
+
 SQLITE = StorageType(
     "sqlite",
     "lakehouse_cli.storage.relational.sqlite:SQLiteStorage",
@@ -47,4 +50,5 @@ SQLITE = StorageType(
     ),
     refusal=refusal,
     schema="main",
+    names=NAMES,
 )

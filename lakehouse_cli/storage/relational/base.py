@@ -15,7 +15,6 @@ from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.session import (
-    MANIFESTS,
     Digest,
     Found,
     InTheWayError,
@@ -25,6 +24,7 @@ from lakehouse_cli.storage.relational.session import (
     parsed,
 )
 from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
+from lakehouse_cli.storage_types.names import Names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,8 +40,8 @@ class RelationalStorage(AssetStorage):
         spec: The declaration of the storage.
     """
 
-    #: The database, as messages call it.
-    database: ClassVar[str]
+    #: What messages call the database, and what names its tables and columns may have.
+    names: ClassVar[Names]
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
@@ -90,31 +90,19 @@ class RelationalStorage(AssetStorage):
         """The schema of a path that names none; empty for the connection's own."""
         return str(self.spec.connection.get("schema") or "")
 
-    def name_problem(self, name: str) -> str | None:
-        """Why a name cannot be one in this database, as what follows it; None where it can."""
-        return "holds a NUL character" if "\0" in name else None
-
     def relation(self, table: Table) -> Relation:
         """What a table's path means.
 
         Raises:
             StorageError: It cannot be a name in this database.
         """
-        schema, _, name = table.path.partition("/") if "/" in table.path else ("", "", table.path)
-        for part in filter(None, (schema, name)):
-            problem = self.name_problem(part)
-            if problem is not None:
-                raise StorageError(
-                    f"`{part}` {problem}", hint="give the table another `path:`", location=table.where("path")
-                )
-        relation = Relation(schema or self.default_schema(), name)
-        if name.casefold() == MANIFESTS:
+        problem = self.names.path_problem(table.path)
+        if problem is not None:
             raise StorageError(
-                f"`{MANIFESTS}` is the table that holds the manifests",
-                hint="give the table another `path:`",
-                location=table.where("path"),
+                f"`{problem[0]}` {problem[1]}", hint="give the table another `path:`", location=table.where("path")
             )
-        return relation
+        schema, name = self.names.split(table.path)
+        return Relation(schema or self.default_schema(), name)
 
     def uri(self, table: Table) -> str:
         """The database, then the path."""
@@ -221,7 +209,7 @@ class RelationalStorage(AssetStorage):
             return missing_data(table, shown)
         return MissingDataError(
             f"{shown} does not exist",
-            hint=f"make the table or view in {self.database}, or correct `path:` or the storage's `root:`",
+            hint=f"make the table or view in {self.names.owner}, or correct `path:` or the storage's `root:`",
             location=table.where("path"),
         )
 
@@ -256,11 +244,9 @@ class RelationalStorage(AssetStorage):
 
         relation = self.relation(table)
         types = declarable(data)
-        for name in data.column_names:
-            problem = self.name_problem(name)
-            if problem is not None:
-                hint = "give the column another name in the contract and in the transform"
-                raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
+        for name, problem in self.names.column_problems(data.column_names):
+            hint = "give the column another name in the contract and in the transform"
+            raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
         try:
             prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()})
             self.check_values(prepared, types)
@@ -275,7 +261,7 @@ class RelationalStorage(AssetStorage):
             written = session.find([aside])[aside]
             digest = session.digest(aside, written)
             if digest.rows != data.num_rows:
-                raise StorageError(f"{self.database} took {digest.rows} of {data.num_rows} rows of `{table.name}`")
+                raise StorageError(f"{self.names.owner} took {digest.rows} of {data.num_rows} rows of `{table.name}`")
             manifest = make_manifest(
                 table,
                 data,
@@ -303,7 +289,7 @@ class RelationalStorage(AssetStorage):
         where = f" (row {rows}: {values})" if rows else ""
         return StorageError(
             f"{self.uri(table)} cannot be written: {violation.message}{where}",
-            hint=f"{self.database} cannot hold them; change them in the transform, or choose another type",
+            hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
             location=table.where(f"columns.{violation.column}", "columns"),
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.duckdb_files import kept, opened
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
+from lakehouse_cli.storage_types.duckdb import NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,7 @@ _HINTS = (
 class DuckDBStorage(OneFileStorage):
     """Tables in a DuckDB file, which is open only while a transaction goes on."""
 
-    database = "DuckDB"
+    names = NAMES
     beside = (".wal",)
 
     def default_schema(self) -> str:

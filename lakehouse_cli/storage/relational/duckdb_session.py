@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.storage.relational.session import (
-    MANIFESTS,
     Digest,
     Found,
     Kept,
@@ -18,6 +17,7 @@ from lakehouse_cli.storage.relational.session import (
     quote,
 )
 from lakehouse_cli.storage_types.duckdb import sql_type
+from lakehouse_cli.storage_types.names import MANIFESTS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,15 +13,13 @@ from lakehouse_cli.model import ColumnType, StorageSpec
 from lakehouse_cli.secret_values import SHORTEST
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
-from lakehouse_cli.storage_types.postgresql import POSTGRESQL
+from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 
-#: Longer names are cut by the server, without a word.
-_LONGEST_NAME = 63
 # What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
 _SETTINGS = (
     "SET TIME ZONE 'UTC'",
@@ -63,7 +61,7 @@ _WIRE = {
 class PostgreSQLStorage(RelationalStorage):
     """Tables in a PostgreSQL database; a connection for each thread that works, none that crosses a process."""
 
-    database = "PostgreSQL"
+    names = NAMES
     concurrency = 4
 
     def __init__(self, spec: StorageSpec) -> None:
@@ -86,12 +84,6 @@ class PostgreSQLStorage(RelationalStorage):
         if found is None:
             return text
         return found["scheme"] + found["rest"].rpartition("@")[2].rstrip("/")
-
-    def name_problem(self, name: str) -> str | None:
-        """Names longer than 63 bytes, which the server would cut."""
-        if len(name.encode()) > _LONGEST_NAME:
-            return f"is longer than {_LONGEST_NAME} bytes, which is what PostgreSQL takes of a name"
-        return super().name_problem(name)
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """The types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""

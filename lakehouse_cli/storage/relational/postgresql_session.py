@@ -15,7 +15,6 @@ from lakehouse_cli.errors import DataError
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (
-    MANIFESTS,
     Digest,
     Found,
     Kept,
@@ -25,6 +24,7 @@ from lakehouse_cli.storage.relational.session import (
     literals,
     quote,
 )
+from lakehouse_cli.storage_types.names import MANIFESTS
 from lakehouse_cli.storage_types.postgresql import sql_type
 
 if TYPE_CHECKING:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.model import ColumnType
 
-#: The table of ours that holds the manifests.
-MANIFESTS = "lakehouse_manifests"
-
 
 class Relation(NamedTuple):
     """A table or view by its name; `schema` is empty in databases that have none."""

@@ -7,14 +7,12 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import (
-    MANIFESTS,
     Digest,
     Found,
     Kept,
@@ -24,7 +22,8 @@ from lakehouse_cli.storage.relational.session import (
     literals,
     quote,
 )
-from lakehouse_cli.storage_types.sqlite import sql_type
+from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
+from lakehouse_cli.storage_types.sqlite import NAMES, sql_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,30 +37,17 @@ _HINTS = {
     "SQLITE_NOTADB": "name a file of SQLite in the storage's `root:`",
 }
 _ROWS_AT_ONCE = 20_000
-#: As SQLite compares names: letters beyond ASCII have their case.
-_FOLDED = {ord(letter): letter.lower() for letter in ascii_uppercase}
 
 
 class SQLiteStorage(OneFileStorage):
     """Tables in an SQLite file. A path is the table's whole name: SQLite has no schemas."""
 
-    database = "SQLite"
+    names = NAMES
     beside = ("-journal", "-wal")
-
-    def relation(self, table: Any) -> Relation:
-        """The whole path is the name."""
-        relation = super().relation(table)
-        return Relation("", "/".join(filter(None, (relation.schema, relation.name))))
 
     def default_schema(self) -> str:
         """None."""
         return ""
-
-    def name_problem(self, name: str) -> str | None:
-        """Names that are the database's own."""
-        if name.lower().startswith("sqlite_"):
-            return "begins with `sqlite_`, which is the database's own"
-        return super().name_problem(name)
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""
@@ -107,7 +93,7 @@ class SQLiteSession(Session):
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
-        by_name = {relation.name.translate(_FOLDED): relation for relation in wanted}
+        by_name = {ascii_lower(relation.name): relation for relation in wanted}
         found: dict[Relation, Found] = {}
         names = literals(by_name)
         query = (
@@ -115,7 +101,7 @@ class SQLiteSession(Session):
             f" WHERE type IN ('table', 'view') AND lower(name) IN {names}"
         )
         for name, kind in self._rows(query):
-            relation = by_name[name.translate(_FOLDED)]
+            relation = by_name[ascii_lower(name)]
             columns = self._rows("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", name)
             found[relation] = Found(_KINDS[kind], tuple(columns))
         return found

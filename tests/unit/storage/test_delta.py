@@ -227,7 +227,7 @@ def test_a_killed_writer_leaves_a_file_of_no_version(root: Path) -> None:
 
 def test_names_that_differ_only_in_case_are_refused(root: Path) -> None:
     declared = table("table", column("a", "int64"), column("A", "int64"))
-    with pytest.raises(StorageError, match="columns `a` and `A` differ only in upper and lower case"):
+    with pytest.raises(StorageError, match="column `A` differs from `a` only in upper and lower case"):
         publish(opened(root), (1, 2), declared=declared)
 
 

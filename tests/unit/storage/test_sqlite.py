@@ -87,3 +87,9 @@ def test_values_are_what_they_are_whatever_the_column_says(storage: SQLiteStorag
     with pytest.raises(DataError) as caught:
         storage.read(bad, bad.columns)
     assert "`n` is declared int64" in caught.value.message
+
+
+def test_columns_of_no_contract_that_differ_only_in_case_are_refused(storage: SQLiteStorage) -> None:
+    with pytest.raises(StorageError, match="column `A` differs from `a` only in upper and lower case"):
+        storage.publish(replace(table(), columns=None), pa.table({"a": [1], "A": [2]}), ORIGIN)
+    storage.publish(replace(table(), columns=None), pa.table({"ä": [1], "Ä": [2]}), ORIGIN)
