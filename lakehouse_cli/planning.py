@@ -186,7 +186,7 @@ def make_plan(
         if graph.tables[name].kind == "source":
             of = _planned_source(graph, name, states[name])
         elif name in selected:
-            of = _planned_computed(graph, name, states, recipes[name], running, failing, force)
+            of = _planned_computed(project, graph, name, states, recipes[name], running, failing, force)
         else:
             continue
         planned.append(of)
@@ -220,6 +220,7 @@ def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedT
 
 
 def _planned_computed(
+    project: str,
     graph: AssetGraph,
     name: str,
     states: Mapping[str, TableState],
@@ -233,7 +234,7 @@ def _planned_computed(
     inputs = graph.upstream(name)
     state = states[name]
     reasons = tuple(_run_reasons(table, inputs, state, states, recipe, running, force))
-    refused = None if force or not reasons else state.newer
+    refused = None if force or not reasons else state.newer or _of_another(project, table, state)
     would_fail = next((failing[upstream] for upstream in inputs if upstream in failing), None) if reasons else None
     if would_fail is None and refused is not None:
         would_fail = f"`{name}` stays as it is: {refused.message}"
@@ -251,6 +252,17 @@ def _planned_computed(
         sum(_stored_bytes(states[upstream]) for upstream in inputs),
         refused,
         would_fail,
+    )
+
+
+def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:
+    """What tells that another project stored what is there, None where none did."""
+    if state.manifest is None or state.manifest.project in (None, project):
+        return None
+    return StorageError(
+        f"{state.uri} belongs to project `{state.manifest.project}`",
+        hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
+        location=table.where("path", "storage"),
     )
 
 

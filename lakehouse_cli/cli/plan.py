@@ -95,6 +95,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         told = [reason.message for reason in table.reasons]
         if shown == "blocked" and table.would_fail is not None:
             told = [table.would_fail, *told]
+        elif table.refused is not None and not any(table.refused.message in each for each in told):
+            told = [table.refused.message, *told]
         if table.state is not None and table.state.environment is not None:
             told.append(f"from `{table.state.environment}`")
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")

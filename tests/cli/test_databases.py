@@ -146,6 +146,20 @@ def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     assert cli("show", "best").code == 0
 
 
+def test_another_projects_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    lake.folder.write("lakehouse.yaml", lake.folder.read("lakehouse.yaml").replace("name: small", "name: other"))
+    lake.run(f"INSERT INTO {name(lake, 'orders')} VALUES ('009', 100, NULL)")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    error = {t["name"]: t["error"] for t in ran.json["tables"]}["totals"]
+    assert error["message"].endswith("totals belongs to project `small`")
+    assert "--force" in error["hint"]
+    assert lake.run(f"SELECT count(*) FROM {name(lake, 'totals')}")[0][0] in (2, "2")
+    assert cli("run", "--force").code == 0
+    assert lake.run(f"SELECT count(*) FROM {name(lake, 'totals')}")[0][0] in (3, "3")
+
+
 def test_a_view_is_read_and_never_replaced(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE VIEW {name(lake, 'best')} AS SELECT 1 AS customer, 2 AS total")
     ran = cli("run", "--force", "-o", "json")

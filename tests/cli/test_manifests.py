@@ -159,3 +159,22 @@ def test_what_needs_a_table_of_a_newer_version_is_skipped(done: ProjectFolder, c
     assert planned["best"]["would_fail"] == planned["totals"]["would_fail"]
     assert statuses(cli) == {"totals": "failed", "best": "skipped"}
     assert done.read(manifest) == '{"format": 99}'
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_what_another_project_stored_stays(done: ProjectFolder, cli: Cli, executor: str) -> None:
+    done.write("lakehouse.yaml", done.read("lakehouse.yaml").replace("name: small", "name: other"))
+    assert reasons(cli) == {}
+    done.write("transforms.py", done.read("transforms.py").replace("nlargest", "nsmallest"))
+    stored, manifest = done.read("data/best.csv"), done.read(BEST)
+    planned = cli("plan", "-o", "json").json["tables"][-1]
+    assert planned["would_fail"] == "`best` stays as it is: data/best.csv belongs to project `small`"
+    assert "✗  best    refused  data/best.csv belongs to project `small`; " in cli("plan").out
+    ran = cli("run", "--executor", executor)
+    assert ran.code == 1
+    assert "best  data/best.csv belongs to project `small`" in ran.err
+    assert "give the table another `path:`" in ran.err
+    assert (done.read("data/best.csv"), done.read(BEST)) == (stored, manifest)
+    assert statuses(cli, "--force", "best") == {"best": "materialized"}
+    assert reasons(cli) == {}
+    assert '"project": "other"' in done.read(BEST)
