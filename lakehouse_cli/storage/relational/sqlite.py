@@ -23,7 +23,7 @@ from lakehouse_cli.storage.relational.session import (
     quote,
 )
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
-from lakehouse_cli.storage_types.sqlite import NAMES, sql_type
+from lakehouse_cli.storage_types.sqlite import NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,12 +151,12 @@ class SQLiteSession(Session):
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Drop the old table and fill a new one, which nobody sees before the end."""
-        from lakehouse_cli.storage.relational.sqlite_values import rows_of
+        from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type
 
         if not types:
             raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
         self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
-        columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
+        columns = ", ".join(f"{quote(name)} {stored_type(data[name], type_)}" for name, type_ in types.items())
         self._connection.execute(f"CREATE TABLE {relation.quoted} ({columns})")
         marks = ", ".join("?" * len(types))
         insert = f"INSERT INTO {relation.quoted} VALUES ({marks})"

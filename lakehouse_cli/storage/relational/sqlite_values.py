@@ -18,6 +18,7 @@ from lakehouse_cli.conversion.refusal import refuse_where
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
 from lakehouse_cli.storage.relational.session import Digest
+from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
 _MARSHAL_VERSION = 2
@@ -49,6 +50,22 @@ def _check(column: pa.ChunkedArray) -> None:
 
 def _refuse_outside(counts: pa.ChunkedArray, first: int, last: int) -> None:
     refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), "outside of the years 1 to 9999")
+
+
+def stored_type(column: pa.ChunkedArray, declared: ColumnType) -> str:
+    """The type of a column in SQLite that keeps the values.
+
+    One called ``REAL`` keeps whole numbers as integers, of which zero has no sign. With ``BLOB`` in its name a type
+    leaves values as they are (https://www.sqlite.org/datatype3.html#determination_of_column_affinity).
+    """
+    return f"{sql_type(declared)} BLOB" if _has_negative_zero(column) else sql_type(declared)
+
+
+def _has_negative_zero(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_floating(column.type):
+        return False
+    bits, sign = (pa.int32(), -(1 << 31)) if column.type == pa.float32() else (pa.int64(), -(1 << 63))
+    return any(pc.any(pc.equal(chunk.view(bits), pa.scalar(sign, bits))).as_py() for chunk in column.chunks)
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:

@@ -93,3 +93,14 @@ def test_columns_of_no_contract_that_differ_only_in_case_are_refused(storage: SQ
     with pytest.raises(StorageError, match="column `A` differs from `a` only in upper and lower case"):
         storage.publish(replace(table(), columns=None), pa.table({"a": [1], "A": [2]}), ORIGIN)
     storage.publish(replace(table(), columns=None), pa.table({"ä": [1], "Ä": [2]}), ORIGIN)
+
+
+def test_a_zero_keeps_its_sign(storage: SQLiteStorage, file: Path) -> None:
+    zeros = table("t", column("x", "float64"), column("y", "float32"), column("z", "float64"))
+    data = data_of(zeros, (-0.0, -0.0, 0.0), (0.0, None, 2.0), (2.5, 0.0, 0.0))
+    storage.publish(zeros, data, ORIGIN)
+    assert repr(storage.read(zeros, zeros.columns).to_pylist()) == repr(data.to_pylist())
+    assert repr(storage.read(zeros, None).column("z").to_pylist()) == "[0.0, 2.0, 0.0]"
+    with closing(sqlite3.connect(file)) as connection:
+        types = connection.execute("SELECT type FROM pragma_table_info('t')").fetchall()
+    assert types == [("REAL BLOB",), ("REAL BLOB",), ("REAL",)]
