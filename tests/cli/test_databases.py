@@ -160,6 +160,32 @@ def test_another_projects_table_is_replaced_only_by_force(lake: Lake, cli: Cli) 
     assert lake.run(f"SELECT count(*) FROM {name(lake, 'totals')}")[0][0] in (3, "3")
 
 
+def test_what_hangs_on_a_table_stays(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    lake.run(f"CREATE UNIQUE INDEX by_customer ON {name(lake, 'totals')} (customer)")
+    lake.run(f"CREATE VIEW {name(lake, 'looking')} AS SELECT max(total) AS most FROM {name(lake, 'totals')}")
+    lake.run(f"INSERT INTO {name(lake, 'orders')} VALUES ('008', 100, NULL)")
+    assert cli("run").code == 0
+    assert int(lake.run(f"SELECT most FROM {name(lake, 'looking')}")[0][0]) == 102
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        lake.run(f"INSERT INTO {name(lake, 'totals')} VALUES ('008', 1)")
+    assert reasons(cli("plan", "-o", "json")) == {"totals": [], "best": []}
+
+
+@pytest.mark.parametrize("lake", ["sqlite", "duckdb"], indirect=True)
+def test_an_index_that_does_not_fit_other_columns_is_named(lake: Lake, cli: Cli) -> None:
+    assert cli("run").code == 0
+    lake.run("CREATE INDEX by_total ON best (total)")
+    lake.folder.write("lakehouse.yaml", lake.folder.read("lakehouse.yaml").replace("total: int64", "sum: int64"))
+    text = lake.folder.read("transforms.py").replace('"total")', '"total").rename(columns={"total": "sum"})')
+    lake.folder.write("transforms.py", text)
+    ran = cli("run", "-o", "json")
+    error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
+    assert "index `by_total` of the old table does not fit the new one: " in error["message"]
+    assert error["hint"] == "drop the index, run again, and make it anew"
+    assert lake.run("SELECT total FROM best") == [(6,)]
+
+
 def test_a_view_is_read_and_never_replaced(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE VIEW {name(lake, 'best')} AS SELECT 1 AS customer, 2 AS total")
     ran = cli("run", "--force", "-o", "json")

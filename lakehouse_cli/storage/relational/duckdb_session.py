@@ -14,6 +14,7 @@ from lakehouse_cli.storage.relational.session import (
     Session,
     literal,
     literals,
+    make_again,
     quote,
 )
 from lakehouse_cli.storage_types.duckdb import sql_type
@@ -133,10 +134,15 @@ class DuckDBSession(Session):
         """Nothing: there is one writer at a time, from the beginning of its transaction."""
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
-        """Fill a new table of the same name, which nobody sees before the end."""
+        """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
         from lakehouse_cli.storage.relational.duckdb_values import as_written
 
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
+        hung = self._rows(
+            "SELECT 'index', index_name, sql FROM duckdb_indexes() WHERE database_name = current_database()"
+            f" AND lower(schema_name) = lower({literal(relation.schema)})"
+            f" AND lower(table_name) = lower({literal(relation.name)}) AND sql IS NOT NULL"
+        )
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
         self._connection.execute(f"CREATE OR REPLACE TABLE {self._full(relation)} ({columns})")
         expressions = ", ".join(
@@ -151,6 +157,7 @@ class DuckDBSession(Session):
             # Where inserting went wrong, nothing more can be said in this transaction.
             with suppress(Exception):
                 self._connection.unregister(_INCOMING)
+        make_again(self._connection.execute, hung)
         return relation
 
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -192,6 +192,26 @@ def parsed(text: str, name: str) -> Manifest:
         StorageError: It is none.
     """
     return parse_manifest(text.encode(), f"the manifest of `{name}`")
+
+
+def make_again(execute: Callable[[str], Any], hung: Iterable[tuple[str, str, str]]) -> None:
+    """Make what went with a table that was dropped, on the one that took its place.
+
+    Args:
+        execute: Runs a statement.
+        hung: Of each, what it is, its name, and the statement that made it.
+
+    Raises:
+        InTheWayError: One does not fit the new table.
+    """
+    for what, name, statement in hung:
+        try:
+            execute(statement)
+        except Exception as error:
+            raise InTheWayError(
+                f"{what} `{name}` of the old table does not fit the new one: {str(error).splitlines()[0]}",
+                f"drop the {what}, run again, and make it anew",
+            ) from error
 
 
 def quote(name: str) -> str:

@@ -20,6 +20,7 @@ from lakehouse_cli.storage.relational.session import (
     Relation,
     Session,
     literals,
+    make_again,
     quote,
 )
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
@@ -150,11 +151,16 @@ class SQLiteSession(Session):
         """Nothing: there is one writer at a time, from the beginning of its transaction."""
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
-        """Drop the old table and fill a new one, which nobody sees before the end."""
+        """Drop the old table and fill a new one with the same indexes and triggers; nobody sees it before the end."""
         from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type
 
         if not types:
             raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
+        hung = self._rows(
+            "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+            " AND lower(tbl_name) = ? ORDER BY rowid",
+            ascii_lower(relation.name),
+        )
         self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
         columns = ", ".join(f"{quote(name)} {stored_type(data[name], type_)}" for name, type_ in types.items())
         self._connection.execute(f"CREATE TABLE {relation.quoted} ({columns})")
@@ -162,6 +168,7 @@ class SQLiteSession(Session):
         insert = f"INSERT INTO {relation.quoted} VALUES ({marks})"
         for batch in data.to_batches(max_chunksize=_ROWS_AT_ONCE):
             self._connection.executemany(insert, rows_of(batch))
+        make_again(self._connection.execute, hung)
         return relation
 
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:

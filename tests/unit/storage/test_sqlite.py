@@ -104,3 +104,15 @@ def test_a_zero_keeps_its_sign(storage: SQLiteStorage, file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         types = connection.execute("SELECT type FROM pragma_table_info('t')").fetchall()
     assert types == [("REAL BLOB",), ("REAL BLOB",), ("REAL",)]
+
+
+def test_triggers_of_a_table_stay_and_do_not_fire_when_it_is_replaced(storage: SQLiteStorage, file: Path) -> None:
+    storage.publish(table("T"), data_of(table(), (1, "a")), ORIGIN)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE log (id)")
+        connection.execute("CREATE TRIGGER noting AFTER INSERT ON t BEGIN INSERT INTO log VALUES (NEW.id); END")
+    storage.publish(table("T"), data_of(table(), (2, "b")), ORIGIN)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        assert connection.execute("SELECT * FROM log").fetchall() == []
+        connection.execute("INSERT INTO t VALUES (3, 'c')")
+        assert connection.execute("SELECT * FROM log").fetchall() == [(3,)]
