@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.deferring import Deferral, states_with
+from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
@@ -234,6 +234,8 @@ class Project:
         recipes = {name: self._recipe(name) for name in computed}
         deferral = self._deferral(defer)
         states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
+        if not lenient:  # else names are asked for, and nothing is told with them
+            states = states_with_rows(deferral, looked_at, states, recipes)
         how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
         plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
         if self.mask is unmasked:

@@ -146,17 +146,20 @@ def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> 
             yield Reason("input_changed", f"`{name}` is gone")
         else:
             if current.content_hash != before.content_hash:
-                yield Reason("input_changed", f"`{name}` changed: {_content_change(before, current)}")
+                yield Reason("input_changed", f"content of `{name}` changed ({_content_change(before, current)})")
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:
-    if now.rows >= 0 and now.rows != before.rows:
-        return f"{before.rows} → {now.rows} rows"
-    if now.bytes != before.bytes:
-        return f"{before.bytes} → {now.bytes} bytes"
-    return "same size, other content"
+    if now.rows >= 0 and before.rows >= 0:
+        return _counts(before.rows, now.rows, "row")
+    return _counts(before.bytes, now.bytes, "byte")
+
+
+def _counts(before: int, now: int, what: str) -> str:
+    counted = f"{now:,} {what}{'' if now == 1 else 's'}"
+    return f"{counted} as before" if now == before else f"{counted}, before {before:,}"
 
 
 def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:

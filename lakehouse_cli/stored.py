@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.graph import AssetGraph
@@ -55,6 +56,7 @@ class StoredTables:
     graph: AssetGraph
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
     _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
+    _counts: dict[str, int | None] = field(default_factory=dict)
 
     def look(self, names: Iterable[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
@@ -73,11 +75,15 @@ class StoredTables:
         }
         computed = [n for n in wanted if self.tables[n].kind == "computed" and self.tables[n].storage in slow]
         for look, which in ((self._manifest, computed), (self._content, chosen)):
-            if len(which) > 1:
-                at_once = max(slow[self.tables[name].storage].concurrency for name in which)
-                with ThreadPoolExecutor(min(at_once, len(which))) as pool:
-                    for _ in pool.map(look, which):
-                        pass
+            self._at_once(look, which)
+
+    def _at_once(self, look: Callable[[str], Any], names: Sequence[str]) -> None:
+        """Do something that is remembered for many tables, for as many of them at once as their storages bear."""
+        at_once = max((self.storages[self.tables[name].storage].concurrency for name in names), default=1)
+        if min(at_once, len(names)) > 1:
+            with ThreadPoolExecutor(min(at_once, len(names))) as pool:
+                for _ in pool.map(look, names):
+                    pass
 
     def _prefetch(self, names: Iterable[str]) -> None:
         by_storage: dict[str, dict[str, Table]] = {}
@@ -101,6 +107,21 @@ class StoredTables:
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+
+    def count(self, names: Sequence[str]) -> dict[str, int]:
+        """How many rows are stored of tables; those of which it cannot be told are left out."""
+        self._at_once(self._count, names)
+        counts = {name: self._count(name) for name in names}
+        return {name: count for name, count in counts.items() if count is not None}
+
+    def _count(self, name: str) -> int | None:
+        if name not in self._counts:
+            table = self.tables[name]
+            try:
+                self._counts[name] = self.storages[table.storage].count_rows(table)
+            except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
+                self._counts[name] = None
+        return self._counts[name]
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
         if name not in self._contents:
@@ -139,3 +160,25 @@ class StoredTables:
             manifest = self._manifest(consumer)
             if isinstance(manifest, Manifest) and name in manifest.inputs:
                 yield manifest.inputs[name]
+
+
+def with_another_content(
+    states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]
+) -> tuple[str, ...]:
+    """The inputs of which it is not known how many rows they have now, and whose content is another than it was.
+
+    Args:
+        states: By table.
+        graph: All tables.
+        computed: The selected tables that are computed; what they were made from is what the content was.
+    """
+    return tuple(name for name in states if name not in computed and _changed(name, states, graph, computed))
+
+
+def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:
+    content = states[name].content
+    if content is None or content.rows >= 0:
+        return False
+    manifests = [states[consumer].manifest for consumer in graph.downstream(name) if consumer in computed]
+    records = [manifest.inputs.get(name) for manifest in manifests if manifest is not None]
+    return any(record is not None and record.content_hash != content.content_hash for record in records)

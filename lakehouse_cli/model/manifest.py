@@ -25,7 +25,7 @@ class InputRecord(NamedTuple):
 
     Attributes:
         content_hash: xxh3-128 of the input's stored bytes, hexadecimal.
-        rows: How many rows it had.
+        rows: How many rows it had; -1 where that is not known.
         bytes: Size of its stored data.
         modified_ns: When those were last written, nanoseconds since 1970; None where that tells nothing, because it was
             too recent to tell a later change from.

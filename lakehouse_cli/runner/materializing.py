@@ -57,13 +57,15 @@ def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Re
     attempt = job.attempt
     delay = table.retry_delay
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    # What is known of a source is its bytes; how many rows they are is known now that they were read.
+    inputs = {name: record._replace(rows=given[name].num_rows) for name, record in job.contents.items()}
     taken = sum(shared.nbytes for shared in given.values())
     while True:
         try:
             job.storages[table.storage].may_replace(table, forced=job.forced)
             held = compute(job, given)
             memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, job.contents, memory, job.project, job.forced)
+            origin = Origin(job.run_id, started_at, job.recipe, inputs, memory, job.project, job.forced)
             manifest = job.storages[table.storage].publish(table, held.table, origin)
             return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
         except LakehouseError as error:

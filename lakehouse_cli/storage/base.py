@@ -91,7 +91,13 @@ class Sink(Protocol):
 
 
 class Format(ABC):
-    """How a table is read from and written to bytes."""
+    """How a table is read from and written to bytes.
+
+    Attributes:
+        holds_count: Whether the bytes tell how many rows there are, so that few of them are read for it.
+    """
+
+    holds_count: bool = False
 
     @abstractmethod
     def read(
@@ -121,6 +127,20 @@ class Format(ABC):
         Raises:
             StorageError: The format cannot hold it.
         """
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+        """How many rows `read` would find, in bounded memory and much faster; None, by default, where that cannot be.
+
+        Args:
+            open_source: Opens the bytes; may be called more than once.
+            name: The file as messages show it.
+            options: Of the format, validated.
+
+        Raises:
+            Exception: The bytes are not as they should be; whoever asks takes the number for not known.
+        """
+        del open_source, name, options
+        return None
 
 
 class AssetStorage(ABC):
@@ -182,6 +202,15 @@ class AssetStorage(ABC):
             DataError: The data are not as declared.
             StorageError: They cannot be read.
         """
+
+    def count_rows(self, table: Table) -> int | None:
+        """How many rows are stored of a table, told much faster than by reading it; None where they are not known.
+
+        Asked for a plan, of inputs whose content changed and of nothing else, to tell rows before and now. Whatever is
+        raised here is taken for "not known", which is the default.
+        """
+        del table
+        return None
 
     def read_version(self, table: Table, version: int) -> pa.Table:
         """Read all columns of an older version of a stored table; only storages that keep versions can.

@@ -154,6 +154,11 @@ class FileStorage(FormattedStorage):
                 columns = self._stored_columns(table, path, columns)
             return self._format(table).read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
 
+    def count_rows(self, table: Table) -> int | None:
+        """As the format tells."""
+        path = self._path(table)
+        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), table.options)
+
     def _stored_columns(
         self, table: Table, path: str, declared: Sequence[Column] | None
     ) -> tuple[Column, ...] | Sequence[Column] | None:

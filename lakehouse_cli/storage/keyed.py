@@ -189,6 +189,13 @@ class KeyedStorage(FormattedStorage):
                 continue
         raise self._restless(table)
 
+    def count_rows(self, table: Table) -> int | None:
+        """As the format tells; of what is large, only where not all of it must be fetched for that."""
+        key, found = self._find(table, "looked at")
+        if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
+            return None
+        return self._format(table).count_rows(self.opener(key, found), self.uri(table), table.options)
+
     def _stored_columns(
         self, table: Table, key: str, found: Head, declared: Sequence[Column] | None
     ) -> Sequence[Column] | None:

@@ -30,6 +30,8 @@ _CELLS = 1 << 24
 class ParquetFormat(Format):
     """Reads and writes tables as Parquet."""
 
+    holds_count = True
+
     def read(
         self,
         open_source: Callable[[], BinaryIO],
@@ -49,6 +51,12 @@ class ParquetFormat(Format):
                 table = pa.table({each: read.column(each) for each in wanted}) if wanted else read
                 check_whole(table)
         return as_declared(table, columns, name)
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+        """As its metadata tell."""
+        del options
+        with _opened(open_source, name) as file:
+            return int(file.metadata.num_rows)
 
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""

@@ -190,6 +190,15 @@ class StorageConformance(ABC):
         assert again is not None
         assert (again.content_hash, again.rows) == (content.content_hash, 1)
 
+    def test_rows_are_counted_or_not_known(self, storage: AssetStorage) -> None:
+        """Whether a run stored them or another program; what is asked for a plan is never a wrong number."""
+        declared = table()
+        storage.publish(declared, data_of(declared, (1, "a"), (2, "b\nc, d"), (3, '"')), ORIGIN)
+        assert storage.count_rows(declared) in (3, None)
+        source = table("source", kind="source")
+        self.put(storage, source, data_of(source, (1, "a"), (2, "b")))
+        assert storage.count_rows(source) in (2, None)
+
     def test_deletion(self, storage: AssetStorage) -> None:
         """Data and manifest; again is no error."""
         declared = table()

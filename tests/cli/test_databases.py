@@ -121,7 +121,9 @@ def test_a_run_and_then_nothing_to_do(lake: Lake, cli: Cli, executor: str) -> No
 def test_what_changes_is_seen(lake: Lake, cli: Cli) -> None:
     assert cli("run").code == 0
     lake.run(f"INSERT INTO {name(lake, 'orders')} VALUES ('008', 100, NULL)")
-    assert reasons(cli("plan", "-o", "json")) == {"totals": ["input_changed"], "best": ["upstream_runs"]}
+    planned = cli("plan", "-o", "json")
+    assert reasons(planned) == {"totals": ["input_changed"], "best": ["upstream_runs"]}
+    assert "content of `orders` changed (4 rows, before 3)" in planned.out
     assert cli("run").code == 0
     assert reasons(cli("plan", "-o", "json")) == {"totals": [], "best": []}
     lake.run(f"UPDATE {name(lake, 'best')} SET total = 7")

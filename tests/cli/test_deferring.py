@@ -145,3 +145,10 @@ def test_a_deferred_storage_refuses_to_be_written(deferred: ProjectFolder) -> No
         storage.delete(table)
     with pytest.raises(StorageError):
         storage.remove_leftovers([table])
+
+
+def test_rows_of_an_input_that_changed_there_are_told(deferred: ProjectFolder, cli: Cli) -> None:
+    assert cli("run", "-e", "dev", "totals", "--defer", "prod").code == 0
+    deferred.write("prod/orders.csv", "customer;amount\n007;5\n")
+    planned = cli("plan", "-e", "dev", "totals", "--defer", "prod")
+    assert "content of `orders` changed (1 row, before 3)" in planned.out

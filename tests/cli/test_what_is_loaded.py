@@ -48,6 +48,23 @@ def test_fast_commands(project: ProjectFolder, argv: list[str]) -> None:
     assert modules & SLOW == set()
 
 
+@pytest.mark.parametrize("argv", [["plan"], ["run"], ["plan", "best"]], ids=" ".join)
+def test_what_is_up_to_date_is_not_counted(project: ProjectFolder, argv: list[str]) -> None:
+    assert loaded("run")[0] == 0
+    (project.path / "data/orders.csv").touch()
+    code, modules = loaded(*argv)
+    assert code == 0
+    assert modules & SLOW == set()
+
+
+def test_what_changed_is_counted_without_the_users_code(project: ProjectFolder) -> None:
+    assert loaded("run")[0] == 0
+    project.write("data/orders.csv", "customer,amount\n007,5\n")
+    code, modules = loaded("plan")
+    assert code == 0
+    assert modules & {"pandas", "polars", "transforms"} == set()
+
+
 def test_the_check_can_fail(project: ProjectFolder) -> None:
     code, modules = loaded("run")
     assert code == 0

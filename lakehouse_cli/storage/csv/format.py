@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.base import Format, Sink
+from lakehouse_cli.storage.csv.counting import count_rows
 from lakehouse_cli.storage.csv.read import read_csv
 from lakehouse_cli.storage.csv.write import write_csv
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -33,6 +34,10 @@ class CsvFormat(Format):
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write a table to an open file; see `write_csv`."""
         write_csv(table, sink, self.options_of(options))
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+        """How many rows there are; see `count_rows` of `lakehouse_cli.storage.csv.counting`."""
+        return count_rows(open_source, name, self.options_of(options))
 
     def options_of(self, options: Mapping[str, Any]) -> CsvOptions:
         """The checked options, made once for each set of them."""

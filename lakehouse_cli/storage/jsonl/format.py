@@ -29,6 +29,10 @@ class JsonlFormat(Format):
         opened = Opened(open_source, name, codec_of(name, options.get("compression")))
         return read_undeclared(opened) if columns is None else read_declared(opened, columns)
 
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+        """By the lines that are not blank."""
+        return Opened(open_source, name, codec_of(name, options.get("compression"))).count()
+
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write a table to an open file; see `write_jsonl`."""
         write_jsonl(table, sink, options.get("compression") or "none")

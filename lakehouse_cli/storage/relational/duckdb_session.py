@@ -118,6 +118,10 @@ class DuckDBSession(Session):
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
+    def count(self, relation: Relation) -> int:
+        """By DuckDB."""
+        return int(self._row(f"SELECT count(*) FROM {self._full(relation)}")[0])
+
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
         from lakehouse_cli.storage.relational.duckdb_values import as_typed

@@ -155,6 +155,10 @@ class PostgreSQLSession(Session):
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
 
+    def count(self, relation: Relation) -> int:
+        """By the server."""
+        return int(self.row(f"SELECT count(*) FROM {relation.quoted}")[0])
+
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
         """By the driver's binary copy; what it has no exact type for as text."""
         if not names:

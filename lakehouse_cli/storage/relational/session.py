@@ -144,6 +144,10 @@ class Session(ABC):
         """Hash what is in a relation, wherever that is fastest; the order of columns counts."""
 
     @abstractmethod
+    def count(self, relation: Relation) -> int:
+        """How many rows are in a relation."""
+
+    @abstractmethod
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """Some columns of a relation, as exactly as the driver can give them."""
 

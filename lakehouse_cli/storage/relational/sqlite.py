@@ -134,6 +134,10 @@ class SQLiteSession(Session):
         cursor = self._connection.execute(f"SELECT * FROM {relation.quoted} {indexed}")
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
+    def count(self, relation: Relation) -> int:
+        """By SQLite."""
+        return int(self._rows(f"SELECT count(*) FROM {relation.quoted}")[0][0])
+
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """The values, and as what they can be understood."""
         from lakehouse_cli.storage.relational.sqlite_values import understood

@@ -71,6 +71,9 @@ class OneFormat(FileStorage):
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(self.of_format(declared), data, origin)
 
+    def count_rows(self, declared: Table) -> int | None:
+        return super().count_rows(self.of_format(declared))
+
 
 class TestParquetFiles(FormatFiles):
     format = "parquet"

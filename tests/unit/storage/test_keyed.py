@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
+from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage, keyed
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
@@ -181,3 +181,15 @@ def test_a_source_may_be_compressed_and_is_there_once(storage: DictStorage) -> N
     storage.things["table.csv"] = (b"id,text\n1,a\n", 1)
     with pytest.raises(StorageError, match=r"is there twice: shelf/table\.csv and shelf/table\.csv\.gz"):
         storage.read(source, source.columns)
+
+
+def test_rows_of_what_is_large_are_counted_only_where_little_is_fetched(
+    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = replace(table(), format="parquet")
+    for declared in (table(), parquet):
+        storage.publish(declared, data_of(declared, (1, "a"), (2, "b")), ORIGIN)
+        assert storage.count_rows(declared) == 2
+    monkeypatch.setattr(keyed, "IN_MEMORY", 5)
+    assert storage.count_rows(table()) is None
+    assert storage.count_rows(parquet) == 2

@@ -97,6 +97,9 @@ class ParquetS3(S3Storage):
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(replace(declared, format="parquet"), data, origin)
 
+    def count_rows(self, declared: Table) -> int | None:
+        return super().count_rows(replace(declared, format="parquet"))
+
 
 class TestParquetOnS3(StorageConformance):
     @pytest.fixture

@@ -1,0 +1,49 @@
+"""How many rows a CSV file has: found by Arrow's reader as when it is read, but only one column is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import csv
+
+from lakehouse_cli.storage.compression import BLOCK
+from lakehouse_cli.storage.csv.parse import parse_options, read_options
+from lakehouse_cli.storage.csv.source import CsvSource
+from lakehouse_cli.storage.csv_options import CsvOptions
+
+
+def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptions) -> int | None:
+    """How many rows `read_csv` would find; in bounded memory, and in about a sixth of the time.
+
+    Args:
+        open_source: Opens the file's bytes.
+        name: The file, whose suffix may tell the compression.
+        options: Of the format.
+
+    Returns:
+        None where the file may end inside quotes, which takes long to tell.
+
+    Raises:
+        StorageError: The file is not whole, or of another encoding.
+        ArrowInvalid: It has rows of different lengths.
+    """
+    with CsvSource(open_source, name, options) as source:
+        if source.width is None:
+            return 0
+        # Looking for hexadecimal numbers takes as long as the rest.
+        source.has_hexadecimal = True
+        try:
+            batches = csv.open_csv(
+                pa.PythonFile(source, mode="r"),
+                read_options=read_options(source, BLOCK, use_threads=False),
+                parse_options=parse_options(source, options),
+                convert_options=csv.ConvertOptions(include_columns=["0"], column_types={"0": pa.binary()}),
+            )
+            rows = sum(batch.num_rows for batch in batches)
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" not in str(error):
+                raise
+            rows = 0
+        return None if source.quotes % 2 else rows
