@@ -167,6 +167,28 @@ class NewerVersionError(StorageError):
     """A newer version of the tool stored a table; this one leaves it as it is unless told otherwise."""
 
 
+class UnreachableError(StorageError):
+    """What a table lives in cannot be had at all, such as a server that does not answer: nothing can be stored there.
+
+    Attributes:
+        reason: Why, as it follows a colon.
+        everywhere: Whether that is so of all tables of the storage, not of this one alone.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        everywhere: bool = True,
+        hint: str | None = None,
+        location: Location | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.reason = reason
+        self.everywhere = everywhere
+
+
 class DataError(LakehouseError):
     """Stored data do not fit their declared columns, value by value or as a whole."""
 

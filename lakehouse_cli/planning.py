@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lakehouse_cli.errors import NewerVersionError, StorageError, UsageError
+from lakehouse_cli.errors import NewerVersionError, StorageError, UnreachableError, UsageError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
@@ -26,6 +26,7 @@ class TableState:
         uri: Where it is, or would be.
         exists: Whether something is stored there.
         trouble: Why it cannot be looked at, None where it can.
+        refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
         manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
@@ -34,16 +35,23 @@ class TableState:
 
     uri: str
     exists: bool
-    trouble: str | None = None
+    trouble: StorageError | None = None
     content: InputRecord | None = None
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
     environment: str | None = None
+    refused: StorageError | None = None
 
-    @property
-    def newer(self) -> NewerVersionError | None:
-        """What tells that a newer version of the tool stored it, None where none did."""
-        return self.manifest_trouble if isinstance(self.manifest_trouble, NewerVersionError) else None
+    def refusal(self, *, force: bool) -> StorageError | None:
+        """Why a run would leave it as it is though it is due; None where it would not.
+
+        Args:
+            force: Whether the user asked to replace what a newer version of the tool stored.
+        """
+        for trouble in (self.trouble, self.manifest_trouble):
+            if isinstance(trouble, UnreachableError) or (isinstance(trouble, NewerVersionError) and not force):
+                return trouble
+        return self.refused
 
     @property
     def altered(self) -> bool:
@@ -234,8 +242,13 @@ def _planned_computed(
     inputs = graph.upstream(name)
     state = states[name]
     reasons = tuple(_run_reasons(table, inputs, state, states, recipe, running, force))
-    refused = None if force or not reasons else state.newer or _of_another(project, table, state)
-    would_fail = next((failing[upstream] for upstream in inputs if upstream in failing), None) if reasons else None
+    refused = state.refusal(force=force) if reasons else None
+    if refused is None and reasons and not force:
+        refused = _of_another(project, table, state)
+    would_fail = None
+    if reasons:
+        troubles = (failing.get(upstream) or _unread(upstream, states, running) for upstream in inputs)
+        would_fail = next(filter(None, troubles), None)
     if would_fail is None and refused is not None:
         would_fail = f"`{name}` stays as it is: {refused.message}"
     return PlannedTable(
@@ -266,6 +279,12 @@ def _of_another(project: str, table: Table, state: TableState) -> StorageError |
     )
 
 
+def _unread(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:
+    """Why an input that is read as it is stored cannot be read, as far as that is known."""
+    trouble = states[name].trouble
+    return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
+
+
 def _stored_bytes(state: TableState) -> int:
     if state.content is not None:
         return state.content.bytes
@@ -280,7 +299,7 @@ def _schema_change(state: TableState, recipe: Recipe) -> SchemaChange | None:
 
 def _source_reasons(state: TableState) -> tuple[Reason, ...]:
     if state.trouble is not None:
-        return (Reason("missing_source", state.trouble),)
+        return (Reason("missing_source", state.trouble.message),)
     if not state.exists:
         return (Reason("missing_source", f"{state.uri} does not exist"),)
     return ()
@@ -329,6 +348,10 @@ def _data_reasons(state: TableState) -> Iterator[Reason]:
         yield Reason("never_materialized", "not computed here yet")
 
 
+def _is_missing(state: TableState) -> bool:
+    return not state.exists and state.trouble is None
+
+
 def _listed(names: list[str], limit: int = 3) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
@@ -342,7 +365,7 @@ def _refuse_missing_inputs(
         for name in graph.order
         if name in selected
         for upstream in graph.upstream(name)
-        if upstream not in selected and graph.tables[upstream].kind == "computed" and not states[upstream].exists
+        if upstream not in selected and graph.tables[upstream].kind == "computed" and _is_missing(states[upstream])
     ]
     if not lacking:
         return

@@ -236,6 +236,7 @@ class Project:
         states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
         if not lenient:  # else names are asked for, and nothing is told with them
             states = states_with_rows(deferral, looked_at, states, recipes)
+            states = looked_at.with_refusals(states, recipes, forced=force)
         how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
         plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
         if self.mask is unmasked:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
 
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import options_hash, reading_of
 from lakehouse_cli.storage.base import AssetStorage
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class StoredTables:
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
     _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
     _counts: dict[str, int | None] = field(default_factory=dict)
+    _refusals: dict[str, StorageError | None] = field(default_factory=dict)
+    _out_of_reach: dict[str, UnreachableError] = field(default_factory=dict)
 
     def look(self, names: Iterable[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
@@ -103,7 +108,7 @@ class StoredTables:
         trouble = found if isinstance(found, StorageError) else None
         content = self._content(name)
         if isinstance(content, StorageError):
-            return TableState(table.path, False, content.message, None, manifest, trouble)
+            return TableState(self._uri(table), False, content, None, manifest, trouble)
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
@@ -123,16 +128,54 @@ class StoredTables:
                 self._counts[name] = None
         return self._counts[name]
 
+    def with_refusals(
+        self, states: Mapping[str, TableState], names: Collection[str], *, forced: bool
+    ) -> Mapping[str, TableState]:
+        """The states of tables, those told that are there, are not of our making, and may not be replaced.
+
+        Args:
+            states: By table.
+            names: Of the tables that a run may store.
+            forced: Whether the user asked to replace whatever is there.
+        """
+        unclaimed = [name for name in names if _is_unclaimed(states[name])]
+        self._at_once(partial(self._refusal, forced), unclaimed)
+        refusals = {name: self._refusal(forced, name) for name in unclaimed}
+        return {**states, **{name: replace(states[name], refused=why) for name, why in refusals.items() if why}}
+
+    def _refusal(self, forced: bool, name: str) -> StorageError | None:
+        if name not in self._refusals:
+            table = self.tables[name]
+            self._refusals[name] = self._asked(table, lambda storage: storage.may_replace(table, forced=forced))
+        return self._refusals[name]
+
     def _content(self, name: str) -> InputRecord | StorageError | None:
         if name not in self._contents:
             table = self.tables[name]
             found = self._manifest(name) if table.kind == "computed" else None
-            manifest = found if isinstance(found, Manifest) else None
-            try:
-                self._contents[name] = self.storages[table.storage].content(table, self._known(name, manifest))
-            except StorageError as error:
-                self._contents[name] = error
+            known = self._known(name, found if isinstance(found, Manifest) else None)
+            self._contents[name] = self._asked(table, lambda storage: storage.content(table, known))
         return self._contents[name]
+
+    def _asked(self, table: Table, ask: Callable[[AssetStorage], _Answer]) -> _Answer | StorageError:
+        """What a storage answers, or why it does not; one that is out of reach is not asked again for each table."""
+        known = self._out_of_reach.get(table.storage)
+        if known is not None:
+            message = f"{self._uri(table)} cannot be looked at: {known.reason}"
+            where = table.where("path", "storage")
+            return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
+        try:
+            return ask(self.storages[table.storage])
+        except StorageError as error:
+            if isinstance(error, UnreachableError) and error.everywhere:
+                self._out_of_reach.setdefault(table.storage, error)
+            return error
+
+    def _uri(self, table: Table) -> str:
+        try:
+            return self.storages[table.storage].uri(table)
+        except StorageError:  # told by what is asked next
+            return table.path
 
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes tells nothing of these.
@@ -143,10 +186,7 @@ class StoredTables:
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:
             table = self.tables[name]
-            try:
-                self._manifests[name] = self.storages[table.storage].read_manifest(table)
-            except StorageError as error:
-                self._manifests[name] = error
+            self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
         return self._manifests[name]
 
     def _known(self, name: str, manifest: Manifest | None) -> tuple[InputRecord, ...]:
@@ -173,6 +213,11 @@ def with_another_content(
         computed: The selected tables that are computed; what they were made from is what the content was.
     """
     return tuple(name for name in states if name not in computed and _changed(name, states, graph, computed))
+
+
+def _is_unclaimed(state: TableState) -> bool:
+    """Whether no manifest tells whose a table is, and it is known that none does."""
+    return state.manifest is None and state.manifest_trouble is None and state.trouble is None
 
 
 def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.errors import UnreachableError
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _MARKS = {
     "skip": ("=", "dim"),
     "missing": ("✗", "red"),
     "refused": ("✗", "red"),
+    "no access": ("✗", "red"),
     "blocked": ("○", "yellow"),
 }
 
@@ -109,6 +111,9 @@ def _shown(table: PlannedTable) -> str:
     """The action, or what stands in its way."""
     if table.would_fail is None:
         return table.action
+    trouble = table.refused if table.kind == "computed" else table.state and table.state.trouble
+    if isinstance(trouble, UnreachableError):
+        return "no access"
     if table.kind == "source":
         return "missing"
     return "refused" if table.refused is not None else "blocked"

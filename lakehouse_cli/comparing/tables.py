@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
-from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.planning import Plan, PlannedTable, TableState
 from lakehouse_cli.runner.jobs import InputError, Job
@@ -52,7 +52,7 @@ def _stored(
 ) -> ComparedTable:
     trouble = now.trouble or before.trouble
     if trouble is not None:
-        raise StorageError(trouble)
+        raise trouble
     rows_before, rows = _rows(before), _rows(now)
     if not now.exists or not before.exists:
         if not now.exists and not before.exists:

@@ -12,12 +12,42 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from lakehouse_cli.errors import UsageError
+from lakehouse_cli.errors import Location, StorageError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: What cannot be had: all that a storage holds, or one table.
+OutOfReach = Literal["storage", "table"]
+
+
+def not_done(
+    what: str,
+    doing: str,
+    reason: str,
+    out_of_reach: OutOfReach | None,
+    *,
+    hint: str | None,
+    location: Location | None,
+) -> StorageError:
+    """The error of something that could not be done with a table or a storage.
+
+    Args:
+        what: The table or storage as messages show it.
+        doing: What was to be done with it, such as ``read``.
+        reason: Why it could not.
+        out_of_reach: What of the storage cannot be had at all, so that nothing can be stored there either.
+        hint: What to do next.
+        location: Where it is declared.
+    """
+    message = f"{what} cannot be {doing}: {reason}"
+    if out_of_reach is None:
+        return StorageError(message, hint=hint, location=location)
+    everywhere = out_of_reach == "storage"
+    return UnreachableError(message, reason=reason, everywhere=everywhere, hint=hint, location=location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +265,8 @@ class AssetStorage(ABC):
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse, before anything is computed, to publish over what is not this tool's; by default all is replaced.
+
+        A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
 
         A storage that keeps tables of other people beside ours refuses here, and in `publish` again, what has no
         manifest of ours. Files in a folder are replaced: whoever names a folder as the root of computed tables gives

@@ -28,7 +28,7 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done
 from lakehouse_cli.storage.delta_log import (
     ConflictError,
     DataFile,
@@ -39,6 +39,7 @@ from lakehouse_cli.storage.delta_log import (
     stamp,
 )
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.object_errors import Told, explain_text
 from lakehouse_cli.storage.publishing import HashingSink
 from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, wanted_names
 from lakehouse_cli.storage_types import scheme_of
@@ -321,11 +322,16 @@ class DeltaStorage(AssetStorage):
         except LakehouseError:
             raise
         except Exception as error:
-            reason, hint = _reason(error)
+            bucket = self.spec.root.partition("://")[2].partition("/")[0]
+            told = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
+            told = told or Told(_reason(error), f"look at storage `{self.spec.name}`")
             what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
-            raise StorageError(
-                f"{what} cannot be {doing}: {reason}",
-                hint=hint or f"look at storage `{self.spec.name}`",
+            raise not_done(
+                what,
+                doing,
+                told.reason,
+                told.out_of_reach,
+                hint=told.hint,
                 location=self.spec.location if table is None else table.where("path", "storage"),
             ) from error
 
@@ -405,19 +411,9 @@ def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
     return settings
 
 
-_CREDENTIALS = re.compile("InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|403 Forbidden|Forbidden")
-
-
-def _reason(error: Exception) -> tuple[str, str | None]:
-    """Why something could not be done, to follow a colon, and what to do; without addresses, which may hold secrets."""
+def _reason(error: Exception) -> str:
+    """Why something could not be done, to follow a colon; without addresses, which may hold secrets."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower(), None
-    text = str(error)
-    if "NoSuchBucket" in text:
-        return "there is no such bucket", "make it, or correct the storage's `root:`"
-    if _CREDENTIALS.search(text):
-        return "the server refuses the credentials", "correct them in the environment, or in the storage's `options`"
-    if "error sending request" in text or "Connection refused" in text:
-        return "the server does not answer", "look whether it runs, and at `endpoint` in the storage's `options`"
-    first = re.sub(r"\b\w+://\S+", "…", text.partition("\n")[0])
-    return first or type(error).__name__, None
+        return error.strerror.lower()
+    first = re.sub(r"\b\w+://\S+", "…", str(error).partition("\n")[0])
+    return first or type(error).__name__

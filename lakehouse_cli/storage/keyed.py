@@ -18,7 +18,7 @@ import xxhash
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import Origin, Stored, Stray
+from lakehouse_cli.storage.base import Origin, OutOfReach, Stored, Stray, not_done
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     FormattedStorage,
@@ -141,6 +141,14 @@ class KeyedStorage(FormattedStorage):
             return error.strerror.lower(), None
         first = str(error).partition("\n")[0]
         return f"{type(error).__name__}: {first}" if first else type(error).__name__, None
+
+    def out_of_reach(self, error: Exception) -> OutOfReach | None:
+        """What an error tells cannot be had at all, such as all of a server that does not answer; to override.
+
+        A plan then says that a run would fail, and the run fails these tables before it computes them.
+        """
+        del error
+        return None
 
     def uri(self, table: Table) -> str:
         """The key under the root as the project file spells it; of a source, by the ending last found."""
@@ -325,8 +333,11 @@ class KeyedStorage(FormattedStorage):
         except Exception as error:
             reason, hint = self.reason(error)
             what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
-            raise StorageError(
-                f"{what} cannot be {doing}: {reason}",
+            raise not_done(
+                what,
+                doing,
+                reason,
+                self.out_of_reach(error),
                 hint=hint or f"look at storage `{self.spec.name}`",
                 location=self.spec.location if table is None else table.where("path", "storage"),
             ) from error

@@ -6,8 +6,10 @@ Their own texts hold addresses, which may hold signatures; of those only the pro
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.storage.base import OutOfReach
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})\b")
@@ -24,42 +26,70 @@ _WRONG_CREDENTIALS = {
 _INSTANCE = re.compile(r"169\.254\.|metadata\.google|token request")
 
 
-def is_missing_container(error: BaseException) -> bool:
-    """Whether what is missing is the bucket, not an object in it."""
-    return any(code in str(error) for code in _MISSING_CONTAINER)
+def is_missing_container(said: object) -> bool:
+    """Whether an error, or its text, says that what is missing is the bucket, not an object in it."""
+    return any(code in str(said) for code in _MISSING_CONTAINER)
 
 
-def explain(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> tuple[str, str] | None:
-    """Why a request failed, to follow a colon, and what to do; None for what does not come from a server."""
+def is_wordless(error: BaseException) -> bool:
+    """Whether a server refused without saying why, as the answer to HEAD has no room for it."""
+    text = str(error)
+    status = _STATUS.search(text)
+    return status is not None and status[1].startswith("4") and _CODE.search(text) is None
+
+
+class Told(NamedTuple):
+    """What a server's answer, or its silence, comes to.
+
+    Attributes:
+        reason: Why a request failed, to follow a colon.
+        hint: What to do.
+        out_of_reach: What cannot be had at all, as far as that is certain.
+    """
+
+    reason: str
+    hint: str
+    out_of_reach: OutOfReach | None = None
+
+
+def explain(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> Told | None:
+    """Why a request failed, and what to do; None for what does not come from a server."""
     from obstore import exceptions
 
     if not isinstance(error, (exceptions.BaseError, FileNotFoundError)):
         return None
-    text = str(error)
+    told = explain_text(str(error), spec, bucket, container)
+    said = _without_addresses(str(error)).rpartition(" error: ")[2]
+    return told or Told(said, f"look at the options of storage `{spec.name}`")
+
+
+def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> Told | None:
+    """The same of an error's text, which obstore and delta-rs have from one library; None where nothing is known."""
     found = _CODE.search(text)
     code = found[1] if found else None
     status = _STATUS.search(text)
     named = f"storage `{spec.name}`"
     if _INSTANCE.search(text.partition("\n")[0]):
-        return "no credentials are found", f"set them in the environment, or in the options of {named}"
-    if is_missing_container(error):
-        return f"there is no {container} `{bucket}`", f"make it, or correct the root of {named}"
-    if code in _WRONG_CREDENTIALS or isinstance(error, exceptions.UnauthenticatedError):
-        return f"the server does not accept the credentials{_in(code)}", f"look at the credentials of {named}"
-    if isinstance(error, exceptions.PermissionDeniedError) or (status and status[1] in ("401", "403")):
+        hint = f"set them in the environment, or in the options of {named}"
+        return Told("no credentials are found", hint, "storage")
+    if is_missing_container(text):
+        return Told(f"there is no {container} `{bucket}`", f"make it, or correct the root of {named}", "storage")
+    if code in _WRONG_CREDENTIALS or "valid authentication credentials" in text:
+        reason = f"the server does not accept the credentials{_in(code)}"
+        return Told(reason, f"look at the credentials of {named}", "storage")
+    if "necessary privileges" in text or (status and status[1] in ("401", "403")):
         hint = f"look at the credentials of {named}, and at what they are allowed to in `{bucket}`"
-        return f"the server denies access{_in(code)}", hint
+        return Told(f"the server denies access{_in(code)}", hint, "table")
     if "builder error" in text or "URL scheme is not allowed" in text:
-        return (
-            "the endpoint is reached without TLS",
-            f"set `allow_http: true` in the options of {named} if that is meant",
-        )
+        hint = f"set `allow_http: true` in the options of {named} if that is meant"
+        return Told("the endpoint is reached without TLS", hint, "storage")
     if code or status:
         said = code or f"status {status[1] if status else ''}"
-        return f"the server says {said}", f"look at {named}"
+        return Told(f"the server says {said}", f"look at {named}")
     if "error sending request" in text or "timed out" in text or "HTTP error" in text:
-        return "the server does not answer", f"look whether it runs and can be reached, and at the endpoint of {named}"
-    return _without_addresses(text).rpartition(" error: ")[2], f"look at the options of {named}"
+        hint = f"look whether it runs and can be reached, and at the endpoint of {named}"
+        return Told("the server does not answer", hint, "storage")
+    return None
 
 
 def _in(code: str | None) -> str:

@@ -21,8 +21,9 @@ from typing import Any, BinaryIO, ClassVar
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.storage.base import OutOfReach
 from lakehouse_cli.storage.keyed import IN_MEMORY, ChangedError, Head, KeyedStorage
-from lakehouse_cli.storage.object_errors import explain, is_missing_container
+from lakehouse_cli.storage.object_errors import explain, is_missing_container, is_wordless
 from lakehouse_cli.storage.object_reading import RangeReader
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 
@@ -101,6 +102,16 @@ class ObjectStorage(KeyedStorage):
         except FileNotFoundError:
             self._look_for_container(key)
             return None
+        except obstore.exceptions.BaseError as error:
+            if is_wordless(error):
+                self._ask_why(key)
+            raise
+
+    def _ask_why(self, key: str) -> None:
+        """Raise what a server refuses with, in the words that HEAD has no room for."""
+        import obstore
+
+        obstore.get(self._store(), self._path(key), options={"range": (0, 1)})
 
     def _look_for_container(self, key: str) -> None:
         """Tell a bucket that is not there from an object that is not there: the answer to HEAD does not say."""
@@ -192,7 +203,13 @@ class ObjectStorage(KeyedStorage):
 
     def reason(self, error: Exception) -> tuple[str, str | None]:
         """What the server said, without the addresses and keys it said it with."""
-        return explain(error, self.spec, self.bucket, self.container) or super().reason(error)
+        told = explain(error, self.spec, self.bucket, self.container)
+        return super().reason(error) if told is None else (told.reason, told.hint)
+
+    def out_of_reach(self, error: Exception) -> OutOfReach | None:
+        """The bucket that is not there or not to be had, the object that is denied."""
+        told = explain(error, self.spec, self.bucket, self.container)
+        return None if told is None else told.out_of_reach
 
 
 class S3Storage(ObjectStorage):

@@ -138,12 +138,22 @@ def test_what_changes_is_seen(lake: Lake, cli: Cli) -> None:
 
 def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE TABLE {name(lake, 'best')} (mine integer)")
+    code = lake.folder.read("transforms.py")
+    lake.folder.write(
+        "transforms.py", code.replace("    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
+    )
+    planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
+    assert (planned["orders"], planned["totals"]) == (None, None)
+    assert planned["best"].startswith("`best` stays as it is: ")
+    assert planned["best"].endswith("best is there already, and lakehouse did not make it")
+    assert cli("run", "--dry-run", "--force", "-o", "json").json["tables"][-1]["would_fail"] is None
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
     assert "is there already, and lakehouse did not make it" in error["message"]
     assert "lakehouse run --force best" in error["hint"]
     assert lake.run(f"SELECT count(mine) FROM {name(lake, 'best')}")[0][0] in (0, "0")
+    assert not (lake.folder.path / "computed").exists()
     assert cli("run", "--force", "best").code == 0
     assert cli("show", "best").code == 0
 
@@ -190,6 +200,8 @@ def test_an_index_that_does_not_fit_other_columns_is_named(lake: Lake, cli: Cli)
 
 def test_a_view_is_read_and_never_replaced(lake: Lake, cli: Cli) -> None:
     lake.run(f"CREATE VIEW {name(lake, 'best')} AS SELECT 1 AS customer, 2 AS total")
+    assert "✗  best    refused" in cli("plan").out
+    assert "is a view, and `best` would be a table" in cli("run", "--dry-run", "--force").out
     ran = cli("run", "--force", "-o", "json")
     error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
     assert "is a view, and `best` would be a table" in error["message"]
@@ -303,10 +315,20 @@ def project_on(folder: ProjectFolder) -> Callable[[str], None]:
     return write
 
 
+def refused_by_a_plan(cli: Cli) -> None:
+    planned = cli("plan")
+    assert planned.code == 0
+    assert "✗  first   no access" in planned.out
+    assert "▸  second  run " in planned.out
+    assert "a run would fail: 1 of these could not be materialized" in planned.out
+    assert "secret-enough" not in planned.out
+
+
 def test_a_wrong_password(
     postgresql_server: PostgreSQL, project_on: Callable[[str], None], cli: Cli, folder: ProjectFolder
 ) -> None:
     project_on(postgresql_server.url(password="not it, but long"))
+    refused_by_a_plan(cli)
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     results = {t["name"]: t for t in ran.json["tables"]}
@@ -315,23 +337,28 @@ def test_a_wrong_password(
     assert results["second"]["status"] == "materialized"
     assert "not it" not in ran.out + ran.err
     assert "not%20it" not in ran.out + ran.err
+    assert not Path("computing").exists()
 
 
 def test_no_such_database(postgresql_server: PostgreSQL, project_on: Callable[[str], None], cli: Cli) -> None:
     project_on(postgresql_server.url("nowhere"))
+    refused_by_a_plan(cli)
     ran = cli("run", "-o", "json")
     error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
     assert 'database "nowhere" does not exist' in error["message"]
     assert "create the database" in error["hint"]
+    assert not Path("computing").exists()
 
 
 def test_nobody_listens(project_on: Callable[[str], None], cli: Cli) -> None:
     project_on("postgresql://me:secret-enough@127.0.0.1:54709/db")
+    refused_by_a_plan(cli)
     ran = cli("run", "-o", "json")
     error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
     assert "Connection refused" in error["message"]
     assert "see that the server runs" in error["hint"]
     assert "secret-enough" not in ran.out + ran.err
+    assert not Path("computing").exists()
 
 
 @pytest.fixture

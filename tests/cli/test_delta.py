@@ -89,6 +89,8 @@ def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: CLI) -> None:
 def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFolder, cli: CLI) -> None:
     deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
     lake.write("transforms.py", "def totals(orders):\n    raise OSError\n\n\ndef best(totals, count):\n    1\n")
+    would_fail = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
+    assert would_fail["totals"].endswith("totals is a Delta table that is not of this tool's making")
     result = cli("run", "-o", "json").json
     failed = next(t for t in result["tables"] if t["name"] == "totals")
     assert failed["error"]["message"] == "lake/delta/totals is a Delta table that is not of this tool's making"

@@ -114,8 +114,27 @@ def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) ->
     assert set(statuses(cli("run", "-o", "json")).values()) == {"unchanged"}
 
 
+def refused_by_a_plan(project: ProjectFolder, cli: Cli, cause: str) -> None:
+    """Of the tables in the bucket; and the run that follows computes none of these."""
+    planned = cli("plan", "-o", "json")
+    assert planned.code == 0
+    would_fail = {table["name"]: table["would_fail"] for table in planned.json["tables"]}
+    assert (would_fail["orders"], would_fail["here"]) == (None, None)
+    assert would_fail["totals"].startswith("`totals` stays as it is: s3://")
+    assert would_fail["totals"].endswith(f"totals.csv cannot be looked at: {cause}")
+    assert would_fail["best"] == would_fail["totals"]
+    assert "✗  totals  no access" in cli("plan").out
+    alone = cli("plan", "best")
+    assert alone.code == 0
+    assert "`totals` cannot be read: s3://" in alone.out
+    project.write(
+        "transforms.py", TRANSFORMS.replace("def totals(orders):\n", "def totals(orders):\n    os._exit(3)\n")
+    )
+
+
 def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKE_SECRET", "not-the-secret")
+    refused_by_a_plan(lake, cli, "the server does not accept the credentials (SignatureDoesNotMatch)")
     result = cli("run", "-o", "json")
     assert result.code == 1
     assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
@@ -126,12 +145,32 @@ def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.Mo
 
 def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     project_on(folder, s3_server, monkeypatch, "x", bucket="nonesuch")
+    refused_by_a_plan(folder, cli, "there is no bucket `nonesuch`")
     result = cli("run", "-o", "json")
     assert result.code == 1
     assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
     error = error_of(result, "totals")
     assert "there is no bucket `nonesuch`" in error["message"]
     assert error["hint"] == "make it, or correct the root of storage `lake`"
+
+
+def test_a_server_that_is_down_is_waited_for_once(lake: ProjectFolder, cli: Cli) -> None:
+    many = "".join(
+        f"  t{i}: {{storage: lake, function: totals, inputs: [orders], columns: {{customer: string, total: int64}}}}\n"
+        for i in range(200)
+    )
+    text = lake.read("lakehouse.yaml")
+    at = text.index("http://127.0.0.1:")
+    server = text[at : text.index("\n", at)]
+    lake.write("lakehouse.yaml", text.replace(server, "http://127.0.0.1:9") + many)
+    start = time.monotonic()
+    refused_by_a_plan(lake, cli, "the server does not answer")
+    result = cli("run", "-o", "json")
+    assert time.monotonic() - start < 15  # half a second of patience, for 200 tables, a few times
+    assert result.code == 1
+    assert statuses(result)["here"] == "materialized"
+    assert error_of(result, "t7")["message"].endswith("/t7.csv cannot be looked at: the server does not answer")
+    assert "endpoint of storage `lake`" in error_of(result, "t7")["hint"]
 
 
 @pytest.mark.slow

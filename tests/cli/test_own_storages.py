@@ -187,3 +187,22 @@ def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: CLI, connect
     assert copied.inner.label == "shelf"
     result = cli("run", "-o", "json", "--executor", "processes")
     assert {t["name"]: t["status"] for t in result.json["tables"]} == {"totals": "materialized", "best": "materialized"}
+
+
+def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
+    broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
+    broken += (
+        "\n    def out_of_reach(self, error):\n        return 'storage' if isinstance(error, EOFError) else None\n"
+    )
+    shelf.write("shelf.py", broken.replace("return THINGS.get(key)", "raise EOFError('nobody there')"))
+    code = shelf.read("transforms.py")
+    shelf.write(
+        "transforms.py", code.replace("    return totals.n", "    open('computed', 'w').close()\n    return totals.n")
+    )
+    planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
+    assert planned["totals"] is None
+    assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: EOFError: nobody there"
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"totals": "materialized", "best": "failed"}
+    assert not (shelf.path / "computed").exists()

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError
+from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray, not_done
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.session import (
@@ -47,6 +47,7 @@ class RelationalStorage(AssetStorage):
         self.spec = spec
         self._looks: dict[Relation, Look] = {}
         self._manifests: dict[Relation, Kept | None] = {}
+        self._unclaimed: dict[Relation, Found | None] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections stay in the process that opened them.
@@ -65,6 +66,11 @@ class RelationalStorage(AssetStorage):
     @abstractmethod
     def reason(self, error: Exception) -> tuple[str, str | None] | None:
         """What a driver's exception says, and a hint; None for what is not the driver's."""
+
+    def is_out_of_reach(self, error: Exception) -> bool:
+        """Whether a driver's exception says that there is no way into the database."""
+        del error
+        return False
 
     @abstractmethod
     def stored_type(self, column_type: ColumnType) -> ColumnType:
@@ -121,20 +127,25 @@ class RelationalStorage(AssetStorage):
                 raise
             reason, hint = told
             what = self.uri(table) if table is not None else f"storage `{self.spec.name}`"
-            raise StorageError(
-                f"{what} cannot be {doing}: {reason}",
+            raise not_done(
+                what,
+                doing,
+                reason,
+                "storage" if self.is_out_of_reach(error) else None,
                 hint=hint or f"look at storage `{self.spec.name}`",
                 location=table.where("path", "storage") if table is not None else self.spec.location,
             ) from error
 
     def prefetch(self, tables: Iterable[Table]) -> None:
         """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
-        self._looks.clear()
-        self._manifests.clear()
+        for seen in (self._looks, self._manifests, self._unclaimed):
+            seen.clear()
         relations: list[Relation] = []
         for table in tables:
             try:
                 relations.append(self.relation(table))
+            except UnreachableError:
+                return  # each table tells of it
             except LakehouseError:
                 continue  # told when its turn comes
         try:
@@ -148,6 +159,7 @@ class RelationalStorage(AssetStorage):
             raise
         self._looks.update(looks)
         self._manifests.update((relation, look.kept) for relation, look in looks.items())
+        self._unclaimed.update((relation, look.found) for relation, look in looks.items() if look.kept is None)
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
@@ -221,6 +233,9 @@ class RelationalStorage(AssetStorage):
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse what has no manifest of ours, unless it is forced, and what is no plain table at all."""
         relation = self.relation(table)
+        if relation in self._unclaimed:  # as a plan saw it, which asks once; a run looks again
+            self._refuse(table, self._unclaimed.pop(relation), None, forced)
+            return
         with self._told(table, "looked at"), self.session() as session:
             if session is not None:
                 found = session.find([relation]).get(relation)
@@ -301,6 +316,7 @@ class RelationalStorage(AssetStorage):
     def _forget(self, relation: Relation) -> None:
         self._looks.pop(relation, None)
         self._manifests.pop(relation, None)
+        self._unclaimed.pop(relation, None)
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the table."""

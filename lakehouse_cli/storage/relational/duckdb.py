@@ -22,6 +22,7 @@ _HINTS = (
     ("No space left", "make room on the disk and run again"),
     ("Permission denied", "check the permissions of the file and of its folder"),
 )
+_CANNOT_OPEN = ("lock on file", "not a valid DuckDB database file", "Cannot open file")
 
 
 class DuckDBStorage(OneFileStorage):
@@ -71,6 +72,10 @@ class DuckDBStorage(OneFileStorage):
     def in_use(self) -> AbstractContextManager[None]:
         """The file stays open while transactions follow closely."""
         return kept(self.spec.root)
+
+    def is_out_of_reach(self, error: Exception) -> bool:
+        """Whether the file cannot be opened, or is of another kind."""
+        return type(error).__module__ in ("duckdb", "_duckdb") and any(part in str(error) for part in _CANNOT_OPEN)
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:

@@ -45,6 +45,7 @@ _CONNECT_HINTS = {
     "no password supplied": "28P01",
     "does not exist": "3D000",
 }
+_NO_CONNECTION = ("Failed to connect", "closed the connection", "terminating connection", "no connection")
 _UNREACHABLE = "see that the server runs and that host and port of the storage's `root:` are right"
 _WIRE = {
     "int8": ColumnType("int16"),
@@ -172,9 +173,14 @@ class PostgreSQLStorage(RelationalStorage):
         if "Failed to connect" in message:
             state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
             return self._without_secrets(text), _HINTS[state] if state else _UNREACHABLE
-        gone = "closed the connection" in message or "terminating connection" in message or "no connection" in message
+        gone = any(part in message for part in _NO_CONNECTION)
         hint = _HINTS.get(state or "") or (_UNREACHABLE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
         return self._without_secrets(text), hint and self._without_secrets(hint.rstrip("."))
+
+    def is_out_of_reach(self, error: Exception) -> bool:
+        """Whether there is no connection, or none any more."""
+        text = str(error)
+        return type(error).__module__.startswith("adbc_driver_manager") and any(part in text for part in _NO_CONNECTION)
 
     def _without_secrets(self, text: str) -> str:
         secrets = [self.spec.root]

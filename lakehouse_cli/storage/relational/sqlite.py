@@ -67,6 +67,11 @@ class SQLiteStorage(OneFileStorage):
         code = getattr(error, "sqlite_errorname", "")
         return str(error), next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
 
+    def is_out_of_reach(self, error: Exception) -> bool:
+        """Whether the file cannot be opened, or is of another kind."""
+        code = getattr(error, "sqlite_errorname", "")
+        return isinstance(error, sqlite3.Error) and code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB"))
+
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[SQLiteSession]:
         """On a connection of its own; opening one takes no longer than a query."""

@@ -51,9 +51,9 @@ def test_credentials_in_the_root_are_refused_and_not_shown() -> None:
 @pytest.mark.parametrize(
     ("root", "options", "message"),
     [
-        ("s3://delta/x", {"secret_access_key": "wrong-and-secret"}, "the server refuses the credentials"),
-        ("s3://delta/x", {"access_key_id": "nobody"}, "the server refuses the credentials"),
-        ("s3://no-such-bucket/x", {}, "there is no such bucket"),
+        ("s3://delta/x", {"secret_access_key": "wrong-and-secret"}, "the server does not accept the credentials"),
+        ("s3://delta/x", {"access_key_id": "nobody"}, "the server does not accept the credentials"),
+        ("s3://no-such-bucket/x", {}, "there is no bucket `no-such-bucket`"),
         ("s3://delta/x", {"endpoint": "http://127.0.0.1:9"}, "the server does not answer"),
     ],
     ids=["secret", "key", "bucket", "server"],
