@@ -14,12 +14,12 @@ from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
-from lakehouse_cli.planning import Plan, make_plan, tables_of_interest
+from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.project_files import own_files, project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.secret_values import Mask, mask_of, masked, unmasked
+from lakehouse_cli.secret_values import Mask, mask_of, masked, masked_error, unmasked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import check_installed, open_storages
@@ -241,11 +241,13 @@ class Project:
         plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
         if self.mask is unmasked:
             return plan
-        tables = (
-            replace(t, reasons=masked(t.reasons, self.mask), would_fail=masked(t.would_fail, self.mask))
-            for t in plan.tables
-        )
-        return replace(plan, tables=tuple(tables), notes=masked(plan.notes, self.mask))
+        tables = tuple(self._masked(table) for table in plan.tables)
+        return replace(plan, tables=tables, notes=masked(plan.notes, self.mask))
+
+    def _masked(self, planned: PlannedTable) -> PlannedTable:
+        refused = None if planned.refused is None else masked_error(planned.refused, self.mask)
+        reasons, would_fail = masked(planned.reasons, self.mask), masked(planned.would_fail, self.mask)
+        return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused)
 
     def _deferral(self, environment: str | None) -> Deferral | None:
         """Another environment as a place to read inputs from; None for this one itself."""

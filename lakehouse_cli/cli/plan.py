@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.errors import UnreachableError
+from lakehouse_cli.errors import StorageError, UnreachableError
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def render(plan: Plan, settings: options.Settings) -> None:
         would_fail = terminal.style("a run would fail:", "error")
         told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
         options.write(terminal.wrap(told))
+        hint = next((table.refused.hint for table in plan.runs if table.refused is not None), None)
+        if hint is not None:
+            options.write(terminal.wrap(f"next: {hint}"))
 
 
 def _summed_up(plan: Plan) -> str:
@@ -97,14 +100,21 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         told = [reason.message for reason in table.reasons]
         if shown == "blocked" and table.would_fail is not None:
             told = [table.would_fail, *told]
-        elif table.refused is not None and not any(table.refused.message in each for each in told):
-            told = [table.refused.message, *told]
+        elif table.refused is not None:
+            told = _told_of(table.refused, told)
         if table.state is not None and table.state.environment is not None:
             told.append(f"from `{table.state.environment}`")
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.
     return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26)
+
+
+def _told_of(refused: StorageError, reasons: list[str]) -> list[str]:
+    """What stands in a table's way, and its reasons; of what cannot be had only the cause: below, all of it is told."""
+    if isinstance(refused, UnreachableError):
+        return [refused.reason]
+    return reasons if any(refused.message in reason for reason in reasons) else [refused.message, *reasons]
 
 
 def _shown(table: PlannedTable) -> str:

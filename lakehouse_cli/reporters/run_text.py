@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
 _MESSAGE_LINES = 20
+_BRIEF = 72
+_NAMED = 4
+# `s3://bucket/totals.csv cannot be written: …`
+_CANNOT_BE = re.compile(r"^.{1,200}? cannot be [a-z ]+: (?=.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,15 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
 def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
-        return result.error.message.partition("\n")[0]
+        message = result.error.message.partition("\n")[0]
+        return _brief(message) if result.status == "failed" else message
     return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
+
+
+def _brief(message: str) -> str:
+    """The cause alone, cut where it is long: the row names the table, and all of it is told below."""
+    cause = _CANNOT_BE.sub("", message)
+    return cause if len(cause) <= _BRIEF else cause[: _BRIEF - 1].rstrip() + "…"
 
 
 def is_plain(result: TableResult) -> bool:
@@ -130,17 +142,23 @@ def title_line(terminal: Terminal, project: str, environment: str, run_id: str) 
 
 def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
     """What went wrong with each table that failed, with rows, values, places and what to do next."""
-    lines: list[str] = []
+    alike: dict[object, tuple[ErrorInfo, list[str]]] = {}
     for result in results:
         if result.status == "failed" and result.error is not None:
-            lines += _failure(terminal, result.name, result.error, verbose)
+            # What cannot be had is so for all that lives there.
+            cause = (_CANNOT_BE.sub("", result.error.message), result.error.hint)
+            key = cause if result.error.type == "UnreachableError" else result.name
+            alike.setdefault(key, (result.error, []))[1].append(result.name)
+    lines = [line for error, names in alike.values() for line in _failure(terminal, names, error, verbose)]
     return [terminal.fit(line) for line in lines]
 
 
-def _failure(terminal: Terminal, table: str, error: ErrorInfo, verbose: bool) -> list[str]:
+def _failure(terminal: Terminal, tables: Sequence[str], error: ErrorInfo, verbose: bool) -> list[str]:
     place = f" ({error.location})" if error.location is not None and not error.violations else ""
     first, *more = error.message.splitlines() or [""]
-    lines = [f"{terminal.style(table, 'bold')}  {printable(first)}{terminal.style(place, 'cyan')}"]
+    named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
+    others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
+    lines = [f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}"]
     body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
         body += error.traceback.rstrip().splitlines()

@@ -305,6 +305,10 @@ class KeyedStorage(FormattedStorage):
         """What tells this root from any other."""
         return self.spec.root.rstrip("/")
 
+    def shown_key(self, key: str) -> str:
+        """A key under the root as the project file spells it."""
+        return self._under_root(key)
+
     def _key(self, table: Table, suffix: str) -> str:
         return f"{table.path}{suffix}"
 

@@ -55,10 +55,11 @@ def _undeclared(
 
     def stray(manifest: Manifest | None, keep: str | None, *data: SeenKey) -> Stray:
         shown = (data or (seen,))[0]
-        uri = f"{storage.spec.root_text.rstrip('/')}/{shown.key}"
+        uri = storage.shown_key(shown.key)
         name = manifest.table if manifest else None
         size, modified = shown.head.bytes, shown.head.modified_ns
-        return Stray("undeclared", storage.spec.name, name, uri, size, modified, keep, (*data, seen))
+        project = manifest.project if manifest else None
+        return Stray("undeclared", storage.spec.name, name, uri, size, modified, keep, (*data, seen), project)
 
     try:
         manifest = Manifest.from_text(text.decode())
@@ -70,9 +71,9 @@ def _undeclared(
             continue
         data = SeenKey(seen.place, key, head)
         if (seen.place, key) in taken:
-            return stray(manifest, f"{key} belongs to a declared table now")
+            return stray(manifest, f"{storage.shown_key(key)} belongs to a declared table now")
         if not _is_that_of(manifest, storage, data):
-            return stray(manifest, f"{key} was altered after the run that stored it")
+            return stray(manifest, f"{storage.shown_key(key)} was altered after the run that stored it")
         return stray(manifest, None, data)
     return stray(manifest, None)
 

@@ -218,11 +218,12 @@ def test_a_source_that_lacks_a_column(lake: Lake, cli: Cli) -> None:
 
 
 def test_clean_drops_what_is_no_longer_declared(lake: Lake, cli: Cli) -> None:
-    assert cli("run").code == 0
+    uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
     text = lake.folder.read("lakehouse.yaml")
     lake.folder.write("lakehouse.yaml", text[: text.index("  best:")])
     found = cli("clean", "--dry-run", "-o", "json").json["found"]
     assert [(stray["kind"], stray["table"], stray["note"]) for stray in found] == [("undeclared", "best", None)]
+    assert found[0]["uri"] == uris["best"]
     assert cli("clean", "--yes").code == 0
     assert cli("clean", "--dry-run", "-o", "json").json["found"] == []
     lake.folder.write("lakehouse.yaml", text)

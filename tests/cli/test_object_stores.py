@@ -100,7 +100,7 @@ def test_a_run_and_another_with_nothing_to_do(lake: ProjectFolder, cli: Cli, exe
 
 
 def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) -> None:
-    assert cli("run").code == 0
+    uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
     text = lake.read("lakehouse.yaml")
     lake.write(
         "lakehouse.yaml",
@@ -108,7 +108,7 @@ def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) ->
     )
     cleaned = cli("clean", "--yes", "-o", "json")
     assert cleaned.code == 0, cleaned.err
-    assert "best.csv" in cleaned.out
+    assert [stray["uri"] for stray in cleaned.json["found"]] == [uris["best"]]
     assert "totals.csv" not in cleaned.out
     assert cli("clean", "--yes").out.count("best") == 0
     assert set(statuses(cli("run", "-o", "json")).values()) == {"unchanged"}
@@ -146,9 +146,17 @@ def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.Mo
 def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     project_on(folder, s3_server, monkeypatch, "x", bucket="nonesuch")
     refused_by_a_plan(folder, cli, "there is no bucket `nonesuch`")
+    second = "  t2: {storage: lake, function: totals, inputs: [orders], columns: {customer: string, total: int64}}\n"
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + second)
+    shown = cli("run", "here", "totals", "+t2")
+    rows = {line.split()[1]: line for line in shown.out.splitlines() if line[:1] == "✗"}
+    assert rows["totals"].endswith("  there is no bucket `nonesuch`")
+    assert rows["t2"].endswith("  there is no bucket `nonesuch`")
+    assert shown.err.count("there is no bucket `nonesuch`") == shown.err.count("next: make it") == 1
+    assert {"totals,", "t2"} <= set(shown.err.split())
     result = cli("run", "-o", "json")
     assert result.code == 1
-    assert statuses(result) | {"totals": "failed", "here": "materialized"} == statuses(result)
+    assert statuses(result) | {"totals": "failed", "here": "unchanged"} == statuses(result)
     error = error_of(result, "totals")
     assert "there is no bucket `nonesuch`" in error["message"]
     assert error["hint"] == "make it, or correct the root of storage `lake`"

@@ -189,6 +189,14 @@ def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: CLI, connect
     assert {t["name"]: t["status"] for t in result.json["tables"]} == {"totals": "materialized", "best": "materialized"}
 
 
+def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> None:
+    """Also where the storage has no root."""
+    uris = {t["name"]: t["uri"] for t in cli("run", "-o", "json").json["tables"]}
+    text = shelf.read("lakehouse.yaml")
+    shelf.write("lakehouse.yaml", text[: text.index("  best:")])
+    assert [stray["uri"] for stray in cli("clean", "-o", "json", "--dry-run").json["found"]] == [uris["best"]]
+
+
 def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
     broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
     broken += (

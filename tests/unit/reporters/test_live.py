@@ -12,7 +12,7 @@ from lakehouse_cli.errors import Location, Violation
 from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
-from lakehouse_cli.reporters.run_text import failure_lines
+from lakehouse_cli.reporters.run_text import failure_lines, why_text
 from lakehouse_cli.terminal import Terminal, text_width
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -117,6 +117,27 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
         "  next: allow nulls",
         "  data/report.csv is as it was on 2026-11-21 18:04",
     ]
+
+
+def test_one_cause_of_many_failures_is_told_once() -> None:
+    def failed(name: str, kind: str) -> TableResult:
+        message = f"s3://lake/{name}.csv cannot be looked at: the server does not answer"
+        return finished(name, "failed", ErrorInfo(kind, message, "look whether it runs"))
+
+    down = [failed(f"t{number}", "UnreachableError") for number in range(6)]
+    assert {why_text(result) for result in down} == {"the server does not answer"}
+    assert failure_lines(Terminal(), [*down, failed("other", "StorageError")]) == [
+        "t0, t1, t2, t3 and 2 more tables  s3://lake/t0.csv cannot be looked at: the server does not answer",
+        "  next: look whether it runs",
+        "other  s3://lake/other.csv cannot be looked at: the server does not answer",
+        "  next: look whether it runs",
+    ]
+
+
+def test_a_long_cause_is_cut_in_its_row() -> None:
+    result = finished("t", "failed", ErrorInfo("TransformError", "it says " + "no " * 100))
+    assert len(why_text(result)) <= 72
+    assert why_text(result).endswith("…")
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

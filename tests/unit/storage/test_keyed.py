@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.cleaning import find_strays
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage, keyed
@@ -150,6 +151,11 @@ class TestStrays:
         assert storage.remove_stray(stray) is None
         assert storage.things == {}
 
+    def test_it_tells_whose_project_stored_it(self, storage: DictStorage) -> None:
+        storage.publish(table(), data_of(table(), (1, "a")), replace(ORIGIN, project="other"))
+        (stray,) = find_strays({"shelf": storage}, {}, "mine")
+        assert stray.keep == "project `other` stored it"
+
     def test_declared_and_taken_ones_are_left_alone(self, storage: DictStorage) -> None:
         publish(storage, "a")
         assert storage.strays([table()], frozenset()) == []
@@ -160,7 +166,7 @@ class TestStrays:
         data, version = storage.things["table.csv"]
         storage.things["table.csv"] = (data.replace(b"a", b"b"), version + 1)
         (stray,) = storage.strays((), frozenset())
-        assert stray.keep == "table.csv was altered after the run that stored it"
+        assert stray.keep == "shelf/table.csv was altered after the run that stored it"
         assert storage.remove_stray(stray) == stray.keep
 
     def test_one_that_changed_since_it_was_listed_stays(self, storage: DictStorage) -> None:
