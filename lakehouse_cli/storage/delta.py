@@ -41,7 +41,7 @@ from lakehouse_cli.storage.delta_log import (
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.object_errors import Told, explain_text
 from lakehouse_cli.storage.publishing import HashingSink
-from lakehouse_cli.storage.stored_types import as_declared, in_types_of_file, storable, wanted_names
+from lakehouse_cli.storage.stored_types import in_types_of_file, read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
 from lakehouse_cli.storage_types.delta import NAMES
 
@@ -135,8 +135,7 @@ class DeltaStorage(AssetStorage):
 
     def _read(self, found: Snapshot, columns: Sequence[Column] | None, table: Table) -> pa.Table:
         stored = [field.name for field in found.table.schema().fields]
-        names = wanted_names(stored, columns, self.uri(table))
-        return as_declared(found.read(names), columns, self.uri(table))
+        return read_declared(stored, columns, self.uri(table), found.read)
 
     def read_version(self, table: Table, version: int) -> pa.Table:
         """All columns of a version, with the types its run gave them where a run of this tool committed it."""

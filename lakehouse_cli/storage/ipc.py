@@ -11,7 +11,7 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
-from lakehouse_cli.storage.stored_types import as_declared, check_whole, storable, told_as_damaged, wanted_names
+from lakehouse_cli.storage.stored_types import check_whole, read_declared, storable, told_as_damaged
 
 _WHAT = "an Arrow IPC file"
 _ROWS = 1 << 16
@@ -34,13 +34,16 @@ class IpcFormat(Format):
         del options  # of writing, all of them
         with open_source() as source, told_as_damaged(name, _WHAT):
             stored = pa.ipc.open_file(source).schema.names
-        wanted = wanted_names(stored, columns, name)
-        included = sorted(stored.index(each) for each in wanted)
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=included or [0]))
-            read = reader.read_all().select(wanted)
-            check_whole(read)
-        return as_declared(read, columns, name)
+
+        def read(wanted: list[str]) -> pa.Table:
+            included = sorted(stored.index(each) for each in wanted)
+            with open_source() as source, told_as_damaged(name, _WHAT):
+                reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=included or [0]))
+                table = reader.read_all().select(wanted)
+                check_whole(table)
+                return table
+
+        return read_declared(stored, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """By its batches, of which only the narrowest column is read."""

@@ -14,12 +14,11 @@ from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.parquet_options import ParquetOptions
 from lakehouse_cli.storage.stored_types import (
-    as_declared,
     check_whole,
     in_types_of_file,
+    read_declared,
     storable,
     told_as_damaged,
-    wanted_names,
 )
 
 _WHAT = "a Parquet file"
@@ -44,13 +43,16 @@ class ParquetFormat(Format):
         with _opened(open_source, name) as file:
             with told_as_damaged(name, _WHAT):
                 stored = file.schema_arrow.names
-            wanted = wanted_names(stored, columns, name)
-            with told_as_damaged(name, _WHAT):
-                # By the dotted path: more is read than is wanted where a name has dots and its beginning is one too.
-                read = file.read(columns=wanted)
-                table = pa.table({each: read.column(each) for each in wanted}) if wanted else read
-                check_whole(table)
-        return as_declared(table, columns, name)
+
+            def read(wanted: list[str]) -> pa.Table:
+                with told_as_damaged(name, _WHAT):
+                    # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
+                    found = file.read(columns=wanted)
+                    table = pa.table({each: found.column(each) for each in wanted}) if wanted else found
+                    check_whole(table)
+                    return table
+
+            return read_declared(stored, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """As its metadata tell."""

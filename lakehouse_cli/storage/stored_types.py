@@ -6,7 +6,7 @@ for anything else here: a number that is stored as text is a schema that drifted
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -72,7 +72,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
     return wanted
 
 
-def _missing(stored: Sequence[str], missing: Sequence[Column], name: str) -> DataError:
+def _missing(stored: Sequence[str], missing: Sequence[Column], name: str, drift: DataError | None = None) -> DataError:
     violations = []
     for column in missing:
         close = did_you_mean(column.name, stored)
@@ -83,37 +83,48 @@ def _missing(stored: Sequence[str], missing: Sequence[Column], name: str) -> Dat
         listed = ", ".join(f"`{each}`" for each in stored[:8]) + (", …" if len(stored) > 8 else "")
         hint = f"its columns are {listed}" if stored else "it has no columns"
     listed = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
-    return DataError(
-        f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}",
-        violations,
-        hint=hint,
-        location=Location(name),
-    )
+    message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
+    if drift is not None:
+        message, hint = f"{message}, and {drift.message}", f"{hint}; {drift.hint}"
+        violations += drift.violations
+    return DataError(message, violations, hint=hint, location=Location(name))
 
 
-def as_declared(table: pa.Table, columns: Sequence[Column] | None, name: str) -> pa.Table:
+def read_declared(
+    stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
+) -> pa.Table:
     """The stored columns in their declared types, exactly.
 
     Args:
-        table: The wanted columns as they are stored, in the order of the result.
-        columns: As declared; None for types of the project file that hold all there is.
+        stored: Names of the columns in the file.
+        columns: As declared; None for all, in types of the project file that hold all there is.
         name: The file as messages show it.
+        read: Reads columns by name, in the given order.
 
     Raises:
-        DataError: A stored type that drifted from the declared one, or values that do not fit; all of them.
+        DataError: Columns that are missing, stored types that drifted from the declared ones and values that do not
+            fit: all of them.
+        StorageError: A name that two columns have; bytes that cannot be read.
     """
-    declared: Sequence[Column | None] = columns if columns is not None else [None] * table.num_columns
+    missing = [column for column in columns or () if column.name not in set(stored)]
+    if missing and len(missing) == len(columns or ()):
+        raise _missing(stored, missing, name)
+    present = None if columns is None else [column for column in columns if column.name in set(stored)]
+    table = read(wanted_names(stored, present, name))
+    declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
     done: list[pa.ChunkedArray] = []
     refused: list[tuple[str, Violation]] = []
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
-        stored = _plain(values)
-        target = _target(stored.type, column, field.name, name)
+        as_stored = _plain(values)
+        target = _target(as_stored.type, column, field.name, name)
         try:
-            if _drifted(stored, target):
+            if _drifted(as_stored, target):
                 raise InexactError("")
-            done.append(convert(stored, target))
+            done.append(convert(as_stored, target))
         except InexactError as refusal:
-            refused.append(_told(refusal, field.name, stored, column))
+            refused.append(_told(refusal, field.name, as_stored, column))
+    if missing:
+        raise _missing(stored, missing, name, _drift(refused, name) if refused else None)
     if refused:
         raise _drift(refused, name)
     schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])

@@ -300,3 +300,11 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(root: Path) -> None:
     assert before.content_hash != after.content_hash
     with pytest.raises(StorageError, match="has what computed tables have not: feature deletionVectors"):
         storage.may_replace(table(), forced=True)
+
+
+def test_missing_columns_and_those_that_drifted_are_told_at_once(tmp_path: Path) -> None:
+    deltalake.write_deltalake(tmp_path / "table", pa.table({"id": ["1"], "other": ["x"]}))
+    storage = DeltaStorage(StorageSpec("default", str(tmp_path), "data", type="delta"))
+    with pytest.raises(DataError, match=r"lacks column `text`, and column `id` of .* is stored as string") as caught:
+        storage.read(table(kind="source"), table().columns)
+    assert [violation.check for violation in caught.value.violations] == ["missing", "type"]

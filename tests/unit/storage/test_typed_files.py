@@ -137,6 +137,19 @@ def test_missing_columns_are_told_with_close_names(name: str) -> None:
     assert [violation.check for violation in caught.value.violations] == ["missing", "missing"]
 
 
+@pytest.mark.parametrize("name", FORMATS_OF_TYPES)
+def test_missing_columns_and_those_that_drifted_are_told_at_once(name: str) -> None:
+    table = pa.table({"station": ["x"], "n": ["1"], "ok": [1], "big": [300]})
+    declared = columns(ok="int64", staton="string", n="int64", big="int8")
+    with pytest.raises(DataError) as caught:
+        read(name, stored(name, table), declared)
+    drift = f"column `n` of `data/t.{name}` is stored as string, declared int64; 1 more column differs"
+    assert caught.value.message == f"`data/t.{name}` lacks column `staton`, and {drift}"
+    found = [(violation.column, violation.check) for violation in caught.value.violations]
+    assert found == [("staton", "missing"), ("n", "type"), ("big", "type")]
+    assert (caught.value.hint or "").startswith("did you mean `station`?; declare the stored type")
+
+
 def test_columns_that_are_not_declared_are_not_read() -> None:
     """Their bytes may even be spoilt."""
     table = pa.table({"big": [f"{i:0100}" for i in range(5000)], "x": list(range(5000))})
