@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -27,7 +27,7 @@ from lakehouse_cli.storage.formatted import (
     needs_manifest,
     parse_manifest,
 )
-from lakehouse_cli.storage.keyed_strays import find_strays, remove_stray
+from lakehouse_cli.storage.keyed_strays import find_strays, remove_former, remove_stray
 from lakehouse_cli.storage.publishing import HashingSink
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class KeyedStorage(FormattedStorage):
         super().__init__(spec)
         self._seen: dict[str, Head | None] = {}
         self._found_suffixes: dict[str, str] = {}
+        self._described: dict[str, tuple[int, int]] = {}
 
     @abstractmethod
     def head_key(self, key: str) -> Head | None:
@@ -233,11 +234,33 @@ class KeyedStorage(FormattedStorage):
                 table, data, origin, size=sink.bytes, content_hash=sink.hexdigest(), modified_ns=head.stamp
             )
             beside = self._manifest_key(table)
+            before = self.head_key(beside)
+            if before is not None:
+                # Before the old manifest goes, without which nobody would know that the data are ours.
+                self._remove_former(table, key, seen)
             try:
-                self.put_key(beside, io.BytesIO(manifest.to_text().encode()), self.head_key(beside))
+                self.put_key(beside, io.BytesIO(manifest.to_text().encode()), before)
             except ChangedError as error:
                 self._lost(table, error)
+            self._described[table.path] = manifest.bytes, manifest.modified_ns
         return manifest
+
+    def _remove_former(self, table: Table, key: str, seen: Head | None) -> None:
+        """Remove the data of another format, or compression, that this table was stored in until now.
+
+        Args:
+            table: The table.
+            key: Where its data are now.
+            seen: What was there before; where that is what the manifest describes, nothing is looked for.
+        """
+        if seen is not None and self._described.get(table.path) == (seen.bytes, seen.stamp):
+            return
+        # What cannot be removed does no harm: no table is read from it.
+        with suppress(Exception):
+            manifest = self.read_manifest(table)
+            others = [self._key(table, suffix) for suffix in self._any_suffixes([table])]
+            if manifest is not None:
+                remove_former(self, [other for other in others if other != key], manifest)
 
     def _same_there(self, key: str, hash_: str) -> Head | None:
         """What is under a key, if those are the bytes that were to be put there.
@@ -261,7 +284,11 @@ class KeyedStorage(FormattedStorage):
         """The manifest beside the data."""
         with self._told(table, "looked at"):
             text = self.get_key(self._manifest_key(table))
-        return None if text is None else parse_manifest(text, self._shown_manifest(table))
+        if text is None:
+            return None
+        manifest = parse_manifest(text, self._shown_manifest(table))
+        self._described[table.path] = manifest.bytes, manifest.modified_ns
+        return manifest
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""

@@ -96,3 +96,17 @@ def remove_stray(storage: KeyedStorage, stray: Stray) -> str | None:
         # The data come first: a manifest without data is found again, data without a manifest would not be.
         storage.delete_key(each.key)
     return None
+
+
+def remove_former(storage: KeyedStorage, keys: Iterable[str], manifest: Manifest) -> None:
+    """Remove what a table was stored as before, under another ending: the bytes that its manifest describes.
+
+    Args:
+        storage: Where.
+        keys: Where it may be, the key that it is stored under now not among them.
+        manifest: Of what was stored before. What is not this, byte for byte, is not ours and stays.
+    """
+    for key in keys:
+        head = storage.head_key(key)
+        if head is not None and head.bytes == manifest.bytes and storage.hash_key(key, head) == manifest.content_hash:
+            storage.delete_key(key)

@@ -114,6 +114,22 @@ def test_what_is_no_longer_declared_is_cleaned(lake: ProjectFolder, cli: Cli) ->
     assert set(statuses(cli("run", "-o", "json")).values()) == {"unchanged"}
 
 
+def test_a_table_whose_format_changed_is_there_once(lake: ProjectFolder, cli: Cli, s3_server: S3Server) -> None:
+    import obstore
+
+    assert cli("run").code == 0
+    text = lake.read("lakehouse.yaml")
+    lake.write("lakehouse.yaml", text.replace("    root: s3:", "    format: parquet\n    root: s3:"))
+    ran = statuses(cli("run", "-o", "json", "--executor", "processes"))
+    assert ran == {"totals": "materialized", "best": "materialized", "here": "unchanged"}
+    prefix = text.partition("s3://lake/")[2].partition("\n")[0]
+    keys = [entry["path"] for batch in obstore.list(s3_server.store("lake"), prefix) for entry in batch]
+    assert sorted(key.removeprefix(prefix) for key in keys if "manifests" not in key) == [
+        "/best.parquet",
+        "/totals.parquet",
+    ]
+
+
 def refused_by_a_plan(project: ProjectFolder, cli: Cli, cause: str) -> None:
     """Of the tables in the bucket; and the run that follows computes none of these."""
     planned = cli("plan", "-o", "json")

@@ -199,3 +199,79 @@ def test_rows_of_what_is_large_are_counted_only_where_little_is_fetched(
     monkeypatch.setattr(keyed, "IN_MEMORY", 5)
     assert storage.count_rows(table()) is None
     assert storage.count_rows(parquet) == 2
+
+
+FORMS: list[dict[str, Any]] = [
+    {"format": "csv"},
+    {"format": "csv", "options": {"compression": "gzip"}},
+    {"format": "parquet"},
+    {"format": "jsonl", "options": {"compression": "zstd"}},
+]
+
+
+class TestFormerFormats:
+    """What files do: a table is there once, and nothing of anybody else's goes."""
+
+    def change(self, storage: DictStorage, text: str = "a", **form: Any) -> None:
+        """As another run does it, which has planned before."""
+        declared = replace(table(), **form)
+        run = other(storage)
+        run.read_manifest(declared)
+        run.content(declared, ())
+        run.publish(declared, data_of(declared, (1, text)), ORIGIN)
+
+    def data(self, storage: DictStorage) -> list[str]:
+        return sorted(key for key in storage.things if not key.startswith("."))
+
+    @pytest.mark.parametrize("before", FORMS, ids=str)
+    @pytest.mark.parametrize("after", FORMS, ids=str)
+    def test_a_table_is_there_once(self, storage: DictStorage, before: Any, after: Any) -> None:
+        self.change(storage, **before)
+        self.change(storage, **after)
+        assert len(self.data(storage)) == 1
+        assert storage.read(replace(table(), **after), table().columns)["text"].to_pylist() == ["a"]
+
+    def test_one_that_was_left_before_goes_when_the_format_changes_back(self, storage: DictStorage) -> None:
+        self.change(storage)
+        left = storage.things["table.csv"]
+        self.change(storage, format="parquet")
+        storage.things["table.csv"] = left
+        self.change(storage, "b")
+        assert self.data(storage) == ["table.csv"]
+
+    def test_what_somebody_altered_stays(self, storage: DictStorage) -> None:
+        self.change(storage)
+        data, version = storage.things["table.csv"]
+        storage.things["table.csv"] = (data.replace(b"a", b"b"), version)
+        self.change(storage, format="parquet")
+        assert self.data(storage) == ["table.csv", "table.parquet"]
+
+    def test_what_is_beside_a_table_that_was_never_stored_stays(self, storage: DictStorage) -> None:
+        storage.things["table.csv"] = (b"id,text\n1,mine\n", 1)
+        self.change(storage, format="parquet")
+        assert self.data(storage) == ["table.csv", "table.parquet"]
+
+    def test_what_cannot_be_removed_is_left(self, storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        def denied(self: DictStorage, key: str) -> None:
+            raise PermissionError(13, "no")
+
+        self.change(storage)
+        monkeypatch.setattr(DictStorage, "delete_key", denied)
+        self.change(storage, format="parquet")
+        assert storage.read_manifest(table()) is not None
+        assert self.data(storage) == ["table.csv", "table.parquet"]
+
+    def test_nothing_is_looked_for_where_the_format_is_what_it_was(
+        self, storage: DictStorage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked_at: list[str] = []
+        head_key = DictStorage.head_key
+
+        def noted(self: DictStorage, key: str) -> Head | None:
+            looked_at.append(key)
+            return head_key(self, key)
+
+        self.change(storage)
+        monkeypatch.setattr(DictStorage, "head_key", noted)
+        self.change(storage, "b")
+        assert {key for key in looked_at if not key.startswith(".")} == {"table.csv"}
