@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
-from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
-from lakehouse_cli.graph import build_graph
+from lakehouse_cli.deferring import Deferral
+from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
-from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
+from lakehouse_cli.planning import Plan
 from lakehouse_cli.project_files import own_files, project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.recipes import recipe_of
+from lakehouse_cli.project_planning import masked_plan, names_in_state, plan_selection
 from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.secret_values import Mask, mask_of, masked, masked_error, unmasked
+from lakehouse_cli.secret_values import Mask, mask_of, masked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import check_installed, open_storages
-from lakehouse_cli.stored import StoredEnvironment, StoredTables
+from lakehouse_cli.stored import StoredEnvironment
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.events import Event, RunResult
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
-    from lakehouse_cli.model.manifest import Recipe
     from lakehouse_cli.showing import Shown
 
 
@@ -52,7 +51,6 @@ class Project:
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
         self.spec = project.spec
-        self.graph = project.graph
         self.environment = project.spec.environment
         self._code = project.code
         self._variables = project.variables
@@ -90,6 +88,11 @@ class Project:
         if thorough:
             check_installed(found.spec)
         return cls(found, environ)
+
+    @property
+    def graph(self) -> AssetGraph:
+        """The tables, and what each is computed from."""
+        return self._code.graph
 
     @property
     def name(self) -> str:
@@ -173,10 +176,8 @@ class Project:
     def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
             return set(self._not_done_last())
-        plan = self._plan(Selection(self.graph.order), force=False, lenient=True, defer=defer)
-        if state == "new":
-            return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
-        return {t.name for t in plan.runs if not t.conditional}
+        everything = Selection(self.graph.order)
+        return names_in_state(state, self._plan(everything, lenient=True, deferral=self._deferral(defer)))
 
     def plan(
         self,
@@ -199,25 +200,14 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment.
         """
-        self._read_code_again()
+        if self._planned:  # the code may have been edited since, as beside a notebook
+            self._code = self._code.anew()
+        self._planned = True
         chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             last = set(self._not_done_last())
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
-        return self._plan(chosen, force=force, defer=defer)
-
-    def _read_code_again(self) -> None:
-        """Take in what was changed in the code since it was read, as happens in a notebook."""
-        if not self._planned:
-            self._planned = True
-            return
-        code = self._code.anew()
-        if code is self._code:
-            return
-        self._code = code
-        self.graph, problems = build_graph(self.spec, code.source)
-        if problems:
-            raise ProjectError(in_order(problems, self.spec.file.name))
+        return masked_plan(self._plan(chosen, force=force, deferral=self._deferral(defer)), self.mask)
 
     def _not_done_last(self) -> tuple[str, ...]:
         from lakehouse_cli.history import reading as history
@@ -225,29 +215,8 @@ class Project:
         last = history.last_result(self.folder, self.environment)
         return () if last is None else last.unfinished
 
-    def _plan(self, chosen: Selection, *, force: bool, lenient: bool = False, defer: str | None = None) -> Plan:
-        names = tables_of_interest(self.graph, chosen)
-        looked_at = StoredTables(self.tables, self.storages, self.spec.storages, self.graph)
-        looked_at.look(names)
-        computed = [name for name in chosen.names if self.tables[name].kind == "computed"]
-        self._code.read(self.tables[name] for name in computed)
-        recipes = {name: self._recipe(name) for name in computed}
-        deferral = self._deferral(defer)
-        states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
-        if not lenient:  # else names are asked for, and nothing is told with them
-            states = states_with_rows(deferral, looked_at, states, recipes)
-            states = looked_at.with_refusals(states, recipes, forced=force)
-        how: Any = {"force": force, "lenient": lenient, "defer": None if deferral is None else defer}
-        plan = make_plan(self.name, self.environment, self.graph, chosen, states, recipes, **how)
-        if self.mask is unmasked:
-            return plan
-        tables = tuple(self._masked(table) for table in plan.tables)
-        return replace(plan, tables=tables, notes=masked(plan.notes, self.mask))
-
-    def _masked(self, planned: PlannedTable) -> PlannedTable:
-        refused = None if planned.refused is None else masked_error(planned.refused, self.mask)
-        reasons, would_fail = masked(planned.reasons, self.mask), masked(planned.would_fail, self.mask)
-        return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused)
+    def _plan(self, chosen: Selection, **how: Any) -> Plan:
+        return plan_selection(self.name, self.stored, self._code, chosen, **how)
 
     def _deferral(self, environment: str | None) -> Deferral | None:
         """Another environment as a place to read inputs from; None for this one itself."""
@@ -259,10 +228,6 @@ class Project:
             self._variables = {**self._others[environment]._variables, **self._variables}
             self.__dict__.pop("mask", None)
         return Deferral(replace(self._others[environment].stored, graph=self.graph))
-
-    def _recipe(self, name: str) -> Recipe:
-        table = self.tables[name]
-        return recipe_of(self.graph, table, self._code.of(table), self.spec.storages[table.storage])
 
     def run(
         self,

@@ -1,4 +1,4 @@
-"""The code of a project's transforms, as its fingerprints tell it; read, never run."""
+"""A project's code, read and never run: what the transforms' parameters make of the tables, and fingerprints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.project_files import own_files
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -20,20 +21,30 @@ class ProjectCode:
         spec: The project.
 
     Attributes:
-        source: Reads the functions that tables name.
+        graph: The tables, and what each is computed from; as far as the problems allow.
+        problems: Functions that are not there, parameters that match no table, cycles.
     """
 
     def __init__(self, spec: ProjectSpec) -> None:
         self._spec = spec
         self._cache = CodeCache(spec.folder, own_files(spec))
         self._fingerprints = dict(self._cache.fingerprints)
-        self.source = SourceReader(spec.folder)
-        self.source.know(self._cache.modules.values())
+        self._source = SourceReader(spec.folder)
+        self._source.know(self._cache.modules.values())
+        self.graph, self.problems = build_graph(spec, self._source)
 
     def anew(self) -> ProjectCode:
-        """The code as it is now: this, where no file of it has changed."""
+        """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.
+
+        Raises:
+            ProjectError: It does not fit the tables any more.
+        """
         now = ProjectCode(self._spec)
-        return self if now._cache.key == self._cache.key and now._cache.key is not None else now
+        if now._cache.key == self._cache.key and now._cache.key is not None:
+            return self
+        if now.problems:
+            raise ProjectError(in_order(now.problems, self._spec.file.name))
+        return now
 
     def of(self, table: Table) -> CodeFingerprint | None:
         """The fingerprint of a table's transform; None where it has none, or a version stands for the code.
@@ -61,7 +72,7 @@ class ProjectCode:
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()
-        self._cache.keep(self.source.modules, self._fingerprints, read)
+        self._cache.keep(self._source.modules, self._fingerprints, read)
 
     def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
         ref = str(function)
@@ -76,5 +87,5 @@ class ProjectCode:
     @cached_property
     def _fingerprinter(self) -> Fingerprinter:
         # What the cache knows of modules is not the whole of them.
-        source = SourceReader(self._spec.folder) if self._cache.modules else self.source
+        source = SourceReader(self._spec.folder) if self._cache.modules else self._source
         return Fingerprinter(self._spec.folder, source)

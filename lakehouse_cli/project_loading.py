@@ -9,7 +9,6 @@ from pathlib import Path
 from lakehouse_cli.config import load_project
 from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.graph import AssetGraph, build_graph
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.registry import Entry, load
@@ -21,13 +20,11 @@ class ValidProject:
 
     Attributes:
         spec: As it is declared in the chosen environment.
-        graph: Its tables and what each is computed from.
-        code: That of its transforms.
+        code: That of its transforms, with the graph that it makes of the tables.
         variables: What was filled in, by name of the variable.
     """
 
     spec: ProjectSpec
-    graph: AssetGraph
     code: ProjectCode
     variables: Mapping[str, str]
 
@@ -54,13 +51,12 @@ def load_valid_project(
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec)
     code = ProjectCode(spec)
-    graph, problems = build_graph(spec, code.source)
-    everything = [*loaded.problems, *problems, *_option_problems(spec, *loaded.others)]
+    everything = [*loaded.problems, *code.problems, *_option_problems(spec, *loaded.others)]
     if everything:
         raise ProjectError(in_order(everything, spec.file.name))
     if thorough:
         code.read(spec.tables.values())
-    return ValidProject(spec, graph, code, loaded.variables)
+    return ValidProject(spec, code, loaded.variables)
 
 
 def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
