@@ -30,7 +30,7 @@ _WIDER = {
 def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
     """A reason for each part of a recipe that changed."""
     unseen = has_unseen(now.code_parts)
-    if before == now and not unseen:
+    if before == now and [*before.params] == [*now.params] and not unseen:
         return
     if before.code != now.code or unseen:
         yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
@@ -68,6 +68,8 @@ def _param_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterato
             yield f"param `{name}` is gone"
         elif before[name] != now[name]:
             yield f"param `{name}` {' → '.join(_apart(before[name], now[name]))}"
+    if before.keys() == now.keys() and [*before] != [*now]:
+        yield "the params are in another order"
 
 
 def _apart(before: str, now: str) -> tuple[str, str]:

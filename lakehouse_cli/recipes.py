@@ -39,7 +39,7 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, sto
         contract=contract,
         key=tuple(table.key),
         extra_columns=table.extra_columns,
-        params={name: json_text(value) for name, value in table.params.items()},
+        params={name: _json_text(value) for name, value in table.params.items()},
         storage=options_hash(table, storage),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
     )
@@ -52,12 +52,12 @@ def options_hash(table: Table, storage: StorageSpec) -> str:
     """
     kind = table.format or storage.type
     # Options may hold what came from the environment: only their fingerprint is kept.
-    return _hash(json_text([kind, table.options])) if table.options else _hash_without_options(kind)
+    return _hash(_json_text([kind, table.options], sort_keys=True)) if table.options else _hash_without_options(kind)
 
 
 @cache
 def _hash_without_options(kind: str) -> str:
-    return _hash(json_text([kind, {}]))
+    return _hash(_json_text([kind, {}]))
 
 
 def _hash(text: str) -> str:
@@ -85,9 +85,9 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
     return f"{hash_}:{options}"
 
 
-def json_text(value: Any) -> str:
-    """A value as JSON text that is the same for equal values."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
+def _json_text(value: Any, *, sort_keys: bool = False) -> str:
+    """A value as JSON text. A transform sees the order of a mapping; of options it does not count."""
+    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:

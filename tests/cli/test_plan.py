@@ -91,3 +91,14 @@ def test_params_are_shown_where_they_differ(
 def test_nothing_to_do_is_said(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     assert cli("plan").out.splitlines()[-1] == "nothing to do: 2 tables up to date"
+
+
+def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolder, cli: Cli) -> None:
+    edit(project, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1, names: {a: 1, b: 2}}")
+    edit(project, "transforms.py", "def best(totals, count):", "def best(totals, count, names):")
+    assert cli("run").code == 0
+    edit(project, "lakehouse.yaml", "{a: 1, b: 2}", "{b: 2, a: 1}")
+    assert reasons(cli)["best"] == [("params_changed", 'param `names` {"a": 1, "b": 2} → {"b": 2, "a": 1}')]
+    assert cli("run").code == 0
+    edit(project, "lakehouse.yaml", "{count: 1, names: {b: 2, a: 1}}", "{names: {b: 2, a: 1}, count: 1}")
+    assert reasons(cli)["best"] == [("params_changed", "the params are in another order")]
