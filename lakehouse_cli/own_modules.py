@@ -93,6 +93,11 @@ def import_own(name: str, folder: Path) -> ModuleType:
         return module
 
 
+def anything_imported() -> bool:
+    """Whether code was imported that is not the tool's own."""
+    return _active is not None
+
+
 def activate(folder: Path) -> None:
     """Make a project's modules the ones that ``import`` finds."""
     global _active

@@ -16,6 +16,7 @@ import typer
 from lakehouse_cli.cli import clean, copy, diff, env, graph, init, ls, options, plan, run, runs, schema, show, validate
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.errors import Interrupted, LakehouseError, UsageError
+from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
@@ -79,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
-    if "pyarrow" not in sys.modules:
-        # Nothing of the user's was loaded and nothing waits to be told of the end; taking a thousand tables apart piece
-        # by piece would take longer than reading them did.
+    if not anything_imported():
+        # Nothing waits to be told of the end. Taking a thousand tables apart piece by piece would take longer than
+        # reading them did, and a thread of Arrow's that lets go of a file only now would abort the process.
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.source_code import SourceError, find_module
+from lakehouse_cli.source_code import SourceError
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
 
@@ -121,9 +120,8 @@ def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapp
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
     """The class, held to what a storage is."""
     module_name, _, class_name = storage_type.implementation.partition(":")
-    own = find_module(module_name, folder, installed=False) is not None
     try:
-        module = import_own(module_name, folder) if own else import_module(module_name)
+        module = import_own(module_name, folder)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         raise LakehouseError(
