@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 
-from lakehouse_cli.fingerprints.module_code import Definition, ModuleCode, Piece, PlainImport
+from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
     BASE,
@@ -68,7 +68,7 @@ class Effects:
                         known.setdefault(name, []).append(piece)
         return known
 
-    def moments(self, event: Piece | PlainImport, code: ModuleCode) -> str:
+    def moments(self, event: Event, code: ModuleCode) -> str:
         """Which of several bindings and changes of the names it needs come before a statement of a module, as text.
 
         Where a name gets its value in several steps, it matters after which of them it is used, or is taken from the
@@ -76,6 +76,9 @@ class Effects:
         """
         if isinstance(event, PlainImport):
             counts = self._moments_of_import(event, code)
+        elif isinstance(event, StarImport):
+            names = self._world.names_of_star(event.module)
+            counts = self._moments(names, names, event.position, code)
         else:
             counts = self._moments_of_piece(event) if _may_act(event.statement) else set()
             for name in {use.name for use in event.uses if use.origin is not None and use.origin[1]}:

@@ -255,11 +255,9 @@ class _Room:
             texts = []
             for event in stated:
                 texts.append(event.text)
-                if isinstance(event, PlainImport):
-                    texts.append(self._effects.moments(event, code))
+                texts.append(self._effects.moments(event, event.code if isinstance(event, Piece) else code))
                 if not isinstance(event, Piece):
                     continue
-                texts.append(self._effects.moments(event, event.code))
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
                 asks_docs |= event.canonical.asks_docs
@@ -293,7 +291,8 @@ class _Room:
             modules |= landing.modules
             packages |= landing.packages
             unknown |= landing.unknown
-        value = f"module {_digest([*texts, others.value, *(star.text for star in code.stars)], 6)}"
+        stars = [f"{star.text} {self._effects.moments(star, code)}" for star in code.stars]
+        value = f"module {_digest([*texts, others.value, *stars], 6)}"
         docs = tuple(text for node in (*bound, others) for text in node.docs)
         own = frozenset(name for name in names if name[0] != code.name)
         asks_docs = any(node.asks_docs for node in (*bound, others))

@@ -245,6 +245,21 @@ class World(Modules):
         known = name in code.entries or _is_builtin(name)
         return [star for star in code.stars if not known or self._may_bind(star.module, name, {code.name})]
 
+    def names_of_star(self, module: str) -> frozenset[Name]:
+        """What importing all names of a module may bind, as names of the project's modules that have them."""
+        found: set[Name] = set()
+        waiting, seen = [module], set()
+        while waiting:
+            name = waiting.pop()
+            code = self.code(name) if name not in seen and self.origin(name) == "own" else None
+            seen.add(name)
+            if code is not None:
+                found |= {
+                    landed for bound in code.entries for landed in self.follow(name, (bound,), outside=True).all_names
+                }
+                waiting += [star.module for star in code.stars]
+        return frozenset(found)
+
     def _may_bind(self, module: str, name: str, seen: set[str]) -> bool:
         """Whether a module may have a name; of other people's modules anything may be thought."""
         if module in seen:

@@ -192,6 +192,7 @@ def test_code_on_the_path_that_is_in_no_package_counts(tmp_path: Path, monkeypat
     assert "space/mod.py:f" in found[0].parts
 
 
+@pytest.mark.parametrize("taking", ["from rates import RATE", "from rates import *"])
 @pytest.mark.parametrize(
     ("setup", "counts"),
     [
@@ -201,14 +202,10 @@ def test_code_on_the_path_that_is_in_no_package_counts(tmp_path: Path, monkeypat
     ],
 )
 def test_the_order_of_imports_counts_where_one_changes_what_another_takes(
-    tmp_path: Path, setup: str, counts: bool
+    tmp_path: Path, setup: str, counts: bool, taking: str
 ) -> None:
     files = {"rates.py": "RATE = [1]\n", "setup.py": setup}
     use = "def daily(raw): return RATE\n"
-    taken_first = fingerprint(
-        tmp_path, {**files, "transforms.py": f"from rates import RATE\nimport setup as other\n{use}"}
-    )
-    taken_last = fingerprint(
-        tmp_path, {**files, "transforms.py": f"import setup as other\nfrom rates import RATE\n{use}"}
-    )
+    taken_first = fingerprint(tmp_path, {**files, "transforms.py": f"{taking}\nimport setup as other\n{use}"})
+    taken_last = fingerprint(tmp_path, {**files, "transforms.py": f"import setup as other\n{taking}\n{use}"})
     assert (taken_first.hash != taken_last.hash) == counts
