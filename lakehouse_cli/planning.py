@@ -339,7 +339,7 @@ def _data_reasons(state: TableState) -> Iterator[Reason]:
         elif not state.exists:
             yield Reason("never_materialized", "never materialized")
         else:
-            yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there, or a run was killed")
+            yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")
     elif not state.exists:
         yield Reason("missing_data", f"{state.uri} is gone")
     elif state.altered:

@@ -264,13 +264,9 @@ class AssetStorage(ABC):
         """
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
-        """Refuse, before anything is computed, to publish over what is not this tool's; by default all is replaced.
+        """Refuse, before anything is computed, to publish over what has no manifest of ours, unless it is forced.
 
         A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
-
-        A storage that keeps tables of other people beside ours refuses here, and in `publish` again, what has no
-        manifest of ours. Files in a folder are replaced: whoever names a folder as the root of computed tables gives
-        it over.
 
         Args:
             table: What would be published.
@@ -279,7 +275,18 @@ class AssetStorage(ABC):
         Raises:
             StorageError: What is there is another's; the hint says how to replace it all the same.
         """
-        del table, forced
+        if not forced and self.stat(table) is not None and not self._is_described(table):
+            raise StorageError(
+                f"{self.uri(table)} is there already, and lakehouse did not make it",
+                hint=f"give the table another `path:`; `lakehouse run --force {table.name}` replaces what is there",
+                location=table.where("path"),
+            )
+
+    def _is_described(self, table: Table) -> bool:
+        try:
+            return self.read_manifest(table) is not None
+        except StorageError:  # one that cannot be read was ours all the same
+            return True
 
     @abstractmethod
     def read_manifest(self, table: Table) -> Manifest | None:

@@ -169,7 +169,10 @@ class FileStorage(FormattedStorage):
         return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
-        """Write the file aside, put it in place, then the manifest."""
+        """Write the file aside, put it in place, then the manifest; where there is none yet, before and after.
+
+        A run that is killed in between leaves no file of which nobody knows that it is ours.
+        """
         with self._told(table, "written"):
             target = self._path(table)
             if os.path.isdir(target):
@@ -199,6 +202,9 @@ class FileStorage(FormattedStorage):
                     )
                     beside.write(manifest.to_text().encode())
                     beside.flush()
+                    if not os.path.lexists(manifest_path):
+                        with replacing(manifest_path, durable=False) as claim:
+                            claim.write(manifest.to_text().encode())
                 # Before the old manifest goes, without which nobody would know that the file is ours.
                 self._remove_former(table)
         return manifest

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -217,33 +218,42 @@ class KeyedStorage(FormattedStorage):
         return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
-        """Write aside, put the data where the storage was seen to be as it is, then the manifest."""
+        """Write aside, put the data where the storage was seen to be as it is, then the manifest.
+
+        Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no
+        data of which nobody knows that they are ours.
+        """
         key = self._key(table, self._suffixes(table)[0])
         with self._told(table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
             seen = self._seen[key] if key in self._seen else self.head_key(key)
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
             self._format(table).write(data, sink, table.options)
+            file.seek(0)
+            described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
+            beside = self._manifest_key(table)
+            before = self.head_key(beside)
+            claimed = None
             try:
-                file.seek(0)
+                if before is None:
+                    claimed = self._put_manifest(beside, described(modified_ns=0), None)
                 head = self.put_key(key, file, seen)
             except ChangedError as error:
                 head = self._same_there(key, sink.hexdigest()) or self._lost(table, error)
             self._seen[key] = head
-            manifest = make_manifest(
-                table, data, origin, size=sink.bytes, content_hash=sink.hexdigest(), modified_ns=head.stamp
-            )
-            beside = self._manifest_key(table)
-            before = self.head_key(beside)
+            manifest = described(modified_ns=head.stamp)
             if before is not None:
                 # Before the old manifest goes, without which nobody would know that the data are ours.
                 self._remove_former(table, key, seen)
             try:
-                self.put_key(beside, io.BytesIO(manifest.to_text().encode()), before)
+                self._put_manifest(beside, manifest, before or claimed)
             except ChangedError as error:
                 self._lost(table, error)
             self._described[table.path] = manifest.bytes, manifest.modified_ns
         return manifest
+
+    def _put_manifest(self, key: str, manifest: Manifest, seen: Head | None) -> Head:
+        return self.put_key(key, io.BytesIO(manifest.to_text().encode()), seen)
 
     def _remove_former(self, table: Table, key: str, seen: Head | None) -> None:
         """Remove the data of another format, or compression, that this table was stored in until now.

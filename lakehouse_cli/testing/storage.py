@@ -153,6 +153,19 @@ class StorageConformance(ABC):
         assert storage.stat(declared) is not None
         assert storage.read_manifest(declared) is None
 
+    def test_what_others_stored_is_replaced_only_where_it_is_forced(self, storage: AssetStorage) -> None:
+        """Also where a computed table is declared in its place."""
+        declared = table()
+        storage.may_replace(declared, forced=False)
+        self.put(storage, declared, data_of(declared, (1, "a")))
+        with pytest.raises(StorageError) as caught:
+            storage.may_replace(declared, forced=False)
+        assert "lakehouse run" in (caught.value.hint or "")
+        assert "--force" in (caught.value.hint or "")
+        storage.may_replace(declared, forced=True)
+        storage.publish(declared, data_of(declared, (2, "b")), replace(ORIGIN, forced=True))
+        storage.may_replace(declared, forced=False)
+
     def test_manifests(self, storage: AssetStorage) -> None:
         """Kept as published, listed, replaced with their data."""
         first, second = table("first"), table("second", path="folder/second")

@@ -102,3 +102,19 @@ def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolde
     assert cli("run").code == 0
     edit(project, "lakehouse.yaml", "{count: 1, names: {b: 2, a: 1}}", "{names: {b: 2, a: 1}, count: 1}")
     assert reasons(cli)["best"] == [("params_changed", "the params are in another order")]
+
+
+def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: ProjectFolder, cli: Cli) -> None:
+    mine = project.path / "data/totals.csv"
+    mine.write_text("mine\n1\n")
+    told = "data/totals.csv is there already, and lakehouse did not make it"
+    [planned] = [t for t in cli("plan", "-o", "json").json["tables"] if t["name"] == "totals"]
+    assert told in planned["would_fail"]
+    ran = cli("run")
+    assert ran.code == 1
+    assert told in ran.err
+    assert "`lakehouse run --force totals` replaces what is there" in " ".join(ran.err.split())
+    assert mine.read_text() == "mine\n1\n"
+    assert cli("run", "--force", "totals").code == 0
+    assert cli("run").code == 0
+    assert mine.read_text().startswith("customer")

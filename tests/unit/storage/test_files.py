@@ -246,3 +246,23 @@ def test_the_sink_counts_and_hashes_what_passes(storage: FileStorage) -> None:
     assert below.getvalue() == b"abcdef"
     assert sink.bytes == 6
     assert sink.hexdigest() == xxhash.xxh3_128(b"abcdef").hexdigest()
+
+
+def test_a_first_table_of_which_the_end_is_cut_off_is_ours(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the data are in place and the manifest is not yet there as it is written last."""
+    declared = table()
+    put = os.replace
+
+    def killed_after_the_data(source: str, target: str) -> None:
+        put(source, target)
+        if target.endswith(".csv"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed_after_the_data)
+    with pytest.raises(KeyboardInterrupt):
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
+    monkeypatch.undo()
+    assert storage.stat(declared) is not None
+    storage.may_replace(declared, forced=False)

@@ -275,3 +275,25 @@ class TestFormerFormats:
         monkeypatch.setattr(DictStorage, "head_key", noted)
         self.change(storage, "b")
         assert {key for key in looked_at if not key.startswith(".")} == {"table.csv"}
+
+
+def test_a_first_table_of_which_the_end_is_cut_off_is_ours(
+    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = table()
+    put = DictStorage.put_key
+
+    def killed_after_the_data(self: DictStorage, key: str, data: BinaryIO, seen: Head | None) -> Head:
+        head = put(self, key, data, seen)
+        if key.endswith(".csv"):
+            raise KeyboardInterrupt
+        return head
+
+    monkeypatch.setattr(DictStorage, "put_key", killed_after_the_data)
+    with pytest.raises(KeyboardInterrupt):
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
+    monkeypatch.undo()
+    assert storage.stat(declared) is not None
+    storage.may_replace(declared, forced=False)
+    storage.publish(declared, data_of(declared, (2, "b")), ORIGIN)
+    assert storage.read(declared, declared.columns).num_rows == 1
