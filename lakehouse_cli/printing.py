@@ -1,7 +1,7 @@
 """What transforms print, taken line by line, so that it does not run into what we write ourselves.
 
 Python's prints go through `PrintedLines`. What writes to a descriptor past Python, as the programs do that a transform
-starts, is caught by `redirected` and `PipedLines`.
+starts, is caught by `redirected` and `PipedLines`; `MaskedStream` takes secrets out of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from lakehouse_cli.secret_values import Mask, unmasked
 
 # Seconds that the end waits for lines to be shown: a terminal may be held.
 _PATIENCE_S = 5.0
@@ -124,6 +127,87 @@ class PipedLines:
                     self._marks_read.release()
             if self._closing and self._mark in pieces:
                 return
+
+
+class MaskedStream:
+    """While it is entered, what is written to a stream's descriptor is masked, also what child processes write.
+
+    Whole lines are passed on. Where there is nothing to hide nothing is changed, and programs write as ever.
+
+    Args:
+        stream: Such as stderr.
+        descriptor: The stream's; where it is not, or is closed, nothing is changed.
+        mask: Takes secrets out of a line.
+
+    Attributes:
+        own: A stream to the same place that nothing masks.
+    """
+
+    def __init__(self, stream: TextIO, descriptor: int, mask: Mask) -> None:
+        self.own = self._stream = stream
+        self._descriptor = descriptor
+        self._mask = mask
+        self._piped: PipedLines | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._mask is not unmasked:
+            self.own = own_stream(self._stream, self._descriptor, self._stack)
+        if self.own is not self._stream:
+            self._piped = PipedLines(lambda line: write_line(self.own, self._mask(line)))
+            self._stack.callback(self._piped.close)
+            self._stack.enter_context(redirected(self._descriptor, self._piped.descriptor))
+            self._stack.callback(self._stream.flush)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def end_lines(self) -> None:
+        """Wait until all that was written is passed on; what has no newline as if it had."""
+        if self._piped is not None:
+            self._piped.end_lines()
+
+
+def own_stream(stream: TextIO, descriptor: int, stack: ExitStack) -> TextIO:
+    """A stream to where another goes that stays there when the descriptor is redirected.
+
+    Args:
+        stream: The other.
+        descriptor: What is to be redirected; the stream itself is given where it has another, or a closed one.
+        stack: Closes what is given.
+    """
+    stream.flush()
+    if _descriptor(stream) != descriptor:
+        return stream
+    try:
+        kept = os.dup(descriptor)
+    except OSError:  # closed
+        return stream
+    own = os.fdopen(kept, "w", encoding=stream.encoding, errors=stream.errors)
+    stack.callback(_close, own)
+    return own
+
+
+def write_line(stream: TextIO, line: str) -> None:
+    """Write a line at once, where anybody takes it; that nobody does is no failure of whoever printed it."""
+    with suppress(OSError, ValueError):
+        stream.write(line + "\n")
+        stream.flush()
+
+
+def _close(stream: TextIO) -> None:
+    with suppress(OSError):  # what could not be written was told when it was
+        stream.close()
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

@@ -344,6 +344,16 @@ class Project:
         """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
         return mask_of(self._variables)
 
+    def mask_with(self, defer: str | None) -> Mask:
+        """The same for the values of another environment too, from which inputs are read.
+
+        Raises:
+            ProjectError: It is invalid there.
+            UsageError: There is no such environment.
+        """
+        self._deferral(defer)
+        return self.mask
+
     def _mask_with(self, other: Project) -> Mask:
         return mask_of({**other._variables, **self._variables})
 

@@ -114,7 +114,9 @@ def mask_of(values: Mapping[str, str]) -> Mask:
         if len(value) >= SHORTEST:
             from urllib.parse import quote  # slow to load, and only needed here
 
-            for spelling in (value, repr(value)[1:-1], quote(value), quote(value, safe="")):
+            # A private key may be many lines, and what is printed is looked at line by line.
+            lines = (line for line in value.splitlines() if len(line) >= SHORTEST)
+            for spelling in (value, repr(value)[1:-1], quote(value), quote(value, safe=""), *lines):
                 spellings.setdefault(spelling, f"${{{name}}}")
     if not spellings:
         return unmasked

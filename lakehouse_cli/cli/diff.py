@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.printing import redirected
+from lakehouse_cli.printing import MaskedStream, redirected
 from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, text_width
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def command(
     project = settings.project()
     # What transforms print, and the programs they start, is not part of what is compared.
     sys.stdout.flush()
-    with contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
+    with MaskedStream(sys.stderr, 2, project.mask), contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
         found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:
         options.write_json(found.to_json())

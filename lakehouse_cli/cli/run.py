@@ -132,7 +132,8 @@ def _run(
 ) -> int:
     gc.freeze()
     gc.enable()
-    with RunOutput(settings, project.mask, log_json=log_format is not None) as output:
+    mask = project.mask_with(how["defer"])
+    with RunOutput(settings, mask, log_json=log_format is not None) as output:
         result = project.run(*terms, **how, on_event=output.handle)
     if settings.json:
         from lakehouse_cli.events import result_json

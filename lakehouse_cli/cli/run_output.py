@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
-from lakehouse_cli.printing import PipedLines, PrintedLines, redirected
+from lakehouse_cli.printing import MaskedStream, PipedLines, PrintedLines, own_stream, redirected, write_line
+from lakehouse_cli.secret_values import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,11 @@ class RunOutput:
     """The reporters of a run; while it is entered, stdout is theirs alone.
 
     What transforms print, and the programs they start, appears above the live table where there is one, and goes to
-    stderr elsewhere: as it is, or, what Python prints, as JSON where stderr takes JSON lines.
+    stderr elsewhere: as it is, or, what Python prints, as JSON where stderr takes JSON lines. Secrets are taken out.
 
     Args:
         settings: What the user asked for.
-        mask: For what is printed among JSON lines.
+        mask: For what is printed.
         log_json: Whether stderr takes the events as JSON lines.
 
     Attributes:
@@ -42,7 +43,7 @@ class RunOutput:
         self._log_json = log_json
         self._stack = contextlib.ExitStack()
         self._reporters: list[Reporter] = []
-        self._printed: list[PrintedLines | PipedLines] = []
+        self._printed: list[PrintedLines | PipedLines | MaskedStream] = []
         self._shown_by: Reporter | None = None
         self.trouble: OSError | None = None
 
@@ -53,27 +54,36 @@ class RunOutput:
         if terminal.interactive and not silent and not self._log_json:
             from lakehouse_cli.reporters.live import LiveReporter
 
-            live = LiveReporter(self._stdout_for_us(), terminal, verbose=self._settings.verbose)
+            results = own_stream(sys.stdout, 1, self._stack)
+            live = LiveReporter(results, terminal, verbose=self._settings.verbose)
             self._take_part(live)
             self._shown_by = live
-            self._take_piped(live.print_above)
-            self._take_printed(live.print_above, sys.stdout, stderr=True)
+
+            def above(line: str) -> None:
+                live.print_above(self._mask(line))
+
+            if results is not sys.stdout:
+                self._take_piped(above)
+            if not os.isatty(2):
+                self._errors()
+            self._take_printed(above, sys.stdout, stderr=True)
             return self
-        results = self._stdout_for_us()
+        results = own_stream(sys.stdout, 1, self._stack)
+        stderr, errors = sys.stderr, self._errors()
         self._stack.enter_context(redirected(1, 2))
         if not silent:
             from lakehouse_cli.reporters.lines import LinesReporter
 
             self._shown_by = LinesReporter(results, terminal)
             self._take_part(self._shown_by)
-        errors = sys.stderr
         if self._log_json:
             from lakehouse_cli.reporters.log_json import LogJsonReporter
 
             self._take_part(LogJsonReporter(errors))
-            self._take_printed(lambda line: _write(errors, _printed_line(self._mask(line))), errors, stderr=True)
+            self._take_printed(lambda line: write_line(errors, _printed_line(self._mask(line))), stderr, stderr=True)
         else:
-            self._take_printed(lambda line: _write(errors, line), errors, stderr=False)
+            hiding = self._mask is not unmasked
+            self._take_printed(lambda line: write_line(stderr, self._mask(line)), stderr, stderr=hiding)
         return self
 
     def __exit__(
@@ -101,6 +111,12 @@ class RunOutput:
         self._reporters.append(reporter)
         self._stack.callback(reporter.close)
 
+    def _errors(self) -> TextIO:
+        """A stream to stderr for us alone; what goes there otherwise is masked from now on."""
+        masked = self._stack.enter_context(MaskedStream(sys.stderr, 2, self._mask))
+        self._printed.append(masked)
+        return masked.own
+
     def _take_printed(self, put: Callable[[str], None], stream: TextIO, *, stderr: bool) -> None:
         out = PrintedLines(put, stream)
         self._printed.append(out)
@@ -112,8 +128,6 @@ class RunOutput:
 
     def _take_piped(self, put: Callable[[str], None]) -> None:
         """Take what goes to the terminal past Python, such as what programs write that a transform starts."""
-        if _descriptor(sys.stdout) != 1:
-            return
         piped = PipedLines(put)
         self._printed.append(piped)
         self._stack.callback(piped.close)
@@ -121,43 +135,12 @@ class RunOutput:
             if os.isatty(descriptor):
                 self._stack.enter_context(redirected(descriptor, piped.descriptor))
 
-    def _stdout_for_us(self) -> TextIO:
-        """A stream to stdout that stays where it is when the descriptor is redirected."""
-        stdout = sys.stdout
-        stdout.flush()
-        if _descriptor(stdout) != 1:
-            return stdout
-        try:
-            kept = os.dup(1)
-        except OSError:  # closed
-            return stdout
-        stream = os.fdopen(kept, "w", encoding=stdout.encoding, errors=stdout.errors)
-        self._stack.callback(_close, stream)
-        return stream
-
     def _end_lines(self) -> None:
-        for lines in self._printed:
+        # What Python printed goes through the descriptors that are masked.
+        for lines in reversed(self._printed):
             lines.end_lines()
-
-
-def _close(stream: TextIO) -> None:
-    with contextlib.suppress(OSError):  # what could not be written was told when it was
-        stream.close()
-
-
-def _write(stream: TextIO, line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads it; that is no failure of the transform
-        stream.write(line + "\n")
-        stream.flush()
 
 
 def _printed_line(text: str) -> str:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"event": "printed", "at": at, "text": text}, separators=(",", ":"))
-
-
-def _descriptor(stream: TextIO) -> int | None:
-    try:
-        return stream.fileno()
-    except (OSError, ValueError):
-        return None

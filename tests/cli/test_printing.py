@@ -124,7 +124,58 @@ def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFol
     assert [line[:8] for line in lines[last + 1 :] if line.startswith("✓")] == ["✓ totals", "✓ best  "]
 
 
-@pytest.mark.parametrize("width", [60, 140, 0])
+@pytest.fixture
+def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project whose transform tells secrets: prints them, to stderr too, and has programs write them."""
+    secret = f"{project.path}/hunter2"
+    monkeypatch.setenv("PW", "correct horse")
+    monkeypatch.setenv("ROOT", secret)
+    project.write(
+        "lakehouse.yaml",
+        project.read("lakehouse.yaml").replace(
+            "tables:\n", 'storages: {default: {root: "${ROOT}"}, other: {root: "${PW}"}}\ntables:\n', 1
+        ),
+    )
+    (project.path / "data").rename(secret)
+    telling = (
+        '    print("printed", os.environ["PW"])\n    print("errors", os.environ["ROOT"], file=sys.stderr)\n'
+        '    os.system("echo shell $ROOT; echo shell errors $ROOT >&2; printf rest$ROOT >&2")\n    return totals'
+    )
+    text = project.read("transforms.py").replace("    return totals", telling)
+    project.write("transforms.py", text.replace("import pandas as pd", "import os, sys\nimport pandas as pd"))
+    return project
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("how", [["-o", "json"], [], ["-q"], ["--log-format", "json"]])
+def test_no_secret_is_shown_whoever_prints_it(telling: ProjectFolder, executor: str, how: list[str]) -> None:
+    done = run(telling, "--executor", executor, *how)
+    assert done.returncode == 0
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "correct horse" not in done.stdout + done.stderr
+    wanted = ["printed ${PW}", "errors ${ROOT}", "shell ${ROOT}", "shell errors ${ROOT}", "rest${ROOT}"]
+    lines = done.stderr.splitlines()
+    documents = [json.loads(line) for line in lines if line.startswith("{")]
+    printed = [each["text"] for each in documents if each["event"] == "printed"]
+    assert sorted(printed + [line for line in lines if not line.startswith("{")]) == sorted(wanted)
+    if how == ["-o", "json"]:
+        assert json.loads(done.stdout)["status"] == "success"
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_no_secret_is_shown_on_a_terminal_either(telling: ProjectFolder, executor: str) -> None:
+    lines = on_a_terminal(telling, "--executor", executor)
+    assert not [line for line in lines if "hunter2" in line]
+    assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}", "shell errors ${ROOT}"} <= set(lines)
+
+
+def test_no_secret_is_shown_by_a_comparison(telling: ProjectFolder) -> None:
+    done = subprocess.run([*COMMAND, "diff"], cwd=telling.path, capture_output=True, text=True, timeout=60)
+    assert "hunter2" not in done.stdout + done.stderr
+    assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}"} <= set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("width", [60, 120, 0])
 def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) -> None:
     """Though stdout itself is something else meanwhile."""
     text = project.read("transforms.py").replace(

@@ -148,6 +148,12 @@ def test_values_of_variables_are_masked_in_texts_and_not_in_names() -> None:
     assert (document["table"], document["result"]["status"]) == ("failed", "failed")
 
 
+def test_each_line_of_a_value_is_masked_by_itself() -> None:
+    mask = mask_of({"KEY": "-----BEGIN-----\nc2VjcmV0\n}\n"})
+    assert mask("line 2 is c2VjcmV0 }") == "line 2 is ${KEY} }"
+    assert mask("all: -----BEGIN-----\nc2VjcmV0\n}\n.") == "all: ${KEY}."
+
+
 def test_the_docs_name_every_field() -> None:
     text = (Path(__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
     for kind in (
