@@ -22,15 +22,18 @@ def state_folder(project: Path, name: str) -> Path:
 def make_state_folder(project: Path, name: str) -> Path:
     """Make a folder of the project's state, which keeps itself out of version control.
 
+    Where only that cannot be said, because of a full disk for instance, the next to make the folder does.
+
     Raises:
         OSError: It cannot be made.
     """
     folder = state_folder(project, name)
     folder.mkdir(parents=True, exist_ok=True)
     ignored = folder / ".gitignore"
-    if not ignored.exists():
-        # Beside the folder, under `.lakehouse`, there may be manifests, which do belong to the project.
-        ignored.write_text("*\n", encoding="utf-8")
+    with suppress(OSError):
+        if not ignored.exists() or not ignored.stat().st_size:
+            # Beside the folder, under `.lakehouse`, there may be manifests, which do belong to the project.
+            _replace(ignored, "*\n")
     return folder
 
 
@@ -47,9 +50,17 @@ def keep(project: Path, name: str, file: str, text: str) -> None:
         path = make_state_folder(project, name) / file
         for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
             left.unlink()
-        aside = path.with_suffix(f".{os.getpid()}")
+        _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_suffix(f".{os.getpid()}")
+    try:
         aside.write_text(text, encoding="utf-8")
         aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def hold(descriptor: int, *, wait: bool) -> bool:

@@ -26,6 +26,7 @@ from lakehouse_cli.terminal import printable
 LOCKS = "locks"
 _LARGEST = 4096  # bytes of a lock's text that are read
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EROFS, errno.EACCES, errno.EPERM}
+_WITHOUT_LOCKS |= {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class RunLock:
 
         Raises:
             RunLockedError: Another run holds it, and `wait` was not asked for.
-            LakehouseError: The lock's file cannot be made, because of a full disk for instance.
+            LakehouseError: The lock's file cannot be made, because something is in its way for instance.
         """
         if self.held:
             return

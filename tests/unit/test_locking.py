@@ -202,6 +202,43 @@ def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
     lock.release()
 
 
+def test_where_the_disk_is_full_a_run_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    lock = RunLock(tmp_path, "default")
+    with monkeypatch.context() as patched:
+        patched.setattr("os.open", without_room)
+        lock.acquire()
+    assert not lock.held
+    assert lock.trouble == "no lock can be had in .lakehouse/locks (no space left on device)"
+
+
+NO_FILE_GROWS = """
+import resource, sys
+from pathlib import Path
+from lakehouse_cli.locking import RunLock
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+lock = RunLock(Path(sys.argv[1]), "default")
+lock.acquire()
+sys.exit(not lock.held)
+"""
+
+
+def test_locks_stay_out_of_version_control_though_once_there_was_no_room_to_say_so(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", NO_FILE_GROWS, str(tmp_path)], check=True)
+    folder = tmp_path / ".lakehouse/locks"
+    assert [path.name for path in folder.iterdir()] == ["default.lock"]
+    ignored = folder / ".gitignore"
+    for left in ("", None):  # as an older version left it
+        if left is not None:
+            ignored.write_text(left)
+        with RunLock(tmp_path, "default") as lock:
+            lock.acquire()
+        assert ignored.read_text() == "*\n"
+        ignored.unlink()
+
+
 FORKS = """
 import os, sys
 from pathlib import Path
