@@ -11,7 +11,7 @@ from pathlib import Path
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.event_json import event_line
 from lakehouse_cli.events import Event, RunFinished, RunStarted
-from lakehouse_cli.history.files import RUNS, SUFFIX, run_files
+from lakehouse_cli.history.files import RUNS, SUFFIX, UnreadableRunError, head, run_files
 from lakehouse_cli.local_state import hold, is_held, let_go, make_state_folder
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
@@ -41,6 +41,7 @@ class HistoryWriter:
         self._keep = _kept(os.environ) if keep is None else keep
         self._descriptor: int | None = None
         self._owner = os.getpid()
+        self._unbegun: Path | None = None
         self.trouble: str | None = None
 
     def handle(self, event: Event) -> None:
@@ -57,6 +58,8 @@ class HistoryWriter:
             reason = (error.strerror or type(error).__name__).lower()
             self.trouble = f"the history of this run is not complete: {reason}"
             self.close()
+            if isinstance(event, RunStarted):
+                self._remove_unbegun()
         if isinstance(event, RunFinished):
             self.close()
 
@@ -71,13 +74,31 @@ class HistoryWriter:
         self.close()
         folder = make_state_folder(self._folder, RUNS)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(folder / f"{run_id}{SUFFIX}", flags, 0o666)
+        path = folder / f"{run_id}{SUFFIX}"
+        self._descriptor = os.open(path, flags, 0o666)
+        self._unbegun = path
         with suppress(OSError):  # without locks a run that goes on looks like one that died, and that is all
             hold(self._descriptor, wait=True)
         for old in run_files(self._folder)[self._keep :]:
-            if old.stem != run_id and not is_held(old):
+            if old.stem != run_id and not is_held(old) and _is_readable(old):
                 with suppress(OSError):
                     old.unlink()
+
+    def _remove_unbegun(self) -> None:
+        """Remove the file that has no whole first line: nobody could read it."""
+        unbegun, self._unbegun = self._unbegun, None
+        if unbegun is not None:
+            with suppress(OSError):
+                unbegun.unlink()
+
+
+def _is_readable(path: Path) -> bool:
+    """Whether a file is known to be a run of ours; nothing else is removed."""
+    try:
+        head(path)
+    except UnreadableRunError:
+        return False
+    return True
 
 
 def _write(descriptor: int, line: bytes) -> None:

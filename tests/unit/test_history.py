@@ -207,6 +207,31 @@ def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
     going_on.close()
 
 
+@pytest.mark.parametrize("text", ['{"event":"run_started","schema":99}\n', "not json\n", ""])
+def test_what_cannot_be_read_as_a_run_is_not_removed(tmp_path: Path, text: str) -> None:
+    for number in (1, 2):
+        record(tmp_path, run_id(number))
+    file_of(tmp_path, run_id(1)).write_text(text)
+    file_of(tmp_path, run_id(0)).mkdir()
+    for number in (3, 4):
+        record(tmp_path, run_id(number), keep=2)
+    left = {path.stem for path in (tmp_path / ".lakehouse/runs").glob("*.jsonl")}
+    assert left == {run_id(number) for number in (0, 1, 3, 4)}
+
+
+def test_a_run_whose_beginning_found_no_room_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", without_room)
+        writer = HistoryWriter(tmp_path)
+        writer.handle(RunStarted(run_id(1), "shop", "default", ()))
+    assert writer.trouble == "the history of this run is not complete: no space left on device"
+    assert not file_of(tmp_path, run_id(1)).exists()
+    assert history.runs(tmp_path).notes == ()
+
+
 def test_how_many_are_kept_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEHOUSE_RUNS_KEPT", "1")
     for number in (1, 2):
