@@ -167,6 +167,10 @@ class NewerVersionError(StorageError):
     """A newer version of the tool stored a table; this one leaves it as it is unless told otherwise."""
 
 
+class ObstructedError(StorageError):
+    """Where a table would be stored is what no run replaces, such as a folder, or a link out of the storage."""
+
+
 class UnreachableError(StorageError):
     """What a table lives in cannot be had at all, such as a server that does not answer: nothing can be stored there.
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lakehouse_cli.errors import NewerVersionError, StorageError, UnreachableError, UsageError
+from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError, UsageError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
@@ -49,7 +49,9 @@ class TableState:
             force: Whether the user asked to replace what a newer version of the tool stored.
         """
         for trouble in (self.trouble, self.manifest_trouble):
-            if isinstance(trouble, UnreachableError) or (isinstance(trouble, NewerVersionError) and not force):
+            if isinstance(trouble, UnreachableError | ObstructedError) or (
+                isinstance(trouble, NewerVersionError) and not force
+            ):
                 return trouble
         return self.refused
 
@@ -332,11 +334,13 @@ def _data_reasons(state: TableState) -> Iterator[Reason]:
     """What speaks against the stored data themselves."""
     manifest = state.manifest
     trouble = state.manifest_trouble
-    if manifest is None:
-        if trouble is not None:
-            told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
-            yield Reason("data_changed" if state.exists else "missing_data", told)
-        elif not state.exists:
+    if manifest is None and trouble is not None:
+        told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
+        yield Reason("data_changed" if state.exists else "missing_data", told)
+    elif state.trouble is not None:
+        yield Reason("data_changed", state.trouble.message)
+    elif manifest is None:
+        if not state.exists:
             yield Reason("never_materialized", "never materialized")
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")

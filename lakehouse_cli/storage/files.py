@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import Origin, Stored, Stray
@@ -80,8 +80,9 @@ class FileStorage(FormattedStorage):
         if os.path.islink(real):
             real = os.path.realpath(real)
         if not real.startswith(self._real_root.rstrip(os.sep) + os.sep):
-            raise StorageError(
-                f"`{self._shown(table, '')}` leads out of storage `{self.spec.name}` through a link",
+            shown = self._under_root(path.removeprefix(f"{self.spec.root}/"))
+            raise ObstructedError(
+                f"{shown} leads out of storage `{self.spec.name}` through a link",
                 hint="put the data inside the storage's root, or declare a storage whose root is where they are",
                 location=table.where("path", "storage"),
             )
@@ -123,6 +124,8 @@ class FileStorage(FormattedStorage):
                 status = os.stat(self._path(table))
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            if S_ISDIR(status.st_mode):
+                raise self._is_a_folder(table)
             if not S_ISREG(status.st_mode):
                 raise StorageError(
                     f"{self.uri(table)} is not a file",
@@ -176,11 +179,7 @@ class FileStorage(FormattedStorage):
         with self._told(table, "written"):
             target = self._path(table)
             if os.path.isdir(target):
-                raise StorageError(
-                    f"{self.uri(table)} is a folder",
-                    hint="move it away, or give the table another `path:`",
-                    location=table.where("path"),
-                )
+                raise self._is_a_folder(table)
             manifest_path = self._manifest_path(table)
             if os.path.isdir(manifest_path):
                 raise self._manifest_is_a_folder(table)
@@ -245,8 +244,15 @@ class FileStorage(FormattedStorage):
             ) from error
         return parse_manifest(text, self._shown_manifest(table))
 
-    def _manifest_is_a_folder(self, table: Table) -> StorageError:
-        return StorageError(
+    def _is_a_folder(self, table: Table) -> ObstructedError:
+        return ObstructedError(
+            f"{self.uri(table)} is a folder",
+            hint="move it away, or give the table another `path:`",
+            location=table.where("path"),
+        )
+
+    def _manifest_is_a_folder(self, table: Table) -> ObstructedError:
+        return ObstructedError(
             f"{self._shown_manifest(table)} is a folder",
             hint=f"move it away; the manifest of `{table.name}` belongs there",
             location=table.where("path"),

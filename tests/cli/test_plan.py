@@ -118,3 +118,29 @@ def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: P
     assert cli("run", "--force", "totals").code == 0
     assert cli("run").code == 0
     assert mine.read_text().startswith("customer")
+
+
+@pytest.mark.parametrize("name", ["totals.csv", ".lakehouse/manifests/totals.json"])
+def test_a_link_out_of_the_storage_is_told_as_a_run_tells_it(project: ProjectFolder, cli: Cli, name: str) -> None:
+    assert cli("run").code == 0
+    file, outside = project.path / "data" / name, project.path / "outside"
+    file.rename(outside)
+    file.symlink_to(outside)
+    message = f"data/{name} leads out of storage `default` through a link"
+    planned = {table["name"]: table for table in cli("plan", "-o", "json").json["tables"]}
+    assert planned["totals"]["would_fail"] == f"`totals` stays as it is: {message}"
+    assert planned["totals"]["reasons"][0]["message"].startswith(message)
+    assert f"✗  totals  refused  {message}" in cli("plan").out
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert ran.json["tables"][0]["error"]["message"] == message
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_folder_in_the_way_is_told_as_a_run_tells_it(project: ProjectFolder, cli: Cli, manifest: bool) -> None:
+    if manifest:
+        assert cli("run").code == 0
+        (project.path / "data/totals.csv").unlink()
+    (project.path / "data/totals.csv").mkdir(parents=True)
+    assert "✗  totals  refused  data/totals.csv is a folder" in cli("plan").out
+    assert cli("run", "-o", "json").json["tables"][0]["error"]["message"] == "data/totals.csv is a folder"
