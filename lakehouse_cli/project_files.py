@@ -23,13 +23,11 @@ def project_file(path: str | os.PathLike[str] | None) -> Path:
     Raises:
         ProjectError: There is none.
     """
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        raise _no_project_file("the current folder is no longer there") from None
     if path is None:
-        return _nearest(Path.cwd())
-    given = Path(path).absolute()
+        return _nearest(_current_folder())
+    given = Path(path)
+    if not given.is_absolute():
+        given = _current_folder() / given
     if given.is_dir():
         file = given / PROJECT_FILE
         if not os.path.lexists(file):
@@ -49,14 +47,20 @@ def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
     return project_file(path).parent
 
 
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise _no_project_file("the current folder is no longer there") from None
+
+
 def _nearest(start: Path) -> Path:
     """The nearest ``lakehouse.yaml`` in a folder or above it.
 
     Raises:
         ProjectError: There is none.
     """
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
+    for candidate in (start, *start.parents):
         if os.path.lexists(candidate / PROJECT_FILE):
             return candidate / PROJECT_FILE
     raise _no_project_file(f"there is no {PROJECT_FILE} in {start} or above")

@@ -327,3 +327,19 @@ def test_json_errors_come_even_where_the_arguments_are_wrong(project: ProjectFol
     ran = cli("show", "-o", "json")
     assert ran.code == 2
     assert json.loads(ran.out)["error"]["type"] == "UsageError"
+
+
+def test_a_folder_that_is_gone_matters_only_where_it_is_needed(
+    project: ProjectFolder, cli: Callable[..., Invoked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for command in (["plan"], ["run"], ["show", "totals"], ["clean"]):
+        invoked = cli(*command, "-C", str(project.path))
+        assert (invoked.code, invoked.err) == (0, "")
+    for where in ([], ["-C", "project"]):
+        invoked = cli("plan", *where)
+        assert invoked.code == 3
+        assert invoked.err.startswith("error: the current folder is no longer there\n")
