@@ -70,7 +70,7 @@ def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:
         options.complain([f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes them"])
         return False
     sys.stdout.write(f"remove {plural(len(removable), 'thing')} ({_total(removable)})? [y/N] ")
-    sys.stdout.flush()
+    options.flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         options.write()

@@ -120,13 +120,13 @@ class _Progress:
         """Show what is under way, where a line can be redrawn."""
         if self._terminal.interactive:
             sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
-            sys.stdout.flush()
+            options.flush()
 
     def clear(self) -> None:
         """Take that away."""
         if self._terminal.interactive:
             sys.stdout.write("\r\x1b[K")
-            sys.stdout.flush()
+            options.flush()
 
     def ended(self, table: CopiedTable) -> None:
         """Write a table's line."""
@@ -137,7 +137,7 @@ class _Progress:
             options.write()
             options.write(head)
         options.write(line)
-        sys.stdout.flush()
+        options.flush()
 
     def _lines(self, table: CopiedTable) -> list[str]:
         mark, style, word = _MARKS[table.status]

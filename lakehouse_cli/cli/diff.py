@@ -68,7 +68,7 @@ def command(
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="-n")
     project = settings.project()
     # What transforms print, and the programs they start, is not part of what is compared.
-    sys.stdout.flush()
+    options.flush()
     with MaskedStream(sys.stderr, 2, project.mask), contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
         found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:

@@ -69,15 +69,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # Closed by whoever started us; what is written there is nobody's.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
+    code = 0
     try:
         code = invoke(sys.argv[1:] if argv is None else list(argv))
-        sys.stdout.flush()
+        options.flush()
     except BrokenPipeError:
-        # Whoever read the output (`head`, a closed pager) has seen enough. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        # Of the help, which typer writes: whoever read it has seen enough.
+        options.drop(sys.stdout)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        options.drop(sys.stdout)
         options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
     if not anything_imported():
@@ -102,6 +102,11 @@ def invoke(argv: Sequence[str]) -> int:
             # Newer typers make this of Ctrl-C, without a word.
             options.complain(["interrupted"])
         return code
+    except SystemExit as leaving:
+        # Of a closed pipe typer makes exit code 1, without a word.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        raise
     except LakehouseError as error:
         return options.tell_error(error)
     except typer.Exit as exit_:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
@@ -226,7 +227,7 @@ def chosen(selection: list[str] | None, select: list[str] | None) -> tuple[str, 
 def write(text: str = "") -> None:
     """Write a line of the result to stdout."""
     terminal = Terminal.of(sys.stdout)
-    sys.stdout.write(terminal.fit(text) + "\n")
+    _put(sys.stdout, terminal.fit(text) + "\n")
 
 
 def write_json(document: Any) -> None:
@@ -234,7 +235,29 @@ def write_json(document: Any) -> None:
     import json
 
     ascii_only = not Terminal.of(sys.stdout).unicode
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
+    _put(sys.stdout, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
+
+
+def flush() -> None:
+    """Have what was written of the result appear."""
+    _put(sys.stdout, "", flush=True)
+
+
+def _put(stream: TextIO, text: str, *, flush: bool = False) -> None:
+    """Write; where nobody reads on (`head`, a closed pager), the command goes on and its exit code tells."""
+    try:
+        stream.write(text)
+        if flush:
+            stream.flush()
+    except BrokenPipeError:
+        drop(stream)
+
+
+def drop(stream: TextIO) -> None:
+    """Have what a stream still holds, and what is written later, go nowhere: Python would try again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def tell_error(error: LakehouseError) -> int:
@@ -261,4 +284,4 @@ def tell_error(error: LakehouseError) -> int:
 def complain(lines: Sequence[str]) -> None:
     """Write lines to stderr."""
     terminal = Terminal.of(sys.stderr)
-    sys.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))
+    _put(sys.stderr, "".join(terminal.fit(line) + "\n" for line in lines))

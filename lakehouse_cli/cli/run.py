@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,7 +141,7 @@ def _run(
     else:
         from lakehouse_cli.reporters.run_text import failure_lines
 
-        sys.stdout.flush()
+        options.flush()
         if log_format is None:
             options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
         else:
@@ -184,8 +183,8 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
             options.tell_error(error)
         if not settings.quiet:
             options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
-            sys.stdout.flush()
+            options.flush()
         changed = wait_for_change(before, watched)
         if not settings.quiet:
-            names = ", ".join(os.path.relpath(name) for name in changed[:5])
+            names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
             options.write(f"changed: {names if project is None else project.mask(names)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,7 +58,7 @@ def command(
         options.write()
         for line in _rows(shown, terminal):
             options.write(line)
-    sys.stdout.flush()
+    options.flush()
 
 
 def _columns(shown: Shown, terminal: Terminal) -> list[str]:
