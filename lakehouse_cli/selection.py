@@ -75,6 +75,9 @@ def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: 
         if not term.strip():
             raise UsageError("the selection is empty", hint="leave it out to select every table")
         for part in term.split():
+            if not all(part.split(",")):
+                hint = "a comma stands between two selections and takes what is in both; `a b` takes what is in either"
+                raise UsageError(f"`{part}` has a comma with nothing before or after it", hint=hint)
             chosen |= set.intersection(*(_one(graph, piece, notes, in_state) for piece in part.split(",")))
     return chosen
 

@@ -23,7 +23,9 @@ GRAPH = AssetGraph(
         ("tga:x", "`tga:` is not a selection method", "did you mean `tag:`"),
         ("a++b", "`a++b` is not a selection", "write a table's name"),
         ("+", "`+` is not a selection", "write a table's name"),
-        ("raw,,daily", "`` is not a selection", "write a table's name"),
+        ("raw,,daily", "`raw,,daily` has a comma with nothing before or after it", "takes what is in both"),
+        (",", "`,` has a comma with nothing before or after it", "takes what is in both"),
+        ("raw daily,", "`daily,` has a comma with nothing before or after it", "takes what is in both"),
         ("state:modifed", "`state:modifed` is not a selection", "did you mean `modified`?"),
     ],
 )
