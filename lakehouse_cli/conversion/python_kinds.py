@@ -50,7 +50,7 @@ def kind_of_type(type_: type) -> str:
     if type_ is type(None) or (type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas.")):
         return NULL
     found = next((kind for base, kind in _python_kinds() if issubclass(type_, base)), None)
-    return found or f"{type_.__name__} objects"
+    return found or f"objects of type `{type_.__name__}`"
 
 
 def _python_kinds() -> list[tuple[type, str]]:

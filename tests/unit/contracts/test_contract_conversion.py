@@ -264,7 +264,7 @@ def test_python_objects_become_what_is_declared(values: list[Any], target: str |
         (
             [uuid.UUID(int=1), None],
             "string",
-            "holds UUID objects in 1 row; make text of them with `.map(str)`",
+            "holds objects of type `UUID` in 1 row; make text of them with `.map(str)`",
             [(1, "00000000-0000-0000-0000-000000000001")],
         ),
         ([1, 2**64], "int64", "1 value that is outside int64", [(2, str(2**64))]),

@@ -298,7 +298,11 @@ class Colour(enum.Enum):
             "int64",
             "holds Sparse[int64, 0], which no column type holds; use `.sparse.to_dense()`",
         ),
-        (np.array([Colour.RED], object), "string", "holds Colour objects in 1 row; make text of them with `.map(str)`"),
+        (
+            np.array([Colour.RED], object),
+            "string",
+            "holds objects of type `Colour` in 1 row; make text of them with `.map(str)`",
+        ),
         (np.array([1, "a"], object), "int64", "holds text among integers in 1 row"),
         (np.array([pd.Timestamp(1)], object), "timestamp[us]", "holds 1 value that is finer than timestamp[us]"),
     ],
