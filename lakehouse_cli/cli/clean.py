@@ -67,7 +67,9 @@ def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:
     if settings.json:
         return False
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        options.complain([f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes them"])
+        them = "it" if len(removable) == 1 else "them"
+        told = f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes {them}"
+        options.complain([told])
         return False
     sys.stdout.write(f"remove {plural(len(removable), 'thing')} ({_total(removable)})? [y/N] ")
     options.flush()

@@ -53,13 +53,14 @@ def _undeclared(
     """A stored table that is not declared: its data and manifest, or why they stay."""
     path = seen.key[len(MANIFESTS) + 1 : -len(".json")]
 
-    def stray(manifest: Manifest | None, keep: str | None, *data: SeenKey) -> Stray:
-        shown = (data or (seen,))[0]
+    def stray(manifest: Manifest | None, keep: str | None, data: SeenKey | None = None) -> Stray:
+        shown = data or seen
         uri = storage.shown_key(shown.key)
         name = manifest.table if manifest else None
         size, modified = shown.head.bytes, shown.head.modified_ns
         project = manifest.project if manifest else None
-        return Stray("undeclared", storage.spec.name, name, uri, size, modified, keep, (*data, seen), project)
+        handle = (seen,) if data is None or keep is not None else (data, seen)
+        return Stray("undeclared", storage.spec.name, name, uri, size, modified, keep, handle, project)
 
     try:
         manifest = Manifest.from_text(text.decode())
@@ -73,7 +74,7 @@ def _undeclared(
         if (seen.place, key) in taken:
             return stray(manifest, f"{storage.shown_key(key)} belongs to a declared table now")
         if not _is_that_of(manifest, storage, data):
-            return stray(manifest, f"{storage.shown_key(key)} was altered after the run that stored it")
+            return stray(manifest, f"{storage.shown_key(key)} was altered after the run that stored it", data)
         return stray(manifest, None, data)
     return stray(manifest, None)
 

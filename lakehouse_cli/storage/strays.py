@@ -147,36 +147,43 @@ def _undeclared(root: Root, manifest_file: Seen, path: str, taken: Collection[Id
     folder = os.path.dirname(f"{root.real}/{path}")
     if os.path.realpath(folder) != os.path.normpath(folder):
         return _kept(root, manifest_file, manifest, "its folder is behind a link")
-    reason = None
+    kept: Stray | None = None
     files = [f"{root.real}/{path}{suffix}" for suffix in root.suffixes]
     for file in filter(os.path.lexists, files):
         data = Seen.of(file)
         if data is None:
-            reason = f"{root.uri(file)} is not a file"
+            kept = _kept(root, manifest_file, manifest, f"{root.uri(file)} is not a file", file)
         elif data.identity in taken:
-            reason = f"{root.uri(file)} belongs to a declared table now"
+            kept = _kept(root, manifest_file, manifest, f"{root.uri(file)} belongs to a declared table now")
         elif data.bytes != manifest.bytes or hash_file(file) != manifest.content_hash:
-            reason = f"{root.uri(file)} was altered after the run that stored it"
+            kept = _kept(
+                root, manifest_file, manifest, f"{root.uri(file)} was altered after the run that stored it", file
+            )
         else:
             both = (data, manifest_file)
             size, modified = data.bytes, data.modified_ns
             uri = root.uri(file)
             return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, both, manifest.project)
-    if reason is None:
+    if kept is None:
         others = _of_unknown_ending(folder, os.path.basename(path))
         if others:
-            reason = f"its data may be {root.uri(others[0])}, of an ending that is not known"
-    if reason is not None:
-        return _kept(root, manifest_file, manifest, reason)
+            told = f"its data may be {root.uri(others[0])}, of an ending that is not known"
+            kept = _kept(root, manifest_file, manifest, told, others[0])
+    if kept is not None:
+        return kept
     uri, size, modified = root.uri(manifest_file.path), manifest_file.bytes, manifest_file.modified_ns
     handle = (manifest_file,)
     return Stray("undeclared", root.storage, manifest.table, uri, size, modified, None, handle, manifest.project)
 
 
-def _kept(root: Root, file: Seen, manifest: Manifest | None, why: str) -> Stray:
+def _kept(root: Root, file: Seen, manifest: Manifest | None, why: str, data: str | None = None) -> Stray:
+    """What a manifest tells of and stays; shown is where its data are, as far as that is known."""
     table, project = (manifest.table, manifest.project) if manifest else (None, None)
-    uri = root.uri(file.path)
-    return Stray("undeclared", root.storage, table, uri, file.bytes, file.modified_ns, why, (file,), project)
+    shown, size, modified = file.path, file.bytes, file.modified_ns
+    if data is not None:
+        status = os.lstat(data)
+        shown, size, modified = data, status.st_size, status.st_mtime_ns
+    return Stray("undeclared", root.storage, table, root.uri(shown), size, modified, why, (file,), project)
 
 
 def _of_unknown_ending(folder: str, stem: str) -> list[str]:

@@ -128,6 +128,11 @@ def test_on_a_terminal_it_asks(stale: ProjectFolder, answer: str, code: int, lef
     assert everything(stale) == left
 
 
+def test_of_one_thing_it_is_told_that_it_is_one(stale: ProjectFolder, cli: Cli) -> None:
+    (stale.path / ASIDE).unlink()
+    assert cli("clean").err == "nothing was removed: 1 thing to remove; `--yes` removes it\n"
+
+
 def test_what_another_hand_altered_is_told_and_stays(stale: ProjectFolder, cli: Cli) -> None:
     text = stale.read("data/best.csv")
     stale.write("data/best.csv", text.replace("007", "008"))
@@ -135,7 +140,9 @@ def test_what_another_hand_altered_is_told_and_stays(stale: ProjectFolder, cli: 
     assert ran.code == 0
     assert "`best`: stays: data/best.csv was altered after the run that stored it" in ran.out
     assert everything(stale) == [name for name in BEFORE if "tmp" not in name]
-    assert cli("clean", "-o", "json").json["found"][0]["note"].startswith("data/best.csv was altered")
+    [found] = cli("clean", "-o", "json").json["found"]
+    assert (found["uri"], found["bytes"]) == ("data/best.csv", len(text))
+    assert found["note"].startswith("data/best.csv was altered")
 
 
 def test_a_manifest_that_cannot_be_read_is_told_and_stays(stale: ProjectFolder, cli: Cli) -> None:

@@ -167,6 +167,7 @@ class TestStrays:
         storage.things["table.csv"] = (data.replace(b"a", b"b"), version + 1)
         (stray,) = storage.strays((), frozenset())
         assert stray.keep == "shelf/table.csv was altered after the run that stored it"
+        assert stray.uri == "shelf/table.csv"
         assert storage.remove_stray(stray) == stray.keep
 
     def test_one_that_changed_since_it_was_listed_stays(self, storage: DictStorage) -> None:
