@@ -102,7 +102,11 @@ class Terminal:
 
 
 def printable(text: str) -> str:
-    """The text with what would move the cursor, ring or recolour the terminal made visible."""
+    """The text with what would move the cursor, ring or recolour the terminal made visible.
+
+    So is all that turns the direction of writing, or joins characters: what is read is what is there. Terminals do not
+    agree either on how wide emoji are that are joined.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -51,6 +51,7 @@ def test_widths_count_columns_of_the_terminal() -> None:
 def test_what_would_move_the_cursor_is_made_visible() -> None:
     assert printable("a\x1b[2Jb\r\n\t") == "a\\x1b[2Jb\\r\\n\\t"
     assert printable("é 表") == "é 表"
+    assert printable("a\u202eb\u200dc") == "a\\u202eb\\u200dc"
 
 
 @pytest.mark.parametrize(
