@@ -14,8 +14,9 @@ import pyarrow as pa
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert, kind_of
 from lakehouse_cli.conversion.refusal import InexactError, examples_at, plural, true_rows
-from lakehouse_cli.errors import DataError, Location, StorageError, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.model import Column
+from lakehouse_cli.storage.missing_columns import missing_columns
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
     wanted = list(stored) if columns is None else [column.name for column in columns]
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing:
-        raise _missing(stored, missing, name)
+        raise missing_columns(name, missing, stored)
     for each in dict.fromkeys(wanted):
         count = stored.count(each)
         if count > 1:
@@ -70,24 +71,6 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
                 location=Location(name),
             )
     return wanted
-
-
-def _missing(stored: Sequence[str], missing: Sequence[Column], name: str, drift: DataError | None = None) -> DataError:
-    violations = []
-    for column in missing:
-        close = did_you_mean(column.name, stored)
-        message = "the file has no such column" + (f"; {close}" if close else "")
-        violations.append(Violation(column.name, "missing", 1, message, location=column.location))
-    hint = next((close for column in missing if (close := did_you_mean(column.name, stored))), None)
-    if hint is None:
-        listed = ", ".join(f"`{each}`" for each in stored[:8]) + (", …" if len(stored) > 8 else "")
-        hint = f"its columns are {listed}" if stored else "it has no columns"
-    listed = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
-    message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
-    if drift is not None:
-        message, hint = f"{message}, and {drift.message}", f"{hint}; {drift.hint}"
-        violations += drift.violations
-    return DataError(message, violations, hint=hint, location=Location(name))
 
 
 def read_declared(
@@ -108,7 +91,7 @@ def read_declared(
     """
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing and len(missing) == len(columns or ()):
-        raise _missing(stored, missing, name)
+        raise missing_columns(name, missing, stored)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
     table = read(wanted_names(stored, present, name))
     declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
@@ -123,10 +106,12 @@ def read_declared(
             done.append(convert(as_stored, target))
         except InexactError as refusal:
             refused.append(_told(refusal, field.name, as_stored, column))
-    if missing:
-        raise _missing(stored, missing, name, _drift(refused, name) if refused else None)
-    if refused:
-        raise _drift(refused, name)
+    lacking = missing_columns(name, missing, stored) if missing else None
+    drift = _drift(refused, name) if refused else None
+    if lacking is not None and drift is not None:
+        raise _both(lacking, drift)
+    if wrong := lacking or drift:
+        raise wrong
     schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])
     return pa.Table.from_arrays(done, schema=schema)
 
@@ -196,6 +181,15 @@ def _drift(refused: Sequence[tuple[str, Violation]], name: str) -> DataError:
         [violation for _, violation in refused],
         hint="declare the stored type and convert it in a transform, or have the file written as declared",
         location=Location(name),
+    )
+
+
+def _both(lacking: DataError, drift: DataError) -> DataError:
+    return DataError(
+        f"{lacking.message}, and {drift.message}",
+        [*lacking.violations, *drift.violations],
+        hint=f"{lacking.hint}; {drift.hint}",
+        location=lacking.location,
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from lakehouse_cli.arrow_types import to_arrow
-from lakehouse_cli.errors import DataError, Location, StorageError, Violation, did_you_mean
+from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.careful import check_closed, read_carefully, shorten
@@ -24,6 +24,7 @@ from lakehouse_cli.storage.csv.infer import infer_column
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
 from lakehouse_cli.storage.csv.source import CsvSource, QuoteSeenError
 from lakehouse_cli.storage.csv_options import CsvOptions
+from lakehouse_cli.storage.missing_columns import missing_columns
 
 _TEXT = pa.string()
 
@@ -135,31 +136,17 @@ def _all_columns(source: CsvSource) -> list[Wanted]:
 def _raise_missing(source: CsvSource, missing: Sequence[Column], reason: str | None) -> None:
     header = [name for name in source.header or () if name]
     _check_zeros(source)
-    violations = []
-    for column in missing:
-        close = did_you_mean(column.name, header)
-        message = reason or "the file has no such column"
-        message += f"; {close}" if close else ""
-        violations.append(Violation(column.name, "missing", 1, message, location=column.location))
-    listed = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
     other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
-    if other is not None:
-        hint = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options"
-    else:
-        hint = _close_match(missing, header)
-    raise DataError(
-        f"`{source.name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}",
-        violations,
-        hint=hint,
-        location=Location(source.name, max(1, source.first_line - 1)),
+    delimiter = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None
+    raise missing_columns(
+        source.name,
+        missing,
+        header,
+        reason=reason or "the file has no such column",
+        otherwise="check `delimiter` and `header` in its options",
+        hint=delimiter,
+        line=max(1, source.first_line - 1),
     )
-
-
-def _close_match(missing: Sequence[Column], header: Sequence[str]) -> str:
-    hint = next((did_you_mean(column.name, header) for column in missing if did_you_mean(column.name, header)), None)
-    if hint is None and header:
-        hint = "its columns are " + ", ".join(f"`{name}`" for name in header[:8]) + (", …" if len(header) > 8 else "")
-    return hint or "check `delimiter` and `header` in its options"
 
 
 def _native_type(kind: pa.DataType, options: CsvOptions) -> pa.DataType:

@@ -15,11 +15,12 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.errors import DataError, Example, Location, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Example, Location, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values
 from lakehouse_cli.storage.jsonl.fast import read_fast
 from lakehouse_cli.storage.jsonl.lines import DECODER, Opened
+from lakehouse_cli.storage.missing_columns import missing_columns
 
 _ROWS = 1 << 13
 _EXAMPLES = 5
@@ -84,7 +85,9 @@ def read_declared(opened: Opened, columns: Sequence[Column]) -> pa.Table:
                 names.update(dict.fromkeys(each))
     missing = [reading.column for reading in readings if not reading.seen]
     if rows and missing:
-        raise _missing(opened.name, missing, list(names))
+        reason, otherwise = "no line has such a name", "its objects are empty"
+        there = list(names)
+        raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
         raise _unfit(opened.name, [reading for reading in readings if reading.count], rows)
     schema = pa.schema([pa.field(reading.column.name, reading.type) for reading in readings])
@@ -94,23 +97,6 @@ def read_declared(opened: Opened, columns: Sequence[Column]) -> pa.Table:
 def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
     while batch := list(itertools.islice(objects, _ROWS)):
         yield batch
-
-
-def _missing(name: str, missing: Sequence[Column], names: Sequence[str]) -> DataError:
-    violations = []
-    for column in missing:
-        close = did_you_mean(column.name, names)
-        message = "no line has such a name" + (f"; {close}" if close else "")
-        violations.append(Violation(column.name, "missing", 1, message, location=column.location))
-    hint = next((close for column in missing if (close := did_you_mean(column.name, names))), None)
-    listed = ", ".join(f"`{each}`" for each in names[:8]) + (", …" if len(names) > 8 else "")
-    lacking = ", ".join(f"`{column.name}`" for column in missing[:5]) + (", …" if len(missing) > 5 else "")
-    return DataError(
-        f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {lacking}",
-        violations,
-        hint=hint or (f"its names are {listed}" if names else "its objects are empty"),
-        location=Location(name),
-    )
 
 
 def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:

@@ -175,7 +175,9 @@ def test_lacking_columns_are_all_told_with_close_matches() -> None:
         ("station", "missing", 1),
         ("Valid", "missing", 1),
     ]
-    assert "did you mean `STATION`?" in caught.value.violations[0].message
+    # Each is told once.
+    told = [violation.message for violation in caught.value.violations]
+    assert told == ["the file has no such column", "the file has no such column; did you mean `valid`?"]
     assert caught.value.hint == "did you mean `STATION`?"
     assert str(caught.value.location) == "x.csv:1"
 

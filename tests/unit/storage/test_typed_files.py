@@ -135,6 +135,7 @@ def test_missing_columns_are_told_with_close_names(name: str) -> None:
         read(name, stored(name, pa.table({"station": [1]})), columns(staton="int64", zzz="int64"))
     assert caught.value.hint == "did you mean `station`?"
     assert [violation.check for violation in caught.value.violations] == ["missing", "missing"]
+    assert {violation.message for violation in caught.value.violations} == {"the file has no such column"}
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
