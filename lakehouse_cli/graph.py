@@ -161,7 +161,7 @@ class _Matcher:
 
     def by_name(self) -> tuple[Input, ...]:
         if self.parameters is None:
-            hint = "list the tables it takes under `inputs:`"
+            hint = "list the tables it takes under `inputs:`, or write `inputs: []` where it takes none"
             self.problem(f"the parameters of `{self.function.name}` cannot be read from its source", hint, "function")
             return ()
         found = []

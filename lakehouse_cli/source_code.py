@@ -43,7 +43,7 @@ class FunctionSource:
     Attributes:
         name: Its name in the module asked for.
         location: Where its name stands.
-        parameters: In order; None where the source does not tell (an assignment, a name from elsewhere).
+        parameters: In order; None where the source does not tell (what a call returns, a name from elsewhere).
         is_async: Whether it is declared ``async def``.
     """
 
@@ -175,16 +175,17 @@ class SourceReader:
             return {statement.name: _function(statement, module.shown, lines)}
         if isinstance(statement, ast.ImportFrom):
             return self._imported(statement, module, lines)
-        targets: list[ast.expr] = []
-        if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets = [statement.target]
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            return {}
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        value, parameters = statement.value, None
+        if isinstance(value, ast.Lambda):
+            parameters = _parameters(value.args, module.shown, lines)
         found = {}
         for target in targets:
             if isinstance(target, ast.Name):
                 place = _place(module.shown, lines, target.lineno, target.col_offset, len(target.id))
-                found[target.id] = FunctionSource(target.id, place, None)
+                found[target.id] = FunctionSource(target.id, place, parameters)
         return found
 
     def _imported(self, statement: ast.ImportFrom, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
@@ -289,7 +290,12 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str]) -> FunctionSource:
     column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
-    arguments = node.args
+    place = _place(shown, lines, node.lineno, column, len(node.name))
+    parameters = _parameters(node.args, shown, lines)
+    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef))
+
+
+def _parameters(arguments: ast.arguments, shown: str, lines: list[str]) -> tuple[Parameter, ...]:
     defaults = len(arguments.defaults)
     positional = [*arguments.posonlyargs, *arguments.args]
 
@@ -312,8 +318,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: l
     ]
     if arguments.kwarg is not None:
         found.append(parameter(arguments.kwarg, "var_keyword", True))
-    place = _place(shown, lines, node.lineno, column, len(node.name))
-    return FunctionSource(node.name, place, tuple(found), isinstance(node, ast.AsyncFunctionDef))
+    return tuple(found)
 
 
 def _place(shown: str, lines: list[str], line: int, column: int, length: int) -> Location:
