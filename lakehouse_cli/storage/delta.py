@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,14 +20,13 @@ from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done
+from lakehouse_cli.storage.delta_files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta_log import (
     ConflictError,
     DataFile,
@@ -40,14 +38,10 @@ from lakehouse_cli.storage.delta_log import (
 )
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.object_errors import Told, explain_text
-from lakehouse_cli.storage.publishing import HashingSink
-from lakehouse_cli.storage.stored_types import in_types_of_file, read_declared, storable
+from lakehouse_cli.storage.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
-from lakehouse_cli.storage_types.delta import NAMES
 
-_WHAT = "a Delta table"
 _LOG = "_delta_log"
-_ROW_GROUP = 131_072
 #: How often a commit is tried anew that others came before.
 _COMMITS = 20
 _SETTINGS = {
@@ -57,9 +51,7 @@ _SETTINGS = {
     "secret_access_key": "aws_secret_access_key",
     "session_token": "aws_session_token",
 }
-_BUFFER = 8 << 20
 _LOOKS = 16
-_WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
 
 
 class DeltaStorage(AssetStorage):
@@ -206,15 +198,14 @@ class DeltaStorage(AssetStorage):
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
         with self._told(table, "written"):
-            data = storable(data, _WHAT)
-            types = [_stored_type(kind) for kind in data.schema.types]
-            schema = _schema(table, data.column_names, types)
+            data = storable(data, WHAT)
+            schema = file_schema(table, data.schema)
             if self._local:
                 os.makedirs(place, exist_ok=True)
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
             try:
-                file, hash_ = _write(files, name, data, schema)
+                file, hash_ = write_file(files, name, data, schema)
                 manifest = make_manifest(
                     table, data, origin, size=file.bytes, content_hash=hash_, modified_ns=file.modified_ms
                 )
@@ -232,7 +223,7 @@ class DeltaStorage(AssetStorage):
             own = found.own_version if found else None
             if self._seen.setdefault(table.path, own) != own:
                 raise self._lost(table)
-            if found is not None and _has_wall_clock(schema):
+            if found is not None and has_wall_clock(schema):
                 allow_wall_clock(found.table)
                 found = replace(found, version=found.table.version())
             version = found.version + 1 if found else 0
@@ -333,67 +324,6 @@ class DeltaStorage(AssetStorage):
                 hint=told.hint,
                 location=self.spec.location if table is None else table.where("path", "storage"),
             ) from error
-
-
-class _Pieces:
-    """A stream of delta-rs behind a buffer, past which a piece as large would go as what it refuses, no bytes."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        for start in range(0, len(view), _BUFFER // 2):
-            self._stream.write(view[start : start + _BUFFER // 2])
-        return len(view)
-
-
-def _write(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.Schema) -> tuple[DataFile, str]:
-    """Write a data file, row group by row group, each of the same rows whatever the chunks; returns its hash too."""
-    with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
-        sink = HashingSink(_Pieces(stream))
-        # Without Arrow's own schema in it: what it says would be believed before what Delta says.
-        writer = pq.ParquetWriter(arrow_file(sink), schema, compression="zstd", version="2.6", store_schema=False)
-        with finished(writer):
-            for start in range(0, data.num_rows, _ROW_GROUP):
-                rows = in_types_of_file(data.slice(start, _ROW_GROUP), _WHAT, schema.types, start)
-                writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
-    return DataFile(name, sink.bytes, data.num_rows, time.time_ns() // 1_000_000), sink.hexdigest()
-
-
-def _schema(table: Table, names: Sequence[str], types: Sequence[pa.DataType]) -> pa.Schema:
-    for name, why in NAMES.column_problems(names):
-        hint = "give the column another name in the contract and in the transform"
-        raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
-    return pa.schema([pa.field(name, kind) for name, kind in zip(names, types, strict=True)])
-
-
-def _stored_type(kind: pa.DataType) -> pa.DataType:
-    """What a type becomes in the table, from where it is read back equal."""
-    t = pa.types
-    if kind in _WIDER:
-        return _WIDER[kind]
-    if t.is_dictionary(kind):
-        return _stored_type(kind.value_type)
-    if t.is_timestamp(kind) and kind.unit != "ns":
-        return pa.timestamp("us", None if kind.tz is None else "UTC")
-    if t.is_list(kind):
-        return pa.list_(pa.field("element", _stored_type(kind.value_type)))
-    if t.is_struct(kind):
-        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
-    if kind == pa.uint64() or t.is_time(kind) or t.is_duration(kind) or t.is_timestamp(kind):
-        raise StorageError(f"Delta Lake has no {kind}", hint="declare the column with another type, or leave it out")
-    return kind
-
-
-def _has_wall_clock(schema: pa.Schema) -> bool:
-    def within(kind: pa.DataType) -> bool:
-        if pa.types.is_timestamp(kind):
-            return kind.tz is None
-        children = [kind.field(index).type for index in range(kind.num_fields)]
-        return any(within(child) for child in children)
-
-    return any(within(kind) for kind in schema.types)
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
