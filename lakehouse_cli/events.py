@@ -72,7 +72,7 @@ class TableResult:
         bytes: Size of the stored data.
         duration_s: Seconds from start to end, None where it never started.
         uri: Where it is stored.
-        attempts: How often the transform was called.
+        attempts: How many attempts were begun.
         error: What went wrong.
         notes: What else is worth telling, such as columns that were dropped.
     """

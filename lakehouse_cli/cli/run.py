@@ -56,7 +56,7 @@ def command(
         options.option(
             "-x",
             "--fail-fast",
-            help="Start nothing more once a table has failed.",
+            help="Start nothing more, nor try anything again, once a table has failed.",
         ),
     ] = False,
     failed: Annotated[

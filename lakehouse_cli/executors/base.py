@@ -8,8 +8,6 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-Notify = Callable[[Any], None]
-
 
 class Executor(ABC):
     """Computes what it is given; used as a context manager, so that whatever it started ends with the run.
@@ -31,15 +29,12 @@ class Executor(ABC):
         self.workers = workers or 1
 
     @abstractmethod
-    def submit(
-        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
-    ) -> Future[Any]:
-        """Start ``fn(*args, notify=…)``; its result, or what it raised, arrives in the future.
+    def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
+        """Start ``fn(*args)``; its result, or what it raised, arrives in the future.
 
         Args:
             fn: What to compute. A function of a module, with arguments that can be pickled, where memory is not shared.
             args: Its arguments.
-            notify: Given what `fn` tells on its way; called in any thread.
             timeout: Seconds after which an executor that can end what it started does so, and the future raises
                 `WorkerTimeoutError`.
         """

@@ -19,14 +19,14 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
-from lakehouse_cli.executors.base import Executor, Notify, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.threads import default_workers
 from lakehouse_cli.printing import PrintedLines
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
-Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Notify, float | None]
+Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float | None]
 # They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
 _UNFORKABLE = frozenset(("deltalake", "obstore"))
 
@@ -56,9 +56,7 @@ class ProcessesExecutor(Executor):
         for _ in range(self.workers):
             self._workers.append(_Worker(method, prepare))
 
-    def submit(
-        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
-    ) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free process run `fn`."""
         while len(self._threads) < self.workers:
             index = len(self._threads)
@@ -66,14 +64,14 @@ class ProcessesExecutor(Executor):
             self._threads.append(thread)
             thread.start()
         future: Future[Any] = Future()
-        self._queue.put((future, fn, args, notify, timeout))
+        self._queue.put((future, fn, args, timeout))
         return future
 
     def _lead(self, index: int) -> None:
         while (work := self._queue.get()) is not None:
-            future, fn, args, notify, timeout = work
+            future, fn, args, timeout = work
             try:
-                result = self._workers[index].compute(fn, args, notify, timeout)
+                result = self._workers[index].compute(fn, args, timeout)
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
                     self._workers[index].tell_to_end()
@@ -133,7 +131,7 @@ class _Worker:
         theirs.close()
         told_to_end.close()
 
-    def compute(self, fn: Callable[..., Any], args: tuple[Any, ...], notify: Notify, timeout: float | None) -> Any:
+    def compute(self, fn: Callable[..., Any], args: tuple[Any, ...], timeout: float | None) -> Any:
         """Have the process run a function; returns or raises what it did.
 
         Raises:
@@ -150,8 +148,6 @@ class _Worker:
                 if kind == "begun":
                     # Before, it may have been loading what it needs.
                     limit = None if timeout is None else time.monotonic() + timeout
-                elif kind == "note":
-                    notify(value)
                 elif kind in ("stdout", "stderr"):
                     with suppress(OSError, ValueError):  # nobody reads what the function printed
                         getattr(sys, kind).write(f"{value}\n")
@@ -241,7 +237,7 @@ def _serve(line: Connection, end: Connection, inherited: Connection | None, prep
             fn, args = line.recv()
             send("begun", None)
             try:
-                answer = ("result", fn(*args, notify=partial(send, "note")))
+                answer = ("result", fn(*args))
             except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
                 answer = ("error", _portable(error))
             for lines in printed.values():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from lakehouse_cli.executors.base import Executor, Notify
+from lakehouse_cli.executors.base import Executor
 
 
 class SerialExecutor(Executor):
@@ -16,14 +16,12 @@ class SerialExecutor(Executor):
         del workers, prepare
         super().__init__(1)
 
-    def submit(
-        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
-    ) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Run `fn` and return its finished future."""
         del timeout
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, notify=notify))
+            future.set_result(fn(*args))
         except Exception as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
             future.set_exception(error)
         return future

@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from lakehouse_cli.executors.base import Executor, Notify
+from lakehouse_cli.executors.base import Executor
 
 Work = tuple[Future[Any], Callable[[], Any]]
 
@@ -32,9 +32,7 @@ class ThreadsExecutor(Executor):
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def submit(
-        self, fn: Callable[..., Any], /, *args: Any, notify: Notify, timeout: float | None = None
-    ) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free thread run `fn`."""
         del timeout
         if len(self._threads) < self.workers:
@@ -42,7 +40,7 @@ class ThreadsExecutor(Executor):
             self._threads.append(thread)
             thread.start()
         future: Future[Any] = Future()
-        self._queue.put((future, partial(fn, *args, notify=notify)))
+        self._queue.put((future, partial(fn, *args)))
         return future
 
     def _serve(self) -> None:

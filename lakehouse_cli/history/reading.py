@@ -191,16 +191,16 @@ def _status(text: Any) -> RunStatus:
 
 @dataclass(slots=True)
 class _Told:
-    """What the lines of a file have told so far."""
+    """What the lines of a file have told so far; of what was started and has not ended, how often it was tried."""
 
     results: dict[str, TableResult] = field(default_factory=dict)
-    started: dict[str, None] = field(default_factory=dict)
+    started: dict[str, int] = field(default_factory=dict)
     finish: dict[str, Any] | None = None
 
     def take(self, document: dict[str, Any]) -> None:
         match document.get("event"):
-            case "table_started":
-                self.started[str(document["table"])] = None
+            case "table_started" | "table_retrying":
+                self.started[str(document["table"])] = int(document["attempt"])
             case "table_finished":
                 result = from_document(TableResult, document["result"])
                 self.results[result.name] = result
@@ -256,4 +256,5 @@ def _left_by_death(planned: tuple[str, ...], told: _Told) -> Iterator[TableResul
     for name in planned:
         if name not in told.results:
             when = "while this table was under way" if name in told.started else "before it came to this table"
-            yield TableResult(name, "cancelled", error=ErrorInfo("Died", f"the run died {when}"))
+            error = ErrorInfo("Died", f"the run died {when}")
+            yield TableResult(name, "cancelled", attempts=told.started.get(name, 0), error=error)

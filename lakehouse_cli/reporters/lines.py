@@ -55,7 +55,7 @@ class LinesReporter(Reporter):
                 self._write(f"  {event.table}: {message}")
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
-                self._write(f"stopping{finishing}; Ctrl-C again stops now")
+                self._write(f"stopping{finishing}; Ctrl-C again stops at once")
             case RunWaiting() | RunTrouble():
                 self._write(event.message)
             case TableFinished(result) if is_plain(result):

@@ -34,7 +34,7 @@ from lakehouse_cli.reporters.run_text import (
     summary_line,
     title_line,
 )
-from lakehouse_cli.terminal import Terminal, count_text, time_text
+from lakehouse_cli.terminal import Terminal, count_text, plural, time_text
 
 _REFRESHES_PER_SECOND = 8
 # Title, blank lines, header, the line of the rest, the summary and the prompt.
@@ -150,11 +150,18 @@ class LiveReporter(Reporter):
         extra = [name for name in results if name not in set(self._tables)]
         names = [*extra, *self._tables]
         room = self._room()
+        rest = []
         if len(names) > room:
             names = _window(names, results, running, room - 1)
-            lines += [self._line(name, results, running) for name in names]
-            return [*lines, self._rest(results, running, set(names))]
-        return lines + [self._line(name, results, running) for name in names]
+            rest = [self._rest(results, running, set(names))]
+        lines += [self._line(name, results, running) for name in names]
+        return [*lines, *rest, *self._what_ctrl_c_does(running)]
+
+    def _what_ctrl_c_does(self, running: dict[str, float]) -> list[str]:
+        if self._state != "finishing" or not running:
+            return []
+        text = f"finishing {plural(len(running), 'table')}; Ctrl-C again stops at once"
+        return ["", self._terminal.fit(self._terminal.cut(text, self._terminal.width))]
 
     def _line(self, name: str, results: dict[str, TableResult], running: dict[str, float]) -> str:
         if name in results:

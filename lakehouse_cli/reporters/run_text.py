@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lakehouse_cli.errors import Violation
-from lakehouse_cli.events import ErrorInfo, RunResult, TableResult
+from lakehouse_cli.events import RunResult, TableResult
 from lakehouse_cli.reporters.problems import frame_lines
 from lakehouse_cli.terminal import Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
 
@@ -142,18 +142,22 @@ def title_line(terminal: Terminal, project: str, environment: str, run_id: str) 
 
 def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
     """What went wrong with each table that failed, with rows, values, places and what to do next."""
-    alike: dict[object, tuple[ErrorInfo, list[str]]] = {}
+    alike: dict[object, list[TableResult]] = {}
     for result in results:
         if result.status == "failed" and result.error is not None:
             # What cannot be had is so for all that lives there.
             cause = (_CANNOT_BE.sub("", result.error.message), result.error.hint)
             key = cause if result.error.type == "UnreachableError" else result.name
-            alike.setdefault(key, (result.error, []))[1].append(result.name)
-    lines = [line for error, names in alike.values() for line in _failure(terminal, names, error, verbose)]
+            alike.setdefault(key, []).append(result)
+    lines = [line for results in alike.values() for line in _failure(terminal, results, verbose)]
     return [terminal.fit(line) for line in lines]
 
 
-def _failure(terminal: Terminal, tables: Sequence[str], error: ErrorInfo, verbose: bool) -> list[str]:
+def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) -> list[str]:
+    error = results[0].error
+    if error is None:
+        return []
+    tables = [result.name for result in results]
     place = f" ({error.location})" if error.location is not None and not error.violations else ""
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
@@ -174,8 +178,8 @@ def _failure(terminal: Terminal, tables: Sequence[str], error: ErrorInfo, verbos
         body += _violation(terminal, violation, told=error.message)
     if error.hint:
         body.append(f"next: {error.hint}")
-    if error.note:
-        body.append(terminal.style(error.note, "dim"))
+    told = [*results[0].notes, error.note] if error.note else results[0].notes
+    body += [terminal.style(note, "dim") for note in told]
     return [*lines, *(f"  {line}" for line in body)]
 
 

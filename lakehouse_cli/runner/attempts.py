@@ -10,27 +10,28 @@ from dataclasses import replace
 from functools import partial
 
 from lakehouse_cli.errors import LakehouseError, TransformError
-from lakehouse_cli.events import ErrorInfo
+from lakehouse_cli.events import ErrorInfo, TableRetrying
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.runner.inbox import Inbox
-from lakehouse_cli.runner.jobs import AttemptsError, InputError, Job, Outcome, Retrying, materialize_here, over_time
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 
 #: What came of a table after its last attempt.
-Ended = Outcome | InputError | AttemptsError
+Ended = Outcome | InputError | AttemptError
 
 
 class Attempts:
     """Has an executor compute tables, each as often as it takes and its `retries` allow.
 
-    Where the executor shares memory, a job sees to its attempts itself, and tables pass from one job to the next in
-    memory; elsewhere an attempt is a job of its own.
+    An attempt is one piece of work; whether another follows is decided here, for a process that has died cannot. Where
+    the executor shares memory, tables pass from one to the next there.
 
     Args:
         executor: Where tables are computed.
         memory: Where they are kept for their consumers.
-        inbox: Brings what happens elsewhere into the thread of the loop, in which the next two are called.
-        on_retrying: Told of each attempt that failed and will be followed by another, with the table's name.
+        inbox: Brings what happens elsewhere into the thread of the loop, in which all else is called.
+        stopped_by: Tells why nothing more is to be begun, so no further attempt either; None while there may be.
+        on_retrying: Told of each attempt that failed and will be followed by another.
         on_ended: Told of what came of a table, by name. Its inputs are let go of then, its data are there for others.
     """
 
@@ -39,14 +40,18 @@ class Attempts:
         executor: Executor,
         memory: TablesInMemory,
         inbox: Inbox,
-        on_retrying: Callable[[str, Retrying], None],
+        stopped_by: Callable[[], str | None],
+        on_retrying: Callable[[TableRetrying], None],
         on_ended: Callable[[str, Ended], None],
     ) -> None:
         self._executor = executor
         self._memory = memory
         self._inbox = inbox
+        self._stopped_by = stopped_by
         self._on_retrying = on_retrying
         self._on_ended = on_ended
+        self._waiting: dict[str, tuple[threading.Timer, Job, AttemptError]] = {}
+        self._begun: dict[str, int] = {}
 
     @property
     def at_once(self) -> int:
@@ -57,33 +62,37 @@ class Attempts:
         """Start the first attempt at a table."""
         shares_memory = self._executor.shares_memory
         keep = shares_memory and self._memory.wanted(job.table.name)
-        self._submit(replace(job, keep=keep, sees_to_attempts=shares_memory))
+        self._submit(replace(job, keep=keep, keeps_time=shares_memory))
+
+    def begun(self, name: str) -> int:
+        """How many attempts at a table were begun."""
+        return self._begun.get(name, 0)
 
     def forgo(self, inputs: tuple[str, ...]) -> None:
         """A table will not be computed; so much less are its inputs needed."""
         self._memory.release(inputs)
 
+    def give_up_waiting(self) -> None:
+        """End at once what waits for another attempt, with its last failure."""
+        for timer, job, failure in list(self._waiting.values()):
+            timer.cancel()
+            self._give_up(job, failure)
+
     def _submit(self, job: Job) -> None:
+        self._begun[job.table.name] = job.attempt
         work = self._with_memory if self._executor.shares_memory else materialize_here
-        timeout = None if job.sees_to_attempts else job.table.timeout
-        future = self._executor.submit(work, job, notify=partial(self._told, job), timeout=timeout)
+        future = self._executor.submit(work, job, timeout=None if job.keeps_time else job.table.timeout)
         future.add_done_callback(partial(self._done, job))
 
-    def _with_memory(self, job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
+    def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, read_input
 
         given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
-        return materialize(job, given, notify)
-
-    # These two are called in whatever thread something happens in.
-
-    def _told(self, job: Job, note: Retrying) -> None:
-        # An executor may compute in the thread of the loop, which then waits in `submit`: nobody else would tell of it
-        # before the table has ended.
-        self._inbox.post_at_once(partial(self._on_retrying, job.table.name, note))
+        return materialize(job, given)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
+        # Called in whatever thread it happens in.
         self._inbox.post(partial(self._take, job, future))
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
@@ -95,19 +104,31 @@ class Attempts:
         else:
             failure = _failure(job, error)
             if failure is None:
-                self._end(job, AttemptsError(_unexpected(error), job.attempt))
-            elif job.sees_to_attempts or job.attempt > job.table.retries:
+                self._end(job, AttemptError(_unexpected(error), job.attempt))
+            elif job.attempt > job.table.retries:
                 self._end(job, failure)
+            elif self._stopped_by() is not None:
+                self._give_up(job, failure)
             else:
-                self._try_again(job, failure.error)
+                self._try_again(job, failure)
 
-    def _try_again(self, job: Job, error: LakehouseError) -> None:
+    def _try_again(self, job: Job, failure: AttemptError) -> None:
+        name = job.table.name
         delay = job.table.retry_delay * 2 ** (job.attempt - 1)
-        self._on_retrying(job.table.name, Retrying(job.attempt, delay, ErrorInfo.of(error)))
-        again = partial(self._submit, replace(job, attempt=job.attempt + 1))
-        timer = threading.Timer(delay, self._inbox.post, [again])
+        timer = threading.Timer(delay, self._inbox.post, [partial(self._again, name)])
         timer.daemon = True
+        self._waiting[name] = (timer, job, failure)
+        self._on_retrying(TableRetrying(name, job.attempt, delay, ErrorInfo.of(failure.error)))
         timer.start()
+
+    def _again(self, name: str) -> None:
+        if name in self._waiting and self._stopped_by() is None:
+            _, job, _ = self._waiting.pop(name)
+            self._submit(replace(job, attempt=job.attempt + 1))
+
+    def _give_up(self, job: Job, failure: AttemptError) -> None:
+        self._waiting.pop(job.table.name, None)
+        self._end(job, AttemptError(failure.error, failure.attempt, self._stopped_by()))
 
     def _end(self, job: Job, ended: Ended) -> None:
         name = job.table.name
@@ -117,16 +138,16 @@ class Attempts:
         self._on_ended(name, ended)
 
 
-def _failure(job: Job, raised: BaseException) -> AttemptsError | None:
+def _failure(job: Job, raised: BaseException) -> AttemptError | None:
     """A failed attempt as its table's error; None where it is none of those that are known."""
-    if isinstance(raised, AttemptsError):
+    if isinstance(raised, AttemptError):
         return raised
     if isinstance(raised, WorkerTimeoutError):
-        return AttemptsError(over_time(job.table), job.attempt)
+        return AttemptError(over_time(job.table), job.attempt)
     if isinstance(raised, WorkerDiedError):
         hint = "look for what ends processes in the transform, or what is out of memory; the other tables went on"
         error = TransformError(f"the process that computed `{job.table.name}` {raised}", hint=hint)
-        return AttemptsError(error, job.attempt)
+        return AttemptError(error, job.attempt)
     return None
 
 

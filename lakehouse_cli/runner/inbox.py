@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -11,21 +10,14 @@ Act = Callable[[], None]
 
 
 class Inbox:
-    """Acts that wait for the thread in which this was made, which carries them out one after the other."""
+    """Acts that wait for the thread of the loop, which carries them out one after the other."""
 
     def __init__(self) -> None:
         self._acts: SimpleQueue[Act] = SimpleQueue()
-        self._thread = threading.get_ident()
 
     def post(self, act: Act) -> None:
         """Leave an act, from any thread and in the middle of anything."""
         self._acts.put(act)
-
-    def post_at_once(self, act: Act) -> None:
-        """Leave an act; from the thread that carries them out, it is carried out before this returns."""
-        self.post(act)
-        if threading.get_ident() == self._thread:
-            self.carry_out_all()
 
     def carry_out_next(self) -> None:
         """Wait for the next act and carry it out."""

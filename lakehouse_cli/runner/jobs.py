@@ -5,13 +5,12 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import LakehouseError, TransformError
-from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
@@ -38,7 +37,7 @@ class Job:
         forced: Whether the user asked for it though it may be up to date, or another's.
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
-        sees_to_attempts: Whether the job itself sees to its timeout and retries; else whoever submits it does.
+        keeps_time: Whether the job itself sees to its timeout; else whoever submits it does.
     """
 
     table: Table
@@ -53,7 +52,7 @@ class Job:
     forced: bool = False
     keep: bool = False
     attempt: int = 1
-    sees_to_attempts: bool = True
+    keeps_time: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Outcome:
     Attributes:
         manifest: What was stored.
         data: Exactly what the storage would give back; None where nobody wants it.
-        attempts: How often the transform was called.
+        attempts: How many attempts were begun, this one being the last.
         dropped: Columns the transform returned and the contract does not name, where these are dropped.
     """
 
@@ -73,22 +72,14 @@ class Outcome:
     dropped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """An attempt failed, and another follows."""
+class AttemptError(Exception):
+    """An attempt failed; `given_up` tells why no other follows though there might have been one."""
 
-    attempt: int
-    delay_s: float
-    error: ErrorInfo
-
-
-class AttemptsError(Exception):
-    """All attempts failed; carries how many there were and the last one's error."""
-
-    def __init__(self, error: LakehouseError, attempts: int) -> None:
-        super().__init__(error, attempts)
+    def __init__(self, error: LakehouseError, attempt: int, given_up: str | None = None) -> None:
+        super().__init__(error, attempt, given_up)
         self.error = error
-        self.attempts = attempts
+        self.attempt = attempt
+        self.given_up = given_up
 
 
 class InputError(Exception):
@@ -109,10 +100,10 @@ def over_time(table: Table) -> TransformError:
     )
 
 
-def materialize_here(job: Job, *, notify: Callable[[Retrying], None]) -> Outcome:
+def materialize_here(job: Job) -> Outcome:
     """Materialize in a process that shares nothing: inputs come from storage."""
     from lakehouse_cli.runner.materializing import materialize, read_input
     from lakehouse_cli.transforms import SharedTable
 
     names = {edge.table for edge in job.inputs}
-    return materialize(job, {name: SharedTable(read_input(job, name)) for name in names}, notify)
+    return materialize(job, {name: SharedTable(read_input(job, name)) for name in names})

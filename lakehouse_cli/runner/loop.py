@@ -20,7 +20,6 @@ from lakehouse_cli.events import (
     RunStopping,
     TableFinished,
     TableResult,
-    TableRetrying,
     TableStarted,
 )
 from lakehouse_cli.executors.base import Executor
@@ -32,7 +31,7 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import AttemptsError, InputError, Job, Retrying
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, preparation, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
@@ -71,8 +70,9 @@ class Runner:
     def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
         """Materialize every table that the plan says runs.
 
-        Ctrl-C once: nothing more is started, what is under way is finished and published, and the run ends with status
-        ``cancelled``. Twice, or termination: the run ends at once, and what was under way leaves nothing behind.
+        Ctrl-C once: nothing more is started, no further attempt at a table either; what is under way is finished and
+        published, and the run ends with status ``cancelled``. Twice, or termination: the run ends at once, and what was
+        under way leaves nothing behind.
         """
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed")
@@ -111,6 +111,7 @@ class _Run:
     told: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     inbox: Inbox = field(default_factory=Inbox)
+    attempts: Attempts | None = None
     interrupted: bool = False
     stopped_by: str | None = None
     started_ns: int = field(default_factory=time.time_ns)
@@ -147,7 +148,9 @@ class _Run:
                 # Where each process stores by itself, none keeps what the others wait for.
                 names = {planned.storage for planned in self.plan.runs} if executor.shares_memory else ()
                 with in_use(self.runner.storages[name] for name in names):
-                    self._loop(Attempts(executor, memory, self.inbox, self._retrying, self._ended))
+                    stopped_by, emit = lambda: self.stopped_by, self.runner.emit
+                    self.attempts = Attempts(executor, memory, self.inbox, stopped_by, emit, self._ended)
+                    self._loop(self.attempts)
         except KeyboardInterrupt:
             self._stop_now()
 
@@ -160,6 +163,7 @@ class _Run:
                 self._begin(planned, attempts)
                 self.inbox.carry_out_all()
             if self.stopped_by is not None:
+                attempts.give_up_waiting()
                 self._cancel([planned.name for planned in self.schedule.rest()], self.stopped_by)
             if not self.under_way:
                 return
@@ -170,7 +174,12 @@ class _Run:
         self.interrupted = True
         self.stopped_by = "interrupted"
         # A signal comes in the middle of anything; the loop tells of it when it is back.
-        self.inbox.post(lambda: self.runner.emit(RunStopping(tuple(self.under_way))))
+        self.inbox.post(self._tell_of_stopping)
+
+    def _tell_of_stopping(self) -> None:
+        if self.attempts is not None:
+            self.attempts.give_up_waiting()
+        self.runner.emit(RunStopping(tuple(self.under_way)))
 
     def _stop_now(self) -> None:
         """Give every table a result; what was just being told when the interruption came is told again."""
@@ -218,15 +227,12 @@ class _Run:
             forced=any(reason.code == "forced" for reason in planned.reasons),
         )
 
-    def _retrying(self, name: str, note: Retrying) -> None:
-        self.runner.emit(TableRetrying(name, note.attempt, note.delay_s, note.error))
-
     def _ended(self, name: str, ended: Ended) -> None:
         planned = self.planned[name]
         seconds = time.perf_counter() - self.under_way.pop(name)
         match ended:
-            case AttemptsError():
-                self._end(self._failed(planned, ended.error, seconds, ended.attempts))
+            case AttemptError():
+                self._end(self._failed(planned, ended.error, seconds, ended.attempt, ended.given_up))
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
             case _:
@@ -243,12 +249,19 @@ class _Run:
             self._end(table_results.failed_source(blame, uri, failure.error, seconds))
         return table_results.skipped(planned, self.results[blame])
 
-    def _failed(self, planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int) -> TableResult:
+    def _failed(
+        self,
+        planned: PlannedTable,
+        error: LakehouseError,
+        seconds: float,
+        attempts: int,
+        given_up: str | None = None,
+    ) -> TableResult:
         table = self.runner.graph.tables[planned.name]
         storage, left = self.runner.storages[table.storage], None
         if not isinstance(error, UnreachableError):  # to be told so once more may take as long again
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
-        return table_results.failed(planned, error, seconds, attempts, left)
+        return table_results.failed(planned, error, seconds, attempts, left, given_up)
 
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result
@@ -263,4 +276,5 @@ class _Run:
 
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:
-            self._end(table_results.cancelled(self.planned[name], why))
+            attempts = self.attempts.begun(name) if self.attempts is not None else 0
+            self._end(table_results.cancelled(self.planned[name], why, attempts))

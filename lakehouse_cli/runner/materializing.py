@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from lakehouse_cli.contracts import Held, check, hold
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
-from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.model import Table
-from lakehouse_cli.runner.jobs import AttemptsError, InputError, Job, Outcome, Retrying, over_time
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
 
@@ -42,40 +40,30 @@ def read_input(job: Job, name: str) -> pa.Table:
     return data
 
 
-def materialize(job: Job, given: Mapping[str, SharedTable], notify: Callable[[Retrying], None]) -> Outcome:
+def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     """Compute one table, hold it to its contract and publish it.
 
     Args:
         job: What to materialize.
         given: The inputs' data, by table.
-        notify: Told of each attempt that failed and will be followed by another.
 
     Raises:
-        AttemptsError: The transform failed, its result breaks the contract, or it could not be published.
+        AttemptError: The transform failed, its result breaks the contract, or it could not be published.
     """
     table = job.table
-    attempt = job.attempt
-    delay = table.retry_delay
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     # What is known of a source is its bytes; how many rows they are is known now that they were read.
     inputs = {name: record._replace(rows=given[name].num_rows) for name, record in job.contents.items()}
-    taken = sum(shared.nbytes for shared in given.values())
-    while True:
-        try:
-            job.storages[table.storage].may_replace(table, forced=job.forced)
-            held = compute(job, given)
-            memory = taken + held.table.nbytes
-            origin = Origin(job.run_id, started_at, job.recipe, inputs, memory, job.project, job.forced)
-            manifest = job.storages[table.storage].publish(table, held.table, origin)
-            return Outcome(manifest, held.table if job.keep else None, attempt, held.dropped)
-        except LakehouseError as error:
-            if attempt > table.retries or not job.sees_to_attempts:
-                # The traceback would keep the transform's frames, and so its data, in memory.
-                raise AttemptsError(error.with_traceback(None), attempt) from None
-            notify(Retrying(attempt, delay, ErrorInfo.of(error)))
-        time.sleep(delay)
-        attempt += 1
-        delay *= 2
+    try:
+        job.storages[table.storage].may_replace(table, forced=job.forced)
+        held = compute(job, given)
+        memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
+        origin = Origin(job.run_id, started_at, job.recipe, inputs, memory, job.project, job.forced)
+        manifest = job.storages[table.storage].publish(table, held.table, origin)
+        return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
+    except LakehouseError as error:
+        # The traceback would keep the transform's frames, and so its data, in memory.
+        raise AttemptError(error.with_traceback(None), job.attempt) from None
 
 
 def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
@@ -95,7 +83,7 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
             transform, named, positional=positional, params=table.params, columns=table.columns, table_names=names
         )
 
-    limit = table.timeout if job.sees_to_attempts else None
+    limit = table.timeout if job.keeps_time else None
     result = result_of() if limit is None else _within(limit, result_of, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)

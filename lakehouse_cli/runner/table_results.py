@@ -41,9 +41,23 @@ def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
 
 
 def failed(
-    planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int, left: str | None
+    planned: PlannedTable,
+    error: LakehouseError,
+    seconds: float,
+    attempts: int,
+    left: str | None,
+    given_up: str | None = None,
 ) -> TableResult:
-    """A table that could not be materialized; `left` tells what is stored now."""
+    """A table that could not be materialized.
+
+    Args:
+        planned: The table.
+        error: Of its last attempt.
+        seconds: How long it took.
+        attempts: How many there were.
+        left: What is stored now.
+        given_up: Why no other attempt followed though there might have been one; None where there might not.
+    """
     return TableResult(
         planned.name,
         "failed",
@@ -52,6 +66,7 @@ def failed(
         uri=planned.uri,
         attempts=attempts,
         error=ErrorInfo.of(error, left),
+        notes=(f"not tried again: {given_up}",) if given_up is not None else (),
     )
 
 
@@ -67,10 +82,10 @@ def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 
-def cancelled(planned: PlannedTable, why: str) -> TableResult:
-    """A table that was not begun with any more, or let go of."""
+def cancelled(planned: PlannedTable, why: str, attempts: int) -> TableResult:
+    """A table that was not begun with any more, or let go of after so many attempts were begun."""
     error = ErrorInfo("Cancelled", why)
-    return TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, error=error)
+    return TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, attempts=attempts, error=error)
 
 
 def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -69,7 +70,7 @@ def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder, executor: s
         run.interrupt()
         (slow.path / "go").touch()
         assert run.ends() == 130
-    assert "stopping; finishing two; Ctrl-C again stops now" in run.out
+    assert "stopping; finishing two; Ctrl-C again stops at once" in run.out
     assert "interrupted: 2 materialized, 1 cancelled in" in run.out
     assert "Traceback" not in run.out + run.err
     assert slow.files() == ["one.csv", "two.csv"]
@@ -109,6 +110,8 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
     else:
         assert "interrupted: 1 materialized, 2 cancelled in" in shown
         assert slow.files() == ["one.csv"]
+    if executor != "serial":  # whose only thread tells when the transform is done
+        assert "finishing 1 table; Ctrl-C again stops at once" in shown
     # The cursor, which the progress table hides, is shown again.
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
@@ -120,11 +123,10 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
 def test_ctrl_c_typed_at_a_terminal_leaves_programs_alone_that_transforms_started_as_documented(
     slow: ProjectFolder, executor: str, option: str
 ) -> None:
-    program = "until [ -e go ]; do sleep 0.01; done"
+    # The program itself tells that it has begun: until it has its session, it heeds what is typed.
+    program = "touch begun; until [ -e go ]; do sleep 0.01; done"
     call = f"import subprocess; subprocess.run(['sh', '-c', {program!r}], check=True{option})"
-    slow.write(
-        "transforms.py", slow.read("transforms.py").replace("limit = time.monotonic() + 60", call + "; limit = 0")
-    )
+    slow.write("transforms.py", slow.read("transforms.py").replace('pathlib.Path("begun").touch()', call))
     assert "interrupted: 2 materialized, 1 cancelled in" in ctrl_c_at_a_terminal(slow, executor)
 
 
@@ -153,7 +155,8 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
             if typed == 0 and (slow.path / "begun").exists():
                 os.write(leader, b"\x03")
                 typed, drawn = 1, seen.count(b"running")
-            elif times == 1 and b"^C" in seen:  # as the terminal shows it
+            # As the terminal shows it, and as the table does; the serial executor's only thread is in the transform.
+            elif times == 1 and (b"^C" if executor == "serial" else b"Ctrl-C again") in seen:
                 (slow.path / "go").touch()
             elif typed == 1 and times == 2 and (b"finishing" in seen or seen.count(b"running") > drawn + 5):
                 # The serial executor's only thread is in the transform; it tells when that is done.
@@ -201,3 +204,88 @@ def test_ctrl_c_in_any_command_says_so(project: ProjectFolder) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "interrupted")
+
+
+@pytest.fixture
+def failing(folder: ProjectFolder) -> ProjectFolder:
+    """A table whose every attempt leaves a line in a file and fails, and one that needs it."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: failing
+        module: transforms
+        tables:
+          t: {retries: 5, retry_delay: 60}
+          after: {inputs: [t]}
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        def t():
+            with open("attempts", "a") as file:
+                print("attempt", file=file)
+            raise ValueError("no such day")
+
+        def after(t):
+            return t
+        """,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_ctrl_c_ends_the_wait_for_another_attempt(failing: ProjectFolder, executor: str) -> None:
+    with running(failing.path, "run", "--executor", executor) as run:
+        run.says("t: attempt 1 failed")
+        run.interrupt()
+        assert run.ends(patience=20) == 130
+    assert "interrupted: 1 failed, 1 cancelled in" in run.out
+    assert "`t` raised ValueError: no such day" in run.err
+    assert "not tried again: interrupted" in run.err
+    assert failing.read("attempts") == "attempt\n"
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_after_ctrl_c_an_attempt_that_fails_is_the_last(slow: ProjectFolder, executor: str) -> None:
+    slow.write("lakehouse.yaml", slow.read("lakehouse.yaml").replace("two: {", "two: {retries: 3, retry_delay: 0, "))
+    slow.write("transforms.py", slow.read("transforms.py").replace("    return one\n", "    raise ValueError(one)\n"))
+    with under_way(slow, executor) as run:
+        run.interrupt()
+        if executor != "serial":
+            run.says("stopping; finishing two")
+        (slow.path / "go").touch()
+        assert run.ends() == 130
+    assert "interrupted: 1 materialized, 1 failed, 1 cancelled in" in run.out
+    assert "not tried again: interrupted" in run.err
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, executor: str) -> None:
+    text = failing.read("lakehouse.yaml") + "  other: {retries: 0}\n"
+    failing.write("lakehouse.yaml", text)
+    body = "\nimport pathlib, time\ndef other():\n    while not pathlib.Path('attempts').exists():\n"
+    body += "        time.sleep(0.01)\n    time.sleep(0.5)\n    raise ValueError('no such night')\n"
+    failing.write("transforms.py", failing.read("transforms.py") + body)
+    with running(failing.path, "run", "--fail-fast", "--executor", executor, "--workers", "2") as run:
+        assert run.ends(patience=20) == 1
+    assert "2 failed, 1 cancelled in" in run.out
+    assert "not tried again: another table failed, and --fail-fast was given" in run.err
+    assert failing.read("attempts") == "attempt\n"
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_table_that_is_let_go_of_tells_how_often_it_was_tried(failing: ProjectFolder, executor: str) -> None:
+    text = failing.read("lakehouse.yaml").replace("retry_delay: 60", "retry_delay: 0.01")
+    failing.write("lakehouse.yaml", text)
+    body = "    import pathlib, time\n    if pathlib.Path('attempts').read_text().count('attempt') == 3:\n"
+    body += "        pathlib.Path('third').touch()\n        time.sleep(60)\n    raise ValueError"
+    failing.write("transforms.py", failing.read("transforms.py").replace("    raise ValueError", body))
+    with running(failing.path, "run", "--executor", executor, "-o", "json") as run:
+        until((failing.path / "third").exists, "the third attempt")
+        run.process.terminate()
+        assert run.ends() == 130
+    shown = subprocess.run([*COMMAND, "runs", "show", "last", "-o", "json"], cwd=failing.path, capture_output=True)
+    for document in (json.loads(run.out), json.loads(shown.stdout)):
+        told = {table["name"]: (table["status"], table["attempts"]) for table in document["tables"]}
+        assert told == {"t": ("cancelled", 3), "after": ("cancelled", 0)}

@@ -14,7 +14,16 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import LakehouseError, UsageError
-from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
+from lakehouse_cli.events import (
+    ErrorInfo,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+)
 from lakehouse_cli.history import reading as history
 from lakehouse_cli.history.writing import HistoryWriter
 from tests.conftest import ProjectFolder
@@ -355,3 +364,13 @@ def test_values_of_variables_never_appear(folder: ProjectFolder, monkeypatch: py
     assert "s3cr3t" not in written
     assert "cannot log in at ${LAKE}" in written
     assert history.read(folder.path).summary.counts == {"failed": 3, "skipped": 1}
+
+
+def test_of_a_run_that_died_it_is_told_how_often_a_table_was_tried(tmp_path: Path) -> None:
+    writer = HistoryWriter(tmp_path)
+    writer.handle(RunStarted(run_id(1), "shop", "default", ("a", "b")))
+    writer.handle(TableStarted("a"))
+    for attempt in (1, 2):
+        writer.handle(TableRetrying("a", attempt, 1.0, ErrorInfo("TransformError", "boom")))
+    writer.close()
+    assert [(table.name, table.attempts) for table in history.read(tmp_path).tables] == [("a", 2), ("b", 0)]

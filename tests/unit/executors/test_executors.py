@@ -6,8 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -17,59 +15,52 @@ from lakehouse_cli.executors.serial import SerialExecutor
 from lakehouse_cli.executors.threads import ThreadsExecutor
 
 
-def double(number: int, *, notify: Callable[[Any], None]) -> int:
-    notify(f"doubling {number}")
+def double(number: int) -> int:
     return 2 * number
 
 
-def fails(*, notify: Callable[[Any], None]) -> None:
+def fails() -> None:
     raise ValueError("no such day")
 
 
-def fails_oddly(*, notify: Callable[[Any], None]) -> None:
+def fails_oddly() -> None:
     class LocalError(Exception):
         """Cannot be pickled."""
 
     raise LocalError("odd")
 
 
-def sleeps(seconds: float, *, notify: Callable[[Any], None]) -> int:
+def sleeps(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
 
 
-def dies(number: int, *, notify: Callable[[Any], None]) -> None:
+def dies(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def exits(*, notify: Callable[[Any], None]) -> None:
+def exits() -> None:
     os._exit(3)
 
 
-def ignore(note: Any) -> None:
-    del note
-
-
 @pytest.mark.parametrize("kind", [SerialExecutor, ThreadsExecutor, ProcessesExecutor])
-def test_results_errors_and_notes_arrive(kind: type[Executor]) -> None:
-    notes: list[Any] = []
+def test_results_and_errors_arrive(kind: type[Executor]) -> None:
     with kind(2) as executor:
-        futures = [executor.submit(double, n, notify=notes.append) for n in range(5)]
+        futures = [executor.submit(double, n) for n in range(5)]
         assert [future.result(timeout=30) for future in futures] == [0, 2, 4, 6, 8]
-        assert sorted(notes) == [f"doubling {n}" for n in range(5)]
         with pytest.raises(ValueError, match="no such day"):
-            executor.submit(fails, notify=ignore).result(timeout=30)
+            executor.submit(fails).result(timeout=30)
         with pytest.raises(Exception, match="odd"):
-            executor.submit(fails_oddly, notify=ignore).result(timeout=30)
-        assert executor.submit(double, 21, notify=ignore).result(timeout=30) == 42
+            executor.submit(fails_oddly).result(timeout=30)
+        assert executor.submit(double, 21).result(timeout=30) == 42
 
 
 @pytest.mark.parametrize("kind", [ThreadsExecutor, ProcessesExecutor])
 def test_work_goes_on_side_by_side(kind: type[Executor]) -> None:
     with kind(4) as executor:
-        [executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30) for _ in range(4)]
+        [executor.submit(sleeps, 0.0).result(timeout=30) for _ in range(4)]
         begun = time.monotonic()
-        futures = [executor.submit(sleeps, 0.5, notify=ignore) for _ in range(4)]
+        futures = [executor.submit(sleeps, 0.5) for _ in range(4)]
         for future in futures:
             future.result(timeout=30)
         assert time.monotonic() - begun < 1.5
@@ -78,28 +69,28 @@ def test_work_goes_on_side_by_side(kind: type[Executor]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_is_one_failure(number: int) -> None:
     with ProcessesExecutor(2) as executor:
-        others = [executor.submit(sleeps, 0.3, notify=ignore)]
-        dead = executor.submit(dies, number, notify=ignore)
+        others = [executor.submit(sleeps, 0.3)]
+        dead = executor.submit(dies, number)
         with pytest.raises(WorkerDiedError, match=f"was killed by {signal.Signals(number).name}"):
             dead.result(timeout=30)
         with pytest.raises(WorkerDiedError, match="ended with exit code 3"):
-            executor.submit(exits, notify=ignore).result(timeout=30)
-        others += [executor.submit(sleeps, 0.0, notify=ignore) for _ in range(4)]
+            executor.submit(exits).result(timeout=30)
+        others += [executor.submit(sleeps, 0.0) for _ in range(4)]
         assert all(future.result(timeout=30) != os.getpid() for future in others)
 
 
 def test_a_process_over_its_time_is_ended() -> None:
     with ProcessesExecutor(1) as executor:
-        process = executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30)
+        process = executor.submit(sleeps, 0.0).result(timeout=30)
         with pytest.raises(WorkerTimeoutError):
-            executor.submit(sleeps, 60.0, notify=ignore, timeout=0.2).result(timeout=30)
-        assert executor.submit(sleeps, 0.0, notify=ignore, timeout=30).result(timeout=30) != process
+            executor.submit(sleeps, 60.0, timeout=0.2).result(timeout=30)
+        assert executor.submit(sleeps, 0.0, timeout=30).result(timeout=30) != process
 
 
 def test_stopping_leaves_no_process_and_waits_for_nothing() -> None:
     executor = ProcessesExecutor(2)
-    process = executor.submit(sleeps, 0.0, notify=ignore).result(timeout=30)
-    future = executor.submit(sleeps, 60.0, notify=ignore)
+    process = executor.submit(sleeps, 0.0).result(timeout=30)
+    future = executor.submit(sleeps, 60.0)
     begun = time.monotonic()
     executor.stop()
     executor.shutdown()
@@ -126,7 +117,7 @@ class PickledWhile:
 def test_work_that_is_being_handed_over_when_all_stops_fails_as_the_rest_does() -> None:
     begun, go = threading.Event(), threading.Event()
     executor = ProcessesExecutor(1)
-    future = executor.submit(double, PickledWhile(begun, go), notify=ignore)
+    future = executor.submit(double, PickledWhile(begun, go))
     assert begun.wait(30)
     executor.stop()
     go.set()
@@ -141,10 +132,10 @@ def slow_to_start() -> None:
 
 def test_time_counts_from_when_the_work_begins() -> None:
     with ProcessesExecutor(1, slow_to_start) as executor:
-        assert executor.submit(double, 2, notify=ignore, timeout=0.5).result(timeout=30) == 4
+        assert executor.submit(double, 2, timeout=0.5).result(timeout=30) == 4
 
 
 def test_threads_are_daemons() -> None:
     with ThreadsExecutor(1) as executor:
-        executor.submit(double, 1, notify=ignore).result(timeout=30)
+        executor.submit(double, 1).result(timeout=30)
         assert [t.daemon for t in threading.enumerate() if t.name == "lakehouse 1"] == [True]
