@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+
+# A signal that comes in the instant before the wait begins does not end it; its handler runs when the wait is over.
+_LONGEST_WAIT_S = 0.5
 
 #: What the loop is to do about something that happened.
 Act = Callable[[], None]
@@ -21,7 +24,12 @@ class Inbox:
 
     def carry_out_next(self) -> None:
         """Wait for the next act and carry it out."""
-        self._acts.get()()
+        while True:
+            try:
+                act = self._acts.get(timeout=_LONGEST_WAIT_S)
+            except Empty:
+                continue
+            return act()
 
     def carry_out_all(self) -> None:
         """Carry out all that wait now."""
