@@ -76,7 +76,6 @@ class PlannedTable:
         schema_change: What the change of its contract is to whoever reads it; None where it did not change.
         state: What is stored now.
         recipe: How it would be made; None for a source.
-        input_bytes: Stored size of its inputs, as far as it is known.
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
@@ -92,7 +91,6 @@ class PlannedTable:
     schema_change: SchemaChange | None = None
     state: TableState | None = None
     recipe: Recipe | None = None
-    input_bytes: int = 0
     refused: StorageError | None = None
     would_fail: str | None = None
 
@@ -264,7 +262,6 @@ def _planned_computed(
         _schema_change(state, recipe),
         state,
         recipe,
-        sum(_stored_bytes(states[upstream]) for upstream in inputs),
         refused,
         would_fail,
     )
@@ -285,12 +282,6 @@ def _unread(name: str, states: Mapping[str, TableState], running: Collection[str
     """Why an input that is read as it is stored cannot be read, as far as that is known."""
     trouble = states[name].trouble
     return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
-
-
-def _stored_bytes(state: TableState) -> int:
-    if state.content is not None:
-        return state.content.bytes
-    return state.manifest.bytes if state.manifest is not None else 0
 
 
 def _schema_change(state: TableState, recipe: Recipe) -> SchemaChange | None:

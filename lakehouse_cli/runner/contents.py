@@ -47,6 +47,10 @@ class Contents:
             for name in planned.inputs
         )
 
+    def bytes_of_inputs(self, planned: PlannedTable) -> int:
+        """Stored size of a table's inputs, of those that the run has stored as it stored them."""
+        return sum(self._records[name].bytes for name in planned.inputs if name in self._records)
+
     def inputs_of(self, planned: PlannedTable) -> dict[str, InputRecord]:
         """The inputs' records for a manifest, by name, each without a time that could not tell a later change."""
         return {name: _telling(self._records[name]) for name in planned.inputs if name in self._records}

@@ -119,7 +119,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan)
-        self.schedule = Schedule(self.plan.runs, self.runner.durations, self.runner.memory_limit)
+        known, limit = self.runner.durations, self.runner.memory_limit
+        self.schedule = Schedule(self.plan.runs, known, self.contents.bytes_of_inputs, limit)
 
     def status(self) -> RunStatus:
         if self.interrupted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lakehouse_cli.planning import PlannedTable
@@ -41,11 +41,13 @@ class Schedule:
     Attributes:
         planned: In plan order.
         durations: Seconds each table took before.
+        input_bytes: Tells the stored size of the inputs of a table that is ready, which this very run may have stored.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
     """
 
     planned: tuple[PlannedTable, ...]
     durations: Mapping[str, float]
+    input_bytes: Callable[[PlannedTable], int]
     memory_limit: int | None = None
     _waiting: dict[str, set[str]] = field(init=False)
     _consumers: dict[str, list[str]] = field(init=False)
@@ -73,7 +75,7 @@ class Schedule:
         if not self._ready:
             return None
         name = self._ready[0][2]
-        need = memory_estimate(self._by_name[name])
+        need = memory_estimate(self._by_name[name], self.input_bytes)
         if self.memory_limit is not None and self._taken and sum(self._taken.values()) + need > self.memory_limit:
             return None
         heapq.heappop(self._ready)
@@ -100,9 +102,9 @@ class Schedule:
         return left
 
 
-def memory_estimate(planned: PlannedTable) -> int:
+def memory_estimate(planned: PlannedTable, input_bytes: Callable[[PlannedTable], int]) -> int:
     """Bytes a table is taken to need: what it took before, else its inputs' stored size times `MEMORY_FACTOR`."""
     state = planned.state
     if state is not None and state.manifest is not None and state.manifest.memory_bytes:
         return state.manifest.memory_bytes
-    return planned.input_bytes * MEMORY_FACTOR
+    return input_bytes(planned) * MEMORY_FACTOR

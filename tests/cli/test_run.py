@@ -376,3 +376,41 @@ def test_nothing_selected_is_not_an_error(project: ProjectFolder, cli: Cli) -> N
     assert "`tag:nothing` matches no table" in ran.out
     assert "nothing to do" in ran.out
     assert project.files() == ["orders.csv"]
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
+    folder: ProjectFolder, cli: Cli, executor: str
+) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: large
+        module: transforms
+        execution: {memory: 20 kB, workers: 3}
+        tables:
+          big: {}
+          one: {inputs: [big], function: use}
+          two: {inputs: [big], function: use}
+          three: {inputs: [big], function: use}
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        import time
+        import pandas as pd
+
+        def big():
+            return pd.DataFrame({"a": range(10_000)})
+
+        def use(frame):
+            with open("log", "a") as log:
+                print("begin", file=log, flush=True)
+                time.sleep(0.2)
+                print("end", file=log)
+            return frame
+        """,
+    )
+    assert cli("run", "--executor", executor).code == 0
+    assert folder.read("log").split() == ["begin", "end"] * 3

@@ -10,12 +10,16 @@ from lakehouse_cli.planning import PlannedTable, TableState
 from lakehouse_cli.runner.scheduling import MEMORY_FACTOR, Schedule, longest_paths
 
 
-def planned(name: str, *inputs: str, memory: int = 0, input_bytes: int = 0) -> PlannedTable:
+def planned(name: str, *inputs: str, memory: int = 0) -> PlannedTable:
     manifest = None
     if memory:
         manifest = Manifest(name, (), 0, 0, 0, "", "", "", "", "", memory_bytes=memory)
     state = TableState(name, True, manifest=manifest)
-    return PlannedTable(name, "computed", "default", name, inputs, "run", state=state, input_bytes=input_bytes)
+    return PlannedTable(name, "computed", "default", name, inputs, "run", state=state)
+
+
+def nothing(table: PlannedTable) -> int:
+    return 0
 
 
 def names(schedule: Schedule) -> list[str]:
@@ -29,7 +33,7 @@ def test_the_longest_path_goes_first() -> None:
     tables = (planned("short"), planned("head"), planned("tail", "head"), planned("long"))
     durations = {"short": 1.0, "head": 0.5, "tail": 9.0, "long": 5.0}
     assert longest_paths(tables, durations) == {"short": 1.0, "head": 9.5, "tail": 9.0, "long": 5.0}
-    schedule = Schedule(tables, durations)
+    schedule = Schedule(tables, durations, nothing)
     assert names(schedule) == ["head", "long", "short"]
     schedule.ended("head")
     assert names(schedule) == ["tail"]
@@ -39,11 +43,11 @@ def test_room_is_made_before_more_is_begun() -> None:
     tables = (
         planned("a", memory=60),
         planned("b", memory=50),
-        planned("c", input_bytes=5),
+        planned("c"),
         planned("huge", memory=999),
     )
     durations = {"a": 4.0, "b": 3.0, "c": 2.0, "huge": 1.0}
-    schedule = Schedule(tables, durations, memory_limit=100)
+    schedule = Schedule(tables, durations, lambda table: 5 if table.name == "c" else 0, memory_limit=100)
     assert names(schedule) == ["a"]
     schedule.ended("a")
     assert names(schedule) == ["b", "c"]
@@ -64,7 +68,7 @@ def test_every_table_is_given_out_once_and_after_its_inputs(data: st.DataObject)
         inputs = data.draw(st.lists(st.sampled_from(range(index)), unique=True, max_size=3)) if index else []
         tables.append(planned(f"t{index}", *(f"t{i}" for i in inputs), memory=data.draw(st.integers(0, 5))))
     durations = {t.name: data.draw(st.floats(0, 10)) for t in tables}
-    schedule = Schedule(tuple(tables), durations, memory_limit=data.draw(st.none() | st.integers(1, 10)))
+    schedule = Schedule(tuple(tables), durations, nothing, memory_limit=data.draw(st.none() | st.integers(1, 10)))
     ended: list[str] = []
     running: list[str] = []
     while len(ended) < count:
