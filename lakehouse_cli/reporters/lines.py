@@ -21,6 +21,7 @@ from lakehouse_cli.reporters.run_text import (
     is_plain,
     layout,
     result_line,
+    retry_text,
     summary_line,
     title_line,
 )
@@ -51,8 +52,8 @@ class LinesReporter(Reporter):
                 for note in event.notes:
                     self._write(note)
             case TableRetrying():
-                message = f"attempt {event.attempt} failed: {event.error.message}; next in {event.delay_s:g} s"
-                self._write(f"  {event.table}: {message}")
+                self._head()
+                self._write(terminal.fit(f"  {event.table}: {retry_text(event)}"))
             case RunStopping():
                 finishing = f"; finishing {', '.join(event.finishing)}" if event.finishing else ""
                 self._write(f"stopping{finishing}; Ctrl-C again stops at once")
@@ -61,15 +62,19 @@ class LinesReporter(Reporter):
             case TableFinished(result) if is_plain(result):
                 return
             case TableFinished():
-                if not self._headed:
-                    self._headed = True
-                    self._write("")
-                    self._write(header_line(terminal, self._columns))
+                self._head()
                 self._write(result_line(terminal, self._columns, event.result))
             case RunFinished():
                 if self._headed:
                     self._write("")
                 self._write(summary_line(terminal, event.result))
+
+    def _head(self) -> None:
+        """Write the names of the columns before the first line that has something to tell of a table."""
+        if not self._headed:
+            self._headed = True
+            self._write("")
+            self._write(header_line(self._terminal, self._columns))
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")

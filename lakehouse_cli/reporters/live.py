@@ -30,6 +30,7 @@ from lakehouse_cli.reporters.run_text import (
     header_line,
     layout,
     result_line,
+    retry_text,
     row_line,
     summary_line,
     title_line,
@@ -71,7 +72,7 @@ class LiveReporter(Reporter):
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():
-                self._retrying[event.table] = f"attempt {event.attempt} failed: {event.error.message}"
+                self._retrying[event.table] = retry_text(event)
             case RunStopping():
                 self._state = "finishing"
             case TableFinished():

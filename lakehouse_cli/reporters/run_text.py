@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lakehouse_cli.errors import Violation
-from lakehouse_cli.events import RunResult, TableResult
+from lakehouse_cli.events import RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines
 from lakehouse_cli.terminal import Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
 
@@ -100,15 +100,23 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
 def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
-        message = result.error.message.partition("\n")[0]
-        return _brief(message) if result.status == "failed" else message
+        return _brief(result.error.message) if result.status == "failed" else _first_line(result.error.message)
     return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
 
 
+def retry_text(event: TableRetrying) -> str:
+    """What went wrong with an attempt that another follows, in one line."""
+    return f"attempt {event.attempt} failed: {_brief(event.error.message)}; next in {event.delay_s:g} s"
+
+
 def _brief(message: str) -> str:
-    """The cause alone, cut where it is long: the row names the table, and all of it is told below."""
-    cause = _CANNOT_BE.sub("", message)
+    """The cause alone, cut where it is long: the row names the table, and all of it is told when it has ended."""
+    cause = printable(_CANNOT_BE.sub("", _first_line(message)))
     return cause if len(cause) <= _BRIEF else cause[: _BRIEF - 1].rstrip() + "…"
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]
 
 
 def is_plain(result: TableResult) -> bool:
@@ -165,7 +173,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     lines = [f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}"]
     body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
-        body += error.traceback.rstrip().splitlines()
+        body += [printable(line) for line in error.traceback.rstrip().splitlines()]
     else:
         body += frame_lines(terminal, error.frames)
     if error.inputs:

@@ -135,6 +135,11 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
 
     Typed once, the table goes on when Ctrl-C has been sent to all.
     """
+
+    def heeded(seen: bytes, drawn: int) -> bool:
+        # The serial executor's only thread is in the transform; it tells when that is done.
+        return seen.count(b"running") > drawn + 5 if executor == "serial" else b"Ctrl-C again" in seen
+
     leader, follower = pty.openpty()
     command = [*COMMAND[:-1], ON_A_TERMINAL + COMMAND[-1], "run", "--executor", executor]
     process = subprocess.Popen(
@@ -155,11 +160,9 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
             if typed == 0 and (slow.path / "begun").exists():
                 os.write(leader, b"\x03")
                 typed, drawn = 1, seen.count(b"running")
-            # As the terminal shows it, and as the table does; the serial executor's only thread is in the transform.
-            elif times == 1 and (b"^C" if executor == "serial" else b"Ctrl-C again") in seen:
+            elif typed == 1 and times == 1 and heeded(seen, drawn):
                 (slow.path / "go").touch()
-            elif typed == 1 and times == 2 and (b"finishing" in seen or seen.count(b"running") > drawn + 5):
-                # The serial executor's only thread is in the transform; it tells when that is done.
+            elif typed == 1 and times == 2 and heeded(seen, drawn):
                 os.write(leader, b"\x03")
                 typed = 2
     shown = seen.decode()

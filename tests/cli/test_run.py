@@ -414,3 +414,25 @@ def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
     )
     assert cli("run", "--executor", executor).code == 0
     assert folder.read("log").split() == ["begin", "end"] * 3
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_retry_is_told_in_a_line_of_the_table_that_any_log_can_hold(
+    folder: ProjectFolder, cli: Cli, executor: str
+) -> None:
+    folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 1, retry_delay: 0}}\n")
+    folder.write(
+        "transforms.py",
+        """
+        def t():
+            raise ValueError("red \\x1b[31mred\\r over\\x07" + "x" * 300 + "\\ntwo")
+        """,
+    )
+    ran = cli("run", "-v", "--executor", executor)
+    lines = ran.out.splitlines()
+    assert lines[2].startswith("  table ")
+    assert lines[3].startswith(r"  t: attempt 1 failed: `t` raised ValueError: red \x1b[31mred\r over\x07xxx")
+    assert lines[3].endswith("xxx…; next in 0 s")
+    assert len(lines[3]) < 120
+    assert lines[4].startswith("✗ t ")
+    assert all(line.isprintable() for line in (ran.out + ran.err).split("\n"))

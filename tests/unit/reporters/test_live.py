@@ -9,7 +9,17 @@ import pytest
 
 from lakehouse_cli.errors import Example as BadValue
 from lakehouse_cli.errors import Location, Violation
-from lakehouse_cli.events import ErrorInfo, RunFinished, RunResult, RunStarted, TableFinished, TableResult, TableStarted
+from lakehouse_cli.events import (
+    ErrorInfo,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    RunStopping,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+)
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
 from lakehouse_cli.reporters.run_text import failure_lines, why_text
@@ -144,3 +154,21 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     error = ErrorInfo("TransformError", "naïve → “quoted” …")
     lines = failure_lines(Terminal(unicode=False), [finished("report", "failed", error)])
     assert all(line.isascii() for line in lines)
+
+
+def test_a_retry_and_what_a_second_ctrl_c_does_are_told_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    stream = Screen()
+    reporter = LiveReporter(stream, Terminal(width=140, height=24, interactive=True))
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("a", "b")))
+    for name in ("a", "b"):
+        reporter.handle(TableStarted(name))
+    reporter.handle(TableRetrying("a", 1, 2.0, ErrorInfo("TransformError", "red \x1b[31mred\r\x07\ntwo")))
+    reporter.handle(RunStopping(("a", "b")))
+    reporter.print_above("and so it is drawn")
+    reporter.close()
+    shown = CODES.sub("", stream.getvalue())
+    assert r"attempt 1 failed: red \x1b[31mred\r\x07; next in 2 s" in shown
+    assert "\x07" not in shown
+    assert "two" not in shown
+    assert "finishing 2 tables; Ctrl-C again stops at once" in shown
