@@ -100,7 +100,7 @@ class LiveReporter(Reporter):
             if self._live is None:
                 self._write(line)
             else:
-                self._live.console.print(Text.from_ansi(line))
+                self._live.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def _start(self, event: RunStarted) -> None:
         self._tables = event.tables

@@ -175,6 +175,13 @@ def test_no_secret_is_shown_by_a_comparison(telling: ProjectFolder) -> None:
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}"} <= set(done.stderr.splitlines())
 
 
+def test_a_long_line_is_left_to_the_terminal_to_break(printing: ProjectFolder) -> None:
+    """As it would break it without us: words and columns stay as they were printed."""
+    long = "many  words " * 20
+    printing.write("transforms.py", printing.read("transforms.py").replace("three", long))
+    assert long.strip() in on_a_terminal(printing, width=60)
+
+
 @pytest.mark.parametrize("width", [60, 120, 0])
 def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) -> None:
     """Though stdout itself is something else meanwhile."""
