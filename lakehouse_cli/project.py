@@ -175,7 +175,7 @@ class Project:
 
     def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
-            return set(self._not_done_last())
+            return self._not_done_last()
         everything = Selection(self.graph.order)
         return names_in_state(state, self._plan(everything, lenient=True, deferral=self._deferral(defer)))
 
@@ -193,7 +193,7 @@ class Project:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
             force: Plan to run what is up to date as well.
-            failed: Only what failed, was skipped or was cancelled in the last run.
+            failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
             defer: Name of the environment from which inputs are read that are neither selected nor here.
 
         Raises:
@@ -205,15 +205,15 @@ class Project:
         self._planned = True
         chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
-            last = set(self._not_done_last())
+            last = self._not_done_last()
             chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
         return masked_plan(self._plan(chosen, force=force, deferral=self._deferral(defer)), self.mask)
 
-    def _not_done_last(self) -> tuple[str, ...]:
+    def _not_done_last(self) -> set[str]:
         from lakehouse_cli.history import reading as history
 
-        last = history.last_result(self.folder, self.environment)
-        return () if last is None else last.unfinished
+        computed = (name for name, table in self.tables.items() if table.kind == "computed")
+        return history.unfinished(self.folder, self.environment, computed)
 
     def _plan(self, chosen: Selection, **how: Any) -> Plan:
         return plan_selection(self.name, self.stored, self._code, chosen, **how)
@@ -250,7 +250,7 @@ class Project:
             selection: Terms of the selection grammar; none selects every table.
             exclude: Terms of what to leave out.
             force: Run what is up to date as well.
-            failed: Only what failed, was skipped or was cancelled in the last run.
+            failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
             defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
                 ever written there.
             fail_fast: Start nothing more once a table has failed.

@@ -63,7 +63,7 @@ def command(
         bool,
         options.option(
             "--failed",
-            help="Only what failed, was skipped or was cancelled in the last run.",
+            help="Only tables that failed, were skipped or were cancelled when a run last went for them.",
         ),
     ] = False,
     workers: Annotated[

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.event_json import from_document
-from lakehouse_cli.events import ErrorInfo, RunStatus, TableResult
+from lakehouse_cli.events import ErrorInfo, RunStatus, TableResult, TableStatus
 from lakehouse_cli.history.files import UnreadableRunError, documents, head, last_document, lines_of, run_files
 from lakehouse_cli.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
 from lakehouse_cli.local_state import is_held
@@ -72,12 +72,43 @@ def read(folder: Path, run_id: str = "last", *, environment: str | None = None) 
     return _record(files[matches[0]])
 
 
-def last_result(folder: Path, environment: str) -> RunRecord | None:
-    """The newest run of an environment that has ended in whatever way; None where there is none.
+def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str]:
+    """The tables that failed, were skipped or cancelled in the last of the runs that went for them.
 
-    Its `unfinished` is what `--failed` selects.
+    Runs that did not go for a table tell nothing of it; one that goes on is passed over.
+
+    Args:
+        folder: The project's.
+        environment: Whose runs.
+        tables: Names of the computed tables in question.
     """
-    return next((run for run in _records(folder, environment) if run.summary.status != "running"), None)
+    unknown, found = set(tables), set[str]()
+    for path in run_files(folder):
+        if not unknown:
+            break
+        with _explained(path, []):
+            run = head(path)
+            asked = unknown.intersection(run["tables"])
+            if not asked or run["environment"] != environment or is_held(path):
+                continue
+            statuses = _statuses(path)
+            # Of what a run that died did not come to, it told nothing; one that ended has told of all.
+            if asked - statuses.keys() and (last_document(path) or {}).get("event") == "run_finished":
+                raise ValueError("lines are missing")
+            found |= {name for name in asked if statuses.get(name) not in ("materialized", "unchanged")}
+            unknown -= asked
+    return found
+
+
+def _statuses(path: Path) -> dict[str, str]:
+    """How each table of a run ended, by name; the lines are not taken apart further."""
+    statuses = {}
+    for line in lines_of(path, "table_finished"):
+        name, status = (line.partition(b'"%s":"' % key)[2].partition(b'"')[0].decode() for key in (b"table", b"status"))
+        if status not in get_args(TableStatus):
+            raise ValueError(f"no table ends as {status!r}")
+        statuses[name] = status
+    return statuses
 
 
 def table_history(

@@ -82,11 +82,6 @@ class RunRecord:
     notes: tuple[str, ...] = ()
 
     @property
-    def unfinished(self) -> tuple[str, ...]:
-        """Names of what failed, was skipped or cancelled, in order: what `--failed` selects."""
-        return tuple(t.name for t in self.tables if t.status in ("failed", "skipped", "cancelled"))
-
-    @property
     def result(self) -> RunResult:
         """The run's result; of one that died or goes on as if it had been cancelled, and of no duration."""
         run = self.summary

@@ -230,6 +230,18 @@ def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
     assert {t["name"]: t["status"] for t in again.json["tables"]} == {"fresh": "materialized", "best": "materialized"}
 
 
+def test_what_failed_is_not_forgotten_over_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
+    assert statuses(cli) == {"totals": "unchanged", "best": "failed"}
+    assert statuses(cli, "totals") == {"totals": "unchanged"}
+    assert statuses(cli, "--failed", "totals") == {}
+    assert statuses(cli, "--failed") == {"best": "failed"}
+    assert statuses(cli, "--failed") == {"best": "failed"}
+    edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
+    assert statuses(cli, "--failed") == {"best": "unchanged"}
+    assert statuses(cli, "--failed") == {}
+
+
 def test_a_source_read_by_failed_tables_only_is_read_again(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/orders.csv", "customer,amount\n007,x\n")
     assert statuses(cli) == {"orders": "failed", "totals": "skipped", "best": "skipped"}

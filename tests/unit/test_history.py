@@ -65,7 +65,7 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     found = history.read(tmp_path)
     assert found.tables == (done("a"), failed, skipped)
     assert found.planned == ("a", "b", "c")
-    assert found.unfinished == ("b", "c")
+    assert history.unfinished(tmp_path, "default", "abcd") == {"b", "c"}
     assert found.summary.status == found.result.status == "failed"
     assert found.summary.counts == {"materialized": 1, "failed": 1, "skipped": 1}
     assert history.runs(tmp_path).runs == (found.summary,)
@@ -88,7 +88,7 @@ def test_events_are_in_the_file_before_the_next_one_comes(tmp_path: Path) -> Non
     assert going_on.summary.status == "running"
     assert going_on.started == ("b",)
     assert [table.name for table in going_on.tables] == ["a"]
-    assert history.last_result(tmp_path, "default") is None
+    assert history.unfinished(tmp_path, "default", "ab") == set()
     writer.close()
     assert history.read(tmp_path).summary.status == "died"
 
@@ -130,8 +130,7 @@ def test_a_killed_run_leaves_all_it_told_and_died_though_a_worker_of_it_lives(tm
     ]
     assert found.tables[1].error is not None
     assert "while this table was under way" in found.tables[1].error.message
-    assert found.unfinished == ("b", "c")
-    assert history.last_result(tmp_path, "default") == found
+    assert history.unfinished(tmp_path, "default", "abcd") == {"b", "c"}
     assert found.to_json()["status"] == "died"
     assert found.to_json()["duration_s"] is None
 
@@ -199,7 +198,7 @@ def test_lines_that_were_edited_by_hand_are_no_traceback(tmp_path: Path, old: st
     history.runs(tmp_path)
     history.table_history(tmp_path, "a")
     history.durations(tmp_path)
-    assert history.last_result(tmp_path, "default") is None
+    assert history.unfinished(tmp_path, "default", "ab") == set()
 
 
 def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
@@ -282,9 +281,6 @@ def test_environments_are_apart(tmp_path: Path) -> None:
     record(tmp_path, run_id(1), [done("a", 1.0)])
     record(tmp_path, run_id(2), [done("a", 3.0)], env="prod")
     assert [run.run_id for run in history.runs(tmp_path, environment="default").runs] == [run_id(1)]
-    last = history.last_result(tmp_path, "default")
-    assert last is not None
-    assert last.summary.run_id == run_id(1)
     assert history.durations(tmp_path, environment="prod") == {"a": 3.0}
     assert history.table_history(tmp_path, "a", environment="prod").median_s == 3.0
     assert history.read(tmp_path, environment="default").summary.run_id == run_id(1)
@@ -374,3 +370,21 @@ def test_of_a_run_that_died_it_is_told_how_often_a_table_was_tried(tmp_path: Pat
         writer.handle(TableRetrying("a", attempt, 1.0, ErrorInfo("TransformError", "boom")))
     writer.close()
     assert [(table.name, table.attempts) for table in history.read(tmp_path).tables] == [("a", 2), ("b", 0)]
+
+
+def test_what_failed_is_remembered_until_it_succeeds(tmp_path: Path) -> None:
+    def ended(*statuses: str, env: str = "default") -> list[str]:
+        results = [TableResult(text[0], text[2:]) for text in statuses]  # type: ignore[arg-type]
+        record(tmp_path, run_id(next(numbers)), results, env=env)
+        return sorted(history.unfinished(tmp_path, "default", "abcd"))
+
+    numbers = iter(range(1, 99))
+    assert ended("a failed", "b skipped", "c cancelled", "d materialized") == ["a", "b", "c"]
+    assert ended("d materialized") == ["a", "b", "c"]
+    assert ended() == ["a", "b", "c"]
+    assert ended("a materialized", env="prod") == ["a", "b", "c"]
+    assert ended("a failed", "b materialized") == ["a", "c"]
+    assert ended("c unchanged", "d failed") == ["a", "d"]
+    assert history.unfinished(tmp_path, "default", "ab") == {"a"}
+    file_of(tmp_path, run_id(5)).write_text("{}")
+    assert history.unfinished(tmp_path, "default", "abcd") == {"a", "b", "d"}
