@@ -134,6 +134,10 @@ class Interrupted(KeyboardInterrupt):  # named as what it is a kind of
     """The user or the system ends the run; by its class it is told from what a transform raises of its own accord."""
 
 
+class Terminated(Interrupted):
+    """The system, or whoever runs us, ends the run; nobody pressed Ctrl-C."""
+
+
 class UsageError(LakehouseError):
     """A flag, table or environment that does not exist, or arguments that do not fit together."""
 

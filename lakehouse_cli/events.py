@@ -15,6 +15,8 @@ from lakehouse_cli.model.reason import Reason
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
+#: How a run was cancelled: by the user, or by the system or whoever runs us.
+Cancellation = Literal["interrupted", "terminated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class RunResult:
         duration_s: Seconds.
         tables: How each table ended.
         deferred: The inputs that were read from another environment.
+        cancelled_by: How it was cancelled; None where it was not.
     """
 
     run_id: str
@@ -114,6 +117,7 @@ class RunResult:
     duration_s: float
     tables: tuple[TableResult, ...]
     deferred: tuple[DeferredInput, ...] = ()
+    cancelled_by: Cancellation | None = None
 
     def __getitem__(self, name: str) -> TableResult:
         """The result of one table.

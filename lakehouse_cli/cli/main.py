@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
@@ -15,7 +15,8 @@ import typer
 
 from lakehouse_cli.cli import clean, copy, diff, env, graph, init, ls, options, plan, run, runs, schema, show, validate
 from lakehouse_cli.cli.argument_values import take_plainly
-from lakehouse_cli.errors import Interrupted, LakehouseError, UsageError
+from lakehouse_cli.cli.termination import Termination
+from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
@@ -78,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         options.drop(sys.stdout)
     except OSError as error:
         options.drop(sys.stdout)
-        options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+        with suppress(OSError):  # nor can this: the terminal is closed
+            options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
     if not anything_imported():
         # Nothing waits to be told of the end. Taking a thousand tables apart piece by piece would take longer than
@@ -94,13 +96,14 @@ def invoke(argv: Sequence[str]) -> int:
     _output_before_parsing(argv)
     command = typer.main.get_command(app)
     take_plainly()
-    previous = _end_cleanly_on_termination()
+    termination = Termination()
     try:
-        result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
+        with termination:
+            result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
         code = result if isinstance(result, int) else 0
         if code == EXIT_INTERRUPTED and not options.interruption_is_told():
             # Newer typers make this of Ctrl-C, without a word.
-            options.complain(["interrupted"])
+            options.complain([termination.word])
         return code
     except SystemExit as leaving:
         # Of a closed pipe typer makes exit code 1, without a word.
@@ -112,16 +115,13 @@ def invoke(argv: Sequence[str]) -> int:
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        options.complain(["interrupted"])
+        options.complain([termination.word])
         return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
             return UsageError.exit_code
         return options.tell_error(_usage_error(error))
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
 
 
 # typer carries click's exceptions with it in some versions and imports click's in others.
@@ -136,19 +136,6 @@ def _output_before_parsing(argv: Sequence[str]) -> None:
     words += [word[2:] for word in argv if word.startswith("-o")]
     if "json" in words:
         options.settings(output="json")
-
-
-def _end_cleanly_on_termination() -> Any:
-    """Let SIGTERM, which CI and containers send, end a run the way Ctrl-C does."""
-
-    def interrupt(signum: int, frame: Any) -> NoReturn:
-        del signum, frame
-        raise Interrupted
-
-    try:
-        return signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: whoever calls from there handles signals
-        return None
 
 
 def _usage_error(error: Any) -> UsageError:

@@ -27,6 +27,8 @@ from lakehouse_cli.printing import PrintedLines
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float | None]
+# What the process that leads decides on.
+_LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
 # They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
 _UNFORKABLE = frozenset(("deltalake", "obstore"))
 
@@ -182,10 +184,10 @@ class _Worker:
 
 @contextmanager
 def _interrupts_held_back(method: str) -> Iterator[None]:
-    """Have a process that is started meanwhile not see SIGINT until it says that it ignores it.
+    """Have a process that is started meanwhile not see what it ignores until it says that it does.
 
-    Ctrl-C goes to the whole group, also to a process that has loaded nothing yet. A process begins with the mask of the
-    thread that starts it; whatever comes for this one meanwhile is seen to afterwards.
+    Ctrl-C, and the end of a terminal, go to the whole group, also to a process that has loaded nothing yet. A process
+    begins with the mask of the thread that starts it; whatever comes for this one meanwhile is seen to afterwards.
     """
     if method == "spawn":
         # Started within, it would let SIGINT through again: it unblocks it, whatever was before.
@@ -193,7 +195,7 @@ def _interrupts_held_back(method: str) -> Iterator[None]:
     # Asked for first: one that came just before may raise out of the call that blocks.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, _LEADERS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -214,9 +216,10 @@ def _death(exit_code: int | None) -> str:
 
 def _serve(line: Connection, end: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
     """What a worker process does: take work off the line until it closes."""
-    # Ctrl-C goes to the whole group; what becomes of the work is for the process that leads to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # These go to the whole group; what becomes of the work is for the process that leads to decide.
+    for number in _LEADERS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _LEADERS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
     if inherited is not None:

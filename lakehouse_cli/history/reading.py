@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.event_json import from_document
-from lakehouse_cli.events import ErrorInfo, RunStatus, TableResult, TableStatus
+from lakehouse_cli.events import Cancellation, ErrorInfo, RunStatus, TableResult, TableStatus
 from lakehouse_cli.history.files import UnreadableRunError, documents, head, last_document, lines_of, run_files
 from lakehouse_cli.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
 from lakehouse_cli.local_state import is_held
@@ -210,6 +210,7 @@ def _summary(path: Path) -> RunSummary:
         float(result["duration_s"]),
         {str(status): int(count) for status, count in result["counts"].items()},
         len(run["tables"]),
+        _cancellation(result),
     )
 
 
@@ -218,6 +219,11 @@ def _status(text: Any) -> RunStatus:
         raise ValueError(f"no run ends as {text!r}")
     status: RunStatus = text
     return status
+
+
+def _cancellation(finish: Mapping[str, Any] | None) -> Cancellation | None:
+    how = finish.get("cancelled_by") if finish is not None else None
+    return how if how in get_args(Cancellation) else None
 
 
 @dataclass(slots=True)
@@ -279,6 +285,7 @@ def _told(path: Path) -> RunRecord:
         seconds,
         counts,
         len(planned),
+        _cancellation(told.finish),
     )
     return RunRecord(summary, planned, results, tuple(told.started) if status == "running" else (), notes)
 

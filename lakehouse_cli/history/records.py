@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from lakehouse_cli.events import RunResult, RunStatus, TableResult, result_json
+from lakehouse_cli.events import Cancellation, RunResult, RunStatus, TableResult, result_json
 
 RecordStatus = Literal["success", "failed", "cancelled", "running", "died"]
 _ENDED: Mapping[RecordStatus, RunStatus] = {"success": "success", "failed": "failed", "cancelled": "cancelled"}
@@ -27,6 +27,7 @@ class RunSummary:
         duration_s: Seconds; None likewise.
         counts: How many tables ended how, by status; a status of none is left out.
         planned: How many tables it went for.
+        cancelled_by: How it was cancelled; None where it was not, or where nothing tells.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class RunSummary:
     duration_s: float | None
     counts: Mapping[str, int]
     planned: int
+    cancelled_by: Cancellation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the document of `lakehouse runs -o json`."""
@@ -94,6 +96,7 @@ class RunRecord:
             run.finished_at or run.started_at,
             run.duration_s or 0.0,
             self.tables,
+            cancelled_by=run.cancelled_by,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -138,7 +138,8 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
         if result.count(status)
     ]
     what = ", ".join(counts) or "nothing to do"
-    ended = terminal.style("interrupted: ", "yellow") if result.status == "cancelled" else ""
+    how = result.cancelled_by or "interrupted"
+    ended = terminal.style(f"{how}: ", "yellow") if result.status == "cancelled" else ""
     return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
 
 

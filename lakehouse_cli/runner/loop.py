@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse_cli.errors import LakehouseError, UnreachableError
+from lakehouse_cli.errors import LakehouseError, Terminated, UnreachableError
 from lakehouse_cli.events import (
+    Cancellation,
     Event,
     RunFinished,
     RunResult,
@@ -91,6 +92,7 @@ class Runner:
             round(time.perf_counter() - clock, 6),
             run.in_plan_order(),
             plan.deferred,
+            run.cancelled_by,
         )
         self.emit(RunFinished(result))
         return result
@@ -112,7 +114,7 @@ class _Run:
     under_way: dict[str, float] = field(default_factory=dict)
     inbox: Inbox = field(default_factory=Inbox)
     attempts: Attempts | None = None
-    interrupted: bool = False
+    cancelled_by: Cancellation | None = None
     stopped_by: str | None = None
     started_ns: int = field(default_factory=time.time_ns)
 
@@ -123,7 +125,7 @@ class _Run:
         self.schedule = Schedule(self.plan.runs, known, self.contents.bytes_of_inputs, limit)
 
     def status(self) -> RunStatus:
-        if self.interrupted:
+        if self.cancelled_by is not None:
             return "cancelled"
         bad = any(result.status in table_results.UNUSABLE for result in self.results.values())
         return "failed" if bad else "success"
@@ -139,9 +141,9 @@ class _Run:
     def carry_out(self) -> None:
         """Everything that loads Arrow and the user's code."""
         graph, folder = self.runner.graph, self.runner.folder
-        remove_leftovers(self.plan, graph, self.runner.storages)
         prepare = preparation(self.plan, graph, folder)
         try:
+            remove_leftovers(self.plan, graph, self.runner.storages)
             with Interrupts(self._stop_softly), self.runner.executor(prepare) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -152,8 +154,8 @@ class _Run:
                     stopped_by, emit = lambda: self.stopped_by, self.runner.emit
                     self.attempts = Attempts(executor, memory, self.inbox, stopped_by, emit, self._ended)
                     self._loop(self.attempts)
-        except KeyboardInterrupt:
-            self._stop_now()
+        except KeyboardInterrupt as error:
+            self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
@@ -172,8 +174,7 @@ class _Run:
             self.inbox.carry_out_all()
 
     def _stop_softly(self) -> None:
-        self.interrupted = True
-        self.stopped_by = "interrupted"
+        self.cancelled_by = self.stopped_by = "interrupted"
         # A signal comes in the middle of anything; the loop tells of it when it is back.
         self.inbox.post(self._tell_of_stopping)
 
@@ -182,12 +183,12 @@ class _Run:
             self.attempts.give_up_waiting()
         self.runner.emit(RunStopping(tuple(self.under_way)))
 
-    def _stop_now(self) -> None:
+    def _stop_now(self, how: Cancellation) -> None:
         """Give every table a result; what was just being told when the interruption came is told again."""
-        self.interrupted = True
+        self.cancelled_by = how
         for name in self.results.keys() - self.told:
             self._tell(self.results[name])
-        self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], "interrupted")
+        self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
         ended = self._without_computing(planned)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -90,7 +91,12 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
                 run.says("stopping")
             run.interrupt()
         assert run.ends(patience=10) == 130
-    assert "interrupted: 1 materialized, 2 cancelled in" in run.out
+    word = "terminated" if how == "term" else "interrupted"
+    assert f"{word}: 1 materialized, 2 cancelled in" in run.out
+    shown = subprocess.run([*COMMAND, "runs", "show", "last"], cwd=slow.path, capture_output=True, text=True).stdout
+    for text in (run.out, shown):
+        assert f"{word}: 1 materialized, 2 cancelled in" in text
+        assert [line.split()[-1] for line in text.splitlines() if line.startswith("○")] == [word, word]
     assert "○ two " in run.out
     assert "○ three " in run.out
     assert "Traceback" not in run.out + run.err
@@ -169,6 +175,54 @@ def ctrl_c_at_a_terminal(slow: ProjectFolder, executor: str, times: int = 1) -> 
     assert process.wait(timeout=20) == 130, shown
     assert typed == times
     return shown
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_terminal_that_is_closed_ends_the_run_in_order(slow: ProjectFolder, executor: str) -> None:
+    leader, follower = pty.openpty()
+    begin = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n" + ON_A_TERMINAL + COMMAND[-1]
+    process = subprocess.Popen(
+        [*COMMAND[:-1], begin, "run", "--executor", executor],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        cwd=slow.path,
+        env={**os.environ, "TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(follower)
+    until((slow.path / "begun").exists, "the second table")
+    os.close(leader)
+    process.wait(timeout=30)
+    shown = subprocess.run([*COMMAND, "runs", "show", "last"], cwd=slow.path, capture_output=True, text=True).stdout
+    assert "terminated: 1 materialized, 2 cancelled in" in shown
+    assert slow.files() == ["one.csv"]
+
+
+def test_a_run_under_nohup_goes_on(slow: ProjectFolder) -> None:
+    begin = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + COMMAND[-1]
+    process = subprocess.Popen([*COMMAND[:-1], begin, "run", "-q"], cwd=slow.path)
+    until((slow.path / "begun").exists, "the second table")
+    process.send_signal(signal.SIGHUP)
+    (slow.path / "go").touch()
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_any_command_is_told(project: ProjectFolder, number: int) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "class Ending:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'lakehouse_cli.project':\n"
+        f"            os.kill(os.getpid(), {number:d})\n"
+        "sys.meta_path.insert(0, Ending())\n"
+        "from lakehouse_cli.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "terminated")
 
 
 def what_is_shown(leader: int) -> bytes:
