@@ -5,8 +5,10 @@ The progress table, the log and the JSON document are readers of this stream; no
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
@@ -92,6 +94,19 @@ class TableResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment by two clocks: the one on the wall, for people, and one that nobody sets, for what lies between."""
+
+    at: datetime
+    clock: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """This one."""
+        return cls(datetime.now(UTC), time.perf_counter())
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """A finished run: its tables in the order they were planned, and sources that failed before them.
 
@@ -100,9 +115,9 @@ class RunResult:
         project: Name of the project.
         environment: Name of the environment.
         status: ``success``, ``failed`` or ``cancelled``.
-        started_at: ISO 8601 in UTC.
+        started_at: When it was asked for, or, where it might have waited for another, its turn; ISO 8601 in UTC.
         finished_at: ISO 8601 in UTC.
-        duration_s: Seconds.
+        duration_s: Seconds between the two.
         tables: How each table ended.
         deferred: The inputs that were read from another environment.
         cancelled_by: How it was cancelled; None where it was not.

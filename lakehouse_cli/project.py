@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.comparing import Comparison
     from lakehouse_cli.copying import CopiedTable, CopyResult
-    from lakehouse_cli.events import Event, RunResult
+    from lakehouse_cli.events import Event, Moment, RunResult
     from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.showing import Shown
@@ -241,6 +241,7 @@ class Project:
         workers: int | None = None,
         wait: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        asked: Moment | None = None,
     ) -> RunResult:
         """Bring a selection of tables (every table by default) up to date, in dependency order.
 
@@ -258,18 +259,23 @@ class Project:
             workers: How many tables at once; the project file's, else the executor's choice by default.
             wait: Wait for another run of this project and environment to end, rather than raise.
             on_event: Told of everything that happens, such as a reporter's `handle`.
+            asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
+                turn has come.
 
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
+        from lakehouse_cli.events import Moment
         from lakehouse_cli.recording import recording
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
         deferral = self._deferral(defer)
         run_id = new_run_id()
+        asked = asked or Moment.now()
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
+            began = Moment.now() if wait else asked
             plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
             runner = Runner(
                 self.graph,
@@ -282,7 +288,7 @@ class Project:
                 {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
             )
             self._code.keep()
-            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast), self.mask)
+            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast, asked=began), self.mask)
 
     def _durations(self) -> Mapping[str, float]:
         from lakehouse_cli.history import reading as history

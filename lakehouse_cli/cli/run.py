@@ -107,6 +107,9 @@ def command(
     In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
     rest goes on. A failed or interrupted run leaves the stored tables as they were.
     """
+    from lakehouse_cli.events import Moment
+
+    now = Moment.now()
     if workers is not None and workers < 1:
         raise typer.BadParameter("the number of workers is 1 or more", param_hint="--workers")
     if log_format not in (None, "json"):
@@ -120,7 +123,7 @@ def command(
         return 0
     how: dict[str, Any] = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
     if not watch:
-        return _run(settings, settings.project(), terms, asked | how, log_format)
+        return _run(settings, settings.project(), terms, asked | how | {"asked": now}, log_format)
     if settings.json:
         raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="-o json")
     return _watch(settings, terms, asked | how, log_format)
@@ -159,6 +162,7 @@ def _run(
 def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
+    from lakehouse_cli.events import Moment
     from lakehouse_cli.project_files import all_files, project_file
     from lakehouse_cli.watching import signature, wait_for_change
 
@@ -173,11 +177,12 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
 
     while True:
         before = signature(watched())
+        now = Moment.now()
         try:
             project = settings.project()
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if _run(settings, project, terms, how, log_format) == EXIT_INTERRUPTED:
+            if _run(settings, project, terms, how | {"asked": now}, log_format) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
             options.tell_error(error)

@@ -14,6 +14,7 @@ from lakehouse_cli.errors import LakehouseError, Terminated, UnreachableError
 from lakehouse_cli.events import (
     Cancellation,
     Event,
+    Moment,
     RunFinished,
     RunResult,
     RunStarted,
@@ -68,17 +69,25 @@ class Runner:
     memory_limit: int | None = None
     elsewhere: Mapping[str, Table] = field(default_factory=dict)
 
-    def run(self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False) -> RunResult:
+    def run(
+        self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False, asked: Moment | None = None
+    ) -> RunResult:
         """Materialize every table that the plan says runs.
 
         Ctrl-C once: nothing more is started, no further attempt at a table either; what is under way is finished and
         published, and the run ends with status ``cancelled``. Twice, or termination: the run ends at once, and what was
         under way leaves nothing behind.
+
+        Args:
+            plan: What to do.
+            run_id: Its id; a new one by default.
+            fail_fast: Start nothing more once a table has failed.
+            asked: When the run was asked for, from which its time counts; now by default.
         """
+        asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
         names = tuple(table.name for table in plan.tables if table.kind == "computed")
         self.emit(RunStarted(run.run_id, plan.project, plan.environment, names, plan.notes))
-        started, clock = datetime.now(UTC), time.perf_counter()
         run.skip_what_is_up_to_date()
         if plan.runs:
             run.carry_out()
@@ -87,9 +96,9 @@ class Runner:
             plan.project,
             plan.environment,
             run.status(),
-            started.isoformat(timespec="milliseconds"),
+            asked.at.isoformat(timespec="milliseconds"),
             datetime.now(UTC).isoformat(timespec="milliseconds"),
-            round(time.perf_counter() - clock, 6),
+            round(time.perf_counter() - asked.clock, 6),
             run.in_plan_order(),
             plan.deferred,
             run.cancelled_by,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -436,3 +440,21 @@ def test_a_retry_is_told_in_a_line_of_the_table_that_any_log_can_hold(
     assert len(lines[3]) < 120
     assert lines[4].startswith("✗ t ")
     assert all(line.isprintable() for line in (ran.out + ran.err).split("\n"))
+
+
+def test_the_time_of_a_run_counts_from_when_it_was_asked_for(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("run").code == 0
+    load = Project.load
+
+    def slowly(*args: Any, **how: Any) -> Project:
+        time.sleep(0.3)
+        return load(*args, **how)
+
+    monkeypatch.setattr(Project, "load", slowly)
+    document = cli("run", "-o", "json").json
+    assert [table["status"] for table in document["tables"]] == ["unchanged", "unchanged"]
+    assert document["duration_s"] > 0.3
+    started, finished = (datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at"))
+    assert (finished - started).total_seconds() > 0.29
