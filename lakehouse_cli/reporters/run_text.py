@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult
 from lakehouse_cli.reporters.problems import frame_lines
-from lakehouse_cli.terminal import Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
+from lakehouse_cli.terminal import (
+    Terminal,
+    count_text,
+    folded,
+    pad,
+    plural,
+    printable,
+    size_text,
+    text_width,
+    time_text,
+)
 
 MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
 STYLES = {
@@ -70,7 +80,9 @@ def header_line(terminal: Terminal, columns: Layout) -> str:
     return terminal.style(terminal.cut("  " + "  ".join([*head, HEADER[5]]), terminal.width), "dim")
 
 
-def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str) -> str:
+def row_line(
+    terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str, *, fold: bool = False
+) -> str:
     """One table's row.
 
     Args:
@@ -79,6 +91,7 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
         state: What is true of the table.
         cells: Name, rows, size and time, as text.
         why: The reason, or what went wrong; cut to what is left of the line.
+        fold: Let it go on in more lines, and cut nothing.
     """
     name, rows, size, seconds = cells
     style = STYLES[state]
@@ -93,8 +106,13 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
     room = None if terminal.width is None else terminal.width - text_width(text) - 2
     if room is not None and room < 1:
         return terminal.fit(text.rstrip())
-    shown = terminal.cut(printable(why), room)
-    return terminal.fit(f"{text}  {terminal.style(shown, 'dim' if state != 'failed' else None)}".rstrip())
+    style = "" if state == "failed" else "dim"
+    first, *more = folded(printable(why), room) if fold and room is not None else [terminal.cut(printable(why), room)]
+    lines = [
+        f"{text}  {terminal.style(first, style)}",
+        *(" " * (text_width(text) + 2) + terminal.style(line, style) for line in more),
+    ]
+    return terminal.fit("\n".join(line.rstrip() for line in lines))
 
 
 def why_text(result: TableResult) -> str:
@@ -116,10 +134,14 @@ def is_plain(result: TableResult) -> bool:
     return result.status == "unchanged" and not result.notes
 
 
-def result_line(terminal: Terminal, columns: Layout, result: TableResult) -> str:
-    """The row of a table that ended."""
+def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False) -> str:
+    """The row of a table that ended; if asked for in several lines where the reasons need them.
+
+    What went wrong is told in full below all rows, so that one line is enough for it here.
+    """
     cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
-    return row_line(terminal, columns, result.status, cells, why_text(result))
+    fold = fold and result.status != "failed"
+    return row_line(terminal, columns, result.status, cells, why_text(result), fold=fold)
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit, reasons
 from tests.conftest import Invoked, ProjectFolder
 
@@ -144,3 +145,42 @@ def test_a_folder_in_the_way_is_told_as_a_run_tells_it(project: ProjectFolder, c
     (project.path / "data/totals.csv").mkdir(parents=True)
     assert "✗  totals  refused  data/totals.csv is a folder" in cli("plan").out
     assert cli("run", "-o", "json").json["tables"][0]["error"]["message"] == "data/totals.csv is a folder"
+
+
+def changed(project: ProjectFolder, cli: Cli) -> None:
+    """Have a table with several reasons, one of them long."""
+    assert cli("run").code == 0
+    edit(project, "transforms.py", '("amount", "sum")', '("amount", "max")')
+    edit(project, "lakehouse.yaml", "customer: string\n      total: {type: int64, nullable: false}", "customer: string")
+    edit(project, "lakehouse.yaml", "    key: [customer]\n", "    extra_columns: drop\n")
+
+
+TOLD = (
+    "`totals` changed (transforms.py)",
+    "column `total` removed (breaking), there is no key any more (breaking), extra_columns error → drop (compatible)",
+)
+
+
+def test_on_a_terminal_no_reason_is_cut(project: ProjectFolder, cli: Cli) -> None:
+    changed(project, cli)
+    assert on_a_terminal(project.path, "plan", width=80)[2:10] == [
+        "   table   action  why",
+        "·  orders  read",
+        "▸  totals  run     `totals` changed (transforms.py)",
+        "                   column `total` removed (breaking), there is no key any more",
+        "                     (breaking), extra_columns error → drop (compatible)",
+        "▸  best    run     `totals` runs",
+        "",
+        "2 tables to materialize, 1 source to read",
+    ]
+    assert f"▸  totals  run     {'; '.join(TOLD)}\n" in cli("plan").out
+
+
+@pytest.mark.parametrize("width", [40, 60, 120, 240])
+def test_at_any_width_all_words_are_there(project: ProjectFolder, cli: Cli, width: int) -> None:
+    changed(project, cli)
+    lines = on_a_terminal(project.path, "plan", width=width)
+    assert all(len(line) <= width for line in lines)
+    head = next(line for line in lines if line.startswith("   table"))
+    told = " ".join(line[head.index("why") :].strip() for line in lines)
+    assert all(reason in told for reason in TOLD)
