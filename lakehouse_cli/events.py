@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.schema_change import SchemaChange
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
@@ -75,6 +76,7 @@ class TableResult:
         attempts: How often the transform was called.
         error: What went wrong.
         notes: What else is worth telling, such as columns that were dropped.
+        schema_change: What the change of the stored columns is to whoever reads the table; None where there is none.
     """
 
     name: str
@@ -87,6 +89,7 @@ class TableResult:
     attempts: int = 0
     error: ErrorInfo | None = None
     notes: tuple[str, ...] = ()
+    schema_change: SchemaChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,8 @@ def result_json(result: RunResult) -> dict[str, Any]:
                 "uri": table.uri,
                 "attempts": table.attempts,
                 "error": error_json(table.error),
+                "notes": list(table.notes),
+                "schema_change": table.schema_change,
             }
             for table in result.tables
         ],

@@ -12,7 +12,8 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.reasons import SchemaChange, input_reasons, recipe_reasons, schema_change
+from lakehouse_cli.model.schema_change import SchemaChange
+from lakehouse_cli.reasons import input_reasons, recipe_reasons, schema_change
 from lakehouse_cli.selection import Selection
 
 Action = Literal["run", "skip", "read"]
@@ -73,7 +74,8 @@ class PlannedTable:
         inputs: The tables it is computed from.
         action: What would be done.
         reasons: Why; empty for what is skipped.
-        schema_change: What the change of its contract is to whoever reads it; None where it did not change.
+        schema_change: What the change of its contract is to whoever reads it; None where it did not change, or where it
+            is not known before it is computed.
         state: What is stored now.
         recipe: How it would be made; None for a source.
         input_bytes: Stored size of its inputs, as far as it is known.
@@ -261,7 +263,7 @@ def _planned_computed(
         inputs,
         "run" if reasons else "skip",
         reasons,
-        _schema_change(state, recipe),
+        None if state.manifest is None else schema_change(state.manifest, recipe),
         state,
         recipe,
         sum(_stored_bytes(states[upstream]) for upstream in inputs),
@@ -293,12 +295,6 @@ def _stored_bytes(state: TableState) -> int:
     return state.manifest.bytes if state.manifest is not None else 0
 
 
-def _schema_change(state: TableState, recipe: Recipe) -> SchemaChange | None:
-    if state.manifest is None or state.manifest.recipe is None:
-        return None
-    return schema_change(state.manifest.recipe, recipe)
-
-
 def _source_reasons(state: TableState) -> tuple[Reason, ...]:
     if state.trouble is not None:
         return (Reason("missing_source", state.trouble.message),)
@@ -321,7 +317,7 @@ def _run_reasons(
     yield from _data_reasons(state)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
-        yield from recipe_reasons(name, manifest.recipe, recipe)
+        yield from recipe_reasons(name, manifest, recipe)
         yield from input_reasons(manifest, {name: states[name].content for name in inputs if name not in running})
     upstream = [name for name in inputs if name in running]
     if upstream:
