@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError, UsageError
@@ -15,6 +16,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.reasons import input_reasons, recipe_reasons, schema_change
 from lakehouse_cli.selection import Selection
+from lakehouse_cli.terminal import moment_text
 
 Action = Literal["run", "skip", "read"]
 
@@ -314,7 +316,7 @@ def _run_reasons(
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from _data_reasons(state)
+    yield from _data_reasons(table, state, recipe)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
@@ -326,11 +328,13 @@ def _run_reasons(
         yield Reason("forced", "asked for with --force")
 
 
-def _data_reasons(state: TableState) -> Iterator[Reason]:
+def _data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Reason]:
     """What speaks against the stored data themselves."""
     manifest = state.manifest
     trouble = state.manifest_trouble
     if manifest is None and trouble is not None:
+        if not state.exists and state.trouble is None:
+            yield Reason("missing_data", f"{state.uri} is not there")
         told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
         yield Reason("data_changed" if state.exists else "missing_data", told)
     elif state.trouble is not None:
@@ -341,11 +345,22 @@ def _data_reasons(state: TableState) -> Iterator[Reason]:
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")
     elif not state.exists:
-        yield Reason("missing_data", f"{state.uri} is gone")
+        # In another format it is another file.
+        moved = manifest.recipe is not None and manifest.recipe.storage != recipe.storage
+        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
     elif state.altered:
-        yield Reason("data_changed", f"{state.uri} was altered by another hand")
+        yield Reason("data_changed", f"{state.uri} was altered by another hand{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def _written(table: Table, state: TableState) -> str:
+    """When stored data were written, where their storage tells a time, and which run had stored them."""
+    written = state.content.modified_ns if state.content is not None else None
+    told = ""
+    if written and table.format:  # of what is no file it is a stamp, not a time
+        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
+    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
 
 
 def _is_missing(state: TableState) -> bool:

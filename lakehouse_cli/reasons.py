@@ -122,12 +122,17 @@ def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> 
         if before is None:
             continue  # an input that is new is told as a change of the inputs
         if current is None:
-            yield Reason("input_changed", f"`{name}` is gone")
+            yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
                 yield Reason("input_changed", f"content of `{name}` changed ({_content_change(before, current)})")
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
+
+
+def gone(name: str) -> str:
+    """The message of the reason that an input is not there any more."""
+    return f"`{name}` is gone"
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:

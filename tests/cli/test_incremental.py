@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -225,9 +227,16 @@ def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
 
 def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/best.csv", "customer,total\n999,6\n")
-    assert reasons(cli) == {"best": [("data_changed", "data/best.csv was altered by another hand")]}
+    os.utime(done.path / "data/best.csv", (time.time(), datetime(2026, 1, 2, 3, 4).timestamp()))
+    run_id = json.loads(done.read("data/.lakehouse/manifests/best.json"))["run_id"]
+    told = f"data/best.csv was altered by another hand (its time is 2026-01-02 03:04) since run {run_id} stored it"
+    assert reasons(cli) == {"best": [("data_changed", told)]}
     (done.path / "data/best.csv").unlink()
     assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}
+    done.write("data/.lakehouse/manifests/best.json", "nonsense")
+    first, second = reasons(cli)["best"]
+    assert first == ("missing_data", "data/best.csv is not there")
+    assert "manifest" in second[1]
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     shutil.rmtree(done.path / "data/.lakehouse")
     assert [code for code, _ in reasons(cli)["totals"]] == ["data_changed"]

@@ -24,7 +24,7 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
         f"○  totals  blocked  {MISSING}; never materialized",
         f"○  best    blocked  {MISSING}; never materialized; `totals` runs",
         "",
-        "2 tables to materialize, 1 source to read",
+        "2 tables blocked, 1 source missing",
         f"a run would fail: 2 of these could not be materialized; {MISSING}",
     ]
     tables = cli("plan", "-o", "json").json["tables"]
@@ -44,7 +44,10 @@ def test_only_what_needs_a_missing_source_is_marked(project: ProjectFolder, cli:
     out = cli("plan").out
     assert "○  copy    blocked" in out
     assert "▸  totals  run" in out
-    assert "3 tables to materialize, 2 sources to read\na run would fail: 1 of these" in out
+    assert (
+        "2 tables to materialize, 1 table blocked, 1 source to read, 1 source missing\na run would fail: 1 of these"
+        in out
+    )
     (project.path / "data/orders.csv").unlink()
     assert "data/other.csv does not exist and 1 more\n" in cli("plan").out
 
@@ -55,6 +58,24 @@ def test_a_missing_source_that_nothing_is_computed_from(project: ProjectFolder, 
     assert "✗  other   missing  data/other.csv does not exist" in out
     assert "would fail" not in out
     assert cli("run").code == 0
+    assert cli("plan").out.endswith("\nnothing to do: 2 tables up to date; 1 source missing\n")
+
+
+def test_a_missing_source_is_told_once(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    (project.path / "data/orders.csv").unlink()
+    out = cli("plan").out
+    assert f"○  totals  blocked  {MISSING}\n" in out
+    assert f"○  best    blocked  {MISSING}; `totals` runs\n" in out
+    assert reasons(cli)["totals"] == [("input_changed", "`orders` is gone")]
+
+
+def test_a_plan_of_no_tables(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: empty\ntables: {}\n")
+    assert cli("plan").out.splitlines()[-1] == "nothing to do"
+    folder.write("lakehouse.yaml", "name: raw\ntables: {orders: {kind: source}}\n")
+    folder.write("data/orders.csv", "a\n1\n")
+    assert cli("plan").out.splitlines()[-1] == "nothing to do"
 
 
 LONG = ", ".join(f"item{i}" for i in range(30))
@@ -184,3 +205,9 @@ def test_at_any_width_all_words_are_there(project: ProjectFolder, cli: Cli, widt
     head = next(line for line in lines if line.startswith("   table"))
     told = " ".join(line[head.index("why") :].strip() for line in lines)
     assert all(reason in told for reason in TOLD)
+
+
+def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    format: parquet\n")
+    assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]

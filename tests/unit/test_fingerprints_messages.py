@@ -12,7 +12,9 @@ from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 
 
-def parts(folder: Path, files: Mapping[str, str], module: str = "transforms", function: str = "daily") -> Mapping[str, str]:
+def parts(
+    folder: Path, files: Mapping[str, str], module: str = "transforms", function: str = "daily"
+) -> Mapping[str, str]:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
