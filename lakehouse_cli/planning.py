@@ -346,7 +346,8 @@ def _data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[R
             yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")
     elif not state.exists:
         # In another format it is another file.
-        moved = manifest.recipe is not None and manifest.recipe.storage != recipe.storage
+        was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
+        moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
         yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was altered by another hand{_written(table, state)}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from lakehouse_cli.fingerprints import explain, has_unseen
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, stored_columns
+from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
 
 # Characters of a param's value that are shown.
 _SHOWN = 48
@@ -38,7 +39,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
     if params:
         yield Reason("params_changed", ", ".join(params))
     if before.storage != now.storage:
-        yield Reason("storage_changed", "format or options of its storage changed")
+        yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
 
 
 def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]:
@@ -147,9 +148,37 @@ def _counts(before: int, now: int, what: str) -> str:
 
 
 def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
-    if not before.reading:
+    if " " not in before.reading:
         return f"how `{name}` was read is not recorded"
-    old, new = before.reading.split(":"), now.reading.split(":")
-    what = ["other columns or types"] if old[0] != new[0] else []
-    what += ["other options"] if old[1:] != new[1:] else []
-    return f"`{name}` is read with {' and '.join(what)} than then"
+    (was_stored, _, were), (is_stored, _, are) = before.reading.partition(" "), now.reading.partition(" ")
+    changes = [*_column_changes(were, are), *_storage_changes(was_stored, is_stored)]
+    return f"`{name}` is read differently now ({listed(changes)})"
+
+
+def _column_changes(before: str, now: str) -> list[str]:
+    """What changed of the columns that are read."""
+    if before == now:
+        return []
+    if not before or not now:
+        return ["columns are declared now" if now else "no columns are declared any more"]
+    try:
+        old, new = ([ColumnRecord(name, type_) for name, type_ in json.loads(text)] for text in (before, now))
+    except (ValueError, TypeError):  # the hash of many columns
+        return ["other columns or types"]
+    return [message for message, _ in column_changes(old, new)]
+
+
+def _storage_changes(before: str, now: str) -> list[str]:
+    """What changed of format and options; of values only that they did, as they may be secret."""
+    if before == now:
+        return []
+    (old, *old_options), (new, *new_options) = before.split(","), now.split(",")
+    if old != new:
+        return [f"format {old} → {new}"]
+    was, is_ = (dict(option.partition("=")[::2] for option in options) for options in (old_options, new_options))
+    changes = []
+    for name in sorted(was.keys() | is_.keys()):
+        if was.get(name) != is_.get(name):
+            what = "is new" if name not in was else "is gone" if name not in is_ else "changed"
+            changes.append(f"option `{name}` {what}")
+    return changes

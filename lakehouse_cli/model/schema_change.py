@@ -22,7 +22,7 @@ _WIDER = {
     "dictionary<string>": {"string"},
     "string": {"dictionary<string>"},
 }
-# How many changes are told of a table whose columns are not declared, and may be thousands.
+# How many changes are told: the columns of a table may be thousands.
 _TOLD = 6
 
 
@@ -68,9 +68,10 @@ def stored_change(before: Manifest | None, now: Manifest) -> tuple[str, SchemaCh
     if change is None:
         return None
     changes.sort(key=lambda each: -_RANK[each[1]])
-    return f"{_listed([message for message, _ in changes])} ({change})", change
+    return f"{listed([message for message, _ in changes])} ({change})", change
 
 
-def _listed(messages: Sequence[str]) -> str:
+def listed(messages: Sequence[str]) -> str:
+    """Changes in one line, as many as can be read there."""
     more = f" and {len(messages) - _TOLD} changes more" if len(messages) > _TOLD + 1 else ""
     return ", ".join(messages[:_TOLD] if more else messages) + more

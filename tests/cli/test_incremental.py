@@ -222,7 +222,9 @@ def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
         "tags: [report, short]",
         'tags: [report, short]\n    options: {line_terminator: "\\r\\n"}',
     )
-    assert [code for code, _ in reasons(cli)["best"]] == ["storage_changed"]
+    assert reasons(cli)["best"] == [("storage_changed", "option `line_terminator` is new")]
+    edit(done, "lakehouse.yaml", 'options: {line_terminator: "\\r\\n"}', "format: parquet")
+    assert ("storage_changed", "format csv → parquet") in reasons(cli)["best"]
 
 
 def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
