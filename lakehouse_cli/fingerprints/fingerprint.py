@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
+from lakehouse_cli.fingerprints.missing import missing_imports
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
 from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
@@ -92,6 +93,14 @@ class Fingerprinter:
         if room is None:
             room = self._rooms[ref.module] = self._room(ref.module)
         return room.fingerprint(ref.name)
+
+    def missing_imports(self, module: str) -> Mapping[str, Location]:
+        """The packages without which a transform module cannot be imported, and where each is asked for.
+
+        Raises:
+            SourceError: It, or a module that this leads to, cannot be read or parsed.
+        """
+        return dict(missing_imports(self._world(None)[0], module))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -167,16 +167,23 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
     alike: dict[object, tuple[ErrorInfo, list[str]]] = {}
     for result in results:
         if result.status == "failed" and result.error is not None:
-            # What cannot be had is so for all that lives there.
-            cause = (_CANNOT_BE.sub("", result.error.message), result.error.hint)
-            key = cause if result.error.type == "UnreachableError" else result.name
-            alike.setdefault(key, (result.error, []))[1].append(result.name)
+            alike.setdefault(_cause(result.name, result.error), (result.error, []))[1].append(result.name)
     lines = [line for error, names in alike.values() for line in _failure(terminal, names, error, verbose)]
     return [terminal.fit(line) for line in lines]
 
 
+def _cause(table: str, error: ErrorInfo) -> object:
+    """What is the same of failures of the same cause; most have their own."""
+    if error.type == "UnreachableError":  # what cannot be had is so for all that lives there
+        return _CANNOT_BE.sub("", error.message), error.hint
+    if error.type == "TransformError" and error.frames and not error.inputs:  # a module, or what takes no tables
+        return error.message, error.frames
+    return table
+
+
 def _failure(terminal: Terminal, tables: Sequence[str], error: ErrorInfo, verbose: bool) -> list[str]:
-    place = f" ({error.location})" if error.location is not None and not error.violations else ""
+    alone = len(tables) == 1
+    place = f" ({error.location})" if alone and error.location is not None and not error.violations else ""
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
     others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
@@ -196,7 +203,7 @@ def _failure(terminal: Terminal, tables: Sequence[str], error: ErrorInfo, verbos
         body += _violation(terminal, violation, told=error.message)
     if error.hint:
         body.append(f"next: {error.hint}")
-    if error.note:
+    if error.note and alone:
         body.append(terminal.style(error.note, "dim"))
     return [*lines, *(f"  {line}" for line in body)]
 
