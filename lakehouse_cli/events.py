@@ -14,6 +14,7 @@ from typing import Any, Literal
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.schema_change import SchemaChange
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
@@ -79,6 +80,7 @@ class TableResult:
         attempts: How many attempts were begun.
         error: What went wrong.
         notes: What else is worth telling, such as columns that were dropped.
+        schema_change: What the change of the stored columns is to whoever reads the table; None where there is none.
     """
 
     name: str
@@ -91,6 +93,7 @@ class TableResult:
     attempts: int = 0
     error: ErrorInfo | None = None
     notes: tuple[str, ...] = ()
+    schema_change: SchemaChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,8 @@ def result_json(result: RunResult) -> dict[str, Any]:
                 "uri": table.uri,
                 "attempts": table.attempts,
                 "error": error_json(table.error),
+                "notes": list(table.notes),
+                "schema_change": table.schema_change,
             }
             for table in result.tables
         ],

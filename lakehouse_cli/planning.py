@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError, UsageError
@@ -12,8 +13,10 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.reasons import SchemaChange, input_reasons, recipe_reasons, schema_change
+from lakehouse_cli.model.schema_change import SchemaChange
+from lakehouse_cli.reasons import input_reasons, recipe_reasons, schema_change
 from lakehouse_cli.selection import Selection
+from lakehouse_cli.terminal import moment_text
 
 Action = Literal["run", "skip", "read"]
 
@@ -73,7 +76,8 @@ class PlannedTable:
         inputs: The tables it is computed from.
         action: What would be done.
         reasons: Why; empty for what is skipped.
-        schema_change: What the change of its contract is to whoever reads it; None where it did not change.
+        schema_change: What the change of its contract is to whoever reads it; None where it did not change, or where it
+            is not known before it is computed.
         state: What is stored now.
         recipe: How it would be made; None for a source.
         refused: Why a run leaves it as it is though it is due; None where it does not.
@@ -259,7 +263,7 @@ def _planned_computed(
         inputs,
         "run" if reasons else "skip",
         reasons,
-        _schema_change(state, recipe),
+        None if state.manifest is None else schema_change(state.manifest, recipe),
         state,
         recipe,
         refused,
@@ -284,12 +288,6 @@ def _unread(name: str, states: Mapping[str, TableState], running: Collection[str
     return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
 
 
-def _schema_change(state: TableState, recipe: Recipe) -> SchemaChange | None:
-    if state.manifest is None or state.manifest.recipe is None:
-        return None
-    return schema_change(state.manifest.recipe, recipe)
-
-
 def _source_reasons(state: TableState) -> tuple[Reason, ...]:
     if state.trouble is not None:
         return (Reason("missing_source", state.trouble.message),)
@@ -309,10 +307,10 @@ def _run_reasons(
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from _data_reasons(state)
+    yield from _data_reasons(table, state, recipe)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
-        yield from recipe_reasons(name, manifest.recipe, recipe)
+        yield from recipe_reasons(name, manifest, recipe)
         yield from input_reasons(manifest, {name: states[name].content for name in inputs if name not in running})
     upstream = [name for name in inputs if name in running]
     if upstream:
@@ -321,11 +319,13 @@ def _run_reasons(
         yield Reason("forced", "asked for with --force")
 
 
-def _data_reasons(state: TableState) -> Iterator[Reason]:
+def _data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Reason]:
     """What speaks against the stored data themselves."""
     manifest = state.manifest
     trouble = state.manifest_trouble
     if manifest is None and trouble is not None:
+        if not state.exists and state.trouble is None:
+            yield Reason("missing_data", f"{state.uri} is not there")
         told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
         yield Reason("data_changed" if state.exists else "missing_data", told)
     elif state.trouble is not None:
@@ -336,11 +336,23 @@ def _data_reasons(state: TableState) -> Iterator[Reason]:
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")
     elif not state.exists:
-        yield Reason("missing_data", f"{state.uri} is gone")
+        # In another format it is another file.
+        was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
+        moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
+        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
     elif state.altered:
-        yield Reason("data_changed", f"{state.uri} was altered by another hand")
+        yield Reason("data_changed", f"{state.uri} was altered by another hand{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def _written(table: Table, state: TableState) -> str:
+    """When stored data were written, where their storage tells a time, and which run had stored them."""
+    written = state.content.modified_ns if state.content is not None else None
+    told = ""
+    if written and table.format:  # of what is no file it is a stamp, not a time
+        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
+    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
 
 
 def _is_missing(state: TableState) -> bool:

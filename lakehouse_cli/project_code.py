@@ -69,6 +69,23 @@ class ProjectCode:
         if problems:
             raise ProjectError(in_order(problems.values(), self._spec.file.name))
 
+    def missing_packages(self) -> list[Problem]:
+        """What the transforms' modules import at their top and is not there, told once each, with the first place.
+
+        Raises:
+            SourceError: A module cannot be read or parsed; `read` tells that as problems.
+        """
+        modules = dict.fromkeys(t.function.module for t in self._spec.tables.values() if t.function is not None)
+        found: dict[str, Location] = {}
+        for module in modules:
+            for name, place in self._fingerprinter.missing_imports(module).items():
+                found.setdefault(name, place)
+        hint = "install what it belongs to, or correct the import"
+        return [
+            Problem(f"module `{name}` is neither in the project's folder nor installed", hint, place)
+            for name, place in found.items()
+        ]
+
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()

@@ -39,7 +39,7 @@ def load_valid_project(
         environ: Environment variables for ``${VAR}``.
         environment: Name of the one to choose.
         thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all the
-            code that decides their content.
+            code that decides their content, and what it imports.
         incomplete: Let variables be unset.
 
     Raises:
@@ -56,6 +56,8 @@ def load_valid_project(
         raise ProjectError(in_order(everything, spec.file.name))
     if thorough:
         code.read(spec.tables.values())
+        if missing := code.missing_packages():
+            raise ProjectError(in_order(missing, spec.file.name))
     return ValidProject(spec, code, loaded.variables)
 
 

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from lakehouse_cli.fingerprints import explain, has_unseen
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
 
-SchemaChange = Literal["additive", "compatible", "breaking"]
 # Characters of a param's value that are shown.
 _SHOWN = 48
-_RANK = {"additive": 0, "compatible": 1, "breaking": 2}
-# Types every value of which the second holds as well, for whoever reads the column.
-_WIDER = {
-    "int8": {"int16", "int32", "int64", "float32", "float64"},
-    "int16": {"int32", "int64", "float32", "float64"},
-    "int32": {"int64", "float64"},
-    "uint8": {"uint16", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"},
-    "uint16": {"uint32", "uint64", "int32", "int64", "float32", "float64"},
-    "uint32": {"uint64", "int64", "float64"},
-    "float32": {"float64"},
-    "dictionary<string>": {"string"},
-    "string": {"dictionary<string>"},
-}
 
 
-def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reason]:
-    """A reason for each part of a recipe that changed."""
+def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[Reason]:
+    """A reason for each part of a table's recipe that changed since it was stored."""
+    before = manifest.recipe
+    if before is None:
+        return
     unseen = has_unseen(now.code_parts)
     if before == now and [*before.params] == [*now.params] and not unseen:
         return
@@ -39,14 +29,17 @@ def recipe_reasons(function: str, before: Recipe, now: Recipe) -> Iterator[Reaso
             "input_changed",
             f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
         )
-    changes = [f"{message} ({kind})" for message, kind in contract_changes(before, now)]
+    changes = [
+        message if kind is None else f"{message} ({kind})"
+        for message, kind in _contract_changes(before, now, stored_columns(manifest))
+    ]
     if changes:
         yield Reason("contract_changed", ", ".join(changes))
     params = list(_param_changes(before.params, now.params))
     if params:
         yield Reason("params_changed", ", ".join(params))
     if before.storage != now.storage:
-        yield Reason("storage_changed", "format or options of its storage changed")
+        yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
 
 
 def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]:
@@ -86,14 +79,19 @@ def _part(text: str, start: int) -> str:
     return begin + (text[start:] if len(text) - start <= _SHOWN else text[start : start + _SHOWN - 1] + "…")
 
 
-def contract_changes(before: Recipe, now: Recipe) -> Iterator[tuple[str, SchemaChange]]:
-    """Each change of a contract, and what it is to whoever reads the table."""
-    if before.contract is None or now.contract is None:
-        if before.contract != now.contract:
-            told = "columns are declared now" if before.contract is None else "no columns are declared any more"
-            yield told, "compatible"
-    else:
-        yield from _column_changes(before.contract, now.contract)
+def _contract_changes(
+    before: Recipe, now: Recipe, stored: tuple[ColumnRecord, ...]
+) -> Iterator[tuple[str, SchemaChange | None]]:
+    """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
+    if now.contract is None and before.contract is not None:
+        # Nobody knows, until it is computed, which columns the table will have; the run tells it.
+        yield "no columns are declared any more", None
+    elif now.contract is not None and before.contract is None:
+        yield "columns are declared now", "compatible"
+        # Where none were declared, columns might be null; that they are held to a promise now is no change of data.
+        yield from column_changes(stored, (column._replace(nullable=True) for column in now.contract))
+    elif now.contract is not None and before.contract is not None:
+        yield from column_changes(before.contract, now.contract)
     if before.key != now.key:
         shown = f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more"
         yield shown, "compatible" if set(before.key) >= set(now.key) and now.key else "breaking"
@@ -101,36 +99,16 @@ def contract_changes(before: Recipe, now: Recipe) -> Iterator[tuple[str, SchemaC
         yield f"extra_columns {before.extra_columns} → {now.extra_columns}", "compatible"
 
 
-def _column_changes(
-    before: tuple[ColumnRecord, ...], now: tuple[ColumnRecord, ...]
-) -> Iterator[tuple[str, SchemaChange]]:
-    old = {column.name: column for column in before}
-    new = {column.name: column for column in now}
-    for name in new:
-        if name not in old:
-            yield f"column `{name}` added", "additive"
-    for name, column in old.items():
-        if name not in new:
-            yield f"column `{name}` removed", "breaking"
-            continue
-        after = new[name]
-        if column.type != after.type:
-            wider = after.type in _WIDER.get(column.type, ())
-            yield f"column `{name}` {column.type} → {after.type}", "compatible" if wider else "breaking"
-        if column.nullable != after.nullable:
-            told = "may be null now" if after.nullable else "may not be null any more"
-            yield f"column `{name}` {told}", "breaking" if after.nullable else "compatible"
-    kept = [name for name in old if name in new]
-    if kept != [name for name in new if name in old]:
-        yield "columns in another order", "compatible"
-
-
-def schema_change(before: Recipe, now: Recipe) -> SchemaChange | None:
-    """The gravest of a contract's changes; None where it did not change."""
-    if before.contract == now.contract and before.key == now.key and before.extra_columns == now.extra_columns:
+def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
+    """The gravest of a contract's changes; None where it did not change, or where it is not known what it will be."""
+    before = manifest.recipe
+    if before is None or (before.contract, before.key, before.extra_columns) == (
+        now.contract,
+        now.key,
+        now.extra_columns,
+    ):
         return None
-    changes = [kind for _, kind in contract_changes(before, now)]
-    return max(changes, key=_RANK.__getitem__, default=None)
+    return gravest(kind for _, kind in _contract_changes(before, now, stored_columns(manifest)))
 
 
 def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> Iterator[Reason]:
@@ -145,12 +123,17 @@ def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> 
         if before is None:
             continue  # an input that is new is told as a change of the inputs
         if current is None:
-            yield Reason("input_changed", f"`{name}` is gone")
+            yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
                 yield Reason("input_changed", f"content of `{name}` changed ({_content_change(before, current)})")
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
+
+
+def gone(name: str) -> str:
+    """The message of the reason that an input is not there any more."""
+    return f"`{name}` is gone"
 
 
 def _content_change(before: InputRecord, now: InputRecord) -> str:
@@ -165,9 +148,37 @@ def _counts(before: int, now: int, what: str) -> str:
 
 
 def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
-    if not before.reading:
+    if " " not in before.reading:
         return f"how `{name}` was read is not recorded"
-    old, new = before.reading.split(":"), now.reading.split(":")
-    what = ["other columns or types"] if old[0] != new[0] else []
-    what += ["other options"] if old[1:] != new[1:] else []
-    return f"`{name}` is read with {' and '.join(what)} than then"
+    (was_stored, _, were), (is_stored, _, are) = before.reading.partition(" "), now.reading.partition(" ")
+    changes = [*_column_changes(were, are), *_storage_changes(was_stored, is_stored)]
+    return f"`{name}` is read differently now ({listed(changes)})"
+
+
+def _column_changes(before: str, now: str) -> list[str]:
+    """What changed of the columns that are read."""
+    if before == now:
+        return []
+    if not before or not now:
+        return ["columns are declared now" if now else "no columns are declared any more"]
+    try:
+        old, new = ([ColumnRecord(name, type_) for name, type_ in json.loads(text)] for text in (before, now))
+    except (ValueError, TypeError):  # the hash of many columns
+        return ["other columns or types"]
+    return [message for message, _ in column_changes(old, new)]
+
+
+def _storage_changes(before: str, now: str) -> list[str]:
+    """What changed of format and options; of values only that they did, as they may be secret."""
+    if before == now:
+        return []
+    (old, *old_options), (new, *new_options) = before.split(","), now.split(",")
+    if old != new:
+        return [f"format {old} → {new}"]
+    was, is_ = (dict(option.partition("=")[::2] for option in options) for options in (old_options, new_options))
+    changes = []
+    for name in sorted(was.keys() | is_.keys()):
+        if was.get(name) != is_.get(name):
+            what = "is new" if name not in was else "is gone" if name not in is_ else "changed"
+            changes.append(f"option `{name}` {what}")
+    return changes

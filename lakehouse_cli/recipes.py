@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import xxhash
@@ -13,6 +12,9 @@ from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
+
+# Of wider tables every table that is computed from them would keep too much.
+_LONGEST = 4000
 
 
 def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec) -> Recipe:
@@ -40,24 +42,20 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, sto
         key=tuple(table.key),
         extra_columns=table.extra_columns,
         params={name: _json_text(value) for name, value in table.params.items()},
-        storage=options_hash(table, storage),
+        storage=stored_as(table, storage),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
     )
 
 
-def options_hash(table: Table, storage: StorageSpec) -> str:
-    """Fingerprint of a table's format and of the format's options; of where its storage is, nothing counts.
+def stored_as(table: Table, storage: StorageSpec) -> str:
+    """A table's format and the format's options, as text: ``csv,delimiter=<hash>``.
 
-    Where there is no format, the type of the storage stands for it.
+    Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
-    # Options may hold what came from the environment: only their fingerprint is kept.
-    return _hash(_json_text([kind, table.options], sort_keys=True)) if table.options else _hash_without_options(kind)
-
-
-@cache
-def _hash_without_options(kind: str) -> str:
-    return _hash(_json_text([kind, {}]))
+    # Options may hold what came from the environment: of their values only a fingerprint is kept.
+    options = (f",{name}={_hash(_json_text(value, sort_keys=True))}" for name, value in sorted(table.options.items()))
+    return kind + "".join(options) if table.options else kind
 
 
 def _hash(text: str) -> str:
@@ -65,14 +63,14 @@ def _hash(text: str) -> str:
 
 
 def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
-    """How a table is read, for an `InputRecord`: ``<columns>:<options>``.
+    """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
 
     Whoever computes from a table sees the same only where both its bytes and how these are read are the same.
 
     Args:
         table: The table.
         stored: Name and type of each column of a computed table as its manifest tells; None where none does.
-        options: Its `options_hash`.
+        options: What it is `stored_as`.
     """
     columns = None
     if table.columns is not None:
@@ -81,8 +79,8 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
         declared = dict(columns or ())
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]
     # No columns declared, so all as they come, is something else than none.
-    hash_ = "" if columns is None else _hash("".join(f"{name}\0{type_}\0" for name, type_ in columns))
-    return f"{hash_}:{options}"
+    text = "" if columns is None else json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+    return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
 
 
 def _json_text(value: Any, *, sort_keys: bool = False) -> str:

@@ -36,7 +36,7 @@ _SECRET_PARAMETER = re.compile(
 
 # Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
 _NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check", "column"}
-_NAMES |= {"inputs", "finishing", "started_at", "finished_at"}
+_NAMES |= {"inputs", "finishing", "started_at", "finished_at", "schema_change"}
 
 
 class NotedVariables(Mapping[str, str]):

@@ -328,6 +328,15 @@ def _place(shown: str, lines: list[str], line: int, column: int, length: int) ->
     return Location(shown, line, characters + 1, max(length, 1), source)
 
 
+def place_in(shown: str, text: str, node: ast.stmt, word: str) -> Location:
+    """Where a statement has a word; where it stands itself, if it is not written there so."""
+    lines = text.splitlines()
+    line, column = node.lineno, node.col_offset
+    found = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", lines[line - 1][column:]) if line <= len(lines) else None
+    column += found.start() if found is not None else 0
+    return _place(shown, lines, line, column, len(word) if found is not None else 1)
+
+
 def _syntax_place(error: SyntaxError, shown: str, lines: list[str]) -> Location:
     line = error.lineno or 1
     source = lines[line - 1] if 0 < line <= len(lines) else ""

@@ -13,7 +13,7 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
-from lakehouse_cli.recipes import options_hash, reading_of
+from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
 
 _Answer = TypeVar("_Answer")
@@ -181,7 +181,7 @@ class StoredTables:
         # A manifest of other bytes tells nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
         stored = manifest.columns if manifest is not None and believed else None
-        return reading_of(table, stored, options_hash(table, self.specs[table.storage]))
+        return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
 
     def _manifest(self, name: str) -> Manifest | StorageError | None:
         if name not in self._manifests:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TextIO
@@ -24,6 +24,7 @@ _SGR = {
     "error": "1;31",
 }
 _SHORTEST_NAME = 12
+_FOLDED = "  "
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
 
@@ -84,14 +85,7 @@ class Terminal:
         """The text broken between words where it is wider than the screen."""
         if self.width is None or text_width(text) <= self.width:
             return text
-        lines = [""]
-        for word in text.split(" "):
-            begun = f"{lines[-1]} {word}" if lines[-1] else word
-            if lines[-1] and text_width(begun) > self.width:
-                lines.append(word)
-            else:
-                lines[-1] = begun
-        return "\n".join(lines)
+        return "\n".join(_filled(text.split(" "), self.width))
 
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which tell names apart, are kept."""
@@ -99,6 +93,51 @@ class Terminal:
             return text
         tail = (width - 1) // 2
         return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def folded(text: str, width: int) -> list[str]:
+    """A text as the lines of a column so wide: one where it fits, else what ``; `` divides begins lines of its own.
+
+    Words are broken only where they are wider than the column; what continues a line is indented.
+    """
+    if text_width(text) <= width:
+        return [text]
+    indent = _FOLDED if width > 2 * len(_FOLDED) else ""
+    room = max(width - len(indent), 1)
+    lines = []
+    for part in text.split("; "):
+        words = [piece for word in part.split(" ") for piece in _pieces(word, room)]
+        lines += _filled(words, width, indent)
+    return lines
+
+
+def _filled(words: Iterable[str], width: int, indent: str = "") -> list[str]:
+    """Lines of words, each as long as there is room for; from the second one on with an indent."""
+    lines = [""]
+    for word in words:
+        begun = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and text_width(begun) > width:
+            lines.append(indent + word)
+        else:
+            lines[-1] = begun
+    return lines
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A word, in pieces no wider than that."""
+    if text_width(word) <= width:
+        yield word
+        return
+    piece = ""
+    for character in word:
+        if piece and text_width(piece + character) > width:
+            # Names and paths are broken between their parts, if those are not too long.
+            end = max(piece.rfind(between) for between in "_/.") + 1
+            end = end if end > len(piece) // 2 else len(piece)
+            yield piece[:end]
+            piece = piece[end:]
+        piece += character
+    yield piece
 
 
 def printable(text: str) -> str:
@@ -144,6 +183,7 @@ def columns(
     dispensable: Sequence[int] = (),
     shortened: int | None = None,
     least: int = 8,
+    fold: bool = False,
 ) -> list[str]:
     """Rows as aligned lines under a dim header; the last column takes what is left of the width.
 
@@ -158,6 +198,7 @@ def columns(
         dispensable: Indices of columns that are left out, the first of them first, where the last one has no room.
         shortened: Index of a column of names, which are shortened in the middle where that is not enough.
         least: Columns of the screen that the last one should have, if it needs them.
+        fold: Whether the last one goes on in more lines where its text is too long, and is not cut.
     """
     cells = [list(row) for row in rows]
     widths = [max([text_width(h), *(text_width(row[i].text) for row in cells)]) for i, h in enumerate(header)]
@@ -181,15 +222,28 @@ def columns(
     for row in cells:
         parts = []
         for index in shown:
-            text, style = row[index].text, row[index].style
             if index == last:
-                text = terminal.cut(text, None if terminal.width is None else widths[last])
-            else:
-                cut = terminal.cut_middle(text, widths[index]) if index == shortened else text
-                text = pad(cut, widths[index], right=index in right)
-            parts.append(terminal.style(text, style) if text.strip() else text)
-        lines.append((indent + "  ".join(parts)).rstrip())
+                continue
+            text = row[index].text
+            cut = terminal.cut_middle(text, widths[index]) if index == shortened else text
+            parts.append(_styled(terminal, pad(cut, widths[index], right=index in right), row[index].style))
+        begin = indent + "".join(f"{part}  " for part in parts)
+        lines += _with_last(terminal, begin, row[last], widths[last], fold=fold)
     return lines
+
+
+def _with_last(terminal: Terminal, begin: str, cell: Cell, width: int, *, fold: bool) -> list[str]:
+    """The lines of a row: its beginning, and its last cell beside it."""
+    if terminal.width is None:
+        texts = [cell.text]
+    else:
+        texts = folded(cell.text, width) if fold and width > 0 else [terminal.cut(cell.text, width)]
+    begins = [begin, *[" " * text_width(begin)] * (len(texts) - 1)]
+    return [(each + _styled(terminal, text, cell.style)).rstrip() for each, text in zip(begins, texts, strict=True)]
+
+
+def _styled(terminal: Terminal, text: str, style: str | None) -> str:
+    return terminal.style(text, style) if text.strip() else text
 
 
 def size_text(size: int | None) -> str:

@@ -29,6 +29,15 @@ _MARKS = {
     "no access": ("✗", "red"),
     "blocked": ("○", "yellow"),
 }
+# What is counted below a plan.
+_COUNTED = (
+    ("run", "table", "to materialize"),
+    ("blocked", "table", "blocked"),
+    ("refused", "table", "refused"),
+    ("no access", "table", "out of reach"),
+    ("read", "source", "to read"),
+    ("missing", "source", "missing"),
+)
 
 
 @options.everywhere
@@ -86,20 +95,27 @@ def render(plan: Plan, settings: options.Settings) -> None:
 
 
 def _summed_up(plan: Plan) -> str:
-    counts = Counter(table.action for table in plan.tables)
-    if not counts["run"] and counts["skip"]:
-        return f"nothing to do: {plural(counts['skip'], 'table')} up to date"
-    return f"{plural(counts['run'], 'table')} to materialize, {plural(counts['read'], 'source')} to read"
+    counts = Counter(_shown(table) for table in plan.tables)
+    told = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
+    if plan.runs:
+        return ", ".join(told.values())
+    up_to_date = f": {plural(counts['skip'], 'table')} up to date" if counts["skip"] else ""
+    told.pop("read", None)
+    return "; ".join([f"nothing to do{up_to_date}", *told.values()])
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
+    from lakehouse_cli.reasons import gone
+
     rows = []
+    # That these are gone is told as what stands in the way of who needs them.
+    missing = {gone(table.name) for table in plan.tables if table.kind == "source" and table.would_fail is not None}
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
         told = [reason.message for reason in table.reasons]
         if shown == "blocked" and table.would_fail is not None:
-            told = [table.would_fail, *told]
+            told = [table.would_fail, *(each for each in told if each not in missing)]
         elif table.refused is not None:
             told = _told_of(table.refused, told)
         if table.state is not None and table.state.environment is not None:
@@ -107,7 +123,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.
-    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26)
+    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26, fold=True)
 
 
 def _told_of(refused: StorageError, reasons: list[str]) -> list[str]:

@@ -191,7 +191,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
     if results or waiting:
         widths = layout(terminal, [*results, *waiting])
         lines += ["", header_line(terminal, widths)]
-        lines += [result_line(terminal, widths, result) for result in results.values()]
+        lines += [result_line(terminal, widths, result, fold=True) for result in results.values()]
         for name in waiting:
             state = "running" if name in record.started else "waiting"
             lines.append(row_line(terminal, widths, state, (name, "", "", ""), ""))

@@ -15,8 +15,8 @@ Examples:
 def command(settings: options.Settings) -> None:
     """Find every problem that can be known without data.
 
-    Checks the project file, the module's functions and parameters, the modules that these reach, types against the
-    formats of every environment, and cycles. Reads no data and runs none of your code.
+    Checks the project file, the module's functions and parameters, the modules that these reach, the packages that they
+    import, types against the formats of every environment, and cycles. Reads no data and runs none of your code.
     """
     project = settings.project(thorough=True)
     computed = sum(table.kind == "computed" for table in project.tables.values())

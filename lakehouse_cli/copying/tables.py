@@ -19,7 +19,7 @@ from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
-from lakehouse_cli.recipes import options_hash, reading_of
+from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
@@ -193,7 +193,7 @@ class Copying:
         if recipe is not None:
             # What is written is written with the target's format and options as they are now.
             table = self.target.tables[name]
-            recipe = replace(recipe, storage=options_hash(table, self.target.specs[table.storage]))
+            recipe = replace(recipe, storage=stored_as(table, self.target.specs[table.storage]))
         inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
         return Origin(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
@@ -231,7 +231,7 @@ class Copying:
         table = self.target.tables[name]
         # A source has no manifest for whoever reads it.
         stored = manifest.columns if table.kind == "computed" else None
-        return reading_of(table, stored, options_hash(table, self.target.specs[table.storage]))
+        return reading_of(table, stored, stored_as(table, self.target.specs[table.storage]))
 
     def _publish(self, name: str) -> Manifest:
         here, table = self._here.state(name), self.source.tables[name]

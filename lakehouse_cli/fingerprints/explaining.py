@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.fingerprints.unseen import UNSEEN
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
+# What stands, in the value of a part, for the statements that bind it.
+_BINDING = "="
+_NAMED = 3
 
 
 def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) -> tuple[str, ...]:
@@ -25,6 +28,10 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
+    given = _given_another(before, now, moved)
+    if given is not None:
+        told.append((0, "", given))
+        changed -= {key for key, others in ((next(iter(before)), now), (next(iter(now)), before)) if key not in others}
     named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
     for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
@@ -33,9 +40,24 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
             continue  # likewise
         if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
             told.append((1, f"{key[8:]}.py", message))
-            continue
-        told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
+        elif _is_named(key) and key in before.keys() & now.keys():
+            rank, called = _called(key, now[key], function)
+            told += [(rank, key, message) for message in _changes(key, called, before[key], now[key], changed)]
+        else:
+            told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
     return tuple(dict.fromkeys(message for _, _, message in sorted(told)))
+
+
+def _given_another(before: Mapping[str, str], now: Mapping[str, str], moved: Mapping[str, str]) -> str | None:
+    """That the table is given another function now, if it is: the function is the first of the parts.
+
+    What it is called is part of its hash, so that more is not known of it.
+    """
+    was, is_ = next(iter(before), ""), next(iter(now), "")
+    if was == is_ or was in moved or not (_is_named(was) and _is_named(is_)):
+        return None
+    file, _, name = is_.partition(":")
+    return f"the function is now `{name}`{'' if was.startswith(f'{file}:') else f' ({file})'}"
 
 
 def _told(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
@@ -51,7 +73,7 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
     file, _, name = key.partition(":")
     if not name:
         if old is None or new is None:
-            return 3, key, f"{file} is {'newly' if old is None else 'no longer'} reached as a whole"
+            return 3, key, f"{_uses(old)} {file} as a whole"
         return 3, key, f"code in {file} changed"
     if name == "<module>":
         return 2, key, f"statements that run when {file} is imported changed"
@@ -59,33 +81,75 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 2, key, f"annotations of variables in {file} changed"
     if name == "<text>":
         if old is None or new is None:
-            return 3, key, f"the text of {file} is {'newly' if old is None else 'no longer'} looked at"
+            return 3, key, f"{'now' if old is None else 'no longer'} looks at the text of {file}"
         return 3, key, f"the text of {file} changed, which is looked at"
-    if name == function:
-        return 0, key, f"`{name}` {_what(old, new, moved, file)}"
-    kind = (new or old or "").partition(" ")[0]
-    return 1, key, f"{_CALLED.get(kind, 'definition')} `{name}` {_what(old, new, moved, file)}"
-
-
-def _what(old: str | None, new: str | None, moved: str | None, file: str) -> str:
+    rank, called = _called(key, new or old or "", function)
     if moved is not None:
-        return f"moved from {file} to {moved.partition(':')[0]}"
-    if old is None:
-        return f"is newly reached ({file})"
-    return f"is no longer reached ({file})" if new is None else f"changed ({_where(old, new, file)})"
+        return rank, key, f"{called} moved from {file} to {moved.partition(':')[0]}"
+    return rank, key, f"{_uses(old)} {called} ({file})"
 
 
-def _where(old: str, new: str, file: str) -> str:
-    """The files in which statements changed that make a definition what it is; its own stands first in its value."""
+def _uses(old: str | None) -> str:
+    return "now uses" if old is None else "no longer uses"
+
+
+def _called(key: str, value: str, function: str) -> tuple[int, str]:
+    """Where a definition comes in the order, and what it is called."""
+    name = key.partition(":")[2]
+    if name == function:
+        return 0, f"`{name}`"
+    return 1, f"{_CALLED.get(value.partition(' ')[0], 'definition')} `{name}`"
+
+
+def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -> Iterator[str]:
+    """What changed of a definition that is there before and after: what binds it, or what acts on it, in which file.
+
+    Args:
+        key: The part.
+        called: What it is called.
+        old: Its value.
+        new: Its value now.
+        told: Parts of which it is told by themselves that they changed.
+    """
+    file, _, name = key.partition(":")
     before, now = _files(old, file), _files(new, file)
-    changed = [name for name in now.keys() | before.keys() if before.get(name) != now.get(name)]
-    if not changed and list(before) != list(now):
-        others = [name for name in now if name != file]
-        return f"{' and '.join(others)} run in another order" if len(others) > 1 else file
-    return ", ".join(sorted(changed, key=lambda name: (name != file, name))) or file
+    changed = {each for each in now.keys() | before.keys() if before.get(each) != now.get(each)}
+    files = sorted((each for each in changed if each != _BINDING and ":" not in each), key=lambda f: (f != file, f))
+    if not files:
+        others = [each for each in now if each not in (file, _BINDING) and ":" not in each]
+        in_another_order = len(others) > 1 and list(before) != list(now)
+        yield f"{called} changed ({' and '.join(others) + ' run in another order' if in_another_order else file})"
+    acting = {each for each in changed if ":" in each}
+    for each in files:
+        own = {one for one in acting if one.startswith(f"{each}:")}
+        if each == file:
+            known = _BINDING in before and _BINDING in now
+            if _BINDING in changed if known else not own:
+                yield f"{called} changed ({file})"
+                continue
+        if own - set(told):
+            yield _acted(own - set(told), name, before, now)
+        elif not own:
+            yield f"what acts on `{name}` changed ({each})"
+
+
+def _acted(keys: set[str], name: str, before: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """That definitions of a file changed, came or went, which act on another."""
+    one = len(keys) == 1
+    what = "changed"
+    if not keys & before.keys():
+        what = "is new" if one else "are new"
+    elif not keys & now.keys():
+        what = "is gone" if one else "are gone"
+    names = sorted(key.partition(":")[2] for key in keys)
+    shown = ", ".join(f"`{each}`" for each in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    file = next(iter(keys)).partition(":")[0]
+    return f"{shown}{more}, which {'acts' if one else 'act'} on `{name}`, {what} ({file})"
 
 
 def _files(value: str, file: str) -> dict[str, list[str]]:
+    """The digests in a part's value: by file, by definition in a file, and of what binds it."""
     found: dict[str, list[str]] = {}
     own, *others = value.split("; ")
     for part in (f"{file} {own.rpartition(' ')[2]}", *others):
@@ -96,8 +160,8 @@ def _files(value: str, file: str) -> dict[str, list[str]]:
 
 def _told_package(name: str, old: str | None, new: str | None) -> str:
     if old is None:
-        return f"{name} {new} is newly reached"
-    return f"{name} is no longer reached" if new is None else f"{name} {old} → {new}"
+        return f"now uses {name} {new}"
+    return f"no longer uses {name}" if new is None else f"{name} {old} → {new}"
 
 
 def _told_whereabouts(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
-from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
+from lakehouse_cli.fingerprints.missing import missing_imports
+from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
 from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
 from lakehouse_cli.fingerprints.world import Landing, Name, World
@@ -36,7 +37,9 @@ class CodeFingerprint:
             the part that names Python's.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
             (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
-            ``; setup.py 5be0…`` for statements in other files that change it; of a module of which
+            ``; setup.py 5be0…`` for statements in other files that change it, ``; setup.py:f 77a1…`` for each
+            definition among these in any file, and ``; = 90cc…`` for what binds it, where more in its own file changes
+            it; of a module of which
             anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
             code that is not there to be read why (``unseen tools``). The function itself comes first.
     """
@@ -90,6 +93,14 @@ class Fingerprinter:
         if room is None:
             room = self._rooms[ref.module] = self._room(ref.module)
         return room.fingerprint(ref.name)
+
+    def missing_imports(self, module: str) -> Mapping[str, Location]:
+        """The packages without which a transform module cannot be imported, and where each is asked for.
+
+        Raises:
+            SourceError: It, or a module that this leads to, cannot be read or parsed.
+        """
+        return dict(missing_imports(self._world(None)[0], module))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -236,9 +247,11 @@ class _Room:
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
         elsewhere = groupby((piece for piece in pieces if piece.code is not code), key=lambda piece: piece.code.label)
-        return self._node(
+        node = self._node(
             code, f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
         )
+        acting = [piece for piece in pieces if piece not in entries]
+        return replace(node, value=f"{node.value}{_acting(code, entries, acting)}") if acting else node
 
     def _node(
         self,
@@ -350,6 +363,18 @@ class _Room:
             if any(argument is not None and argument.annotation is None for argument in named):
                 return True
         return False
+
+
+def _acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:
+    """What tells, of what acts on a name beside that which binds it, one from the other; for messages."""
+    by_name: dict[str, list[str]] = {}
+    for piece in acting:
+        if isinstance(piece.statement, Definition):
+            by_name.setdefault(f"{piece.code.label}:{piece.statement.name}", []).append(piece.text)
+    found = "".join(f"; {name} {_digest(texts, 6)}" for name, texts in by_name.items())
+    if any(piece.code is code for piece in acting):
+        found += f"; = {_digest((entry.text for entry in entries), 6)}"
+    return found
 
 
 _NOWHERE: tuple[frozenset[Name], frozenset[str], frozenset[str], bool] = frozenset(), frozenset(), frozenset(), False

@@ -29,7 +29,8 @@ class InputRecord(NamedTuple):
         bytes: Size of its stored data.
         modified_ns: When those were last written, nanoseconds since 1970; None where that tells nothing, because it was
             too recent to tell a later change from.
-        reading: How it is read, as ``<columns>:<options>``, a short hash each; empty where that was not recorded.
+        reading: How it is read: its format and the format's options, a space, and its columns with their types as JSON,
+            or their hash where they are many; none where all are read as they come. Empty where it was not recorded.
     """
 
     content_hash: str
@@ -58,7 +59,7 @@ class Recipe:
         key: Columns of the key.
         extra_columns: What becomes of columns the contract does not name.
         params: Name → value as JSON text.
-        storage: Fingerprint of format and options.
+        storage: Its format, and a hash of each of the format's options, by name.
         inputs: Which table goes into which parameter, as text.
     """
 

@@ -145,7 +145,8 @@ class LiveReporter(Reporter):
     def _room(self) -> int:
         return max(self._terminal.height - _OTHER_LINES, 3)
 
-    def _lines(self) -> list[str]:
+    def _lines(self, *, fold: bool = False) -> list[str]:
+        """The rows that there is room for; if asked for with all their reasons, where all tables have room."""
         results, running = dict(self._results), dict(self._running)
         lines = [header_line(self._terminal, self._columns)]
         extra = [name for name in results if name not in set(self._tables)]
@@ -155,7 +156,8 @@ class LiveReporter(Reporter):
         if len(names) > room:
             names = _window(names, results, running, room - 1)
             rest = [self._rest(results, running, set(names))]
-        lines += [self._line(name, results, running) for name in names]
+            fold = False
+        lines += [self._line(name, results, running, fold=fold) for name in names]
         return [*lines, *rest, *self._what_ctrl_c_does(running)]
 
     def _what_ctrl_c_does(self, running: dict[str, float]) -> list[str]:
@@ -164,9 +166,11 @@ class LiveReporter(Reporter):
         text = f"finishing {plural(len(running), 'table')}; Ctrl-C again stops at once"
         return ["", self._terminal.fit(self._terminal.cut(text, self._terminal.width))]
 
-    def _line(self, name: str, results: dict[str, TableResult], running: dict[str, float]) -> str:
+    def _line(
+        self, name: str, results: dict[str, TableResult], running: dict[str, float], *, fold: bool = False
+    ) -> str:
         if name in results:
-            return result_line(self._terminal, self._columns, results[name])
+            return result_line(self._terminal, self._columns, results[name], fold=fold)
         if name in running:
             seconds = time_text(time.monotonic() - running[name])
             cells = (name, "", "", seconds)
@@ -186,9 +190,9 @@ class LiveReporter(Reporter):
         if not self._results:
             return []
         if not self._verbose:
-            return self._lines()
+            return self._lines(fold=True)
         lines = [header_line(self._terminal, self._columns)]
-        return lines + [self._line(name, self._results, {}) for name in self._results]
+        return lines + [self._line(name, self._results, {}, fold=True) for name in self._results]
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")

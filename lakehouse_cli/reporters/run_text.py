@@ -7,9 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lakehouse_cli.errors import Violation
-from lakehouse_cli.events import RunResult, TableResult, TableRetrying
+from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines
-from lakehouse_cli.terminal import Terminal, count_text, pad, plural, printable, size_text, text_width, time_text
+from lakehouse_cli.terminal import (
+    Terminal,
+    count_text,
+    folded,
+    pad,
+    plural,
+    printable,
+    size_text,
+    text_width,
+    time_text,
+)
 
 MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
 STYLES = {
@@ -70,7 +80,9 @@ def header_line(terminal: Terminal, columns: Layout) -> str:
     return terminal.style(terminal.cut("  " + "  ".join([*head, HEADER[5]]), terminal.width), "dim")
 
 
-def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str) -> str:
+def row_line(
+    terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str, *, fold: bool = False
+) -> str:
     """One table's row.
 
     Args:
@@ -79,6 +91,7 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
         state: What is true of the table.
         cells: Name, rows, size and time, as text.
         why: The reason, or what went wrong; cut to what is left of the line.
+        fold: Let it go on in more lines, and cut nothing.
     """
     name, rows, size, seconds = cells
     style = STYLES[state]
@@ -93,8 +106,13 @@ def row_line(terminal: Terminal, columns: Layout, state: str, cells: Sequence[st
     room = None if terminal.width is None else terminal.width - text_width(text) - 2
     if room is not None and room < 1:
         return terminal.fit(text.rstrip())
-    shown = terminal.cut(printable(why), room)
-    return terminal.fit(f"{text}  {terminal.style(shown, 'dim' if state != 'failed' else None)}".rstrip())
+    style = "" if state == "failed" else "dim"
+    first, *more = folded(printable(why), room) if fold and room is not None else [terminal.cut(printable(why), room)]
+    lines = [
+        f"{text}  {terminal.style(first, style)}",
+        *(" " * (text_width(text) + 2) + terminal.style(line, style) for line in more),
+    ]
+    return terminal.fit("\n".join(line.rstrip() for line in lines))
 
 
 def why_text(result: TableResult) -> str:
@@ -124,10 +142,14 @@ def is_plain(result: TableResult) -> bool:
     return result.status == "unchanged" and not result.notes
 
 
-def result_line(terminal: Terminal, columns: Layout, result: TableResult) -> str:
-    """The row of a table that ended."""
+def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False) -> str:
+    """The row of a table that ended; if asked for in several lines where the reasons need them.
+
+    What went wrong is told in full below all rows, so that one line is enough for it here.
+    """
     cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
-    return row_line(terminal, columns, result.status, cells, why_text(result))
+    fold = fold and result.status != "failed"
+    return row_line(terminal, columns, result.status, cells, why_text(result), fold=fold)
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:
@@ -154,12 +176,18 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
     alike: dict[object, list[TableResult]] = {}
     for result in results:
         if result.status == "failed" and result.error is not None:
-            # What cannot be had is so for all that lives there.
-            cause = (_CANNOT_BE.sub("", result.error.message), result.error.hint)
-            key = cause if result.error.type == "UnreachableError" else result.name
-            alike.setdefault(key, []).append(result)
+            alike.setdefault(_cause(result.name, result.error), []).append(result)
     lines = [line for results in alike.values() for line in _failure(terminal, results, verbose)]
     return [terminal.fit(line) for line in lines]
+
+
+def _cause(table: str, error: ErrorInfo) -> object:
+    """What is the same of failures of the same cause; most have their own."""
+    if error.type == "UnreachableError":  # what cannot be had is so for all that lives there
+        return _CANNOT_BE.sub("", error.message), error.hint
+    if error.type == "TransformError" and error.frames and not error.inputs:  # a module, or what takes no tables
+        return error.message, error.frames
+    return table
 
 
 def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) -> list[str]:
@@ -167,7 +195,8 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     if error is None:
         return []
     tables = [result.name for result in results]
-    place = f" ({error.location})" if error.location is not None and not error.violations else ""
+    alone = len(tables) == 1
+    place = f" ({error.location})" if alone and error.location is not None and not error.violations else ""
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
     others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
@@ -188,7 +217,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     if error.hint:
         body.append(f"next: {error.hint}")
     told = [*results[0].notes, error.note] if error.note else results[0].notes
-    body += [terminal.style(note, "dim") for note in told]
+    body += [terminal.style(note, "dim") for note in told if alone]
     return [*lines, *(f"  {line}" for line in body)]
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.schema_change import stored_change
 from lakehouse_cli.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.storage.base import AssetStorage
@@ -18,7 +19,10 @@ UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
     """A table that was computed and stored."""
     manifest = outcome.manifest
-    dropped = ", ".join(f"`{name}`" for name in outcome.dropped)
+    notes = [f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}"] if outcome.dropped else []
+    changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
+    if changed is not None and not _is_told(planned):
+        notes.append(changed[0])
     return TableResult(
         planned.name,
         "materialized",
@@ -28,8 +32,16 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> Tab
         round(seconds, 6),
         planned.uri,
         outcome.attempts,
-        notes=(f"dropped {dropped}",) if dropped else (),
+        notes=tuple(notes),
+        schema_change=None if changed is None else changed[1],
     )
+
+
+def _is_told(planned: PlannedTable) -> bool:
+    """Whether the reasons tell of every column that changed, all of them being declared, before and now."""
+    before = planned.state.manifest.recipe if planned.state is not None and planned.state.manifest is not None else None
+    recipes = (before, planned.recipe)
+    return all(r is not None and r.contract is not None and r.extra_columns != "keep" for r in recipes)
 
 
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:

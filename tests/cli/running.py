@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +22,7 @@ from typing import IO
 COMMAND = [sys.executable, "-c", "from lakehouse_cli.cli.main import main; main()"]
 #: Seconds until what is waited for is taken not to come; far more than any of it needs.
 PATIENCE = 30.0
+_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Running:
@@ -100,6 +107,33 @@ def running(folder: Path, *argv: str, environ: Mapping[str, str] | None = None) 
         yield Running(process)
     finally:
         kill_group(process)
+
+
+def on_a_terminal(folder: Path, *argv: str, width: int = 100, code: int = 0) -> list[str]:
+    """The lines that came to a screen, those of a live table each time it was drawn; styles are left out."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *argv],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=follower,
+        env={**{k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}, "TERM": "xterm"},
+    )
+    os.close(follower)
+    shown = b""
+    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # as Linux tells the end
+        # What a transform started may live on, and holds the terminal.
+        while True:
+            if select.select([terminal], [], [], 0.1)[0]:
+                shown += terminal.read(10000)
+            elif process.poll() is not None:
+                break
+    assert process.wait(timeout=30) == code
+    return [
+        line.rstrip() for line in _CODES.sub("", shown.decode()).replace("\r\n", "\n").replace("\r", "\n").splitlines()
+    ]
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,67 @@ def test_contract(done: ProjectFolder, cli: Cli, before: str, after: str, messag
     assert change in cli("plan").out
 
 
+UNDECLARED = """
+name: free
+module: transforms
+tables:
+  made: {}
+"""
+
+
+def made(folder: ProjectFolder, frame: str) -> None:
+    folder.write("transforms.py", f"import pandas as pd\n\n\ndef made():\n    return pd.DataFrame({frame})\n")
+
+
+def test_a_run_tells_how_undeclared_columns_changed(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", UNDECLARED)
+    made(folder, "{'a': [1], 'b': ['x']}")
+    first = cli("run", "-o", "json").json["tables"][0]
+    assert (first["notes"], first["schema_change"]) == ([], None)
+    made(folder, "{'a': ['1'], 'c': ['x']}")
+    told = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
+    assert f"`made` changed (transforms.py); {told}\n" in cli("run").out
+    assert f"; {told}\n" in cli("runs", "show", "last").out
+    shown = cli("runs", "show", "last", "-o", "json").json["tables"][0]
+    assert (shown["notes"], shown["schema_change"]) == ([told], "breaking")
+    made(folder, "{'a': ['1'], 'c': ['x'], 'd': [1.5]}")
+    assert "column `d` added (additive)" in cli("run").out
+    made(folder, "{'a': ['2'], 'c': ['x'], 'd': [1.5]}")
+    assert cli("run", "-o", "json").json["tables"][0]["schema_change"] is None
+
+
+def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", UNDECLARED)
+    made(folder, "{'a': [1]}")
+    cli("run")
+    made(folder, "{f'c{i}': [1] for i in range(500)}")
+    note = cli("run", "-o", "json").json["tables"][0]["notes"][0]
+    assert note.startswith("column `a` removed, column `c0` added, ")
+    assert note.endswith(", column `c4` added and 495 changes more (breaking)")
+
+
+def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
+    edit(done, "transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
+    best = cli("run", "-o", "json").json["tables"][1]
+    assert [r["code"] for r in best["reasons"]] == ["function_changed", "contract_changed"]
+    assert (best["notes"], best["schema_change"]) == ([], "breaking")
+
+
+def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: Cli) -> None:
+    declared = "    columns: {customer: string, total: int64}\n"
+    edit(done, "lakehouse.yaml", declared, "")
+    planned = cli("plan", "best", "-o", "json").json["tables"][-1]
+    assert planned["reasons"] == [{"code": "contract_changed", "message": "no columns are declared any more"}]
+    assert planned["schema_change"] is None
+    assert cli("run").code == 0
+    edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    columns: {customer: string, total: float64}\n")
+    planned = cli("plan", "best", "-o", "json").json["tables"][-1]
+    told = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
+    assert planned["reasons"] == [{"code": "contract_changed", "message": told}]
+    assert planned["schema_change"] == "breaking"
+
+
 def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
     edit(
         done,
@@ -159,14 +222,23 @@ def test_options_of_the_storage(done: ProjectFolder, cli: Cli) -> None:
         "tags: [report, short]",
         'tags: [report, short]\n    options: {line_terminator: "\\r\\n"}',
     )
-    assert [code for code, _ in reasons(cli)["best"]] == ["storage_changed"]
+    assert reasons(cli)["best"] == [("storage_changed", "option `line_terminator` is new")]
+    edit(done, "lakehouse.yaml", 'options: {line_terminator: "\\r\\n"}', "format: parquet")
+    assert ("storage_changed", "format csv → parquet") in reasons(cli)["best"]
 
 
 def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/best.csv", "customer,total\n999,6\n")
-    assert reasons(cli) == {"best": [("data_changed", "data/best.csv was altered by another hand")]}
+    os.utime(done.path / "data/best.csv", (time.time(), datetime(2026, 1, 2, 3, 4).timestamp()))
+    run_id = json.loads(done.read("data/.lakehouse/manifests/best.json"))["run_id"]
+    told = f"data/best.csv was altered by another hand (its time is 2026-01-02 03:04) since run {run_id} stored it"
+    assert reasons(cli) == {"best": [("data_changed", told)]}
     (done.path / "data/best.csv").unlink()
     assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}
+    done.write("data/.lakehouse/manifests/best.json", "nonsense")
+    first, second = reasons(cli)["best"]
+    assert first == ("missing_data", "data/best.csv is not there")
+    assert "manifest" in second[1]
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     shutil.rmtree(done.path / "data/.lakehouse")
     assert [code for code, _ in reasons(cli)["totals"]] == ["data_changed"]

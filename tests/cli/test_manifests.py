@@ -140,6 +140,8 @@ def test_what_a_newer_version_stored_stays(done: ProjectFolder, cli: Cli, execut
     shown = cli("plan")
     assert "✗  best    refused" in shown.out
     assert "a run would fail: 1 of these could not be materialized; `best` stays as it is" in shown.out
+    assert "1 table refused" in shown.out
+    assert "to materialize" not in shown.out
     ran = cli("run", "--executor", executor)
     assert ran.code == 1
     assert f"best  {NEWER}" in ran.err

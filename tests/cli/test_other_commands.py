@@ -343,3 +343,67 @@ def test_a_folder_that_is_gone_matters_only_where_it_is_needed(
         invoked = cli("plan", *where)
         assert invoked.code == 3
         assert invoked.err.startswith("error: the current folder is no longer there\n")
+
+
+def test_validate_tells_a_package_that_is_not_installed_once(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("transforms.py")
+    project.write("transforms.py", f"import helpers\n{text}")
+    project.write(
+        "helpers.py", "import json\nimport os.path, zzpk.inner as z\nfrom zzpk import more\nfrom zzq import x\n"
+    )
+    told = cli("validate")
+    assert told.code == 3
+    assert told.err.splitlines() == [
+        "error: module `zzpk` is neither in the project's folder nor installed",
+        "  helpers.py:2:17",
+        "  |",
+        "2 | import os.path, zzpk.inner as z",
+        "  |                 ^^^^^^^^^^  install what it belongs to, or correct the import",
+        "",
+        "error: module `zzq` is neither in the project's folder nor installed",
+        "  helpers.py:4:6",
+        "  |",
+        "4 | from zzq import x",
+        "  |      ^^^  install what it belongs to, or correct the import",
+        "",
+        "2 problems; nothing ran",
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n    import zzpk\nexcept ImportError:\n    zzpk = None\n",
+        "import sys\nif sys.platform == 'x':\n    import zzpk\n",
+        "def later():\n    import zzpk\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import zzpk\n",
+        "import sys, types\nsys.modules['zzpk'] = types.ModuleType('zzpk')\nimport zzpk\n",
+        "import sys\nsys.path.append('elsewhere')\nimport zzpk\n",
+        "try:\n    import optional\nexcept ImportError:\n    pass\n",
+        "from __future__ import annotations\nimport helpers, folder.inner\nfrom folder import inner\n",
+    ],
+)
+def test_validate_tells_no_import_that_may_do_without(project: ProjectFolder, cli: Cli, code: str) -> None:
+    project.write("optional.py", "import zzpk\n")
+    project.write("helpers.py", "import transforms\n")
+    project.write("folder/inner.py", "X = 1\n")
+    project.write("transforms.py", code + project.read("transforms.py"))
+    assert cli("validate").code == 0
+
+
+def test_a_module_that_cannot_be_imported_is_told_once_in_a_run(project: ProjectFolder, cli: Cli) -> None:
+    edit = project.read("lakehouse.yaml").replace("tables:\n", "tables:\n  copy: {inputs: [orders]}\n", 1)
+    project.write("lakehouse.yaml", edit)
+    code = project.read("transforms.py")
+    project.write("transforms.py", f"import zzpk\n{code}\n\ndef copy(orders):\n    return orders\n")
+    ran = cli("run")
+    assert ran.code == 1
+    told = "module `transforms` cannot be imported: ModuleNotFoundError: No module named 'zzpk'"
+    lines = ran.err.splitlines()
+    assert sorted(lines[0].split("  ")[0].split(", ")) == ["copy", "totals"]
+    assert lines[0].endswith(f"  {told}")
+    assert lines[1:] == [
+        "  transforms.py:1 in <module>",
+        "      import zzpk",
+        "  next: install what `zzpk` belongs to, or correct the import",
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit, reasons
 from tests.conftest import Invoked, ProjectFolder
 
@@ -23,7 +24,7 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
         f"○  totals  blocked  {MISSING}; never materialized",
         f"○  best    blocked  {MISSING}; never materialized; `totals` runs",
         "",
-        "2 tables to materialize, 1 source to read",
+        "2 tables blocked, 1 source missing",
         f"a run would fail: 2 of these could not be materialized; {MISSING}",
     ]
     tables = cli("plan", "-o", "json").json["tables"]
@@ -43,7 +44,10 @@ def test_only_what_needs_a_missing_source_is_marked(project: ProjectFolder, cli:
     out = cli("plan").out
     assert "○  copy    blocked" in out
     assert "▸  totals  run" in out
-    assert "3 tables to materialize, 2 sources to read\na run would fail: 1 of these" in out
+    assert (
+        "2 tables to materialize, 1 table blocked, 1 source to read, 1 source missing\na run would fail: 1 of these"
+        in out
+    )
     (project.path / "data/orders.csv").unlink()
     assert "data/other.csv does not exist and 1 more\n" in cli("plan").out
 
@@ -54,6 +58,24 @@ def test_a_missing_source_that_nothing_is_computed_from(project: ProjectFolder, 
     assert "✗  other   missing  data/other.csv does not exist" in out
     assert "would fail" not in out
     assert cli("run").code == 0
+    assert cli("plan").out.endswith("\nnothing to do: 2 tables up to date; 1 source missing\n")
+
+
+def test_a_missing_source_is_told_once(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    (project.path / "data/orders.csv").unlink()
+    out = cli("plan").out
+    assert f"○  totals  blocked  {MISSING}\n" in out
+    assert f"○  best    blocked  {MISSING}; `totals` runs\n" in out
+    assert reasons(cli)["totals"] == [("input_changed", "`orders` is gone")]
+
+
+def test_a_plan_of_no_tables(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: empty\ntables: {}\n")
+    assert cli("plan").out.splitlines()[-1] == "nothing to do"
+    folder.write("lakehouse.yaml", "name: raw\ntables: {orders: {kind: source}}\n")
+    folder.write("data/orders.csv", "a\n1\n")
+    assert cli("plan").out.splitlines()[-1] == "nothing to do"
 
 
 LONG = ", ".join(f"item{i}" for i in range(30))
@@ -144,3 +166,48 @@ def test_a_folder_in_the_way_is_told_as_a_run_tells_it(project: ProjectFolder, c
     (project.path / "data/totals.csv").mkdir(parents=True)
     assert "✗  totals  refused  data/totals.csv is a folder" in cli("plan").out
     assert cli("run", "-o", "json").json["tables"][0]["error"]["message"] == "data/totals.csv is a folder"
+
+
+def changed(project: ProjectFolder, cli: Cli) -> None:
+    """Have a table with several reasons, one of them long."""
+    assert cli("run").code == 0
+    edit(project, "transforms.py", '("amount", "sum")', '("amount", "max")')
+    edit(project, "lakehouse.yaml", "customer: string\n      total: {type: int64, nullable: false}", "customer: string")
+    edit(project, "lakehouse.yaml", "    key: [customer]\n", "    extra_columns: drop\n")
+
+
+TOLD = (
+    "`totals` changed (transforms.py)",
+    "column `total` removed (breaking), there is no key any more (breaking), extra_columns error → drop (compatible)",
+)
+
+
+def test_on_a_terminal_no_reason_is_cut(project: ProjectFolder, cli: Cli) -> None:
+    changed(project, cli)
+    assert on_a_terminal(project.path, "plan", width=80)[2:10] == [
+        "   table   action  why",
+        "·  orders  read",
+        "▸  totals  run     `totals` changed (transforms.py)",
+        "                   column `total` removed (breaking), there is no key any more",
+        "                     (breaking), extra_columns error → drop (compatible)",
+        "▸  best    run     `totals` runs",
+        "",
+        "2 tables to materialize, 1 source to read",
+    ]
+    assert f"▸  totals  run     {'; '.join(TOLD)}\n" in cli("plan").out
+
+
+@pytest.mark.parametrize("width", [40, 60, 120, 240])
+def test_at_any_width_all_words_are_there(project: ProjectFolder, cli: Cli, width: int) -> None:
+    changed(project, cli)
+    lines = on_a_terminal(project.path, "plan", width=width)
+    assert all(len(line) <= width for line in lines)
+    head = next(line for line in lines if line.startswith("   table"))
+    told = " ".join(line[head.index("why") :].strip() for line in lines)
+    assert all(reason in told for reason in TOLD)
+
+
+def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    format: parquet\n")
+    assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]

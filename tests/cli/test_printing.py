@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import re
-import select
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
 from lakehouse_cli.printing import PipedLines, PrintedLines, redirected
-from tests.cli.running import COMMAND
+from tests.cli.running import COMMAND, on_a_terminal
 from tests.conftest import Invoked, ProjectFolder
 
-CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 EXECUTORS = ["threads", "serial", "processes"]
 
 
@@ -76,34 +68,14 @@ def test_printed_lines_are_json_where_stderr_is(printing: ProjectFolder, executo
     assert "one" not in done.stdout
 
 
-def on_a_terminal(folder: ProjectFolder, *argv: str, width: int = 100, code: int = 0) -> list[str]:
-    """The lines that came to the screen of a run, those of the table each time it was drawn."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
-    process = subprocess.Popen(
-        [*COMMAND, "run", *argv],
-        cwd=folder.path,
-        stdin=subprocess.DEVNULL,
-        stdout=follower,
-        stderr=follower,
-        env={**{k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}, "TERM": "xterm"},
-    )
-    os.close(follower)
-    shown = b""
-    with os.fdopen(leader, "rb", buffering=0) as terminal, suppress(OSError):  # as Linux tells the end
-        # What a transform started may live on, and holds the terminal.
-        while True:
-            if select.select([terminal], [], [], 0.1)[0]:
-                shown += terminal.read(10000)
-            elif process.poll() is not None:
-                break
-    assert process.wait(timeout=30) == code
-    return [line.strip() for line in CODES.sub("", shown.decode()).replace("\r", "\n").splitlines()]
+def run_on_a_terminal(folder: ProjectFolder, *argv: str, width: int = 100, code: int = 0) -> list[str]:
+    """The lines that came to the screen of a run."""
+    return [line.strip() for line in on_a_terminal(folder.path, "run", *argv, width=width, code=code)]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_on_a_terminal_it_stays_above_the_table(printing: ProjectFolder, executor: str) -> None:
-    lines = on_a_terminal(printing, "--executor", executor)
+    lines = run_on_a_terminal(printing, "--executor", executor)
     # Each on a line of its own, before what stays of the table.
     last = max(index for index, line in enumerate(lines) if line.startswith("table"))
     assert all(lines.index(text) < last for text in ("one", "two", "three"))
@@ -116,7 +88,7 @@ def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFol
     program = "echo one; echo two >&2; echo three >/dev/stderr; sleep 9 & printf four"
     text = project.read("transforms.py").replace("    return totals", f"    os.system({program!r})\n    return totals")
     project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
-    lines = on_a_terminal(project, "--executor", executor)
+    lines = run_on_a_terminal(project, "--executor", executor)
     last = max(index for index, line in enumerate(lines) if line.startswith("table"))
     at = [lines.index(text) for text in ("one", "two", "three", "four")]
     assert at == sorted(at)
@@ -164,7 +136,7 @@ def test_no_secret_is_shown_whoever_prints_it(telling: ProjectFolder, executor: 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_no_secret_is_shown_on_a_terminal_either(telling: ProjectFolder, executor: str) -> None:
-    lines = on_a_terminal(telling, "--executor", executor)
+    lines = run_on_a_terminal(telling, "--executor", executor)
     assert not [line for line in lines if "hunter2" in line]
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}", "shell errors ${ROOT}"} <= set(lines)
 
@@ -189,7 +161,7 @@ def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) 
         "    return totals", "    raise OSError('long ' * 99)\n    return totals"
     )
     project.write("transforms.py", text)
-    rows = [line for line in on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
+    rows = [line for line in run_on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
     assert rows[-1].endswith("…")
     width = width or 80  # as one that does not tell is taken to be
     assert width - 6 < len(rows[-1]) <= width

@@ -13,8 +13,7 @@ from tests.cli.test_incremental import edit, reasons, statuses
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-OTHER_OPTIONS = [("input_changed", "`s` is read with other options than then")]
-OTHER_COLUMNS = [("input_changed", "`s` is read with other columns or types than then")]
+OTHER_OPTIONS = "option `null_values` changed"
 
 
 @pytest.fixture
@@ -57,15 +56,15 @@ def measured(folder: ProjectFolder, cli: Cli) -> ProjectFolder:
     [
         ('null_values: [""]', 'null_values: ["", M]', OTHER_OPTIONS, '"k,v",1,1.0'),
         ("kind: source\n", "kind: source\n    options: {null_values: [x]}\n", OTHER_OPTIONS, '"k,v",1,1.0'),
-        ("v: float64", "v: string", OTHER_COLUMNS, '"k,v",0,1'),
-        ("v: float64", "v: float64\n      w: int64", OTHER_COLUMNS, '"k,v,w",0,1.0'),
+        ("v: float64", "v: string", "column `v` float64 → string", '"k,v",0,1'),
+        ("v: float64", "v: float64\n      w: int64", "column `w` added", '"k,v,w",0,1.0'),
     ],
 )
 def test_a_source_that_is_read_otherwise(
-    measured: ProjectFolder, cli: Cli, before: str, after: str, why: list[tuple[str, str]], content: str
+    measured: ProjectFolder, cli: Cli, before: str, after: str, why: str, content: str
 ) -> None:
     edit(measured, "lakehouse.yaml", before, after)
-    assert reasons(cli) == {"seen": why}
+    assert reasons(cli) == {"seen": [("input_changed", f"`s` is read differently now ({why})")]}
     assert statuses(cli) == {"seen": "materialized"}
     assert measured.read("data/seen.csv").splitlines()[1] == content
     assert reasons(cli) == {}
@@ -75,7 +74,32 @@ def test_columns_and_options_at_once(measured: ProjectFolder, cli: Cli) -> None:
     edit(measured, "lakehouse.yaml", 'null_values: [""]', 'null_values: ["", M]')
     edit(measured, "lakehouse.yaml", "v: float64", "v: int64")
     [(_, message)] = reasons(cli)["seen"]
-    assert message == "`s` is read with other columns or types and other options than then"
+    assert message == "`s` is read differently now (column `v` float64 → int64, option `null_values` changed)"
+
+
+def test_columns_that_are_declared_no_more(measured: ProjectFolder, cli: Cli) -> None:
+    edit(measured, "lakehouse.yaml", "    columns:\n      k: string\n      v: float64\n", "")
+    [(_, message)] = reasons(cli)["seen"]
+    assert message == "`s` is read differently now (no columns are declared any more)"
+
+
+def test_of_a_wide_source_it_is_told_that_columns_changed(measured: ProjectFolder, cli: Cli) -> None:
+    names = [f"a_rather_long_name_{i}" for i in range(400)]
+    measured.write("raw/s.csv", f"k,v,{','.join(names)}\nM,1{',1' * 400}\n")
+    declared = "".join(f"\n      {name}: int64" for name in names)
+    edit(measured, "lakehouse.yaml", "v: float64", f"v: float64{declared}")
+    assert cli("run").code == 0
+    edit(measured, "lakehouse.yaml", f"{names[7]}: int64", f"{names[7]}: string")
+    assert reasons(cli)["seen"] == [("input_changed", "`s` is read differently now (other columns or types)")]
+
+
+def test_the_values_of_options_are_kept_nowhere(
+    measured: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTHING", "hunter2")
+    edit(measured, "lakehouse.yaml", 'null_values: [""]', 'null_values: ["${NOTHING}"]')
+    assert cli("run").code == 0
+    assert "hunter2" not in measured.read("data/.lakehouse/manifests/seen.json")
 
 
 def test_what_does_not_decide_how_a_source_is_read(measured: ProjectFolder, cli: Cli) -> None:
@@ -140,7 +164,7 @@ def test_types_of_an_input_that_declares_none(folder: ProjectFolder, cli: Cli) -
     assert reasons(cli) == {}
     edit(folder, "transforms.py", 'astype("int64")', "astype(str)")
     assert statuses(cli, "a") == {"a": "materialized"}
-    assert reasons(cli) == {"b": [("input_changed", "`a` is read with other columns or types than then")]}
+    assert reasons(cli) == {"b": [("input_changed", "`a` is read differently now (column `v` int64 → string)")]}
     assert statuses(cli, "b") == {"b": "materialized"}
     assert folder.read("data/b.csv") == "total\n12\n"
     assert reasons(cli) == {}

@@ -56,6 +56,8 @@ def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder,
         "uri",
         "attempts",
         "error",
+        "notes",
+        "schema_change",
     }
     assert (totals["name"], totals["status"], totals["rows"], totals["attempts"]) == ("totals", "materialized", 2, 1)
     assert totals["bytes"] == len(project.read("data/totals.csv"))

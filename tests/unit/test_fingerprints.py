@@ -545,12 +545,12 @@ def test_messages_tell_what_changed(tmp_path: Path) -> None:
         "`daily` changed (transforms.py)",
         "helper `clean` changed (helpers.py)",
         "helper `tidy` moved from helpers.py to more.py",
-        "helper `to_day` is no longer reached (helpers.py)",
+        "no longer uses helper `to_day` (helpers.py)",
         "constant `LIMIT` changed (transforms.py)",
         "class `Scale` changed (transforms.py)",
         "statements that run when transforms.py is imported changed",
         "code in other.py changed",
-        "numpy is no longer reached",
+        "no longer uses numpy",
     )
     assert explain(new, new, "daily") == ()
 
@@ -558,11 +558,11 @@ def test_messages_tell_what_changed(tmp_path: Path) -> None:
 def test_messages_about_versions() -> None:
     before = {"transforms.py:daily": "function 1", "package pandas": "3.0.1", "python": "3.11"}
     after = {"transforms.py:daily": "function 1", "package pandas": "3.1.1", "package polars": "1.0", "python": "3.13"}
-    told = ("pandas 3.0.1 → 3.1.1", "polars 1.0 is newly reached", "Python 3.11 → 3.13")
+    told = ("pandas 3.0.1 → 3.1.1", "now uses polars 1.0", "Python 3.11 → 3.13")
     assert explain(before, after, "daily") == told
     assert explain({}, {"h.py:f": "function 1", "h.py": "module 2"}, "daily") == (
-        "helper `f` is newly reached (h.py)",
-        "h.py is newly reached as a whole",
+        "now uses helper `f` (h.py)",
+        "now uses h.py as a whole",
     )
 
 

@@ -12,11 +12,13 @@ from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 
 
-def parts(folder: Path, files: Mapping[str, str]) -> Mapping[str, str]:
+def parts(
+    folder: Path, files: Mapping[str, str], module: str = "transforms", function: str = "daily"
+) -> Mapping[str, str]:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef("transforms", "daily")).parts
+    return Fingerprinter(folder, SourceReader(folder)).of(FunctionRef(module, function)).parts
 
 
 SIDE = {
@@ -46,12 +48,33 @@ GUARDED = {
 STAR = {"transforms.py": "from tools import *\ndef daily(raw): return len(raw)\n", "tools.py": "pass\n"}
 LOOP = {"transforms.py": "K = []\nfor i in range(3):\n    K.append(i)\ndef daily(raw): return K\n"}
 
+REGISTRY = {
+    "transforms.py": "import plug\nfrom reg import R\ndef daily(raw): return R['f'](raw)\n",
+    "reg.py": "R = {}\ndef reg(f):\n    R[f.__name__] = f\n    return f\n",
+    "plug.py": "from reg import reg\n@reg\ndef f(x): return 1\n@reg\ndef g(x): return 1\n",
+}
+ONE_FILE = {
+    "transforms.py": "R = {}\ndef reg(f):\n    R[f.__name__] = f\n    return f\n"
+    "@reg\ndef h(x): return 1\ndef daily(raw): return R['h'](raw)\n"
+}
+DISPATCH = {
+    "transforms.py": "import plug\nfrom reg import s\ndef daily(raw): return s(raw)\n",
+    "reg.py": "from functools import singledispatch\n@singledispatch\ndef s(x): return 0\n",
+    "plug.py": "from reg import s\n@s.register\ndef of_int(x: int): return 1\n",
+}
+CLASSES = {
+    "transforms.py": "import plug\nfrom base import A\ndef daily(raw): return A.all\n",
+    "base.py": "class A:\n    all = []\n    def __init_subclass__(cls): A.all.append(cls)\n",
+    "plug.py": "from base import A\nclass B(A):\n    n = 1\n",
+}
+MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i}(x): return 1\n" for i in range(5))}
+
 
 @pytest.mark.parametrize(
     ("before", "edits", "told"),
     [
-        (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("constant `K` changed (side.py)",)),
-        (SIDE, {"side.py": ""}, ("constant `K` changed (side.py)",)),
+        (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("what acts on `K` changed (side.py)",)),
+        (SIDE, {"side.py": ""}, ("what acts on `K` changed (side.py)",)),
         (
             TWO_SIDES,
             {"transforms.py": TWO_SIDES["transforms.py"].replace("side, other", "other, side")},
@@ -71,12 +94,12 @@ LOOP = {"transforms.py": "K = []\nfor i in range(3):\n    K.append(i)\ndef daily
         (
             SIDE,
             {"rates.py": "K = 0\n", "side.py": "import rates\nrates.K = 3\n"},
-            ("constant `K` changed (rates.py, side.py)",),
+            ("constant `K` changed (rates.py)", "what acts on `K` changed (side.py)"),
         ),
         (
             PACKAGE,
             {"pkg/__init__.py": "from . import rates\nrates.K = 3\n"},
-            ("constant `K` changed (pkg/__init__.py)",),
+            ("what acts on `K` changed (pkg/__init__.py)",),
         ),
         (
             GUARDED,
@@ -86,14 +109,55 @@ LOOP = {"transforms.py": "K = []\nfor i in range(3):\n    K.append(i)\ndef daily
         (
             GUARDED,
             {"fast.py": "def f(): return 2\n"},
-            ("`fast` is in the project now", "helper `f` is newly reached (fast.py)"),
+            ("`fast` is in the project now", "now uses helper `f` (fast.py)"),
         ),
         (
             LOOP,
             {"transforms.py": LOOP["transforms.py"].replace("3", "4")},
-            ("constant `K` changed (transforms.py)", "loop variable `i` changed (transforms.py)"),
+            ("what acts on `K` changed (transforms.py)", "loop variable `i` changed (transforms.py)"),
         ),
-        (STAR, {"tools.py": "def len(x): return 1\n"}, ("helper `len` is newly reached (tools.py)",)),
+        (
+            REGISTRY,
+            {"plug.py": REGISTRY["plug.py"].replace("return 1", "return 2", 1)},
+            ("`f`, which acts on `R`, changed (plug.py)",),
+        ),
+        (
+            REGISTRY,
+            {"plug.py": REGISTRY["plug.py"] + "@reg\ndef new(x): return 1\n"},
+            ("`new`, which acts on `R`, is new (plug.py)",),
+        ),
+        (
+            REGISTRY,
+            {"plug.py": "from reg import reg\n@reg\ndef f(x): return 1\n"},
+            ("`g`, which acts on `R`, is gone (plug.py)",),
+        ),
+        (REGISTRY, {"reg.py": REGISTRY["reg.py"].replace("{}", "{'a': 1}")}, ("constant `R` changed (reg.py)",)),
+        (
+            MANY,
+            {"plug.py": MANY["plug.py"].replace("return 1", "return 2")},
+            ("`f0`, `f1`, `f2` and 2 more, which act on `R`, changed (plug.py)",),
+        ),
+        (
+            ONE_FILE,
+            {"transforms.py": ONE_FILE["transforms.py"].replace("return 1", "return 2")},
+            ("`h`, which acts on `R`, changed (transforms.py)",),
+        ),
+        (
+            ONE_FILE,
+            {"transforms.py": ONE_FILE["transforms.py"].replace("{}", "{'a': 1}")},
+            ("constant `R` changed (transforms.py)",),
+        ),
+        (
+            DISPATCH,
+            {"plug.py": DISPATCH["plug.py"].replace("return 1", "return 2")},
+            ("`of_int`, which acts on `s`, changed (plug.py)",),
+        ),
+        (
+            CLASSES,
+            {"plug.py": CLASSES["plug.py"].replace("n = 1", "n = 2")},
+            ("`B`, which acts on `A`, changed (plug.py)",),
+        ),
+        (STAR, {"tools.py": "def len(x): return 1\n"}, ("now uses helper `len` (tools.py)",)),
     ],
 )
 def test_what_is_told_of_an_edit(
@@ -105,5 +169,18 @@ def test_what_is_told_of_an_edit(
 
 def test_what_is_told_of_a_module_that_goes_away(tmp_path: Path) -> None:
     old = parts(tmp_path / "old", {**GUARDED, "fast.py": "def f(): return 2\n"})
-    told = ("`fast` is in the project no more", "helper `f` is no longer reached (fast.py)")
+    told = ("`fast` is in the project no more", "no longer uses helper `f` (fast.py)")
     assert explain(old, parts(tmp_path / "new", GUARDED), "daily") == told
+
+
+def test_what_is_told_of_a_table_that_is_given_another_function(tmp_path: Path) -> None:
+    code = "def one(raw): return len(raw)\n"
+    old = parts(tmp_path / "old", {"transforms.py": code}, "transforms", "one")
+    renamed = parts(tmp_path / "renamed", {"transforms.py": code.replace("one", "two")}, "transforms", "two")
+    assert explain(old, renamed, "two") == ("the function is now `two`",)
+    elsewhere = parts(tmp_path / "elsewhere", {"other.py": "def one(raw): return 0\n"}, "other", "one")
+    assert explain(old, elsewhere, "one") == ("the function is now `one` (other.py)",)
+    within = parts(
+        tmp_path / "within", {"transforms.py": f"{code}def two(raw): return one(raw)\n"}, "transforms", "two"
+    )
+    assert explain(old, within, "two") == ("the function is now `two`",)

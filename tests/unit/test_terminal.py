@@ -6,7 +6,18 @@ import io
 
 import pytest
 
-from lakehouse_cli.terminal import Cell, Terminal, columns, pad, plural, printable, size_text, text_width, time_text
+from lakehouse_cli.terminal import (
+    Cell,
+    Terminal,
+    columns,
+    folded,
+    pad,
+    plural,
+    printable,
+    size_text,
+    text_width,
+    time_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +107,27 @@ def test_columns_make_way_for_the_last_and_no_line_is_wider_than_the_screen() ->
     for width in range(16, 80):
         lines = columns(Terminal(width=width), header, rows, dispensable=(1,), shortened=0, least=20)
         assert all(text_width(line) <= width for line in lines)
+
+
+def test_the_last_column_goes_on_below_itself() -> None:
+    rows = [[Cell("a"), Cell("the first; a second one")], [Cell("b"), Cell("x" * 20)]]
+    assert columns(Terminal(width=15), ("", "why"), rows, fold=True) == [
+        "   why",
+        "a  the first",
+        "   a second one",
+        "b  xxxxxxxxxx",
+        "     xxxxxxxxxx",
+    ]
+    assert columns(Terminal(), ("", "why"), rows, fold=True)[1] == "a  the first; a second one"
+
+
+def test_names_are_broken_between_their_parts() -> None:
+    assert folded("s3://bucket/raw/totals.csv is not there", 20) == [
+        "s3://bucket/raw/",
+        "  totals.csv is not",
+        "  there",
+    ]
+    assert folded("表表表表表表", 6) == ["表表", "  表表", "  表表"]
 
 
 def test_text_is_broken_between_words() -> None:

@@ -82,6 +82,13 @@ def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.Monkey
         assert "never materialized, and" in last_screen(names, [finished(n) for n in names], monkeypatch, width)[1]
 
 
+def test_the_rows_that_stay_tell_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = last_screen(["a", "b"], [finished("a"), finished("b", "skipped")], monkeypatch, 80)
+    why = lines[0].index("why")
+    told = " ".join(line[why:].strip() for line in lines[1:-2])
+    assert told.count("never materialized, and a long story besides about why that is so") == 2
+
+
 def test_the_last_line_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["a", "b"]
     results = [finished("a"), finished("b", "failed", ErrorInfo("TransformError", "boom"))]
