@@ -100,6 +100,10 @@ def _with_one_type(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[pa.Chu
     return None
 
 
+def _numeric(table: pa.Table) -> frozenset[str]:
+    return frozenset(field.name for field in table.schema if kind_of(field.type) in ("integer", "float", "decimal"))
+
+
 def _is_null(column: pa.ChunkedArray) -> bool:
     return int(column.null_count) == len(column)
 
@@ -176,6 +180,7 @@ def _by_key(
         _examples(right, added[:limit]),
         _examples(left, removed[:limit]),
         _changes(left, right, key, list(columns), one[first], other[first]),
+        _numeric(right),
         notes,
     )
 
@@ -232,6 +237,7 @@ def _whole(left: pa.Table, right: pa.Table, limit: int, notes: tuple[str, ...]) 
         removed=int(-more[more < 0].sum()),
         examples_added=_examples(right, _first_of(new, more, limit)),
         examples_removed=_examples(left, _first_of(old, -more, limit)),
+        numeric=_numeric(right),
         notes=notes,
     )
 
