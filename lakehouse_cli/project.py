@@ -471,13 +471,16 @@ class Project:
 
         Raises:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
-                environment.
+                environment, or it is this one.
         """
         from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
 
         if against is not None:
             chosen = self.select(*selection, exclude=exclude)
             other = self.other(against)
+            if other.environment == self.environment:
+                hint = "name another one with `--against`, or leave it out to compare with what would come out now"
+                raise UsageError(f"`{self.environment}` cannot be compared against itself", hint=hint)
             mask = self._mask_with(other)
             found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
             return Comparison(self.name, self.environment, against, found, chosen.notes)

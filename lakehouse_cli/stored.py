@@ -6,15 +6,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lakehouse_cli.errors import StorageError, UnreachableError
+from lakehouse_cli.errors import DataError, StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.formatted import columns_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _Answer = TypeVar("_Answer")
 
@@ -40,6 +44,32 @@ class StoredEnvironment:
     def looked_at(self) -> StoredTables:
         """What is stored there now."""
         return StoredTables(self.tables, self.storages, self.specs, self.graph)
+
+    def read_as_stored(self, name: str, state: TableState) -> pa.Table:
+        """A table with the columns and types it was stored with, whatever is declared now.
+
+        Data altered by another hand are read as declared, and as their manifest tells where they do not fit that.
+
+        Args:
+            name: Of the table.
+            state: What is known of it here.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: The data are neither as they were stored nor as declared.
+            StorageError: They cannot be read.
+        """
+        table = self.tables[name]
+        storage = self.storages[table.storage]
+        stored = _stored_columns(state)
+        if stored is None:
+            return storage.read(table, table.columns)
+        if not state.altered:
+            return storage.read(table, stored)
+        try:
+            return storage.read(table, table.columns)
+        except DataError:
+            return storage.read(table, stored)
 
 
 @dataclass(slots=True)
@@ -200,6 +230,16 @@ class StoredTables:
             manifest = self._manifest(consumer)
             if isinstance(manifest, Manifest) and name in manifest.inputs:
                 yield manifest.inputs[name]
+
+
+def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
+    """The columns of a table as its manifest tells; None where there is none, or none that declarations could say."""
+    if state.manifest is None:
+        return None
+    try:
+        return columns_of(state.manifest, None, state.uri)
+    except StorageError:
+        return None
 
 
 def with_another_content(

@@ -26,6 +26,7 @@ Examples:
 Exit codes:
   0 all there · 1 a table is missing, refused or failed, or a run goes on there · 2 usage"""
 _WIDEST_NAME = 40
+_EXPLAINED = ("missing", "refused", "failed")
 _MARKS = {
     "copied": ("✓", "green", "copied"),
     "planned": ("▸", "cyan", "to copy"),
@@ -145,7 +146,8 @@ class _Progress:
         parts = [plural(table.rows, "row")] if table.rows is not None else []
         if table.status == "copied":
             parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
-        parts += [table.note] if table.note else []
+        # What did not come about is told below, whole.
+        parts += [table.note] if table.note and table.status not in _EXPLAINED else []
         row = [
             Cell(mark, style),
             Cell(self._terminal.cut_middle(table.name, width).ljust(width)),
@@ -166,13 +168,13 @@ def _finish(result: CopyResult) -> None:
 
 
 def _explain(result: CopyResult, terminal: Terminal) -> None:
-    """What did not come about, whole: the lines above are cut."""
+    """What did not come about, and what to do about it."""
     lines = []
     for table in result.tables:
-        if table.status in ("missing", "refused", "failed"):
+        if table.status in _EXPLAINED:
             lines.append(f"{terminal.style('error:', 'error')} `{table.name}`: {printable(table.note)}")
-            if table.error is not None and table.error.hint:
-                lines.append(f"  {table.error.hint}")
+            hint = table.error.hint if table.error is not None else table.hint
+            lines += [f"  {printable(hint)}"] if hint else []
     if any(table.status == "refused" for table in result.tables):
-        lines.append("  nothing was copied; `--force` overwrites it")
+        lines.append("nothing was copied")
     options.complain(lines)

@@ -13,7 +13,7 @@ import typer
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.printing import MaskedStream, redirected
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, plural, printable, text_width
+from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width
 
 if TYPE_CHECKING:
     from lakehouse_cli.comparing import ComparedTable, Comparison
@@ -140,10 +140,9 @@ def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
         counted = ", ".join(f"{printable(name)} {count_text(number)}" for name, number in rows.columns.items())
         lines.append(terminal.cut(f"  changed: {counted}", terminal.width))
     lines += _changed(table, heads, terminal)
-    lines += _rows(
-        [("+", "green", row) for row in rows.examples_added] + [("-", "red", row) for row in rows.examples_removed],
-        terminal,
-    )
+    examples = [("+", "green", row) for row in rows.examples_added]
+    examples += [("-", "red", row) for row in rows.examples_removed]
+    lines += _rows(examples, rows.numeric, terminal)
     lines += _more(rows.added - len(rows.examples_added), "added row", terminal)
     lines += _more(rows.removed - len(rows.examples_removed), "removed row", terminal)
     return lines
@@ -162,11 +161,16 @@ def _changed(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
             cells.append([mark, *key, Cell(printable(name), "dim"), *values])
             mark, key = Cell(""), [Cell("")] * len(key)
     header = ("", *(printable(name) for name in rows.key), "column", *heads)
-    lines = columns(terminal, header, cells, indent="  ")
+    right = [index for index, name in enumerate(rows.key, 1) if name in rows.numeric]
+    if all(name in rows.numeric for row in rows.examples_changed for name in row.values):
+        right += [len(header) - 2, len(header) - 1]
+    lines = columns(terminal, *_to_the_right(header, cells, right), indent="  ")
     return [*lines, *_more(rows.changed - len(rows.examples_changed), "changed row", terminal)]
 
 
-def _rows(examples: Sequence[tuple[str, str, Mapping[str, Any]]], terminal: Terminal) -> list[str]:
+def _rows(
+    examples: Sequence[tuple[str, str, Mapping[str, Any]]], numeric: frozenset[str], terminal: Terminal
+) -> list[str]:
     """Rows that only one has; the columns that do not fit on the screen are counted."""
     if not examples:
         return []
@@ -185,10 +189,24 @@ def _rows(examples: Sequence[tuple[str, str, Mapping[str, Any]]], terminal: Term
         [Cell(mark, style), *(Cell(text) for text in row[:fitting])]
         for (mark, style, _), row in zip(examples, texts, strict=True)
     ]
-    lines = columns(terminal, ("", *heads[:fitting]), cells, indent="  ")
+    right = [index for index, name in enumerate(names[:fitting], 1) if name in numeric]
+    lines = columns(terminal, *_to_the_right(("", *heads[:fitting]), cells, right), indent="  ")
     if fitting < len(names):
         lines.append(terminal.style(f"     … and {plural(len(names) - fitting, 'more column')}", "dim"))
     return lines
+
+
+def _to_the_right(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], which: Sequence[int]
+) -> tuple[list[str], list[list[Cell]]]:
+    """Header and rows with some columns padded on their left; `columns` leaves the last one as it is."""
+    heads, cells = list(header), [list(row) for row in rows]
+    for index in which:
+        width = max(text_width(text) for text in (heads[index], *(row[index].text for row in cells)))
+        heads[index] = pad(heads[index], width, right=True)
+        for row in cells:
+            row[index] = Cell(pad(row[index].text, width, right=True), row[index].style)
+    return heads, cells
 
 
 def _more(number: int, noun: str, terminal: Terminal) -> list[str]:

@@ -56,6 +56,7 @@ class RowDifference:
         examples_added: The first of them; values as JSON has them.
         examples_removed: Likewise.
         examples_changed: Likewise.
+        numeric: The columns of numbers, which people like to see aligned to the right.
         notes: What is to be known about how they were compared.
     """
 
@@ -67,6 +68,7 @@ class RowDifference:
     examples_added: tuple[Mapping[str, Any], ...] = ()
     examples_removed: tuple[Mapping[str, Any], ...] = ()
     examples_changed: tuple[ChangedRow, ...] = ()
+    numeric: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:

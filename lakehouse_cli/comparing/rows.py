@@ -9,6 +9,7 @@ bytes a row, whatever the columns hold, and values are looked at one column at a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ import pyarrow.compute as pc
 
 from lakehouse_cli.arrow_types import from_arrow
 from lakehouse_cli.comparing.results import ChangedRow, RowDifference, SchemaDifference
+from lakehouse_cli.conversion.exact import convert, kind_of
+from lakehouse_cli.conversion.refusal import InexactError
 from lakehouse_cli.showing import rows_of
 
 _Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -50,7 +53,9 @@ def compare_rows(before: pa.Table, after: pa.Table, key: Sequence[str], limit: i
     if key:
         lacking = [name for name in key if name not in left.column_names]
         if lacking:
-            notes += (f"key column `{lacking[0]}` is not in both, so whole rows were compared",)
+            both = lacking[0] in before.column_names and lacking[0] in after.column_names
+            why = "cannot be matched" if both else "is not in both"
+            notes += (f"key column `{lacking[0]}` {why}, so whole rows were compared",)
         else:
             ids = _row_numbers(left.select(list(key)), right.select(list(key)))
             if _unique(ids[0]) and _unique(ids[1]):
@@ -85,13 +90,22 @@ def _with_one_type(one: pa.ChunkedArray, other: pa.ChunkedArray) -> tuple[pa.Chu
     one, other = _plain(one), _plain(other)
     if one.type == other.type:
         return one, other
+    if (kind_of(one.type) == "text") != (kind_of(other.type) == "text") and not _is_null(one) and not _is_null(other):
+        # A text can be read as a number, and is another one than the number's own: 007 is not 7.
+        return None
     for type_ in (one.type, other.type):
-        try:
-            # Only where nothing is lost: 1 is 1.0, and 1.5 is no integer.
-            return one.cast(type_, safe=True), other.cast(type_, safe=True)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
+        # Only where nothing is lost: 1 is 1.0, and 1.5 is no integer.
+        with suppress(InexactError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return convert(one, type_), convert(other, type_)
     return None
+
+
+def _numeric(table: pa.Table) -> frozenset[str]:
+    return frozenset(field.name for field in table.schema if kind_of(field.type) in ("integer", "float", "decimal"))
+
+
+def _is_null(column: pa.ChunkedArray) -> bool:
+    return int(column.null_count) == len(column)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -166,6 +180,7 @@ def _by_key(
         _examples(right, added[:limit]),
         _examples(left, removed[:limit]),
         _changes(left, right, key, list(columns), one[first], other[first]),
+        _numeric(right),
         notes,
     )
 
@@ -222,6 +237,7 @@ def _whole(left: pa.Table, right: pa.Table, limit: int, notes: tuple[str, ...]) 
         removed=int(-more[more < 0].sum()),
         examples_added=_examples(right, _first_of(new, more, limit)),
         examples_removed=_examples(left, _first_of(old, -more, limit)),
+        numeric=_numeric(right),
         notes=notes,
     )
 

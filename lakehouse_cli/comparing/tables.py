@@ -60,15 +60,23 @@ def _stored(
         status: DiffStatus = "added" if now.exists else "removed"
         where = here.environment if now.exists else against.environment
         return ComparedTable(name, status, before.uri, now.uri, rows_before, rows, note=f"only in `{where}`")
-    if now.content is not None and before.content is not None:
-        same = (now.content.content_hash, now.content.reading) == (before.content.content_hash, before.content.reading)
-        if same:
-            # The same bytes, read in the same way.
-            return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    table, other = here.tables[name], against.tables[name]
-    data = here.storages[table.storage].read(table, table.columns)
-    old = against.storages[other.storage].read(other, other.columns)
-    return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, table.key, limit)
+    if _read_the_same(now, before):
+        return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
+    data, old = here.read_as_stored(name, now), against.read_as_stored(name, before)
+    return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
+
+
+def _read_the_same(now: TableState, before: TableState) -> bool:
+    """Whether both are the same bytes, read in the same way."""
+    if now.content is None or before.content is None:
+        return False
+    same = (now.content.content_hash, now.content.reading) == (before.content.content_hash, before.content.reading)
+    # One may have been stored under another contract: text in CSV may have been a number.
+    return same and _stored_columns(now) == _stored_columns(before)
+
+
+def _stored_columns(state: TableState) -> tuple[tuple[str, str], ...] | None:
+    return None if state.manifest is None or state.altered else state.manifest.columns
 
 
 def _rows(state: TableState) -> int | None:
@@ -155,10 +163,10 @@ class Recomputing:
         given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
         data = compute(job, given).table
         self._memory.put(planned.name, data)
-        storage = self.stored.storages[job.table.storage]
         if planned.state is None or not planned.state.exists:
             return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
-        return _compared(found, storage.read(job.table, job.table.columns), data, job.table.key, self.limit)
+        before = self.stored.read_as_stored(planned.name, planned.state)
+        return _compared(found, before, data, job.table.key, self.limit)
 
     def _job(self, planned: PlannedTable) -> Job:
         graph = self.stored.graph

@@ -25,6 +25,7 @@ class CopiedTable:
         from_uri: Where it comes from.
         uri: Where it is copied to.
         note: Why, in words; empty where the status says it all.
+        hint: What to do about a table that was refused; empty for the others.
         rows: How many, where that is known.
         bytes: Stored size of the copy.
         duration_s: Seconds it took.
@@ -37,6 +38,7 @@ class CopiedTable:
     from_uri: str
     uri: str
     note: str = ""
+    hint: str = ""
     rows: int | None = None
     bytes: int | None = None
     duration_s: float | None = None
@@ -51,6 +53,7 @@ class CopiedTable:
             "from_uri": self.from_uri,
             "uri": self.uri,
             "note": self.note,
+            "hint": self.hint or None,
             "rows": self.rows,
             "bytes": self.bytes,
             "duration_s": self.duration_s,

@@ -7,11 +7,13 @@ hashes of what is stored; of an input that the other environment has a copy of, 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from lakehouse_cli.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
@@ -24,8 +26,21 @@ from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import AssetStorage, Origin, in_use
+from lakehouse_cli.storage.publishing import HashingSink
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.terminal import moment_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OVERWRITES = "`--force` overwrites it"
+
+
+class _Refusal(NamedTuple):
+    """Why a table is not copied, and what to do about it."""
+
+    reason: str
+    hint: str = _OVERWRITES
 
 
 @dataclass(slots=True)
@@ -51,13 +66,14 @@ class Copying:
     _there: StoredTables = field(init=False)
     _manifests: dict[str, Manifest | None] = field(default_factory=dict)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
+    _equal: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._here = self.source.looked_at()
         self._there = self.target.looked_at()
 
     def planned(self, names: Iterable[str]) -> list[CopiedTable]:
-        """What would be done with each table; nothing is read but manifests."""
+        """What would be done with each table; nothing is read but manifests, and what is newer in the target."""
         names = tuple(names)
         self._here.look(names)
         self._there.look(names)
@@ -109,7 +125,13 @@ class Copying:
                 return replace(found, status="unchanged", note="there already")
             why_not = self._why_not(name, here, there)
             if why_not is not None:
-                return replace(found, status="refused", note=why_not)
+                return replace(found, status="refused", note=self.mask(why_not.reason), hint=why_not.hint)
+            newer = self._newer(name, here, there)
+            if newer is not None:
+                if not self._is_of_the_same_rows(name, here, there):
+                    return replace(found, status="refused", note=newer, hint=_OVERWRITES)
+                self._equal.add(name)
+                return replace(found, status="unchanged", note="the same is there, computed later")
         return found
 
     def _is_one_place(self, name: str) -> bool:
@@ -136,8 +158,9 @@ class Copying:
         """Whether what the target has is a copy of what the source has now, neither altered since."""
         if here.content is None or there.content is None:
             return False
-        same = (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
-        if same and self.source.tables[name].kind == "source":
+        if name in self._equal:
+            return True
+        if _are_the_same_bytes(here, there) and self.source.tables[name].kind == "source":
             # A source is known by its bytes; a computed table has a manifest that is to go with it.
             return True
         manifest = self._manifest(name)
@@ -160,27 +183,57 @@ class Copying:
                 self._manifests[name] = None
         return self._manifests[name]
 
-    def _why_not(self, name: str, here: TableState, there: TableState) -> str | None:
-        """Why a table is not copied without being forced; None where it is."""
+    def _why_not(self, name: str, here: TableState, there: TableState) -> _Refusal | None:
+        """What is of unknown making and keeps a table from being copied without being forced; None for nothing."""
         if self.source.tables[name].kind == "computed" and here.altered:
-            if here.manifest is None:
-                return f"{here.uri} has no manifest: nobody knows what it was made by"
-            return f"{here.uri} was altered by another hand"
+            return self._why_not_from(name, here)
         if not there.exists:
             return None
+        if there.manifest_trouble is not None:
+            return _Refusal(there.manifest_trouble.message)
         manifest = self._manifest(name)
+        if manifest is not None and manifest.project not in (None, self.project):
+            return _Refusal(f"{there.uri} belongs to project `{manifest.project}`")
+        if _are_the_same_bytes(here, there):
+            # Whoever put them there loses nothing.
+            return None
         if manifest is None:
-            if there.manifest_trouble is not None:
-                return there.manifest_trouble.message
-            return f"{there.uri} has no manifest: another hand put it there"
-        if manifest.project not in (None, self.project):
-            return f"{there.uri} belongs to project `{manifest.project}`"
+            return _Refusal(f"{there.uri} has no manifest: another hand put it there")
         if there.content is None or manifest.content_hash != there.content.content_hash:
-            return f"{there.uri} was altered by another hand"
-        if here.manifest is not None and manifest.started_at > here.manifest.started_at:
-            before, now = moment_text(here.manifest.started_at), moment_text(manifest.started_at)
-            return f"{there.uri} is newer: {now}, and {here.uri} {before}"
+            return _Refusal(f"{there.uri} was altered by another hand")
         return None
+
+    def _why_not_from(self, name: str, here: TableState) -> _Refusal:
+        """Why what is to be copied is not taken for what was materialized."""
+        run = f"lakehouse run {name} -e {self.source.environment}"
+        if here.manifest is not None:
+            hint = f"`{run}` computes it anew; `--force` copies it as it is"
+            return _Refusal(f"{here.uri} was altered by another hand", hint)
+        hint = f"`{run} --force` computes it anew; `--force` here copies it as it is"
+        if here.manifest_trouble is not None:
+            return _Refusal(here.manifest_trouble.message, hint)
+        return _Refusal(f"{here.uri} has no manifest: nobody knows what it was made by", hint)
+
+    def _newer(self, name: str, here: TableState, there: TableState) -> str | None:
+        """Tells that what the target has was computed after what is to be copied; None where it was not."""
+        before, after = here.manifest, self._manifest(name)
+        if before is None or after is None or after.started_at <= before.started_at:
+            return None
+        return f"{there.uri} is newer: {moment_text(after.started_at)}, and {here.uri} {moment_text(before.started_at)}"
+
+    def _is_of_the_same_rows(self, name: str, here: TableState, there: TableState) -> bool:
+        """Whether two tables as runs stored them are the same, though their formats may differ."""
+        before, after = here.manifest, self._manifest(name)
+        if before is None or after is None or (before.columns, before.rows) != (after.columns, after.rows):
+            return False
+        if _are_the_same_bytes(here, there):
+            return True
+        try:
+            return _rows_hash(self.source.read_as_stored(name, here)) == _rows_hash(
+                self.target.read_as_stored(name, there)
+            )
+        except LakehouseError:
+            return False
 
     def _origin(self, name: str, here: TableState) -> Origin:
         """What the manifest of the copy says of where it comes from."""
@@ -236,7 +289,7 @@ class Copying:
     def _publish(self, name: str) -> Manifest:
         here, table = self._here.state(name), self.source.tables[name]
         storage = self.source.storages[table.storage]
-        data = storage.read(table, table.columns)
+        data = self.source.read_as_stored(name, here)
         if here.content is not None:
             after = storage.content(table, (here.content,))
             if after is None or after.content_hash != here.content.content_hash:
@@ -244,7 +297,27 @@ class Copying:
                     f"{here.uri} was replaced while it was read", hint="copy again when nothing is running there"
                 )
         target = self.target.tables[name]
-        return self.target.storages[target.storage].publish(target, data, self._origin(name, here))
+        # What nobody knows the making of may go where it is forced, or where it is the very same.
+        forced = self.force or _are_the_same_bytes(here, self._there.state(name))
+        origin = replace(self._origin(name, here), forced=forced)
+        return self.target.storages[target.storage].publish(target, data, origin)
+
+
+def _are_the_same_bytes(here: TableState, there: TableState) -> bool:
+    """Whether the same bytes are stored in both places, and read in the same way."""
+    if here.content is None or there.content is None:
+        return False
+    return (here.content.content_hash, here.content.reading) == (there.content.content_hash, there.content.reading)
+
+
+def _rows_hash(data: pa.Table) -> str:
+    """A hash of columns, types and rows in their order, whatever format they were read from."""
+    from lakehouse_cli.storage.ipc import IpcFormat
+
+    with Path(os.devnull).open("wb") as nowhere:
+        sink = HashingSink(nowhere)
+        IpcFormat().write(data, sink, {"compression": "none"})
+    return sink.hexdigest()
 
 
 def _known(inputs: Mapping[str, InputRecord]) -> dict[str, tuple[str, str]]:

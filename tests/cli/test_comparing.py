@@ -73,6 +73,21 @@ def test_output_is_bounded(computed: ProjectFolder, cli: Cli) -> None:
     assert document["tables"][0]["examples"] == {"added": [], "removed": [], "changed": []}
 
 
+def test_numbers_stand_to_the_right(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "customer;total\n007;12345\n008;10\n010;1\n011;99999\n")
+    lines = cli("diff", "totals", "-e", "dev", "--against", "default").out.splitlines()
+    at = next(index for index, line in enumerate(lines) if "default" in line.split() and "column" in line)
+    assert lines[at : at + 7] == [
+        "     customer  column  default    dev",
+        "  ~  007       total         6  12345",
+        "  ~  008       total         2     10",
+        "     customer  total",
+        "  +  010           1",
+        "  +  011       99999",
+        "",
+    ]
+
+
 def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
     """Through tables that change upstream, and nothing is published."""
     assert cli("diff").code == 0
@@ -138,4 +153,8 @@ def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:
 def test_usage(computed: ProjectFolder, cli: Cli) -> None:
     assert cli("diff", "--against", "dve").code == 2
     assert cli("diff", "nothing").code == 2
+    done = cli("diff", "-e", "dev", "--against", "dev")
+    assert done.code == 2
+    assert "`dev` cannot be compared against itself" in done.err
+    assert cli("diff", "--against", "default").code == 2
     assert cli("diff", "-n", "-1").code == 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,6 +20,8 @@ ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev}}}
   prod: {storages: {default: {root: prod, options: {delimiter: ";"}}}}
+  lake: {storages: {default: {root: lake, format: parquet}}}
+  database: {storages: {default: {type: sqlite, root: lake.db}}}
   linked: {storages: {default: {root: link}}}
 """
 
@@ -81,6 +85,23 @@ def test_what_is_out_of_date_stays_so(computed: ProjectFolder, cli: Cli) -> None
     assert plan(cli, "prod")["totals"] == ["run", "function_changed"]
 
 
+@pytest.mark.parametrize("to", ["dev", "lake", "database"])
+@pytest.mark.parametrize("contract", ["total: int64\n      n: int64", "total: float64", "sum: int64"])
+def test_what_was_stored_under_another_contract(computed: ProjectFolder, cli: Cli, contract: str, to: str) -> None:
+    """It is copied as it was stored, and is out of date there for the reason it is here."""
+    text = computed.read("lakehouse.yaml").replace("total: {type: int64, nullable: false}", contract, 1)
+    computed.write("lakehouse.yaml", text)
+    done = cli("copy", "totals", "--to", to, "--sources", "-o", "json")
+    assert done.code == 0, done.err
+    assert statuses(done) == {"totals": "copied"}
+    project = Project.load(env=to)
+    manifest = project.storage("totals").read_manifest(project.table("totals"))
+    assert manifest is not None
+    assert manifest.columns == (("customer", "string"), ("total", "int64"))
+    assert plan(cli, "default")["totals"] == ["run", "contract_changed"]
+    assert "contract_changed" in plan(cli, to)["totals"]
+
+
 def test_a_dry_run_copies_nothing(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "+best", "--to", "dev", "--dry-run", "-o", "json")
     assert done.code == 0
@@ -104,9 +125,80 @@ def test_what_is_newer_there_is_not_overwritten(computed: ProjectFolder, cli: Cl
     assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
 
 
+@pytest.mark.parametrize("to", ["dev", "prod"])
+def test_what_was_computed_later_and_is_the_same_is_there(computed: ProjectFolder, cli: Cli, to: str) -> None:
+    """Also where another format gives other bytes; what is computed from it is up to date there."""
+    assert cli("copy", "orders", "--to", to, "--sources").code == 0
+    assert cli("run", "-e", to, "totals").code == 0
+    before = _manifest(to, "totals")["run_id"]
+    done = cli("copy", "--to", to, "-o", "json")
+    assert done.code == 0
+    assert statuses(done) == {"totals": "unchanged", "best": "copied"}
+    assert done.json["tables"][0]["note"] == "the same is there, computed later"
+    assert _manifest(to, "totals")["run_id"] == before
+    assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
+
+
+def test_what_was_computed_later_of_other_types_is_another(computed: ProjectFolder, cli: Cli) -> None:
+    """Though its bytes are the same."""
+    computed.write(
+        "lakehouse.yaml", computed.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: int32")
+    )
+    assert cli("copy", "orders", "--to", "dev", "--sources").code == 0
+    assert cli("run", "-e", "dev", "totals").code == 0
+    assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
+    assert statuses(cli("copy", "totals", "--to", "dev", "-o", "json")) == {"totals": "refused"}
+
+
+def test_the_same_bytes_of_another_hand_lose_nothing(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/orders.csv", computed.read("data/orders.csv"))
+    computed.write("dev/totals.csv", computed.read("data/totals.csv"))
+    done = cli("copy", "--to", "dev", "-o", "json")
+    assert statuses(done) == {"totals": "copied", "best": "copied"}
+    assert plan(cli, "dev")["totals"] == ["skip"]
+
+
+def test_force_overwrites_what_another_hand_put_there(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "mine\n")
+    refused = cli("copy", "--to", "dev")
+    assert refused.code == 1
+    assert "`--force` overwrites it" in refused.err
+    assert cli("copy", "--to", "dev", "--force").code == 0
+    assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
+    with closing(sqlite3.connect(computed.path / "lake.db")) as database:
+        database.execute("create table totals (mine text)")
+        database.commit()
+        assert cli("copy", "--to", "database").code == 1
+        assert cli("copy", "--to", "database", "--force").code == 0
+        assert database.execute("select * from totals order by 1").fetchall() == [("007", 6), ("008", 2)]
+
+
+def test_a_refusal_is_told_once(computed: ProjectFolder, cli: Cli) -> None:
+    computed.write("dev/totals.csv", "mine\n")
+    done = cli("copy", "--to", "dev")
+    assert (done.out + done.err).count("dev/totals.csv has no manifest") == 1
+    assert "nothing was copied" in done.err.splitlines()
+
+
+def test_what_was_altered_where_it_comes_from(computed: ProjectFolder, cli: Cli) -> None:
+    """Nothing would be overwritten there: it is about what is taken along."""
+    computed.write("data/totals.csv", "customer,total\n1,1\n")
+    done = cli("copy", "totals", "--to", "dev")
+    assert "overwrites" not in done.err
+    assert "`lakehouse run totals -e default` computes it anew; `--force` copies it as it is" in done.err
+    assert cli("run", "totals", "-e", "default").code == 0
+    assert cli("copy", "totals", "--to", "dev").code == 0
+    (computed.path / "data/.lakehouse/manifests/best.json").unlink()
+    hint = cli("copy", "best", "--to", "dev", "-o", "json").json["tables"][0]["hint"]
+    assert hint.startswith("`lakehouse run best -e default --force` computes it anew")
+    assert cli("run", "best", "-e", "default", "--force").code == 0
+    assert cli("copy", "best", "--to", "dev").code == 0
+
+
 def test_times_are_told_as_they_are_here(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("copy", "--to", "dev", "--sources").code == 0
-    assert cli("run", "-f", "-e", "dev", "totals").code == 0
+    computed.write("dev/orders.csv", "customer,amount\n1,1\n")
+    assert cli("run", "-e", "dev", "totals").code == 0
     stored = datetime.fromisoformat(_manifest("dev", "totals")["started_at"])
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Kathmandu")

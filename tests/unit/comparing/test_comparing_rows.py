@@ -86,6 +86,32 @@ def test_columns() -> None:
     assert not compare_schemas(table(a=[1], b=[1]), table(b=[1], a=[1])), "in another order they are the same"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (pa.array([0.5], pa.float32()), pa.array([0.5], pa.float64()), 0),
+        (pa.array([0.1], pa.float32()), pa.array([0.1], pa.float64()), 1),
+        (pa.array([Decimal("0.50")]), pa.array([0.5]), 0),
+        (pa.array([Decimal("0.10")]), pa.array([0.1]), None),
+        (pa.array([2**53 + 1]), pa.array([2.0**53]), 1),
+        (pa.array(["007"]), pa.array([7]), None),
+        (pa.array([None], pa.string()), pa.array([7]), 1),
+    ],
+    ids=str,
+)
+def test_values_of_another_type(before: pa.Array, after: pa.Array, changed: int | None) -> None:
+    """Compared only where one type holds both exactly."""
+    for one, other in ((before, after), (after, before)):
+        found = compare_rows(table(id=[1], v=one), table(id=[1], v=other), ["id"], 5)
+        assert found.changed == (changed or 0)
+        assert bool(found.notes) == (changed is None)
+
+
+def test_a_key_of_another_type() -> None:
+    found = compare_rows(table(id=["007"], a=[1]), table(id=[7], a=[1]), ["id"], 5)
+    assert found.notes[-1] == "key column `id` cannot be matched, so whole rows were compared"
+
+
 def test_a_key_that_identifies_no_rows() -> None:
     before, after = table(id=[1, 1], a=[1, 2]), table(id=[1, 1], a=[1, 3])
     found = compare_rows(before, after, ["id"], 5)
