@@ -21,17 +21,24 @@ SHORTEST = 4
 #: Stands for a secret that is written where it is used.
 HIDDEN = "***"
 _REFERENCE = r"\$\{[^{}]*\}"
-_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^?#\s]*(?=@)")
+# One with a default says what it stands for.
+_BARE_REFERENCE = r"\$\{\w+\}"
+_USER = rf"(?:{_REFERENCE}|[^/?#@\s:])*"
+_PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@)[^?#\s]*(?=@)")
 _TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
-_LITERAL_PASSWORD = re.compile(rf"(://[^/?#@\s:]*:)(?!(?:{_REFERENCE})+@)([^?#\s]*)(?=@)")
-# Names of options of storages; a column may be called `token`, and its type is no secret.
+_LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)([^?#\s]*)(?=@)")
+# Names of options of storages. A column may be called `token`, and hardly a type is as long as one.
 _TELLING_OPTIONS = "secret_access_key|session_token|account_key|sas_key|client_secret|service_account_key"
+_OPTION_VALUE = r"'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s,{}\"'#][^\s,{}\"']*"
 _LITERAL_OPTION = re.compile(
-    rf"(\b(?:{_TELLING_OPTIONS})[\"']?\s*:\s+[\"']?)(?!(?:{_REFERENCE})+)([^\s,{{}}\"'#][^\s,{{}}\"']*)", re.IGNORECASE
+    rf"(\b(?:(?:{_TELLING_OPTIONS})[\"']?\s*:\s+|token[\"']?\s*:\s+(?='.{{20}}|\".{{20}}|[\w.~+/=-]{{20}})))"
+    rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})",
+    re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
-    rf"(?<=[?&;])([^=&;#]*(?:{_TELLING})[^=&;#]*)=(?!(?:{_REFERENCE})+(?:[&;#]|$))[^&;#]*", re.IGNORECASE
+    rf"(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_TELLING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*",
+    re.IGNORECASE,
 )
 
 # Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
@@ -80,7 +87,7 @@ def without_password(url: str) -> str:
     >>> without_password("postgresql://me:${DB_PASSWORD}@host/db")
     'postgresql://me:${DB_PASSWORD}@host/db'
     """
-    if "://" not in url:
+    if "://" not in url and "=" not in url:
         return url
     return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
 
@@ -94,8 +101,17 @@ def without_secrets(line: str) -> str:
     'options: {access_key_id: me, secret_access_key: *******}'
     """
     for pattern in (_LITERAL_PASSWORD, _LITERAL_OPTION):
-        line = pattern.sub(lambda match: match[1] + "*" * len(match[2]), line)
+        line = pattern.sub(lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
+
+
+def without_values(text: str) -> str:
+    """A secret as it may be shown: the variables that it is made of, and nothing else.
+
+    >>> without_values("${ACCOUNT_KEY}"), without_values("${ACCOUNT_KEY:-hunter2}"), without_values("hunter2")
+    ('${ACCOUNT_KEY}', '***', '***')
+    """
+    return text if re.fullmatch(rf"(?:{_BARE_REFERENCE})+", text) else HIDDEN
 
 
 def names_a_secret(name: str) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
-from lakehouse_cli.secret_values import HIDDEN, NotedVariables, names_a_secret, without_password
+from lakehouse_cli.secret_values import NotedVariables, names_a_secret, without_password, without_values
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
 
 _Entries = dict[str, tuple[Scalar, Node]]
@@ -258,7 +259,8 @@ class _Reading:
         written: dict[str, dict[str, Any]] = {}
         for name, (key, node) in layer.storages.items():
             storages[name] = self._storage(key, node)
-            written[name] = _written(node) if isinstance(node, Mapping) else {}
+            secrets = _secret_options(storages[name]) if isinstance(node, Mapping) and "options" in node.entries else ()
+            written[name] = _written(node, secrets) if isinstance(node, Mapping) else {}
         for name, storage in storages.items():
             known = storage.format != UNKNOWN
             resolved = {"type": storage.type, "format": storage.format or None} if known else {}
@@ -291,16 +293,28 @@ class _Reading:
         return storage
 
 
-def _written(node: Node, name: str = "") -> Any:
-    """A node as it stands in the file, with secrets that are written there hidden."""
+def _secret_options(storage: StorageSpec) -> frozenset[str]:
+    """Names of the options that are credentials; those of every type where the storage's is not known."""
+    known = STORAGE_TYPES.keys() if storage.format == UNKNOWN else {storage.type} & STORAGE_TYPES.keys()
+    return frozenset(option.name for name in known for option in STORAGE_TYPES[name].options if option.secret)
+
+
+def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
+    """A node as it stands in the file, with secrets that are written there hidden.
+
+    Args:
+        node: The node.
+        secrets: Names of what is never shown, whatever they tell.
+        name: Of the node.
+    """
     if isinstance(node, Mapping):
-        return {key: _written(value, key) for key, (_, value) in node.entries.items()}
+        return {key: _written(value, secrets, key) for key, (_, value) in node.entries.items()}
     if isinstance(node, Sequence):
-        return [_written(item, name) for item in node.items]
+        return [_written(item, secrets, name) for item in node.items]
     if not isinstance(node, Scalar):
         return None
+    if (name in secrets or names_a_secret(name)) and not node.is_null:
+        return without_values(node.shown)
     if "${" in node.shown:
         return without_password(node.shown)
-    if names_a_secret(name) and not node.is_null:
-        return HIDDEN
     return core_value(node.text) if node.plain else without_password(node.text)
