@@ -36,7 +36,7 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
-from lakehouse_cli.secret_values import NotedVariables, names_a_secret, without_password, without_values
+from lakehouse_cli.secret_values import names_a_secret, without_password, without_values
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
 
 _Entries = dict[str, tuple[Scalar, Node]]
@@ -74,7 +74,7 @@ class _Layer:
 
 
 def read_environments(
-    reader: Reader, root: Mapping, folder: Path, environ: NotedVariables, wanted: str, *, incomplete: bool = False
+    reader: Reader, root: Mapping, folder: Path, environ: AnyMapping[str, str], wanted: str, *, incomplete: bool = False
 ) -> Environments:
     """The base and all environments over it; every one is read, and what is wrong with any is reported.
 
@@ -93,16 +93,16 @@ def read_environments(
     base = _Layer(DEFAULT_ENVIRONMENT, storage_entries(reader, section("storages")), section("execution"))
     layers = {base.name: base}
     for key, node in _named(reader, section("environments")):
-        layers[key.text] = _Overriding(reader, environ.unnoted).over(key, node, base)
+        layers[key.text] = _Overriding(reader, environ).over(key, node, base)
     chosen = wanted if wanted in layers else DEFAULT_ENVIRONMENT
     every: dict[str, EnvironmentSpec] = {}
     execution = Execution()
     for name, layer in layers.items():
         complete = name == chosen and not incomplete
-        reading = _Reading(reader, folder, layer, environ if name == chosen else environ.unnoted, complete)
+        reading = _Reading(reader, folder, layer, environ, complete)
         every[name] = reading.environment()
         unset: Unset = "report" if complete else "pass over"
-        read = read_execution(reader, layer.execution, reading.environ, unset)
+        read = read_execution(reader, layer.execution, environ, unset)
         execution = read if name == chosen else execution
     return Environments(every, chosen, execution)
 

@@ -191,6 +191,23 @@ def test_passwords_in_urls_are_hidden(two: ProjectFolder, cli: Cli, root: str) -
             assert "hunter2" not in done.out
 
 
+def test_what_another_environment_names_is_not_shown_either(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WH2", "postgresql://me:p%40ss%2Fw%25rd1@host/db")
+    storages = 'storages: {default: {root: "${WH2}"}}\nenvironments: {lit: {storages: {default: {root: data}}}}\n'
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + storages)
+    raising = "def totals(orders):\n    import os\n    raise ValueError(os.environ['WH2'] + ' p@ss/w%rd1')\n"
+    project.write("transforms.py", raising + "\n\ndef best(totals, count):\n    return totals\n")
+    failed = cli("run", "-e", "lit")
+    assert failed.code == 1
+    assert "ValueError: ${WH2} ${WH2}" in failed.out + failed.err
+    (kept,) = (project.path / ".lakehouse/runs").glob("*.jsonl")
+    for shown in (failed.out, failed.err, kept.read_text()):
+        assert "p@ss" not in shown
+        assert "p%40ss" not in shown
+
+
 def test_last_runs_are_by_environment(two: ProjectFolder, cli: Cli) -> None:
     two.write("test/orders.csv", "customer,amount\n1,x\n")
     assert cli("run", "-e", "test").code == 1
