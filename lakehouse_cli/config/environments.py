@@ -7,13 +7,16 @@ go along into another one:
   its options, where tables of the new type are files as well.
 - One that sets another format takes over none of the former format's options.
 - One that sets another executor takes over none of the former executor's options.
+
+Where the former root begins with a variable that is not set, an override with another root takes over none of the
+options that the new type cannot have.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -179,12 +182,18 @@ class _Overriding:
             known = STORAGE_TYPES.get(after or "")
             stays = ("format", "options") if known is not None and known.formats else ()
             kept = {key: kept[key] for key in stays if key in kept}
+        # Of what it was nobody knows: what the new type cannot have was the former's.
+        replaced = before is None and after in STORAGE_TYPES and "root" in override.entries
+        if replaced and not STORAGE_TYPES[after or ""].formats:
+            kept.pop("format", None)
         formats = self._word(kept, "format", "csv"), self._word({**kept, **override.entries}, "format", "csv")
         if "options" in kept and isinstance(kept["options"][1], Mapping):
+            key, options = kept["options"][0], kept["options"][1]
             foreign = _former_options(FORMATS, formats[0], formats[1])
             if moved:
                 foreign |= _former_options(STORAGE_TYPES, before, after)
-            key, options = kept["options"][0], kept["options"][1]
+            elif replaced:
+                foreign |= _unusable_options(options.entries, after, formats[1])
             own = {name: entry for name, entry in options.entries.items() if name not in foreign}
             kept["options"] = key, _mapping(options, own)
         return _mapping(override, _merged(kept, override.entries))
@@ -227,6 +236,16 @@ def _former_options(specs: AnyMapping[str, Any], before: str | None, after: str 
     if before is None or before == after or before not in specs or after not in specs:
         return set()
     return {option.name for option in specs[before].options}
+
+
+def _unusable_options(options: Iterable[str], storage_type: str | None, format_name: str | None) -> set[str]:
+    """Those of some options that neither a type of storage nor a format takes; none where either is not known."""
+    known = STORAGE_TYPES.get(storage_type or "")
+    spec = FORMATS.get(format_name or "")
+    if known is None or (known.formats and spec is None):
+        return set()
+    taken = (known, spec) if known.formats and spec is not None else (known,)
+    return {name for name in options if all(each.option(name) is None for each in taken)}
 
 
 def _merged(under: _Entries, over: _Entries) -> _Entries:
