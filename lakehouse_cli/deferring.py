@@ -132,11 +132,12 @@ class Deferral:
         return self._stored.count(names)
 
     def states(self, names: Iterable[str]) -> dict[str, TableState]:
-        """What is stored of tables there; those of which nothing is are left out."""
+        """What is stored of tables there, or why it cannot be told; those of which nothing is are left out."""
         names = tuple(names)
         self._stored.look(names)
         found = {name: self._stored.state(name) for name in names}
-        return {name: replace(state, environment=self.environment) for name, state in found.items() if state.exists}
+        there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
+        return {name: replace(state, environment=self.environment) for name, state in there.items()}
 
 
 def states_with(

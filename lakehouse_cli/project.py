@@ -347,7 +347,7 @@ class Project:
 
     @cached_property
     def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file out of a text, for what is told or kept."""
+        """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
         return mask_of(self._variables)
 
     def mask_with(self, defer: str | None) -> Mask:

@@ -21,7 +21,7 @@ class ValidProject:
     Attributes:
         spec: As it is declared in the chosen environment.
         code: That of its transforms, with the graph that it makes of the tables.
-        variables: What was filled in, by name of the variable.
+        variables: Those that are set of all that the project file names, in whichever environment; value by name.
     """
 
     spec: ProjectSpec

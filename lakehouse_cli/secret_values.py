@@ -8,11 +8,10 @@ written or shown anywhere: events as they leave the run, the reasons of a plan a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-Mask = Callable[[str], str]
 _Value = TypeVar("_Value")
 _Error = TypeVar("_Error", bound=Exception)
 
@@ -21,55 +20,72 @@ SHORTEST = 4
 #: Stands for a secret that is written where it is used.
 HIDDEN = "***"
 _REFERENCE = r"\$\{[^{}]*\}"
-_PASSWORD = re.compile(rf"(?<=://)([^/?#@\s]*?):(?!(?:{_REFERENCE})+@)[^?#\s]*(?=@)")
+# One with a default says what it stands for.
+_BARE_REFERENCE = r"\$\{\w+\}"
+_USER = rf"(?:{_REFERENCE}|[^/?#@\s:])*"
+_PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@)[^?#\s]*(?=@)")
 _TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
-_LITERAL_PASSWORD = re.compile(rf"(://[^/?#@\s:]*:)(?!(?:{_REFERENCE})+@)([^?#\s]*)(?=@)")
-# Names of options of storages; a column may be called `token`, and its type is no secret.
+_LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)([^?#\s]*)(?=@)")
+# Names of options of storages. A column may be called `token`, and hardly a type is as long as one.
 _TELLING_OPTIONS = "secret_access_key|session_token|account_key|sas_key|client_secret|service_account_key"
+_OPTION_VALUE = r"'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s,{}\"'#][^\s,{}\"']*"
 _LITERAL_OPTION = re.compile(
-    rf"(\b(?:{_TELLING_OPTIONS})[\"']?\s*:\s+[\"']?)(?!(?:{_REFERENCE})+)([^\s,{{}}\"'#][^\s,{{}}\"']*)", re.IGNORECASE
+    rf"(\b(?:(?:{_TELLING_OPTIONS})[\"']?\s*:\s+|token[\"']?\s*:\s+(?='.{{20}}|\".{{20}}|[\w.~+/=-]{{20}})))"
+    rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})",
+    re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
-    rf"(?<=[?&;])([^=&;#]*(?:{_TELLING})[^=&;#]*)=(?!(?:{_REFERENCE})+(?:[&;#]|$))[^&;#]*", re.IGNORECASE
+    rf"(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_TELLING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*",
+    re.IGNORECASE,
 )
+
+# Values that are in many a word and name: short, and letters of one case or digits alone.
+_PLAIN = re.compile(
+    r"(?=.{1,11}\Z)[A-Z]?(?:[a-z]+|[0-9]+)(?:[-_](?:[a-z]+|[0-9]+))*\Z|(?=.{1,11}\Z)[A-Z]+(?:[-_][A-Z]+)*\Z"
+)
+# A word may follow an escape: of a text in quotes, of a URL, of JSON, of a terminal.
+_WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[abfnrtv])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
+_WORD_BEGINS += r"|(?<=\x1b\[m)|(?<=\x1b\[\dm)|(?<=\x1b\[\d\dm))"
+# Names of files are no secrets: `lakehouse.yaml`, `transforms.py`, `daily.csv`.
+_WORD_ENDS = r"(?!\w|\.(?:ya?ml|py|csv|parquet|arrow|jsonl?|xlsx)\b)"
 
 # Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
 _NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check", "column"}
 _NAMES |= {"inputs", "finishing", "started_at", "finished_at", "schema_change"}
+# Of the tool's own making, from names and from what is written in the project file.
+_LOCATIONS = {"uri", "from_uri", "to_uri", "against_uri", "file"}
 
 
-class NotedVariables(Mapping[str, str]):
-    """Environment variables that remember which of them were used.
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Puts ``${NAME}`` in the place of the values of variables, wherever they stand in a text.
 
     Attributes:
-        used: Value by name, of each that was asked for and there.
+        shown: What stands in the place of each spelling of a value.
+        pattern: Finds them; None where there is nothing to hide.
+        in_locations: Finds them in a location, where a plain word is one only after ``:`` or ``=``.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.used: dict[str, str] = {}
+    shown: Mapping[str, str] = field(default_factory=dict)
+    pattern: re.Pattern[str] | None = None
+    in_locations: re.Pattern[str] | None = None
 
-    def __getitem__(self, name: str) -> str:
-        value = self._environ[name]
-        self.used[name] = value
-        return value
+    def __call__(self, text: str) -> str:
+        """A text without the values."""
+        return self._without(self.pattern, text)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._environ)
+    def location(self, text: str) -> str:
+        """Where something is, without the values; a plain word there is the name of something."""
+        return self._without(self.in_locations, text)
 
-    def __len__(self) -> int:
-        return len(self._environ)
-
-    @property
-    def unnoted(self) -> Mapping[str, str]:
-        """The same variables, of which nobody remembers what was used."""
-        return self._environ
+    def _without(self, pattern: re.Pattern[str] | None, text: str) -> str:
+        # What is masked already stays as it is, whatever a value is called.
+        return text if pattern is None else pattern.sub(lambda match: self.shown.get(match[0], match[0]), text)
 
 
-def unmasked(text: str) -> str:
-    """The text as it is, where there is nothing to hide."""
-    return text
+#: Where there is nothing to hide.
+unmasked = Mask()
 
 
 def without_password(url: str) -> str:
@@ -80,7 +96,7 @@ def without_password(url: str) -> str:
     >>> without_password("postgresql://me:${DB_PASSWORD}@host/db")
     'postgresql://me:${DB_PASSWORD}@host/db'
     """
-    if "://" not in url:
+    if "://" not in url and "=" not in url:
         return url
     return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
 
@@ -94,8 +110,17 @@ def without_secrets(line: str) -> str:
     'options: {access_key_id: me, secret_access_key: *******}'
     """
     for pattern in (_LITERAL_PASSWORD, _LITERAL_OPTION):
-        line = pattern.sub(lambda match: match[1] + "*" * len(match[2]), line)
+        line = pattern.sub(lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
+
+
+def without_values(text: str) -> str:
+    """A secret as it may be shown: the variables that it is made of, and nothing else.
+
+    >>> without_values("${ACCOUNT_KEY}"), without_values("${ACCOUNT_KEY:-hunter2}"), without_values("hunter2")
+    ('${ACCOUNT_KEY}', '***', '***')
+    """
+    return text if re.fullmatch(rf"(?:{_BARE_REFERENCE})+", text) else HIDDEN
 
 
 def names_a_secret(name: str) -> bool:
@@ -106,25 +131,52 @@ def names_a_secret(name: str) -> bool:
 def mask_of(values: Mapping[str, str]) -> Mask:
     """What puts ``${NAME}`` in the place of each value, also as it looks inside of quotes or a URL.
 
+    So it does with the password in a value that is a URL. A value that is a plain word, such as ``lake``, is looked for
+    as a whole word only.
+
     Args:
         values: Value by name of its variable; those under four characters are left alone.
     """
-    spellings: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for name, value in values.items():
-        if len(value) >= SHORTEST:
-            from urllib.parse import quote  # slow to load, and only needed here
-
-            # A private key may be many lines, and what is printed is looked at line by line.
-            lines = (line for line in value.splitlines() if len(line) >= SHORTEST)
-            for spelling in (value, repr(value)[1:-1], quote(value), quote(value, safe=""), *lines):
-                spellings.setdefault(spelling, f"${{{name}}}")
-    if not spellings:
+        for spelling in _spellings(value):
+            if len(spelling) >= SHORTEST:
+                shown.setdefault(spelling, f"${{{name}}}")
+    if not shown:
         return unmasked
-    # What is masked already stays as it is, whatever a value is called.
-    spellings |= {shown: shown for shown in spellings.values()}
+    references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
     # The longest first: one value may be part of another.
-    pattern = re.compile("|".join(re.escape(s) for s in sorted(spellings, key=len, reverse=True)))
-    return lambda text: pattern.sub(lambda match: spellings[match.group()], text)
+    spellings = sorted(shown, key=len, reverse=True)
+    anywhere = [references, *(_found(each, _WORD_BEGINS) for each in spellings)]
+    in_locations = [references, *(_found(each, "(?<=[:=])") for each in spellings)]
+    return Mask(shown, re.compile("|".join(anywhere)), re.compile("|".join(in_locations)))
+
+
+def _found(spelling: str, word_begins: str) -> str:
+    """The pattern of a spelling: wherever it stands, or as a word where it is a plain one."""
+    plain = _PLAIN.match(spelling) is not None
+    return f"{word_begins}{re.escape(spelling)}{_WORD_ENDS}" if plain else re.escape(spelling)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """The ways in which a value, and the secrets within it, may turn up in a text."""
+    if len(value) < SHORTEST:
+        return
+    from urllib.parse import quote, unquote  # slow to load, and only needed here
+
+    # A private key may be many lines, and what is printed is looked at line by line.
+    for part in (value, *_secrets_within(value), *value.splitlines()):
+        for text in (part, unquote(part)):
+            yield from (text, repr(text)[1:-1], quote(text), quote(text, safe=""))
+
+
+def _secrets_within(value: str) -> Iterator[str]:
+    """The password and the secret parameters of a URL."""
+    before, _, user_info = value.partition("?")[0].rpartition("@")[0].partition("://")
+    if before and ":" in user_info:
+        yield user_info.partition(":")[2]
+    for match in _SECRET_PARAMETER.finditer(value):
+        yield match[0].partition("=")[2]
 
 
 def masked(value: _Value, mask: Mask) -> _Value:
@@ -150,16 +202,16 @@ def masked_error(error: _Error, mask: Mask) -> _Error:
     return hidden
 
 
-def _masked(value: Any, mask: Mask, *, is_name: bool = False) -> Any:
+def _masked(value: Any, mask: Mask, name: str = "") -> Any:
     if isinstance(value, str):
-        return value if is_name else mask(value)
+        return value if name in _NAMES else mask.location(value) if name in _LOCATIONS else mask(value)
     if isinstance(value, tuple | list):
-        items = (_masked(item, mask, is_name=is_name) for item in value)
+        items = (_masked(item, mask, name) for item in value)
         return list(items) if isinstance(value, list) else tuple(items)
     if isinstance(value, Mapping):
-        return {key: _masked(item, mask, is_name=is_name) for key, item in value.items()}
+        return {key: _masked(item, mask, name) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         before = {field.name: getattr(value, field.name) for field in fields(value)}
-        after = {name: _masked(held, mask, is_name=name in _NAMES) for name, held in before.items()}
+        after = {name: _masked(held, mask, name) for name, held in before.items()}
         return value if after == before else replace(value, **after)
     return value

@@ -3,6 +3,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# For what is not named in lakehouse.yaml: the bucket's credentials.
+if [ -f .env ]; then
+    set -a
+    . ./.env
+    set +a
+fi
+
 for environment in local lake warehouse; do
     lakehouse run --env "$environment"
 done

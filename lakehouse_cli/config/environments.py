@@ -7,12 +7,16 @@ go along into another one:
   its options, where tables of the new type are files as well.
 - One that sets another format takes over none of the former format's options.
 - One that sets another executor takes over none of the former executor's options.
+
+Where the former root begins with a variable that is not set, an override with another root takes over none of the
+options that the new type cannot have.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +39,7 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
-from lakehouse_cli.secret_values import HIDDEN, NotedVariables, names_a_secret, without_password
+from lakehouse_cli.secret_values import names_a_secret, without_password, without_values
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
 
 _Entries = dict[str, tuple[Scalar, Node]]
@@ -73,7 +77,7 @@ class _Layer:
 
 
 def read_environments(
-    reader: Reader, root: Mapping, folder: Path, environ: NotedVariables, wanted: str, *, incomplete: bool = False
+    reader: Reader, root: Mapping, folder: Path, environ: AnyMapping[str, str], wanted: str, *, incomplete: bool = False
 ) -> Environments:
     """The base and all environments over it; every one is read, and what is wrong with any is reported.
 
@@ -92,16 +96,16 @@ def read_environments(
     base = _Layer(DEFAULT_ENVIRONMENT, storage_entries(reader, section("storages")), section("execution"))
     layers = {base.name: base}
     for key, node in _named(reader, section("environments")):
-        layers[key.text] = _Overriding(reader, environ.unnoted).over(key, node, base)
+        layers[key.text] = _Overriding(reader, environ).over(key, node, base)
     chosen = wanted if wanted in layers else DEFAULT_ENVIRONMENT
     every: dict[str, EnvironmentSpec] = {}
     execution = Execution()
     for name, layer in layers.items():
         complete = name == chosen and not incomplete
-        reading = _Reading(reader, folder, layer, environ if name == chosen else environ.unnoted, complete)
+        reading = _Reading(reader, folder, layer, environ, complete)
         every[name] = reading.environment()
         unset: Unset = "report" if complete else "pass over"
-        read = read_execution(reader, layer.execution, reading.environ, unset)
+        read = read_execution(reader, layer.execution, environ, unset)
         execution = read if name == chosen else execution
     return Environments(every, chosen, execution)
 
@@ -178,12 +182,18 @@ class _Overriding:
             known = STORAGE_TYPES.get(after or "")
             stays = ("format", "options") if known is not None and known.formats else ()
             kept = {key: kept[key] for key in stays if key in kept}
+        # Of what it was nobody knows: what the new type cannot have was the former's.
+        replaced = before is None and after in STORAGE_TYPES and "root" in override.entries
+        if replaced and not STORAGE_TYPES[after or ""].formats:
+            kept.pop("format", None)
         formats = self._word(kept, "format", "csv"), self._word({**kept, **override.entries}, "format", "csv")
         if "options" in kept and isinstance(kept["options"][1], Mapping):
+            key, options = kept["options"][0], kept["options"][1]
             foreign = _former_options(FORMATS, formats[0], formats[1])
             if moved:
                 foreign |= _former_options(STORAGE_TYPES, before, after)
-            key, options = kept["options"][0], kept["options"][1]
+            elif replaced:
+                foreign |= _unusable_options(options.entries, after, formats[1])
             own = {name: entry for name, entry in options.entries.items() if name not in foreign}
             kept["options"] = key, _mapping(options, own)
         return _mapping(override, _merged(kept, override.entries))
@@ -228,6 +238,16 @@ def _former_options(specs: AnyMapping[str, Any], before: str | None, after: str 
     return {option.name for option in specs[before].options}
 
 
+def _unusable_options(options: Iterable[str], storage_type: str | None, format_name: str | None) -> set[str]:
+    """Those of some options that neither a type of storage nor a format takes; none where either is not known."""
+    known = STORAGE_TYPES.get(storage_type or "")
+    spec = FORMATS.get(format_name or "")
+    if known is None or (known.formats and spec is None):
+        return set()
+    taken = (known, spec) if known.formats and spec is not None else (known,)
+    return {name for name in options if all(each.option(name) is None for each in taken)}
+
+
 def _merged(under: _Entries, over: _Entries) -> _Entries:
     """One map over another, and the `options` of one over those of the other."""
     entries = {**under, **over}
@@ -258,7 +278,8 @@ class _Reading:
         written: dict[str, dict[str, Any]] = {}
         for name, (key, node) in layer.storages.items():
             storages[name] = self._storage(key, node)
-            written[name] = _written(node) if isinstance(node, Mapping) else {}
+            secrets = _secret_options(storages[name]) if isinstance(node, Mapping) and "options" in node.entries else ()
+            written[name] = _written(node, secrets) if isinstance(node, Mapping) else {}
         for name, storage in storages.items():
             known = storage.format != UNKNOWN
             resolved = {"type": storage.type, "format": storage.format or None} if known else {}
@@ -291,16 +312,28 @@ class _Reading:
         return storage
 
 
-def _written(node: Node, name: str = "") -> Any:
-    """A node as it stands in the file, with secrets that are written there hidden."""
+def _secret_options(storage: StorageSpec) -> frozenset[str]:
+    """Names of the options that are credentials; those of every type where the storage's is not known."""
+    known = STORAGE_TYPES.keys() if storage.format == UNKNOWN else {storage.type} & STORAGE_TYPES.keys()
+    return frozenset(option.name for name in known for option in STORAGE_TYPES[name].options if option.secret)
+
+
+def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
+    """A node as it stands in the file, with secrets that are written there hidden.
+
+    Args:
+        node: The node.
+        secrets: Names of what is never shown, whatever they tell.
+        name: Of the node.
+    """
     if isinstance(node, Mapping):
-        return {key: _written(value, key) for key, (_, value) in node.entries.items()}
+        return {key: _written(value, secrets, key) for key, (_, value) in node.entries.items()}
     if isinstance(node, Sequence):
-        return [_written(item, name) for item in node.items]
+        return [_written(item, secrets, name) for item in node.items]
     if not isinstance(node, Scalar):
         return None
+    if (name in secrets or names_a_secret(name)) and not node.is_null:
+        return without_values(node.shown)
     if "${" in node.shown:
         return without_password(node.shown)
-    if names_a_secret(name) and not node.is_null:
-        return HIDDEN
     return core_value(node.text) if node.plain else without_password(node.text)

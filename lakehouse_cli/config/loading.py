@@ -19,10 +19,13 @@ from lakehouse_cli.config.reading import Invalid, Reader, ValueType
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
+from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec, Table
-from lakehouse_cli.secret_values import NotedVariables
+
+#: The sections in which variables are filled in.
+FILLED_IN = ("storages", "environments", "execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class LoadedSpec:
     Attributes:
         spec: As complete as the problems allow.
         problems: By file and place; empty where the project file is right.
-        variables: What was filled in, by name of the variable.
+        variables: Those that are set of all that the project file names, in whichever environment; value by name.
         others: The project in each environment that is not the chosen one, where these were asked for.
         readable: Whether it is known which environments there are.
     """
@@ -90,11 +93,12 @@ def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough:
     if not isinstance(root, Mapping):
         _report_root(reader, root)
         return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
-    variables = NotedVariables(DotEnv(environ, path.parent, problems))
+    variables = DotEnv(environ, path.parent, problems)
     loader = _Loader(reader, root, variables, environment, incomplete)
     spec = loader.load()
     others = tuple(loader.others(spec)) if thorough else ()
-    return LoadedSpec(spec, problems.sorted(loader.includes.files), variables.used, others)
+    named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
+    return LoadedSpec(spec, problems.sorted(loader.includes.files), values_in(named, variables), others)
 
 
 def _empty(path: Path) -> ProjectSpec:
@@ -118,7 +122,7 @@ class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
     def __init__(
-        self, reader: Reader, root: Mapping, environ: NotedVariables, environment: str, incomplete: bool
+        self, reader: Reader, root: Mapping, environ: AnyMapping[str, str], environment: str, incomplete: bool
     ) -> None:
         self.reader = reader
         self.root = root

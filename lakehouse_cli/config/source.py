@@ -61,7 +61,7 @@ class SourceFile:
     @cached_property
     def _hidden(self) -> dict[int, str]:
         """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
-        if not any(word in self.text for word in ("://", "secret", "_token", "account_key")):
+        if not any(word in self.text for word in ("://", "secret", "token", "account_key", "sas_key")):
             return {}
         shown = ((number, without_secrets(line)) for number, line in enumerate(self.lines))
         return {number: line for number, line in shown if line != self.lines[number]}

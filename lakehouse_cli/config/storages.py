@@ -15,7 +15,7 @@ from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.variables import Unset, fill
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
@@ -114,12 +114,12 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
 
 
 def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:
-    """What it is: as `type` says, else as the root tells; None after a problem was reported."""
+    """What it is: as `type` says, else as the root tells; None where that cannot be read, after a report."""
     if "type" in node.entries:
         if "type" not in values:
             return None
         return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
-    if _is_open(node):
+    if _is_open(node) or ("root" in node.entries and isinstance(node.entries["root"][1], Broken)):
         return None
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:

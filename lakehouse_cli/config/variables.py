@@ -6,7 +6,7 @@ The text with the variables still in it goes on with the value, so that no messa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Literal
 
@@ -38,16 +38,27 @@ def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], unset: Unset
 
 def unset_in(node: Node, environ: AnyMapping[str, str]) -> Iterator[str]:
     """The names of the variables in a node that are not set and have no default."""
+    for match in _references(node):
+        if match["default"] is None and environ.get(match["name"]) is None:
+            yield match["name"]
+
+
+def values_in(nodes: Iterable[Node], environ: AnyMapping[str, str]) -> dict[str, str]:
+    """The variables that nodes name and that are set, whether or not they are filled in; value by name."""
+    names = dict.fromkeys(match["name"] for node in nodes for match in _references(node))
+    found = {name: environ.get(name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _references(node: Node) -> Iterator[re.Match[str]]:
     if isinstance(node, Sequence):
         for item in node.items:
-            yield from unset_in(item, environ)
+            yield from _references(item)
     elif isinstance(node, Mapping):
         for _, value in node.entries.values():
-            yield from unset_in(value, environ)
-    elif isinstance(node, Scalar):
-        for match in _REFERENCE.finditer(node.text):
-            if match["name"] and match["default"] is None and environ.get(match["name"]) is None:
-                yield match["name"]
+            yield from _references(value)
+    elif isinstance(node, Scalar) and "${" in node.text:
+        yield from (match for match in _REFERENCE.finditer(node.text) if match["name"])
 
 
 def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset) -> Node:

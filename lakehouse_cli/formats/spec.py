@@ -24,12 +24,14 @@ class FormatOption:
         default: What holds where it is not set.
         schema: JSON Schema (2020-12) of its value.
         description: For docs and editors.
+        secret: Whether its value is a credential, which is never shown.
     """
 
     name: str
     default: Any
     schema: JsonSchema
     description: str
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

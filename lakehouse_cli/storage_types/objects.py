@@ -34,8 +34,8 @@ S3 = StorageType(
         _ENDPOINT,
         FormatOption("region", None, _TEXT, "The bucket's region."),
         FormatOption("access_key_id", None, _TEXT, "Of the credentials; with `secret_access_key`."),
-        FormatOption("secret_access_key", None, _TEXT, "Of the credentials; with `access_key_id`."),
-        FormatOption("session_token", None, _TEXT, "Of temporary credentials."),
+        FormatOption("secret_access_key", None, _TEXT, "Of the credentials; with `access_key_id`.", secret=True),
+        FormatOption("session_token", None, _TEXT, "Of temporary credentials.", secret=True),
         FormatOption("profile", None, _TEXT, "Of `~/.aws/credentials` and `~/.aws/config`; default: `AWS_PROFILE`."),
         _ALLOW_HTTP,
         FormatOption("path_style", True, _FLAG, "Whether the bucket stands in the URL's path instead of its host."),
@@ -62,8 +62,8 @@ GCS = StorageType(
     options=(
         _ENDPOINT,
         FormatOption("service_account", None, _TEXT, "Path of a service account's JSON key."),
-        FormatOption("service_account_key", None, _TEXT, "The JSON of a service account's key itself."),
-        FormatOption("token", None, _TEXT, "An OAuth access token."),
+        FormatOption("service_account_key", None, _TEXT, "The JSON of a service account's key itself.", secret=True),
+        FormatOption("token", None, _TEXT, "An OAuth access token.", secret=True),
         _ALLOW_HTTP,
         _ANONYMOUS,
         _RETRY_SECONDS,
@@ -80,11 +80,13 @@ AZURE = StorageType(
     install="pip install 'lakehouse-cli[azure]'",
     options=(
         FormatOption("account_name", None, _TEXT, "The storage account."),
-        FormatOption("account_key", None, _TEXT, "Its access key."),
-        FormatOption("sas_key", None, _TEXT, "A shared access signature, as the part of a URL behind `?`."),
+        FormatOption("account_key", None, _TEXT, "Its access key.", secret=True),
+        FormatOption(
+            "sas_key", None, _TEXT, "A shared access signature, as the part of a URL behind `?`.", secret=True
+        ),
         FormatOption("tenant_id", None, _TEXT, "Of a service principal."),
         FormatOption("client_id", None, _TEXT, "Of a service principal, or of a managed identity."),
-        FormatOption("client_secret", None, _TEXT, "Of a service principal."),
+        FormatOption("client_secret", None, _TEXT, "Of a service principal.", secret=True),
         FormatOption("use_azure_cli", False, _FLAG, "Whether to ask `az` for a token."),
         _ENDPOINT,
         _ALLOW_HTTP,

@@ -100,6 +100,23 @@ def test_what_is_in_neither_is_refused(deferred: ProjectFolder, cli: Cli) -> Non
     assert "`totals` was never materialized here or in `prod`" in done.err
 
 
+def test_a_server_that_does_not_answer_is_told(deferred: ProjectFolder, cli: Cli) -> None:
+    options = (
+        '{endpoint: "http://127.0.0.1:9", allow_http: true, retry_seconds: 0, access_key_id: a, secret_access_key: b}'
+    )
+    down = f'  down: {{storages: {{default: {{root: "s3://lake/x", options: {options}}}}}}}\n'
+    deferred.write("lakehouse.yaml", deferred.read("lakehouse.yaml") + down)
+    plan = cli("plan", "-e", "dev", "best", "--defer", "down")
+    why = "`totals` cannot be read: s3://lake/x/totals.csv cannot be looked at: the server does not answer"
+    assert f"a run would fail: 1 of these could not be materialized; {why}" in plan.out
+    assert "was never materialized here" not in plan.out + plan.err
+    done = cli("run", "-e", "dev", "best", "--defer", "down")
+    assert done.code == 1
+    assert "the server does not answer" in done.err
+    source = cli("plan", "-e", "dev", "totals", "--defer", "down", "-o", "json").json["tables"][0]
+    assert source["reasons"][0]["message"].endswith("orders.csv cannot be looked at: the server does not answer")
+
+
 def test_an_unknown_environment(deferred: ProjectFolder, cli: Cli) -> None:
     done = cli("plan", "--defer", "prd")
     assert done.code == 2

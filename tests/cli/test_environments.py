@@ -8,6 +8,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import ProjectError, UsageError
+from lakehouse_cli.storage_types import STORAGE_TYPES
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -121,6 +122,90 @@ def test_the_value_of_a_variable_is_not_shown(two: ProjectFolder, cli: Cli, monk
         for output in ("text", "json"):
             done = cli(*argv, "-o", output)
             assert "hunter2" not in done.out + done.err, argv
+
+
+SECRETS = [(name, option.name) for name, kind in STORAGE_TYPES.items() for option in kind.options if option.secret]
+ROOTS = {"s3": "s3://b/p", "gcs": "gs://b/p", "azure": "az://b/p", "delta": "s3://b/p"}
+
+
+@pytest.mark.parametrize(("storage_type", "option"), SECRETS)
+@pytest.mark.parametrize("written", ["hunter2-of-twenty-letters", '\'{"a": "hunter2, hunter2"}\'', "${UNSET:-hunter2}"])
+def test_credentials_among_options_are_hidden(
+    two: ProjectFolder, cli: Cli, storage_type: str, option: str, written: str
+) -> None:
+    storage = f"{{type: {storage_type}, root: '{ROOTS[storage_type]}', options: {{{option}: {written}}}}}"
+    if written.startswith("$"):
+        storage = storage.replace(written, f'"{written}"')
+    text = two.read("lakehouse.yaml")
+    two.write("lakehouse.yaml", text + f"  secret:\n    storages: {{default: {storage}}}\n")
+    for output in ("text", "json"):
+        done = cli("env", "secret", "-o", output)
+        assert done.code == 0
+        assert "***" in done.out
+        assert "hunter2" not in done.out
+    two.write(
+        "lakehouse.yaml",
+        two.read("lakehouse.yaml").replace(f"{{type: {storage_type}", f"{{typ: 1, type: {storage_type}"),
+    )
+    refused = cli("env", "secret")
+    assert refused.code == 3
+    assert f"options: {{{option}: " in refused.err
+    assert written.startswith("$") or "hunter2" not in refused.err
+
+
+def test_every_type_marks_its_credentials() -> None:
+    marked = {(name, o.name) for name, kind in STORAGE_TYPES.items() for o in kind.options if o.secret}
+    assert marked == {
+        ("s3", "secret_access_key"),
+        ("s3", "session_token"),
+        ("delta", "secret_access_key"),
+        ("delta", "session_token"),
+        ("gcs", "service_account_key"),
+        ("gcs", "token"),
+        ("azure", "account_key"),
+        ("azure", "sas_key"),
+        ("azure", "client_secret"),
+    }
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "postgresql://me:hunter2@host/db",
+        "postgresql://${USER_OF_DB:-me}:hunter2@host/db",
+        "postgresql://me:${UNSET:-hunter2}@host/db",
+        "postgresql://me@host/db?password=hunter2",
+        "postgresql://me@host/db?password=${UNSET:-hunter2}",
+        "postgresql://me@host/db?sslmode=require&sslpassword=hunter2",
+        "${UNSET:-postgresql://me:hunter2@host/db}",
+    ],
+)
+def test_passwords_in_urls_are_hidden(two: ProjectFolder, cli: Cli, root: str) -> None:
+    text = two.read("lakehouse.yaml").replace('options: {delimiter: ";"}', "")
+    two.write("lakehouse.yaml", text + f"  secret:\n    storages: {{default: {{type: postgresql, root: '{root}'}}}}\n")
+    for argv in (["env"], ["env", "secret"]):
+        for output in ("text", "json"):
+            done = cli(*argv, "-o", output)
+            assert done.code == 0, done.err
+            assert "***" in done.out
+            assert "hunter2" not in done.out
+
+
+def test_what_another_environment_names_is_not_shown_either(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WH2", "postgresql://me:p%40ss%2Fw%25rd1@host/db")
+    storages = 'storages: {default: {root: "${WH2}"}}\nenvironments: {lit: {storages: {default: {root: data}}}}\n'
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + storages)
+    raising = "def totals(orders):\n    import os\n    raise ValueError(os.environ['WH2'] + ' p@ss/w%rd1')\n"
+    project.write("transforms.py", raising + "\n\ndef best(totals, count):\n    return totals\n")
+    failed = cli("run", "-e", "lit")
+    assert failed.code == 1
+    assert "ValueError: ${WH2} ${WH2}" in failed.out + failed.err
+    (kept,) = (project.path / ".lakehouse/runs").glob("*.jsonl")
+    for shown in (failed.out, failed.err, kept.read_text()):
+        assert "p@ss" not in shown
+        assert "p%40ss" not in shown
 
 
 def test_last_runs_are_by_environment(two: ProjectFolder, cli: Cli) -> None:

@@ -107,6 +107,37 @@ def test_options_of_the_former_do_not_go_along(
     assert storage.connection == connection
 
 
+@pytest.mark.parametrize("base_format", ["", "format: csv, "])
+@pytest.mark.parametrize(
+    ("override", "kind", "options", "connection"),
+    [
+        ("{root: 's3://x/y'}", "s3", {"delimiter": ";"}, {}),
+        ("{root: elsewhere}", "files", {"delimiter": ";"}, {}),
+        ("{root: 'postgresql://x/y'}", "postgresql", {}, {"schema": "weird"}),
+    ],
+)
+def test_options_of_a_storage_that_is_not_known_do_not_go_along(
+    load: Load, base_format: str, override: str, kind: str, options: dict[str, object], connection: dict[str, object]
+) -> None:
+    text = f"""
+    storages: {{default: {{root: "${{WH}}", {base_format}options: {{schema: weird, delimiter: ";"}}}}}}
+    environments: {{prod: {{storages: {{default: {override}}}}}}}
+    tables: {{}}
+    """
+    loaded = load(text)
+    assert [problem.message for problem in loaded.problems] == []
+    storage = loaded.spec.storages["default"]
+    assert (storage.type, storage.options, storage.connection) == (kind, options, connection)
+
+
+def test_of_a_root_that_is_not_known_the_variable_alone_is_told(load: Load) -> None:
+    text = """
+    storages: {default: {root: "${WH}", options: {schema: weird}}}
+    tables: {t: {kind: source, options: {sheet: 1}, path: "a/b/c"}}
+    """
+    assert [problem.message for problem in load(text, "default").problems] == ["environment variable `WH` is not set"]
+
+
 def test_only_the_chosen_environments_variables_must_be_set(load: Load) -> None:
     text = """
     storages:

@@ -1,0 +1,74 @@
+"""Texts without what came from variables."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse_cli.errors import Location
+from lakehouse_cli.events import ErrorInfo, TableResult
+from lakehouse_cli.secret_values import mask_of, masked
+
+URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lakehouse.yaml:40:3", "lakehouse.yaml:40:3"),
+        ("lake.yaml, lake.csv", "lake.yaml, lake.csv"),
+        ("lake_use failed, mylake", "lake_use failed, mylake"),
+        ("s3://${LAKE:-lake}/x is s3://lake/x", "s3://${LAKE:-lake}/x is s3://${LAKE}/x"),
+        ("${LAKE}", "${LAKE}"),
+        ("${lake}", "${${LAKE}}"),
+        (
+            "password=lake, me:lake@host, 'lake', \"lake\", lake.",
+            "password=${LAKE}, me:${LAKE}@host, '${LAKE}', \"${LAKE}\", ${LAKE}.",
+        ),
+        (repr("a\nlake\tb"), repr("a\n${LAKE}\tb")),
+        ("me%3Alake%40host", "me%3A${LAKE}%40host"),
+        ("\x1b[31mlake\x1b[0m", "\x1b[31m${LAKE}\x1b[0m"),
+        ("xhunter2y", "x${MIXED}y"),
+        ("xcorrect-horse-batteryy", "x${LONG}y"),
+        ("xa+b/cy", "x${ODD}y"),
+        ("p@ss/w%rd1", "${URL}"),
+        ("p%40ss%2Fw%25rd1 quuxly99", "${URL} ${URL}"),
+        (URL, "${URL}"),
+        ("8 dev", "8 dev"),
+    ],
+)
+def test_where_values_are_masked(text: str, shown: str) -> None:
+    values = {"LAKE": "lake", "MIXED": "hunter2", "LONG": "correct-horse-battery", "ODD": "a+b/c", "URL": URL}
+    assert mask_of({**values, "WORKERS": "8", "STAGE": "dev"})(text) == shown
+
+
+def test_a_plain_word_in_a_location_is_a_name_of_something() -> None:
+    error = ErrorInfo("StorageError", "daily", location=Location("daily/transforms.py", 3, 1, 1, "x = 'daily'"))
+    result = TableResult("daily", "failed", uri="s3://${BUCKET:-daily}/daily/daily.parquet", error=error)
+    shown = masked(result, mask_of({"BUCKET": "daily"}))
+    assert (shown.name, shown.uri) == (result.name, result.uri)
+    assert shown.error is not None
+    assert shown.error.message == "${BUCKET}"
+    assert shown.error.location == Location("daily/transforms.py", 3, 1, 1, "x = '${BUCKET}'")
+    own = masked(TableResult("t", "failed", uri="own://me:daily@host?password=daily"), mask_of({"PASSWORD": "daily"}))
+    assert own.uri == "own://me:${PASSWORD}@host?password=${PASSWORD}"
+    odd = masked(TableResult("t", "failed", uri="own://s3cr3t/x"), mask_of({"SECRET": "s3cr3t"}))
+    assert odd.uri == "own://${SECRET}/x"
+
+
+@given(st.text(min_size=12), st.text(), st.text())
+def test_long_values_are_masked_wherever_they_stand(value: str, before: str, after: str) -> None:
+    shown = mask_of({"V": value})(before + value + after)
+    assert "${V}" in shown
+    assert value not in shown or value in before + after
+
+
+@given(
+    st.from_regex(re.compile(r"[a-z]{4,11}", re.ASCII), fullmatch=True), st.sampled_from(" \t\n:='\"`/@,;()[]{}<>|&?#-")
+)
+def test_words_are_masked_whatever_stands_around_them(value: str, around: str) -> None:
+    assert mask_of({"V_": value})(f"{around}{value}{around}") == f"{around}${{V_}}{around}"
+    assert mask_of({"V_": value})(f"x{value} {value}_x") == f"x{value} {value}_x"
