@@ -386,3 +386,45 @@ def test_a_server_that_goes_away_in_mid_run(
     own_server.start()
     ran = cli("run", "-o", "json")
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
+
+
+def test_two_schemas_under_one_root_are_told_apart(
+    postgresql_server: PostgreSQL, folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WH", postgresql_server.url(database := postgresql_server.new_database()))
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        module: transforms
+        storages:
+          default: {root: "${WH}", options: {schema: shop}}
+          other: {root: "${WH}", options: {schema: "an alytics.x"}}
+          plain: {root: "${WH}", options: {schema: public}}
+        tables:
+          totals: {columns: {x: int64}}
+          again: {storage: other, path: totals, columns: {x: int64}}
+          mine: {storage: other, columns: {x: int64}}
+          named: {storage: plain, columns: {x: int64}}
+        """,
+    )
+    one = 'def {}():\n    return pd.DataFrame({{"x": [1]}})\n\n'
+    folder.write(
+        "transforms.py", "import pandas as pd\n\n" + "".join(map(one.format, ("totals", "again", "mine", "named")))
+    )
+    for schema in ("shop", "an alytics.x"):
+        postgresql_server.run(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".mine (x bigint)', database)
+    tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
+    assert {name: t["uri"] for name, t in tables.items()} == {
+        "totals": "${WH}/shop/totals",
+        "again": "${WH}/an alytics.x/totals",
+        "mine": "${WH}/an alytics.x/mine",
+        "named": "${WH}/named",
+    }
+    assert tables["mine"]["error"]["message"].startswith("${WH}/an alytics.x/mine is there already")
+    assert "${WH}/an alytics.x/totals" in cli("show", "again").out
+    listed = cli("env").out
+    assert "shop" in listed
+    assert "an alytics.x" in listed
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("  totals: {columns: {x: int64}}\n", ""))
+    assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
