@@ -194,6 +194,8 @@ class _Run:
         for name in planned.inputs:
             if name in self.results and self.results[name].status in table_results.UNUSABLE:
                 return table_results.skipped(planned, self.results[name])
+            if name in self.plan.out_of_reach:
+                return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
             return self._failed(planned, planned.refused, seconds=0.0, attempts=0)
         if planned.conditional and self.contents.came_out_the_same(planned):
