@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from tests.cli.running import running
 from tests.conftest import Invoked, ProjectFolder
 from tests.servers import postgresql
@@ -356,7 +357,7 @@ def test_nobody_listens(project_on: Callable[[str], None], cli: Cli) -> None:
     refused_by_a_plan(cli)
     ran = cli("run", "-o", "json")
     error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
-    assert "Connection refused" in error["message"]
+    assert error["message"].endswith(": nothing listens at 127.0.0.1:54709")
     assert "see that the server runs" in error["hint"]
     assert "secret-enough" not in ran.out + ran.err
     assert not Path("computing").exists()
@@ -428,3 +429,39 @@ def test_two_schemas_under_one_root_are_told_apart(
     assert "an alytics.x" in listed
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("  totals: {columns: {x: int64}}\n", ""))
     assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
+
+
+def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        module: transforms
+        storages:
+          default: {root: data}
+          far: {root: "postgresql://me:secret-enough@127.0.0.1:54709/db", options: {schema: shop}}
+        tables:
+          orders: {kind: source, storage: far, columns: {x: int64}}
+          again: {kind: source, storage: far, columns: {x: int64}}
+          one: {inputs: [orders], columns: {x: int64}}
+          two: {inputs: [again], columns: {x: int64}}
+        """,
+    )
+    folder.write("transforms.py", "def one(orders):\n    return orders\n\ndef two(again):\n    return again\n")
+    planned = cli("plan")
+    cause = "nothing listens at 127.0.0.1:54709"
+    assert f"✗  orders  no access  {cause}\n" in planned.out
+    assert "○  one     blocked    `orders` cannot be read; never materialized\n" in planned.out
+    assert f"127.0.0.1:54709/db/shop/orders cannot be read: {cause}\n" in planned.out
+    assert planned.out.count(cause) == 3
+    asked: list[str] = []
+    monkeypatch.setattr(PostgreSQLStorage, "read", lambda self, table, columns: asked.append(table.name))
+    tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
+    assert asked == []
+    assert tables["again"]["error"]["message"].endswith(cause)
+    assert tables["two"]["status"] == "skipped"
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("/db", "/db?nonesuch=1"))
+    error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
+    assert error["hint"] == "`nonesuch` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
