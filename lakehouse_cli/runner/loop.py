@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse_cli.errors import LakehouseError, UnreachableError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, UnreachableError
 from lakehouse_cli.events import (
     Event,
     RunFinished,
@@ -248,7 +248,9 @@ class _Run:
     def _failed(self, planned: PlannedTable, error: LakehouseError, seconds: float, attempts: int) -> TableResult:
         table = self.runner.graph.tables[planned.name]
         storage, left = self.runner.storages[table.storage], None
-        if not isinstance(error, UnreachableError):  # to be told so once more may take as long again
+        # To be told once more that a server does not answer may take as long again; what another run stored is not as
+        # it was, and no doing of this one.
+        if not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         return table_results.failed(planned, error, seconds, attempts, left)
 

@@ -140,6 +140,8 @@ class RelationalStorage(AssetStorage):
             if told is None:
                 raise
             reason, hint = told
+            if isinstance(error, InTheWayError) and table is not None:
+                hint = error.hint.replace("{table}", table.name)
             what = self.uri(table) if table is not None else f"storage `{self.spec.name}`"
             raise not_done(
                 what,
