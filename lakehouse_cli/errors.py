@@ -175,6 +175,10 @@ class ObstructedError(StorageError):
     """Where a table would be stored is what no run replaces, such as a folder, or a link out of the storage."""
 
 
+class OvertakenError(StorageError):
+    """Another run stored a table while this one computed it; what that one stored is left as it is."""
+
+
 class UnreachableError(StorageError):
     """What a table lives in cannot be had at all, such as a server that does not answer: nothing can be stored there.
 

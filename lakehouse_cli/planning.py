@@ -115,6 +115,7 @@ class Plan:
         notes: What the selection has to tell.
         contents: What is stored of these tables and of their inputs.
         deferred: The inputs that are read from another environment.
+        out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.
     """
 
     project: str
@@ -123,6 +124,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     contents: Mapping[str, InputRecord] = field(default_factory=dict)
     deferred: tuple[DeferredInput, ...] = ()
+    out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -213,7 +215,10 @@ def make_plan(
         if state.environment is not None
     )
     notes = (*selection.notes, deferred_note(deferred)) if deferred else selection.notes
-    return Plan(project, environment, tuple(planned), notes, contents, deferred)
+    out_of_reach = {
+        name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
+    }
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach)
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:

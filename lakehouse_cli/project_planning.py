@@ -69,7 +69,12 @@ def masked_plan(plan: Plan, mask: Mask) -> Plan:
     """A plan without the values of variables."""
     if mask is unmasked:
         return plan
-    return replace(plan, tables=tuple(_masked(table, mask) for table in plan.tables), notes=masked(plan.notes, mask))
+    return replace(
+        plan,
+        tables=tuple(_masked(table, mask) for table in plan.tables),
+        notes=masked(plan.notes, mask),
+        out_of_reach={name: masked_error(error, mask) for name, error in plan.out_of_reach.items()},
+    )
 
 
 def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:

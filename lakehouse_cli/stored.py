@@ -16,6 +16,7 @@ from lakehouse_cli.planning import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.formatted import columns_of
+from lakehouse_cli.storage.opening import not_installed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -194,6 +195,9 @@ class StoredTables:
             message = f"{self._uri(table)} cannot be looked at: {known.reason}"
             where = table.where("path", "storage")
             return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
+        lacking = not_installed(table)
+        if lacking is not None:
+            return lacking
         try:
             return ask(self.storages[table.storage])
         except StorageError as error:
@@ -205,7 +209,7 @@ class StoredTables:
         try:
             return self.storages[table.storage].uri(table)
         except StorageError:  # told by what is asked next
-            return table.path
+            return "/".join(filter(None, (self.specs[table.storage].root_text.rstrip("/"), table.path)))
 
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
         # A manifest of other bytes tells nothing of these.

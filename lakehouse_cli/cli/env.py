@@ -56,9 +56,13 @@ def _list(project: Project, terminal: Terminal) -> list[str]:
             style = "dim" if same else None
             where = printable(str(keys.get("root", "")))
             kind = str(keys.get("format", keys.get("type", "")))
-            rows.append([*head, Cell(storage, style), Cell(kind, style), Cell(where, style)])
+            schema = printable(str((keys.get("options") or {}).get("schema", "")))
+            rows.append([*head, *(Cell(text, style) for text in (storage, kind, schema, where))])
             head = [Cell(""), Cell("")]
-    return columns(terminal, ("", "environment", "storage", "format", "root"), rows)
+    header = ["", "environment", "storage", "format", "schema", "root"]
+    if not any(row[4].text for row in rows):
+        header, rows = [*header[:4], "root"], [[*row[:4], row[5]] for row in rows]
+    return columns(terminal, header, rows)
 
 
 def _show(project: Project, environment: EnvironmentSpec, settings: options.Settings) -> None:

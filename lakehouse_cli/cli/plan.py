@@ -84,7 +84,7 @@ def render(plan: Plan, settings: options.Settings) -> None:
     options.write(terminal.wrap(_summed_up(plan)))
     blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
     if blocked:
-        causes = list(dict.fromkeys(blocked))
+        causes = _causes(plan, blocked)
         more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
         would_fail = terminal.style("a run would fail:", "error")
         told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
@@ -92,6 +92,15 @@ def render(plan: Plan, settings: options.Settings) -> None:
         hint = next((table.refused.hint for table in plan.runs if table.refused is not None), None)
         if hint is not None:
             options.write(terminal.wrap(f"next: {hint}"))
+
+
+def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
+    """Why tables would fail, each cause once: what cannot be had is so for all that live there."""
+    reasons = dict.fromkeys(error.reason for error in plan.out_of_reach.values())
+    told: dict[str, str] = {}
+    for each in would_fail:
+        told.setdefault(next((reason for reason in reasons if each.endswith(reason)), each), each)
+    return list(told.values())
 
 
 def _summed_up(plan: Plan) -> str:
@@ -110,16 +119,24 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     rows = []
     # That these are gone is told as what stands in the way of who needs them.
     missing = {gone(table.name) for table in plan.tables if table.kind == "source" and table.would_fail is not None}
+    out_of_reach: set[str] = set()
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
         told = [reason.message for reason in table.reasons]
+        trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
-            told = [table.would_fail, *(each for each in told if each not in missing)]
+            # The row of the table that is to blame tells the rest.
+            brief = table.would_fail.partition(": ")[0] if table.would_fail in out_of_reach else table.would_fail
+            told = [brief, *(each for each in told if each not in missing)]
+        elif table.kind == "source" and isinstance(trouble, UnreachableError):
+            told = [trouble.reason]
         elif table.refused is not None:
             told = _told_of(table.refused, told)
         if table.state is not None and table.state.environment is not None:
             told.append(f"from `{table.state.environment}`")
+        if table.would_fail is not None and shown == "no access":
+            out_of_reach.add(table.would_fail)
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.

@@ -27,6 +27,9 @@ from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 
+#: More options than these are not listed in a hint.
+_LISTED = 8
+
 # Keywords of JSON Schema that the options' schemas use, by what they stand on.
 _KNOWN_KEYWORDS = {
     "string": {"type", "minLength", "maxLength", "pattern"},
@@ -105,7 +108,8 @@ def read_options(
 
 def _report_unknown(reader: Reader, key: Scalar, specs: Sequence[FormatSpec | StorageType], owner: str) -> None:
     names = [option.name for spec in specs for option in spec.options]
-    known = f"its options are {', '.join(names)}" if names else "remove it: it has no options"
+    more = f", … ({len(names)} in all; see docs)" if len(names) > _LISTED else ""
+    known = f"its options are {', '.join(names[:_LISTED])}{more}" if names else "remove it: it has no options"
     of = " and ".join(f"{'format' if isinstance(spec, FormatSpec) else 'storage type'} {spec.name}" for spec in specs)
     message = f"unknown option {quoted(key.text)} of {of} in {owner}"
     reader.report(key, message, did_you_mean(key.text, names) or known)

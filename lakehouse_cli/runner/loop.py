@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse_cli.errors import LakehouseError, Terminated, UnreachableError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.events import (
     Cancellation,
     Event,
@@ -214,6 +214,8 @@ class _Run:
         for name in planned.inputs:
             if name in self.results and self.results[name].status in table_results.UNUSABLE:
                 return table_results.skipped(planned, self.results[name])
+            if name in self.plan.out_of_reach:
+                return self._without_input(planned, InputError(name, self.plan.out_of_reach[name]), seconds=0.0)
         if planned.refused is not None:
             return self._failed(planned, planned.refused, seconds=0.0, attempts=0)
         if planned.conditional and self.contents.came_out_the_same(planned):
@@ -270,7 +272,9 @@ class _Run:
     ) -> TableResult:
         table = self.runner.graph.tables[planned.name]
         storage, left = self.runner.storages[table.storage], None
-        if not isinstance(error, UnreachableError):  # to be told so once more may take as long again
+        # To be told once more that a server does not answer may take as long again; what another run stored is not as
+        # it was, and no doing of this one.
+        if not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         return table_results.failed(planned, error, seconds, attempts, left, given_up)
 

@@ -18,6 +18,8 @@ def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, Asset
     """Remove what killed runs left of the tables that are about to be written."""
     by_storage: dict[str, list[Table]] = {}
     for planned in plan.runs:
+        if planned.refused is not None:
+            continue
         by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
     for name, tables in by_storage.items():
         storages[name].remove_leftovers(tables)

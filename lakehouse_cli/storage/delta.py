@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.fs
 from deltalake.exceptions import DeltaError
 
-from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done
@@ -237,7 +237,7 @@ class DeltaStorage(AssetStorage):
         raise self._lost(table)
 
     def _lost(self, table: Table) -> StorageError:
-        return StorageError(
+        return OvertakenError(
             f"another run stored {self.uri(table)} while this one computed it",
             hint="what it stored is left as it is; run again to look at it anew",
             location=table.where("path", "storage"),

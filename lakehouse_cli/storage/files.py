@@ -57,17 +57,20 @@ class FileStorage(FormattedStorage):
         return os.path.realpath(self.spec.root)
 
     def uri(self, table: Table) -> str:
-        """The file's path: under the root as the project file spells it."""
-        return self._shown(table, self._suffix(table))
+        """The file's path: under the root as the project file spells it; of one that is there twice, the first."""
+        return self._shown(table, self._found_suffixes(table)[0])
 
     def _suffix(self, table: Table) -> str:
         """The ending of the stored file, or of the one that would be written where nothing is stored."""
-        base = f"{self.spec.root}/{table.path}"
+        return self._one_of(self._found_suffixes(table), table)
+
+    def _found_suffixes(self, table: Table) -> Sequence[str]:
+        """The endings of what is there, of those that may be; the one that would be written where nothing is."""
         suffixes = self._suffixes(table)
         if len(suffixes) == 1:
-            return suffixes[0]
-        found = [suffix for suffix in suffixes if os.path.lexists(base + suffix)]
-        return self._one_of(found, table)
+            return suffixes
+        base = f"{self.spec.root}/{table.path}"
+        return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
     def _path(self, table: Table) -> str:
         """The stored file, or the one that would be written; links resolved and inside the root."""

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, in_order
+from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, UnreachableError, in_order
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import FormatSpec
-from lakehouse_cli.model import ProjectSpec, StorageSpec
+from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.source_code import SourceError
@@ -51,6 +51,17 @@ def _missing_for_formats(project: ProjectSpec) -> Iterator[Problem]:
     used = {table.format: table for table in [*project.tables.values()][::-1] if table.format in FORMATS}
     for name, table in used.items():
         yield from _missing(FORMATS[name], f"table `{table.name}`", table.where("format"))
+
+
+def not_installed(table: Table) -> UnreachableError | None:
+    """Why a table cannot be read or written, there or not, as its format needs a package that is not installed."""
+    if table.format not in FORMATS:
+        return None
+    for problem in _missing(FORMATS[table.format], f"table `{table.name}`", table.where("format")):
+        return UnreachableError(
+            problem.message, reason=problem.message, everywhere=False, hint=problem.hint, location=problem.location
+        )
+    return None
 
 
 def _missing(needing: StorageType | FormatSpec, what: str, where: Location | None) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from tests.cli.running import running
 from tests.conftest import Invoked, ProjectFolder
 from tests.servers import postgresql
@@ -356,7 +358,7 @@ def test_nobody_listens(project_on: Callable[[str], None], cli: Cli) -> None:
     refused_by_a_plan(cli)
     ran = cli("run", "-o", "json")
     error = {t["name"]: t for t in ran.json["tables"]}["first"]["error"]
-    assert "Connection refused" in error["message"]
+    assert error["message"].endswith(": nothing listens at 127.0.0.1:54709")
     assert "see that the server runs" in error["hint"]
     assert "secret-enough" not in ran.out + ran.err
     assert not Path("computing").exists()
@@ -386,3 +388,82 @@ def test_a_server_that_goes_away_in_mid_run(
     own_server.start()
     ran = cli("run", "-o", "json")
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
+
+
+def test_two_schemas_under_one_root_are_told_apart(
+    postgresql_server: PostgreSQL, folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WH", postgresql_server.url(database := postgresql_server.new_database()))
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        module: transforms
+        storages:
+          default: {root: "${WH}", options: {schema: shop}}
+          other: {root: "${WH}", options: {schema: "an alytics.x"}}
+          plain: {root: "${WH}", options: {schema: public}}
+        tables:
+          totals: {columns: {x: int64}}
+          again: {storage: other, path: totals, columns: {x: int64}}
+          mine: {storage: other, columns: {x: int64}}
+          named: {storage: plain, columns: {x: int64}}
+        """,
+    )
+    one = 'def {}():\n    return pd.DataFrame({{"x": [1]}})\n\n'
+    folder.write(
+        "transforms.py", "import pandas as pd\n\n" + "".join(map(one.format, ("totals", "again", "mine", "named")))
+    )
+    for schema in ("shop", "an alytics.x"):
+        postgresql_server.run(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".mine (x bigint)', database)
+    tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
+    assert {name: t["uri"] for name, t in tables.items()} == {
+        "totals": "${WH}/shop/totals",
+        "again": "${WH}/an alytics.x/totals",
+        "mine": "${WH}/an alytics.x/mine",
+        "named": "${WH}/named",
+    }
+    assert tables["mine"]["error"]["message"].startswith("${WH}/an alytics.x/mine is there already")
+    assert "${WH}/an alytics.x/totals" in cli("show", "again").out
+    listed = cli("env").out
+    assert "shop" in listed
+    assert "an alytics.x" in listed
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("  totals: {columns: {x: int64}}\n", ""))
+    assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
+
+
+def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: small
+        module: transforms
+        storages:
+          default: {root: data}
+          far: {root: "postgresql://me:secret-enough@127.0.0.1:54709/db", options: {schema: shop}}
+        tables:
+          orders: {kind: source, storage: far, columns: {x: int64}}
+          again: {kind: source, storage: far, columns: {x: int64}}
+          one: {inputs: [orders], columns: {x: int64}}
+          two: {inputs: [again], columns: {x: int64}}
+        """,
+    )
+    folder.write("transforms.py", "def one(orders):\n    return orders\n\ndef two(again):\n    return again\n")
+    planned = cli("plan")
+    cause = "nothing listens at 127.0.0.1:54709"
+    assert f"✗  orders  no access  {cause}\n" in planned.out
+    assert "○  one     blocked    `orders` cannot be read; never materialized\n" in planned.out
+    # Which of the two asks first decides how it is told.
+    assert re.search(rf"127\.0\.0\.1:54709/db/shop/\w+ cannot be [a-z ]+: {cause}\n", planned.out)
+    assert planned.out.count(cause) == 3
+    asked: list[str] = []
+    monkeypatch.setattr(PostgreSQLStorage, "read", lambda self, table, columns: asked.append(table.name))
+    tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
+    assert asked == []
+    assert tables["again"]["error"]["message"].endswith(cause)
+    assert tables["two"]["status"] == "skipped"
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("/db", "/db?nonesuch=1"))
+    error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
+    assert error["hint"] == "`nonesuch` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"

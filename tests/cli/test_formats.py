@@ -192,3 +192,14 @@ def test_a_plan_loads_nothing_of_the_format(project: ProjectFolder, cli: Cli, na
         code, modules = loaded(*argv)
         assert code == 0
         assert modules & (SLOW | {"openpyxl"}) - {"asyncio"} == set(), argv
+
+
+def test_a_hint_lists_no_more_options_than_can_be_read(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml")
+    for form, hint in (("csv", ", … ("), ("ipc", "its options are compression")):
+        project.write(
+            "lakehouse.yaml", text.replace("    key: ", f"    format: {form}\n    options: {{zzz: 1}}\n    key: ")
+        )
+        told = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
+        assert hint in told
+        assert told.count(",") <= 8

@@ -245,6 +245,12 @@ def test_two_runs_from_two_machines(
     assert error_of(result, "totals")["message"].startswith(f"another run stored s3://lake/{prefix}/totals.csv")
     stored = bytes(obstore.get(s3_server.store("lake"), f"{prefix}/totals.csv").bytes())
     assert stored == b"customer,total\ncid,9\n"
+    lake.write("transforms.py", code.replace("cid,9", "cid,8"))
+    ran = cli("run", "--executor", "serial")
+    told = ran.out + ran.err
+    assert "another run stored" in told
+    assert "before this went wrong" not in told
+    assert "is as it was" not in told
 
 
 @pytest.mark.slow

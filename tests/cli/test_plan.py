@@ -211,3 +211,26 @@ def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli)
     assert cli("run").code == 0
     edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    format: parquet\n")
     assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]
+
+
+def test_a_package_that_a_source_needs_is_named_by_plan_and_run(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = project.read("lakehouse.yaml").replace("    kind: source\n", "    kind: source\n    format: excel\n")
+    project.write("lakehouse.yaml", text)
+    monkeypatch.setattr("lakehouse_cli.storage.opening.find_spec", lambda name: None)
+    planned = cli("plan", "-o", "json").json["tables"]
+    assert "table `orders` needs `openpyxl`, which is not installed" in planned[0]["would_fail"]
+    assert planned[1]["would_fail"] == planned[0]["would_fail"]
+    tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
+    assert tables["orders"]["error"]["message"] == "table `orders` needs `openpyxl`, which is not installed"
+    assert tables["orders"]["error"]["hint"] == "pip install 'lakehouse-cli[excel]'"
+    assert tables["totals"]["status"] == "skipped"
+
+
+def test_a_source_that_is_there_twice_is_told_with_its_uri(project: ProjectFolder, cli: Cli) -> None:
+    project.write("data/orders.csv.gz", "")
+    result = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]
+    assert result["error"]["message"].startswith("source `orders` is there twice")
+    assert result["uri"] == "data/orders.csv"
+    assert cli("ls", "-o", "json").code == 0

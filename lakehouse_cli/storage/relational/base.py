@@ -24,6 +24,7 @@ from lakehouse_cli.storage.relational.session import (
     parsed,
 )
 from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
+from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import Names
 
 if TYPE_CHECKING:
@@ -111,8 +112,21 @@ class RelationalStorage(AssetStorage):
         return Relation(schema or self.default_schema(), name)
 
     def uri(self, table: Table) -> str:
-        """The database, then the path."""
-        return f"{self.shown_root()}/{table.path}"
+        """The database, then the schema unless it is the database's default, then the name."""
+        return self._shown(*self.names.split(table.path))
+
+    def uri_of(self, relation: Relation) -> str:
+        """Where a relation is, as `uri` shows a table that would be declared there."""
+        return self._shown(relation.schema if relation.schema != self.default_schema() else "", relation.name)
+
+    def _shown(self, schema: str, name: str) -> str:
+        return "/".join(filter(None, (self.shown_root(), schema or self._schema_shown(), name)))
+
+    def _schema_shown(self) -> str:
+        """What the options name: storages of other schemas may have the same root."""
+        named = str(self.spec.connection.get("schema") or "")
+        known = STORAGE_TYPES.get(self.spec.type)
+        return "" if known is not None and named == known.schema else named
 
     @contextmanager
     def _told(self, table: Table | None, doing: str) -> Iterator[None]:
@@ -126,6 +140,8 @@ class RelationalStorage(AssetStorage):
             if told is None:
                 raise
             reason, hint = told
+            if isinstance(error, InTheWayError) and table is not None:
+                hint = error.hint.replace("{table}", table.name)
             what = self.uri(table) if table is not None else f"storage `{self.spec.name}`"
             raise not_done(
                 what,

@@ -38,7 +38,8 @@ _HINTS = {
     "53100": "make room on the server's disk and run again",
     "55P03": "somebody keeps the table locked: wait, or raise the storage's option `lock_timeout`",
     "2BP01": "drop what depends on the table, and make it again after the run",
-    "22021": "PostgreSQL's texts hold no NUL character; take it out in the transform",
+    "54000": "a row of PostgreSQL fits into 8 kB, which some 1,000 numbers fill; store fewer columns, or one of lists",
+    "54011": "a table of PostgreSQL has at most 1,600 columns; store fewer, or one of lists",
 }
 _CONNECT_HINTS = {
     "password authentication failed": "28P01",
@@ -47,6 +48,10 @@ _CONNECT_HINTS = {
 }
 _NO_CONNECTION = ("Failed to connect", "closed the connection", "terminating connection", "no connection")
 _UNREACHABLE = "see that the server runs and that host and port of the storage's `root:` are right"
+_GONE = "the server went away: see that the server runs, and run again"
+_AT = re.compile(
+    r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)|on socket "(?P<socket>[^"]*)")'
+)
 _WIRE = {
     "int8": ColumnType("int16"),
     "uint8": ColumnType("int16"),
@@ -68,6 +73,7 @@ class PostgreSQLStorage(RelationalStorage):
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
         self._connections: Connections[Any] = Connections(self._connect, _close, _alive)
+        self._was_reached = False
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
     def default_schema(self) -> str:
@@ -97,7 +103,7 @@ class PostgreSQLStorage(RelationalStorage):
         return _WIRE.get(column_type.id, column_type)
 
     def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
-        """Dates and timestamps out of the server's range, of which the driver makes others."""
+        """What the driver makes others of, or the server refuses without saying where: moments out of range, NUL."""
         from lakehouse_cli.storage.relational.postgresql_values import check_ranges
 
         check_ranges(data, types)
@@ -108,6 +114,7 @@ class PostgreSQLStorage(RelationalStorage):
         except ImportError as error:
             raise LakehouseError(f"`{error.name}` is not installed", hint=POSTGRESQL.install) from error
         connection = dbapi.connect(self.spec.root, autocommit=True)
+        self._was_reached = True
         try:
             with connection.cursor() as cursor:
                 seconds = int(self.spec.connection.get("lock_timeout") or 60)
@@ -171,11 +178,21 @@ class PostgreSQLStorage(RelationalStorage):
         elif "PG_DIAG_MESSAGE_DETAIL" in details:
             text += f": {details['PG_DIAG_MESSAGE_DETAIL'].splitlines()[0].rstrip('.')}"
         if "Failed to connect" in message:
-            state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
-            return self._without_secrets(text), _HINTS[state] if state else _UNREACHABLE
+            return self._without_secrets(_cause(text)), self._hint_to_connect(message)
         gone = any(part in message for part in _NO_CONNECTION)
-        hint = _HINTS.get(state or "") or (_UNREACHABLE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
+        if gone:
+            text = re.sub(r"^Error message returned by \w+: | This probably means .*", "", text)
+        hint = _HINTS.get(state or "") or (_GONE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
         return self._without_secrets(text), hint and self._without_secrets(hint.rstrip("."))
+
+    def _hint_to_connect(self, message: str) -> str:
+        state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
+        if state is not None:
+            return _HINTS[state]
+        parameter = re.search(r'invalid URI query parameter: "([^"]*)"', message)
+        if parameter is not None:
+            return f"`{parameter[1]}` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
+        return _GONE if self._was_reached else _UNREACHABLE
 
     def is_out_of_reach(self, error: Exception) -> bool:
         """Whether there is no connection, or none any more."""
@@ -192,6 +209,26 @@ class PostgreSQLStorage(RelationalStorage):
             if len(secret) >= SHORTEST:
                 text = text.replace(secret, "***")
         return text
+
+
+def _cause(text: str) -> str:
+    """Why there is no connection, without what leads up to it.
+
+    >>> _cause('Failed to connect: connection to server at "::1", port 5432 failed: Connection refused Is the …?')
+    'nothing listens at ::1:5432'
+    >>> _cause('Failed to connect: connection to server at "db" (10.0.0.1), port 5432 failed: FATAL: no such role')
+    'no such role'
+    """
+    text = re.sub(r"^Failed to connect: ", "", text)
+    place = _AT.search(text)
+    if place is None:
+        return text
+    where = place["socket"] or f"{place['host']}:{place['port']}"
+    if "Connection refused" in text or "No such file" in text:
+        return f"nothing listens at {where}"
+    if "timeout expired" in text or "timed out" in text:
+        return f"{where} does not answer"
+    return re.sub(r"\s*Is the server .*\?$", "", text[place.end() :].removeprefix(" failed: ").removeprefix("FATAL: "))
 
 
 def _text(part: str | bytes) -> str:

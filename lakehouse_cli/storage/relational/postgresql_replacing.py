@@ -62,7 +62,7 @@ def put_in_place(
     if hanging and not forced:
         raise InTheWayError(
             f"its columns change, and {_listed([each.what for each in hanging])} would go with the old table",
-            "make them anew after `lakehouse run --force` of this table, which drops them; or alter the table by hand",
+            "make them anew after `lakehouse run --force {table}`, which drops them; or alter the table by hand",
         )
     session.do(f"DROP TABLE IF EXISTS {relation.quoted}")
     session.do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")

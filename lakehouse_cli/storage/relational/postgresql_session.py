@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse_cli.conversion.exact import convert
-from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.conversion.refusal import InexactError, true_rows, violation_of
 from lakehouse_cli.errors import DataError
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
@@ -164,15 +165,21 @@ class PostgreSQLSession(Session):
         if not names:
             return {}
         types = dict(found.columns)
-        expressions = ", ".join(f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names)
-        self._cursor.execute(f"SELECT {expressions} FROM {relation.quoted}")
+        unread = {name: told for name in names if (told := _unread(quote(name), types[name])) is not None}
+        wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
+        wanted += [text for _, text in unread.values()]
+        self._cursor.execute(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
         data = self._cursor.fetch_arrow_table()
+        texts = dict(zip(unread, data.columns[len(names) :], strict=True))
         columns = {}
-        for name, column in zip(names, data.columns, strict=True):
+        for name, column in zip(names, data.columns[: len(names)], strict=True):
+            shown = texts.get(name, column)
             try:
+                if name in unread and shown.null_count < len(shown):
+                    raise InexactError(unread[name][0], true_rows(pc.is_valid(shown)), noun=True)
                 columns[name] = _as_typed(column, types[name])
             except InexactError as refusal:
-                violation = violation_of(refusal, name, None, column)
+                violation = violation_of(refusal, name, None, shown)
                 raise DataError(violation.message, [violation]) from refusal
         return columns
 
@@ -244,28 +251,39 @@ def _expression(column: str, type_name: str) -> str:
     plain = _plain(type_name)
     if plain in _NATIVE:
         return column
-    if plain == "interval" or plain.startswith("interval "):
-        # Months are of no length; the cast fails on the words.
-        return (
-            f"CASE WHEN extract(year FROM {column}) = 0 AND extract(month FROM {column}) = 0"
-            f" THEN (extract(epoch FROM {column}) * 1000000)::bigint"
-            f" ELSE ('an interval with months: ' || {column}::text)::bigint END"
-        )
+    if _is_interval(plain):
+        return f"CASE WHEN NOT ({_months(column)}) THEN (extract(epoch FROM {column}) * 1000000)::bigint END"
     if plain.endswith("[]"):
         item = type_name if plain[:-2] in _NATIVE else "text[]"
-        # The driver would join the rows of a matrix.
-        return (
-            f"CASE WHEN coalesce(array_ndims({column}), 1) = 1 THEN {column}::{item}"
-            f" ELSE ('an array of several dimensions: ' || {column}::text)::{item} END"
-        )
+        return f"CASE WHEN coalesce(array_ndims({column}), 1) = 1 THEN {column}::{item} END"
     return f"{column}::text"
+
+
+def _is_interval(plain: str) -> bool:
+    return plain.startswith("interval") and not plain.endswith("[]")
+
+
+def _months(column: str) -> str:
+    """Whether an interval counts months, which are of no length."""
+    return f"extract(year FROM {column}) <> 0 OR extract(month FROM {column}) <> 0"
+
+
+def _unread(column: str, type_name: str) -> tuple[str, str] | None:
+    """What values of a type cannot be read, and the text of one that is such, null of all others; None for no such."""
+    plain = _plain(type_name)
+    if _is_interval(plain):
+        return "intervals with months", f"CASE WHEN {_months(column)} THEN {column}::text END"
+    if plain.endswith("[]"):
+        # The driver would join the rows of a matrix.
+        return "arrays of several dimensions", f"CASE WHEN array_ndims({column}) > 1 THEN {column}::text END"
+    return None
 
 
 def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
     """What came, as the type of the column tells; raises `InexactError` for what the driver spoils."""
     check_read(column)
     plain = _plain(type_name)
-    if plain.startswith("interval") and not plain.endswith("[]"):
+    if _is_interval(plain):
         return pa.chunked_array([chunk.cast(pa.duration("us")) for chunk in column.chunks], pa.duration("us"))
     sized = re.fullmatch(r"numeric\((\d+),(\d+)\)", type_name)
     if sized is not None and int(sized[2]) <= int(sized[1]) <= 38:

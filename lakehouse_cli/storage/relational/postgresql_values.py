@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where, true_rows
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
 
@@ -37,10 +37,21 @@ def _check_stored(column: pa.ChunkedArray) -> None:
     try:
         for values in _flat(column):
             _check(values, "outside the range of PostgreSQL's {}s")
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                _refuse_nul(values)
     except InexactError as refusal:
         if pa.types.is_list(column.type):
-            refusal.rows, refusal.noun, refusal.quality = None, True, f"values {refusal.quality}"
+            if not refusal.noun:
+                refusal.noun, refusal.quality = True, f"values {refusal.quality}"
+            lists = pa.concat_arrays(column.chunks)
+            refusal.rows = pc.unique(pc.list_parent_indices(lists).take(refusal.rows))
         raise
+
+
+def _refuse_nul(texts: pa.ChunkedArray) -> None:
+    rows = true_rows(pc.match_substring(texts, "\0"))
+    if len(rows):
+        raise InexactError("NUL characters", rows, noun=True)
 
 
 def check_read(column: pa.ChunkedArray) -> None:

@@ -100,7 +100,7 @@ class InTheWayError(Exception):
 
     Attributes:
         message: Why, as what follows a colon.
-        hint: What to do about it.
+        hint: What to do about it; with ``{table}`` where the table is to be named as the project calls it.
     """
 
     def __init__(self, message: str, hint: str) -> None:

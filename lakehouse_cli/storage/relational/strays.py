@@ -41,9 +41,7 @@ def find_strays(
 def _stray(
     storage: RelationalStorage, session: Session, relation: Relation, kept: Kept, found: Found | None, identity: Any
 ) -> Stray:
-    # As a table would be declared that lives there.
-    schema = relation.schema if relation.schema != storage.default_schema() else ""
-    uri = f"{storage.shown_root()}/{'/'.join(filter(None, (schema, relation.name)))}"
+    uri = storage.uri_of(relation)
     own = (identity, relation)
     try:
         manifest = parsed(kept.text, relation.name)

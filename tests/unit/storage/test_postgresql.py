@@ -137,7 +137,7 @@ def test_a_table_that_nobody_touched_is_not_hashed(storage: PostgreSQLStorage, m
         ("'NaN'::numeric", "decimal128(5, 2)", "not a number"),
         ("1.005::numeric", "decimal128(5, 2)", "not exact"),
         ("'{{1,2},{3,4}}'::int[]", "list<int32>", "several dimensions"),
-        ("'1 month'::interval", "duration[us]", "an interval with months: 1 mon"),
+        ("'1 month'::interval", "duration[us]", "`x` holds intervals with months in 1 row"),
         ("'abc'::text", "int64", "not an integer"),
     ],
 )
@@ -221,3 +221,31 @@ def test_a_user_who_may_only_read_plans_and_is_told_why_nothing_is_written(
         stored(reader, declared(), x=[1])
     assert "permission denied for schema public" in caught.value.message
     assert "grant" in (caught.value.hint or "")
+
+
+def test_what_is_refused_is_told_with_column_and_rows(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    for texts in (pa.array(["a", "b\0", "c"]), pa.array([["a"], ["c", "b\0"], []])):
+        with pytest.raises(StorageError) as refused:
+            stored(storage, declared(), id=[1, 2, 3], x=texts)
+        assert "`x` is declared" in refused.value.message
+        assert "holds NUL characters in 1 row (row 2: " in refused.value.message
+        assert "change them in the transform" in (refused.value.hint or "")
+    postgresql_server.run(
+        "CREATE TABLE theirs AS SELECT 1 AS id, interval '1 day' AS span UNION ALL SELECT 2, interval '3 mon 1 day'"
+        " UNION ALL SELECT 3, NULL",
+        database,
+    )
+    with pytest.raises(DataError) as caught:
+        storage.read(declared("theirs", kind="source"), None)
+    assert [(e.row, e.value) for e in caught.value.violations[0].examples] == [(2, "'3 mons 1 day'")]
+
+
+@pytest.mark.parametrize(("columns", "limit"), [(1_250, "8 kB"), (1_650, "1,600 columns")])
+def test_a_table_that_is_too_wide_is_told_the_servers_limit(
+    storage: PostgreSQLStorage, columns: int, limit: str
+) -> None:
+    with pytest.raises(StorageError) as caught:
+        stored(storage, declared(), **{f"c{i}": [0.5] for i in range(columns)})
+    assert limit in (caught.value.hint or "")

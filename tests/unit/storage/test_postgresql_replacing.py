@@ -225,7 +225,7 @@ def test_other_columns_and_what_belongs_to_the_table(warehouse: Warehouse) -> No
     with pytest.raises(StorageError) as caught:
         warehouse.store(2, y=["new"])
     assert "its columns change, and index by_x, its privileges would go with the old table" in caught.value.message
-    assert "--force" in (caught.value.hint or "")
+    assert "`lakehouse run --force t`" in (caught.value.hint or "")
     assert warehouse.rows() == [1]
     warehouse.store(2, y=["new"], forced=True)
     assert warehouse.run("SELECT * FROM t") == [("2", "new")]
