@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 
 from lakehouse_cli.fingerprints import explain, has_unseen
@@ -10,6 +11,7 @@ from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Re
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
 
+_HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
 _SHOWN = 48
 
@@ -173,6 +175,8 @@ def _storage_changes(before: str, now: str) -> list[str]:
     if before == now:
         return []
     (old, *old_options), (new, *new_options) = before.split(","), now.split(",")
+    if _HASH.fullmatch(old):
+        return ["an older version of lakehouse did not keep how it is stored"]
     if old != new:
         return [f"format {old} → {new}"]
     was, is_ = (dict(option.partition("=")[::2] for option in options) for options in (old_options, new_options))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -82,12 +84,24 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         with suppress(OSError):  # nor can this: the terminal is closed
             options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
-    if not anything_imported():
-        # Nothing waits to be told of the end. Taking a thousand tables apart piece by piece would take longer than
-        # reading them did, and a thread of Arrow's that lets go of a file only now would abort the process.
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, as `sys.exit` does but for taking all that was loaded apart.
+
+    Taking a thousand tables apart piece by piece takes longer than reading them did, and a thread of Arrow's that lets
+    go of a file when the interpreter is half gone aborts the process, after all was done.
+    """
+    if anything_imported():
+        # What the user's code has begun and registered is waited for and called, as Python's own worker processes do at
+        # their end (`multiprocessing.process.BaseProcess._bootstrap`).
+        getattr(threading, "_shutdown", lambda: None)()
+        getattr(atexit, "_run_exitfuncs", lambda: None)()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def invoke(argv: Sequence[str]) -> int:

@@ -27,11 +27,14 @@ def test_commands_that_import_nothing_of_the_users_leave_at_once(project: Projec
 
 
 def test_after_a_run_what_the_users_code_registered_is_called(project: ProjectFolder) -> None:
-    code = "import atexit\natexit.register(lambda: open('left', 'w').close())\n" + project.read("transforms.py")
+    code = "import atexit, threading, time\natexit.register(lambda: open('left', 'w').close())\n"
+    code += "threading.Thread(target=lambda: (time.sleep(1), open('waited', 'w').close())).start()\n"
+    code += "print('the last word', end='')\n" + project.read("transforms.py")
     project.write("transforms.py", code)
     done = subprocess.run([sys.executable, "-m", "lakehouse_cli", "run"], cwd=project.path, check=False)
     assert done.returncode == 0
     assert (project.path / "left").exists()
+    assert (project.path / "waited").exists()
 
 
 def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bool = True) -> tuple[int, str]:
