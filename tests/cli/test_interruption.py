@@ -65,10 +65,19 @@ def under_way(slow: ProjectFolder, executor: str) -> Iterator[Running]:
         yield run
 
 
+def heeded(run: Running, executor: str) -> None:
+    """Wait until an interruption has come to the run."""
+    if executor == "serial":
+        time.sleep(0.3)  # its only thread is in the transform, and tells when that is done
+    else:
+        run.says("stopping")
+
+
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder, executor: str) -> None:
     with under_way(slow, executor) as run:
         run.interrupt()
+        heeded(run, executor)
         (slow.path / "go").touch()
         assert run.ends() == 130
     assert "stopping; finishing two; Ctrl-C again stops at once" in run.out
@@ -85,10 +94,7 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
             run.process.terminate()
         else:
             run.interrupt()
-            if executor == "serial":
-                time.sleep(0.3)  # its only thread is in the transform, and tells when that is done
-            else:
-                run.says("stopping")
+            heeded(run, executor)
             run.interrupt()
         assert run.ends(patience=10) == 130
     word = "terminated" if how == "term" else "interrupted"

@@ -151,7 +151,7 @@ def test_a_long_line_is_left_to_the_terminal_to_break(printing: ProjectFolder) -
     """As it would break it without us: words and columns stay as they were printed."""
     long = "many  words " * 20
     printing.write("transforms.py", printing.read("transforms.py").replace("three", long))
-    assert long.strip() in on_a_terminal(printing, width=60)
+    assert long.strip() in run_on_a_terminal(printing, width=60)
 
 
 @pytest.mark.parametrize("width", [60, 120, 0])
