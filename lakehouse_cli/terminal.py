@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, repeat
 from typing import TextIO
 
 _SGR = {
@@ -85,7 +86,7 @@ class Terminal:
         """The text broken between words where it is wider than the screen."""
         if self.width is None or text_width(text) <= self.width:
             return text
-        return "\n".join(_filled(text.split(" "), self.width))
+        return "\n".join(_filled(((" ", word) for word in text.split(" ")), self.width))
 
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which tell names apart, are kept."""
@@ -106,16 +107,21 @@ def folded(text: str, width: int) -> list[str]:
     room = max(width - len(indent), 1)
     lines = []
     for part in text.split("; "):
-        words = [piece for word in part.split(" ") for piece in _pieces(word, room)]
+        # The pieces of one word have nothing between them.
+        words = [
+            (" " if first else "", piece)
+            for word in part.split(" ")
+            for first, piece in zip(chain((True,), repeat(False)), _pieces(word, room), strict=False)
+        ]
         lines += _filled(words, width, indent)
     return lines
 
 
-def _filled(words: Iterable[str], width: int, indent: str = "") -> list[str]:
-    """Lines of words, each as long as there is room for; from the second one on with an indent."""
+def _filled(words: Iterable[tuple[str, str]], width: int, indent: str = "") -> list[str]:
+    """Lines of words, each with what stands before it, as long as there is room for; all but the first indented."""
     lines = [""]
-    for word in words:
-        begun = f"{lines[-1]} {word}" if lines[-1] else word
+    for between, word in words:
+        begun = f"{lines[-1]}{between}{word}" if lines[-1] else word
         if lines[-1] and text_width(begun) > width:
             lines.append(indent + word)
         else:
