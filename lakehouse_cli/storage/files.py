@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -175,7 +175,7 @@ class FileStorage(FormattedStorage):
         return columns_of(manifest, declared, self._shown_manifest(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
-        """Write the file aside, put it in place, then the manifest; where there is none yet, before and after.
+        """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
@@ -190,7 +190,8 @@ class FileStorage(FormattedStorage):
             self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
-            with replacing(manifest_path, durable=False) as beside:
+            with ExitStack() as at_the_end:
+                beside = at_the_end.enter_context(replacing(manifest_path, durable=False))
                 with replacing(self._path(table)) as sink:
                     self._format(table).write(data, sink, table.options)
                     sink.settle()
@@ -205,8 +206,7 @@ class FileStorage(FormattedStorage):
                     beside.write(manifest.to_text().encode())
                     beside.flush()
                     if not os.path.lexists(manifest_path):
-                        with replacing(manifest_path, durable=False) as claim:
-                            claim.write(manifest.to_text().encode())
+                        at_the_end.close()
                 # Before the old manifest goes, without which nobody would know that the file is ours.
                 self._remove_former(table)
         return manifest
