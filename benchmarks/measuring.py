@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -62,15 +63,38 @@ def measure(command: Sequence[str], folder: Path) -> Measured:
 
 
 def paired(
-    what: str, command: Sequence[str], yardstick: str, other: Sequence[str], folder: Path, rounds: int
+    what: str,
+    command: Sequence[str],
+    yardstick: str,
+    other: Sequence[str],
+    folder: Path,
+    rounds: int,
+    *,
+    made: Sequence[str] = (),
 ) -> Paired:
-    """Measure a command and its yardstick in turn, after one round that does not count."""
-    measure(command, folder)
-    measure(other, folder)
+    """Measure a command and its yardstick in turn, after one round that does not count.
+
+    Args:
+        what: What is measured.
+        command: It.
+        yardstick: What it is measured against.
+        other: That.
+        folder: Where both run.
+        rounds: How often each is measured.
+        made: What in that folder goes before every single measurement, so that each makes it as if for the first time.
+    """
+
+    def measured(which: Sequence[str]) -> Measured:
+        for name in made:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        return measure(which, folder)
+
+    measured(command)
+    measured(other)
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(measure(command, folder))
-        theirs.append(measure(other, folder))
+        ours.append(measured(command))
+        theirs.append(measured(other))
     return Paired(what, yardstick, tuple(ours), tuple(theirs))
 
 

@@ -20,7 +20,7 @@ pathlib.Path("out").mkdir(exist_ok=True)
 for name, function in list(vars(transforms).items()):
     if name.startswith("t") and callable(function):
         frames = [
-            pd.read_csv(f"data/{p}.csv" if p.startswith("s") else f"out/{p}.csv")
+            pd.read_csv(f"raw/{p}.csv" if p.startswith("s") else f"out/{p}.csv")
             for p in inspect.signature(function).parameters
         ]
         function(*frames).to_csv(f"out/{name}.csv", index=False)
@@ -30,16 +30,17 @@ for name, function in list(vars(transforms).items()):
 def thousand_tables() -> Path:
     """1,000 trivial computed tables in ten layers over 100 sources of ten rows, and the same as a plain loop."""
     folder = DATA / "thousand"
-    (folder / "data").mkdir(parents=True, exist_ok=True)
+    (folder / "raw").mkdir(parents=True, exist_ok=True)
     chance = random.Random(1)
-    lines = ["name: thousand", "module: transforms", "tables:"]
+    lines = ["name: thousand", "module: transforms"]
+    lines += ["storages: {default: {root: data}, raw: {root: raw}}", "tables:"]
     code = ["import pandas as pd", ""]
     columns = "    columns: {id: int64, name: string, value: float64}"
     previous = [f"s{index:03}" for index in range(100)]
     for source in previous:
-        lines += [f"  {source}:", "    kind: source", columns]
+        lines += [f"  {source}:", "    kind: source", "    storage: raw", columns]
         rows = "".join(f"{row},n{row},{row * 1.5}\n" for row in range(10))
-        (folder / f"data/{source}.csv").write_text("id,name,value\n" + rows)
+        (folder / f"raw/{source}.csv").write_text("id,name,value\n" + rows)
     for layer in range(10):
         tables = [f"t{layer}_{index:03}" for index in range(100)]
         for table in tables:

@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -142,7 +141,7 @@ class RunLock:
     def name_run(self, run_id: str | None) -> None:
         """Let others see which run holds the lock; for a run whose id comes after its lock."""
         if self._descriptor is not None and self.held:
-            _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), socket.gethostname(), self._since, run_id))))
+            _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), os.uname().nodename, self._since, run_id))))
 
     def release(self) -> None:
         """Let go; nothing where it is not held."""
@@ -213,7 +212,7 @@ def _read(descriptor: int) -> Holder | None:
         datetime.fromisoformat(holder.since)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return holder if holder.host != socket.gethostname() or _lives(holder.pid) else None
+    return holder if holder.host != os.uname().nodename or _lives(holder.pid) else None
 
 
 def _lives(pid: int) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -95,7 +94,7 @@ class PipedLines:
         self._put = put
         self._read_end, self.descriptor = os.pipe()
         # Tells how far the reader is: programs that live on hold the pipe open, so that its end may never come.
-        self._mark = f"\0{secrets.token_hex(8)}\0".encode()
+        self._mark = f"\0{os.urandom(8).hex()}\0".encode()
         self._marks_read = threading.Semaphore(0)
         self._closing = False
         self._reader = threading.Thread(target=self._read, name="lakehouse printed", daemon=True)

@@ -281,7 +281,7 @@ class Project:
                 self.graph,
                 self.storages if deferral is None else {**self.storages, **deferral.storages},
                 partial(executor_class, workers or self.spec.workers),
-                self.folder,
+                self.folder.resolve(),
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
@@ -485,7 +485,7 @@ class Project:
             found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
             return Comparison(self.name, self.environment, against, found, chosen.notes)
         plan = self.plan(*selection, exclude=exclude)
-        found = Recomputing(self.stored, plan, self.folder, limit, self.mask).compare()
+        found = Recomputing(self.stored, plan, self.folder.resolve(), limit, self.mask).compare()
         return Comparison(self.name, self.environment, None, found, plan.notes)
 
     def watched_files(self) -> Iterator[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.code_cache import CodeCache
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.project_files import own_files
 from lakehouse_cli.source_code import SourceError, SourceReader
+
+if TYPE_CHECKING:
+    from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 
 
 class ProjectCode:
@@ -103,6 +107,10 @@ class ProjectCode:
 
     @cached_property
     def _fingerprinter(self) -> Fingerprinter:
+        from lakehouse_cli.fingerprints.fingerprint import (
+            Fingerprinter,  # slow to load, and not needed for what is kept
+        )
+
         # What the cache knows of modules is not the whole of them.
         source = SourceReader(self._spec.folder) if self._cache.modules else self._source
         return Fingerprinter(self._spec.folder, source)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from lakehouse_cli.fingerprints import explain, has_unseen
+from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
@@ -52,6 +52,8 @@ def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]
         return (
             f"version {now.code[8:]} now stands for the code" if new else "no version stands for the code any more",
         )
+    from lakehouse_cli.fingerprints.explaining import explain  # not needed where nothing changed
+
     return explain(before.code_parts, now.code_parts, function) or (f"`{function}` changed",)
 
 

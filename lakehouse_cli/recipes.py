@@ -13,6 +13,8 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
 
+# Made once, as it is asked for every table of a plan.
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Of wider tables every table that is computed from them would keep too much.
 _LONGEST = 4000
 
@@ -79,7 +81,7 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
         declared = dict(columns or ())
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]
     # No columns declared, so all as they come, is something else than none.
-    text = "" if columns is None else json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
+    text = "" if columns is None else _compact(columns)
     return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
 
 

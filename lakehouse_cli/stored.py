@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -117,6 +116,8 @@ class StoredTables:
         """Do something that is remembered for many tables, for as many of them at once as their storages bear."""
         at_once = max((self.storages[self.tables[name].storage].concurrency for name in names), default=1)
         if min(at_once, len(names)) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # not loaded for files, which are at hand
+
             with ThreadPoolExecutor(min(at_once, len(names))) as pool:
                 for _ in pool.map(look, names):
                     pass

@@ -15,8 +15,9 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from lakehouse_cli.cli import clean, copy, diff, env, graph, init, ls, options, plan, run, runs, schema, show, validate
+from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
+from lakehouse_cli.cli.commands import CommandGroup
 from lakehouse_cli.cli.termination import Termination
 from lakehouse_cli.errors import LakehouseError, UsageError
 from lakehouse_cli.own_modules import anything_imported
@@ -26,6 +27,7 @@ EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="lakehouse",
+    cls=CommandGroup,
     help="Keep tables, and compute new tables from them: declare them in lakehouse.yaml, write each as a pure "
     "function, and run.",
     epilog="Start with `lakehouse init`, then `lakehouse run`. Each command's --help has examples.",
@@ -34,9 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (init, validate, plan, run, ls, show, diff, copy, graph, env, clean, schema):
-    app.command(name=module.__name__.rpartition(".")[2], epilog=module.EXAMPLES)(module.command)
-app.add_typer(runs.app, name="runs")
 
 
 def _version(value: bool) -> None:

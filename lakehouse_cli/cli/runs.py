@@ -46,7 +46,9 @@ _STATES = {
 }
 _BAR = 10  # columns of the longest bar
 
-app = typer.Typer(rich_markup_mode=None, invoke_without_command=True, no_args_is_help=False)
+app = typer.Typer(
+    name="runs", rich_markup_mode=None, add_completion=False, invoke_without_command=True, no_args_is_help=False
+)
 
 
 def _at_least_one(value: int) -> int:

@@ -109,7 +109,7 @@ class Recomputing:
     Attributes:
         stored: The tables and what is stored of them.
         plan: What a run would do.
-        folder: The project's.
+        folder: The project's, absolute and with links resolved.
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
     """

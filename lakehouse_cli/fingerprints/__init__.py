@@ -1,7 +1,9 @@
-"""Fingerprints of transforms from their source, never executing it. See docs/fingerprints.md and ADR 7."""
+"""Fingerprints of transforms from their source, never executing it. See docs/fingerprints.md and ADR 7.
 
-from lakehouse_cli.fingerprints.explaining import explain
-from lakehouse_cli.fingerprints.fingerprint import CodeFingerprint, Fingerprinter
-from lakehouse_cli.fingerprints.unseen import has_unseen
+What takes fingerprints (`fingerprint`) and what tells how two differ (`explaining`) are imported by those who do: a
+command that finds every fingerprint kept needs neither.
+"""
 
-__all__ = ["CodeFingerprint", "Fingerprinter", "explain", "has_unseen"]
+from lakehouse_cli.fingerprints.value import CodeFingerprint, has_unseen
+
+__all__ = ["CodeFingerprint", "has_unseen"]

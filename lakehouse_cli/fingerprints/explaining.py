@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.fingerprints.unseen import UNSEEN
+from lakehouse_cli.fingerprints.value import UNSEEN
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 # What stands, in the value of a part, for the statements that bind it.

@@ -14,7 +14,8 @@ from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
 from lakehouse_cli.fingerprints.missing import missing_imports
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
-from lakehouse_cli.fingerprints.unseen import UNSEEN, Unseen, has_unseen
+from lakehouse_cli.fingerprints.unseen import Unseen
+from lakehouse_cli.fingerprints.value import UNSEEN, CodeFingerprint
 from lakehouse_cli.fingerprints.world import Landing, Name, World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -26,31 +27,6 @@ _ANNOTATIONS = "<annotations>"
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
-
-
-@dataclass(frozen=True)
-class CodeFingerprint:
-    """The code that computes a table, as far as it can be told without running it.
-
-    Attributes:
-        hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
-            the part that names Python's.
-        parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
-            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
-            ``; setup.py 5be0…`` for statements in other files that change it, ``; setup.py:f 77a1…`` for each
-            definition among these in any file, and ``; = 90cc…`` for what binds it, where more in its own file changes
-            it; of a module of which
-            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
-            code that is not there to be read why (``unseen tools``). The function itself comes first.
-    """
-
-    hash: str
-    parts: Mapping[str, str]
-
-    @property
-    def is_told(self) -> bool:
-        """Whether all of the code could be read: then an equal fingerprint stands for equal code."""
-        return not has_unseen(self.parts)
 
 
 @dataclass(frozen=True)

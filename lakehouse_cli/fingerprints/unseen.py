@@ -12,17 +12,11 @@ from pathlib import Path
 from lakehouse_cli.fingerprints.module_code import ModuleCode, is_main_test, is_typing_test
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED, is_module_in
 from lakehouse_cli.fingerprints.search_path import path_edits
+from lakehouse_cli.fingerprints.value import UNSEEN
 from lakehouse_cli.fingerprints.world import World
 
-UNSEEN = "unseen "
-"""What the parts of a fingerprint begin with that stand for code which cannot be read."""
 _CATCHING = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
 _PATH = "sys.path"
-
-
-def has_unseen(parts: Iterable[str]) -> bool:
-    """Whether one of a fingerprint's parts stands for code that cannot be read."""
-    return any(part.startswith(UNSEEN) for part in parts)
 
 
 @dataclass

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo, TableRetrying
@@ -15,6 +15,9 @@ from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeou
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 #: What came of a table after its last attempt.
 Ended = Outcome | InputError | AttemptError

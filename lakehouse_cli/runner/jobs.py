@@ -29,7 +29,7 @@ class Job:
         inputs: Which table goes into which parameter.
         tables: The inputs' declarations, by name.
         storages: Of the table and of its inputs, by name.
-        folder: The project's, for its modules.
+        folder: The project's, absolute and with links resolved, for its modules.
         project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.

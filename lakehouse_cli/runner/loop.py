@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ from lakehouse_cli.storage.base import AssetStorage, in_use
 
 def new_run_id() -> str:
     """An id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Runner:
         graph: All tables.
         storages: By name; also those of another environment from which inputs are read.
         executor: Makes the executor, given its `prepare`; called only where something runs.
-        folder: The project's.
+        folder: The project's, absolute and with links resolved.
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import ObstructedError, StorageError
@@ -23,7 +23,7 @@ from lakehouse_cli.storage.formatted import (
     needs_manifest,
     parse_manifest,
 )
-from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing
+from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing, sync_folder
 from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
 
 if TYPE_CHECKING:
@@ -51,10 +51,17 @@ class FileStorage(FormattedStorage):
         super().__init__(spec)
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
+        # Of what is in use, the folders that got a file; None where every file is seen to by itself.
+        self._unsynced: set[str] | None = None
 
     @cached_property
     def _real_root(self) -> str:
         return os.path.realpath(self.spec.root)
+
+    @cached_property
+    def _inside_root(self) -> str:
+        """What the path of whatever is inside the root starts with."""
+        return self._real_root.rstrip(os.sep) + os.sep
 
     def uri(self, table: Table) -> str:
         """The file's path: under the root as the project file spells it; of one that is there twice, the first."""
@@ -78,11 +85,19 @@ class FileStorage(FormattedStorage):
 
     def _inside(self, path: str, table: Table) -> str:
         """The path with links resolved, refused where they lead out of the root."""
-        folder, _, name = path.rpartition("/")
-        real = f"{self._real_folder(folder)}/{name}"
+        real = self._in_folder(path)
         if os.path.islink(real):
             real = os.path.realpath(real)
-        if not real.startswith(self._real_root.rstrip(os.sep) + os.sep):
+        return self._held_inside(real, path, table)
+
+    def _in_folder(self, path: str) -> str:
+        """The path with the links of its folder resolved."""
+        folder, _, name = path.rpartition("/")
+        return f"{self._real_folder(folder)}/{name}"
+
+    def _held_inside(self, real: str, path: str, table: Table) -> str:
+        """A path with links resolved, refused where it is out of the root."""
+        if not real.startswith(self._inside_root):
             shown = self._under_root(path.removeprefix(f"{self.spec.root}/"))
             raise ObstructedError(
                 f"{shown} leads out of storage `{self.spec.name}` through a link",
@@ -123,8 +138,12 @@ class FileStorage(FormattedStorage):
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
         with self._told(table, "looked at"):
+            path = f"{self.spec.root}/{table.path}{self._suffix(table)}"
+            real = self._held_inside(self._in_folder(path), path, table)
             try:
-                status = os.stat(self._path(table))
+                status = os.lstat(real)
+                if S_ISLNK(status.st_mode):
+                    status = os.stat(self._inside(path, table))
             except (FileNotFoundError, NotADirectoryError):
                 return None
             if S_ISDIR(status.st_mode):
@@ -174,6 +193,20 @@ class FileStorage(FormattedStorage):
             return declared
         return columns_of(manifest, declared, self._shown_manifest(table))
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Which files are in its folders is waited for once, at the end, and not after every table.
+
+        What a power failure takes back until then is a whole table with its manifest, which the next run makes again.
+        """
+        self._unsynced = set()
+        try:
+            yield
+        finally:
+            folders, self._unsynced = self._unsynced, None
+            for folder in folders:
+                sync_folder(folder)
+
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
@@ -184,7 +217,8 @@ class FileStorage(FormattedStorage):
             if os.path.isdir(target):
                 raise self._is_a_folder(table)
             manifest_path = self._manifest_path(table)
-            if os.path.isdir(manifest_path):
+            before = _mode_of(manifest_path)
+            if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
             self._make_folder(target)
             self._make_folder(manifest_path)
@@ -192,7 +226,7 @@ class FileStorage(FormattedStorage):
             # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
             with ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(replacing(manifest_path, durable=False))
-                with replacing(self._path(table)) as sink:
+                with replacing(target) as sink:
                     self._format(table).write(data, sink, table.options)
                     sink.settle()
                     manifest = make_manifest(
@@ -205,11 +239,19 @@ class FileStorage(FormattedStorage):
                     )
                     beside.write(manifest.to_text().encode())
                     beside.flush()
-                    if not os.path.lexists(manifest_path):
+                    if before is None:
                         at_the_end.close()
-                # Before the old manifest goes, without which nobody would know that the file is ours.
-                self._remove_former(table)
+                if before is not None:
+                    # Before the old manifest goes, without which nobody would know that the file is ours.
+                    self._remove_former(table)
+            self._settle(os.path.dirname(target))
         return manifest
+
+    def _settle(self, folder: str) -> None:
+        if self._unsynced is None:
+            sync_folder(folder)
+        else:
+            self._unsynced.add(folder)
 
     def _remove_former(self, table: Table) -> None:
         """Remove the file of another format, or compression, that this table was stored in until now."""
@@ -231,11 +273,25 @@ class FileStorage(FormattedStorage):
     def _manifest_path(self, table: Table) -> str:
         return self._inside(f"{self.spec.root}/{MANIFESTS}/{table.path}.json", table)
 
+    def _manifest_bytes(self, table: Table) -> bytes:
+        path = f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
+        try:
+            # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
+            real = self._held_inside(self._in_folder(path), path, table)
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            descriptor = os.open(self._inside(path, table), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
+        finally:
+            os.close(descriptor)
+
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
         try:
-            with open(self._manifest_path(table), "rb") as file:
-                text = file.read()
+            text = self._manifest_bytes(table)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except IsADirectoryError as error:
@@ -310,3 +366,10 @@ class FileStorage(FormattedStorage):
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
         return remove_stray(stray)
+
+
+def _mode_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None

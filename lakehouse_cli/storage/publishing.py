@@ -77,8 +77,8 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
 
     Args:
         path: The file to be. Its folder exists.
-        durable: Whether to wait until the data and the folder's entry are on disk. Without it a power failure may
-            leave the old file, or an unreadable one.
+        durable: Whether to wait until the data are on disk. Without it a power failure may leave an unreadable file.
+            With it, it may bring back the old one until `sync_folder` was called.
 
     Raises:
         OSError: The file cannot be written; `path` is as it was.
@@ -94,8 +94,6 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
             if durable:
                 os.fsync(descriptor)
         os.replace(aside, path)
-        if durable:
-            _sync_folder(os.path.dirname(path))
     except BaseException:
         with suppress(OSError):
             os.unlink(aside)
@@ -123,13 +121,14 @@ def _create_aside(path: str) -> tuple[str, int]:
         os.close(descriptor)
 
 
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # some network file systems cannot sync a folder
+def sync_folder(folder: str) -> None:
+    """Wait until it is on disk which files are in a folder; where that cannot be had, it is as it is."""
+    with suppress(OSError):  # some network file systems cannot sync a folder
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_leftovers(folder: str) -> int:

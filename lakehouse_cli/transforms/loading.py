@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +106,27 @@ def load_transform(ref: FunctionRef, folder: Path) -> Transform:
 
     Args:
         ref: Module and name.
-        folder: The project's folder; modules are looked for there before anywhere else.
+        folder: The project's, absolute and with links resolved; modules are looked for there before anywhere else.
 
     Raises:
         TransformError: The module cannot be found or raises, the function is not in it or is none, its result is
             annotated with no supported type.
     """
-    folder = folder.resolve()
     module = _imported(ref, folder)
     fn = getattr(module, ref.name, None)
     if not callable(fn):
         raise _no_function(ref, module, fn)
+    known = _known.get((ref, folder))
+    if known is None or known.fn is not fn:
+        known = _known[ref, folder] = _described(ref, folder, module, fn)
+    return known if known.ref.location == ref.location else replace(known, ref=ref)
+
+
+# A run asks for a function before anything is computed, and again at every attempt.
+_known: dict[tuple[FunctionRef, Path], Transform] = {}
+
+
+def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Callable[..., Any]) -> Transform:
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError) as error:

@@ -22,7 +22,8 @@ from typing import Any
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.fingerprints import CodeFingerprint
+from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 

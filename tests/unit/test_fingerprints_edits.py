@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter
+from lakehouse_cli.fingerprints import CodeFingerprint
+from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 

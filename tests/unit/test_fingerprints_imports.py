@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints import CodeFingerprint, Fingerprinter, explain
+from lakehouse_cli.fingerprints import CodeFingerprint
+from lakehouse_cli.fingerprints.explaining import explain
+from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 

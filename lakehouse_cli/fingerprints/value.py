@@ -1,0 +1,39 @@
+"""A fingerprint as a value, apart from what takes it: most commands only compare those that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+UNSEEN = "unseen "
+"""What the parts of a fingerprint begin with that stand for code which cannot be read."""
+
+
+def has_unseen(parts: Iterable[str]) -> bool:
+    """Whether one of a fingerprint's parts stands for code that cannot be read."""
+    return any(part.startswith(UNSEEN) for part in parts)
+
+
+@dataclass(frozen=True)
+class CodeFingerprint:
+    """The code that computes a table, as far as it can be told without running it.
+
+    Attributes:
+        hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
+            the part that names Python's.
+        parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
+            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
+            ``; setup.py 5be0…`` for statements in other files that change it, ``; setup.py:f 77a1…`` for each
+            definition among these in any file, and ``; = 90cc…`` for what binds it, where more in its own file changes
+            it; of a module of which
+            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
+            code that is not there to be read why (``unseen tools``). The function itself comes first.
+    """
+
+    hash: str
+    parts: Mapping[str, str]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether all of the code could be read: then an equal fingerprint stands for equal code."""
+        return not has_unseen(self.parts)
