@@ -15,9 +15,10 @@ import pytest
 from lakehouse_cli.cli.main import invoke
 from tests.servers import postgresql
 from tests.servers.azure import azure_server
+from tests.servers.gcs import gcs_server
 from tests.servers.s3 import own_s3_server, s3_server
 
-__all__ = ["azure_server", "own_s3_server", "s3_server"]
+__all__ = ["azure_server", "gcs_server", "own_s3_server", "s3_server"]
 
 # Packages of their own, tested where they are installed.
 collect_ignore = ["distributions"]
