@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_state: GcsServer
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *told: Any) -> None:
         """Nothing is told."""
 
     def do_PUT(self) -> None:
@@ -87,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._do(self._get)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self._do(self._get)
 
     def do_DELETE(self) -> None:
         self._do(self._delete)
