@@ -95,10 +95,18 @@ class PipedLines:
         self._read_end, self.descriptor = os.pipe()
         # Tells how far the reader is: programs that live on hold the pipe open, so that its end may never come.
         self._mark = f"\0{os.urandom(8).hex()}\0".encode()
+        # Begins a line of our own: another process may have written half a line before it.
+        self._begin = f"\0{os.urandom(8).hex()}\0".encode()
         self._marks_read = threading.Semaphore(0)
         self._closing = False
         self._reader = threading.Thread(target=self._read, name="lakehouse printed", daemon=True)
         self._reader.start()
+
+    def write_line(self, line: str) -> None:
+        """Have a line handed on in its turn, and as one, whatever was written to the pipe without a newline."""
+        data = self._begin + line.encode(errors="backslashreplace") + b"\n"
+        while data:
+            data = data[os.write(self.descriptor, data) :]
 
     def end_lines(self) -> None:
         """Wait until all that was written is handed on; what has no newline as if it had."""
@@ -114,7 +122,7 @@ class PipedLines:
             os.close(descriptor)
 
     def _read(self) -> None:
-        ends = re.compile(b"(\n|" + re.escape(self._mark) + b")")
+        ends = re.compile(b"(\n|" + re.escape(self._mark) + b"|" + re.escape(self._begin) + b")")
         rest = b""
         while True:
             *pieces, rest = ends.split(rest + os.read(self._read_end, 1 << 16))
@@ -163,6 +171,14 @@ class MaskedStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def write_line(self, line: str) -> None:
+        """Write a line that does not run into what programs write, masked like all else."""
+        if self._piped is None:
+            write_line(self._stream, self._mask(line))
+        else:
+            with suppress(OSError):  # nobody reads it
+                self._piped.write_line(line)
 
     def end_lines(self) -> None:
         """Wait until all that was written is passed on; what has no newline as if it had."""

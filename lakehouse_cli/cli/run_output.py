@@ -79,11 +79,13 @@ class RunOutput:
         if self._log_json:
             from lakehouse_cli.reporters.log_json import LogJsonReporter
 
-            self._take_part(LogJsonReporter(errors))
-            self._take_printed(lambda line: write_line(errors, _printed_line(self._mask(line))), stderr, stderr=True)
+            self._take_part(LogJsonReporter(errors.own))
+            self._take_printed(
+                lambda line: write_line(errors.own, _printed_line(self._mask(line))), stderr, stderr=True
+            )
         else:
             hiding = self._mask is not unmasked
-            self._take_printed(lambda line: write_line(stderr, self._mask(line)), stderr, stderr=hiding)
+            self._take_printed(errors.write_line, stderr, stderr=hiding)
         return self
 
     def __exit__(
@@ -111,11 +113,11 @@ class RunOutput:
         self._reporters.append(reporter)
         self._stack.callback(reporter.close)
 
-    def _errors(self) -> TextIO:
-        """A stream to stderr for us alone; what goes there otherwise is masked from now on."""
+    def _errors(self) -> MaskedStream:
+        """Stderr, with a stream to it for us alone; what goes there otherwise is masked from now on."""
         masked = self._stack.enter_context(MaskedStream(sys.stderr, 2, self._mask))
         self._printed.append(masked)
-        return masked.own
+        return masked
 
     def _take_printed(self, put: Callable[[str], None], stream: TextIO, *, stderr: bool) -> None:
         out = PrintedLines(put, stream)

@@ -217,6 +217,17 @@ def test_lines_of_a_pipe_are_whole_and_there_in_time() -> None:
     os.close(held)
 
 
+def test_a_line_of_ours_does_not_run_into_what_another_process_has_begun() -> None:
+    lines: list[str] = []
+    piped = PipedLines(lines.append)
+    os.write(piped.descriptor, b"first\nbegun ")
+    piped.write_line("ours é \udcff")
+    os.write(piped.descriptor, b"and ended\n")
+    piped.write_line("ours again")
+    piped.close()
+    assert lines == ["first", "begun ", "ours é \\udcff", "and ended", "ours again"]
+
+
 def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
     read_end, write_end = os.pipe()
     other = os.dup(2)
