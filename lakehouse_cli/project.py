@@ -348,7 +348,7 @@ class Project:
     @cached_property
     def mask(self) -> Mask:
         """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
-        return mask_of(self._variables)
+        return mask_of(self._variables, self._names)
 
     def mask_with(self, defer: str | None) -> Mask:
         """The same for the values of another environment too, from which inputs are read.
@@ -361,7 +361,11 @@ class Project:
         return self.mask
 
     def _mask_with(self, other: Project) -> Mask:
-        return mask_of({**other._variables, **self._variables})
+        return mask_of({**other._variables, **self._variables}, self._names)
+
+    @property
+    def _names(self) -> set[str]:
+        return {self.name, *self.tables, *self.environments, *self.spec.storages}
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -8,7 +8,7 @@ written or shown anywhere: events as they leave the run, the reasons of a plan a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -26,12 +26,19 @@ _USER = rf"(?:{_REFERENCE}|[^/?#@\s:])*"
 _PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@)[^?#\s]*(?=@)")
 _TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
 _LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)([^?#\s]*)(?=@)")
-# Names of options of storages. A column may be called `token`, and hardly a type is as long as one.
-_TELLING_OPTIONS = "secret_access_key|session_token|account_key|sas_key|client_secret|service_account_key"
+# Of options of storages. A column, or a param, may go by such a name too; then a type stands behind it.
+_TELLING_OPTIONS = (
+    r"\w*(?:password|passwd|pwd|secret|token|credential|(?:access|account|api|private|sas)_?key(?!_?id))\w*"
+)
+_A_TYPE = r"[{\[&*!|>]|(?:u?int|float|double|bool|string|binary|date|time|duration|decimal|dict|list|struct|null)"
 _OPTION_VALUE = r"'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s,{}\"'#][^\s,{}\"']*"
 _LITERAL_OPTION = re.compile(
-    rf"(\b(?:(?:{_TELLING_OPTIONS})[\"']?\s*:\s+|token[\"']?\s*:\s+(?='.{{20}}|\".{{20}}|[\w.~+/=-]{{20}})))"
+    rf"(\b(?:{_TELLING_OPTIONS})[\"']?\s*:\s+)(?!{_A_TYPE})"
     rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})",
+    re.IGNORECASE,
+)
+_LITERAL_PARAMETER = re.compile(
+    rf"([?&][^=&#\s]*(?:{_TELLING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)",
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
@@ -45,6 +52,7 @@ _PLAIN = re.compile(
     r"(?=.{1,11}\Z)[A-Z]?(?:[a-z]+|[0-9]+)(?:[-_](?:[a-z]+|[0-9]+))*\Z|(?=.{1,11}\Z)[A-Z]+(?:[-_][A-Z]+)*\Z"
 )
 # A word may follow an escape: of a text in quotes, of a URL, of JSON, of a terminal.
+_VALUE_BEGINS = "(?<=[:=])"
 _WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[abfnrtv])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
 _WORD_BEGINS += r"|(?<=\x1b\[m)|(?<=\x1b\[\dm)|(?<=\x1b\[\d\dm))"
 # Names of files are no secrets: `lakehouse.yaml`, `transforms.py`, `daily.csv`.
@@ -108,8 +116,10 @@ def without_secrets(line: str) -> str:
     'root: postgresql://me:*******@host/db'
     >>> without_secrets("options: {access_key_id: me, secret_access_key: hunter2}")
     'options: {access_key_id: me, secret_access_key: *******}'
+    >>> without_secrets("root: postgresql://me@host/db?password=hunter2")
+    'root: postgresql://me@host/db?password=*******'
     """
-    for pattern in (_LITERAL_PASSWORD, _LITERAL_OPTION):
+    for pattern in (_LITERAL_PASSWORD, _LITERAL_PARAMETER, _LITERAL_OPTION):
         line = pattern.sub(lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
 
@@ -128,7 +138,7 @@ def names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def mask_of(values: Mapping[str, str]) -> Mask:
+def mask_of(values: Mapping[str, str], names: Collection[str] = ()) -> Mask:
     """What puts ``${NAME}`` in the place of each value, also as it looks inside of quotes or a URL.
 
     So it does with the password in a value that is a URL. A value that is a plain word, such as ``lake``, is looked for
@@ -136,6 +146,8 @@ def mask_of(values: Mapping[str, str]) -> Mask:
 
     Args:
         values: Value by name of its variable; those under four characters are left alone.
+        names: Of the project's own tables, environments and the like, which anybody may see: a plain word that is one
+            of these is a value only where a value stands, after ``:`` or ``=``.
     """
     shown: dict[str, str] = {}
     for name, value in values.items():
@@ -147,8 +159,8 @@ def mask_of(values: Mapping[str, str]) -> Mask:
     references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
     # The longest first: one value may be part of another.
     spellings = sorted(shown, key=len, reverse=True)
-    anywhere = [references, *(_found(each, _WORD_BEGINS) for each in spellings)]
-    in_locations = [references, *(_found(each, "(?<=[:=])") for each in spellings)]
+    anywhere = [references, *(_found(each, _VALUE_BEGINS if each in names else _WORD_BEGINS) for each in spellings)]
+    in_locations = [references, *(_found(each, _VALUE_BEGINS) for each in spellings)]
     return Mask(shown, re.compile("|".join(anywhere)), re.compile("|".join(in_locations)))
 
 

@@ -32,7 +32,7 @@ _LISTED = 8
 
 # Keywords of JSON Schema that the options' schemas use, by what they stand on.
 _KNOWN_KEYWORDS = {
-    "string": {"type", "minLength", "maxLength", "pattern"},
+    "string": {"type", "minLength", "maxLength", "pattern", "examples"},
     "array": {"type", "items", "uniqueItems", "minItems"},
     "boolean": {"type"},
     "integer": {"type", "minimum"},
@@ -144,8 +144,9 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
 def value_type(option: FormatOption) -> ValueType:
     """How an option is read."""
     kind = _from_schema(option.schema)
-    if isinstance(kind, Text) and kind.pattern is not None and option.default and len(str(option.default)) > 1:
-        return replace(kind, expected=f"a text such as `{option.default}`", hint=f"write it as `{option.default}` is")
+    example = next(iter(option.schema.get("examples", ())), option.default)
+    if isinstance(kind, Text) and kind.pattern is not None and example and len(str(example)) > 1:
+        return replace(kind, expected=f"a text such as `{example}`", hint=f"write it as `{example}` is")
     return kind
 
 

@@ -11,7 +11,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, bucket_problem, scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
@@ -54,6 +54,9 @@ def root_problem(root: str) -> tuple[str, str] | None:
         return "begins with `~`, which is not expanded", "write `${HOME}` in its place"
     if _CONTROL.search(root):
         return "holds a control character", "name a folder"
+    scheme, _, rest = root.partition(":")
+    if scheme.lower() in SCHEMES and rest:
+        return f"begins like a URL and is none, `{scheme}:`", f"write `{scheme}://…`, or `./{scheme}:…` for a folder"
     return None
 
 
@@ -70,7 +73,7 @@ def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
     if root.partition("?")[0].count("@") > 1:
         # What follows the first would be taken for the host, and told to whoever looks.
         return "holds more than one `@`", "write an `@` of the password as `%40`, and a `/` as `%2F`"
-    return None
+    return bucket_problem(root)
 
 
 def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.secret_values import without_password
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
@@ -14,11 +15,12 @@ _SHOWN = 60
 
 
 def quoted(text: str) -> str:
-    """A text of the user's in backticks: on one line, shortened, fit to be shown.
+    """A text of the user's in backticks: on one line, shortened, fit to be shown, without the password of a URL.
 
     >>> quoted("a" * 100)
     '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`'
     """
+    text = without_password(text) if "://" in text else text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return f"`{text}`" if len(text) <= _SHOWN else f"`{text[: _SHOWN - 1]}…`"

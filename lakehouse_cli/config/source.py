@@ -24,6 +24,20 @@ _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
+# Without any of these there is nothing to hide in a file; most have none.
+_BESIDE_SECRETS = (
+    "://",
+    "secret",
+    "token",
+    "passw",
+    "pwd",
+    "credential",
+    "private_key",
+    "access_key",
+    "account_key",
+    "api_key",
+    "sas_key",
+)
 
 
 class Mark(Protocol):
@@ -61,7 +75,7 @@ class SourceFile:
     @cached_property
     def _hidden(self) -> dict[int, str]:
         """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
-        if not any(word in self.text for word in ("://", "secret", "token", "account_key", "sas_key")):
+        if not any(word in self.text for word in _BESIDE_SECRETS):
             return {}
         shown = ((number, without_secrets(line)) for number, line in enumerate(self.lines))
         return {number: line for number, line in shown if line != self.lines[number]}

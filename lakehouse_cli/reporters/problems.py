@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from lakehouse_cli.terminal import Terminal, plural, printable, text_width
 
 _MOST_FRAMES = 12
 _CONTEXT = 100  # columns of a source line shown around its caret
+_STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are would tell how long it is
 
 
 def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
@@ -26,10 +28,15 @@ def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
     return [*lines, *shown]
 
 
+def _parted(text: str, start: int, end: int) -> tuple[str, str, str]:
+    return text[:start], text[start:end], text[end:]
+
+
 def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]:
     source = (place.source or "").replace("\t", " ")
-    column = min(place.column or 1, len(source) + 1)
-    first = 0
+    at = min(place.column or 1, len(source) + 1) - 1
+    ahead, marked, behind = (_STARS.sub("***", part) for part in _parted(source, at, at + place.length))
+    source, column, first = ahead + marked + behind, len(ahead) + 1, 0
     if len(source) > _CONTEXT and column > _CONTEXT * 2 // 3:
         first = column - _CONTEXT // 2
     visible = printable(source[first : first + _CONTEXT])
@@ -37,7 +44,7 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     gutter = str(place.line)
     bar = terminal.style("|", "dim")
     blank = " " * len(gutter)
-    marked = source[column - 1 : column - 1 + place.length][: max(_CONTEXT - len(before), 1)]
+    marked = marked[: max(_CONTEXT - len(before), 1)]
     carets = terminal.style("^" * max(text_width(printable(marked)), 1), "error")
     indent = " " * text_width(before)
     lines = [f"{blank} {bar}", f"{terminal.style(gutter, 'dim')} {bar} {visible}"]

@@ -25,7 +25,7 @@ from lakehouse_cli.storage.base import OutOfReach
 from lakehouse_cli.storage.keyed import IN_MEMORY, ChangedError, Head, KeyedStorage
 from lakehouse_cli.storage.object_errors import explain, is_missing_container, is_wordless
 from lakehouse_cli.storage.object_reading import RangeReader
-from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
+from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem
 
 #: What S3 takes in one request, less a little; Azure takes about as much, Google more.
 ONE_REQUEST = 4 << 30
@@ -264,15 +264,11 @@ def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _split(spec: StorageSpec) -> tuple[str, str]:
     """Bucket and prefix of a root; the prefix ends in ``/`` where there is one."""
-    bucket, _, prefix = spec.root[len(scheme_of(spec.root) or "") + 3 :].partition("/")
-    parts = [part for part in prefix.split("/") if part]
-    wrong = None
-    if "@" in bucket or ":" in bucket:
-        wrong = "holds credentials or a port", "set them in `options`: `access_key_id`, `endpoint`, …"
-    elif not bucket or "?" in spec.root or {".", ".."} & set(parts):
-        wrong = "is not of the form `scheme://bucket/prefix`", "name a bucket, and what comes before each key"
+    wrong = bucket_problem(spec.root)
     if wrong:
         raise StorageError(f"the root of storage `{spec.name}` {wrong[0]}", hint=wrong[1], location=spec.location)
+    bucket, _, prefix = spec.root.partition("://")[2].partition("/")
+    parts = [part for part in prefix.split("/") if part]
     return bucket, "".join(f"{part}/" for part in parts)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lakehouse_cli.formats.spec import LazySpecs
 from lakehouse_cli.storage_types.spec import StorageType
 
-__all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "find_type", "known_names", "scheme_of"]
+__all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "bucket_problem", "find_type", "known_names", "scheme_of"]
 
 STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
     {
@@ -38,6 +38,9 @@ SCHEMES: Mapping[str, str] = {
 }
 
 
+_WITH_BUCKETS = ("s3", "gs", "az")
+
+
 def scheme_of(root: str) -> str | None:
     """The scheme of a root that is a URL, in lower case; None for a path.
 
@@ -47,6 +50,27 @@ def scheme_of(root: str) -> str | None:
     scheme, separator, _ = root.partition("://")
     is_scheme = separator and scheme[:1].isalpha() and all(c.isalnum() or c in "+.-" for c in scheme)
     return scheme.lower() if is_scheme else None
+
+
+def bucket_problem(root: str) -> tuple[str, str] | None:
+    """What is wrong with a root of the form ``scheme://bucket/prefix``, and what to do; the message does not show it.
+
+    >>> bucket_problem("s3://bucket/prefix"), bucket_problem("data/x")
+    (None, None)
+    >>> bucket_problem("s3:///prefix")
+    ('names no bucket', 'name one: `s3://bucket/prefix`')
+    """
+    scheme = scheme_of(root)
+    if scheme not in _WITH_BUCKETS:
+        return None
+    bucket, _, prefix = root.partition("://")[2].partition("/")
+    if "@" in bucket or ":" in bucket:
+        return "holds credentials or a port", "set them in `options`: `access_key_id`, `endpoint`, …"
+    if not bucket:
+        return "names no bucket", f"name one: `{scheme}://bucket/prefix`"
+    if "?" in root or {".", ".."} & set(prefix.split("/")):
+        return f"is not of the form `{scheme}://bucket/prefix`", "leave out `?`, `.` and `..`"
+    return None
 
 
 def find_type(name: str, folder: Path) -> StorageType | None:

@@ -9,7 +9,11 @@ from lakehouse_cli.formats.spec import FormatOption, JsonSchema
 from lakehouse_cli.storage_types.spec import StorageType
 
 _TEXT: JsonSchema = {"type": "string", "minLength": 1}
-_URL: JsonSchema = {"type": "string", "pattern": r"^https?://[A-Za-z0-9.\-\[\]:_]+(?:/\S*)?$"}
+_URL: JsonSchema = {
+    "type": "string",
+    "pattern": r"^https?://[A-Za-z0-9.\-\[\]:_]+(?:/\S*)?$",
+    "examples": ["https://host:9000"],
+}
 _FLAG: JsonSchema = {"type": "boolean"}
 
 _ENDPOINT = FormatOption("endpoint", None, _URL, "URL of the server, where it is not the provider's own.")
