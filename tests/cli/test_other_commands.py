@@ -213,6 +213,26 @@ def test_show_writes_what_json_has_no_type_for_as_text(folder: ProjectFolder, cl
     }
 
 
+def test_show_tells_what_does_not_fit_as_run_does(project: ProjectFolder, cli: Cli) -> None:
+    """Every column, with rows and values; in JSON too."""
+    columns = "columns: {customer: string, amount: int64, day: date32}"
+    declared = project.read("lakehouse.yaml").replace("columns: {customer: string, amount: int64}", columns)
+    project.write("lakehouse.yaml", declared)
+    project.write("data/orders.csv", "customer,amount,day\n007,5,2024-01-31\n008,x,2024-13-01\n")
+    shown = cli("show", "orders")
+    assert shown.code == 1
+    told = [line.strip() for line in shown.err.splitlines()]
+    run = [line.strip() for line in cli("run").err.splitlines()]
+    assert told[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
+    assert told[1:] == run[1:]
+    assert "row 2 (line 3): x" in told
+    assert "row 2 (line 3): 2024-13-01" in told
+    assert told[-1].startswith("next: correct the file")
+    violations = cli("show", "orders", "-o", "json").json["error"]["violations"]
+    assert [(v["column"], v["check"], v["count"]) for v in violations] == [("amount", "type", 1), ("day", "type", 1)]
+    assert violations[0]["examples"] == [{"row": 2, "value": "x"}]
+
+
 def test_schema_is_a_json_schema(cli: Cli) -> None:
     document = cli("schema").json
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
