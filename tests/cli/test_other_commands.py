@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project import Project
+from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
@@ -448,6 +451,29 @@ def test_validate_tells_no_import_that_may_do_without(project: ProjectFolder, cl
     project.write("folder/inner.py", "X = 1\n")
     project.write("transforms.py", code + project.read("transforms.py"))
     assert cli("validate").code == 0
+
+
+def test_the_hint_for_a_package_of_an_extra_names_the_extra(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = project.read("transforms.py")
+    told = "pip install 'lakehouse-cli[polars]', or correct the import"
+    monkeypatch.setitem(sys.modules, "polars", None)  # as where it is not installed
+    project.write("transforms.py", f"import polars as pl\n{code}")
+    assert told in cli("run").err
+    # `validate` looks for files, and finds those of the tests' own environment.
+    monkeypatch.setattr("lakehouse_cli.registry.EXTRAS", {"zzpk": "polars"})
+    project.write("transforms.py", f"import zzpk\n{code}")
+    assert told in cli("validate").err
+
+
+def test_every_package_of_an_extra_has_its_hint() -> None:
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = declared["optional-dependencies"]
+    for module, extra in EXTRAS.items():
+        assert any(re.match(rf"{module.replace('_', '-')}\b", wanted) for wanted in extras[extra])
+    brought = {re.split("[<>=]", wanted)[0] for name in extras.keys() - {"dev", "servers"} for wanted in extras[name]}
+    assert brought == {module.replace("_", "-") for module in EXTRAS}
 
 
 def test_a_module_that_cannot_be_imported_is_told_once_in_a_run(project: ProjectFolder, cli: Cli) -> None:

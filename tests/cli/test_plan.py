@@ -132,6 +132,8 @@ def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: P
     told = "data/totals.csv is there already, and lakehouse did not make it"
     [planned] = [t for t in cli("plan", "-o", "json").json["tables"] if t["name"] == "totals"]
     assert told in planned["would_fail"]
+    [row] = [line for line in cli("plan").out.splitlines() if line.startswith("✗  totals")]
+    assert row.endswith(f"  {told}")
     ran = cli("run")
     assert ran.code == 1
     assert told in ran.err
