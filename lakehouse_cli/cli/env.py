@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +20,8 @@ Examples:
   lakehouse env                      the environments and where their storages are
   lakehouse env prod                 one, resolved: every key as it holds there
   lakehouse env prod -o json"""
+#: How many options tell environments apart in the list.
+_SHOWN = 3
 
 
 @options.everywhere
@@ -47,6 +49,8 @@ def command(
 
 def _list(project: Project, terminal: Terminal) -> list[str]:
     base = project.environments["default"].written
+    apart = _told_apart(project.environments.values())
+    header = ("", "environment", "storage", "format", "schema", "options", "root")
     rows = []
     for environment in project.environments.values():
         chosen = environment.name == project.environment
@@ -54,15 +58,38 @@ def _list(project: Project, terminal: Terminal) -> list[str]:
         for storage, keys in environment.written.items():
             same = environment.name != "default" and keys == base.get(storage)
             style = "dim" if same else None
-            where = printable(str(keys.get("root", "")))
-            kind = str(keys.get("format", keys.get("type", "")))
-            schema = printable(str((keys.get("options") or {}).get("schema", "")))
-            rows.append([*head, *(Cell(text, style) for text in (storage, kind, schema, where))])
+            kind, schema, root = _place(keys)
+            texts = (storage, kind, schema, apart[environment.name, storage], root)
+            rows.append([*head, *(Cell(text, style) for text in texts)])
             head = [Cell(""), Cell("")]
-    header = ["", "environment", "storage", "format", "schema", "root"]
-    if not any(row[4].text for row in rows):
-        header, rows = [*header[:4], "root"], [[*row[:4], row[5]] for row in rows]
-    return columns(terminal, header, rows)
+    shown = [
+        i for i, name in enumerate(header) if name not in ("schema", "options") or any(row[i].text for row in rows)
+    ]
+    return columns(terminal, [header[i] for i in shown], [[row[i] for i in shown] for row in rows])
+
+
+def _place(keys: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a storage is shown as: format or type, schema, root."""
+    kind = str(keys.get("format", keys.get("type", "")))
+    schema = str((keys.get("options") or {}).get("schema", ""))
+    return kind, printable(schema), printable(str(keys.get("root", "")))
+
+
+def _told_apart(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, str], str]:
+    """By environment and storage: the first few options that differ where it would look the same in several."""
+    alike: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
+    for environment in environments:
+        for storage, keys in environment.written.items():
+            options = dict(_flat(keys.get("options") or {}))
+            alike.setdefault((storage, *_place(keys)), {})[environment.name, storage] = options
+    told = {}
+    for group in alike.values():
+        names = dict.fromkeys(name for options in group.values() for name in options)
+        differing = [name for name in names if len({_text(options.get(name)) for options in group.values()}) > 1]
+        for key, options in group.items():
+            texts = [f"{name}: {_text(options[name])}" for name in differing if name in options]
+            told[key] = printable(", ".join([*texts[:_SHOWN], *(["…"] if len(texts) > _SHOWN else [])]))
+    return told
 
 
 def _show(project: Project, environment: EnvironmentSpec, settings: options.Settings) -> None:

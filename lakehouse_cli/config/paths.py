@@ -11,7 +11,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, bucket_problem, scheme_of
+from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, bucket_problem, scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
@@ -60,14 +60,25 @@ def root_problem(root: str) -> tuple[str, str] | None:
     return None
 
 
-def url_problem(root: str, known: Sequence[str]) -> tuple[str, str] | None:
-    """What is wrong with a root that is to be a URL of one of some schemes; the message does not show it."""
+def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) -> tuple[str, str] | None:
+    """What is wrong with a root that is to be a URL of one of some schemes; the message does not show it.
+
+    Args:
+        root: The root, variables filled in.
+        known: The schemes.
+        of: The type that is declared; None where the root is to tell it.
+    """
     scheme = scheme_of(root)
+    may_be_folder = of is None or "folder" in of.root
     shown = ", ".join(f"{each}://…" for each in known)
     if scheme is None:
         return "is no URL", f"write one such as {shown}"
     if scheme not in known:
-        return f"is a URL of a kind that is not known, `{scheme}://`", f"name a local folder, or one of {shown}"
+        hint = f"name {'a local folder, or ' if may_be_folder else ''}one of {shown}"
+        if of is not None and scheme in SCHEMES:
+            folders = "in local folders and " if may_be_folder else ""
+            return f"is a URL of type {SCHEMES[scheme]}; tables of type {of.name} live {folders}at {shown} only", hint
+        return f"is a URL of a kind that is not known, `{scheme}://`", hint
     if _CONTROL.search(root):
         return "holds a control character", "write it without"
     if root.partition("?")[0].count("@") > 1:

@@ -205,7 +205,7 @@ def _root(
     if _is_open(node):
         return root, without_password(written.shown)
     is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
-    wrong = url_problem(root, storage_type.schemes) if is_url else root_problem(root)
+    wrong = url_problem(root, storage_type.schemes, storage_type) if is_url else root_problem(root)
     if wrong is None and not is_url and storage_type.root != "text" and scheme_of(root) is not None:
         wrong = f"is a URL, and type {storage_type.name} is kept in files of this machine", "name a path"
     if wrong:

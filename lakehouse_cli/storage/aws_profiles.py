@@ -7,7 +7,7 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import Any
 
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import UnreachableError
 from lakehouse_cli.model import StorageSpec
 
 _KEYS = {
@@ -26,7 +26,7 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
         spec: The storage, for messages.
 
     Raises:
-        StorageError: There is no such profile, or it gets its credentials in a way that needs ``boto3``.
+        UnreachableError: There is no such profile, or it gets its credentials in a way that needs ``boto3``.
     """
     asked_for = name or os.environ.get("AWS_PROFILE")
     if name is None and "AWS_ACCESS_KEY_ID" in os.environ:
@@ -36,8 +36,10 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
     if values is None:
         if asked_for is None:
             return {}
-        raise StorageError(
-            f"there is no AWS profile `{profile}` for storage `{spec.name}`",
+        message = f"there is no AWS profile `{profile}` for storage `{spec.name}`"
+        raise UnreachableError(
+            message,
+            reason=message,
             hint="name one of `~/.aws/credentials` or `~/.aws/config`",
             location=spec.location,
         )
@@ -75,8 +77,10 @@ def _by_boto3(profile: str, spec: StorageSpec) -> Any:
         import boto3
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError as error:
-        raise StorageError(
-            f"AWS profile `{profile}` of storage `{spec.name}` gets its credentials by signing in or from a role",
+        message = f"AWS profile `{profile}` of storage `{spec.name}` gets its credentials by signing in or from a role"
+        raise UnreachableError(
+            message,
+            reason=message,
             hint="`pip install boto3`, or set what `aws configure export-credentials --format env` prints",
             location=spec.location,
         ) from error

@@ -61,7 +61,7 @@ class Snapshot:
 
     @cached_property
     def _files(self) -> list[dict[str, Any]]:
-        files = pa.table(self.table.get_add_actions(flatten=True))
+        files = _from_arrow(self.table.get_add_actions(flatten=True))
         wanted = [name for name in files.column_names if not name.startswith(("null_count", "min", "max", "num_rec"))]
         rows: list[dict[str, Any]] = files.select(wanted).to_pylist()
         return sorted(rows, key=lambda row: str(row["path"]))
@@ -95,7 +95,7 @@ class Snapshot:
         metadata = self.table.metadata()
         deleted = []
         if "deletionVectors" in (self.table.protocol().reader_features or ()):
-            deleted = sorted(map(repr, pa.table(self.table.deletion_vectors()).to_pylist()))
+            deleted = sorted(map(repr, _from_arrow(self.table.deletion_vectors()).to_pylist()))
         told = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
         return xxhash.xxh3_128_hexdigest(json.dumps(told, default=str, sort_keys=True).encode())
 
@@ -141,6 +141,11 @@ class Snapshot:
             # Arrow's reader knows neither, and would give nulls; the engine that does may change the order of rows.
             return pa.table(self.table.scan(columns=names))
         return self.table.to_pyarrow_dataset().to_table(columns=names)
+
+
+def _from_arrow(rows: Any) -> pa.Table:
+    """What delta-rs tells of a table; by `pyarrow.table` it would be too, after a look whether it is of pandas."""
+    return pa.RecordBatchReader.from_stream(rows).read_all()
 
 
 def stamp(milliseconds: int, version: int) -> int:

@@ -22,8 +22,21 @@ _WRONG_CREDENTIALS = {
     "AuthenticationFailed",
     "InvalidAuthenticationInfo",
 }
+# What is missing is called by the format's own name; all else in quotes is the user's.
+_QUOTED = re.compile(r'(missing field `\w+`)|"(?:[^"\\]|\\.)*"?|`[^`]*`?')
 # Where a machine of the provider's would get its credentials.
 _INSTANCE = re.compile(r"169\.254\.|metadata\.google|token request")
+
+
+class NoClientError(Exception):
+    """A client cannot be made of a storage's options and of what the environment adds to them.
+
+    What is quoted of them is taken out: it may be a part of a key.
+    """
+
+    def __init__(self, said: object) -> None:
+        text = _QUOTED.sub(lambda found: found[1] or "…", str(said))
+        super().__init__(_without_addresses(text).rpartition(" error: ")[2])
 
 
 def is_missing_container(said: object) -> bool:
@@ -56,6 +69,8 @@ def explain(error: BaseException, spec: StorageSpec, bucket: str, container: str
     """Why a request failed, and what to do; None for what does not come from a server."""
     from obstore import exceptions
 
+    if isinstance(error, NoClientError):
+        return Told(str(error), f"look at the options of storage `{spec.name}`", "storage")
     if not isinstance(error, (exceptions.BaseError, FileNotFoundError)):
         return None
     told = explain_text(str(error), spec, bucket, container)

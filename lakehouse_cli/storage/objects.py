@@ -23,7 +23,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.base import OutOfReach
 from lakehouse_cli.storage.keyed import IN_MEMORY, ChangedError, Head, KeyedStorage
-from lakehouse_cli.storage.object_errors import explain, is_missing_container, is_wordless
+from lakehouse_cli.storage.object_errors import NoClientError, explain, is_missing_container, is_wordless
 from lakehouse_cli.storage.object_reading import RangeReader
 from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem
 
@@ -86,7 +86,13 @@ class ObjectStorage(KeyedStorage):
         client: dict[str, Any] = {"timeout": timedelta(seconds=seconds)}
         if allows_http(options):
             client["allow_http"] = True
-        return store_class(self.bucket, client_options=client, retry_config=retry, **self._settings(options))
+        settings = self._settings(options)
+        import obstore
+
+        try:
+            return store_class(self.bucket, client_options=client, retry_config=retry, **settings)
+        except (obstore.exceptions.BaseError, ValueError) as error:
+            raise NoClientError(error) from None  # its text may hold parts of a key
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}{key}"

@@ -390,6 +390,23 @@ def test_a_server_that_goes_away_in_mid_run(
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
 
 
+def test_ctrl_c_ends_a_plan_that_waits_for_the_server(
+    postgresql_server: PostgreSQL, project_on: Callable[[str], None], folder: ProjectFolder, cli: Cli
+) -> None:
+    project_on(postgresql_server.url(database := postgresql_server.new_database()))
+    folder.write("go", "")
+    assert cli("run").code == 0
+    with postgresql_server.asking(database) as ask:
+        ask("BEGIN; LOCK TABLE lakehouse_manifests")
+        with running(folder.path, "plan") as process:
+            waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
+            while postgresql_server.run(waiting) == [("0",)]:
+                assert process.process.poll() is None, str(process)
+            process.interrupt()
+            assert process.ends(patience=20) == 130
+        assert postgresql_server.run(waiting) == [("0",)]
+
+
 def test_two_schemas_under_one_root_are_told_apart(
     postgresql_server: PostgreSQL, folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,28 @@ def test_env_lists_them(two: ProjectFolder, cli: Cli) -> None:
     ]
 
 
+def test_env_tells_apart_what_differs_in_its_options_alone(two: ProjectFolder, cli: Cli) -> None:
+    storage = "{root: 's3://lake/x', options: {region: r, OPTIONS}}"
+    options = {
+        "old": "endpoint: 'https://old.test', access_key_id: me, secret_access_key: tell-nobody",
+        "new": "endpoint: 'https://new.test', access_key_id: '${NEW_KEY}', secret_access_key: '${NEW_SECRET}'",
+        "more": "endpoint: 'https://new.test', access_key_id: me, secret_access_key: tell-nobody, retry_seconds: 5",
+    }
+    environments = "".join(
+        f"  {name}:\n    storages: {{default: {storage.replace('OPTIONS', each)}}}\n" for name, each in options.items()
+    )
+    two.write("lakehouse.yaml", two.read("lakehouse.yaml") + environments)
+    listed = cli("env").out
+    lines = {line.split()[0]: " ".join(line.split()) for line in listed.splitlines()}
+    assert lines["environment"] == "environment storage format options root"
+    told = {name: line.partition(" csv ")[2].removesuffix(" s3://lake/x") for name, line in lines.items()}
+    assert told["old"] == "endpoint: https://old.test, access_key_id: ***, secret_access_key: ***"
+    assert told["new"] == "endpoint: https://new.test, access_key_id: ${NEW_KEY}, secret_access_key: ${NEW_SECRET}"
+    assert told["more"] == "endpoint: https://new.test, access_key_id: ***, secret_access_key: ***, …"
+    assert lines["prod"] == "prod default ${LAKE}/prod"
+    assert "tell-nobody" not in listed
+
+
 def test_env_shows_one_as_it_resolves(two: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     out = cli("env", "prod").out
     assert "What people look at" in out

@@ -159,6 +159,39 @@ def test_wrong_credentials(lake: ProjectFolder, cli: Cli, monkeypatch: pytest.Mo
     assert "not-the-secret" not in result.out + result.err
 
 
+@pytest.mark.parametrize(
+    ("storage", "cause"),
+    [
+        (
+            """{root: gs://b/x, options: {service_account_key: '{"private_key":"PKEYSECRET"}'}}""",
+            "Unable to decode service account file: missing field `private_key_id`",
+        ),
+        (
+            """{root: gs://b/x, options: {service_account_key: '"PKEY\\"SECRET"'}}""",
+            "Unable to decode service account file: invalid type: string …, expected struct",
+        ),
+        ("{root: gs://b/x, options: {service_account: /no/such/key.json}}", "from /no/such/key.json: No such file"),
+        ("{root: az://b/x, options: {account_name: me, account_key: PKEY SECRET}}", "Invalid Access Key"),
+        ("{root: s3://b/x, options: {access_key_id: me}}", "Missing SecretAccessKey"),
+        ("{root: s3://b/x, options: {profile: nobody}}", "there is no AWS profile `nobody`"),
+    ],
+    ids=["gcs", "gcs, no map", "gcs, no file", "azure", "s3", "s3, profile"],
+)
+def test_options_of_which_no_client_can_be_made(folder: ProjectFolder, cli: Cli, storage: str, cause: str) -> None:
+    pytest.importorskip("obstore")
+    folder.write("lakehouse.yaml", f"name: n\nmodule: m\nstorages: {{default: {storage}}}\ntables: {{t: {{}}}}\n")
+    folder.write("m.py", "def t():\n    raise SystemExit\n")
+    planned = cli("plan")
+    assert planned.code == 0
+    assert "✗  t      no access" in planned.out
+    assert "1 table out of reach" in planned.out
+    assert cause in planned.out.replace("\n", " ")
+    ran = cli("run", "-o", "json")
+    assert ran.code == 1
+    assert cause in error_of(ran, "t")["message"]
+    assert "SECRET" not in planned.out + planned.err + ran.out + ran.err
+
+
 def test_no_such_bucket(folder: ProjectFolder, s3_server: S3Server, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     project_on(folder, s3_server, monkeypatch, "x", bucket="nonesuch")
     refused_by_a_plan(folder, cli, "there is no bucket `nonesuch`")

@@ -9,7 +9,11 @@ import sys
 import pytest
 
 from tests.conftest import ProjectFolder
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.s3 import S3Server
 
+#: Of a storage whose client needs Arrow.
+FRAMES = {"pandas", "polars", "transforms"}
 SLOW = {"pandas", "numpy", "pyarrow", "polars", "pydantic", "rich", "transforms", "asyncio"}
 SCRIPT = """
 import contextlib, io, json, sys
@@ -63,6 +67,40 @@ def test_what_changed_is_counted_without_the_users_code(project: ProjectFolder) 
     code, modules = loaded("plan")
     assert code == 0
     assert modules & {"pandas", "polars", "transforms"} == set()
+
+
+@pytest.fixture(
+    params=["sqlite", "duckdb", "postgresql", "delta", "s3", pytest.param("delta on s3", marks=pytest.mark.slow)]
+)
+def elsewhere(request: pytest.FixtureRequest, project: ProjectFolder) -> ProjectFolder:
+    """The project with its computed tables in another storage, not yet run."""
+    if request.param == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        storage = f"{{root: '{server.url(server.new_database())}'}}"
+    elif request.param.endswith("s3"):
+        bucket: S3Server = request.getfixturevalue("s3_server")
+        bucket.make_bucket("lake")
+        root = f"s3://lake/{project.path.parent.name}"
+        kind = request.param.partition(" ")[0]
+        storage = f"{{type: {kind}, root: '{root}', options: {json.dumps(bucket.options)}}}"
+    else:
+        storage = f"{{type: {request.param}, root: lake.db}}"
+    text = project.read("lakehouse.yaml").replace("tables:\n", f"storages: {{lake: {storage}}}\ntables:\n")
+    for name in ("totals", "best"):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    storage: lake\n")
+    project.write("lakehouse.yaml", text)
+    return project
+
+
+def test_a_plan_loads_no_frames_wherever_tables_live(elsewhere: ProjectFolder) -> None:
+    code, modules = loaded("plan")
+    assert code == 0
+    assert modules & FRAMES == set()
+    assert loaded("run")[0] == 0
+    for argv in (["plan"], ["run"]):
+        code, modules = loaded(*argv)
+        assert code == 0
+        assert modules & FRAMES == set(), argv
 
 
 def test_the_check_can_fail(project: ProjectFolder) -> None:

@@ -18,6 +18,7 @@ from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
     from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 
 # What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
@@ -72,16 +73,15 @@ class PostgreSQLStorage(RelationalStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self._connections: Connections[Any] = Connections(self._connect, _close, _alive)
+        self._connections: Connections[PostgreSQLConnection] = Connections(self._connect, _close, _alive)
         self._was_reached = False
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
     def default_schema(self) -> str:
         """The option, else the first of the connection's search path: asked once."""
         if self._own_schema is None:
-            with self._told(None, "reached"), self._transaction("BEGIN READ ONLY") as cursor:
-                cursor.execute("SELECT coalesce(current_schema()::text, 'public')")
-                self._own_schema = str(cursor.fetchone()[0])
+            with self._told(None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
+                self._own_schema = str(connection.rows("SELECT coalesce(current_schema()::text, 'public')")[0][0])
         return self._own_schema
 
     def shown_root(self) -> str:
@@ -108,20 +108,19 @@ class PostgreSQLStorage(RelationalStorage):
 
         check_ranges(data, types)
 
-    def _connect(self) -> Any:
+    def _connect(self) -> PostgreSQLConnection:
         try:
-            from adbc_driver_postgresql import dbapi
+            from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
         except ImportError as error:
             raise LakehouseError(f"`{error.name}` is not installed", hint=POSTGRESQL.install) from error
-        connection = dbapi.connect(self.spec.root, autocommit=True)
+        connection = PostgreSQLConnection(self.spec.root)
         self._was_reached = True
         try:
-            with connection.cursor() as cursor:
-                seconds = int(self.spec.connection.get("lock_timeout") or 60)
-                for statement in (*_SETTINGS, f"SET lock_timeout = '{seconds}s'"):
-                    cursor.execute(statement)
+            seconds = int(self.spec.connection.get("lock_timeout") or 60)
+            for statement in (*_SETTINGS, f"SET lock_timeout = '{seconds}s'"):
+                connection.do(statement)
         except BaseException:
-            _close(connection)
+            connection.close()
             raise
         return connection
 
@@ -131,17 +130,16 @@ class PostgreSQLStorage(RelationalStorage):
         from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 
         schema = self.default_schema()
-        with self._transaction("BEGIN" if write else "BEGIN READ ONLY") as cursor:
-            yield PostgreSQLSession(cursor, schema)
+        with self._transaction("BEGIN" if write else "BEGIN READ ONLY") as connection:
+            yield PostgreSQLSession(connection, schema)
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Any]:
+    def _transaction(self, begin: str) -> Iterator[PostgreSQLConnection]:
         connection = self._connections.take()
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(begin)
-                yield cursor
-                cursor.execute("COMMIT")
+            connection.do(begin)
+            yield connection
+            connection.do("COMMIT")
         except LakehouseError:
             # Said by us, not by the connection, which is kept if it still answers.
             if _rolled_back(connection):
@@ -172,7 +170,10 @@ class PostgreSQLStorage(RelationalStorage):
         text = details.get("PG_DIAG_MESSAGE_PRIMARY")
         if text is None:
             text = re.sub(
-                r"^[A-Z_]+: |\[libpq\] |\s*\. SQLSTATE: \w+$|\n\s*Query was: .*", "", message, flags=re.DOTALL
+                r"^[A-Z_]+: |\[libpq\] |Execution error \[\w+\]: ERROR:|\s*\. SQLSTATE: \w+$|\n\s*Query was: .*",
+                "",
+                message,
+                flags=re.DOTALL,
             )
             text = re.sub(r"\s+", " ", text).strip().rstrip(".")
         elif "PG_DIAG_MESSAGE_DETAIL" in details:
@@ -236,21 +237,19 @@ def _text(part: str | bytes) -> str:
     return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
 
 
-def _close(connection: Any) -> None:
+def _close(connection: PostgreSQLConnection) -> None:
     connection.close()
 
 
-def _alive(connection: Any) -> bool:
+def _alive(connection: PostgreSQLConnection) -> bool:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            return bool(cursor.fetchone())
+        return bool(connection.rows("SELECT 1"))
     except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
         return False
 
 
-def _rolled_back(connection: Any) -> bool:
-    with suppress(Exception), connection.cursor() as cursor:
-        cursor.execute("ROLLBACK")
+def _rolled_back(connection: PostgreSQLConnection) -> bool:
+    with suppress(Exception):
+        connection.do("ROLLBACK")
         return True
     return False

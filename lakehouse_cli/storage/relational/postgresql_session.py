@@ -31,6 +31,7 @@ from lakehouse_cli.storage_types.postgresql import sql_type
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import ColumnType
+    from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
 
 _KINDS: Mapping[str, Any] = {
     "r": "table",
@@ -64,20 +65,18 @@ class PostgreSQLSession(Session):
     """A transaction.
 
     Args:
-        cursor: Of a connection on which it was begun.
+        connection: On which it was begun.
         schema: Where the manifests are.
     """
 
-    def __init__(self, cursor: Any, schema: str) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: PostgreSQLConnection, schema: str) -> None:
+        self._connection = connection
         self._schema = schema
         self._manifests = Relation(schema, MANIFESTS)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        self._cursor.execute(statement)
-        rows: list[tuple[Any, ...]] = self._cursor.fetchall()
-        return rows
+        return self._connection.rows(statement)
 
     def row(self, statement: str) -> tuple[Any, ...]:
         """The one row of a query."""
@@ -85,7 +84,7 @@ class PostgreSQLSession(Session):
 
     def do(self, statement: str) -> None:
         """Run a statement."""
-        self._cursor.execute(statement)
+        self._connection.do(statement)
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By one query of the catalog."""
@@ -169,8 +168,7 @@ class PostgreSQLSession(Session):
         unread = {name: told for name in names if (told := _unread(quote(name), types[name])) is not None}
         wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
         wanted += [text for _, text in unread.values()]
-        self._cursor.execute(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
-        data = self._cursor.fetch_arrow_table()
+        data = self._connection.table(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
         texts = dict(zip(unread, data.columns[len(names) :], strict=True))
         columns: dict[str, pa.ChunkedArray | Refused] = {}
         for name, column in zip(names, data.columns[: len(names)], strict=True):
@@ -197,7 +195,7 @@ class PostgreSQLSession(Session):
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
         self.do(f"CREATE TABLE {aside.quoted} ({columns})")
         if data.num_rows:
-            self._cursor.adbc_ingest(aside.name, data, mode="append", db_schema_name=aside.schema)
+            self._connection.append(aside.schema, aside.name, data)
         return aside
 
     def _make_schema(self, schema: str) -> None:

@@ -197,6 +197,19 @@ def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(
     assert storage.stat(declared()) is not None
 
 
+def test_what_goes_wrong_after_the_first_rows_is_told_as_what_goes_wrong_before(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run(
+        "CREATE VIEW late AS SELECT 1 / (50000 - n) AS x FROM generate_series(1, 60000) AS n", database
+    )
+    table = declared("late", kind="source", x="int64")
+    for look in (lambda: storage.read(table, table.columns), lambda: storage.content(table, ())):
+        with pytest.raises(StorageError) as caught:
+            look()
+        assert caught.value.message.endswith("/late cannot be read: division by zero")
+
+
 def test_no_secret_is_shown(database: str) -> None:
     root = f"postgresql://me:tell-nobody@127.0.0.1:54709/{database}?sslmode=disable&password=tell-nobody"
     storage = PostgreSQLStorage(StorageSpec("w", root, root, format="", type="postgresql"))
