@@ -91,6 +91,23 @@ def test_a_broken_contract_publishes_nothing_and_skips_what_needs_it(project: Pr
     assert "lakehouse.yaml:10:7" in ran.err
     assert "null" in ran.err
     assert "data/totals.csv is as it was on 20" in ran.err
+    error = next(t["error"] for t in cli("run", "-o", "json").json["tables"] if t["name"] == "totals")
+    place = {"file": "lakehouse.yaml", "line": 10, "column": 7}
+    assert error["location"] == place
+    assert [violation["location"] for violation in error["violations"]] == [place]
+
+
+def test_what_breaks_a_contract_and_is_no_declared_column_has_the_place_of_the_columns(
+    project: ProjectFolder, cli: Cli
+) -> None:
+    project.write(
+        "transforms.py", project.read("transforms.py").replace('agg(total=("a', 'agg(n=("amount", "size"), total=("a')
+    )
+    [totals] = [t for t in cli("run", "-o", "json").json["tables"] if t["name"] == "totals"]
+    [violation] = totals["error"]["violations"]
+    assert (violation["check"], violation["location"]) == ("extra", None)
+    line = project.read("lakehouse.yaml").splitlines()[totals["error"]["location"]["line"] - 1]
+    assert line.strip() == "columns:"
 
 
 def test_independent_tables_go_on_after_a_failure_unless_told_to_stop(project: ProjectFolder, cli: Cli) -> None:
