@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.errors import StorageError, UnreachableError
+from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
@@ -89,9 +89,17 @@ def render(plan: Plan, settings: options.Settings) -> None:
         would_fail = terminal.style("a run would fail:", "error")
         told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
         options.write(terminal.wrap(told))
-        hint = next((table.refused.hint for table in plan.runs if table.refused is not None), None)
+        hint = _next(plan)
         if hint is not None:
             options.write(terminal.wrap(f"next: {hint}"))
+
+
+def _next(plan: Plan) -> str | None:
+    """What to do about the first table that is refused, and with it about all that are for the same reason."""
+    refused = [table.refused for table in plan.runs if table.refused is not None]
+    if refused and isinstance(refused[0], UnclaimedError):
+        return UnclaimedError.advice([each.table for each in refused if isinstance(each, UnclaimedError)])
+    return refused[0].hint if refused else None
 
 
 def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
