@@ -79,7 +79,7 @@ def command(
     same. What is newer there, and what has no manifest there, is not overwritten, and then nothing is copied.
     """
     if target is None:
-        raise typer.BadParameter("name the environment to copy to", param_hint="--to")
+        raise typer.BadParameter("name the environment to copy to", param_hint="`--to`")
     project = replace(settings, env=source or settings.env).project()
     shown = not (settings.json or settings.quiet)
     progress = _Progress(settings.stdout, tuple(project.tables)) if shown else None

@@ -57,13 +57,15 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     return [*lines, pointer, f"{blank} {bar} {hint}"]
 
 
-def error_lines(terminal: Terminal, error: LakehouseError, *, verbose: bool = False) -> list[str]:
+def error_lines(
+    terminal: Terminal, error: LakehouseError, *, verbose: bool = False, would_run: bool = True
+) -> list[str]:
     """Any error of ours: each problem of a project, or the one thing that went wrong."""
     if isinstance(error, ProjectError):
         lines: list[str] = []
         for problem in error.problems:
             lines += [*problem_lines(terminal, problem), ""]
-        return [*lines, f"{plural(len(error.problems), 'problem')}; nothing ran"]
+        return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
     if isinstance(error, TransformError) and error.traceback and verbose:
         lines += error.traceback.splitlines()

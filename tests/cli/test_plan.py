@@ -27,7 +27,10 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
         "",
         "2 tables blocked, 1 source missing",
         f"a run would fail: 2 of these could not be materialized; {MISSING}",
+        "next: put it there, or correct `path:` or the storage's `root:`",
     ]
+    quiet = cli("plan", "-q")
+    assert (quiet.code, quiet.out, quiet.err.splitlines()) == (0, "", ran.out.splitlines()[-2:])
     tables = cli("plan", "-o", "json").json["tables"]
     assert [(t["action"], t["would_fail"]) for t in tables] == [("read", MISSING), ("run", MISSING), ("run", MISSING)]
     assert cli("plan", "--exit-code").code == 4

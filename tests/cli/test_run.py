@@ -317,7 +317,7 @@ def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) ->
     )
     ran = cli("run")
     assert ran.code == 1
-    assert "took longer than its timeout of 0.05 s" in ran.err
+    assert "`totals` took longer than its timeout of 0.05 s" in ran.err
     assert "lakehouse.yaml:12:14" in ran.err
     assert "totals.csv" not in project.files()
 
