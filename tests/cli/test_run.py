@@ -308,6 +308,43 @@ def test_retries_are_told_and_counted(project: ProjectFolder, cli: Cli) -> None:
     assert failed.json["tables"][0]["attempts"] == 3
 
 
+def test_frames_that_repeat_themselves_are_told_once(project: ProjectFolder, cli: Cli) -> None:
+    project.write(
+        "transforms.py",
+        """
+        def down(left):
+            if not left:
+                raise ValueError("at the bottom")
+            around(left)
+
+        def around(left):
+            down(left - 1)
+
+        def totals(orders):
+            down(50)
+
+        def best(totals, count):
+            raise ValueError
+        """,
+    )
+    [*_, end] = cli("run").err.split("at the bottom", 1)
+    assert end.splitlines()[1:10] == [
+        "  transforms.py:10 in totals",
+        "      down(50)",
+        "  transforms.py:4 in down",
+        "      around(left)",
+        "  transforms.py:7 in around",
+        "      down(left - 1)",
+        "  … the same 2 lines, 49 times more",
+        "  transforms.py:3 in down",
+        '      raise ValueError("at the bottom")',
+    ]
+    project.write("transforms.py", "def totals(orders):\n    return totals(orders)\n\ndef best(totals, count): ...\n")
+    told = cli("run").err
+    assert "  … the same line, " in told
+    assert told.count("transforms.py:2 in totals") == 1
+
+
 def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) -> None:
     text = project.read("lakehouse.yaml").replace("key: [customer]", "key: [customer]\n    timeout: 0.05")
     project.write("lakehouse.yaml", text)
