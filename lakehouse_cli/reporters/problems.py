@@ -19,7 +19,8 @@ _STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are w
 
 def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
     """One problem, with its source line and a caret where these are known."""
-    lines = [f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"]
+    told = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
+    lines = [terminal.wrap(told)]
     place = problem.location
     if place is not None:
         lines.append(f"  {terminal.style(str(place), 'cyan')}")
