@@ -61,6 +61,11 @@ class TableState:
         return self.refused
 
     @property
+    def unclaimed(self) -> bool:
+        """Whether no manifest tells whose it is, and it is known that none does."""
+        return self.manifest is None and self.manifest_trouble is None and self.trouble is None
+
+    @property
     def altered(self) -> bool:
         """Whether what is stored is not what the manifest tells of."""
         return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash

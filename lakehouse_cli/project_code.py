@@ -12,6 +12,7 @@ from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.project_files import own_files
+from lakehouse_cli.registry import install_command
 from lakehouse_cli.source_code import SourceError, SourceReader
 
 if TYPE_CHECKING:
@@ -84,9 +85,12 @@ class ProjectCode:
         for module in modules:
             for name, place in self._fingerprinter.missing_imports(module).items():
                 found.setdefault(name, place)
-        hint = "install what it belongs to, or correct the import"
         return [
-            Problem(f"module `{name}` is neither in the project's folder nor installed", hint, place)
+            Problem(
+                f"module `{name}` is neither in the project's folder nor installed",
+                f"{install_command(name) or 'install what it belongs to'}, or correct the import",
+                place,
+            )
             for name, place in found.items()
         ]
 

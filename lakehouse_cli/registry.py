@@ -24,6 +24,27 @@ EXECUTORS: Mapping[str, Entry] = {
     "processes": Entry("lakehouse_cli.executors.processes:ProcessesExecutor"),
 }
 
+#: Packages of the extras by the names they are imported by. Of those that several extras bring, any one will do.
+EXTRAS: Mapping[str, str] = {
+    "adbc_driver_manager": "postgresql",
+    "adbc_driver_postgresql": "postgresql",
+    "deltalake": "delta",
+    "duckdb": "duckdb",
+    "obstore": "s3",
+    "openpyxl": "excel",
+    "polars": "polars",
+}
+
+
+def install_command(module: str) -> str | None:
+    """How to install a module that comes with one of the extras; None for any other.
+
+    >>> install_command("openpyxl"), install_command("seaborn")
+    ("pip install 'lakehouse-cli[excel]'", None)
+    """
+    extra = EXTRAS.get(module)
+    return None if extra is None else f"pip install 'lakehouse-cli[{extra}]'"
+
 
 def load(entry: Entry) -> Any:
     """Import what an entry names.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.arrow_types import from_arrow
@@ -11,6 +12,8 @@ from lakehouse_cli.model import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Shown:
         uri: Where it lives.
         columns: As they are stored.
         row_count: Rows in all.
-        rows: The first ones; values that JSON has no type for as text.
+        rows: The first ones; values that JSON has no type for as text, moments in UTC.
+        local: By column of moments in another time zone, the same as the clocks there show them, with the offset.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Shown:
     columns: tuple[ShownColumn, ...]
     row_count: int
     rows: tuple[dict[str, Any], ...]
+    local: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse show -o json`."""
@@ -56,12 +61,14 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
     """A table's stored data, of which the first `count` rows are shown."""
     declared = {column.name: column for column in table.columns or ()}
     columns = []
-    for field in data.schema:
-        column = declared.get(field.name)
-        text = str(from_arrow(field.type) or field.type)
+    for each in data.schema:
+        column = declared.get(each.name)
+        text = str(from_arrow(each.type) or each.type)
         nullable = column is None or (column.nullable and column.name not in table.key)
-        columns.append(ShownColumn(field.name, text, nullable, (column.description or "") if column else ""))
-    return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(data.slice(0, count)))
+        columns.append(ShownColumn(each.name, text, nullable, (column.description or "") if column else ""))
+    first = data.slice(0, count)
+    local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
+    return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(first), local)
 
 
 def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:
@@ -90,6 +97,40 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
             ]
         )
     return [_json_value(value) for value in column.to_pylist()]
+
+
+def _has_clocks(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC")
+
+
+def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
+    """Moments as the clocks of their time zone show them; in UTC where they show none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    in_utc: list[str | None] = _values(column)
+    try:
+        local = pc.local_timestamp(column)
+    except pa.ArrowInvalid:  # a zone that this machine does not know
+        return in_utc
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+    counts = zip(local.cast(pa.int64()).to_pylist(), column.cast(pa.int64()).to_pylist(), strict=True)
+    offsets = [None if there is None else (there - here) // per_second for there, here in counts]
+    return [
+        utc
+        if offset is None or utc is None or "since" in utc or abs(offset) > _DAY
+        else f"{text}{_offset_text(offset)}"
+        for text, utc, offset in zip(_texts(local, column.type.unit), in_utc, offsets, strict=True)
+    ]
+
+
+def _offset_text(seconds: int) -> str:
+    """What clocks are ahead of UTC, as ISO 8601 has it: ``+01:00``; long ago by the sun, and so with seconds."""
+    hours, rest = divmod(abs(seconds), 3600)
+    text = f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}"
+    return f"{text}:{rest % 60:02}" if rest % 60 else text
 
 
 def _texts(column: pa.ChunkedArray, unit: str) -> list[Any]:

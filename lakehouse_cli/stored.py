@@ -173,7 +173,7 @@ class StoredTables:
             names: Of the tables that a run may store.
             forced: Whether the user asked to replace whatever is there.
         """
-        unclaimed = [name for name in names if _is_unclaimed(states[name])]
+        unclaimed = [name for name in names if states[name].unclaimed]
         self._at_once(partial(self._refusal, forced), unclaimed)
         refusals = {name: self._refusal(forced, name) for name in unclaimed}
         return {**states, **{name: replace(states[name], refused=why) for name, why in refusals.items() if why}}
@@ -261,11 +261,6 @@ def with_another_content(
         computed: The selected tables that are computed; what they were made from is what the content was.
     """
     return tuple(name for name in states if name not in computed and _changed(name, states, graph, computed))
-
-
-def _is_unclaimed(state: TableState) -> bool:
-    """Whether no manifest tells whose a table is, and it is known that none does."""
-    return state.manifest is None and state.manifest_trouble is None and state.trouble is None
 
 
 def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
-from typing import TextIO
+from typing import Any, TextIO
 
 _SGR = {
     "bold": "1",
@@ -82,6 +82,21 @@ class Terminal:
             kept += character
         return kept.rstrip() + "…" if width > 0 else ""
 
+    def cut_apart(self, texts: Sequence[str], width: int) -> list[str]:
+        """Texts that stand side by side, each in at most so many columns.
+
+        Those that would look the same though they are not begin shortly before where they first differ.
+        """
+        shorts = [self.cut(text, width) for text in texts]
+        alike: dict[str, set[str]] = {}
+        for text, short in zip(texts, shorts, strict=True):
+            alike.setdefault(short, set()).add(text)
+        starts = {short: _before_difference(whole, width // 2) for short, whole in alike.items() if len(whole) > 1}
+        return [
+            f"…{self.cut(text[starts[short] :], width - 1)}" if short in starts else short
+            for text, short in zip(texts, shorts, strict=True)
+        ]
+
     def wrap(self, text: str) -> str:
         """The text broken between words where it is wider than the screen."""
         if self.width is None or text_width(text) <= self.width:
@@ -94,6 +109,17 @@ class Terminal:
             return text
         tail = (width - 1) // 2
         return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _before_difference(texts: Iterable[str], room: int) -> int:
+    """Where to begin, so that no more than so many columns come before the first difference of several texts."""
+    # Whatever begins both of these begins all that lies between them.
+    one, other = min(texts), max(texts)
+    differs = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+    start = differs
+    while start > 0 and text_width(one[start - 1 : differs]) <= room:
+        start -= 1
+    return start
 
 
 def folded(text: str, width: int) -> list[str]:
@@ -155,6 +181,20 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def value_text(value: Any) -> str:
+    """A value of a table, as JSON has it: a text as it is, but in quotes where it would look like something else.
+
+    >>> [value_text(value) for value in ("plain", "null", None, "", " x", [1, None, "null"])]
+    ['plain', '"null"', 'null', '""', '" x"', '[1, null, "null"]']
+    """
+    quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"'
+    if isinstance(value, str) and value not in ("", "null") and value == value.strip() and not quoted:
+        return printable(value)
+    import json  # most of what is shown needs none
+
+    return printable(json.dumps(value, ensure_ascii=False))
 
 
 def text_width(text: str) -> int:

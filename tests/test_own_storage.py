@@ -56,6 +56,27 @@ def test_what_the_documentation_shows_is_what_happens(tmp_path: Path) -> None:
             assert re.sub(r"\d\.\d\d s", "0.00 s", shown) == expected, done.stdout + done.stderr
 
 
+def test_what_breaks_the_suite_is_told_with_its_values(tmp_path: Path) -> None:
+    """To an author whose tests import the suite from elsewhere."""
+    (tmp_path / "test_mine.py").write_text(
+        "import pytest\n"
+        "from lakehouse_cli.storage.memory import MemoryStorage\n"
+        "from lakehouse_cli.testing.storage import StorageConformance, storage_of\n\n\n"
+        "class Nowhere(MemoryStorage):\n"
+        "    def uri(self, table):\n        return 'nowhere'\n\n\n"
+        "class TestMine(StorageConformance):\n"
+        "    @pytest.fixture\n    def storage(self):\n        return storage_of(Nowhere)\n\n"
+        "    def put(self, storage, declared, data): ...\n"
+        "    def get(self, storage, declared): ...\n"
+        "    def break_writing(self, storage, monkeypatch): ...\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "test_paths"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "AssertionError: assert 'with space' in 'nowhere'" in done.stdout
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The wheel, and beside it that of the distribution, in an environment of their own."""

@@ -82,10 +82,8 @@ def command(
         raise typer.BadParameter("name the environment to copy to", param_hint="`--to`")
     project = replace(settings, env=source or settings.env).project()
     shown = not (settings.json or settings.quiet)
-    progress = _Progress(settings.stdout, tuple(project.tables)) if shown else None
-    if progress is not None:
-        title = f"{settings.stdout.style(project.name, 'bold')} · {project.environment} → {target} · copy"
-        options.write(title)
+    title = f"{settings.stdout.style(project.name, 'bold')} · {project.environment} → {target} · copy"
+    progress = _Progress(settings.stdout, title, tuple(project.tables)) if shown else None
     try:
         result = project.copy(
             *options.chosen(selection, select),
@@ -102,7 +100,8 @@ def command(
             progress.clear()
     if settings.json:
         options.write_json(result.to_json())
-    elif shown:
+    elif progress is not None:
+        progress.head()  # of what had nothing to copy too
         _finish(result)
     if not settings.json:
         _explain(result, settings.stderr)
@@ -110,15 +109,27 @@ def command(
 
 
 class _Progress:
-    """A line for each table that has ended; on a terminal, also the one that is under way."""
+    """A line for each table that has ended; on a terminal, also the one that is under way.
 
-    def __init__(self, terminal: Terminal, names: tuple[str, ...]) -> None:
+    The title comes with the first of them: where nothing can be begun, an error is all there is to tell.
+    """
+
+    def __init__(self, terminal: Terminal, title: str, names: tuple[str, ...]) -> None:
         self._terminal = terminal
+        self._title = title
         self._names = names
+        self._titled = False
         self._headed = False
+
+    def head(self) -> None:
+        """Write the title, once."""
+        if not self._titled:
+            self._titled = True
+            options.write(self._title)
 
     def begun(self, name: str) -> None:
         """Show what is under way, where a line can be redrawn."""
+        self.head()
         if self._terminal.interactive:
             sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
             options.flush()
@@ -132,6 +143,7 @@ class _Progress:
     def ended(self, table: CopiedTable) -> None:
         """Write a table's line."""
         self.clear()
+        self.head()
         head, line = self._lines(table)
         if not self._headed:
             self._headed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.events import TableResult
 from lakehouse_cli.printing import MaskedStream, redirected
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width
+from lakehouse_cli.reporters.run_text import failure_lines
+from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.comparing import ComparedTable, Comparison
@@ -77,7 +78,7 @@ def command(
         if not settings.quiet:
             for line in _lines(found, settings.stdout):
                 options.write(line)
-        options.complain(_failures(found, settings.stderr))
+        options.complain(_failures(found, settings.stderr, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
 
@@ -154,10 +155,12 @@ def _changed(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
     if not rows.examples_changed:
         return []
     cells = []
-    for row in rows.examples_changed:
-        mark, key = Cell("~", "yellow"), [Cell(_value(value, terminal)) for value in row.key.values()]
+    keys = _side_by_side([list(row.key.values()) for row in rows.examples_changed], terminal)
+    for row, of_row in zip(rows.examples_changed, keys, strict=True):
+        mark, key = Cell("~", "yellow"), [Cell(text) for text in of_row]
         for name, (before, after) in row.values.items():
-            values = [Cell(_value(before, terminal), "red"), Cell(_value(after, terminal), "green")]
+            old, new = terminal.cut_apart([value_text(before), value_text(after)], _WIDEST)
+            values = [Cell(old, "red"), Cell(new, "green")]
             cells.append([mark, *key, Cell(printable(name), "dim"), *values])
             mark, key = Cell(""), [Cell("")] * len(key)
     header = ("", *(printable(name) for name in rows.key), "column", *heads)
@@ -176,7 +179,7 @@ def _rows(
         return []
     names = list(examples[0][2])
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
-    texts = [[_value(row[name], terminal) for name in names] for _, _, row in examples]
+    texts = _side_by_side([[row[name] for name in names] for _, _, row in examples], terminal)
     fitting, used = len(names), 3
     if terminal.width is not None:
         fitting = 0
@@ -213,18 +216,13 @@ def _more(number: int, noun: str, terminal: Terminal) -> list[str]:
     return [terminal.style(f"     … and {plural(number, f'more {noun}')}", "dim")] if number > 0 else []
 
 
-def _value(value: Any, terminal: Terminal) -> str:
-    if isinstance(value, str):
-        text = '""' if value == "" else printable(value)
-    else:
-        text = printable(json.dumps(value, ensure_ascii=False))
-    return terminal.cut(text, _WIDEST)
+def _side_by_side(rows: Sequence[Sequence[Any]], terminal: Terminal) -> list[tuple[str, ...]]:
+    """The values of some rows as texts, none too wide; what differs within a column looks different."""
+    cut = [terminal.cut_apart([value_text(value) for value in column], _WIDEST) for column in zip(*rows, strict=True)]
+    return list(zip(*cut, strict=True))
 
 
-def _failures(found: Comparison, terminal: Terminal) -> list[str]:
-    lines = []
-    for table in found.tables:
-        if table.error is not None:
-            lines.append(f"{terminal.style('error:', 'error')} `{table.name}`: {printable(table.error.message)}")
-            lines += [f"  {printable(table.error.hint)}"] if table.error.hint else []
-    return lines
+def _failures(found: Comparison, terminal: Terminal, *, verbose: bool) -> list[str]:
+    """What went wrong, as a run tells it."""
+    failed = (TableResult(table.name, "failed", error=table.error) for table in found.tables if table.error is not None)
+    return failure_lines(terminal, failed, verbose=verbose)

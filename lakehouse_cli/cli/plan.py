@@ -153,7 +153,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         elif table.kind == "source" and isinstance(trouble, UnreachableError):
             told = [trouble.reason]
         elif table.refused is not None:
-            told = _told_of(table.refused, told)
+            told = _told_of(table.refused, table)
         if table.state is not None and table.state.environment is not None:
             told.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
@@ -164,10 +164,13 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26, fold=True)
 
 
-def _told_of(refused: StorageError, reasons: list[str]) -> list[str]:
+def _told_of(refused: StorageError, table: PlannedTable) -> list[str]:
     """What stands in a table's way, and its reasons; of what cannot be had only the cause: below, all of it is told."""
     if isinstance(refused, UnreachableError):
         return [refused.reason]
+    # That no manifest tells whose it is, is why it is refused.
+    known = "data_changed" if table.state is not None and table.state.unclaimed else None
+    reasons = [reason.message for reason in table.reasons if reason.code != known]
     return reasons if any(refused.message in reason for reason in reasons) else [refused.message, *reasons]
 
 

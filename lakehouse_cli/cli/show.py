@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, pad, plural, printable, text_width
+from lakehouse_cli.terminal import Cell, Terminal, columns, pad, plural, printable, text_width, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.showing import Shown
@@ -19,6 +19,7 @@ Examples:
   lakehouse show daily_highs --version 3
   lakehouse show daily_highs -o json | jq .rows"""
 _WIDEST = 32
+_MOST_COLUMNS = 40
 
 
 @options.everywhere
@@ -52,7 +53,7 @@ def command(
     at = "" if version is None else f" · version {version}"
     options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
     options.write()
-    for line in _columns(shown, terminal):
+    for line in _columns(shown, terminal, every=settings.verbose):
         options.write(line)
     if shown.rows:
         options.write()
@@ -61,7 +62,8 @@ def command(
     options.flush()
 
 
-def _columns(shown: Shown, terminal: Terminal) -> list[str]:
+def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
+    told = shown.columns if every else shown.columns[:_MOST_COLUMNS]
     rows = [
         [
             Cell(printable(c.name)),
@@ -69,15 +71,27 @@ def _columns(shown: Shown, terminal: Terminal) -> list[str]:
             Cell("" if c.nullable else "not null"),
             Cell(c.description, "dim"),
         ]
-        for c in shown.columns
+        for c in told
     ]
-    return columns(terminal, ("column", "type", "", ""), rows, indent="  ")
+    lines = columns(terminal, ("column", "type", "", ""), rows, indent="  ")
+    more = len(shown.columns) - len(told)
+    if more:
+        lines.append(
+            terminal.style(f"  … and {plural(more, 'more column')}; -v shows {'it' if more == 1 else 'them'}", "dim")
+        )
+    return lines
 
 
 def _rows(shown: Shown, terminal: Terminal) -> list[str]:
     """The first rows as text; the columns that do not fit on the screen are counted."""
     names = [column.name for column in shown.columns]
-    texts = [[terminal.cut(_cell(row[name]), _WIDEST) for name in names] for row in shown.rows]
+    texts = [
+        [
+            terminal.cut(value_text(shown.local[name][at] if name in shown.local else row[name]), _WIDEST)
+            for name in names
+        ]
+        for at, row in enumerate(shown.rows)
+    ]
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
     widths = [max(text_width(h), *(text_width(row[i]) for row in texts)) for i, h in enumerate(heads)]
     fitting = len(names)
@@ -103,13 +117,3 @@ def _rows(shown: Shown, terminal: Terminal) -> list[str]:
     if shown.row_count > len(shown.rows):
         lines.append(terminal.style(f"  … and {plural(shown.row_count - len(shown.rows), 'more row')}", "dim"))
     return lines
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '""' if value == "" else printable(value)
-    return printable(str(value))

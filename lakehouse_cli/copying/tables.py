@@ -114,7 +114,8 @@ class Copying:
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
         trouble = here.trouble or there.trouble
         if trouble is not None:
-            return replace(found, status="failed", note=self.mask(trouble.message))
+            info = masked(ErrorInfo.of(trouble), self.mask)
+            return replace(found, status="failed", note=info.message, error=info)
         if not here.exists:
             why = "never materialized" if table.kind == "computed" else "not there"
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, TransformError
-from lakehouse_cli.terminal import Terminal, plural, printable, text_width
+from lakehouse_cli.errors import DataError, LakehouseError, Location, Problem, ProjectError, TransformError, Violation
+from lakehouse_cli.events import violations_json
+from lakehouse_cli.terminal import Terminal, count_text, plural, printable, text_width
 
 _MOST_FRAMES = 12
 _LONGEST_ROUND = 6  # functions that call each other again and again
@@ -70,10 +71,22 @@ def error_lines(
         for problem in error.problems:
             lines += [*problem_lines(terminal, problem), ""]
         return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
+    if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
+        return _data_error_lines(terminal, error)
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
     if isinstance(error, TransformError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
+
+
+def _data_error_lines(terminal: Terminal, error: DataError) -> list[str]:
+    """What does not fit, as a run tells it: each column, with its rows and values."""
+    # Each violation has its own place in the contract; where none is declared, the table's is told.
+    place = error.location if all(violation.location is None for violation in error.violations) else None
+    lines = problem_lines(terminal, Problem(error.message, location=place))
+    for violation in error.violations:
+        lines += [f"  {line}" for line in violation_lines(terminal, violation, told=error.message)]
+    return [*lines, *([f"  next: {error.hint}"] if error.hint else [])]
 
 
 def error_json(error: LakehouseError) -> dict[str, Any]:
@@ -91,7 +104,10 @@ def error_json(error: LakehouseError) -> dict[str, Any]:
         }
         for problem in problems
     ]
-    return {"type": kind, "message": error.message, "problems": told}
+    document = {"type": kind, "message": error.message, "problems": told}
+    if isinstance(error, DataError):
+        document["violations"] = violations_json(error.violations)
+    return document
 
 
 def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
@@ -128,3 +144,36 @@ def _rounds(frames: Sequence[Frame], at: int) -> Iterator[tuple[int, int]]:
         while frames[at + rounds * size : at + (rounds + 1) * size] == first:
             rounds += 1
         yield size, rounds
+
+
+def violation_lines(terminal: Terminal, violation: Violation, told: str) -> list[str]:
+    """One way in which data break their contract: what, where it is said, and the first rows and values.
+
+    Args:
+        terminal: What the lines are for.
+        violation: What is told.
+        told: What was said above it already, and is not repeated.
+    """
+    lines = []
+    place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
+    if violation.message != told:
+        lines.append(f"{printable(violation.message)}{place}")
+    elif place:
+        lines.append(place.strip())
+    if violation.examples and all(example.value == "null" and example.row for example in violation.examples):
+        rows = ", ".join(count_text(example.row) for example in violation.examples)
+        more = violation.count - len(violation.examples)
+        lines.append(
+            f"  row{'s' if violation.count > 1 else ''} {rows}{f' and {count_text(more)} more' if more > 0 else ''}"
+        )
+    elif violation.examples:
+        shown = []
+        for example in violation.examples:
+            row = f"row {count_text(example.row)}" if example.row is not None else ""
+            line = f" (line {example.line})" if example.line is not None else ""
+            shown.append(f"{row}{line}: {printable(example.value)}".lstrip(": "))
+        more = violation.count - len(violation.examples)
+        if more > 0:
+            shown.append(f"and {count_text(more)} more")
+        lines.append("  " + terminal.style(", ".join(shown), None))
+    return lines

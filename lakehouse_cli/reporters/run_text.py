@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lakehouse_cli.errors import Violation
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
-from lakehouse_cli.reporters.problems import frame_lines
+from lakehouse_cli.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.terminal import (
     Terminal,
     count_text,
@@ -213,35 +212,9 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         ]
         body.append(f"inputs: {', '.join(shapes)}")
     for violation in error.violations:
-        body += _violation(terminal, violation, told=error.message)
+        body += violation_lines(terminal, violation, told=error.message)
     if error.hint:
         body.append(f"next: {error.hint}")
     told = [*results[0].notes, error.note] if error.note else results[0].notes
     body += [terminal.style(note, "dim") for note in told if alone]
     return [*lines, *(f"  {line}" for line in body)]
-
-
-def _violation(terminal: Terminal, violation: Violation, told: str) -> list[str]:
-    lines = []
-    place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
-    if violation.message != told:
-        lines.append(f"{printable(violation.message)}{place}")
-    elif place:
-        lines.append(place.strip())
-    if violation.examples and all(example.value == "null" and example.row for example in violation.examples):
-        rows = ", ".join(count_text(example.row) for example in violation.examples)
-        more = violation.count - len(violation.examples)
-        lines.append(
-            f"  row{'s' if violation.count > 1 else ''} {rows}{f' and {count_text(more)} more' if more > 0 else ''}"
-        )
-    elif violation.examples:
-        shown = []
-        for example in violation.examples:
-            row = f"row {count_text(example.row)}" if example.row is not None else ""
-            line = f" (line {example.line})" if example.line is not None else ""
-            shown.append(f"{row}{line}: {printable(example.value)}".lstrip(": "))
-        more = violation.count - len(violation.examples)
-        if more > 0:
-            shown.append(f"and {count_text(more)} more")
-        lines.append("  " + terminal.style(", ".join(shown), None))
-    return lines

@@ -25,6 +25,7 @@ from deltalake.exceptions import DeltaError
 from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done
 from lakehouse_cli.storage.delta_files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta_log import (
@@ -329,9 +330,9 @@ class DeltaStorage(AssetStorage):
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
     """The storage's options as delta-rs and its object store name them."""
     settings = {_SETTINGS[name]: str(value) for name, value in connection.items() if name in _SETTINGS}
-    settings["aws_virtual_hosted_style_request"] = json.dumps(not connection.get("path_style", True))
-    settings["aws_allow_http"] = json.dumps(bool(connection.get("allow_http", False)))
-    settings["aws_skip_signature"] = json.dumps(bool(connection.get("anonymous", False)))
+    settings["aws_virtual_hosted_style_request"] = json.dumps(is_virtual_hosted(connection))
+    settings["aws_allow_http"] = json.dumps(allows_http(connection))
+    settings["aws_skip_signature"] = json.dumps(is_anonymous(connection))
     if connection.get("conditional_writes", True):
         settings["aws_conditional_put"] = "etag"
     else:

@@ -70,7 +70,7 @@ def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> T
     status = _STATUS.search(text)
     named = f"storage `{spec.name}`"
     if _INSTANCE.search(text.partition("\n")[0]):
-        hint = f"set them in the environment, or in the options of {named}"
+        hint = f"set them in the environment (a file `.env` only fills in `${{VAR}}`), or in the options of {named}"
         return Told("no credentials are found", hint, "storage")
     if is_missing_container(text):
         return Told(f"there is no {container} `{bucket}`", f"make it, or correct the root of {named}", "storage")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import mmap
-import os
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, ClassVar
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.base import OutOfReach
 from lakehouse_cli.storage.keyed import IN_MEMORY, ChangedError, Head, KeyedStorage
 from lakehouse_cli.storage.object_errors import explain, is_missing_container, is_wordless
@@ -84,8 +84,7 @@ class ObjectStorage(KeyedStorage):
             },
         }
         client: dict[str, Any] = {"timeout": timedelta(seconds=seconds)}
-        # Given any options, `obstore` does not look for this one in the environment.
-        if options.get("allow_http", os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")):
+        if allows_http(options):
             client["allow_http"] = True
         return store_class(self.bucket, client_options=client, retry_config=retry, **self._settings(options))
 
@@ -219,11 +218,9 @@ class S3Storage(ObjectStorage):
 
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         settings = _given(options, "endpoint", "region", "access_key_id", "secret_access_key", "session_token")
-        if not options.get("path_style", True):
-            settings["virtual_hosted_style_request"] = True
-        if options.get("anonymous"):
-            return {**settings, "skip_signature": True}
-        if "access_key_id" not in settings:
+        settings["virtual_hosted_style_request"] = is_virtual_hosted(options)
+        settings["skip_signature"] = is_anonymous(options)
+        if not settings["skip_signature"] and "access_key_id" not in settings:
             from lakehouse_cli.storage.aws_profiles import credentials_of_profile
 
             settings = {**credentials_of_profile(options.get("profile"), self.spec), **settings}

@@ -12,7 +12,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
 from lakehouse_cli.own_modules import import_own
-from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.source_code import SourceError
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
@@ -135,9 +135,12 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
         module = import_own(module_name, folder)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        hint = f"mend {module_name.replace('.', '/')}.py"
+        if missing:
+            hint = install_command(missing) or f"install what `{missing}` belongs to"
         raise LakehouseError(
             f"storage `{spec.name}`: `{module_name}` cannot be imported: {type(error).__name__}: {error}",
-            hint=f"install what `{missing}` belongs to" if missing else f"mend {module_name.replace('.', '/')}.py",
+            hint=hint,
             location=spec.location,
         ) from error
     found = getattr(module, class_name, None)

@@ -13,6 +13,7 @@ from typing import Any
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.own_modules import import_own
+from lakehouse_cli.registry import install_command
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
@@ -170,7 +171,8 @@ def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
 
 def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], ...]) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"install what `{error.name}` belongs to, or correct the import"
+        install = install_command(error.name) or f"install what `{error.name}` belongs to"
+        return f"{install}, or correct the import"
     if frames:
         return f"correct {frames[-1][0]}:{frames[-1][1]}"
     return "import it in Python to see more"

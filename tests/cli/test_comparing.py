@@ -73,6 +73,25 @@ def test_output_is_bounded(computed: ProjectFolder, cli: Cli) -> None:
     assert document["tables"][0]["examples"] == {"added": [], "removed": [], "changed": []}
 
 
+def test_what_differs_of_long_texts_is_seen(computed: ProjectFolder, cli: Cli) -> None:
+    """Of changed values, keys, and rows that only one has; JSON has the whole."""
+    long = "the same start of a long text and then "
+    yaml = computed.read("lakehouse.yaml").replace("customer: string, total: int64}", "customer: string, note: string}")
+    computed.write(
+        "lakehouse.yaml",
+        yaml.replace("columns: {customer: string, note", "key: [customer]\n    columns: {customer: string, note"),
+    )
+    computed.write("data/best.csv", f"customer,note\n{long}1,{long}A\n{long}2,null\n{long}3,x\n{long}5,x\n")
+    computed.write("dev/best.csv", f"customer;note\n{long}1;{long}B\n{long}2;\n{long}4;x\n{long}6;x\n")
+    found = [line.split("  ") for line in cli("diff", "best", "-e", "dev", "--against", "default").out.splitlines()]
+    words = [[text.strip() for text in line if text.strip()] for line in found]
+    assert ["~", "…xt and then 1", "note", "…xt and then A", "…xt and then B"] in words
+    assert ["~", "…xt and then 2", "note", '"null"', "null"] in words
+    assert ["+", "…xt and then 4", "x"] in words
+    done = cli("diff", "best", "-e", "dev", "--against", "default", "-o", "json").json["tables"][0]
+    assert done["examples"]["changed"][0]["columns"]["note"] == {"before": f"{long}A", "after": f"{long}B"}
+
+
 def test_numbers_stand_to_the_right(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/totals.csv", "customer;total\n007;12345\n008;10\n010;1\n011;99999\n")
     lines = cli("diff", "totals", "-e", "dev", "--against", "default").out.splitlines()
@@ -139,7 +158,10 @@ def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
     assert done.code == 1
     assert statuses(done) == {"totals": "failed", "best": "failed"}
     assert "no" in done.json["tables"][0]["error"]["message"]
-    assert "`totals` failed" in cli("diff").err
+    told = cli("diff").err
+    assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in told
+    assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in told
+    assert "best  `totals` failed\n" in told
 
 
 def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:

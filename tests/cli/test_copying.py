@@ -180,6 +180,22 @@ def test_a_refusal_is_told_once(computed: ProjectFolder, cli: Cli) -> None:
     assert "nothing was copied" in done.err.splitlines()
 
 
+def test_arguments_that_are_wrong_are_all_there_is_to_tell(computed: ProjectFolder, cli: Cli) -> None:
+    done = cli("copy", "nothing", "--to", "dev")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no table `nothing`" in done.err
+    assert cli("copy", "tag:none", "--to", "dev").out.startswith("small · default → dev · copy\n")
+
+
+def test_what_cannot_be_looked_at_is_told_with_what_to_do(computed: ProjectFolder, cli: Cli) -> None:
+    (computed.path / "lake.db").write_text("no database" * 100)
+    done = cli("copy", "totals", "--to", "database")
+    assert done.code == 1
+    error = cli("copy", "totals", "--to", "database", "-o", "json").json["tables"][0]["error"]
+    assert error["hint"]
+    assert f"  {error['hint']}" in done.err.splitlines()
+
+
 def test_what_was_altered_where_it_comes_from(computed: ProjectFolder, cli: Cli) -> None:
     """Nothing would be overwritten there: it is about what is taken along."""
     computed.write("data/totals.csv", "customer,total\n1,1\n")

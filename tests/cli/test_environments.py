@@ -128,6 +128,30 @@ SECRETS = [(name, option.name) for name, kind in STORAGE_TYPES.items() for optio
 ROOTS = {"s3": "s3://b/p", "gcs": "gs://b/p", "azure": "az://b/p", "delta": "s3://b/p"}
 
 
+def test_problems_show_no_secret_that_stands_in_the_file_nor_how_long_it_is(project: ProjectFolder, cli: Cli) -> None:
+    environments = (
+        'environments: {e: {storages: {default: {root: "gs://b", options: {token: hunter2x, foo: 1}}}}, '
+        'p: {storages: {default: {root: "postgresql://u@h/db?password=hunter2", nope: 1}}}}\n'
+    )
+    project.write("lakehouse.yaml", environments + project.read("lakehouse.yaml"))
+    shown = cli("validate").err
+    assert "hunter2" not in shown
+    assert "{token: ***, foo: 1}" in shown
+    caret = next(line for line in shown.splitlines() if "^^^" in line)
+    above = shown.splitlines()[shown.splitlines().index(caret) - 1]
+    assert above[caret.index("^") :].startswith("foo")
+
+
+def test_the_name_of_an_environment_stays_also_where_a_variable_is_called_so(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_BUCKET", "lake")
+    environments = 'environments: {lake: {storages: {default: {root: "s3://${LAKE_BUCKET}/x"}}}}\n'
+    project.write("lakehouse.yaml", environments + project.read("lakehouse.yaml"))
+    assert "there are `default`, `lake`" in cli("env", "nope").err
+    assert "`lake` cannot be compared against itself" in cli("diff", "-e", "lake", "--against", "lake").err
+
+
 @pytest.mark.parametrize(("storage_type", "option"), SECRETS)
 @pytest.mark.parametrize("written", ["hunter2-of-twenty-letters", '\'{"a": "hunter2, hunter2"}\'', "${UNSET:-hunter2}"])
 def test_credentials_among_options_are_hidden(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project import Project
+from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
 
@@ -233,6 +237,65 @@ def test_show_writes_what_json_has_no_type_for_as_text(folder: ProjectFolder, cl
     }
 
 
+def test_show_tells_texts_from_nulls_and_moments_by_their_clocks(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: types
+        tables:
+          t:
+            kind: source
+            options: {null_values: [""]}
+            columns:
+              a: string
+              b: list<int64>
+              c: "timestamp[ms, tz=Europe/Zurich]"
+        """,
+    )
+    folder.write(
+        "data/t.csv",
+        'a,b,c\nnull,"[1, null]",2024-01-01T12:00:00.125Z\n,,\nx,[],2024-07-01T12:00:00.000Z\n',
+    )
+    lines = cli("show", "t").out.splitlines()[-3:]
+    assert [re.split("  +", line.strip()) for line in lines] == [
+        ['"null"', "[1, null]", "2024-01-01 13:00:00.125+01:00"],
+        ["null", "null", "null"],
+        ["x", "[]", "2024-07-01 14:00:00.000+02:00"],
+    ]
+    rows = cli("show", "t", "-o", "json").json["rows"]
+    assert rows[0] == {"a": "null", "b": [1, None], "c": "2024-01-01 12:00:00.125Z"}
+
+
+def test_show_tells_how_many_columns_it_leaves_out(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: wide\ntables:\n  t: {kind: source}\n")
+    folder.write("data/t.csv", ",".join(f"c{i}" for i in range(1500)) + "\n")
+    lines = cli("show", "t").out.splitlines()
+    assert len(lines) < 50
+    assert "  … and 1 460 more columns; -v shows them" in lines
+    assert len(cli("show", "t", "-v").out.splitlines()) > 1500
+    assert len(cli("show", "t", "-o", "json").json["columns"]) == 1500
+
+
+def test_show_tells_what_does_not_fit_as_run_does(project: ProjectFolder, cli: Cli) -> None:
+    """Every column, with rows and values; in JSON too."""
+    columns = "columns: {customer: string, amount: int64, day: date32}"
+    declared = project.read("lakehouse.yaml").replace("columns: {customer: string, amount: int64}", columns)
+    project.write("lakehouse.yaml", declared)
+    project.write("data/orders.csv", "customer,amount,day\n007,5,2024-01-31\n008,x,2024-13-01\n")
+    shown = cli("show", "orders")
+    assert shown.code == 1
+    told = [line.strip() for line in shown.err.splitlines()]
+    run = [line.strip() for line in cli("run").err.splitlines()]
+    assert told[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
+    assert told[1:] == run[1:]
+    assert "row 2 (line 3): x" in told
+    assert "row 2 (line 3): 2024-13-01" in told
+    assert told[-1].startswith("next: correct the file")
+    violations = cli("show", "orders", "-o", "json").json["error"]["violations"]
+    assert [(v["column"], v["check"], v["count"]) for v in violations] == [("amount", "type", 1), ("day", "type", 1)]
+    assert violations[0]["examples"] == [{"row": 2, "value": "x"}]
+
+
 def test_schema_is_a_json_schema(cli: Cli) -> None:
     document = cli("schema").json
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -408,6 +471,29 @@ def test_validate_tells_no_import_that_may_do_without(project: ProjectFolder, cl
     project.write("folder/inner.py", "X = 1\n")
     project.write("transforms.py", code + project.read("transforms.py"))
     assert cli("validate").code == 0
+
+
+def test_the_hint_for_a_package_of_an_extra_names_the_extra(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = project.read("transforms.py")
+    told = "pip install 'lakehouse-cli[polars]', or correct the import"
+    monkeypatch.setitem(sys.modules, "polars", None)  # as where it is not installed
+    project.write("transforms.py", f"import polars as pl\n{code}")
+    assert told in cli("run").err
+    # `validate` looks for files, and finds those of the tests' own environment.
+    monkeypatch.setattr("lakehouse_cli.registry.EXTRAS", {"zzpk": "polars"})
+    project.write("transforms.py", f"import zzpk\n{code}")
+    assert told in cli("validate").err
+
+
+def test_every_package_of_an_extra_has_its_hint() -> None:
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = declared["optional-dependencies"]
+    for module, extra in EXTRAS.items():
+        assert any(re.match(rf"{module.replace('_', '-')}\b", wanted) for wanted in extras[extra])
+    brought = {re.split("[<>=]", wanted)[0] for name in extras.keys() - {"dev", "servers"} for wanted in extras[name]}
+    assert brought == {module.replace("_", "-") for module in EXTRAS}
 
 
 def test_a_module_that_cannot_be_imported_is_told_once_in_a_run(project: ProjectFolder, cli: Cli) -> None:

@@ -136,6 +136,8 @@ def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: P
     told = "data/totals.csv is there already, with no manifest that would tell that lakehouse made it"
     [planned] = [t for t in cli("plan", "-o", "json").json["tables"] if t["name"] == "totals"]
     assert told in planned["would_fail"]
+    [row] = [line for line in cli("plan").out.splitlines() if line.startswith("✗  totals")]
+    assert row.endswith(f"  {told}")
     ran = cli("run")
     assert ran.code == 1
     assert told in ran.err
@@ -152,7 +154,9 @@ def test_tables_whose_manifests_are_gone_are_all_named(project: ProjectFolder, c
     shown = " ".join(cli("plan").out.split())
     assert "did not make it" not in shown
     assert "another hand" not in shown
-    assert "data/totals.csv has no manifest that would tell that lakehouse made it" in shown
+    assert "data/totals.csv is there already, with no manifest that would tell that lakehouse made it" in shown
+    told = "data/totals.csv has no manifest that would tell that lakehouse made it"
+    assert ("data_changed", told) in reasons(cli)["totals"]
     told = "next: give the tables another `path:`; `lakehouse run --force totals best` replaces what is there"
     assert told in shown
     assert cli("run", "--force", "totals", "best").code == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.events import ErrorInfo, TableResult
-from lakehouse_cli.secret_values import mask_of, masked
+from lakehouse_cli.secret_values import mask_of, masked, without_secrets
 
 URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
 
@@ -43,6 +43,32 @@ URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
 def test_where_values_are_masked(text: str, shown: str) -> None:
     values = {"LAKE": "lake", "MIXED": "hunter2", "LONG": "correct-horse-battery", "ODD": "a+b/c", "URL": URL}
     assert mask_of({**values, "WORKERS": "8", "STAGE": "dev"})(text) == shown
+
+
+def test_names_of_the_projects_own_stay() -> None:
+    hide = mask_of({"BUCKET": "lake", "OTHER": "pond", "KEY": "hunter2-x7Q"}, {"lake", "hunter2-x7Q"})
+    assert hide("there are `default`, `lake` and pond") == "there are `default`, `lake` and ${OTHER}"
+    assert hide("password=lake, me:lake@host") == "password=${BUCKET}, me:${BUCKET}@host"
+    assert hide("hunter2-x7Q") == "${KEY}"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("options: {token: TOKSECRET, foo: 1}", "options: {token: *********, foo: 1}"),
+        ("  api_key: 'a b'", "  api_key: *****"),
+        ('root: "postgresql://u@h/db?password=zzz&x=1"', 'root: "postgresql://u@h/db?password=***&x=1"'),
+        ("password: ${P}", "password: ${P}"),
+        ("root: s3://b?token=${T}", "root: s3://b?token=${T}"),
+        # What is no secret, though it is called like one.
+        ("access_key_id: AKIA", "access_key_id: AKIA"),
+        ("  token: string", "  token: string"),
+        ("  password: {type: string}", "  password: {type: string}"),
+        ("  secret: timestamp[us, tz=UTC]", "  secret: timestamp[us, tz=UTC]"),
+    ],
+)
+def test_secrets_in_a_line_of_a_project_file(line: str, shown: str) -> None:
+    assert without_secrets(line) == shown
 
 
 def test_a_plain_word_in_a_location_is_a_name_of_something() -> None:

@@ -17,6 +17,7 @@ from lakehouse_cli.terminal import (
     size_text,
     text_width,
     time_text,
+    value_text,
 )
 
 
@@ -141,3 +142,37 @@ def test_text_is_broken_between_words() -> None:
     assert Terminal(width=10).wrap("one two three four") == "one two\nthree four"
     assert Terminal(width=4).wrap("longer words") == "longer\nwords"
     assert Terminal().wrap("one two " * 50) == "one two " * 50
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        (["short", "other"], ["short", "other"]),
+        (["one long text", "another long text"], ["one long te…", "another lon…"]),
+        (["a" * 30 + "x", "a" * 30 + "y"], ["…aaaaaax", "…aaaaaay"]),
+        (["a" * 30 + "x" + "z" * 30, "a" * 30], ["…aaaaaaxzzz…", "…aaaaaa"]),
+        (["表" * 30 + "x", "表" * 30 + "y"], ["…表表表x", "…表表表y"]),
+        (["a" * 30 + "x", "other", "a" * 30 + "y"], ["…aaaaaax", "other", "…aaaaaay"]),
+        (["a" * 30, "a" * 30], ["a" * 11 + "…"] * 2),
+    ],
+)
+def test_texts_that_differ_look_different_when_they_are_cut(texts: list[str], shown: list[str]) -> None:
+    assert Terminal().cut_apart(texts, 12) == shown
+
+
+def test_values_that_differ_look_different() -> None:
+    values = ["null", None, "", "x", "x ", '"x"', [1, None, "null"], {"a": "ü"}, True, 1.5, "a\nb"]
+    shown = [
+        '"null"',
+        "null",
+        '""',
+        "x",
+        '"x "',
+        '"\\"x\\""',
+        '[1, null, "null"]',
+        '{"a": "ü"}',
+        "true",
+        "1.5",
+        "a\\nb",
+    ]
+    assert [value_text(value) for value in values] == shown

@@ -236,7 +236,7 @@ class RelationalStorage(AssetStorage):
                 check_present(columns, present, shown)
             names = present if columns is None else [column.name for column in columns]
             raw = session.read(relation, found, names)
-        return fitted(raw, columns, shown)
+        return fitted(raw, columns, shown, table.where("path", "storage"))
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""

@@ -10,6 +10,7 @@ from lakehouse_cli.storage.relational.session import (
     Digest,
     Found,
     Kept,
+    Raw,
     Relation,
     Session,
     literal,
@@ -122,7 +123,7 @@ class DuckDBSession(Session):
         """By DuckDB."""
         return int(self._row(f"SELECT count(*) FROM {self._full(relation)}")[0])
 
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
         from lakehouse_cli.storage.relational.duckdb_values import as_typed
 
@@ -132,7 +133,7 @@ class DuckDBSession(Session):
         expressions = ", ".join(f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names)
         query = f"SELECT {expressions} FROM {self._full(relation)}"
         data = self._connection.sql(query).to_arrow_table()
-        return {n: as_typed(n, column, types[n]) for n, column in zip(names, data.columns, strict=True)}
+        return {n: as_typed(column, types[n]) for n, column in zip(names, data.columns, strict=True)}
 
     def lock(self, relation: Relation) -> None:
         """Nothing: there is one writer at a time, from the beginning of its transaction."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.conversion.refusal import InexactError, refuse_where, violation_of
-from lakehouse_cli.errors import DataError
+from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
+from lakehouse_cli.storage.relational.session import Refused
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
 _FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
@@ -34,19 +34,14 @@ def as_written(data: pa.Table) -> pa.Table:
     return pa.table(columns, names=data.column_names)
 
 
-def as_typed(name: str, column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
-    """A column that was read, as its type in the database tells.
-
-    Raises:
-        DataError: It holds infinity.
-    """
+def as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray | Refused:
+    """A column that was read, as its type in the database tells; refused where it holds infinity."""
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:
         _check(column)
     except InexactError as refusal:
-        violation = violation_of(refusal, name, None, column)
-        raise DataError(violation.message, [violation]) from refusal
+        return Refused(refusal, column)
     return column
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -11,9 +12,11 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.errors import DataError, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
-from lakehouse_cli.storage.relational.session import Raw
+from lakehouse_cli.storage.relational.session import Raw, Refused
+
+_Raw: TypeAlias = pa.ChunkedArray | Sequence[Any] | Refused
 
 
 class UnfitError(Exception):
@@ -91,37 +94,50 @@ def check_present(wanted: Sequence[Column], present: Sequence[str], shown: str) 
         raise DataError(message, violations, hint=hint, location=violations[0].location)
 
 
-def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str) -> pa.Table:
+def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Location | None) -> pa.Table:
     """What was read, as it is declared.
 
     Args:
         raw: The columns as they came.
         columns: The declared ones; None where each keeps the nearest declarable type.
         shown: The relation as messages show it.
+        place: Of the table's declaration, for columns that are not declared.
 
     Raises:
         DataError: Values that do not fit, or a type that cannot be declared.
     """
     arrays: dict[str, pa.ChunkedArray] = {}
-    violations = []
+    refused: dict[str, InexactError] = {}
     declared = {column.name: column for column in columns or ()}
     for name in [column.name for column in columns] if columns is not None else raw:
         column = declared.get(name)
         try:
             arrays[name] = _converted(raw[name], column.type if column else None)
         except InexactError as refusal:
-            source = raw[name] if isinstance(raw[name], pa.ChunkedArray) else None
-            location = column.location if column else None
-            told = violation_of(refusal, name, column.type if column else None, source)
-            violations.append(Violation(told.column, told.check, told.count, told.message, told.examples, location))
-    if violations:
-        count = len(violations)
-        message = violations[0].message if count == 1 else f"{count} columns of {shown} are not as declared"
-        raise DataError(message, violations, location=violations[0].location)
+            refused[name] = refusal
+    if refused:
+        violations = [_violation(refusal, raw[name], name, declared.get(name)) for name, refusal in refused.items()]
+        if len(violations) == 1:  # told by itself, with what the column is of
+            violations = [replace(violations[0], message=f"{shown}: {violations[0].message}")]
+        trouble = "are not as declared" if columns is not None else "cannot be read as they are"
+        message = violations[0].message if len(violations) == 1 else f"{len(violations)} columns of {shown} {trouble}"
+        wanted = "declare another type" if columns is not None else "declare the columns that are wanted"
+        hint = f"correct the data, {wanted}, or select from a view that casts them"
+        raise DataError(message, violations, hint=hint, location=violations[0].location or place)
     return pa.table(arrays)
 
 
-def _converted(raw: pa.ChunkedArray | Sequence[Any], declared: ColumnType | None) -> pa.ChunkedArray:
+def _violation(refusal: InexactError, raw: _Raw, name: str, column: Column | None) -> Violation:
+    location = column.location if column is not None else None
+    if isinstance(raw, Refused):
+        return replace(violation_of(refusal, name, None, raw.column), location=location)
+    source = raw if isinstance(raw, pa.ChunkedArray) else None
+    return replace(violation_of(refusal, name, column.type if column else None, source), location=location)
+
+
+def _converted(raw: _Raw, declared: ColumnType | None) -> pa.ChunkedArray:
+    if isinstance(raw, Refused):
+        raise raw.refusal
     if not isinstance(raw, pa.ChunkedArray):
         values = convert_values(raw, to_arrow(declared) if declared else None, nan_is_null=False)
         return values if declared else _natural(values)
@@ -131,6 +147,5 @@ def _converted(raw: pa.ChunkedArray | Sequence[Any], declared: ColumnType | None
 def _natural(column: pa.ChunkedArray) -> pa.ChunkedArray:
     nearest = from_arrow(column.type)
     if nearest is None:
-        message = f"{column.type}, which no column can be declared as"
-        raise InexactError(message, hint="declare the columns that are wanted, or select from a view that casts it")
+        raise InexactError(f"{column.type}, which no column can be declared as")
     return convert(column, to_arrow(nearest))

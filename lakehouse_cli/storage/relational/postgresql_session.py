@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.conversion.exact import convert
-from lakehouse_cli.conversion.refusal import InexactError, true_rows, violation_of
-from lakehouse_cli.errors import DataError
+from lakehouse_cli.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (
     Digest,
     Found,
     Kept,
+    Raw,
+    Refused,
     Relation,
     Session,
     literal,
@@ -160,7 +161,7 @@ class PostgreSQLSession(Session):
         """By the server."""
         return int(self.row(f"SELECT count(*) FROM {relation.quoted}")[0])
 
-    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """By the driver's binary copy; what it has no exact type for as text."""
         if not names:
             return {}
@@ -171,7 +172,7 @@ class PostgreSQLSession(Session):
         self._cursor.execute(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
         data = self._cursor.fetch_arrow_table()
         texts = dict(zip(unread, data.columns[len(names) :], strict=True))
-        columns = {}
+        columns: dict[str, pa.ChunkedArray | Refused] = {}
         for name, column in zip(names, data.columns[: len(names)], strict=True):
             shown = texts.get(name, column)
             try:
@@ -179,8 +180,7 @@ class PostgreSQLSession(Session):
                     raise InexactError(unread[name][0], true_rows(pc.is_valid(shown)), noun=True)
                 columns[name] = _as_typed(column, types[name])
             except InexactError as refusal:
-                violation = violation_of(refusal, name, None, shown)
-                raise DataError(violation.message, [violation]) from refusal
+                columns[name] = Refused(refusal, shown)
         return columns
 
     def lock(self, relation: Relation) -> None:

@@ -16,6 +16,7 @@ from lakehouse_cli.storage.formatted import parse_manifest
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.conversion.refusal import InexactError
     from lakehouse_cli.model import ColumnType
 
 
@@ -109,8 +110,21 @@ class InTheWayError(Exception):
         self.hint = hint
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A column that cannot be had exactly, whatever it is declared as.
+
+    Attributes:
+        refusal: Why.
+        column: As it came, or as texts of what is refused, for the examples.
+    """
+
+    refusal: InexactError
+    column: pa.ChunkedArray
+
+
 #: Raw columns of a read, by name: Arrow's, or values of Python where the database has no types of columns.
-Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any]"]
+Raw = Mapping[str, "pa.ChunkedArray | Sequence[Any] | Refused"]
 
 
 class Session(ABC):

@@ -9,6 +9,7 @@ import pytest
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.delta import DeltaStorage
+from lakehouse_cli.storage.objects import S3Storage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, table
 from tests.servers.s3 import S3Server
 from tests.unit.storage.test_delta import DeltaConformance
@@ -39,6 +40,23 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -
     with pytest.raises(StorageError, match="another run stored"):
         second.publish(table(), data_of(table(), (1, "second")), ORIGIN)
     assert first.read(table(), table().columns).column("text").to_pylist() == ["first"]
+
+
+@pytest.mark.parametrize("storage_class", [DeltaStorage, S3Storage])
+def test_variables_of_the_environment_count_as_for_objects(
+    storage_class: type[DeltaStorage | S3Storage], s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_server.make_bucket("delta")
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    root = f"s3://delta/{next(_prefixes)}"
+    storage = storage_class(StorageSpec("lake", root, root))
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    assert storage.read(table(), table().columns).column("text").to_pylist() == ["a"]
+
+    without_tls = storage_class(StorageSpec("lake", root, root, connection={"allow_http": False, "retry_seconds": 1}))
+    with pytest.raises(StorageError, match="the endpoint is reached without TLS"):
+        without_tls.read(table(), table().columns)
 
 
 def test_credentials_in_the_root_are_refused_and_not_shown() -> None:

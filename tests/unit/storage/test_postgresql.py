@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import connections
@@ -240,6 +241,32 @@ def test_what_is_refused_is_told_with_column_and_rows(
     with pytest.raises(DataError) as caught:
         storage.read(declared("theirs", kind="source"), None)
     assert [(e.row, e.value) for e in caught.value.violations[0].examples] == [(2, "'3 mons 1 day'")]
+
+
+def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run("CREATE TABLE one AS SELECT 1 AS id, '{{1,2},{3,4}}'::int[] AS m", database)
+    postgresql_server.run("CREATE TABLE two AS SELECT *, '1 month'::interval AS span FROM one", database)
+    place = Location("lakehouse.yaml", 3, 3)
+    with pytest.raises(DataError) as caught:
+        storage.read(replace(declared("one", kind="source"), columns=None, location=place), None)
+    assert caught.value.location == place
+    assert caught.value.message == (f"{storage.shown_root()}/one: `m` holds arrays of several dimensions in 1 row")
+    assert "declare the columns that are wanted" in (caught.value.hint or "")
+    for columns, trouble in (
+        (None, "cannot be read as they are"),
+        ({"m": "list<int32>", "span": "string"}, "declared"),
+    ):
+        table = declared("two", kind="source", **(columns or {}))
+        with pytest.raises(DataError) as caught:
+            storage.read(table, table.columns if columns else None)
+        assert caught.value.message.startswith(f"2 columns of {storage.shown_root()}/two ")
+        assert trouble in caught.value.message
+        assert [(v.column, v.examples[0].value) for v in caught.value.violations] == [
+            ("m", "'{{1,2},{3,4}}'"),
+            ("span", "'1 mon'"),
+        ]
 
 
 @pytest.mark.parametrize(("columns", "limit"), [(1_250, "8 kB"), (1_650, "1,600 columns")])
