@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+_NAMED = 8  # tables in a command that a hint tells
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -173,6 +175,32 @@ class NewerVersionError(StorageError):
 
 class ObstructedError(StorageError):
     """Where a table would be stored is what no run replaces, such as a folder, or a link out of the storage."""
+
+
+class UnclaimedError(StorageError):
+    """Nothing tells that a run stored what is there; it is replaced only where the user asks for that.
+
+    Args:
+        shown: Where it is, as messages show it.
+        table: What would be stored there.
+        location: Where that is declared.
+
+    Attributes:
+        table: The same.
+    """
+
+    def __init__(self, shown: str, table: str, *, location: Location | None = None) -> None:
+        message = f"{shown} is there already, with no manifest that would tell that lakehouse made it"
+        super().__init__(message, hint=self.advice([table]), location=location)
+        self.table = table
+
+    @classmethod
+    def advice(cls, tables: Sequence[str]) -> str:
+        """What to do next where this is so of these tables."""
+        named, more = " ".join(tables[:_NAMED]), len(tables) - _NAMED
+        others = f", and so on for {more} more" if more > 0 else ""
+        which = "table" if len(tables) == 1 else "tables"
+        return f"give the {which} another `path:`; `lakehouse run --force {named}` replaces what is there{others}"
 
 
 class OvertakenError(StorageError):

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lakehouse_cli.events import Event, RunFinished, RunStarted, TableFinished
+from lakehouse_cli.events import Event, RunFinished, RunStarted, RunWaiting, TableFinished
 from lakehouse_cli.version import __version__
 
-#: Version of the lines' layout, in the first of them.
+#: Version of the lines' layout, in those that may be the first.
 SCHEMA = 1
 
 _Value = TypeVar("_Value")
@@ -32,7 +32,7 @@ def event_document(event: Event, at: datetime) -> dict[str, Any]:
         at: When.
     """
     document: dict[str, Any] = {"event": _event_name(type(event).__name__)}
-    if isinstance(event, RunStarted):
+    if isinstance(event, RunStarted | RunWaiting):
         document["schema"] = SCHEMA
     document["at"] = at.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(event, TableFinished):

@@ -241,7 +241,7 @@ def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
 
 
 def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
-    """Violations as JSON: column, check, count, message, examples with row and value."""
+    """Violations as JSON: column, check, count, message, examples with row and value, where the contract says so."""
     return [
         {
             "column": violation.column,
@@ -249,6 +249,7 @@ def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
             "count": violation.count,
             "message": violation.message,
             "examples": [{"row": example.row, "value": example.value} for example in violation.examples],
+            "location": location_json(violation.location),
         }
         for violation in violations
     ]

@@ -11,7 +11,7 @@ from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageErro
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
-from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.reasons import input_reasons, recipe_reasons, schema_change
@@ -29,6 +29,7 @@ class TableState:
         uri: Where it is, or would be.
         exists: Whether something is stored there.
         trouble: Why it cannot be looked at, None where it can.
+        altered_by: Who altered what is stored, where somebody did.
         refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
@@ -43,6 +44,7 @@ class TableState:
     manifest: Manifest | None = None
     manifest_trouble: StorageError | None = None
     environment: str | None = None
+    altered_by: str = ANOTHER_HAND
     refused: StorageError | None = None
 
     def refusal(self, *, force: bool) -> StorageError | None:
@@ -344,14 +346,14 @@ def _data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[R
         if not state.exists:
             yield Reason("never_materialized", "never materialized")
         else:
-            yield Reason("data_changed", f"{state.uri} has no manifest: another hand put it there")
+            yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
     elif not state.exists:
         # In another format it is another file.
         was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
         moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
         yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
     elif state.altered:
-        yield Reason("data_changed", f"{state.uri} was altered by another hand{_written(table, state)}")
+        yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
 

@@ -443,7 +443,7 @@ class Project:
             to: Name of the other environment.
             exclude: Terms of what to leave out.
             sources: Copy sources as well: the columns they declare.
-            force: Overwrite also what is newer there, or was put there by another hand.
+            force: Overwrite also what is newer there, was altered there, or has no manifest there.
             dry_run: Tell what would be done, and copy nothing.
             on_table: Told of each table when it has ended.
             on_begin: Told of each table that is begun.

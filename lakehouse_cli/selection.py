@@ -63,8 +63,11 @@ def select(
     notes: list[str] = []
     asked = list(terms)
     chosen = _union(graph, asked, notes, in_state) if asked else set(graph.tables)
-    chosen -= _union(graph, exclude, notes, in_state)
-    return Selection(tuple(name for name in graph.order if name in chosen), tuple(notes))
+    left = chosen - _union(graph, exclude, notes, in_state)
+    # What alone matches nothing has been noted; that two have nothing in common, or that all is left out, has not.
+    if graph.tables and not left and (chosen or not notes):
+        notes.append("the selection matches no table")
+    return Selection(tuple(name for name in graph.order if name in left), tuple(notes))
 
 
 def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: StateSelection | None) -> set[str]:

@@ -143,7 +143,10 @@ class StoredTables:
             return TableState(self._uri(table), False, content, None, manifest, trouble)
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
-        return TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        if manifest is not None and content is not None and state.altered:
+            return replace(state, altered_by=storage.altered_by(table, content))
+        return state
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those of which it cannot be told are left out."""

@@ -76,10 +76,10 @@ def command(
     """Copy stored tables and their manifests to another environment.
 
     What was computed here is not computed again there: a plan there finds it up to date, as far as its inputs are the
-    same. What is newer there, and what another hand put there, is not overwritten, and then nothing is copied.
+    same. What is newer there, and what has no manifest there, is not overwritten, and then nothing is copied.
     """
     if target is None:
-        raise typer.BadParameter("name the environment to copy to", param_hint="--to")
+        raise typer.BadParameter("name the environment to copy to", param_hint="`--to`")
     project = replace(settings, env=source or settings.env).project()
     shown = not (settings.json or settings.quiet)
     title = f"{settings.stdout.style(project.name, 'bold')} · {project.environment} → {target} · copy"

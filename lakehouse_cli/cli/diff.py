@@ -66,7 +66,7 @@ def command(
     not published, against what is stored. Rows are matched by the table's key, else as a whole.
     """
     if count < 0:
-        raise typer.BadParameter("the number of examples is 0 or more", param_hint="-n")
+        raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
     # What transforms print, and the programs they start, is not part of what is compared.
     options.flush()

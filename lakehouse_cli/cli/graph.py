@@ -68,7 +68,7 @@ def command(
     for line in tree_lines(settings.stdout, shown):
         options.write(line)
     if not settings.quiet:
-        options.write(settings.stdout.style(_summed_up(shown), "dim"))
+        options.write(settings.stdout.style(settings.stdout.wrap(_summed_up(shown)), "dim"))
 
 
 def _summed_up(shown: Lineage) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
@@ -17,13 +19,14 @@ import typer
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
-from lakehouse_cli.cli.commands import CommandGroup
+from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, UsageError
+from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
 from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
+_QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
     name="lakehouse",
@@ -134,7 +137,7 @@ def invoke(argv: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
             return UsageError.exit_code
-        return options.tell_error(_usage_error(error))
+        return options.tell_error(_usage_error(error, argv))
 
 
 # typer carries click's exceptions with it in some versions and imports click's in others.
@@ -151,8 +154,23 @@ def _output_before_parsing(argv: Sequence[str]) -> None:
         options.settings(output="json")
 
 
-def _usage_error(error: Any) -> UsageError:
+def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
+    """What typer says, in our manner: options in backticks, and of those that there are only what is close."""
+    option = getattr(error, "option_name", None)
+    known = getattr(error, "possibilities", None)
+    if option is not None and known is not None:
+        close = [
+            each for each in known if each.startswith(option) or each in get_close_matches(option, known, cutoff=0.8)
+        ]
+        hint = did_you_mean(option, close)
+        return UsageError(f"no such option: {option}", hint=hint or _help_of(error, argv))
+    message = _QUOTED.sub(r"`\1`", error.format_message().rstrip("."))
+    return UsageError(message[:1].lower() + message[1:], hint=_help_of(error, argv))
+
+
+def _help_of(error: Any, argv: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "lakehouse"
-    message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what it takes")
+    # Of an option that takes no value, typer does not tell whose it is.
+    command = next((word for word in argv if word in NAMES), None)
+    path = context.command_path if context is not None else " ".join(filter(None, ("lakehouse", command)))
+    return f"`{path} --help` shows what it takes"

@@ -102,7 +102,11 @@ SelectOption = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    option("--exclude", metavar="SELECTION", help="Leave these out."),
+    option(
+        "--exclude",
+        metavar="SELECTION",
+        help="Leave these out; one selection, and again for each more: --exclude a --exclude b.",
+    ),
 ]
 Defer = Annotated[
     str | None,
@@ -260,8 +264,13 @@ def drop(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-def tell_error(error: LakehouseError) -> int:
-    """Tell an error as text or JSON, without the values of variables; returns the exit code."""
+def tell_error(error: LakehouseError, *, would_run: bool = True) -> int:
+    """Tell an error as text or JSON, without the values of variables; returns the exit code.
+
+    Args:
+        error: What went wrong.
+        would_run: Whether it is worth saying of an invalid project that nothing ran.
+    """
     from lakehouse_cli.reporters.problems import error_json, error_lines
     from lakehouse_cli.secret_values import masked_error
 
@@ -277,7 +286,7 @@ def tell_error(error: LakehouseError) -> int:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         complain([json.dumps({"event": "error", "at": at, "error": error_json(error)})])
     else:
-        complain(error_lines(current.stderr, error, verbose=current.verbose))
+        complain(error_lines(current.stderr, error, verbose=current.verbose, would_run=would_run))
     return error.exit_code
 
 

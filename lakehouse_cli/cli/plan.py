@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.errors import StorageError, UnreachableError
+from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ Examples:
                                      inputs that `dev` has not are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
+_NOT_THERE = "put it there, or correct `path:` or the storage's `root:`"
 _MARKS = {
     "run": ("▸", "cyan"),
     "read": ("·", "dim"),
@@ -71,6 +72,7 @@ def render(plan: Plan, settings: options.Settings) -> None:
         options.write_json(plan.to_json())
         return
     if settings.quiet:
+        options.complain(_trouble_lines(plan, settings.stderr))
         return
     terminal = settings.stdout
     options.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
@@ -82,16 +84,35 @@ def render(plan: Plan, settings: options.Settings) -> None:
             options.write(line)
         options.write()
     options.write(terminal.wrap(_summed_up(plan)))
+    for line in _trouble_lines(plan, terminal):
+        options.write(line)
+
+
+def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
+    """Why a run would fail, and what to do about it; nothing where it would not."""
     blocked = [table.would_fail for table in plan.runs if table.would_fail is not None]
-    if blocked:
-        causes = _causes(plan, blocked)
-        more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
-        would_fail = terminal.style("a run would fail:", "error")
-        told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
-        options.write(terminal.wrap(told))
-        hint = next((table.refused.hint for table in plan.runs if table.refused is not None), None)
-        if hint is not None:
-            options.write(terminal.wrap(f"next: {hint}"))
+    if not blocked:
+        return []
+    causes = _causes(plan, blocked)
+    more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+    would_fail = terminal.style("a run would fail:", "error")
+    told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
+    hint = _next(plan)
+    return [terminal.wrap(told), *([terminal.wrap(f"next: {hint}")] if hint is not None else [])]
+
+
+def _next(plan: Plan) -> str | None:
+    """What to do about what is refused first and all that is for the same reason, else about a source."""
+    refused = [table.refused for table in plan.runs if table.refused is not None]
+    if refused and isinstance(refused[0], UnclaimedError):
+        return UnclaimedError.advice([each.table for each in refused if isinstance(each, UnclaimedError)])
+    if refused:
+        return refused[0].hint
+    unread = next((table for table in plan.tables if _shown(table) == "missing"), None)
+    if unread is None:
+        return None
+    trouble = unread.state.trouble if unread.state is not None else None
+    return _NOT_THERE if trouble is None else trouble.hint
 
 
 def _causes(plan: Plan, would_fail: list[str]) -> list[str]:

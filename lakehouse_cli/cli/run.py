@@ -111,9 +111,9 @@ def command(
 
     now = Moment.now()
     if workers is not None and workers < 1:
-        raise typer.BadParameter("the number of workers is 1 or more", param_hint="--workers")
+        raise typer.BadParameter("the number of workers is 1 or more", param_hint="`--workers`")
     if log_format not in (None, "json"):
-        raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="--log-format")
+        raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
         options.json_lines_on_stderr()
     terms = options.chosen(selection, select)
@@ -125,7 +125,7 @@ def command(
     if not watch:
         return _run(settings, settings.project(), terms, asked | how | {"asked": now}, log_format)
     if settings.json:
-        raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="-o json")
+        raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
     return _watch(settings, terms, asked | how, log_format)
 
 

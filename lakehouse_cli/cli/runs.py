@@ -45,6 +45,8 @@ _STATES = {
     "died": ("✗", "red"),
 }
 _BAR = 10  # columns of the longest bar
+# Columns of a screen below which a state is its mark alone, as there is no room beside a run's id.
+_NARROW_LIST, _NARROW_TABLE = 44, 58
 
 app = typer.Typer(
     name="runs", rich_markup_mode=None, add_completion=False, invoke_without_command=True, no_args_is_help=False
@@ -127,11 +129,17 @@ def _list_lines(terminal: Terminal, runs: tuple[RunSummary, ...]) -> list[str]:
         mark, style = _STATES[run.status]
         row = [Cell(run.run_id), Cell(moment_text(run.started_at), "dim")]
         row += [Cell(printable(run.environment))] if environments else []
-        row += [Cell(f"{mark} {run.status}", style), Cell(time_text(run.duration_s), "dim")]
+        row += [_state(terminal, _NARROW_LIST, mark, run.status, style), Cell(time_text(run.duration_s), "dim")]
         rows.append([*row, Cell(_counts(run.counts, run.planned))])
     header = ["run", "started", *(["environment"] if environments else []), "state", "time", "tables"]
     time = len(header) - 2
-    return columns(terminal, header, rows, right=frozenset({time}), dispensable=(1, time, *range(2, time - 1)))
+    dispensable = (1, time, *range(2, time - 1))
+    return columns(terminal, header, rows, right=frozenset({time}), dispensable=dispensable, shortened=0)
+
+
+def _state(terminal: Terminal, narrow: int, mark: str, status: str, style: str) -> Cell:
+    fits = terminal.width is None or terminal.width >= narrow
+    return Cell(f"{mark} {status}" if fits else mark, style)
 
 
 def _counts(counts: Mapping[str, int], planned: int) -> str:
@@ -210,8 +218,10 @@ def _end_line(terminal: Terminal, record: RunRecord) -> str:
         return summary_line(terminal, record.result)
     told = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
     if run.status == "running":
-        return f"{terminal.style('still running: ', 'cyan')}{told} of {plural(run.planned, 'table')} so far"
-    return f"{terminal.style('died: ', 'red')}{told}; the run ended without a word (killed, or the machine went down)"
+        still = terminal.style("still running: ", "cyan")
+        return terminal.wrap(f"{still}{told} of {plural(run.planned, 'table')} so far")
+    died = terminal.style("died: ", "red")
+    return terminal.wrap(f"{died}{told}; the run ended without a word (killed, or the machine went down)")
 
 
 def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
@@ -240,10 +250,8 @@ def _show_table(settings: options.Settings, found: TableHistory) -> None:
     if found.median_s is not None and not settings.quiet:
         options.write()
         count = plural(len(found.materialized_s), "run")
-        options.write(
-            f"materialized in {time_text(found.median_s)} (median of {count}); "
-            f"the last took {time_text(found.materialized_s[0])}"
-        )
+        median, last = time_text(found.median_s), time_text(found.materialized_s[0])
+        options.write(terminal.wrap(f"materialized in {median} (median of {count}); the last took {last}"))
     options.complain(list(found.notes))
 
 
@@ -260,7 +268,7 @@ def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:
         rows.append(
             [
                 Cell(time.run_id),
-                Cell(f"{MARKS[result.status]} {result.status}", STYLES[result.status]),
+                _state(terminal, _NARROW_TABLE, MARKS[result.status], result.status, STYLES[result.status]),
                 Cell(count_text(result.rows)),
                 Cell(size_text(result.bytes)),
                 Cell(time_text(result.duration_s)),
@@ -273,5 +281,6 @@ def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:
         rows,
         right=frozenset({2, 3, 4}),
         dispensable=(3, 2),
+        shortened=0,
         least=_BAR,
     )

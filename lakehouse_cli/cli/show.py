@@ -44,7 +44,7 @@ def command(
 ) -> None:
     """Show a stored table: columns, place, first rows."""
     if count < 0:
-        raise typer.BadParameter("the number of rows is 0 or more", param_hint="-n")
+        raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
     shown = settings.project().show(table, count, version=version)
     if settings.json:
         options.write_json(shown.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.errors import ProjectError
 from lakehouse_cli.terminal import plural
 
 EXAMPLES = """\b
@@ -12,13 +13,16 @@ Examples:
 
 
 @options.everywhere
-def command(settings: options.Settings) -> None:
+def command(settings: options.Settings) -> int:
     """Find every problem that can be known without data.
 
     Checks the project file, the module's functions and parameters, the modules that these reach, the packages that they
     import, types against the formats of every environment, and cycles. Reads no data and runs none of your code.
     """
-    project = settings.project(thorough=True)
+    try:
+        project = settings.project(thorough=True)
+    except ProjectError as error:
+        return options.tell_error(error, would_run=False)
     computed = sum(table.kind == "computed" for table in project.tables.values())
     if settings.json:
         sources = len(project.tables) - computed
@@ -31,3 +35,4 @@ def command(settings: options.Settings) -> None:
         environments = len(project.environments)
         of_all = f", in {plural(environments, 'environment')}" if environments > 1 else ""
         options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")
+    return 0

@@ -109,7 +109,7 @@ def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[st
 
 def _error(violations: Sequence[Violation]) -> ContractError:
     message = violations[0].message if len(violations) == 1 else plural(len(violations), "violation")
-    return ContractError(message, violations)
+    return ContractError(message, violations, location=violations[0].location)
 
 
 def _name_violations(names: Sequence[str]) -> list[Violation]:

@@ -199,7 +199,7 @@ class Copying:
             # Whoever put them there loses nothing.
             return None
         if manifest is None:
-            return _Refusal(f"{there.uri} has no manifest: another hand put it there")
+            return _Refusal(f"{there.uri} has no manifest that would tell that lakehouse made it")
         if there.content is None or manifest.content_hash != there.content.content_hash:
             return _Refusal(f"{there.uri} was altered by another hand")
         return None

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
+#: Who alters stored data, if it was no run of this tool.
+ANOTHER_HAND = "another hand"
 _Text = str | bytes
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, Problem, ProjectError, TransformError, Violation
 from lakehouse_cli.events import violations_json
 from lakehouse_cli.terminal import Terminal, count_text, plural, printable, text_width
 
 _MOST_FRAMES = 12
+_LONGEST_ROUND = 6  # functions that call each other again and again
 _CONTEXT = 100  # columns of a source line shown around its caret
+#: File, line, function, source line.
+Frame: TypeAlias = tuple[str, int, str, str]
 _STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are would tell how long it is
 
 
 def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
     """One problem, with its source line and a caret where these are known."""
-    lines = [f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"]
+    told = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
+    lines = [terminal.wrap(told)]
     place = problem.location
     if place is not None:
         lines.append(f"  {terminal.style(str(place), 'cyan')}")
@@ -58,13 +62,15 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     return [*lines, pointer, f"{blank} {bar} {hint}"]
 
 
-def error_lines(terminal: Terminal, error: LakehouseError, *, verbose: bool = False) -> list[str]:
+def error_lines(
+    terminal: Terminal, error: LakehouseError, *, verbose: bool = False, would_run: bool = True
+) -> list[str]:
     """Any error of ours: each problem of a project, or the one thing that went wrong."""
     if isinstance(error, ProjectError):
         lines: list[str] = []
         for problem in error.problems:
             lines += [*problem_lines(terminal, problem), ""]
-        return [*lines, f"{plural(len(error.problems), 'problem')}; nothing ran"]
+        return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
@@ -104,19 +110,40 @@ def error_json(error: LakehouseError) -> dict[str, Any]:
     return document
 
 
-def frame_lines(terminal: Terminal, frames: Sequence[tuple[str, int, str, str]]) -> Iterable[str]:
-    """The user's own frames of an exception, innermost last, each with its source line."""
-    shown = list(frames)
+def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
+    """The user's own frames of an exception, innermost last, each with its source line; what repeats itself once."""
+    shown: list[Frame | str] = list(_collapsed(frames))
     if len(shown) > _MOST_FRAMES:
         left_out = len(shown) - _MOST_FRAMES
-        shown = [*shown[: _MOST_FRAMES // 2], ("", left_out, "", ""), *shown[-_MOST_FRAMES // 2 :]]
-    for file, line, function, source in shown:
-        if not file:
-            yield f"… {line} more"
+        shown = [*shown[: _MOST_FRAMES // 2], f"… {left_out} more", *shown[-_MOST_FRAMES // 2 :]]
+    for each in shown:
+        if isinstance(each, str):
+            yield each
             continue
+        file, line, function, source = each
         yield f"{terminal.style(f'{file}:{line}', 'cyan')} in {function}"
         if source:
             yield f"    {printable(source)}"
+
+
+def _collapsed(frames: Sequence[Frame]) -> Iterator[Frame | str]:
+    """Frames, of those that call each other again and again the first round and how many more there were."""
+    at = 0
+    while at < len(frames):
+        size, rounds = max(_rounds(frames, at), key=lambda found: (found[0] * (found[1] - 1), -found[0]))
+        yield from frames[at : at + size]
+        if rounds > 1:
+            yield f"… the same {'line' if size == 1 else f'{size} lines'}, {plural(rounds - 1, 'time')} more"
+        at += size * rounds
+
+
+def _rounds(frames: Sequence[Frame], at: int) -> Iterator[tuple[int, int]]:
+    """How many frames from here on may be one round, and how often these come in a row."""
+    for size in range(1, _LONGEST_ROUND + 1):
+        first, rounds = frames[at : at + size], 1
+        while frames[at + rounds * size : at + (rounds + 1) * size] == first:
+            rounds += 1
+        yield size, rounds
 
 
 def violation_lines(terminal: Terminal, violation: Violation, told: str) -> list[str]:

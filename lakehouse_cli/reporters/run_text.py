@@ -199,7 +199,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
     others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
-    lines = [f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}"]
+    lines = [terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}")]
     body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
         body += [printable(line) for line in error.traceback.rstrip().splitlines()]

@@ -94,7 +94,7 @@ class InputError(Exception):
 def over_time(table: Table) -> TransformError:
     """The error of a transform that took longer than its timeout."""
     return TransformError(
-        f"`{table.function}` took longer than its timeout of {table.timeout:g} s",
+        f"`{table.transform.name}` took longer than its timeout of {table.timeout:g} s",
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )

@@ -88,6 +88,7 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
+        error.location = error.location or table.where("columns")
         error.hint = error.hint or f"mend it in {_place(transform, job.folder)}, or change what the contract says"
         raise
 

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from lakehouse_cli.errors import Location, StorageError, UnreachableError, UsageError
+from lakehouse_cli.errors import Location, StorageError, UnclaimedError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -276,11 +276,7 @@ class AssetStorage(ABC):
             StorageError: What is there is another's; the hint says how to replace it all the same.
         """
         if not forced and self.stat(table) is not None and not self._is_described(table):
-            raise StorageError(
-                f"{self.uri(table)} is there already, and lakehouse did not make it",
-                hint=f"give the table another `path:`; `lakehouse run --force {table.name}` replaces what is there",
-                location=table.where("path"),
-            )
+            raise UnclaimedError(self.uri(table), table.name, location=table.where("path"))
 
     def _is_described(self, table: Table) -> bool:
         try:
@@ -296,6 +292,18 @@ class AssetStorage(ABC):
             NewerVersionError: A newer version of the tool wrote it.
             StorageError: It cannot be read, or is no manifest.
         """
+
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """Who stored what is not as its manifest tells, in words that follow "was altered by".
+
+        Asked for a plan, of tables found altered and of nothing else.
+
+        Args:
+            table: The table.
+            content: What is stored of it.
+        """
+        del table, content
+        return ANOTHER_HAND
 
     @abstractmethod
     def delete(self, table: Table) -> None:

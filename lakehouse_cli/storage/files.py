@@ -24,7 +24,7 @@ from lakehouse_cli.storage.formatted import (
     parse_manifest,
 )
 from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing, sync_folder
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, remove_former, remove_stray
+from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -302,6 +302,14 @@ class FileStorage(FormattedStorage):
                 hint=_ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
             ) from error
         return parse_manifest(text, self._shown_manifest(table))
+
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """A run that was killed after it put the data in place leaves their manifest aside, whole."""
+        with suppress(OSError, StorageError):
+            left = left_aside(self._manifest_path(table), content.content_hash)
+            if left is not None:
+                return f"the interrupted run {left.run_id}"
+        return super().altered_by(table, content)
 
     def _is_a_folder(self, table: Table) -> ObstructedError:
         return ObstructedError(

@@ -300,6 +300,10 @@ class KeyedStorage(FormattedStorage):
         self._described[table.path] = manifest.bytes, manifest.modified_ns
         return manifest
 
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """A run that was killed after it put the data leaves nothing that tells of it."""
+        return f"{super().altered_by(table, content)} or an interrupted run"
+
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""
         with self._told(table, "removed"):

@@ -102,12 +102,17 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
         os.close(descriptor)
 
 
+def aside_begin(path: str) -> str:
+    """What the name of a file begins with that is written aside of `path`, before the process and a counter."""
+    # A name may be 255 bytes; a long one is cut, the process and the counter keep it unique.
+    stem = path.rpartition("/")[2].encode()[:180].decode(errors="ignore")
+    return f".{stem}."
+
+
 def _create_aside(path: str) -> tuple[str, int]:
-    folder, _, name = path.rpartition("/")
-    # A name may be 255 bytes; a long one is cut, the process and a counter keep it unique.
-    stem = name.encode()[:180].decode(errors="ignore")
+    folder = path.rpartition("/")[0]
     while True:
-        aside = f"{folder}/.{stem}.{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}"
+        aside = f"{folder}/{aside_begin(path)}{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}"
         descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with suppress(OSError):  # a file system without locks; then nobody can take it for a leftover either

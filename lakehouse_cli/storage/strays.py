@@ -17,7 +17,7 @@ from stat import S_ISREG
 from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, hash_file
+from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -195,6 +195,27 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 def _parsed(path: str) -> Manifest:
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
         return Manifest.from_text(file.read())
+
+
+def left_aside(manifest_path: str, content_hash: str) -> Manifest | None:
+    """The manifest of stored data that a killed run left aside of where it belongs; None where there is none.
+
+    Args:
+        manifest_path: Where it belongs.
+        content_hash: Of the data as they are now.
+
+    Raises:
+        OSError: The folder cannot be looked at.
+    """
+    folder, begin = os.path.dirname(manifest_path), aside_begin(manifest_path)
+    for name in sorted(os.listdir(folder)):
+        path = f"{folder}/{name}"
+        if name.startswith(begin) and _ASIDE.fullmatch(name) and not is_held(path):
+            with suppress(OSError, ManifestError):
+                manifest = _parsed(path)
+                if manifest.content_hash == content_hash:
+                    return manifest
+    return None
 
 
 def remove_stray(stray: Stray) -> str | None:

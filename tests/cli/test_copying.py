@@ -249,7 +249,7 @@ def test_a_source_of_another_hand_is_not_overwritten(computed: ProjectFolder, cl
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     done = cli("copy", "orders", "--to", "dev", "--sources")
     assert done.code == 1
-    assert "another hand put it there" in done.err
+    assert "has no manifest that would tell that lakehouse made it" in done.err
     assert computed.read("dev/orders.csv") == "customer,amount\n1,1\n"
 
 

@@ -147,12 +147,12 @@ def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert (planned["orders"], planned["totals"]) == (None, None)
     assert planned["best"].startswith("`best` stays as it is: ")
-    assert planned["best"].endswith("best is there already, and lakehouse did not make it")
+    assert planned["best"].endswith("best is there already, with no manifest that would tell that lakehouse made it")
     assert cli("run", "--dry-run", "--force", "-o", "json").json["tables"][-1]["would_fail"] is None
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
-    assert "is there already, and lakehouse did not make it" in error["message"]
+    assert "is there already, with no manifest that would tell that lakehouse made it" in error["message"]
     assert "lakehouse run --force best" in error["hint"]
     assert lake.run(f"SELECT count(mine) FROM {name(lake, 'best')}")[0][0] in (0, "0")
     assert not (lake.folder.path / "computed").exists()

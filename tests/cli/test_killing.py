@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,6 +157,41 @@ def test_killing_at_any_moment_and_running_again_gives_the_same_bytes(
     assert stored(folder) == expected[version]
     assert cli("plan", "--exit-code").code == 0
     assert cli("clean").out == "nothing to clean\n"
+
+
+DYING = """
+import os, signal
+from lakehouse_cli.cli.main import main
+replace = os.replace
+def dying(source, target):
+    if str(target).endswith("manifests/totals.json"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dying
+main()
+"""
+
+
+def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its(
+    project: ProjectFolder, cli: Callable[..., Invoked]
+) -> None:
+    assert cli("run").code == 0
+    [first] = cli("runs", "-o", "json").json["runs"]
+    project.write("data/orders.csv", "customer,amount\n007,50\n")
+    before = project.read("data/totals.csv")
+    ran = subprocess.run([sys.executable, "-c", DYING, "run"], cwd=project.path, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL
+    assert project.read("data/totals.csv") != before
+    killed = cli("runs", "-o", "json").json["runs"][0]["run_id"]
+    assert killed != first["run_id"]
+    planned = {table["name"]: table["reasons"] for table in cli("plan", "-o", "json").json["tables"]}
+    assert planned["totals"][0]["code"] == "data_changed"
+    told = planned["totals"][0]["message"]
+    assert told.startswith(f"data/totals.csv was altered by the interrupted run {killed} (its time is ")
+    assert told.endswith(f" since run {first['run_id']} stored it")
+    # Of other data than those of the killed run it tells nothing.
+    project.write("data/totals.csv", "customer,total\n007,1\n")
+    assert "was altered by another hand" in cli("plan").out
 
 
 def test_what_a_killed_run_left_of_the_cache_of_code_goes_with_the_next_that_writes_it(

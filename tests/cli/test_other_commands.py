@@ -55,7 +55,8 @@ def test_all_problems_of_file_and_module_at_once(project: ProjectFolder, cli: Cl
     assert "11 |     kee: [customer]\n   |     ^^^  did you mean `key`?" in ran.err
     assert "error: function `bst` is not in transforms.py\n  lakehouse.yaml:18:15\n" in ran.err
     assert "did you mean `best` (transforms.py:8)?" in ran.err
-    assert ran.err.endswith("2 problems; nothing ran\n")
+    assert ran.err.endswith("\n2 problems\n")
+    assert cli("run").err.endswith("\n2 problems; nothing ran\n")
     document = cli("run", "-o", "json")
     assert document.code == 3
     problems = document.json["error"]["problems"]
@@ -135,6 +136,25 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "inputs": ["orders"],
         "tags": ["report"],
     }
+
+
+@pytest.mark.parametrize(
+    ("argv", "message", "hint"),
+    [
+        (("run", "--fore"), "no such option: --fore", "did you mean `--force`?"),
+        (("run", "--retries", "3"), "no such option: --retries", "`lakehouse run --help` shows what it takes"),
+        (("run", "--wait=3"), "option `--wait` does not take a value", "`lakehouse run --help` shows what it takes"),
+        (("run", "--workers", "0"), "invalid value for `--workers`: the number of workers is 1 or more", "run --help"),
+        (("run", "--workers", "x"), "invalid value for `--workers`: `x` is not a whole number", "run --help"),
+    ],
+)
+def test_a_wrong_option(cli: Cli, argv: tuple[str, ...], message: str, hint: str) -> None:
+    ran = cli(*argv)
+    assert (ran.code, ran.out) == (2, "")
+    told, next_ = ran.err.splitlines()
+    assert told == f"error: {message}"
+    assert hint in next_
+    assert "Possible" not in next_
 
 
 def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> None:
@@ -428,7 +448,7 @@ def test_validate_tells_a_package_that_is_not_installed_once(project: ProjectFol
         "4 | from zzq import x",
         "  |      ^^^  install what it belongs to, or correct the import",
         "",
-        "2 problems; nothing ran",
+        "2 problems",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -26,7 +27,10 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
         "",
         "2 tables blocked, 1 source missing",
         f"a run would fail: 2 of these could not be materialized; {MISSING}",
+        "next: put it there, or correct `path:` or the storage's `root:`",
     ]
+    quiet = cli("plan", "-q")
+    assert (quiet.code, quiet.out, quiet.err.splitlines()) == (0, "", ran.out.splitlines()[-2:])
     tables = cli("plan", "-o", "json").json["tables"]
     assert [(t["action"], t["would_fail"]) for t in tables] == [("read", MISSING), ("run", MISSING), ("run", MISSING)]
     assert cli("plan", "--exit-code").code == 4
@@ -129,7 +133,7 @@ def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolde
 def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: ProjectFolder, cli: Cli) -> None:
     mine = project.path / "data/totals.csv"
     mine.write_text("mine\n1\n")
-    told = "data/totals.csv is there already, and lakehouse did not make it"
+    told = "data/totals.csv is there already, with no manifest that would tell that lakehouse made it"
     [planned] = [t for t in cli("plan", "-o", "json").json["tables"] if t["name"] == "totals"]
     assert told in planned["would_fail"]
     [row] = [line for line in cli("plan").out.splitlines() if line.startswith("✗  totals")]
@@ -142,6 +146,35 @@ def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: P
     assert cli("run", "--force", "totals").code == 0
     assert cli("run").code == 0
     assert mine.read_text().startswith("customer")
+
+
+def test_tables_whose_manifests_are_gone_are_all_named(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    shutil.rmtree(project.path / "data/.lakehouse")
+    shown = " ".join(cli("plan").out.split())
+    assert "did not make it" not in shown
+    assert "another hand" not in shown
+    assert "data/totals.csv is there already, with no manifest that would tell that lakehouse made it" in shown
+    told = "data/totals.csv has no manifest that would tell that lakehouse made it"
+    assert ("data_changed", told) in reasons(cli)["totals"]
+    told = "next: give the tables another `path:`; `lakehouse run --force totals best` replaces what is there"
+    assert told in shown
+    assert cli("run", "--force", "totals", "best").code == 0
+    assert cli("plan", "--exit-code").code == 0
+
+
+def test_no_more_tables_are_named_than_can_be_read(folder: ProjectFolder, cli: Cli) -> None:
+    names = [f"t{number}" for number in range(11)]
+    tables = "\n".join(f"  {name}: {{}}" for name in names)
+    folder.write("lakehouse.yaml", f"name: many\nmodule: transforms\ntables:\n{tables}\n")
+    code = "\n".join(f"def {name}(): ..." for name in names)
+    folder.write("transforms.py", code)
+    for name in names:
+        folder.write(f"data/{name}.csv", "a\n1\n")
+    assert (
+        "`lakehouse run --force t0 t1 t2 t3 t4 t5 t6 t7` replaces what is there, and so on for 3 more"
+        in cli("plan").out
+    )
 
 
 @pytest.mark.parametrize("name", ["totals.csv", ".lakehouse/manifests/totals.json"])

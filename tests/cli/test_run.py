@@ -91,6 +91,23 @@ def test_a_broken_contract_publishes_nothing_and_skips_what_needs_it(project: Pr
     assert "lakehouse.yaml:10:7" in ran.err
     assert "null" in ran.err
     assert "data/totals.csv is as it was on 20" in ran.err
+    error = next(t["error"] for t in cli("run", "-o", "json").json["tables"] if t["name"] == "totals")
+    place = {"file": "lakehouse.yaml", "line": 10, "column": 7}
+    assert error["location"] == place
+    assert [violation["location"] for violation in error["violations"]] == [place]
+
+
+def test_what_breaks_a_contract_and_is_no_declared_column_has_the_place_of_the_columns(
+    project: ProjectFolder, cli: Cli
+) -> None:
+    project.write(
+        "transforms.py", project.read("transforms.py").replace('agg(total=("a', 'agg(n=("amount", "size"), total=("a')
+    )
+    [totals] = [t for t in cli("run", "-o", "json").json["tables"] if t["name"] == "totals"]
+    [violation] = totals["error"]["violations"]
+    assert (violation["check"], violation["location"]) == ("extra", None)
+    line = project.read("lakehouse.yaml").splitlines()[totals["error"]["location"]["line"] - 1]
+    assert line.strip() == "columns:"
 
 
 def test_independent_tables_go_on_after_a_failure_unless_told_to_stop(project: ProjectFolder, cli: Cli) -> None:
@@ -291,6 +308,43 @@ def test_retries_are_told_and_counted(project: ProjectFolder, cli: Cli) -> None:
     assert failed.json["tables"][0]["attempts"] == 3
 
 
+def test_frames_that_repeat_themselves_are_told_once(project: ProjectFolder, cli: Cli) -> None:
+    project.write(
+        "transforms.py",
+        """
+        def down(left):
+            if not left:
+                raise ValueError("at the bottom")
+            around(left)
+
+        def around(left):
+            down(left - 1)
+
+        def totals(orders):
+            down(50)
+
+        def best(totals, count):
+            raise ValueError
+        """,
+    )
+    [*_, end] = cli("run").err.split("at the bottom", 1)
+    assert end.splitlines()[1:10] == [
+        "  transforms.py:10 in totals",
+        "      down(50)",
+        "  transforms.py:4 in down",
+        "      around(left)",
+        "  transforms.py:7 in around",
+        "      down(left - 1)",
+        "  … the same 2 lines, 49 times more",
+        "  transforms.py:3 in down",
+        '      raise ValueError("at the bottom")',
+    ]
+    project.write("transforms.py", "def totals(orders):\n    return totals(orders)\n\ndef best(totals, count): ...\n")
+    told = cli("run").err
+    assert "  … the same line, " in told
+    assert told.count("transforms.py:2 in totals") == 1
+
+
 def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) -> None:
     text = project.read("lakehouse.yaml").replace("key: [customer]", "key: [customer]\n    timeout: 0.05")
     project.write("lakehouse.yaml", text)
@@ -300,7 +354,7 @@ def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) ->
     )
     ran = cli("run")
     assert ran.code == 1
-    assert "took longer than its timeout of 0.05 s" in ran.err
+    assert "`totals` took longer than its timeout of 0.05 s" in ran.err
     assert "lakehouse.yaml:12:14" in ran.err
     assert "totals.csv" not in project.files()
 

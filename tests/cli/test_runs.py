@@ -10,6 +10,7 @@ from lakehouse_cli import Project
 from lakehouse_cli.events import RunResult, RunStarted, TableStarted
 from lakehouse_cli.history.writing import HistoryWriter
 from lakehouse_cli.terminal import text_width
+from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
 
@@ -102,6 +103,31 @@ def test_a_run_that_goes_on_and_one_that_died(project: ProjectFolder, cli: Cli) 
     assert "died: 2 cancelled; the run ended without a word" in shown
     document = cli("runs", "show", "last", "-o", "json").json
     assert (document["status"], document["finished_at"]) == ("died", None)
+
+
+@pytest.mark.parametrize("width", [30, 50, 80])
+@pytest.mark.parametrize("argv", [("runs",), ("runs", "--table", "best"), ("graph",)])
+def test_on_a_narrow_terminal_no_word_is_broken(project: ProjectFolder, argv: tuple[str, ...], width: int) -> None:
+    first = recorded(project)
+    lines = on_a_terminal(project.path, *argv, width=width)
+    assert max(map(text_width, lines)) <= width
+    if argv[0] == "runs":
+        assert lines[1].startswith(first.run_id[:5])
+        assert first.run_id[-5:] in lines[1]
+        assert "✓" in lines[1]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_on_a_narrow_terminal_the_heading_of_an_error_is_broken_between_words(
+    project: ProjectFolder, width: int
+) -> None:
+    project.write("transforms.py", project.read("transforms.py").replace("nlargest", "a_method_that_is_not_there"))
+    lines = on_a_terminal(project.path, "run", width=width, code=1)
+    start = next(number for number, line in enumerate(lines) if line.startswith("best  "))
+    heading = [line for line in lines[start : start + 4] if not line.startswith("  ")]
+    assert len(heading) > 1
+    assert max(map(text_width, heading)) <= width
+    assert "a_method_that_is_not_there" in " ".join(heading)
 
 
 def test_a_table_over_time(project: ProjectFolder, cli: Cli) -> None:

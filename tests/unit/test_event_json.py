@@ -7,6 +7,7 @@ import json
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -16,9 +17,11 @@ from lakehouse_cli.errors import Example, Location, Violation
 from lakehouse_cli.event_json import event_line, from_document
 from lakehouse_cli.events import (
     ErrorInfo,
+    Event,
     RunFinished,
     RunResult,
     RunStarted,
+    RunWaiting,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -167,3 +170,15 @@ def test_the_docs_name_every_field() -> None:
     ):
         for field in fields(kind):
             assert f"`{field.name}`" in text, f"{kind.__name__}.{field.name}"
+
+
+def test_every_event_is_documented() -> None:
+    documented = (Path(__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
+    for kind in get_args(Event):
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
+        assert f"| `{name}`" in documented
+
+
+def test_whichever_line_comes_first_tells_the_version_of_the_layout() -> None:
+    for event in (RunStarted("1", "small", "default", ()), RunWaiting("another run holds `default`")):
+        assert json.loads(event_line(event, AT))["schema"] == 1

@@ -41,3 +41,12 @@ def test_what_matches_nothing_says_so(term: str) -> None:
     selection = select(GRAPH, [term])
     assert selection.names == ()
     assert selection.notes == (f"`{term}` matches no table",)
+
+
+@pytest.mark.parametrize(
+    ("terms", "exclude"), [(["raw,daily"], []), (["raw", "daily"], ["+daily"]), (["raw", "tag:none"], ["raw"])]
+)
+def test_a_selection_of_which_nothing_is_left_says_so(terms: list[str], exclude: list[str]) -> None:
+    selection = select(GRAPH, terms, exclude)
+    assert selection.names == ()
+    assert selection.notes[-1] == "the selection matches no table"

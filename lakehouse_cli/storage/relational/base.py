@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
+from lakehouse_cli.errors import (
+    DataError,
+    LakehouseError,
+    MissingDataError,
+    StorageError,
+    UnclaimedError,
+    UnreachableError,
+)
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray, not_done
@@ -268,11 +275,7 @@ class RelationalStorage(AssetStorage):
                 location=table.where("path"),
             )
         if kept is None and not forced:
-            raise StorageError(
-                f"{shown} is there already, and lakehouse did not make it",
-                hint=f"give the table another `path:`; `lakehouse run --force {table.name}` replaces what is there",
-                location=table.where("path"),
-            )
+            raise UnclaimedError(shown, table.name, location=table.where("path"))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
