@@ -161,6 +161,12 @@ class TestStrays:
         assert storage.strays([table()], frozenset()) == []
         assert storage.strays([], storage.identities(table())) == []
 
+    def test_nothing_tells_another_hand_from_a_run_that_was_killed(self, storage: DictStorage) -> None:
+        publish(storage, "a")
+        content = storage.content(table(), ())
+        assert content is not None
+        assert storage.altered_by(table(), content) == "another hand or an interrupted run"
+
     def test_one_altered_by_another_hand_stays(self, storage: DictStorage) -> None:
         publish(storage, "a")
         data, version = storage.things["table.csv"]
