@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from lakehouse_cli.errors import Location, StorageError, UnclaimedError, UnreachableError, UsageError
+from lakehouse_cli.errors import Location, OvertakenError, StorageError, UnclaimedError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
 
@@ -48,6 +48,15 @@ def not_done(
         return StorageError(message, hint=hint, location=location)
     everywhere = out_of_reach == "storage"
     return UnreachableError(message, reason=reason, everywhere=everywhere, hint=hint, location=location)
+
+
+def overtaken(table: Table, shown: str) -> OvertakenError:
+    """The error of a table that another run stored while this one computed it; `shown` is where it is."""
+    return OvertakenError(
+        f"another run stored {shown} while this one computed it",
+        hint="what it stored is left as it is; run again to look at it anew",
+        location=table.where("path", "storage"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

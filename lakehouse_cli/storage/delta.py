@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.fs
 from deltalake.exceptions import DeltaError
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UsageError
+from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done, overtaken
 from lakehouse_cli.storage.delta_files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta_log import (
     ConflictError,
@@ -238,11 +238,7 @@ class DeltaStorage(AssetStorage):
         raise self._lost(table)
 
     def _lost(self, table: Table) -> StorageError:
-        return OvertakenError(
-            f"another run stored {self.uri(table)} while this one computed it",
-            hint="what it stored is left as it is; run again to look at it anew",
-            location=table.where("path", "storage"),
-        )
+        return overtaken(table, self.uri(table))
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest in the commit of the run that stored the table last."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import xxhash
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError
+from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import Origin, OutOfReach, Stored, Stray, not_done
+from lakehouse_cli.storage.base import Origin, OutOfReach, Stored, Stray, not_done, overtaken
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     FormattedStorage,
@@ -284,11 +284,7 @@ class KeyedStorage(FormattedStorage):
             return None
 
     def _lost(self, table: Table, error: ChangedError) -> Head:
-        raise OvertakenError(
-            f"another run stored {self.uri(table)} while this one computed it",
-            hint="what it stored is left as it is; run again to look at it anew",
-            location=table.where("path", "storage"),
-        ) from error
+        raise overtaken(table, self.uri(table)) from error
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import textwrap
 from collections.abc import Callable, Iterator
@@ -388,6 +389,27 @@ def test_a_server_that_goes_away_in_mid_run(
     own_server.start()
     ran = cli("run", "-o", "json")
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
+
+
+def test_two_runs_from_two_checkouts(
+    postgresql_server: PostgreSQL, project_on: Callable[[str], None], folder: ProjectFolder, cli: Cli
+) -> None:
+    project_on(postgresql_server.url(database := postgresql_server.new_database()))
+    other = ProjectFolder(folder.path.with_name("other"))
+    shutil.copytree(folder.path, other.path)
+    other.write("transforms.py", folder.read("transforms.py").replace('"x": [1]', '"x": [2]'))
+    other.write("go", "")
+    with running(folder.path, "run", "-o", "json") as process:
+        while not (folder.path / "computing").exists():
+            assert process.process.poll() is None, str(process)
+        with running(other.path, "run") as overtaking:
+            assert overtaking.ends() == 0
+        folder.write("go", "")
+        assert process.ends() == 1
+        assert "/first while this one computed it" in process.out
+    assert postgresql_server.run("SELECT x FROM first", database) == [("2",)]
+    assert cli("run").code == 0
+    assert postgresql_server.run("SELECT x FROM first", database) == [("1",)]
 
 
 def test_ctrl_c_ends_a_plan_that_waits_for_the_server(

@@ -52,7 +52,8 @@ class PostgreSQL:
         argv = [str(self.binaries / "postgres"), "-D", str(self.folder / "cluster"), "-p", str(self.port)]
         argv += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
         # Durable it need not be: it is thrown away.
-        argv += ["-c", "fsync=off", "-c", "max_connections=50", "-c", "shared_buffers=32MB"]
+        # Commands that are run within a test's process leave their connections to it.
+        argv += ["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*self.prefix, *argv], stdout=log, stderr=log, cwd=self.folder)
         limit = time.monotonic() + 30

@@ -18,18 +18,11 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray, not_done
+from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray, not_done, overtaken
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
-from lakehouse_cli.storage.relational.session import (
-    Digest,
-    Found,
-    InTheWayError,
-    Kept,
-    Relation,
-    Session,
-    parsed,
-)
+from lakehouse_cli.storage.relational.overtaking import Seen
+from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import Names
@@ -56,13 +49,15 @@ class RelationalStorage(AssetStorage):
         self._looks: dict[Relation, Look] = {}
         self._manifests: dict[Relation, Kept | None] = {}
         self._unclaimed: dict[Relation, Found | None] = {}
+        self._seen = Seen()
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections stay in the process that opened them.
-        return {"spec": self.spec}
+        return {"spec": self.spec, "seen": self._seen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["spec"])  # type: ignore[misc]  # the one way in which a storage is made
+        self._seen = state["seen"]
 
     @abstractmethod
     def session(self, *, write: bool = False) -> AbstractContextManager[Session | None]:
@@ -207,11 +202,13 @@ class RelationalStorage(AssetStorage):
         if look is None or (look.found is not None and not look.untouched and digest is None):
             with self._told(table, "read"), self.session() as session:
                 if session is None:
+                    self._seen.note(relation, None)
                     return None
                 if look is None:
                     look = look_at(session, [relation])[relation]
                 if look.found is not None and not look.untouched:
                     digest = session.digest(relation, look.found)
+        self._seen.note(relation, look.kept)
         if look.found is None:
             return None
         return record_of(digest, look.kept, tuple(known), table.name)
@@ -294,24 +291,23 @@ class RelationalStorage(AssetStorage):
         with self._told(table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
-            found = session.find([relation]).get(relation)
-            self._refuse(table, found, session.kept_of(relation) if found else None, origin.forced)
+            found, kept = session.find([relation]).get(relation), session.kept_of(relation)
+            self._refuse(table, found, kept if found else None, origin.forced)
             aside = session.write(relation, prepared, types)
             written = session.find([aside])[aside]
             digest = session.digest(aside, written)
             if digest.rows != data.num_rows:
                 raise StorageError(f"{self.names.owner} took {digest.rows} of {data.num_rows} rows of `{table.name}`")
+            if self._seen.is_overtaken(relation, kept, digest, table.name):
+                raise overtaken(table, self.uri(table))
             manifest = make_manifest(
-                table,
-                data,
-                origin,
-                size=digest.bytes,
-                content_hash=digest.hash,
-                modified_ns=time.time_ns(),
+                table, data, origin, size=digest.bytes, content_hash=digest.hash, modified_ns=time.time_ns()
             )
+            stored = Kept(manifest.to_text(), "", written.signature)
             session.put_in_place(aside, relation, digest, forced=origin.forced)
-            session.keep(relation, manifest.to_text(), written.signature)
+            session.keep(relation, stored.text, stored.signature)
         self._forget(relation)
+        self._seen.note(relation, stored)
         return manifest
 
     def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
@@ -81,12 +81,12 @@ class PostgreSQLConnection:
         """Call into the driver so that Ctrl-C, which is noticed in Python only, cancels what it waits for."""
         if threading.current_thread() is not threading.main_thread():
             return call()
-        waiting = self._elsewhere.submit(call)
         try:
-            return waiting.result()
+            return self._elsewhere.submit(call).result()
         except KeyboardInterrupt:
             cancel()
-            wait([waiting])
+            # The connection is given up, which must not happen under a call that is still in it.
+            self._elsewhere.shutdown(cancel_futures=True)
             raise
 
 
