@@ -29,17 +29,23 @@ MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.que
 
 # What reads the annotations of a module's variables, which otherwise mean nothing.
 ANNOTATION_READERS = frozenset(("__annotations__", "get_type_hints", "get_annotations"))
-DOC_READERS = frozenset(("__doc__", "getdoc"))
+DOC_READERS = frozenset(("__doc__", "getdoc", "pydoc", "render_doc"))
 # What reads a function as it is written or compiled, comments and line numbers included.
 SOURCE_READERS = frozenset(
     (
         "__code__",
         "__firstlineno__",
+        "f_lineno",
         "findsource",
+        "getframeinfo",
         "getcomments",
         "getsource",
         "getsourcefile",
         "getsourcelines",
+        "linecache",
+        "pydoc",  # it shows comments where there is no docstring
+        "render_doc",
+        "tb_lineno",
     )
 )
 # Attributes that lead to any module: to the names of the one a function or frame is from, to classes derived elsewhere.

@@ -12,6 +12,7 @@ from lakehouse_cli.fingerprints.names import (
     DOC_READERS,
     EAGER,
     LOOSE,
+    NOTED,
     SOURCE_READERS,
     STORE,
     Import,
@@ -61,14 +62,19 @@ class Writer:
         self.asks_unknown |= name in ANYWHERE
         self.asks_annotations |= name in ANNOTATION_READERS
 
+    def _note_origin(self, origin: Import) -> None:
+        for name in (origin[0], *origin[1][-1:]):
+            if name in NOTED:
+                self._note_name(name)
+
     def finish(self) -> tuple[str, list[Use]]:
         """The text and every use of a global name, once everything is walked through."""
         out, imports = self._out, self._module_imports
         for use in self._module.uses:
             if use.origin is None and not use.flags & STORE:
                 use.origin = origin = imports.get(use.name)
-                if origin is not None and origin[1]:
-                    self._note_name(origin[1][-1])
+                if origin is not None:
+                    self._note_origin(origin)
             if use.spot >= 0:
                 out[use.spot] = use.global_text
         return "".join(out), self._module.uses
