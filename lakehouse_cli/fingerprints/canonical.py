@@ -184,7 +184,7 @@ class Canonical(Expressions):
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         scope = self._scope
         for name, origin, asked in self._resolve_import(node):
-            self._note_name(origin[1][-1] if origin[1] else "")
+            self._note_origin(origin)
             scope.spots.append((len(self._out), name, asked))
             self._out.append(f"import {asked} as {name};")
             if scope.kind == "function":

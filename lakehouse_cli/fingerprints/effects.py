@@ -8,10 +8,18 @@ on the safe side: a statement that may change a name counts as one that does. Va
 from __future__ import annotations
 
 import ast
-import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 
+from lakehouse_cli.fingerprints.changes import (
+    changes_modules,
+    configures,
+    is_fixed_value,
+    is_literal,
+    is_taken_from,
+    may_act,
+)
+from lakehouse_cli.fingerprints.landing import BELOW, Name
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
@@ -29,13 +37,17 @@ from lakehouse_cli.fingerprints.names import (
     WRITTEN,
     Use,
 )
-from lakehouse_cli.fingerprints.world import Name, World
+from lakehouse_cli.fingerprints.world import World
 
 ANYTHING = ("", "")
 """The effect of a statement that may change what every function sees: an option of a package, the environment."""
 
-_CONFIGURING = re.compile(r"set_|register|seed$|patch|install_")
-_CHANGING_ARGUMENTS = frozenset(("heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insort", "shuffle"))
+_CHANGING_ARGUMENTS = frozenset(
+    (
+        *("heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insort", "shuffle"),
+        *("setitem", "delitem", "iadd", "iconcat", "ior"),
+    )
+)
 # Attributes by which the names of a module are bound without being written there.
 _WRITING_NAMES = frozenset(("__dict__", "__setattr__", "__delattr__"))
 _FOLLOWED = CALLEE | RECEIVER | ARGUMENT | BASE | CERTAIN
@@ -63,7 +75,7 @@ class Effects:
         if known is None:
             known = self._of_modules[code.name] = {}
             for piece in code.pieces:
-                if piece.executed and _may_act(piece.statement):
+                if piece.executed and may_act(piece):
                     for name in self._effects(piece):
                         known.setdefault(name, []).append(piece)
         return known
@@ -80,7 +92,7 @@ class Effects:
             names = self._world.names_of_star(event.module)
             counts = self._moments(names, names, event.position, code)
         else:
-            counts = self._moments_of_piece(event) if _may_act(event.statement) else set()
+            counts = self._moments_of_piece(event) if may_act(event) else set()
             for name in {use.name for use in event.uses if use.origin is not None and use.origin[1]}:
                 for entry in code.entries.get(name, ()):
                     if isinstance(entry, PlainImport):
@@ -118,7 +130,7 @@ class Effects:
         if name[0] == code.name:
             positions |= {entry.position for entry in code.entries.get(name[1], ())}
             positions |= {star.position for star in self._world.stars(code, name[1])}
-        for module, position in code.imported.items():
+        for module, position in self._world.imports(code).items():
             if module not in self._imported_effects:
                 changed = [set(self.of(other)) for other in self._world.imported(module) if other is not code]
                 self._imported_effects[module] = frozenset().union(*changed)
@@ -201,12 +213,14 @@ class Effects:
         writes_names = any(name in _WRITING_NAMES for name in (*(use.origin[1] if use.origin else ()), *use.attributes))
         if not (flags & CHANGING or writes_names or (flags & CALLEE and flags & EAGER)):
             return set()
-        # `print(LIMITS)` changes nothing, `print(LIMITS.pop())` does.
-        if self._is_harmless(code, use.callee) and not (flags & CALLEE and use.attributes):
+        # `print(LIMITS)` changes nothing, `print(LIMITS.pop())` does, and `getattr(LIMITS, "a").b = 1`.
+        if self._is_harmless(code, use.callee) and not (flags & CALLEE and use.attributes) and not is_taken_from(use):
             return set()
+        handed_over = bool(flags & (CERTAIN | RECEIVER | BASE)) or self._changes_arguments(use)
         if use.origin is not None and self._world.origin(use.origin[0]) != "own":
-            return {ANYTHING} if _configures(use) else set()
-        if flags & ARGUMENT and not (flags & (CERTAIN | RECEIVER | BASE) or self._changes_arguments(use)):
+            changes = configures(use) or (self._world.hands_out_modules(use) and changes_modules(use, handed_over))
+            return {ANYTHING} if changes else set()
+        if flags & ARGUMENT and not handed_over:
             return set()
         landing = self._world.follow_use(piece, use)
         found = {(module, name) for module, name, rest in landing.names if self._may_change((module, name), rest, use)}
@@ -214,7 +228,18 @@ class Effects:
             found |= {(module, "") for module in landing.modules}
         if flags & CALLEE and flags & (RESULT | LOOSE):
             found |= self._held_by(landing.all_names)
+        elif flags & CALLEE and flags & ARGUMENT:
+            held = self._held_by(landing.all_names)
+            # What is handed on may be a module, whose names are bound anew.
+            alters = flags & CERTAIN or self._alters(piece, use.callee)
+            found |= {name for name in held if alters or name == ANYTHING or (name[0] + BELOW, "") in held}
         return found
+
+    def _alters(self, piece: Piece, callee: Use | None) -> bool:
+        """Whether one of the project's functions, or what it calls, changes objects in place that it is given."""
+        names = self._world.follow_use(piece, callee).all_names if callee is not None else ()
+        called = [bound for name in names for bound in self._bindings(name)]
+        return any(each.canonical.changes for bound in called for each in (bound, *self.reached(bound, eager=False)))
 
     def _held_by(self, names: Iterable[Name]) -> set[Name]:
         """Variables and modules that calling functions may lead to, and so hand out."""
@@ -231,8 +256,11 @@ class Effects:
             landings = [self._world.follow_use(piece, use) for use in piece.uses if use.flags & EAGER]
         else:
             landings = [self._world.landing(piece)]
-        variables = {name for landing in landings for name in landing.all_names if self._is_variable(name)}
-        return variables | {(module, "") for landing in landings for module in landing.modules}
+        found = {name for landing in landings for name in landing.all_names if self._is_variable(name)}
+        found |= {(module, "") for landing in landings for module in landing.modules}
+        if any(self._world.hands_out_modules(use) and (use.flags & EAGER or not eager) for use in piece.uses):
+            found.add(ANYTHING)
+        return found
 
     def _bindings(self, name: Name) -> list[Piece]:
         code = self._world.code(name[0]) if name != ANYTHING else None
@@ -270,7 +298,7 @@ class Effects:
         if flags & RECEIVER and rest:
             if all(isinstance(piece.statement, ast.ClassDef) for piece in pieces):
                 return any(piece.canonical.changes for piece in pieces)
-            return not (rest[-1] in PURE and all(_is_literal(piece.statement) for piece in pieces))
+            return not (rest[-1] in PURE and all(is_literal(piece.statement) for piece in pieces))
         return not self._is_definition(name)
 
     def _has_hooks(self, piece: Piece, seen: set[Piece]) -> bool:
@@ -299,7 +327,7 @@ class Effects:
             known = bool(entries) and all(
                 not isinstance(entry, PlainImport)
                 and isinstance(entry.statement, ast.Assign | ast.AnnAssign)
-                and _is_fixed_value(entry.statement.value)
+                and is_fixed_value(entry.statement.value)
                 and not any(isinstance(t, ast.Tuple | ast.List) for t in getattr(entry.statement, "targets", ()))
                 for entry in entries
             )
@@ -334,37 +362,3 @@ class Effects:
             return True
         decorators = [use for use in piece.uses if use.flags & EAGER and use.flags & (RECEIVER | CALLEE)]
         return not any(self._world.follow_use(piece, use).all_names for use in decorators)
-
-
-def _may_act(statement: ast.stmt) -> bool:
-    """Whether a statement may evaluate anything that changes something, by its kind."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        arguments = statement.args
-        return bool(statement.decorator_list or arguments.defaults or any(arguments.kw_defaults))
-    return not isinstance(statement, ast.Import | ast.ImportFrom)
-
-
-def _configures(use: Use) -> bool:
-    """Whether a use of other people's code may change what that code does from then on."""
-    if use.flags & (CERTAIN | WRITTEN) and use.callee is None:
-        return True
-    path = (*(use.origin[1] if use.origin else ()), *use.attributes)
-    if use.flags & CERTAIN and not path:
-        return True  # the package itself is handed to something
-    return bool(use.flags & RECEIVER and path and _CONFIGURING.match(path[-1]))
-
-
-def _is_fixed_value(node: ast.expr | None) -> bool:
-    if isinstance(node, ast.Constant | ast.JoinedStr):
-        return True
-    if isinstance(node, ast.UnaryOp):
-        return _is_fixed_value(node.operand)
-    if isinstance(node, ast.BinOp):
-        return _is_fixed_value(node.left) and _is_fixed_value(node.right)
-    return isinstance(node, ast.Tuple) and all(_is_fixed_value(item) for item in node.elts)
-
-
-def _is_literal(statement: ast.stmt) -> bool:
-    """Whether a statement gives a name a value of a built-in type."""
-    kinds = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp, ast.Constant, ast.Tuple)
-    return isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, kinds)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.fingerprints.value import UNSEEN
+from lakehouse_cli.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, UNSEEN
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
+# Where messages come in the order that are about the whole project.
+_FIRST, _LAST = -1, 9
 # What stands, in the value of a part, for the statements that bind it.
 _BINDING = "="
 _NAMED = 3
+# Messages in all; where there are more, the last of these tells how many.
+_MOST = 9
 
 
 def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) -> tuple[str, ...]:
     """Say what changed in the code that a function reaches: the function itself first, versions last.
+
+    Where the whole project counts from now on, that comes before, and what this leads to comes after all else.
 
     Args:
         before: The parts of a `CodeFingerprint`, as they were stored.
@@ -22,9 +28,11 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
         function: The name of the function, as in the project file, without its module.
 
     Returns:
-        Messages of one line each; none where the parts are the same and all of the code could be read.
+        Messages of one line each, so few that they can be read; none where the parts are the same and all of the code
+        could be read.
     """
-    changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    keys = (before.keys() | now.keys()) - {NOT_FOLLOWED, NOT_BOUND}
+    changed = {key for key in keys if before.get(key) != now.get(key)}
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
@@ -32,7 +40,12 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     if given is not None:
         told.append((0, "", given))
         changed -= {key for key, others in ((next(iter(before)), now), (next(iter(now)), before)) if key not in others}
-    named_files = {key.partition(":")[0] for key in changed if _is_named(key)}
+    cause = _not_followed(before, now, changed)
+    if cause is not None:
+        told.append((_FIRST, "", cause))
+    gone = set(now.get(NOT_BOUND, "").split()) & (changed - now.keys() - moved.keys())
+    changed -= {file for file in _files_of(gone) if file not in before}  # looked through for what is gone
+    named_files = _files_of(key for key in changed if _is_named(key))
     for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
             continue  # what changed in it is told by name
@@ -44,8 +57,39 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
             rank, called = _called(key, now[key], function)
             told += [(rank, key, message) for message in _changes(key, called, before[key], now[key], changed)]
         else:
-            told.append(_told(key, before.get(key), now.get(key), function, moved.get(key)))
-    return tuple(dict.fromkeys(message for _, _, message in sorted(told)))
+            rank, _, message = _told(key, before.get(key), now.get(key), function, moved.get(key))
+            if key in gone:
+                rank, file, called = 0, key.partition(":")[0], _called(key, before[key], function)[1]
+                message = f"{called} is gone ({file}), and is still used"
+            follows = cause is not None and (key in now) != (key in before)
+            told.append((_LAST if follows else rank, key, message))
+    messages = list(dict.fromkeys(message for _, _, message in sorted(told)))
+    most = min(_MOST, len({message for rank, _, message in told if rank != _LAST}) + _NAMED + 1)
+    if len(messages) > most:
+        messages[most - 1 :] = [f"and {len(messages) - most + 1} more"]
+    return tuple(messages)
+
+
+def _not_followed(before: Mapping[str, str], now: Mapping[str, str], changed: Collection[str]) -> str | None:
+    """That the whole project counts from now on, or no longer does, and for whose sake; if it is so."""
+    was, is_ = before.get(NOT_FOLLOWED, "").split(), now.get(NOT_FOLLOWED, "").split()
+    if bool(was) == bool(is_) or not any(_is_module(key, before, now) for key in changed):
+        return None
+    shown = _listed(was or is_)
+    one = len(was or is_) == 1
+    if is_:
+        return f"{shown} now {'does' if one else 'do'} what cannot be followed, so that the whole project counts"
+    return f"{shown} no longer {'does' if one else 'do'} what cannot be followed"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as part of a sentence, the first few of them."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + f" and {more} more" if more > 0 else " and ".join(names)
+
+
+def _files_of(keys: Iterable[str]) -> set[str]:
+    return {key.partition(":")[0] for key in keys}
 
 
 def _given_another(before: Mapping[str, str], now: Mapping[str, str], moved: Mapping[str, str]) -> str | None:
@@ -83,10 +127,12 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         if old is None or new is None:
             return 3, key, f"{'now' if old is None else 'no longer'} looks at the text of {file}"
         return 3, key, f"the text of {file} changed, which is looked at"
-    rank, called = _called(key, new or old or "", function)
+    value = new or old or ""
+    rank, called = _called(key, value, function)
     if moved is not None:
         return rank, key, f"{called} moved from {file} to {moved.partition(':')[0]}"
-    return rank, key, f"{_uses(old)} {called} ({file})"
+    imports = value.startswith("import ")
+    return rank, key, f"{_uses(old)} `{name}`, which {file} imports" if imports else f"{_uses(old)} {called} ({file})"
 
 
 def _uses(old: str | None) -> str:
@@ -118,7 +164,7 @@ def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -
     if not files:
         others = [each for each in now if each not in (file, _BINDING) and ":" not in each]
         in_another_order = len(others) > 1 and list(before) != list(now)
-        yield f"{called} changed ({' and '.join(others) + ' run in another order' if in_another_order else file})"
+        yield f"{called} changed ({_listed(others) + ' run in another order' if in_another_order else file})"
     acting = {each for each in changed if ":" in each}
     for each in files:
         own = {one for one in acting if one.startswith(f"{each}:")}
@@ -141,11 +187,9 @@ def _acted(keys: set[str], name: str, before: Mapping[str, object], now: Mapping
         what = "is new" if one else "are new"
     elif not keys & now.keys():
         what = "is gone" if one else "are gone"
-    names = sorted(key.partition(":")[2] for key in keys)
-    shown = ", ".join(f"`{each}`" for each in names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    shown = _listed([f"`{name}`" for name in sorted(key.partition(":")[2] for key in keys)])
     file = next(iter(keys)).partition(":")[0]
-    return f"{shown}{more}, which {'acts' if one else 'act'} on `{name}`, {what} ({file})"
+    return f"{shown}, which {'acts' if one else 'act'} on `{name}`, {what} ({file})"
 
 
 def _files(value: str, file: str) -> dict[str, list[str]]:
@@ -159,9 +203,13 @@ def _files(value: str, file: str) -> dict[str, list[str]]:
 
 
 def _told_package(name: str, old: str | None, new: str | None) -> str:
-    if old is None:
-        return f"now uses {name} {new}"
-    return f"no longer uses {name}" if new is None else f"{name} {old} → {new}"
+    if new is None:
+        return f"no longer uses {name}"
+    if new == NOT_INSTALLED:
+        return f"now uses {name}, which is not installed" if old is None else f"{name} {old} is not installed any more"
+    if old == NOT_INSTALLED:
+        return f"{name} {new} is installed now"
+    return f"now uses {name} {new}" if old is None else f"{name} {old} → {new}"
 
 
 def _told_whereabouts(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
+    ATTRIBUTE_WRITERS,
     CALLEE,
     CERTAIN,
     EAGER,
@@ -125,13 +126,19 @@ class Expressions(Writer):
             callee = self._attribute(func, RECEIVER | CALLEE)
         else:
             self._under(ARGUMENT, func)
-        if callee is not None and (callee.attributes or (callee.name,))[-1] in ("import_module", "__import__"):
+        called = (callee.attributes or (callee.name,))[-1] if callee is not None else ""
+        if callee is not None and called in ("import_module", "__import__"):
             self._import_by_name(node, callee)
         kept = self._flags, self._callee, self._in_annotation
+        self._in_annotation = False
+        arguments = node.args
+        if called in ATTRIBUTE_WRITERS and arguments:  # as the statement that does so
+            self._callee = None
+            self._under(CERTAIN | WRITTEN | RESULT, arguments[0])
+            arguments = arguments[1:]
         self._flags |= ARGUMENT
         self._callee = callee
-        self._in_annotation = False
-        self._each(node.args)
+        self._each(arguments)
         for keyword in node.keywords:
             out.append(f"{keyword.arg or '**'}=")
             self.visit(keyword.value)
@@ -143,7 +150,7 @@ class Expressions(Writer):
         name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
         if isinstance(name, str) and len(node.args) == 1 and not node.keywords and not name.startswith("."):
             callee.flags |= KNOWN
-            self._module.uses.append(Use(-1, "", (), self._flags, None).imported((name, ())))
+            self._scope.uses.append(Use(-1, "", (), self._flags, None).imported((name, ())))
         else:
             self.asks_unknown = True
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
+from lakehouse_cli.fingerprints.landing import BELOW, Landing, Name
 from lakehouse_cli.fingerprints.missing import missing_imports
-from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, kind_of
+from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
+from lakehouse_cli.fingerprints.parts import Part, digest_of, value_of_acting
 from lakehouse_cli.fingerprints.unseen import Unseen
-from lakehouse_cli.fingerprints.value import UNSEEN, CodeFingerprint
-from lakehouse_cli.fingerprints.world import Landing, Name, World
+from lakehouse_cli.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, UNSEEN, CodeFingerprint
+from lakehouse_cli.fingerprints.world import World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
 
@@ -27,22 +29,6 @@ _ANNOTATIONS = "<annotations>"
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A part, and what it leads to."""
-
-    key: str
-    value: str
-    names: frozenset[Name]
-    modules: frozenset[str]
-    packages: frozenset[str]
-    unknown: bool
-    docs: tuple[str, ...]
-    asks_docs: bool
-    asks_annotations: bool = False
-    asks_source: bool = False
 
 
 class Fingerprinter:
@@ -107,12 +93,14 @@ class _Room:
         self._world = world
         self._effects = effects
         self._imported = world.imported(module)
-        self._names: dict[Name, _Node] = {}
-        self._modules: dict[str, _Node] = {}
+        self._names: dict[Name, Part] = {}
+        self._modules: dict[str, Part] = {}
+        self._modules_below: dict[str, frozenset[str]] = {}
         self._changing: dict[Name, list[Piece]] = {}
         for code in self._imported:
-            for changed, pieces in effects.of(code).items():
-                self._changing.setdefault(changed, []).extend(pieces)
+            for (changed, name), pieces in effects.of(code).items():
+                for module in self._below(changed) if changed.endswith(BELOW) else (changed,):
+                    self._changing.setdefault((module, name), []).extend(pieces)
         self._ambient = self._ambient_nodes()
         self._unseen = Unseen(world, self._imported)
 
@@ -129,31 +117,49 @@ class _Room:
         if (self._module, name) in names:
             names.remove((self._module, name))
             names.insert(0, (self._module, name))
-        nodes = self._reach(names, sorted(landing.modules), packages, landing.unknown or self._unseen.everything)
+        causes = [code.label if code is not None else self._module] if landing.unknown else []
+        if self._unseen.everything:
+            causes += [code.label for code in self._imported if code.changes_path]
+        nodes = self._reach(names, sorted(landing.modules), packages, causes)
         parts = {node.key: node.value for node in nodes}
-        unknown = landing.unknown or any(node.unknown for node in nodes)
+        unknown = landing.unknown or any(node.leads.unknown for node in nodes)
         unseen = self._unseen.reached(sorted(packages), unknown=unknown)
         for package in sorted(packages):
             if UNSEEN + package not in unseen:
                 parts[f"package {package}"] = self._world.version(package)
         parts |= unseen
         parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return CodeFingerprint(_digest((f"{key}={value}" for key, value in sorted(parts.items())), 16), parts)
+        hash_ = digest_of((f"{key}={value}" for key, value in sorted(parts.items())), 16)
+        unbound = {name for node in nodes for name in node.leads.unbound}
+        told = {
+            NOT_FOLLOWED: " ".join(sorted({cause.partition(":")[0] for cause in causes})),
+            NOT_BOUND: " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound))),
+        }
+        return CodeFingerprint(hash_, {**parts, **{key: text for key, text in told.items() if text}})
 
-    def _reach(self, names: list[Name], modules: list[str], packages: set[str], unknown: bool) -> list[_Node]:
-        """All parts that names and modules lead to; adds to `packages` in place."""
-        found: dict[tuple[str, str], _Node] = {}
+    def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
+        for module, name in names:
+            code = self._world.code(module)
+            if code is not None:
+                yield code, name
+
+    def _reach(self, names: list[Name], modules: list[str], packages: set[str], causes: list[str]) -> list[Part]:
+        """All parts that names and modules lead to.
+
+        Adds in place to `packages`, and to `causes` the parts for whose sake any module of the project may be meant.
+        """
+        found: dict[tuple[str, str], Part] = {}
         names_waiting, modules_waiting = names[::-1], list(modules)
-        nodes = list(self._ambient)
-        for node in nodes:
-            names_waiting[:0] = node.names
+        names_waiting[:0] = [name for node in self._ambient for name in node.leads.all_names]
+        modules_waiting += [module for node in self._ambient for module in node.leads.modules]
+        packages |= {package for node in self._ambient for package in node.leads.packages}
+        nodes: list[Part] = []
         everything = annotations = False
         while True:
             for node in nodes:
-                names_waiting += [name for name in node.names if name not in found]
-                modules_waiting += [module for module in node.modules if (module, "") not in found]
-                packages |= node.packages
-                unknown |= node.unknown
+                names_waiting += [name for name in node.leads.all_names if name not in found]
+                modules_waiting += [module for module in node.leads.modules if (module, "") not in found]
+                packages |= node.leads.packages
             nodes = []
             if names_waiting:
                 name = names_waiting.pop()
@@ -162,6 +168,7 @@ class _Room:
                     nodes = [found[name]]
             elif modules_waiting:
                 module = modules_waiting.pop()
+                modules_waiting += self._below(module)
                 code = self._world.code(module) if (module, "") not in found else None
                 if code is not None:
                     found[module, ""] = self._whole(code)
@@ -170,7 +177,7 @@ class _Room:
                 annotations = True
                 nodes = self._annotations()
                 found.update({(node.key, ""): node for node in nodes})
-            elif unknown and not everything:
+            elif not everything and self._lead_anywhere([*found.values(), *self._ambient], causes):
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
                 nodes = self._everywhere(modules_waiting)
@@ -179,34 +186,50 @@ class _Room:
                 modules_waiting = sorted(more)
             else:
                 break
+        return self._with_texts(found)
+
+    def _with_texts(self, found: Mapping[tuple[str, str], Part]) -> list[Part]:
+        """All parts, with the source and the docstrings where something looks at these."""
         nodes = [*found.values(), *self._ambient]
         if any(node.asks_source for node in nodes):
             # Parts of the project's modules are entered by module and name, all others by what they are called.
             nodes += self._source({module for (module, _), node in found.items() if node.key != module})
         return self._with_docs(nodes)
 
-    def _source(self, modules: set[str]) -> list[_Node]:
+    def _lead_anywhere(self, nodes: Iterable[Part], causes: list[str]) -> bool:
+        """Whether any module of the project may be meant; adds to `causes` the parts for which that is so."""
+        causes += [node.key for node in nodes if node.leads.unknown]
+        return bool(causes)
+
+    def _below(self, module: str) -> frozenset[str]:
+        """The modules that can be taken from one that is in hand, none for what is not written so."""
+        if not module.endswith(BELOW):
+            return frozenset()
+        known = self._modules_below.get(module)
+        if known is None:
+            known = self._world.below(module.removesuffix(BELOW), self._imported)
+            self._modules_below[module] = known
+        return known
+
+    def _source(self, modules: set[str]) -> list[Part]:
         """The whole text of modules and of all that is imported, where something looks at code as it is written."""
         codes = {code.label: code for code in (*self._imported, *map(self._world.code, modules)) if code is not None}
-        return [
-            _Node(f"{label}:{_TEXT}", f"text {_digest([code.text], 6)}", *_NOWHERE, (), False)
-            for label, code in sorted(codes.items())
-        ]
+        return [Part(f"{label}:{_TEXT}", f"text {digest_of([code.text], 6)}") for label, code in sorted(codes.items())]
 
-    def _with_docs(self, nodes: list[_Node]) -> list[_Node]:
+    def _with_docs(self, nodes: list[Part]) -> list[Part]:
         if not any(node.asks_docs for node in nodes):
             return nodes
         texts = sorted({text for node in nodes for text in node.docs} | {code.doc for code in self._imported})
-        docs = _Node("docstrings", f"text {_digest(texts, 6)}", *_NOWHERE, (), False)
+        docs = Part("docstrings", f"text {digest_of(texts, 6)}")
         return [*nodes, docs]
 
-    def _name(self, name: Name) -> _Node:
+    def _name(self, name: Name) -> Part:
         known = self._names.get(name)
         if known is None:
             known = self._names[name] = self._read_name(name)
         return known
 
-    def _read_name(self, name: Name) -> _Node:
+    def _read_name(self, name: Name) -> Part:
         module, bound = name
         code = self._world.code(module)
         if code is None:
@@ -227,7 +250,7 @@ class _Room:
             code, f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
         )
         acting = [piece for piece in pieces if piece not in entries]
-        return replace(node, value=f"{node.value}{_acting(code, entries, acting)}") if acting else node
+        return replace(node, value=f"{node.value}{value_of_acting(code, entries, acting)}") if acting else node
 
     def _node(
         self,
@@ -236,7 +259,7 @@ class _Room:
         kind: str,
         events: Iterable[Event],
         elsewhere: Iterable[tuple[str, Iterable[Event]]] = (),
-    ) -> _Node:
+    ) -> Part:
         """A part of statements, first those in the module `code`, then those in other files."""
         value, landings, docs = kind, [], []
         asks_docs = asks_annotations = asks_source = False
@@ -252,45 +275,47 @@ class _Room:
                 asks_docs |= event.canonical.asks_docs
                 asks_annotations |= event.canonical.asks_annotations
                 asks_source |= event.canonical.asks_source
-            value += f"; {file} {_digest(texts, 6)}" if file else f" {_digest(texts, 6)}"
-        return _Node(key, value, *_joined(landings), tuple(docs), asks_docs, asks_annotations, asks_source)
+            value += f"; {file} {digest_of(texts, 6)}" if file else f" {digest_of(texts, 6)}"
+        return Part(key, value, Landing.joined(landings), tuple(docs), asks_docs, asks_annotations, asks_source)
 
-    def _whole(self, code: ModuleCode) -> _Node:
+    def _whole(self, code: ModuleCode) -> Part:
         module = code.name
         known = self._modules.get(module)
         if known is None:
             known = self._modules[module] = self._read_whole(code)
         return known
 
-    def _read_whole(self, code: ModuleCode) -> _Node:
+    def _read_whole(self, code: ModuleCode) -> Part:
         """A module of which anything may be meant: every name it binds, and what else it does when imported."""
         bound = [self._name((code.name, name)) for name in sorted(code.entries)]
         named = {piece for entries in code.entries.values() for piece in entries if isinstance(piece, Piece)}
         others = self._node(code, "", "", [piece for piece in code.pieces if piece not in named])
         texts = [f"{node.key} {node.value}" for node in bound]
-        names, modules, packages, unknown = _joined([*bound, others])
         passed = [
             self._world.follow(origin[0], origin[1], outside=True)
             for entries in code.entries.values()
             for entry in entries
             for origin in entry.all_origins
         ]
-        for landing in (*passed, *(self._world.follow(star.module, (), outside=True) for star in code.stars)):
-            names |= _names_of(landing)
-            modules |= landing.modules
-            packages |= landing.packages
-            unknown |= landing.unknown
+        passed += [self._world.follow(star.module, (), outside=True) for star in code.stars]
+        # What is only passed on is no object in anybody's hand; where this module is, its attributes are followed.
+        passed = [replace(leads, modules=_without_below(leads.modules)) for leads in passed]
+        leads = Landing.joined([*(node.leads for node in (*bound, others)), *passed])
+        leads = replace(
+            leads,
+            names=frozenset(name for name in leads.names if name[0] != code.name),
+            passed=frozenset(name for name in leads.passed if name[0] != code.name),
+            modules=leads.modules - {code.name},
+        )
         stars = [f"{star.text} {self._effects.moments(star, code)}" for star in code.stars]
-        value = f"module {_digest([*texts, others.value, *stars], 6)}"
+        value = f"module {digest_of([*texts, others.value, *stars], 6)}"
         docs = tuple(text for node in (*bound, others) for text in node.docs)
-        own = frozenset(name for name in names if name[0] != code.name)
         asks_docs = any(node.asks_docs for node in (*bound, others))
         asks_annotations = any(node.asks_annotations for node in (*bound, others))
         asks_source = any(node.asks_source for node in (*bound, others))
-        asked = asks_docs, asks_annotations, asks_source
-        return _Node(code.label, value, own, modules - {code.name}, packages, unknown, docs, *asked)
+        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source)
 
-    def _everywhere(self, modules: list[str]) -> list[_Node]:
+    def _everywhere(self, modules: list[str]) -> list[Part]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
         found = []
         for shown, path, module in self._world.everywhere():
@@ -307,17 +332,17 @@ class _Room:
                     text = digest(path.read_bytes())
                 except OSError:  # such as a link to nowhere, by which some editors mark a file as open
                     text = "unreadable"
-                found.append(_Node(shown, f"module {text}", *_NOWHERE, (), False))
+                found.append(Part(shown, f"module {text}"))
         return found
 
-    def _annotations(self) -> list[_Node]:
+    def _annotations(self) -> list[Part]:
         """Of each module the annotations of its variables."""
         annotated = [code for code in self._imported if code.annotations]
         return [self._node(code, f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
 
-    def _ambient_nodes(self) -> list[_Node]:
+    def _ambient_nodes(self) -> list[Part]:
         """Of each module the statements that may change what every function sees."""
-        found: list[_Node] = []
+        found: list[Part] = []
         pieces = self._changing.get(ANYTHING, [])
         for code in self._imported:
             own = [piece for piece in pieces if piece.code is code]
@@ -341,41 +366,5 @@ class _Room:
         return False
 
 
-def _acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:
-    """What tells, of what acts on a name beside that which binds it, one from the other; for messages."""
-    by_name: dict[str, list[str]] = {}
-    for piece in acting:
-        if isinstance(piece.statement, Definition):
-            by_name.setdefault(f"{piece.code.label}:{piece.statement.name}", []).append(piece.text)
-    found = "".join(f"; {name} {_digest(texts, 6)}" for name, texts in by_name.items())
-    if any(piece.code is code for piece in acting):
-        found += f"; = {_digest((entry.text for entry in entries), 6)}"
-    return found
-
-
-_NOWHERE: tuple[frozenset[Name], frozenset[str], frozenset[str], bool] = frozenset(), frozenset(), frozenset(), False
-
-
-def _names_of(landing: Landing | _Node) -> frozenset[Name]:
-    if isinstance(landing, _Node):
-        return landing.names
-    return landing.all_names
-
-
-def _joined(landings: list[Landing] | list[_Node]) -> tuple[frozenset[Name], frozenset[str], frozenset[str], bool]:
-    if len(landings) == 1:
-        only = landings[0]
-        return _names_of(only), only.modules, only.packages, only.unknown
-    return (
-        frozenset().union(*(_names_of(landing) for landing in landings)),
-        frozenset().union(*(landing.modules for landing in landings)),
-        frozenset().union(*(landing.packages for landing in landings)),
-        any(landing.unknown for landing in landings),
-    )
-
-
-def _digest(texts: Iterable[str], size: int) -> str:
-    whole = "".join([f"{len(text)}:{text}" for text in texts])
-    from hashlib import blake2b  # slow to load, and not needed where the cache knows
-
-    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+def _without_below(modules: Iterable[str]) -> frozenset[str]:
+    return frozenset(module for module in modules if not module.endswith(BELOW))

@@ -176,7 +176,7 @@ class ModuleCode:
     def _add(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             self._add_import(statement, guards, executed)
-        elif isinstance(statement, ast.If) and not _binds(statement.test):
+        elif isinstance(statement, ast.If) and not _binds(statement.test) and not _only_tests(statement):
             self._add_branches(statement, guards, executed)
         elif not _does_nothing(statement):
             piece = self._piece(statement, guards, executed)
@@ -309,6 +309,11 @@ def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
             return kind
     bound = any(isinstance(entry, Piece) and not entry.origins(name) for entry in entries)
     return "constant" if bound else "import"
+
+
+def _only_tests(statement: ast.If) -> bool:
+    """Whether an ``if`` decides about nothing, so that it stands there for what its test does."""
+    return all(_does_nothing(inner) for inner in (*statement.body, *statement.orelse))
 
 
 def _does_nothing(statement: ast.stmt) -> bool:

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from lakehouse_cli.fingerprints.exports import exported
 from lakehouse_cli.fingerprints.module_code import ModuleCode
+from lakehouse_cli.fingerprints.names import Import
 from lakehouse_cli.fingerprints.packages import Found, find_package
-from lakehouse_cli.source_code import SourceReader, find_module, installed_search, is_standard
+from lakehouse_cli.source_code import SourceError, SourceReader, find_module, installed_search, is_standard
 
 Origin = Literal["own", "standard", "package"]
 
@@ -37,6 +39,8 @@ class Modules:
         self._codes: dict[str, ModuleCode | None] = {}
         self._compiled: dict[str, list[Path]] = {}
         self._versions: dict[str, str] = {}
+        self._exported: dict[str, tuple[str, ...] | None] = {}
+        self._imports: dict[str, dict[str, int]] = {}
 
     def origin(self, module: str) -> Origin:
         """Whose a module is; that of its top-level package."""
@@ -133,9 +137,61 @@ class Modules:
                 found[name] = code
             elif not done:
                 waiting.append((name, True))
-                waiting += [(other, False) for other in reversed(code.imported if code is not None else ())]
+                waiting += [(other, False) for other in reversed(self.imports(code) if code is not None else ())]
                 waiting.append((name.rpartition(".")[0], False))
         return list(found.values())
+
+    def imports(self, code: ModuleCode) -> dict[str, int]:
+        """What importing one of the project's modules asks for, each with the first place.
+
+        That is more than its import statements name: ``from package import *`` imports what `__all__` has of modules.
+        """
+        known = self._imports.get(code.name)
+        if known is None:
+            known = self._imports[code.name] = dict(code.imported) if code.stars else code.imported
+            for star in code.stars:
+                for module in self._submodules_of_star(star.module) if star.module in known else ():
+                    known.setdefault(module, star.position)
+        return known
+
+    def _submodules_of_star(self, package: str) -> list[str]:
+        code = self.code(package) if self.origin(package) == "own" else None
+        if code is None or not code.is_package:
+            return []
+        names = self.exported(code)
+        if names is not None:
+            return [f"{package}.{name}" for name in names if self.is_module(f"{package}.{name}", code)]
+        beside = sorted({path.stem for path in code.file.parent.iterdir() if path.is_dir() or path.suffix == ".py"})
+        return [f"{package}.{name}" for name in beside if name.isidentifier() and self._is_readable(package, name)]
+
+    def exported(self, code: ModuleCode) -> tuple[str, ...] | None:
+        """The names in a module's ``__all__``; none without one, None where that cannot be told."""
+        if code.name not in self._exported:
+            self._exported[code.name] = exported(code)
+        return self._exported[code.name]
+
+    def _is_readable(self, package: str, name: str) -> bool:
+        """Whether a module that may be imported, or not, can be read; one that cannot is no problem of the project."""
+        try:
+            return name[:2] != "__" and self.code(f"{package}.{name}") is not None
+        except SourceError:
+            return False
+
+    def is_module(self, name: str, parent: ModuleCode | None) -> bool:
+        """Whether there is a module or package of a name, given the one that it would be in."""
+        if parent is not None and not parent.is_package:
+            return False
+        if self.file(name) is not None or self.compiled(name):
+            return True
+        return (self.folder / name.replace(".", "/")).is_dir()
+
+    def star_has_module(self, package: str, name: str) -> bool:
+        """Whether importing all names of one of the project's packages may bind a name to a module in it."""
+        code = self.code(package)
+        if code is None or not self.is_module(f"{package}.{name}", code):
+            return False
+        names = self.exported(code)
+        return not names or name in names  # without a list, whatever was imported before
 
     def compiled(self, module: str) -> list[Path]:
         """Compiled files beside the project's own that may be imported under that name, before any source."""
@@ -175,8 +231,14 @@ class Modules:
             if other is not None:
                 if name in other.entries:
                     return True
+                if self.star_has_module(module, name) and not _is_same(code.plain_imports[name], f"{module}.{name}"):
+                    return True
                 waiting += [star.module for star in other.stars]
         return False
+
+
+def _is_same(origin: Import, module: str) -> bool:
+    return ".".join((origin[0], *origin[1])) == module
 
 
 def is_module_in(top: str, folder: Path) -> bool:

@@ -22,24 +22,35 @@ WRITTEN = 512  # its attribute is bound anew
 RESULT = 1024  # what it returns is changed in place, or what is made of that
 CHANGING = CERTAIN | RECEIVER | ARGUMENT | LOOSE | BASE
 
+# Functions and methods that bind attributes of what they are given first.
+ATTRIBUTE_WRITERS = frozenset(("setattr", "delattr", "__setattr__", "__delattr__"))
+
 MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.query("amount > @LIMIT")
 
 # What reads the annotations of a module's variables, which otherwise mean nothing.
 ANNOTATION_READERS = frozenset(("__annotations__", "get_type_hints", "get_annotations"))
-DOC_READERS = frozenset(("__doc__", "getdoc"))
+DOC_READERS = frozenset(("__doc__", "getdoc", "pydoc", "render_doc"))
 # What reads a function as it is written or compiled, comments and line numbers included.
 SOURCE_READERS = frozenset(
     (
         "__code__",
         "__firstlineno__",
+        "f_lineno",
         "findsource",
+        "getframeinfo",
         "getcomments",
         "getsource",
         "getsourcefile",
         "getsourcelines",
+        "linecache",
+        "pydoc",  # it shows comments where there is no docstring
+        "render_doc",
+        "tb_lineno",
     )
 )
-NOTED = ANNOTATION_READERS | DOC_READERS | SOURCE_READERS | {"__globals__", "__subclasses__"}
+# Attributes that lead to any module: to the names of the one a function or frame is from, to classes derived elsewhere.
+ANYWHERE = frozenset(("__globals__", "__subclasses__", "f_globals", "f_locals"))
+NOTED = ANNOTATION_READERS | DOC_READERS | SOURCE_READERS | ANYWHERE
 
 # Methods of the built-in types, by whether they change what they are called on.
 MUTATING = frozenset(

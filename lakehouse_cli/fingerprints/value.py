@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 UNSEEN = "unseen "
 """What the parts of a fingerprint begin with that stand for code which cannot be read."""
+NOT_FOLLOWED = "not followed"
+"""The part that names the files for whose sake the whole project counts; for messages, and not in the hash."""
+NOT_BOUND = "not bound"
+"""The part that lists what is used and nothing binds; likewise."""
 
 
 def has_unseen(parts: Iterable[str]) -> bool:
@@ -19,15 +23,16 @@ class CodeFingerprint:
     """The code that computes a table, as far as it can be told without running it.
 
     Attributes:
-        hash: 32 hexadecimal digits over all parts; the same on every machine and in every version of Python but for
-            the part that names Python's.
+        hash: 32 hexadecimal digits over all parts but those for messages; the same on every machine and in every
+            version of Python but for the part that names Python's.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
             (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
             ``; setup.py 5be0…`` for statements in other files that change it, ``; setup.py:f 77a1…`` for each
             definition among these in any file, and ``; = 90cc…`` for what binds it, where more in its own file changes
             it; of a module of which
             anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
-            code that is not there to be read why (``unseen tools``). The function itself comes first.
+            code that is not there to be read why (``unseen tools``). The function itself comes first. Two more tell
+            what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
     """
 
     hash: str

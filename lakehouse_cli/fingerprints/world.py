@@ -3,87 +3,44 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 
+from lakehouse_cli.fingerprints.landing import BELOW, Finding, Landing, Name
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.modules import Modules, Origin
 from lakehouse_cli.fingerprints.names import EAGER, KNOWN, Use
 from lakehouse_cli.source_code import SourceReader
 
-Name = tuple[str, str]
-"""A module's dotted name, and a name it binds."""
-
+# What hands out modules, or their names, whichever they are.
+_MODULES = (
+    "sys.modules",
+    "sys._getframe",
+    "inspect.currentframe",
+    "inspect.stack",
+    "inspect.getmodule",
+    "pydoc.locate",
+    "builtins.__import__",
+    "gc.get_objects",
+    "gc.get_referrers",
+)
 # What leads to modules in ways that cannot be followed.
 _UNKNOWN = (
+    *_MODULES,
     "importlib",
     "runpy",
     "pkgutil",
     "imp",
     "zipimport",
-    "sys.modules",
-    "sys._getframe",
     "sys.meta_path",
-    "inspect.currentframe",
-    "inspect.stack",
-    "inspect.getmodule",
-    "pydoc.locate",
     "unittest.mock.patch",
     "builtins.exec",
     "builtins.eval",
-    "builtins.__import__",
-    "gc.get_objects",
-    "gc.get_referrers",
 )
 _HARMLESS_IMPORTLIB = ("importlib.metadata", "importlib.resources")
 _DYNAMIC = frozenset(("globals", "exec", "eval", "vars", "locals"))
 # What looks for names in the module it is called from: replacement scans, expressions given as text.
 _LOOKING_AROUND = ("numexpr.evaluate", "pandas.eval", "polars.sql", "polars.SQLContext", "builtins.globals")
-
-
-@dataclass(frozen=True, eq=False)
-class Landing:
-    """Where uses of names lead.
-
-    Attributes:
-        names: Definitions, with the attributes that remain to be taken from each.
-        passed: Names of modules that only pass on what they import.
-        modules: Modules of which anything may be meant.
-        packages: Top-level names of other people's packages.
-        unknown: Whether any module may be meant.
-        all_names: Definitions, and names that pass them on.
-    """
-
-    names: frozenset[tuple[str, str, tuple[str, ...]]] = frozenset()
-    passed: frozenset[Name] = frozenset()
-    modules: frozenset[str] = frozenset()
-    packages: frozenset[str] = frozenset()
-    unknown: bool = False
-    all_names: frozenset[Name] = field(init=False)
-
-    def __post_init__(self) -> None:
-        together = self.passed.union([(module, name) for module, name, _ in self.names]) if self.names else self.passed
-        object.__setattr__(self, "all_names", together)
-
-
-@dataclass
-class _Finding:
-    names: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
-    passed: set[Name] = field(default_factory=set)
-    modules: set[str] = field(default_factory=set)
-    packages: set[str] = field(default_factory=set)
-    unknown: bool = False
-    seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
-
-    def landing(self) -> Landing:
-        return Landing(
-            frozenset(self.names),
-            frozenset(self.passed),
-            frozenset(self.modules),
-            frozenset(self.packages),
-            self.unknown,
-        )
 
 
 class World(Modules):
@@ -100,20 +57,12 @@ class World(Modules):
         known = self._of_pieces.get(piece)
         if known is not None:
             return known
-        finding = _Finding()
-        for landing in {self.follow_use(piece, use) for use in piece.uses}:
-            finding.names |= landing.names
-            finding.passed |= landing.passed
-            finding.modules |= landing.modules
-            finding.packages |= landing.packages
-            finding.unknown |= landing.unknown
-        for module, _ in piece.canonical.inner_imports:
-            if self.origin(module) == "package":
-                finding.packages.add(module.partition(".")[0])
-        if piece.canonical.asks_globals:
-            finding.modules.add(piece.code.name)
-        finding.unknown |= piece.canonical.asks_unknown
-        self._of_pieces[piece] = finding.landing()
+        landings = {self.follow_use(piece, use) for use in piece.uses}
+        imported = (module for module, _ in piece.canonical.inner_imports if self.origin(module) == "package")
+        packages = frozenset(module.partition(".")[0] for module in imported)
+        if packages or piece.canonical.asks_unknown:
+            landings.add(Landing(packages=packages, unknown=piece.canonical.asks_unknown))
+        self._of_pieces[piece] = Landing.joined(landings)
         return self._of_pieces[piece]
 
     def follow_use(self, piece: Piece, use: Use) -> Landing:
@@ -136,16 +85,22 @@ class World(Modules):
             return Landing()  # the module imported by name is a use of its own
         landing = self.follow(module, path, outside=use.origin is not None)
         if outside and _is_below(".".join((module, *path)), _LOOKING_AROUND):
-            return replace(landing, modules=landing.modules | {piece.code.name})
+            return Landing.joined((landing, Landing.anything_of(piece.code.name)))
         return landing
+
+    def hands_out_modules(self, use: Use) -> bool:
+        """Whether a use of other people's code leads to any of the project's modules as objects."""
+        return use.origin is not None and _is_below(
+            ".".join((use.origin[0], *use.origin[1], *use.attributes)), _MODULES
+        )
 
     def _builtin(self, piece: Piece, use: Use) -> Landing | None:
         """Built-in functions by which any name may be meant."""
         name = use.name
         if name in ("exec", "eval") or (name == "__import__" and not use.flags & KNOWN):
-            return Landing(modules=frozenset((piece.code.name,)), unknown=True)
+            return Landing.anything_of(piece.code.name, unknown=True)
         if name == "globals" or (name in ("vars", "locals") and use.flags & EAGER):
-            return Landing(modules=frozenset((piece.code.name,)))
+            return Landing.anything_of(piece.code.name)
         return None
 
     def follow(self, module: str, path: tuple[str, ...], *, outside: bool) -> Landing:
@@ -159,12 +114,12 @@ class World(Modules):
         key = (module, path, outside)
         known = self._landings.get(key)
         if known is None:
-            finding = _Finding()
+            finding = Finding()
             self._follow(module, path, finding, outside)
             known = self._landings[key] = finding.landing()
         return known
 
-    def _follow(self, module: str, path: tuple[str, ...], finding: _Finding, outside: bool) -> None:
+    def _follow(self, module: str, path: tuple[str, ...], finding: Finding, outside: bool) -> None:
         if (module, path) in finding.seen:
             return
         finding.seen.add((module, path))
@@ -174,7 +129,7 @@ class World(Modules):
         if origin != "own":
             self._follow_outside(module, path, origin, finding)
         elif not path:
-            finding.modules.add(module)
+            finding.modules |= {module, module + BELOW}
         else:
             code = self.code(module)
             if code is None and self.file(module) is None and not (self.folder / module.replace(".", "/")).is_dir():
@@ -182,7 +137,7 @@ class World(Modules):
             else:
                 self._follow_own(module, code, path, finding, outside)
 
-    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, finding: _Finding) -> None:
+    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, finding: Finding) -> None:
         dotted = ".".join((module, *path))
         if origin == "package":
             top = module.partition(".")[0]
@@ -192,7 +147,7 @@ class World(Modules):
         finding.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
 
     def _follow_own(
-        self, module: str, code: ModuleCode | None, path: tuple[str, ...], finding: _Finding, outside: bool
+        self, module: str, code: ModuleCode | None, path: tuple[str, ...], finding: Finding, outside: bool
     ) -> None:
         head, rest = path[0], path[1:]
         entries = code.entries.get(head, []) if code is not None else []
@@ -207,22 +162,17 @@ class World(Modules):
             self._follow(origin[0], (*origin[1], *rest), finding, True)
         from_star = code is not None and self._follow_stars(code, path, finding)
         submodule = f"{module}.{head}"
-        if not origins and self._is_module(submodule, code):
+        if not origins and self.is_module(submodule, code):
             self._follow(submodule, rest, finding, True)
         elif code is not None and not entries and not from_star:
             if "__getattr__" in code.entries and outside:
                 finding.names.add((module, "__getattr__", ()))
+            elif outside or not _is_builtin(head):
+                finding.unbound.add((module, head))
             if outside:
                 finding.modules.add(module)
 
-    def _is_module(self, name: str, parent: ModuleCode | None) -> bool:
-        if parent is not None and not parent.is_package:
-            return False
-        if self.file(name) is not None or self.compiled(name):
-            return True
-        return (self.folder / name.replace(".", "/")).is_dir()
-
-    def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], finding: _Finding) -> bool:
+    def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], finding: Finding) -> bool:
         """Follow a name into the modules of which all names are imported; whether it may come from there."""
         found = False
         for star in self.stars(code, path[0]):
@@ -232,8 +182,8 @@ class World(Modules):
                 continue
             finding.modules.add(star.module)
             finding.passed.add((code.name, path[0]))
-            other = self.code(star.module)
-            if other is not None and (path[0] in other.entries or other.stars):
+            other, here = self.code(star.module), (star.module, path[0])
+            if other is not None and (path[0] in other.entries or other.stars or self.star_has_module(*here)):
                 self._follow(star.module, path, finding, True)
             found = True
         return found
@@ -244,6 +194,26 @@ class World(Modules):
             return []
         known = name in code.entries or _is_builtin(name)
         return [star for star in code.stars if not known or self._may_bind(star.module, name, {code.name})]
+
+    def below(self, module: str, imported: Iterable[ModuleCode]) -> frozenset[str]:
+        """The modules among those that are imported which can be taken from one as attributes, step by step."""
+        found: set[str] = set()
+        waiting, seen = [module], set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or self.origin(name) != "own":
+                continue
+            seen.add(name)
+            found |= {code.name for code in imported if code.name.startswith(f"{name}.")}
+            code = self.code(name)
+            if code is not None:
+                taken = [
+                    origin for entries in code.entries.values() for entry in entries for origin in entry.all_origins
+                ]
+                landings = [self.follow(origin[0], origin[1], outside=True) for origin in taken]
+                waiting += [m.removesuffix(BELOW) for landing in landings for m in landing.modules if m.endswith(BELOW)]
+                waiting += [star.module for star in code.stars]
+        return frozenset(found)
 
     def names_of_star(self, module: str) -> frozenset[Name]:
         """What importing all names of a module may bind, as names of the project's modules that have them."""
@@ -266,7 +236,7 @@ class World(Modules):
             return False
         seen.add(module)
         code = self.code(module) if self.origin(module) == "own" else None
-        if code is None or name in code.entries:
+        if code is None or name in code.entries or self.star_has_module(module, name):
             return True
         if any(use.name in _DYNAMIC and use.name not in code.entries for piece in code.pieces for use in piece.uses):
             return True

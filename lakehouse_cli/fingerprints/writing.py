@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 from lakehouse_cli.fingerprints.names import (
     ANNOTATION_READERS,
+    ANYWHERE,
     DOC_READERS,
     EAGER,
     LOOSE,
+    NOTED,
     SOURCE_READERS,
     STORE,
     Import,
@@ -34,7 +36,6 @@ class Writer:
         asks_docs: Whether docstrings are looked at.
         asks_source: Whether the text of functions is looked at, or what they are compiled to.
         asks_annotations: Whether annotations of a module's variables may be looked at.
-        asks_globals: Whether the module's names are looked up in a way that cannot be followed.
         asks_unknown: Whether it may lead to any module.
         changes: Whether a function in it may change what it is given.
         inner_imports: What functions in it import when they are called.
@@ -45,9 +46,7 @@ class Writer:
     def __init__(self, resolve_import: ImportResolver, imports: Mapping[str, Import]) -> None:
         self.docs: list[str] = []
         self.inner_imports: list[Import] = []
-        self.asks_docs = self.asks_source = self.asks_globals = self.asks_unknown = self.asks_annotations = (
-            self.changes
-        ) = False
+        self.asks_docs = self.asks_source = self.asks_unknown = self.asks_annotations = self.changes = False
         self._out: list[str] = []
         self._resolve_import = resolve_import
         self._module_imports = imports
@@ -60,9 +59,13 @@ class Writer:
         """Note a name, attribute or text that stands for more than what is bound to it."""
         self.asks_docs |= name in DOC_READERS
         self.asks_source |= name in SOURCE_READERS
-        self.asks_globals |= name == "__globals__"
-        self.asks_unknown |= name == "__subclasses__"
+        self.asks_unknown |= name in ANYWHERE
         self.asks_annotations |= name in ANNOTATION_READERS
+
+    def _note_origin(self, origin: Import) -> None:
+        for name in (origin[0], *origin[1][-1:]):
+            if name in NOTED:
+                self._note_name(name)
 
     def finish(self) -> tuple[str, list[Use]]:
         """The text and every use of a global name, once everything is walked through."""
@@ -70,8 +73,8 @@ class Writer:
         for use in self._module.uses:
             if use.origin is None and not use.flags & STORE:
                 use.origin = origin = imports.get(use.name)
-                if origin is not None and origin[1]:
-                    self._note_name(origin[1][-1])
+                if origin is not None:
+                    self._note_origin(origin)
             if use.spot >= 0:
                 out[use.spot] = use.global_text
         return "".join(out), self._module.uses
@@ -151,7 +154,8 @@ class Writer:
             self._out[spot] = f"import {asked}{'' if scope.plain_import(name) else f' as {name}'};"
         if scope.kind == "class" or scope.outer is None:
             return
-        passed = []
+        passed: list[Use] = []
+        imported: list[Use] = []
         changes = False
         for use in scope.uses:
             name = use.name
@@ -160,24 +164,25 @@ class Writer:
             elif name not in scope.bound or name in scope.nonlocals:
                 passed.append(use)
             elif name in scope.imports:
-                self._local_import(scope, use)
+                imported += self._local_import(scope, use)
             elif use.spot >= 0:
                 changes = changes or scope.may_change(use)
                 self._out[use.spot] = use.local_text
         self.changes |= changes
         if changes:  # a local name may be another name of a global object
-            for use in passed:
+            for use in (*passed, *imported):
                 use.flags |= LOOSE
+        self._module.uses += imported
         scope.outer.uses += passed
 
-    def _local_import(self, scope: Scope, use: Use) -> None:
+    def _local_import(self, scope: Scope, use: Use) -> list[Use]:
+        """Write a use of a name that is imported in a function; the uses of what it may be imported from."""
         use.origin = scope.plain_import(use.name)
         if use.origin is not None:
-            self._module.uses.append(use)
-            return
+            return [use]
         if use.spot >= 0:
             self._out[use.spot] = use.local_text
-        self._module.uses += [use.imported(origin) for origin in scope.imports[use.name]]
+        return [use.imported(origin) for origin in scope.imports[use.name]]
 
 
 def _shape(kind: type[ast.AST]) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -68,6 +68,15 @@ CLASSES = {
     "base.py": "class A:\n    all = []\n    def __init_subclass__(cls): A.all.append(cls)\n",
     "plug.py": "from base import A\nclass B(A):\n    n = 1\n",
 }
+HELPERS = {
+    "transforms.py": "import helpers\ndef daily(raw): return helpers.clean(raw)\n",
+    "helpers.py": "def clean(x): return low(x)\ndef low(x): return deep(x)\ndef deep(x): return x\n",
+    **{f"pkg/part{i}.py": f"def f{i}(x): return x\n" for i in range(20)},
+}
+AMBIENT = {
+    "transforms.py": "import helpers\ndef daily(raw): return helpers.clean(raw)\n",
+    "helpers.py": "import os\nZONE = 'UTC'\ndef clean(x): return x\n",
+}
 MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i}(x): return 1\n" for i in range(5))}
 
 
@@ -158,6 +167,37 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
             {"plug.py": CLASSES["plug.py"].replace("n = 1", "n = 2")},
             ("`B`, which acts on `A`, changed (plug.py)",),
         ),
+        (
+            HELPERS,
+            {"helpers.py": HELPERS["helpers.py"].replace("def low(x): return deep(x)\n", "")},
+            ("helper `low` is gone (helpers.py), and is still used", "no longer uses helper `deep` (helpers.py)"),
+        ),
+        (
+            HELPERS,
+            {"helpers.py": "def low(x): return 1\n"},
+            (
+                "helper `clean` is gone (helpers.py), and is still used",
+                "no longer uses helper `deep` (helpers.py)",
+                "no longer uses helper `low` (helpers.py)",
+            ),
+        ),
+        (
+            HELPERS,
+            {"helpers.py": HELPERS["helpers.py"].replace("deep(x)\n", "eval(x)\n", 1)},
+            (
+                "helpers.py now does what cannot be followed, so that the whole project counts",
+                "helper `low` changed (helpers.py)",
+                "now uses helpers.py as a whole",
+                "no longer uses helper `deep` (helpers.py)",
+                "now uses pkg/part0.py as a whole",
+                "and 20 more",
+            ),
+        ),
+        (
+            AMBIENT,
+            {"helpers.py": AMBIENT["helpers.py"] + "os.environ['TZ'] = ZONE\n"},
+            ("now uses constant `ZONE` (helpers.py)", "statements that run when helpers.py is imported changed"),
+        ),
         (STAR, {"tools.py": "def len(x): return 1\n"}, ("now uses helper `len` (tools.py)",)),
     ],
 )
@@ -166,6 +206,40 @@ def test_what_is_told_of_an_edit(
 ) -> None:
     old = parts(tmp_path / "old", before)
     assert explain(old, parts(tmp_path / "new", {**before, **edits}), "daily") == told
+
+
+def test_what_is_told_of_a_module_that_no_longer_leads_anywhere(tmp_path: Path) -> None:
+    anywhere = {**HELPERS, "helpers.py": HELPERS["helpers.py"].replace("deep(x)\n", "eval(x)\n", 1)}
+    told = explain(parts(tmp_path / "old", anywhere), parts(tmp_path / "new", HELPERS), "daily")
+    assert told[:2] == ("helpers.py no longer does what cannot be followed", "helper `low` changed (helpers.py)")
+    assert told[-1] == "and 20 more"
+
+
+def test_few_of_many_changes_are_told(tmp_path: Path) -> None:
+    names = [f"f{i:02}" for i in range(30)]
+    code = "".join(f"def {name}(x): return 1\n" for name in names)
+    files = {"transforms.py": f"{code}def daily(raw): return [{', '.join(names)}]\n"}
+    edited = {"transforms.py": files["transforms.py"].replace("return 1", "return 2")}
+    told = explain(parts(tmp_path / "old", files), parts(tmp_path / "new", edited), "daily")
+    assert told == (*(f"helper `{name}` changed (transforms.py)" for name in names[:8]), "and 22 more")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (None, "not installed", "now uses fast, which is not installed"),
+        ("1.0", "not installed", "fast 1.0 is not installed any more"),
+        ("not installed", "1.0", "fast 1.0 is installed now"),
+        ("not installed", None, "no longer uses fast"),
+    ],
+)
+def test_what_is_told_of_a_package_that_is_not_installed(before: str | None, now: str | None, told: str) -> None:
+    old, new = ({"package fast": version} if version is not None else {} for version in (before, now))
+    assert explain(old, new, "daily") == (told,)
+
+
+def test_what_is_told_of_a_name_that_is_only_passed_on() -> None:
+    assert explain({}, {"tools.py:ch2": "import 3f0a"}, "daily") == ("now uses `ch2`, which tools.py imports",)
 
 
 def test_what_is_told_of_a_module_that_goes_away(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""The parts of a fingerprint: what each is called, its value, and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lakehouse_cli.fingerprints.landing import NOWHERE, Landing
+from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part, and what it leads to.
+
+    Attributes:
+        key: What it is called.
+        value: Its kind and digests.
+        leads: Where what it uses leads.
+        docs: The docstrings in it.
+        asks_docs: Whether docstrings are looked at.
+        asks_annotations: Whether annotations of a module's variables may be looked at.
+        asks_source: Whether code is looked at as it is written.
+    """
+
+    key: str
+    value: str
+    leads: Landing = NOWHERE
+    docs: tuple[str, ...] = ()
+    asks_docs: bool = False
+    asks_annotations: bool = False
+    asks_source: bool = False
+
+
+def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:
+    """What tells, of what acts on a name beside that which binds it, one from the other; for messages."""
+    by_name: dict[str, list[str]] = {}
+    for piece in acting:
+        if isinstance(piece.statement, Definition):
+            by_name.setdefault(f"{piece.code.label}:{piece.statement.name}", []).append(piece.text)
+    found = "".join(f"; {name} {digest_of(texts, 6)}" for name, texts in by_name.items())
+    if any(piece.code is code for piece in acting):
+        found += f"; = {digest_of((entry.text for entry in entries), 6)}"
+    return found
+
+
+def digest_of(texts: Iterable[str], size: int) -> str:
+    """Twice `size` hexadecimal digits that tell a sequence of texts from another."""
+    whole = "".join([f"{len(text)}:{text}" for text in texts])
+    from hashlib import blake2b  # slow to load, and not needed where the cache knows
+
+    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
