@@ -130,12 +130,12 @@ class _Room:
         parts |= unseen
         parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         hash_ = digest_of((f"{key}={value}" for key, value in sorted(parts.items())), 16)
-        unbound = {name for node in nodes for name in node.leads.unbound}
-        told = {
-            NOT_FOLLOWED: " ".join(sorted({cause.partition(":")[0] for cause in causes})),
-            NOT_BOUND: " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound))),
-        }
-        return CodeFingerprint(hash_, {**parts, **{key: text for key, text in told.items() if text}})
+        if causes:
+            parts[NOT_FOLLOWED] = " ".join(sorted({cause.partition(":")[0] for cause in causes}))
+        unbound = frozenset().union(*[node.leads.unbound for node in nodes])
+        if unbound:
+            parts[NOT_BOUND] = " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound)))
+        return CodeFingerprint(hash_, parts)
 
     def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
         for module, name in names:

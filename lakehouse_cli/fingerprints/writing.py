@@ -63,9 +63,11 @@ class Writer:
         self.asks_annotations |= name in ANNOTATION_READERS
 
     def _note_origin(self, origin: Import) -> None:
-        for name in (origin[0], *origin[1][-1:]):
-            if name in NOTED:
-                self._note_name(name)
+        module, path = origin
+        if module in NOTED:
+            self._note_name(module)
+        if path and path[-1] in NOTED:
+            self._note_name(path[-1])
 
     def finish(self) -> tuple[str, list[Use]]:
         """The text and every use of a global name, once everything is walked through."""
