@@ -15,6 +15,7 @@ from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 
 if TYPE_CHECKING:
+    from lakehouse_cli.events import Event
     from lakehouse_cli.project import Project
 
 EXIT_INTERRUPTED = 130
@@ -132,11 +133,18 @@ def command(
 def _run(
     settings: options.Settings, project: Project, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None
 ) -> int:
-    gc.freeze()
-    gc.enable()
+    from lakehouse_cli.events import RunStarted
+
+    def told(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            # What the project and its plan consist of stays; from here on there is work, and garbage.
+            gc.freeze()
+            gc.enable()
+        output.handle(event)
+
     mask = project.mask_with(how["defer"])
     with RunOutput(settings, mask, log_json=log_format is not None) as output:
-        result = project.run(*terms, **how, on_event=output.handle)
+        result = project.run(*terms, **how, on_event=told)
     if settings.json:
         from lakehouse_cli.events import result_json
 
