@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage, Stray

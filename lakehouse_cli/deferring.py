@@ -6,9 +6,11 @@ Whoever works on one table needs not compute, or copy, all that it is computed f
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, Table
@@ -94,8 +96,7 @@ class ReadOnlyStorage(AssetStorage):
         raise StorageError(f"`{table.name}` is read from environment `{self._environment}`, where nothing is changed")
 
 
-@dataclass(frozen=True)
-class Deferral:
+class Deferral(Struct, frozen=True, dict=True):
     """Another environment of the same project, in which inputs may be found.
 
     Attributes:

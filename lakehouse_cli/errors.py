@@ -7,15 +7,15 @@ and into an exit code.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 _NAMED = 8  # tables in a command that a hint tells
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A place in a text file the user wrote.
 
     Attributes:
@@ -36,8 +36,7 @@ class Location:
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing wrong with a project: what, where, and what to do next.
 
     Attributes:
@@ -61,8 +60,7 @@ def in_order(problems: Iterable[Problem], first: str) -> list[Problem]:
     return sorted(problems, key=place)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """One value that breaks a contract.
 
     Attributes:
@@ -76,8 +74,7 @@ class Example:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """One way in which data break their contract.
 
     Attributes:

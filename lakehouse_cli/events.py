@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
@@ -22,8 +23,7 @@ RunStatus = Literal["success", "failed", "cancelled"]
 Cancellation = Literal["interrupted", "terminated"]
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
+class ErrorInfo(Struct, frozen=True):
     """What went wrong with a table, ready to be shown anywhere.
 
     Attributes:
@@ -65,8 +65,7 @@ class ErrorInfo:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TableResult:
+class TableResult(Struct, frozen=True):
     """How a table ended.
 
     Attributes:
@@ -96,8 +95,7 @@ class TableResult:
     schema_change: SchemaChange | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A moment by two clocks: the one on the wall, for people, and one that nobody sets, for what lies between."""
 
     at: datetime
@@ -109,8 +107,7 @@ class Moment:
         return cls(datetime.now(UTC), time.perf_counter())
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """A finished run: its tables in the order they were planned, and sources that failed before them.
 
     Attributes:
@@ -153,8 +150,7 @@ class RunResult:
         return sum(table.status == status for table in self.tables)
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     """A run begins; `tables` are the computed tables it will go through, in order."""
 
     run_id: str
@@ -164,16 +160,14 @@ class RunStarted:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TableStarted:
+class TableStarted(Struct, frozen=True):
     """Work on a table begins: its first attempt; `TableRetrying` tells that another follows."""
 
     table: str
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class TableRetrying:
+class TableRetrying(Struct, frozen=True):
     """An attempt failed and another follows after `delay_s` seconds."""
 
     table: str
@@ -182,36 +176,31 @@ class TableRetrying:
     error: ErrorInfo
 
 
-@dataclass(frozen=True, slots=True)
-class TableFinished:
+class TableFinished(Struct, frozen=True):
     """A table ended."""
 
     result: TableResult
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     """The run ended."""
 
     result: RunResult
 
 
-@dataclass(frozen=True, slots=True)
-class RunStopping:
+class RunStopping(Struct, frozen=True):
     """The user asked to stop: nothing more is started, and these tables are finished."""
 
     finishing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunWaiting:
+class RunWaiting(Struct, frozen=True):
     """The run waits for another one to end; comes before `RunStarted`."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunTrouble:
+class RunTrouble(Struct, frozen=True):
     """Something about the run itself does not work, and the run goes on without it."""
 
     message: str

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.source_code import FunctionSource, Parameter, SourceError, SourceReader
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """One input of a transform.
 
     Attributes:
@@ -27,8 +27,7 @@ class Input:
     positional: bool = False
 
 
-@dataclass(frozen=True)
-class AssetGraph:
+class AssetGraph(Struct, frozen=True, dict=True):
     """The tables of a project and their edges; acyclic.
 
     Attributes:

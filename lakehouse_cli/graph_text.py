@@ -7,8 +7,9 @@ with it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model.reason import Reason
@@ -30,8 +31,7 @@ _COLORS = {
 _STYLES = {"source": "cyan", "run": "yellow", "skip": "green", "missing": "red", "outside": "dim"}
 
 
-@dataclass(frozen=True, slots=True)
-class LineageTable:
+class LineageTable(Struct, frozen=True):
     """One table of a lineage.
 
     Attributes:
@@ -63,8 +63,7 @@ class LineageTable:
         return self.action if self.selected else "outside"
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """Tables and which is computed from which.
 
     Attributes:
@@ -120,8 +119,7 @@ def lineage(graph: AssetGraph, selected: Collection[str], plan: Plan) -> Lineage
     return Lineage(plan.project, plan.environment, tuple(tables), tuple(edges))
 
 
-@dataclass(frozen=True, slots=True)
-class _Branch:
+class _Branch(Struct, frozen=True):
     """One line of the tree: a table, and for each level above it whether more of that level follow."""
 
     table: LineageTable

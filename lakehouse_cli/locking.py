@@ -12,11 +12,12 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec import Struct, to_builtins
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.local_state import hold, let_go, make_state_folder, state_folder
@@ -28,8 +29,7 @@ _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, er
 _WITHOUT_LOCKS |= {errno.ENOSPC, errno.EDQUOT}
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who holds a lock.
 
     Attributes:
@@ -141,7 +141,9 @@ class RunLock:
     def name_run(self, run_id: str | None) -> None:
         """Let others see which run holds the lock; for a run whose id comes after its lock."""
         if self._descriptor is not None and self.held:
-            _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), os.uname().nodename, self._since, run_id))))
+            _write(
+                self._descriptor, json.dumps(to_builtins(Holder(os.getpid(), os.uname().nodename, self._since, run_id)))
+            )
 
     def release(self) -> None:
         """Let go; nothing where it is not held."""

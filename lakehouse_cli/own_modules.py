@@ -13,18 +13,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+
+from msgspec import Struct, field
 
 _PACKAGE = str(Path(__file__).resolve().parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
 _LOCK = threading.RLock()
 
 
-@dataclass
-class _Room:
+class _Room(Struct):
     """The modules of one project folder.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError, UsageError
 from lakehouse_cli.graph import AssetGraph
@@ -21,8 +22,7 @@ from lakehouse_cli.terminal import moment_text
 Action = Literal["run", "skip", "read"]
 
 
-@dataclass(frozen=True, slots=True)
-class TableState:
+class TableState(Struct, frozen=True):
     """What is known of a table's stored data before a run.
 
     Attributes:
@@ -71,8 +71,7 @@ class TableState:
         return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedTable:
+class PlannedTable(Struct, frozen=True):
     """One table of a plan: what would be done, and each reason for it.
 
     Attributes:
@@ -111,8 +110,7 @@ class PlannedTable:
         return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A run before it happens; tables in the order they would be materialized.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse_cli.config import load_project
 from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
@@ -14,8 +15,7 @@ from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.registry import Entry, load
 
 
-@dataclass(frozen=True, slots=True)
-class ValidProject:
+class ValidProject(Struct, frozen=True):
     """What a project file declares, nothing of which is wrong.
 
     Attributes:

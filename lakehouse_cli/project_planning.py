@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest

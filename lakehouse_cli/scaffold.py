@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
 
@@ -16,8 +17,7 @@ _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A project to start from: its name, a line on what it shows, and its folder."""
 
     name: str
@@ -25,8 +25,7 @@ class Template:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Scaffolded:
+class Scaffolded(Struct, frozen=True):
     """What `scaffold` made: the project's folder and name, and the files in it."""
 
     folder: Path

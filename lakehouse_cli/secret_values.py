@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 _Value = TypeVar("_Value")
 _Error = TypeVar("_Error", bound=Exception)
@@ -65,8 +67,7 @@ _NAMES |= {"inputs", "finishing", "started_at", "finished_at", "schema_change"}
 _LOCATIONS = {"uri", "from_uri", "to_uri", "against_uri", "file"}
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(Struct, frozen=True):
     """Puts ``${NAME}`` in the place of the values of variables, wherever they stand in a text.
 
     Attributes:
@@ -195,7 +196,7 @@ def masked(value: _Value, mask: Mask) -> _Value:
     """A frozen value with every text in it masked, but for the names and codes by which readers find things.
 
     Args:
-        value: A text, or dataclasses, tuples and mappings of texts; anything else is given back as it is.
+        value: A text, or structs, tuples and mappings of texts; anything else is given back as it is.
         mask: From `mask_of`.
     """
     if mask is unmasked:
@@ -222,8 +223,8 @@ def _masked(value: Any, mask: Mask, name: str = "") -> Any:
         return list(items) if isinstance(value, list) else tuple(items)
     if isinstance(value, Mapping):
         return {key: _masked(item, mask, name) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        before = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Struct):
+        before = {field: getattr(value, field) for field in value.__struct_fields__}
         after = {name: _masked(held, mask, name) for name, held in before.items()}
         return value if after == before else replace(value, **after)
     return value

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
@@ -25,8 +26,7 @@ _METHODS: dict[str, Callable[[Table, str], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The tables chosen.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from lakehouse_cli.arrow_types import from_arrow
 from lakehouse_cli.model import Table
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 60 * 60
 
 
-@dataclass(frozen=True, slots=True)
-class ShownColumn:
+class ShownColumn(Struct, frozen=True):
     """One column as it is stored."""
 
     name: str
@@ -26,8 +26,7 @@ class ShownColumn:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A stored table.
 
     Attributes:

@@ -10,10 +10,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
 
@@ -26,8 +27,7 @@ _GLOBAL = re.compile(r"\bglobal[ \t]")
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One parameter of a function as written."""
 
     name: str
@@ -36,8 +36,7 @@ class Parameter:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionSource:
+class FunctionSource(Struct, frozen=True):
     """A function as written.
 
     Attributes:
@@ -62,8 +61,7 @@ class SourceError(Exception):
         self.location = location
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleSource:
+class ModuleSource(Struct, frozen=True, eq=False):
     """A module as written.
 
     Attributes:
@@ -84,15 +82,14 @@ class ModuleSource:
     shown: str
     functions: Mapping[str, FunctionSource]
     is_package: bool = False
-    tree: ast.Module = field(default_factory=lambda: ast.Module([], []), repr=False, compare=False)
+    tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
     has_inner_imports: bool = False
     has_globals: bool = False
     changes_path: bool = False
-    text: str = field(default="", repr=False, compare=False)
+    text: str = ""
 
 
-@dataclass(slots=True)
-class SourceReader:
+class SourceReader(Struct):
     """Finds and reads the modules of one project, each once.
 
     Attributes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEnvironment:
+class StoredEnvironment(Struct, frozen=True):
     """The tables of a project as they are declared and stored in one environment.
 
     Attributes:
@@ -72,8 +73,7 @@ class StoredEnvironment:
             return storage.read(table, stored)
 
 
-@dataclass(slots=True)
-class StoredTables:
+class StoredTables(Struct):
     """Looks at tables and their manifests, each once.
 
     Attributes:

@@ -10,10 +10,11 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
 from typing import Any, TextIO
+
+from msgspec import Struct
 
 _SGR = {
     "bold": "1",
@@ -30,8 +31,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(Struct, frozen=True):
     """What a stream can show.
 
     Attributes:
@@ -211,8 +211,7 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A text and its style."""
 
     text: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text, time_text

@@ -7,11 +7,12 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.terminal import Terminal
 
@@ -118,8 +119,7 @@ Defer = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the user asked for, whichever side of the command's name it stands on."""
 
     project_dir: str | None = None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from lakehouse_cli.events import ErrorInfo, error_json
 
 DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaDifference:
+class SchemaDifference(Struct, frozen=True):
     """How the columns differ.
 
     Attributes:
@@ -30,8 +30,7 @@ class SchemaDifference:
         return bool(self.added or self.removed or self.changed)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedRow:
+class ChangedRow(Struct, frozen=True):
     """One row that is there before and after with other values.
 
     Attributes:
@@ -43,8 +42,7 @@ class ChangedRow:
     values: Mapping[str, tuple[Any, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class RowDifference:
+class RowDifference(Struct, frozen=True):
     """How the rows differ, in the columns that both have.
 
     Attributes:
@@ -76,8 +74,7 @@ class RowDifference:
         return bool(self.added or self.removed or self.changed)
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedTable:
+class ComparedTable(Struct, frozen=True):
     """One table, before and after.
 
     Attributes:
@@ -139,8 +136,7 @@ class ComparedTable:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """All tables of one comparison.
 
     Attributes:

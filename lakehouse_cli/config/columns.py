@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text
@@ -21,8 +21,7 @@ _KEYS = ("type", "nullable", "description")
 LATER_CHECKS = ("min", "max", "checks")
 
 
-@dataclass(frozen=True)
-class ColumnsRead:
+class ColumnsRead(Struct, frozen=True):
     """What `columns` of a table holds.
 
     Attributes:
@@ -103,7 +102,7 @@ def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | N
     type_ = _type(reader, *entries["type"], name, owner)
     if type_ is None or isinstance(nullable, Invalid) or isinstance(description, Invalid):
         return None
-    return Column(name, type_, nullable, description, reader.at(key))
+    return Column(name, type_, nullable, description, location=reader.at(key))
 
 
 def column_schema() -> JsonSchema:

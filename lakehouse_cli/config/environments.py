@@ -18,9 +18,11 @@ import os
 import re
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.config.keys import DESCRIPTION, ENVIRONMENT_KEYS, NAME_PATTERN
 from lakehouse_cli.config.problems import Problems, quoted
@@ -45,8 +47,7 @@ from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
 _Entries = dict[str, tuple[Scalar, Node]]
 
 
-@dataclass(frozen=True, slots=True)
-class Environments:
+class Environments(Struct, frozen=True):
     """What was read.
 
     Attributes:
@@ -65,8 +66,7 @@ class Environments:
         return self.all[self.chosen].storages
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(Struct, frozen=True):
     """The nodes of one environment, before anything is filled in."""
 
     name: str
@@ -131,8 +131,7 @@ def _named(reader: Reader, node: Node | None) -> list[tuple[Scalar, Node]]:
     return named
 
 
-@dataclass(frozen=True, slots=True)
-class _Overriding:
+class _Overriding(Struct, frozen=True):
     """Merges nodes; looks at what variables stand for only to tell types and formats apart."""
 
     reader: Reader
@@ -262,8 +261,7 @@ def _mapping(like: Mapping, entries: _Entries) -> Mapping:
     return Mapping(entries, like.size, like.start, like.end)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """Makes one environment of its layer."""
 
     reader: Reader
@@ -291,7 +289,9 @@ class _Reading:
         nodes = [node for _, node in layer.storages.values()]
         nodes += [layer.execution] if layer.execution is not None else []
         unset = tuple(dict.fromkeys(name for node in nodes for name in unset_in(node, self.environ)))
-        return EnvironmentSpec(layer.name, layer.description, storages, written, execution, unset, layer.location)
+        return EnvironmentSpec(
+            layer.name, layer.description, storages, written, execution, unset, location=layer.location
+        )
 
     def _storage(self, key: Scalar, node: Node) -> StorageSpec:
         of = f" of environment `{self.layer.name}`" if self.layer.name != DEFAULT_ENVIRONMENT else ""

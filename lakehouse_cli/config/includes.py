@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct, field
 
 from lakehouse_cli.config.keys import INCLUDED_KEYS, PATTERNS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
@@ -17,8 +18,7 @@ from lakehouse_cli.errors import Problem, did_you_mean
 EXTENSION = "x-"
 
 
-@dataclass
-class Includes:
+class Includes(Struct):
     """The files that a project includes, read one after the other.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import (
@@ -23,8 +23,7 @@ _TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"),
 _TABLES = Texts(_TABLE)
 
 
-@dataclass(frozen=True)
-class InputsRead:
+class InputsRead(Struct, frozen=True):
     """What `inputs` holds: tables with their nodes, by parameter where parameters are named."""
 
     tables: tuple[tuple[str, Scalar], ...]

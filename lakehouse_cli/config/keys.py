@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
@@ -24,8 +25,7 @@ MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 EXECUTORS = ("threads", "serial", "processes")
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key.
 
     Attributes:

@@ -6,8 +6,10 @@ import gc
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments, read_environments
@@ -28,8 +30,7 @@ from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpe
 FILLED_IN = ("storages", "environments", "execution")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSpec:
+class LoadedSpec(Struct, frozen=True):
     """What a project file declares, and everything that is wrong with it.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.secret_values import without_password

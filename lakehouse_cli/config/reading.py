@@ -5,10 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import core_number, core_value
@@ -105,8 +106,7 @@ class ValueType(Protocol):
         """JSON Schema of what is accepted."""
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     """A text, read as it is written whatever else YAML would make of it.
 
     Attributes:
@@ -154,8 +154,7 @@ class Text:
         return schema
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One of some words; `later` are those that are documented and do not work yet."""
 
     words: tuple[str, ...]
@@ -182,8 +181,7 @@ class Choice:
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(Struct, frozen=True):
     """A number; a whole one where `whole`, not below `minimum`, above it where `above`."""
 
     whole: bool = False
@@ -247,8 +245,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """A list of texts; a single text too where `single`."""
 
     item: Text
@@ -288,8 +285,7 @@ class Texts:
         return {"anyOf": [self.item.schema(), schema]} if self.single else schema
 
 
-@dataclass(frozen=True)
-class FreeMap:
+class FreeMap(Struct, frozen=True):
     """A map of whatever YAML can say; its keys are names of Python parameters where `parameters`."""
 
     parameters: bool = False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, STORAGE_KEYS, Key
 from lakehouse_cli.config.options import option_conflict, read_options
@@ -28,8 +30,7 @@ DEFAULT_ROOT = "data"
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """Where and how transforms are computed."""
 
     executor: str = "threads"
@@ -110,7 +111,9 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
     text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
     if scheme_of(text) is None and storage_type.root not in ("text", "none"):
         text = os.path.normpath(folder / text)
-    return StorageSpec(name, text, shown_text, format_name, options, storage_type.name, connection, place, folder)
+    return StorageSpec(
+        name, text, shown_text, format_name, options, storage_type.name, connection, folder, location=place
+    )
 
 
 def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:

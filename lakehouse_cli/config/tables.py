@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from lakehouse_cli.config.columns import ColumnsRead
 from lakehouse_cli.config.inputs import InputsRead
@@ -28,8 +29,7 @@ _VITAL = frozenset(("kind", "function", "inputs", "params"))
 _MERGED = frozenset(("params", "meta"))
 
 
-@dataclass
-class Draft:
+class Draft(Struct):
     """The keys of one table, or of the defaults, each read by itself.
 
     Attributes:
@@ -220,7 +220,7 @@ class TableBuilder:
                 self.wants_module = (name, draft.location)
             if self.module is None:
                 return None
-        return FunctionRef(module or str(self.module), function, place)
+        return FunctionRef(module or str(self.module), function, location=place)
 
     @staticmethod
     def _format(reader: Reader, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:

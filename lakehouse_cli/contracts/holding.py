@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
@@ -26,8 +27,7 @@ _SMALL_CHUNK = 65_536
 _LARGE_COLUMN = 1 << 30
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """A table that keeps its contract.
 
     Attributes:

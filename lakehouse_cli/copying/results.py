@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from lakehouse_cli.events import ErrorInfo, error_json
 
@@ -12,8 +13,7 @@ CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "he
 NOT_DONE = frozenset(("missing", "refused", "held_back", "failed"))
 
 
-@dataclass(frozen=True, slots=True)
-class CopiedTable:
+class CopiedTable(Struct, frozen=True):
     """What became of one table.
 
     Attributes:
@@ -61,8 +61,7 @@ class CopiedTable:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class CopyResult:
+class CopyResult(Struct, frozen=True):
     """All tables of one copying.
 
     Attributes:

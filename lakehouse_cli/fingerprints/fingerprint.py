@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.fingerprints.effects import ANYTHING, Effects

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 Name = tuple[str, str]
 """A module's dotted name, and a name it binds."""
@@ -12,8 +14,7 @@ BELOW = ".*"
 """What follows a module's name where the modules may be meant that can be taken from it as attributes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Landing:
+class Landing(Struct, frozen=True, eq=False):
     """Where uses of names lead.
 
     Attributes:
@@ -32,11 +33,11 @@ class Landing:
     packages: frozenset[str] = frozenset()
     unbound: frozenset[Name] = frozenset()
     unknown: bool = False
-    all_names: frozenset[Name] = field(init=False)
+    all_names: frozenset[Name] = frozenset()
 
     def __post_init__(self) -> None:
         together = self.passed.union([(module, name) for module, name, _ in self.names]) if self.names else self.passed
-        object.__setattr__(self, "all_names", together)
+        force_setattr(self, "all_names", together)
 
     @classmethod
     def joined(cls, landings: Collection[Landing]) -> Landing:
@@ -61,8 +62,7 @@ class Landing:
 NOWHERE = Landing()
 
 
-@dataclass
-class Finding:
+class Finding(Struct):
     """A landing while it is looked for; attributes as of `Landing`."""
 
     names: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)

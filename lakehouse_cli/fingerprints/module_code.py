@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
@@ -20,8 +21,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Target = tuple[str, Import, str]
 
 
-@dataclass(eq=False, slots=True)
-class Piece:
+class Piece(Struct, eq=False):
     """A statement and the conditions it stands under.
 
     Attributes:
@@ -81,8 +81,7 @@ class Piece:
         return [origin for origins in self.imports.values() for origin in origins]
 
 
-@dataclass(frozen=True)
-class PlainImport:
+class PlainImport(Struct, frozen=True):
     """A name that a top-level import binds, unconditionally or for annotations only."""
 
     position: int
@@ -103,8 +102,7 @@ class PlainImport:
         return f"import {'.'.join((self.origin[0], *self.origin[1]))}"
 
 
-@dataclass(frozen=True)
-class StarImport:
+class StarImport(Struct, frozen=True):
     """An import of all names of a module."""
 
     position: int

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lakehouse_cli.fingerprints.landing import NOWHERE, Landing
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part, and what it leads to.
 
     Attributes:

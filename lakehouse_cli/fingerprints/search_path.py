@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece
 from lakehouse_cli.fingerprints.names import HARMLESS
@@ -23,8 +24,7 @@ _SAME = frozenset(("Path", "PurePath", "str", "fspath", "abspath", "realpath", "
 _SAME_METHODS = frozenset(("resolve", "absolute", "as_posix"))
 
 
-@dataclass(frozen=True)
-class PathEdit:
+class PathEdit(Struct, frozen=True):
     """One change of the folders in which modules are looked for.
 
     Attributes:

@@ -6,8 +6,9 @@ import ast
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, is_main_test, is_typing_test
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED, is_module_in
@@ -19,8 +20,7 @@ _CATCHING = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
 _PATH = "sys.path"
 
 
-@dataclass
-class Unseen:
+class Unseen(Struct):
     """What cannot be told of the imports of one transform module.
 
     Attributes:

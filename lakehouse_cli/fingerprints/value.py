@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 UNSEEN = "unseen "
 """What the parts of a fingerprint begin with that stand for code which cannot be read."""
@@ -18,8 +19,7 @@ def has_unseen(parts: Iterable[str]) -> bool:
     return any(part.startswith(UNSEEN) for part in parts)
 
 
-@dataclass(frozen=True)
-class CodeFingerprint:
+class CodeFingerprint(Struct, frozen=True):
     """The code that computes a table, as far as it can be told without running it.
 
     Attributes:

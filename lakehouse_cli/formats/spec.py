@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from lakehouse_cli.model import ColumnType
 
@@ -15,8 +16,7 @@ Refusal = Callable[[ColumnType], str | None]
 _Spec = TypeVar("_Spec")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FormatOption:
+class FormatOption(Struct, frozen=True, eq=False):
     """One option of a format or of a type of storage.
 
     Attributes:
@@ -34,8 +34,7 @@ class FormatOption:
     secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FormatSpec:
+class FormatSpec(Struct, frozen=True):
     """A format by name.
 
     Attributes:

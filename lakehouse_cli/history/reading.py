@@ -6,10 +6,12 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, get_args
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.event_json import from_document
@@ -226,8 +228,7 @@ def _cancellation(finish: Mapping[str, Any] | None) -> Cancellation | None:
     return how if how in get_args(Cancellation) else None
 
 
-@dataclass(slots=True)
-class _Told:
+class _Told(Struct):
     """What the lines of a file have told so far; of what was started and has not ended, how often it was tried."""
 
     results: dict[str, TableResult] = field(default_factory=dict)

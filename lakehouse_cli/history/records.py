@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from lakehouse_cli.events import Cancellation, RunResult, RunStatus, TableResult, result_json
 
@@ -13,8 +14,7 @@ RecordStatus = Literal["success", "failed", "cancelled", "running", "died"]
 _ENDED: Mapping[RecordStatus, RunStatus] = {"success": "success", "failed": "failed", "cancelled": "cancelled"}
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True):
     """A run in short.
 
     Attributes:
@@ -56,16 +56,14 @@ class RunSummary:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class RunList:
+class RunList(Struct, frozen=True):
     """Runs, newest first, and what to tell of files in the history that cannot be read."""
 
     runs: tuple[RunSummary, ...]
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """A run as its events told it.
 
     Attributes:
@@ -106,8 +104,7 @@ class RunRecord:
         return result_json(self.result) | end
 
 
-@dataclass(frozen=True, slots=True)
-class TableTime:
+class TableTime(Struct, frozen=True):
     """What one run told of a table."""
 
     run_id: str
@@ -128,8 +125,7 @@ class TableTime:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TableHistory:
+class TableHistory(Struct, frozen=True):
     """One table over time, newest run first."""
 
     table: str

@@ -7,9 +7,10 @@ with the usual short names beside it. ``lakehouse_cli.arrow_types`` turns a `Col
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+
+from msgspec import Struct
 
 _PLAIN = (
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -80,8 +81,7 @@ class ColumnTypeError(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnType:
+class ColumnType(Struct, frozen=True):
     """One Arrow type.
 
     Attributes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredInput:
+class DeferredInput(Struct, frozen=True):
     """An input that is not there in the environment of a run, and is in another.
 
     Attributes:

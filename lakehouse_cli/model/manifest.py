@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, Struct, ValidationError, field, to_builtins
+from msgspec.json import Decoder
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
@@ -50,8 +52,7 @@ class ColumnRecord(NamedTuple):
     nullable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """All that decides what a table comes out as, but for the content of its inputs.
 
     Attributes:
@@ -75,8 +76,7 @@ class Recipe:
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """The record of one stored table.
 
     Attributes:
@@ -122,10 +122,9 @@ class Manifest:
 
     def to_text(self) -> str:
         """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name != "format"}
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "format"}
         values["columns"] = [{"name": name, "type": column_type} for name, column_type in self.columns]
-        if self.recipe is not None:
-            values["recipe"] = {name: getattr(self.recipe, name) for name in Recipe.__slots__}
+        values["recipe"] = to_builtins(self.recipe)
         members = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
         return "{\n " + ",\n ".join((f'"format": {self.format}', *members)) + "\n}\n"
 
@@ -137,125 +136,82 @@ class Manifest:
             NewerManifestError: A newer version wrote it.
             ManifestError: It is no manifest, or one that was altered by hand.
         """
-        document = _parsed(text)
-        _hold(document, {"format": _WHOLE})
-        version = document["format"]
-        if version > MANIFEST_FORMAT:
-            raise NewerManifestError(
-                f"a newer version of lakehouse wrote it (format {version}, this version reads {MANIFEST_FORMAT})"
-            )
-        if version < _OLDEST_FORMAT:
-            raise ManifestError(f"there is no format {version}")
-        document.setdefault("project", None)
-        _hold(document, _MANIFEST)
-        for name in ("rows", "bytes", "memory_bytes"):
-            if document[name] < 0:
-                raise ManifestError(f"`{name}` is less than none")
-        _hold_texts("packages", document["packages"].values())
-        values = {name: document[name] for name in ("format", *_MANIFEST)}
-        values["columns"] = tuple(_column(column) for column in document["columns"])
-        values["inputs"] = {name: _input(name, record) for name, record in document["inputs"].items()}
-        values["recipe"] = None if document["recipe"] is None else _recipe(document["recipe"])
+        try:
+            written = _read_written(text)
+        except (ValueError, RecursionError) as error:
+            _hold_format(text)
+            raise ManifestError(_why(error, text)) from error
+        _hold_format(written)
+        values = {name: getattr(written, name) for name in _FIELDS}
+        values["columns"] = tuple([(column.name, column.type) for column in written.columns])
         return cls(**values)
 
 
-def _parsed(text: _Text) -> dict[str, Any]:
+_FIELDS = Manifest.__struct_fields__
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class _Format(Struct):
+    """What every manifest has, of whatever format."""
+
+    format: int
+
+
+class _Column(Struct):
+    """A stored column as a manifest has it."""
+
+    name: str
+    type: str
+
+
+class _Written(_Format, kw_only=True):
+    """A manifest as it is written; the members of `Manifest`, all but `project` there."""
+
+    table: str
+    columns: tuple[_Column, ...]
+    rows: _Count
+    bytes: _Count
+    modified_ns: int
+    content_hash: str
+    run_id: str
+    started_at: str
+    finished_at: str
+    tool_version: str
+    recipe: Recipe | None
+    inputs: dict[str, InputRecord]
+    packages: dict[str, str]
+    memory_bytes: _Count
+    project: str | None = None
+
+
+_read_written = Decoder(_Written).decode
+_read_format = Decoder(_Format).decode
+
+
+def _hold_format(manifest: _Format | _Text) -> None:
+    if not isinstance(manifest, _Format):
+        try:
+            manifest = _read_format(manifest)
+        except (ValueError, RecursionError):
+            return  # what is wrong with it was found before
+    if manifest.format > MANIFEST_FORMAT:
+        raise NewerManifestError(
+            f"a newer version of lakehouse wrote it (format {manifest.format}, this version reads {MANIFEST_FORMAT})"
+        )
+    if manifest.format < _OLDEST_FORMAT:
+        raise ManifestError(f"there is no format {manifest.format}")
+
+
+def _why(error: Exception, text: _Text) -> str:
+    """Why it is no manifest: the library's words, with members named as they are written."""
+    if isinstance(error, ValidationError):
+        said, _, place = str(error).partition(" - at ")
+        member = place.strip("`").removeprefix("$").removeprefix(".")
+        return f"`{member}`: {said[:1].lower()}{said[1:]}" if member else said[:1].lower() + said[1:]
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"it is not JSON (line {error.lineno})") from error
-    except (ValueError, RecursionError) as error:
-        raise ManifestError("it is not JSON") from error
-    if not isinstance(document, dict):
-        raise ManifestError("it is not a JSON object")
-    return document
-
-
-# What a member may be, by the type Python's JSON makes of it, and in words. True and false are of a type of their own.
-_Kind = tuple[tuple[type, ...], str]
-_NONE = type(None)
-_TEXT: _Kind = ((str,), "a text")
-_WHOLE: _Kind = ((int,), "a whole number")
-_LIST: _Kind = ((list,), "a list")
-_OBJECT: _Kind = ((dict,), "an object")
-_MANIFEST: Mapping[str, _Kind] = {
-    "table": _TEXT,
-    "columns": _LIST,
-    "rows": _WHOLE,
-    "bytes": _WHOLE,
-    "modified_ns": _WHOLE,
-    "content_hash": _TEXT,
-    "run_id": _TEXT,
-    "started_at": _TEXT,
-    "finished_at": _TEXT,
-    "tool_version": _TEXT,
-    "recipe": ((dict, _NONE), "an object"),
-    "inputs": _OBJECT,
-    "packages": _OBJECT,
-    "memory_bytes": _WHOLE,
-    "project": ((str, _NONE), "a text"),
-}
-_RECIPE: Mapping[str, _Kind] = {
-    "code": _TEXT,
-    "code_parts": _OBJECT,
-    "contract": ((list, _NONE), "a list"),
-    "key": _LIST,
-    "extra_columns": _TEXT,
-    "params": _OBJECT,
-    "storage": _TEXT,
-    "inputs": _LIST,
-}
-_TEXTS = {str}
-
-
-def _hold(document: Mapping[str, Any], members: Mapping[str, _Kind], prefix: str = "") -> None:
-    for name, (types, what) in members.items():
-        # Not isinstance: thousands of members are looked at for one plan.
-        if type(document.get(name, ...)) not in types:
-            raise ManifestError(f"`{prefix}{name}` is {f'not {what}' if name in document else 'missing'}")
-
-
-def _hold_texts(name: str, values: Iterable[Any]) -> None:
-    if not _TEXTS.issuperset(map(type, values)):
-        raise ManifestError(f"`{name}` holds what is not a text")
-
-
-def _column(column: Any) -> tuple[str, str]:
-    if type(column) is not dict or not type(column.get("name")) is type(column.get("type")) is str:
-        raise ManifestError("`columns` holds what is not a name and a type")
-    return column["name"], column["type"]
-
-
-# Four members in the first format.
-_INPUTS = {(str, int, int, modified, *reading) for modified in (int, _NONE) for reading in ((), (str,))}
-
-
-def _input(name: str, record: Any) -> InputRecord:
-    if type(record) is not list or tuple(map(type, record)) not in _INPUTS:
-        raise ManifestError(f"`inputs.{name}` is not the record of an input")
-    return InputRecord(*record)
-
-
-def _contract_column(column: Any) -> ColumnRecord:
-    if type(column) is not list or tuple(map(type, column)) != (str, str, bool):
-        raise ManifestError("`recipe.contract` holds what is not a column")
-    return ColumnRecord(*column)
-
-
-def _recipe(document: Mapping[str, Any]) -> Recipe:
-    _hold(document, _RECIPE, "recipe.")
-    for name in ("code_parts", "params"):
-        _hold_texts(f"recipe.{name}", document[name].values())
-    for name in ("key", "inputs"):
-        _hold_texts(f"recipe.{name}", document[name])
-    contract = document["contract"]
-    return Recipe(
-        code=document["code"],
-        code_parts=document["code_parts"],
-        contract=None if contract is None else tuple(_contract_column(column) for column in contract),
-        key=tuple(document["key"]),
-        extra_columns=document["extra_columns"],
-        params=document["params"],
-        storage=document["storage"],
-        inputs=tuple(document["inputs"]),
-    )
+        json.loads(text)
+    except json.JSONDecodeError as wrong:
+        return f"it is not JSON (line {wrong.lineno})"
+    except (ValueError, RecursionError):
+        pass
+    return "it is not JSON"

@@ -5,10 +5,11 @@ These are made by ``lakehouse_cli.config`` from the project file and only read a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.model.column_type import ColumnType
@@ -19,8 +20,33 @@ DEFAULT_ENVIRONMENT = "default"
 ExtraColumns = Literal["error", "drop", "keep"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+# Where things are declared; the same declared elsewhere is the same.
+_PLACES = frozenset(("location", "locations", "module_location"))
+
+
+class Declared(Struct, frozen=True, kw_only=True):
+    """What stands in a project file.
+
+    Two that say the same are equal wherever they stand.
+
+    Attributes:
+        location: Where it is declared; None where it is not written anywhere.
+    """
+
+    location: Location | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in _said(self))
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in _said(self)))
+
+
+def _said(declared: Declared) -> Iterator[str]:
+    return (name for name in declared.__struct_fields__ if name not in _PLACES)
+
+
+class Column(Declared, frozen=True):
     """One declared column.
 
     Attributes:
@@ -35,23 +61,19 @@ class Column:
     type: ColumnType
     nullable: bool = True
     description: str | None = None
-    location: Location | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionRef:
+class FunctionRef(Declared, frozen=True):
     """The transform of a computed table: `name` in the module `module` (dotted)."""
 
     module: str
     name: str
-    location: Location | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.module}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class StorageSpec:
+class StorageSpec(Declared, frozen=True):
     """A named place where tables live.
 
     Attributes:
@@ -72,13 +94,15 @@ class StorageSpec:
     format: str = "csv"
     options: Mapping[str, Any] = field(default_factory=dict)
     type: str = "files"
-    connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    location: Location | None = field(default=None, compare=False)
+    connection: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"StorageSpec({self.name!r}, {self.root_text!r}, type={self.type!r})"
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentSpec:
+
+class EnvironmentSpec(Declared, frozen=True):
     """A named set of overrides, over what it overrides.
 
     Attributes:
@@ -98,11 +122,9 @@ class EnvironmentSpec:
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
-    location: Location | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Declared, frozen=True):
     """A declared table.
 
     Attributes:
@@ -147,8 +169,7 @@ class Table:
     retries: int = 0
     retry_delay: float = 1.0
     timeout: float | None = None
-    location: Location | None = field(default=None, compare=False)
-    locations: Mapping[str, Location] = field(default_factory=dict, compare=False)
+    locations: Mapping[str, Location] = field(default_factory=dict)
 
     @property
     def transform(self) -> FunctionRef:
@@ -169,8 +190,7 @@ class Table:
         return self.location
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectSpec:
+class ProjectSpec(Declared, frozen=True):
     """A whole project file, includes and defaults resolved.
 
     Attributes:
@@ -199,7 +219,7 @@ class ProjectSpec:
     workers: int | None = None
     memory: int | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
-    module_location: Location | None = field(default=None, compare=False)
+    module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)
 

@@ -7,9 +7,9 @@ import shutil
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import TextIO
 
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
@@ -44,8 +45,7 @@ _NAMED = 4
 _CANNOT_BE = re.compile(r"^.{1,200}? cannot be [a-z ]+: (?=.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The columns of a run's table that there is room for; the reason, last, takes what is left.
 
     Attributes:

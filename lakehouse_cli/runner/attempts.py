@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo, TableRetrying

@@ -6,9 +6,10 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.graph import Input
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One table to materialize; can be sent to another process.
 
     Attributes:
@@ -55,8 +55,7 @@ class Job:
     keeps_time: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of one table.
 
     Attributes:

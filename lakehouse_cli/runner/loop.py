@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
+
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.events import (
     Cancellation,
@@ -45,8 +47,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
+class Runner(Struct, frozen=True):
     """Carries out plans of one project.
 
     Attributes:

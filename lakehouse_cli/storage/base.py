@@ -9,8 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+
+from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location, OvertakenError, StorageError, UnclaimedError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
@@ -59,8 +60,7 @@ def overtaken(table: Table, shown: str) -> OvertakenError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What a storage tells about a stored table without reading it.
 
     Attributes:
@@ -72,8 +72,7 @@ class Stored:
     modified_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stray:
+class Stray(Struct, frozen=True):
     """Something of ours in a storage that no declared table accounts for.
 
     Attributes:
@@ -99,8 +98,7 @@ class Stray:
     project: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a manifest says of where data come from; the rest it learns from the data and their storing.
 
     Attributes:

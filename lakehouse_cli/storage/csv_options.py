@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
 
@@ -14,8 +16,7 @@ COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst":
 _OF_NUMBERS = "0123456789+-eE"
 
 
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
+class CsvOptions(Struct, frozen=True):
     """How a CSV file is written and read.
 
     Attributes:
@@ -51,7 +52,7 @@ class CsvOptions:
     def __post_init__(self) -> None:
         _check_characters(self)
         _check_spellings(self)
-        object.__setattr__(self, "encoding", _encoding_name(self.encoding))
+        force_setattr(self, "encoding", _encoding_name(self.encoding))
         if self.date_formats or self.timestamp_formats:
             from lakehouse_cli.storage.csv_directives import check_format
 
@@ -67,13 +68,12 @@ class CsvOptions:
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {}
         for key, value in mapping.items():
             if key in ("date_format", "timestamp_format"):
                 formats = () if value is None else (value,) if isinstance(value, str) else tuple(value)
                 values[f"{key}s"] = formats
-            elif key in known:
+            elif key in cls.__struct_fields__:
                 values[key] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
 

@@ -13,7 +13,6 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.fs
 from deltalake.exceptions import DeltaError
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table

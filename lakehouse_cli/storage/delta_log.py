@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ import xxhash
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, create_table_with_add_actions
+from msgspec import Struct
 
 #: Names this tool's commits in a table's application transactions.
 APPLICATION = "lakehouse-cli"
@@ -34,8 +34,7 @@ def filesystem(uri: str, settings: Mapping[str, str]) -> pyarrow.fs.PyFileSystem
     return pyarrow.fs.PyFileSystem(DeltaStorageHandler(uri, dict(settings)))
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, dict=True):
     """A table at one version.
 
     Attributes:
@@ -46,9 +45,13 @@ class Snapshot:
     """
 
     uri: str
-    settings: Mapping[str, str] = field(repr=False)
+    settings: Mapping[str, str]
     table: deltalake.DeltaTable
     version: int
+
+    def __repr__(self) -> str:
+        """Without the settings, which hold what opens the storage."""
+        return f"Snapshot({self.uri!r}, {self.version})"
 
     @classmethod
     def open(cls, uri: str, settings: Mapping[str, str], version: int | None = None) -> Snapshot | None:
@@ -153,8 +156,7 @@ def stamp(milliseconds: int, version: int) -> int:
     return milliseconds * _MILLISECOND + version % _MILLISECOND
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(Struct, frozen=True):
     """A data file that was written and is in no version yet."""
 
     name: str

@@ -9,12 +9,12 @@ import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import xxhash
+from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
@@ -42,8 +42,7 @@ _READINGS = 10
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What is told of the bytes under a key without reading them.
 
     Attributes:

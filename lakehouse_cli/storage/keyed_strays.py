@@ -6,8 +6,9 @@ Only tables that a manifest of ours describes, byte for byte, are ever removed, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.base import Stray
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
 
-@dataclass(frozen=True, slots=True)
-class SeenKey:
+class SeenKey(Struct, frozen=True):
     """A key as it was when it was listed; one that has changed since is not removed."""
 
     place: str

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 
 _LEVELS = {"zstd": 22, "gzip": 9, "brotli": 11}
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetOptions:
+class ParquetOptions(Struct, frozen=True):
     """How a Parquet file is written; read is any.
 
     Attributes:

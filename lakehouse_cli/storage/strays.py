@@ -11,8 +11,9 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from stat import S_ISREG
+
+from msgspec import Struct
 
 from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
@@ -25,8 +26,7 @@ _MANIFEST = ".json"
 Identity = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A file as it was when it was listed; one that has changed since is not removed."""
 
     path: str
@@ -52,8 +52,7 @@ class Seen:
         return self.device, self.inode
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """A storage's folder as it is searched.
 
     Attributes:

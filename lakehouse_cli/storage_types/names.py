@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
+
+from msgspec import Struct
 
 #: The table of ours that holds the manifests of a database.
 MANIFESTS = "lakehouse_manifests"
@@ -21,8 +22,7 @@ def ascii_lower(name: str) -> str:
     return name.translate(_LOWER)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The rules of one kind of storage.
 
     Attributes:

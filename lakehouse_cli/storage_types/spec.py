@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from lakehouse_cli.formats.spec import FormatOption, Refusal
 from lakehouse_cli.storage_types.names import Names
 
 
-@dataclass(frozen=True, slots=True)
-class StorageType:
+class StorageType(Struct, frozen=True):
     """A type of storage by name.
 
     Attributes:

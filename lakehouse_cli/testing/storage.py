@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError

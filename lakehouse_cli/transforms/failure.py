@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import linecache
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import Location
 from lakehouse_cli.own_modules import is_own_file
@@ -13,8 +14,7 @@ from lakehouse_cli.own_modules import is_own_file
 _LONGEST = 2000
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An exception, told.
 
     Attributes:

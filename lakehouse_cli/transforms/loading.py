@@ -6,9 +6,11 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.model import FunctionRef
@@ -18,8 +20,7 @@ from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One parameter of a transform.
 
     Attributes:
@@ -47,8 +48,7 @@ class Parameter:
             raise TransformError(f"parameter `{self.name}`: {error.message}", hint=error.hint) from error
 
 
-@dataclass(frozen=True)
-class Transform:
+class Transform(Struct, frozen=True):
     """A function that computes a table, and what it wants to be given.
 
     Attributes:

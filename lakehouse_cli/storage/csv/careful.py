@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 from pyarrow import csv
 
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
@@ -28,8 +28,7 @@ _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 Opener = Callable[[], BinaryIO]
 
 
-@dataclass(slots=True)
-class _Findings:
+class _Findings(Struct):
     """What one column came to: its values, or what is wrong with them."""
 
     wanted: Wanted

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 from pyarrow import csv
 
 from lakehouse_cli.model import Column
@@ -14,8 +14,7 @@ from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A column to read.
 
     Attributes:

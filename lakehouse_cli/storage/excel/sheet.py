@@ -6,10 +6,10 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
+from msgspec import Struct
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell
 from openpyxl.utils import get_column_letter
@@ -23,15 +23,13 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\..*")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A cell whose value cannot be told: an error of Excel's, or a formula that was never computed."""
 
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row that is not empty.
 
     Attributes:
@@ -43,8 +41,7 @@ class Row:
     values: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """Rows of a sheet.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.storage.compression import plain_pieces, refuse_packed
@@ -25,8 +26,7 @@ _BLANK_STARTS = (b"\n\n", b"\n ", b"\n\r", b"\n\t", b"\n\v", b"\n\f")
 _KINDS = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A file of lines.
 
     Attributes:

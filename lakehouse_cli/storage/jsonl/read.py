@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
@@ -29,8 +29,7 @@ _SHOWN = 60
 _SAFE_DIGITS = 15
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """What one column came to: its values, or what is wrong with them."""
 
     column: Column

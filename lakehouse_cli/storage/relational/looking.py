@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session, parsed
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What is seen of one relation.
 
     Attributes:

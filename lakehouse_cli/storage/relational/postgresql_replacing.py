@@ -8,8 +8,9 @@ seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, literal, quote
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Hanging:
+class _Hanging(Struct, frozen=True):
     """Something that would go with a table, or keep it from being dropped.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import xxhash
+from msgspec import Struct
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.formatted import parse_manifest
@@ -32,8 +32,7 @@ class Relation(NamedTuple):
         return f"{quote(self.schema)}.{quote(self.name)}" if self.schema else quote(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the catalog tells of a relation.
 
     Attributes:
@@ -52,8 +51,7 @@ class Found:
         return json.dumps(self.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A manifest as it is stored.
 
     Attributes:
@@ -67,8 +65,7 @@ class Kept:
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """The content of a relation.
 
     Attributes:
@@ -110,8 +107,7 @@ class InTheWayError(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A column that cannot be had exactly, whatever it is declared as.
 
     Attributes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.config import LoadedSpec, load_project
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS, STORAGE_KEYS

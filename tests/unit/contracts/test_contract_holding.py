@@ -18,7 +18,10 @@ from lakehouse_cli.model import Column, parse_column_type
 def columns(**types: str) -> tuple[Column, ...]:
     return tuple(
         Column(
-            name, parse_column_type(text.rstrip("!")), not text.endswith("!"), None, Location("lakehouse.yaml", line)
+            name,
+            parse_column_type(text.rstrip("!")),
+            not text.endswith("!"),
+            location=Location("lakehouse.yaml", line),
         )
         for line, (name, text) in enumerate(types.items(), start=10)
     )

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec

@@ -8,12 +8,12 @@ import os
 import resource
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec

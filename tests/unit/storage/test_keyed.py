@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.cleaning import find_strays
 from lakehouse_cli.errors import StorageError

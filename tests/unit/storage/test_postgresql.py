@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
