@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse_cli.fingerprints.expressions import Expressions
+from lakehouse_cli.fingerprints.freshness import is_fresh
 from lakehouse_cli.fingerprints.names import BASE, CERTAIN, EAGER, LOOSE, RECEIVER, STORE, Import, Use
 from lakehouse_cli.fingerprints.writing import ImportResolver
 
@@ -52,7 +53,12 @@ class Canonical(Expressions):
         self._out.append("Assign(")
         thrown = all(isinstance(target, ast.Name) and target.id == "_" for target in node.targets)
         self._under(CERTAIN if thrown else 0, node.value)
-        self._each(node.targets)
+        fresh = is_fresh(node.value, self._module_imports)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self._bind(target.id, fresh=fresh)
+            else:
+                self.visit(target)
         self._out.append(")")
 
     def _annotated(self, node: ast.AnnAssign) -> None:
@@ -66,7 +72,10 @@ class Canonical(Expressions):
         self._out.append("Assign(")
         if node.value is not None:
             self.visit(node.value)
-        self.visit(node.target)
+        if isinstance(node.target, ast.Name):
+            self._bind(node.target.id, fresh=node.value is not None and is_fresh(node.value, self._module_imports))
+        else:
+            self.visit(node.target)
         if counts:
             self._annotation(node.annotation)
         self._out.append(")")
@@ -76,7 +85,9 @@ class Canonical(Expressions):
         self.visit(node.op)
         if isinstance(node.target, ast.Name):
             self._use(node.target.id, (), CERTAIN)
-        self.visit(node.target)
+            self._bind(node.target.id, fresh=True)  # what was made here stays so
+        else:
+            self.visit(node.target)
         self.visit(node.value)
         self._out.append(")")
 
@@ -96,7 +107,7 @@ class Canonical(Expressions):
         self._type_parameters(node)
         self._arguments(node.args)
         self._annotation(node.returns)
-        self._code(node.args, node.body)
+        self._code(node.args, node.body, makes=kept.kind == "class" and node.name in ("__init__", "__post_init__"))
         if self._scope is not kept:
             self._pop(kept)
         self._out.append(")")

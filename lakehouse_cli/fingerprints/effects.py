@@ -14,13 +14,12 @@ from collections.abc import Collection, Iterable
 from lakehouse_cli.fingerprints.changes import (
     changes_modules,
     configures,
-    is_fixed_value,
     is_literal,
     is_taken_from,
     may_act,
 )
 from lakehouse_cli.fingerprints.landing import BELOW, Name
-from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece, PlainImport, StarImport
+from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
     BASE,
@@ -34,13 +33,12 @@ from lakehouse_cli.fingerprints.names import (
     RECEIVER,
     RESULT,
     STORE,
+    TELLING,
     WRITTEN,
     Use,
 )
+from lakehouse_cli.fingerprints.objects import ANYTHING, Objects, is_logger
 from lakehouse_cli.fingerprints.world import World
-
-ANYTHING = ("", "")
-"""The effect of a statement that may change what every function sees: an option of a package, the environment."""
 
 _CHANGING_ARGUMENTS = frozenset(
     (
@@ -58,10 +56,10 @@ class Effects:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._objects = Objects(world)
         self._of_modules: dict[str, dict[Name, list[Piece]]] = {}
         self._direct: dict[tuple[Piece, bool], frozenset[Name]] = {}
         self._reached: dict[tuple[Piece, bool], tuple[Piece, ...]] = {}
-        self._fixed: dict[Name, bool] = {}
         self._needed_first: dict[Piece, frozenset[Name]] = {}
         self._of_names: dict[tuple[str, Name], list[int]] = {}
         self._imported_effects: dict[str, frozenset[Name]] = {}
@@ -106,15 +104,17 @@ class Effects:
     def _moments_of_import(self, taken: PlainImport, code: ModuleCode) -> set[str]:
         module, path = taken.origin
         names = self._world.follow(module, path, outside=True).all_names if path else frozenset()
-        return self._moments(names, names, taken.position, code)
+        needed = set(names).union(*(self._needed(piece) for name in names for piece in self._objects.bindings(name)))
+        return self._moments(needed, names, taken.position, code)
 
     def _moments(self, names: Collection[Name], direct: Collection[Name], position: int, code: ModuleCode) -> set[str]:
         counts = set()
         for name in names:
             positions = self._positions(code, name)
             before = bisect_left(positions, position)
-            # One that is not yet bound is an error, which a `try` may turn into a value.
-            if len(positions) > 1 or (positions and not before and name in direct):
+            # What binds a name of another module is not among these. One that is not yet bound is an error, which a
+            # `try` may turn into a value.
+            if len(positions) > (name[0] == code.name) or (positions and not before and name in direct):
                 counts.add(f"{'.'.join(name)}:{before}")
         return counts
 
@@ -141,8 +141,12 @@ class Effects:
     def _effects(self, piece: Piece) -> set[Name]:
         found = set(self._changed_by(piece, eager=True))
         if any(use.flags & EAGER and use.flags & _FOLLOWED for use in piece.uses):
-            for called in self.reached(piece):
+            reached = self.reached(piece)
+            for called in reached:
                 found |= self._changed_by(called, eager=False)
+            if any(called.canonical.changes for called in reached):
+                # By whatever local name: as an argument, a default, `self`, or out of what another function returns.
+                found |= self._objects_of(piece, eager=True).union(*(self._objects_of(r, eager=False) for r in reached))
         waiting = list(found)
         while waiting:  # what is changed under one name may have another
             for other in self._sources(waiting.pop()) - found:
@@ -166,7 +170,7 @@ class Effects:
 
     def _pieces_of(self, piece: Piece, *, eager: bool) -> list[Piece]:
         """The pieces of the names a piece uses."""
-        return [found for name in self._names_of(piece, eager=eager) for found in self._bindings(name)]
+        return [found for name in self._names_of(piece, eager=eager) for found in self._objects.bindings(name)]
 
     def _names_of(self, piece: Piece, *, eager: bool) -> frozenset[Name]:
         if not eager:
@@ -206,7 +210,9 @@ class Effects:
         flags = use.flags
         code = piece.code
         if use.origin is None and use.name not in code.entries and not self._world.stars(code, use.name):
-            asks = use.name in ("exec", "eval", "globals") or (use.name in ("vars", "locals") and flags & EAGER)
+            if use.name in ("exec", "eval"):
+                return {(code.name, ""), ANYTHING}
+            asks = use.name == "globals" or (use.name in ("vars", "locals") and flags & EAGER)
             return {(code.name, "")} if asks else set()
         if flags & STORE:
             return {(code.name, use.name)}
@@ -227,7 +233,9 @@ class Effects:
         if flags & WRITTEN or writes_names or not flags & CALLEE:
             found |= {(module, "") for module in landing.modules}
         if flags & CALLEE and flags & (RESULT | LOOSE):
-            found |= self._held_by(landing.all_names)
+            found |= self._held_by(landing.all_names) | {
+                name for name in landing.all_names if self._objects.keeps(name)
+            }
         elif flags & CALLEE and flags & ARGUMENT:
             held = self._held_by(landing.all_names)
             # What is handed on may be a module, whose names are bound anew.
@@ -238,33 +246,30 @@ class Effects:
     def _alters(self, piece: Piece, callee: Use | None) -> bool:
         """Whether one of the project's functions, or what it calls, changes objects in place that it is given."""
         names = self._world.follow_use(piece, callee).all_names if callee is not None else ()
-        called = [bound for name in names for bound in self._bindings(name)]
+        called = [bound for name in names for bound in self._objects.bindings(name)]
         return any(each.canonical.changes for bound in called for each in (bound, *self.reached(bound, eager=False)))
 
     def _held_by(self, names: Iterable[Name]) -> set[Name]:
         """Variables and modules that calling functions may lead to, and so hand out."""
         found: set[Name] = set()
         for name in names:
-            for piece in self._bindings(name):
+            for piece in self._objects.bindings(name):
                 for other in (piece, *self.reached(piece, eager=False)):
                     found |= self._objects_of(other, eager=False)
         return found
 
     def _objects_of(self, piece: Piece, *, eager: bool) -> set[Name]:
-        """What a piece uses and could change: variables, and whole modules."""
+        """What a piece uses and could change: variables, definitions that keep something, and whole modules."""
         if eager:
             landings = [self._world.follow_use(piece, use) for use in piece.uses if use.flags & EAGER]
         else:
             landings = [self._world.landing(piece)]
-        found = {name for landing in landings for name in landing.all_names if self._is_variable(name)}
+        names = {name for landing in landings for name in landing.all_names}
+        found = {name for name in names if self._objects.is_variable(name) or self._objects.keeps(name)}
         found |= {(module, "") for landing in landings for module in landing.modules}
         if any(self._world.hands_out_modules(use) and (use.flags & EAGER or not eager) for use in piece.uses):
             found.add(ANYTHING)
         return found
-
-    def _bindings(self, name: Name) -> list[Piece]:
-        code = self._world.code(name[0]) if name != ANYTHING else None
-        return [entry for entry in (code.entries.get(name[1], ()) if code else ()) if isinstance(entry, Piece)]
 
     def _is_harmless(self, code: ModuleCode, callee: Use | None) -> bool:
         if callee is None or callee.origin is not None or callee.attributes:
@@ -287,11 +292,11 @@ class Effects:
             return True
         if flags & CALLEE and not rest:
             # Being called changes nothing of a function, whose body is looked at by itself; `add = NAMES.append` may.
-            return self._is_variable(name)
-        pieces = self._bindings(name)
+            return self._objects.is_variable(name)
+        pieces = self._objects.bindings(name)
         if flags & BASE:
-            return any(self._has_hooks(piece, set()) for piece in pieces)
-        if self._is_fixed(name):
+            return any(self._objects.has_hooks(piece, set()) for piece in pieces)
+        if self._objects.is_fixed(name) or (rest and rest[-1] in TELLING and all(map(is_logger, pieces))):
             return False
         if flags & CERTAIN:
             return True
@@ -299,66 +304,18 @@ class Effects:
             if all(isinstance(piece.statement, ast.ClassDef) for piece in pieces):
                 return any(piece.canonical.changes for piece in pieces)
             return not (rest[-1] in PURE and all(is_literal(piece.statement) for piece in pieces))
-        return not self._is_definition(name)
-
-    def _has_hooks(self, piece: Piece, seen: set[Piece]) -> bool:
-        """Whether a class is told of the classes derived from it."""
-        if piece in seen or not isinstance(piece.statement, ast.ClassDef):
-            return False
-        seen.add(piece)
-        body = piece.statement.body
-        if any(isinstance(node, ast.FunctionDef) and node.name == "__init_subclass__" for node in body):
-            return True
-        for use in piece.uses:
-            if use.flags & BASE:
-                if use.origin is None and use.name == "type" and "type" not in piece.code.entries:
-                    return True
-                for name in self._world.follow_use(piece, use).all_names:
-                    if any(self._has_hooks(base, seen) for base in self._bindings(name)):
-                        return True
-        return False
-
-    def _is_fixed(self, name: Name) -> bool:
-        """Whether a name can only stand for values that cannot be changed in place."""
-        known = self._fixed.get(name)
-        if known is None:
-            code = self._world.code(name[0])
-            entries = code.entries.get(name[1], []) if code is not None else []
-            known = bool(entries) and all(
-                not isinstance(entry, PlainImport)
-                and isinstance(entry.statement, ast.Assign | ast.AnnAssign)
-                and is_fixed_value(entry.statement.value)
-                and not any(isinstance(t, ast.Tuple | ast.List) for t in getattr(entry.statement, "targets", ()))
-                for entry in entries
-            )
-            self._fixed[name] = known
-        return known
+        return not self._objects.is_definition(name)
 
     def _sources(self, changed: Name) -> set[Name]:
         """Names whose objects a name may stand for, or hold: what its value is made of, and what functions return."""
         found: set[Name] = set()
-        for piece in self._bindings(changed):
-            if not self._is_plain(piece) or isinstance(piece.statement, ast.ClassDef):
-                found |= self._objects_of(piece, eager=True)
+        for piece in self._objects.bindings(changed):
+            if not self._objects.is_plain(piece) or isinstance(piece.statement, ast.ClassDef):
+                found |= self._objects_of(piece, eager=True) | self._objects.aliases(piece)
+                found |= {(changed[0], name) for name in piece.names - {changed[1]}}  # `STEPS, register = make()`
                 if any(use.flags & EAGER and use.flags & (CALLEE | RECEIVER) for use in piece.uses):
                     for other in self.reached(piece):
                         found |= self._objects_of(other, eager=False)
+        for piece in self._objects.stores(changed):
+            found |= self._objects_of(piece, eager=True)
         return found
-
-    def _is_variable(self, name: Name) -> bool:
-        """Whether a name may stand for something that can be changed in place."""
-        return not self._is_fixed(name) and not self._is_definition(name)
-
-    def _is_definition(self, name: Name) -> bool:
-        code = self._world.code(name[0])
-        entries = code.entries.get(name[1], ()) if code is not None else ()
-        return all(isinstance(entry, Piece) and self._is_plain(entry) for entry in entries)
-
-    def _is_plain(self, piece: Piece) -> bool:
-        """Whether a definition is what it defines, and not what a decorator of the project's makes of it."""
-        if not isinstance(piece.statement, Definition):
-            return False
-        if not piece.statement.decorator_list:
-            return True
-        decorators = [use for use in piece.uses if use.flags & EAGER and use.flags & (RECEIVER | CALLEE)]
-        return not any(self._world.follow_use(piece, use).all_names for use in decorators)

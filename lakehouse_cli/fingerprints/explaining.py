@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, UNSEEN
+from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 # Where messages come in the order that are about the whole project.
@@ -34,6 +34,8 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     keys = (before.keys() | now.keys()) - {NOT_FOLLOWED, NOT_BOUND}
     changed = {key for key in keys if before.get(key) != now.get(key)}
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
+    if len(changed) > 1:
+        changed.discard(CLASSES)  # those that came and went are told by name
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     given = _given_another(before, now, moved)
@@ -104,6 +106,12 @@ def _given_another(before: Mapping[str, str], now: Mapping[str, str], moved: Map
     return f"the function is now `{name}`{'' if was.startswith(f'{file}:') else f' ({file})'}"
 
 
+_ABOUT_ALL = {
+    CLASSES: "classes of the project are defined in another order",
+    DOCSTRINGS: "docstrings that are looked at changed",
+}
+
+
 def _told(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
     """A message, after its rank and its key, by which it is put in order."""
     if key == "python":
@@ -112,8 +120,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 4, key, _told_package(key.removeprefix("package "), old, new)
     if key.startswith(UNSEEN):
         return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
-    if key == "docstrings":
-        return 3, key, "docstrings that are looked at changed"
+    if key in _ABOUT_ALL:
+        return 3, key, _ABOUT_ALL[key]
     file, _, name = key.partition(":")
     if not name:
         if old is None or new is None:

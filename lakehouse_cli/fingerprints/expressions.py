@@ -10,6 +10,7 @@ from lakehouse_cli.fingerprints.names import (
     ATTRIBUTE_WRITERS,
     CALLEE,
     CERTAIN,
+    DEEP,
     EAGER,
     KNOWN,
     MENTIONED,
@@ -70,7 +71,10 @@ class Expressions(Writer):
 
     def _subscript(self, node: ast.Subscript) -> None:
         self._out.append("Subscript(")
-        self._under(0 if node.ctx.__class__ is ast.Load else CERTAIN | RESULT, node.value)
+        if node.ctx.__class__ is not ast.Load:
+            self._under(CERTAIN | RESULT, node.value)
+        else:
+            self._under(DEEP if self._flags & (CERTAIN | RESULT) else 0, node.value)
         if self._in_annotation:
             self._annotation_items(node)
         else:
@@ -84,6 +88,8 @@ class Expressions(Writer):
                 return
             if value in NOTED:  # getattr(daily, "__doc__")
                 self._note_name(value)
+            elif "__doc__" in value:  # "{0.__doc__}".format(daily)
+                self._note_name("__doc__")
             if "@" in value:
                 self._scope.uses += [Use(-1, name, (), self._flags, None) for name in MENTIONED.findall(value)]
         self._out.append(constant_text(value))
@@ -161,9 +167,13 @@ class Expressions(Writer):
         self._code(node.args, node.body, self._flags & EAGER if self._flags & (ARGUMENT | CERTAIN) else 0)
         self._out.append(")")
 
-    def _code(self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr, flags: int = 0) -> None:
+    def _code(
+        self, arguments: ast.arguments, body: list[ast.stmt] | ast.expr, flags: int = 0, *, makes: bool = False
+    ) -> None:
         kept = self._scope, self._flags, self._callee, self._in_annotation
         scope = self._push("function")
+        if makes and (arguments.posonlyargs or arguments.args):
+            scope.making = (*arguments.posonlyargs, *arguments.args)[0].arg
         self._flags, self._callee, self._in_annotation = flags, None, False
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             scope.bind(argument.arg)

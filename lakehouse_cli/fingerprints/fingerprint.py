@@ -11,14 +11,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, did_you_mean
-from lakehouse_cli.fingerprints.effects import ANYTHING, Effects
+from lakehouse_cli.fingerprints.effects import Effects
 from lakehouse_cli.fingerprints.landing import BELOW, Landing, Name
 from lakehouse_cli.fingerprints.missing import missing_imports
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
+from lakehouse_cli.fingerprints.objects import ANYTHING
 from lakehouse_cli.fingerprints.parts import Part, digest_of, value_of_acting
 from lakehouse_cli.fingerprints.unseen import Unseen
-from lakehouse_cli.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, UNSEEN, CodeFingerprint
+from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN, CodeFingerprint
 from lakehouse_cli.fingerprints.world import World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -181,7 +182,7 @@ class _Room:
             elif not everything and self._lead_anywhere([*found.values(), *self._ambient], causes):
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
-                nodes = self._everywhere(modules_waiting)
+                nodes = [self._order_of_classes(), *self._everywhere(modules_waiting)]
                 found.update({(node.key, ""): node for node in nodes})
             elif packages & _SEARCHING and (more := {module for module, _ in found} - {m for m, n in found if not n}):
                 modules_waiting = sorted(more)
@@ -221,7 +222,7 @@ class _Room:
         if not any(node.asks_docs for node in nodes):
             return nodes
         texts = sorted({text for node in nodes for text in node.docs} | {code.doc for code in self._imported})
-        docs = Part("docstrings", f"text {digest_of(texts, 6)}")
+        docs = Part(DOCSTRINGS, f"text {digest_of(texts, 6)}")
         return [*nodes, docs]
 
     def _name(self, name: Name) -> Part:
@@ -315,6 +316,12 @@ class _Room:
         asks_annotations = any(node.asks_annotations for node in (*bound, others))
         asks_source = any(node.asks_source for node in (*bound, others))
         return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source)
+
+    def _order_of_classes(self) -> Part:
+        """In which order classes come to be, which a class can tell of its subclasses."""
+        pieces = (piece for code in self._imported for piece in code.pieces)
+        classes = [f"{p.code.name}.{p.statement.name}" for p in pieces if isinstance(p.statement, ast.ClassDef)]
+        return Part(CLASSES, f"order {digest_of(classes, 6)}")
 
     def _everywhere(self, modules: list[str]) -> list[Part]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""

@@ -31,6 +31,7 @@ class Piece(Struct, eq=False):
         guards: Tests of the ``if`` around it, and whether they hold there.
         executed: Whether importing the module may run it.
         imports: Of each name that it binds by an import: what is imported.
+        names: All names that it binds.
     """
 
     code: ModuleCode
@@ -39,6 +40,7 @@ class Piece(Struct, eq=False):
     guards: tuple[tuple[ast.expr, bool], ...]
     executed: bool
     imports: dict[str, list[Import]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
     _reading: tuple[Canonical, str, list[Use]] | None = None
 
     @property
@@ -186,6 +188,7 @@ class ModuleCode:
                 for name, origin, _ in self.import_targets(node):
                     piece.imports.setdefault(name, []).append(origin)
                     names.add(name)
+            piece.names = names
             for name in names:
                 self.entries.setdefault(name, []).append(piece)
 

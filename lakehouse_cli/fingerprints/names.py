@@ -20,6 +20,7 @@ BASE = 128  # a base class, or the metaclass
 KNOWN = 256  # an import by name whose name is known
 WRITTEN = 512  # its attribute is bound anew
 RESULT = 1024  # what it returns is changed in place, or what is made of that
+DEEP = 2048  # what it holds is changed, not itself
 CHANGING = CERTAIN | RECEIVER | ARGUMENT | LOOSE | BASE
 
 # Functions and methods that bind attributes of what they are given first.
@@ -29,7 +30,12 @@ MENTIONED = re.compile(r"@([A-Za-z_]\w*)")  # pandas looks such names up: df.que
 
 # What reads the annotations of a module's variables, which otherwise mean nothing.
 ANNOTATION_READERS = frozenset(("__annotations__", "get_type_hints", "get_annotations"))
-DOC_READERS = frozenset(("__doc__", "getdoc", "pydoc", "render_doc"))
+DOC_READERS = frozenset(
+    (
+        *("__doc__", "getdoc", "pydoc", "render_doc"),
+        *("model_json_schema", "models_json_schema", "schema_json", "TypeAdapter"),  # of pydantic
+    )
+)
 # What reads a function as it is written or compiled, comments and line numbers included.
 SOURCE_READERS = frozenset(
     (
@@ -121,6 +127,11 @@ PURE = frozenset(
         "zfill",
     ]
 )
+# Methods of loggers that tell something.
+TELLING = frozenset(
+    ("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log", "isEnabledFor", "success")
+)
+LOGGERS = frozenset(("logging", "loguru", "structlog"))
 # Built-in functions that leave alone what they are given.
 HARMLESS = frozenset(
     [
@@ -201,6 +212,11 @@ class Use:
         return use
 
     @property
+    def only_tells(self) -> bool:
+        """Whether calling it leaves alone what it is given, as far as its name says: ``print(x)``, ``LOG.info(x)``."""
+        return self.attributes[-1] in TELLING if self.attributes else self.origin is None and self.name in HARMLESS
+
+    @property
     def local_text(self) -> str:
         """Its text as a local name."""
         return f".{'.'.join((self.name, *self.attributes))},"
@@ -227,10 +243,16 @@ class Scope:
         nonlocals: Declared so.
         imports: What a name is imported from, each time.
         rebound: Names that are bound by something other than an import.
+        fresh: Local names that stand for an object made here, wherever they are not in `foreign`.
+        foreign: Local names that may stand for an object from elsewhere.
+        making: The name under which a method that makes an object knows it.
         spots: Places of imports in the text, with the name bound and the module or name imported.
     """
 
-    __slots__ = ("bound", "definite", "globals", "imports", "kind", "nonlocals", "outer", "rebound", "spots", "uses")
+    __slots__ = (
+        *("bound", "definite", "foreign", "fresh", "globals", "imports"),
+        *("kind", "making", "nonlocals", "outer", "rebound", "spots", "uses"),
+    )
 
     def __init__(self, kind: str, outer: Scope | None) -> None:
         self.kind = kind
@@ -243,12 +265,16 @@ class Scope:
         self.nonlocals: set[str] = set()
         self.imports: dict[str, list[Import]] = {}
         self.rebound: set[str] = set()
+        self.fresh: set[str] = set()
+        self.foreign: set[str] = set()
+        self.making: str | None = None
         self.spots: list[tuple[int, str, str]] = []
 
-    def bind(self, name: str) -> None:
-        """Note a local name."""
+    def bind(self, name: str, *, fresh: bool = False) -> None:
+        """Note a local name, and whether it is bound to an object that is made here."""
         self.bound.add(name)
         self.rebound.add(name)
+        (self.fresh if fresh else self.foreign).add(name)
 
     def plain_import(self, name: str) -> Import | None:
         """What a local name stands for throughout, if that is one import."""
@@ -258,7 +284,13 @@ class Scope:
         return origins[0]
 
     def may_change(self, use: Use) -> bool:
-        """Whether a use of a local name may change the object behind it."""
+        """Whether a use of a local name may change an object that was not made here."""
+        if use.name in self.fresh and use.name not in self.foreign and not use.flags & DEEP:
+            return False
+        if use.name == self.making and use.flags & WRITTEN and not use.flags & DEEP:
+            return len(use.attributes) > 1 or use.attributes == ("__dict__",)
+        if use.flags & ARGUMENT and use.callee is not None and use.callee.only_tells:
+            return False
         if use.flags & CERTAIN:
             return True
         if not use.flags & RECEIVER or not use.attributes:

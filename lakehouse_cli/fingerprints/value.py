@@ -12,6 +12,10 @@ NOT_FOLLOWED = "not followed"
 """The part that names the files for whose sake the whole project counts; for messages, and not in the hash."""
 NOT_BOUND = "not bound"
 """The part that lists what is used and nothing binds; likewise."""
+CLASSES = "classes"
+"""The part that stands for the order in which classes are defined, where anything may be meant."""
+DOCSTRINGS = "docstrings"
+"""The part that stands for all docstrings, where something looks at them."""
 
 
 def has_unseen(parts: Iterable[str]) -> bool:

@@ -33,6 +33,7 @@ _UNKNOWN = (
     "imp",
     "zipimport",
     "sys.meta_path",
+    "pandas.compat._optional.import_optional_dependency",
     "unittest.mock.patch",
     "builtins.exec",
     "builtins.eval",

@@ -132,12 +132,12 @@ class Writer:
             self._scope.uses.append(use)
         return use
 
-    def _bind(self, name: str, scope: Scope | None = None) -> None:
+    def _bind(self, name: str, scope: Scope | None = None, *, fresh: bool = False) -> None:
         scope = scope or self._scope
         if scope.kind in ("module", "class") and name not in scope.globals:
             self._out.append(f"{'.' if scope.kind == 'class' else '$'}{name},")
             return
-        scope.bind(name)
+        scope.bind(name, fresh=fresh)
         use = Use(len(self._out), name, (), self._flags | STORE, None)
         self._out.append("")
         (self._module if scope.kind == "class" else scope).uses.append(use)

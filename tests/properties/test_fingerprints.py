@@ -143,11 +143,26 @@ def statement(chance: Random, names: list[str]) -> str:
         f"if len({value}) > {number}: {variable} = {value}\nelse: {variable} = [{number}]",
         f"try: {variable} = {value}\nexcept Exception: {variable} = [{number}]",
         f"class {function}(list):\n    n = {value}\n    def __add__(self, other): return self.n + {value}",
+        f"class {function}(list):\n    n = {value}\n    def __init__(self, x): self.n.append({number}); self += x",
+        f"def {function}(x, y={{}}): return y.setdefault(len(x), x)",
+        f"def {function}(x, y={value}): y.append({number}); return x + y",
+        f"{variable} = {chance.choice(VARIABLES)} = {value}",
+        f"def make():\n    found = {value}\n    def add(x): found.append({number}); return x + found\n"
+        f"    return found, add\n{variable}, {function} = make()",
     ]
     for default in ("", f", y={value}"):
         kinds += [f"def {function}(x{default}):\n    {body(chance, names)}"] * 2
     if functions:
-        kinds.append(f"@{chance.choice(functions)}\ndef {variable}(x): return {value}")
+        called = chance.choice(functions)
+        kinds += [
+            f"@{called}\ndef {variable}(x): return {value}",
+            f"{called}.n = {value}",
+            f"{variable} = getattr({called}, 'n', [{number}])",
+            f"{function} = {called}",
+            f"{function} = {called}; {function}.n = {value}",
+            f"{called}({value}).append({number})",
+            f"type({called}([{number}])).n = {value}",
+        ]
     if variables:
         changed = chance.choice(variables)
         kinds += [
@@ -205,8 +220,10 @@ def _bound(lines: list[str]) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             decorated = isinstance(node, ast.FunctionDef) and node.decorator_list
             found[node.name] = node.name if decorated else f"{node.name}()"
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = node.targets[0].id
+        elif isinstance(node, ast.Assign):
+            for target in (inner for each in node.targets for inner in getattr(each, "elts", [each])):
+                if isinstance(target, ast.Name):
+                    found[target.id] = f"{target.id}()" if target.id in FUNCTIONS else target.id
     return list(found.values())
 
 

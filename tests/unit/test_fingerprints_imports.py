@@ -211,3 +211,57 @@ def test_the_order_of_imports_counts_where_one_changes_what_another_takes(
     taken_first = fingerprint(tmp_path, {**files, "transforms.py": f"{taking}\nimport setup as other\n{use}"})
     taken_last = fingerprint(tmp_path, {**files, "transforms.py": f"import setup as other\n{taking}\n{use}"})
     assert (taken_first.hash != taken_last.hash) == counts
+
+
+@pytest.mark.parametrize("code", ["exec('import rates; rates.RATE = {}')", "eval('rates.TABLE.update(a={})')"])
+def test_code_as_text_in_any_module_may_change_what_is_used(tmp_path: Path, code: str) -> None:
+    files = {
+        "transforms.py": "import rates\nimport setup\ndef daily(): return rates.RATE, rates.TABLE\n",
+        "rates.py": "RATE = 0\nTABLE = {}\n",
+    }
+    found = [fingerprint(tmp_path, files | {"setup.py": f"import rates\n{code.format(n)}\n"}) for n in (1, 2)]
+    assert found[0].hash != found[1].hash
+
+
+def test_a_value_is_taken_before_or_after_another_module_changes_it(tmp_path: Path) -> None:
+    files = {
+        "rates.py": "RATE = 1\n",
+        "low.py": "import rates\nLOW = rates.RATE\n",
+        "setup.py": "import rates\nrates.RATE = 5\n",
+    }
+    imports = ["from low import LOW\n", "import setup\n"]
+    found = [
+        fingerprint(tmp_path, files | {"transforms.py": f"{''.join(each)}def daily(): return LOW\n"})
+        for each in (imports, imports[::-1])
+    ]
+    assert found[0].hash != found[1].hash
+
+
+def test_a_function_is_called_before_or_after_what_it_uses_is_changed(tmp_path: Path) -> None:
+    lines = ["LOW = rates.low()\n", "rates.RATE = 2\n"]
+    found = [
+        fingerprint(
+            tmp_path,
+            {
+                "rates.py": "RATE = 1\ndef low(): return RATE\n",
+                "transforms.py": f"import rates\n{''.join(each)}def daily(): return LOW\n",
+            },
+        )
+        for each in (lines, lines[::-1])
+    ]
+    assert found[0].hash != found[1].hash
+
+
+def test_classes_in_another_order_are_told(tmp_path: Path) -> None:
+    classes = ["class First(Step): rate = 1\n", "class Second(Step): rate = 2\n"]
+    found = [
+        fingerprint(
+            tmp_path,
+            {
+                "steps.py": "class Step: pass\n" + "".join(each),
+                "transforms.py": "from steps import Step\ndef daily(): return Step.__subclasses__()\n",
+            },
+        )
+        for each in (classes, classes[::-1])
+    ]
+    assert explain(found[0].parts, found[1].parts, "daily") == ("classes of the project are defined in another order",)
