@@ -112,7 +112,7 @@ class Project:
             UsageError: There is none of that name; with close matches.
         """
         if name not in self.environments:
-            raise no_environment(name, self.spec)
+            raise no_environment(name, self.environments)
         return self.environments[name]
 
     def other(self, environment: str) -> Project:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -49,7 +49,7 @@ def load_valid_project(
     loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete)
     spec = loaded.spec
     if loaded.readable and environment not in spec.environments:
-        raise no_environment(environment, spec)
+        raise no_environment(environment, spec.environments)
     code = ProjectCode(spec)
     everything = [*loaded.problems, *code.problems, *_option_problems(spec, *loaded.others)]
     if everything:
@@ -77,10 +77,16 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
 
 
-def no_environment(name: str, spec: ProjectSpec) -> UsageError:
+def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The environments that a project file declares, whatever else is wrong with it; None where it does not tell."""
+    loaded = load_project(file, environ, incomplete=True)
+    return tuple(loaded.spec.environments) if loaded.readable else None
+
+
+def no_environment(name: str, known: Collection[str]) -> UsageError:
     """What to tell whoever asks for an environment that is not there."""
-    known = ", ".join(f"`{each}`" for each in spec.environments)
-    hint = did_you_mean(name, spec.environments)
+    hint = did_you_mean(name, known)
     if hint is None:
-        hint = f"there are {known}" if len(spec.environments) > 1 else "the project file declares no `environments`"
+        named = ", ".join(f"`{each}`" for each in known)
+        hint = f"there are {named}" if len(known) > 1 else "the project file declares no `environments`"
     return UsageError(f"there is no environment `{name}`", hint=hint)

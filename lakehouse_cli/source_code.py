@@ -16,6 +16,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code_depth import parsing
 from lakehouse_cli.errors import Location
 
 PROJECT_FILE = "lakehouse.yaml"
@@ -149,12 +150,16 @@ class SourceReader(Struct):
             raise SourceError(f"{shown} is not text in its declared encoding", str(error), Location(shown)) from error
         lines = text.splitlines()
         try:
-            tree = ast.parse(text, filename=shown)
+            with parsing():
+                tree = ast.parse(text, filename=shown)
         except SyntaxError as error:
             raise SourceError(
                 f"syntax error in {shown}: {error.msg}", None, _syntax_place(error, shown, lines)
             ) from error
-        except (ValueError, RecursionError, MemoryError) as error:
+        except (RecursionError, MemoryError) as error:
+            hint = "write its longest expression, or chain of `elif`, in several steps"
+            raise SourceError(f"{shown} is nested too deeply to be parsed", hint, Location(shown)) from error
+        except ValueError as error:
             raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
@@ -270,19 +275,19 @@ def _shown(file: Path, folder: Path) -> str:
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run when the module is imported, inside ``if``, ``try`` and ``with`` too."""
-    for statement in body:
+    waiting = body[::-1]
+    while waiting:  # no recursion, as each `elif` stands inside the one before
+        statement = waiting.pop()
         yield statement
+        inside: list[ast.stmt] = []
         if isinstance(statement, ast.If):
-            yield from _top_level(statement.body)
-            yield from _top_level(statement.orelse)
+            inside = [*statement.body, *statement.orelse]
         elif isinstance(statement, ast.Try):
-            yield from _top_level(statement.body)
-            for handler in statement.handlers:
-                yield from _top_level(handler.body)
-            yield from _top_level(statement.orelse)
-            yield from _top_level(statement.finalbody)
+            handled = [inner for handler in statement.handlers for inner in handler.body]
+            inside = [*statement.body, *handled, *statement.orelse, *statement.finalbody]
         elif isinstance(statement, ast.With):
-            yield from _top_level(statement.body)
+            inside = statement.body
+        waiting += inside[::-1]
 
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str]) -> FunctionSource:

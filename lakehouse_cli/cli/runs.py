@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,12 +93,12 @@ def command(
         return
     from lakehouse_cli.history import reading as history
 
-    folder = _folder(settings)
+    folder, environment = _asked(settings)
     if table is not None:
-        _show_table(settings, _table_history(folder, table, settings.env, limit))
+        _show_table(settings, _table_history(folder, table, environment, limit))
         return
     # One more than is shown tells whether there are more.
-    found = history.runs(folder, environment=settings.env, limit=limit + 1)
+    found = history.runs(folder, environment=environment, limit=limit + 1)
     runs = found.runs[:limit]
     if settings.json:
         options.write_json({"runs": [run.to_json() for run in runs]})
@@ -108,16 +109,30 @@ def command(
         options.write(line)
     if not settings.quiet:
         if not runs:
-            options.write("no run is in the history yet")
+            of = f" of environment `{environment}`" if environment is not None else ""
+            options.write(f"no run{of} {'in the history can be read' if found.notes else 'is in the history yet'}")
         elif len(found.runs) > limit:
             options.write(terminal.style(f"… and more; `-n {2 * limit}` shows them", "dim"))
     options.complain(list(found.notes))
 
 
-def _folder(settings: options.Settings) -> Path:
-    from lakehouse_cli.project_files import project_folder
+def _asked(settings: options.Settings) -> tuple[Path, str | None]:
+    """The project's folder and the environment that is asked for, None for any.
 
-    return project_folder(settings.project_dir)
+    Raises:
+        UsageError: No run was in such an environment, and the project declares none; with close matches.
+    """
+    from lakehouse_cli.history.reading import environments
+    from lakehouse_cli.project_files import project_file
+
+    file, environment = project_file(settings.project_dir), settings.env
+    if environment is not None and environment not in (past := environments(file.parent)):
+        from lakehouse_cli.project_loading import declared_environments, no_environment
+
+        declared = declared_environments(file, os.environ)
+        if declared is not None and environment not in declared:
+            raise no_environment(environment, dict.fromkeys([*declared, *past]))
+    return file.parent, environment
 
 
 def _list_lines(terminal: Terminal, runs: tuple[RunSummary, ...]) -> list[str]:
@@ -174,9 +189,11 @@ def show(
     """
     from lakehouse_cli.history import reading as history
 
-    record = history.read(_folder(settings), run_id, environment=settings.env)
+    folder, environment = _asked(settings)
+    record = history.read(folder, run_id, environment=environment)
     if settings.json:
         options.write_json(record.to_json())
+        options.complain(list(record.notes))
         return
     for line in _run_lines(settings.stdout, record, verbose=settings.verbose):
         options.write(line)
@@ -232,7 +249,7 @@ def _table_history(folder: Path, table: str, environment: str | None, limit: int
     if not found.times:
         from lakehouse_cli.project import Project
 
-        Project.load(folder, env=environment).table(table)
+        Project.load(folder, incomplete=True).table(table)
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code_depth import walking
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.fingerprints.effects import Effects
 from lakehouse_cli.fingerprints.landing import BELOW, Landing, Name
@@ -53,10 +54,11 @@ class Fingerprinter:
         Raises:
             SourceError: Its module, or one that this leads to, cannot be found, read or parsed; or has no such name.
         """
-        room = self._rooms.get(ref.module)
-        if room is None:
-            room = self._rooms[ref.module] = self._room(ref.module)
-        return room.fingerprint(ref.name)
+        with walking():
+            room = self._rooms.get(ref.module)
+            if room is None:
+                room = self._rooms[ref.module] = self._room(ref.module)
+            return room.fingerprint(ref.name)
 
     def missing_imports(self, module: str) -> Mapping[str, Location]:
         """The packages without which a transform module cannot be imported, and where each is asked for.
@@ -64,7 +66,8 @@ class Fingerprinter:
         Raises:
             SourceError: It, or a module that this leads to, cannot be read or parsed.
         """
-        return dict(missing_imports(self._world(None)[0], module))
+        with walking():
+            return dict(missing_imports(self._world(None)[0], module))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -8,16 +8,19 @@ stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TypeGuard
 
 from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
-from lakehouse_cli.source_code import ModuleSource
+from lakehouse_cli.source_code import ModuleSource, SourceError, place_in
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+# Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
+_MOST_GUARDS = 50
 Target = tuple[str, Import, str]
 
 
@@ -64,9 +67,13 @@ class Piece(Struct, eq=False):
         canonical = Canonical(
             code.import_targets, code.plain_imports, with_annotations=annotated, postponed=code.postpones_annotations
         )
-        for test, _ in self.guards:
-            canonical.visit(test)
-        canonical.visit(self.statement)
+        try:
+            for test, _ in self.guards:
+                canonical.visit(test)
+            canonical.visit(self.statement)
+        except (RecursionError, MemoryError) as error:  # an annotation in quotes is parsed by nobody before
+            place = place_in(code.label, code.text, self.statement, "def")
+            raise SourceError(f"{code.label} is nested too deeply here", "write it in several steps", place) from error
         text, uses = canonical.finish()
         for _, holds in self.guards:
             text += " if" if holds else " if not"
@@ -176,7 +183,7 @@ class ModuleCode:
     def _add(self, statement: ast.stmt, guards: tuple[tuple[ast.expr, bool], ...], executed: bool) -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             self._add_import(statement, guards, executed)
-        elif isinstance(statement, ast.If) and not _binds(statement.test) and not _only_tests(statement):
+        elif _is_conditional(statement, guards):
             self._add_branches(statement, guards, executed)
         elif not _does_nothing(statement):
             piece = self._piece(statement, guards, executed)
@@ -310,6 +317,13 @@ def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
             return kind
     bound = any(isinstance(entry, Piece) and not entry.origins(name) for entry in entries)
     return "constant" if bound else "import"
+
+
+def _is_conditional(statement: ast.stmt, guards: Sequence[object]) -> TypeGuard[ast.If]:
+    """Whether what stands in a statement is taken by itself, under its condition and the `guards` around it."""
+    if not isinstance(statement, ast.If) or len(guards) >= _MOST_GUARDS:
+        return False
+    return not _binds(statement.test) and not _only_tests(statement)
 
 
 def _only_tests(statement: ast.If) -> bool:

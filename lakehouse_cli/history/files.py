@@ -1,4 +1,4 @@
-"""The files of the history: where they are, which is the newest, and their lines as documents.
+"""The files of the history: where they are, which is the newest, and what their first lines tell.
 
 Nothing in a file is believed before it has been looked at: people copy them, edit them, and use several versions of
 the tool.
@@ -15,14 +15,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msgspec import Struct
+
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.event_json import SCHEMA
+from lakehouse_cli.event_json import SCHEMA, from_document
 from lakehouse_cli.local_state import state_folder
 
 RUNS = "runs"
 SUFFIX = ".jsonl"
 _NAME = re.compile(r"(\d{8}-\d{6})-[0-9a-f]+\.jsonl")
-_BLOCK = 1 << 16
 
 
 class UnreadableRunError(LakehouseError):
@@ -54,26 +55,52 @@ def _second(name: str) -> str:
 
 def _beginning(path: Path) -> str:
     try:
-        return str(head(path)["at"])
+        return head(path).at
     except LakehouseError:
         return ""
 
 
-def head(path: Path) -> dict[str, Any]:
+class Beginning(Struct, frozen=True):
+    """The first line of a run's file.
+
+    Attributes:
+        schema: Version of the layout of all its lines.
+        at: When it was written, ISO 8601 in UTC.
+        run_id: Its id when it ran; a file that was copied or renamed goes by its own name.
+        project: Name of the project.
+        environment: Name of the environment.
+        tables: The computed tables the run goes through, in order.
+        notes: What its selection had to tell.
+    """
+
+    schema: int
+    at: str
+    run_id: str
+    project: str
+    environment: str
+    tables: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def head(path: Path) -> Beginning:
     """The first line of a run's file, which tells the schema of the others.
 
     Raises:
         UnreadableRunError: It is no such line, or of a newer schema.
     """
-    with _opened(path) as file:
-        line = file.readline()
-    return _checked_head(path, line)
+    with opened(path) as file:
+        return beginning(path, file.readline())
 
 
-def _checked_head(path: Path, line: bytes) -> dict[str, Any]:
+def beginning(path: Path, line: bytes) -> Beginning:
+    """The first line of a run's file, given that line.
+
+    Raises:
+        UnreadableRunError: It is no such line, or of a newer schema.
+    """
     if not line.endswith(b"\n"):
-        raise UnreadableRunError(path.stem, "its first line is not there")
-    document = _parsed(path, line, 1)
+        raise UnreadableRunError(path.stem, "its first line has no end" if line else "it is empty")
+    document = parsed(path, line, 1)
     schema = document.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise UnreadableRunError(
@@ -81,40 +108,13 @@ def _checked_head(path: Path, line: bytes) -> dict[str, Any]:
             f"a newer version of the tool wrote it (schema {schema}; this one reads up to {SCHEMA})",
             "update the tool",
         )
-    texts = all(isinstance(document.get(key), str) for key in ("at", "run_id", "project", "environment"))
-    tables = document.get("tables")
-    names = isinstance(tables, list) and all(isinstance(name, str) for name in tables)
-    if document.get("event") != "run_started" or not isinstance(schema, int) or not texts or not names:
+    try:
+        found = from_document(Beginning, document)
+    except ValueError:
+        found = None
+    if found is None or document.get("event") != "run_started":
         raise UnreadableRunError(path.stem, "its first line is not the beginning of a run")
-    return document
-
-
-def documents(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's file; a last one that was cut short is left out.
-
-    Raises:
-        UnreadableRunError: Another line is not what it should be.
-    """
-    with _opened(path) as file:
-        yield _checked_head(path, file.readline())
-        for number, line in enumerate(file, 2):
-            if not line.endswith(b"\n"):
-                return
-            yield _parsed(path, line, number)
-
-
-def last_document(path: Path) -> dict[str, Any] | None:
-    """The last line of a run's file, without reading those before it; None where it is cut short."""
-    with _opened(path) as file:
-        end = file.seek(0, os.SEEK_END)
-        tail = b""
-        while end and tail.count(b"\n", 0, -1) == 0:
-            start = max(end - _BLOCK, 0)
-            file.seek(start)
-            tail = file.read(end - start) + tail
-            end = start
-    lines = tail.splitlines(keepends=True)
-    return _parsed(path, lines[-1], None) if lines and lines[-1].endswith(b"\n") else None
+    return found
 
 
 def lines_of(path: Path, event: str) -> Iterator[bytes]:
@@ -124,24 +124,28 @@ def lines_of(path: Path, event: str) -> Iterator[bytes]:
         UnreadableRunError: The file is none of ours.
     """
     start = f'{{"event":"{event}",'.encode()
-    with _opened(path) as file:
-        _checked_head(path, file.readline())
+    with opened(path) as file:
+        beginning(path, file.readline())
         yield from (line for line in file if line.startswith(start) and line.endswith(b"\n"))
 
 
-def _parsed(path: Path, line: bytes, number: int | None) -> dict[str, Any]:
-    where = "its last line" if number is None else f"line {number}"
+def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
+    """One line of a run's file, as a document.
+
+    Raises:
+        UnreadableRunError: It is none.
+    """
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
-        raise UnreadableRunError(path.stem, f"{where} is not JSON") from None
+        raise UnreadableRunError(path.stem, f"line {number} is not JSON") from None
     if not isinstance(document, dict):
-        raise UnreadableRunError(path.stem, f"{where} is not an event")
+        raise UnreadableRunError(path.stem, f"line {number} is not an event")
     return document
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
     """A file opened for reading; trouble with the operating system is told as of the run."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:

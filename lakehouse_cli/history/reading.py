@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
-from typing import Any, get_args
+from typing import TypeVar, get_args
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.event_json import from_document
-from lakehouse_cli.events import Cancellation, ErrorInfo, RunStatus, TableResult, TableStatus
-from lakehouse_cli.history.files import UnreadableRunError, documents, head, last_document, lines_of, run_files
+from lakehouse_cli.events import Cancellation, ErrorInfo, TableResult
+from lakehouse_cli.history.files import UnreadableRunError, head, lines_of, run_files
 from lakehouse_cli.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
+from lakehouse_cli.history.told import Finish, Told, told
 from lakehouse_cli.local_state import is_held
 
+_Read = TypeVar("_Read")
 # What is expected of a table rests on so many of its last times, from no more than so many runs.
 _TIMES, _RUNS = 5, 10
 
@@ -34,14 +34,20 @@ def runs(folder: Path, *, environment: str | None = None, limit: int | None = No
     """
     found: list[RunSummary] = []
     notes: list[str] = []
-    for path in run_files(folder):
+    for run in _each(_record, folder, environment, notes):
+        found.append(run.summary)
         if limit is not None and len(found) >= limit:
             break
-        with _explained(path, notes):
-            run = _summary(path)
-            if environment in (None, run.environment):
-                found.append(run)
     return RunList(tuple(found), tuple(notes))
+
+
+def environments(folder: Path) -> tuple[str, ...]:
+    """The environments of the runs in the history, whether these can be read to the end or not."""
+    found: dict[str, None] = {}
+    for path in run_files(folder):
+        with _explained(path, []):
+            found[head(path).environment] = None
+    return tuple(found)
 
 
 def read(folder: Path, run_id: str = "last", *, environment: str | None = None) -> RunRecord:
@@ -57,10 +63,14 @@ def read(folder: Path, run_id: str = "last", *, environment: str | None = None) 
         LakehouseError: Its file cannot be read, or a newer version of the tool wrote it.
     """
     if run_id == "last":
-        last = next(_records(folder, environment), None)
-        if last is None:
-            raise UsageError("there is no run in the history yet", hint="`lakehouse run` makes one")
-        return last
+        notes: list[str] = []
+        last = next(_each(_record, folder, environment, notes), None)
+        if last is not None:
+            return replace(last, notes=(*notes, *last.notes))
+        of = f" of environment `{environment}`" if environment is not None else ""
+        if notes:
+            raise UsageError(f"there is no run{of} in the history that can be read", hint=notes[0])
+        raise UsageError(f"there is no run{of} in the history yet", hint="`lakehouse run` makes one")
     files = {path.stem: path for path in run_files(folder)}
     if run_id in files:
         return _record(files[run_id])
@@ -90,27 +100,16 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
             break
         with _explained(path, []):
             run = head(path)
-            asked = unknown.intersection(run["tables"])
-            if not asked or run["environment"] != environment or is_held(path):
+            asked = unknown.intersection(run.tables)
+            if not asked or run.environment != environment or is_held(path):
                 continue
-            statuses = _statuses(path)
+            past = told(path)
             # Of what a run that died did not come to, it told nothing; one that ended has told of all.
-            if asked - statuses.keys() and (last_document(path) or {}).get("event") == "run_finished":
-                raise ValueError("lines are missing")
-            found |= {name for name in asked if statuses.get(name) not in ("materialized", "unchanged")}
+            if past.finish is not None and asked - past.results.keys():
+                raise UnreadableRunError(path.stem, "lines are missing")
+            found |= asked - {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
             unknown -= asked
     return found
-
-
-def _statuses(path: Path) -> dict[str, str]:
-    """How each table of a run ended, by name; the lines are not taken apart further."""
-    statuses = {}
-    for line in lines_of(path, "table_finished"):
-        name, status = (line.partition(b'"%s":"' % key)[2].partition(b'"')[0].decode() for key in (b"table", b"status"))
-        if status not in get_args(TableStatus):
-            raise ValueError(f"no table ends as {status!r}")
-        statuses[name] = status
-    return statuses
 
 
 def table_history(
@@ -119,18 +118,11 @@ def table_history(
     """What the runs, newest first, told of one table; what cannot be read is told in the notes and left out."""
     times: list[TableTime] = []
     notes: list[str] = []
-    mention = _mention(table)
-    for path in run_files(folder):
+    for run_id, past in _each(lambda path: (path.stem, told(path)), folder, environment, notes):
+        if table in past.results:
+            times.append(TableTime(run_id, past.run.environment, past.run.at, past.results[table]))
         if limit is not None and len(times) >= limit:
             break
-        with _explained(path, notes):
-            run = head(path)
-            if environment not in (None, run["environment"]):
-                continue
-            for line in lines_of(path, "table_finished"):
-                if mention in line:
-                    result = from_document(TableResult, json.loads(line).get("result"))
-                    times.append(TableTime(path.stem, run["environment"], run["at"], result))
     return TableHistory(table, tuple(times), tuple(notes))
 
 
@@ -152,8 +144,9 @@ def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, l
     found: dict[str, list[float]] = defaultdict(list)
     wanted = f'"{field_name}":'.encode()
     for path in run_files(folder)[:_RUNS]:
-        with _explained(path, []):
-            if environment not in (None, head(path)["environment"]):
+        # What may be odd in a line is no reason for a run not to begin.
+        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError):
+            if environment not in (None, head(path).environment):
                 continue
             for line in lines_of(path, "table_finished"):
                 name = line.partition(b'"table":"')[2].partition(b'"')[0].decode()
@@ -164,8 +157,14 @@ def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, l
     return found
 
 
-def _mention(table: str) -> bytes:
-    return f'"table":{json.dumps(table)},'.encode()
+def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, notes: list[str]) -> Iterator[_Read]:
+    """What is read off the runs of an environment, newest first; adds to `notes` what cannot be read."""
+    for path in run_files(folder):
+        found: list[_Read] = []
+        with _explained(path, notes):
+            if environment in (None, head(path).environment):
+                found.append(read(path))
+        yield from found
 
 
 @contextmanager
@@ -173,127 +172,48 @@ def _explained(path: Path, notes: list[str]) -> Iterator[None]:
     """Go on without a file that cannot be read, and say so; one that is only being begun is passed over."""
     try:
         yield
-    except (UnreadableRunError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        if not (path.exists() and path.stat().st_size == 0):
-            notes.append(_unreadable(path, error).message)
-
-
-def _unreadable(path: Path, error: Exception) -> UnreadableRunError:
-    if isinstance(error, UnreadableRunError):
-        return error
-    return UnreadableRunError(path.stem, f"its lines are not what a run writes ({error})")
-
-
-def _records(folder: Path, environment: str | None) -> Iterator[RunRecord]:
-    """The runs that can be read, newest first, each with notes on those passed over before it."""
-    notes: list[str] = []
-    for path in run_files(folder):
-        record = None
-        with _explained(path, notes):
-            if environment in (None, head(path)["environment"]):
-                record = _record(path)
-        if record is not None:
-            yield replace(record, notes=(*notes, *record.notes))
-
-
-def _summary(path: Path) -> RunSummary:
-    run = head(path)
-    last = last_document(path)
-    if last is None or last.get("event") != "run_finished":
-        return _record(path).summary
-    result = last["result"]
-    return RunSummary(
-        run["run_id"],
-        run["project"],
-        run["environment"],
-        _status(result["status"]),
-        str(result["started_at"]),
-        str(result["finished_at"]),
-        float(result["duration_s"]),
-        {str(status): int(count) for status, count in result["counts"].items()},
-        len(run["tables"]),
-        _cancellation(result),
-    )
-
-
-def _status(text: Any) -> RunStatus:
-    if text not in ("success", "failed", "cancelled"):
-        raise ValueError(f"no run ends as {text!r}")
-    status: RunStatus = text
-    return status
-
-
-def _cancellation(finish: Mapping[str, Any] | None) -> Cancellation | None:
-    how = finish.get("cancelled_by") if finish is not None else None
-    return how if how in get_args(Cancellation) else None
-
-
-class _Told(Struct):
-    """What the lines of a file have told so far; of what was started and has not ended, how often it was tried."""
-
-    results: dict[str, TableResult] = field(default_factory=dict)
-    started: dict[str, int] = field(default_factory=dict)
-    finish: dict[str, Any] | None = None
-
-    def take(self, document: dict[str, Any]) -> None:
-        match document.get("event"):
-            case "table_started" | "table_retrying":
-                self.started[str(document["table"])] = int(document["attempt"])
-            case "table_finished":
-                result = from_document(TableResult, document["result"])
-                self.results[result.name] = result
-                self.started.pop(result.name, None)
-            case "run_finished":
-                self.finish = document["result"]
+    except UnreadableRunError as error:
+        if not (is_held(path) and path.stat().st_size == 0):
+            notes.append(error.message)
 
 
 def _record(path: Path) -> RunRecord:
-    try:
-        return _told(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _told(path: Path) -> RunRecord:
     # Looked at first: a run that ends after this has told so by the time the file is read.
     goes_on = is_held(path)
-    lines = documents(path)
-    run = next(lines)
-    told = _Told()
-    for document in lines:
-        told.take(document)
-    planned = tuple(run["tables"])
-    notes = tuple(str(note) for note in run.get("notes", ()))
-    started_at, finished_at, seconds = run["at"], None, None
-    if told.finish is not None:
-        status: RecordStatus = _status(told.finish["status"])
-        started_at, finished_at = str(told.finish["started_at"]), str(told.finish["finished_at"])
-        seconds = float(told.finish["duration_s"])
-        order = {name: place for place, name in enumerate(told.finish["tables"])}
-        results = tuple(sorted(told.results.values(), key=lambda result: order.get(result.name, len(order))))
+    past = told(path)
+    run, finish, results = past.run, past.finish, tuple(past.results.values())
+    status: RecordStatus
+    if finish is not None:
+        status = finish.status
+        order = {name: place for place, name in enumerate(finish.tables)}
+        results = tuple(sorted(results, key=lambda result: order.get(result.name, len(order))))
     elif goes_on:
-        status, results = "running", tuple(told.results.values())
+        status = "running"
     else:
-        status, results = "died", (*told.results.values(), *_left_by_death(planned, told))
-    counts = Counter(str(result.status) for result in results)
+        status, results = "died", (*results, *_left_by_death(past))
     summary = RunSummary(
-        run["run_id"],
-        run["project"],
-        run["environment"],
+        path.stem,  # by which it is found; a copy has the id of what it was copied from
+        run.project,
+        run.environment,
         status,
-        started_at,
-        finished_at,
-        seconds,
-        counts,
-        len(planned),
-        _cancellation(told.finish),
+        finish.started_at if finish is not None else run.at,
+        finish.finished_at if finish is not None else None,
+        finish.duration_s if finish is not None else None,
+        finish.counts if finish is not None else Counter(str(result.status) for result in results),
+        len(run.tables),
+        _cancellation(finish),
     )
-    return RunRecord(summary, planned, results, tuple(told.started) if status == "running" else (), notes)
+    return RunRecord(summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes)
 
 
-def _left_by_death(planned: tuple[str, ...], told: _Told) -> Iterator[TableResult]:
-    for name in planned:
-        if name not in told.results:
-            when = "while this table was under way" if name in told.started else "before it came to this table"
+def _cancellation(finish: Finish | None) -> Cancellation | None:
+    known: tuple[Cancellation, ...] = get_args(Cancellation)
+    return next((how for how in known if finish is not None and how == finish.cancelled_by), None)
+
+
+def _left_by_death(past: Told) -> Iterator[TableResult]:
+    for name in past.run.tables:
+        if name not in past.results:
+            when = "while this table was under way" if name in past.started else "before it came to this table"
             error = ErrorInfo("Died", f"the run died {when}")
-            yield TableResult(name, "cancelled", attempts=told.started.get(name, 0), error=error)
+            yield TableResult(name, "cancelled", attempts=past.started.get(name, 0), error=error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from lakehouse_cli.errors import UsageError
 from lakehouse_cli.event_json import event_line
 from lakehouse_cli.events import Event, RunFinished, RunStarted
-from lakehouse_cli.history.files import RUNS, SUFFIX, UnreadableRunError, head, run_files
+from lakehouse_cli.history.files import RUNS, SUFFIX, run_files
 from lakehouse_cli.local_state import hold, is_held, let_go, make_state_folder
 
 #: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
@@ -79,10 +79,14 @@ class HistoryWriter:
         self._unbegun = path
         with suppress(OSError):  # without locks a run that goes on looks like one that died, and that is all
             hold(self._descriptor, wait=True)
-        for old in run_files(self._folder)[self._keep :]:
-            if old.stem != run_id and not is_held(old) and _is_readable(old):
-                with suppress(OSError):
-                    old.unlink()
+        if too_old := run_files(self._folder)[self._keep :]:
+            from lakehouse_cli.history.told import is_run  # not needed by most runs
+
+            for old in too_old:
+                # What is not wholly a run's may be somebody's.
+                if old.stem != run_id and not is_held(old) and is_run(old):
+                    with suppress(OSError):
+                        old.unlink()
 
     def _remove_unbegun(self) -> None:
         """Remove the file that has no whole first line: nobody could read it."""
@@ -90,15 +94,6 @@ class HistoryWriter:
         if unbegun is not None:
             with suppress(OSError):
                 unbegun.unlink()
-
-
-def _is_readable(path: Path) -> bool:
-    """Whether a file is known to be a run of ours; nothing else is removed."""
-    try:
-        head(path)
-    except UnreadableRunError:
-        return False
-    return True
 
 
 def _write(descriptor: int, line: bytes) -> None:

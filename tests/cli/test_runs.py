@@ -61,7 +61,7 @@ def test_runs_are_listed_newest_first(project: ProjectFolder, cli: Cli) -> None:
             for run, counts in ((second, {"failed": 1, "skipped": 2}), (first, {"materialized": 2}))
         ]
     }
-    assert cli("runs", "-e", "prod").out == "no run is in the history yet\n"
+    assert cli("runs", "-e", "default").out.splitlines() == lines
 
 
 def test_show_is_what_the_run_showed(project: ProjectFolder, cli: Cli) -> None:
@@ -153,6 +153,54 @@ def test_it_works_where_the_project_is_not_valid(project: ProjectFolder, cli: Cl
     assert result.run_id in cli("runs").out
     assert cli("runs", "show", "last").code == 0
     assert cli("runs", "--table", "best").code == 0
+
+
+@pytest.mark.parametrize("argv", [("runs",), ("runs", "show", "last"), ("runs", "--table", "best")], ids=" ".join)
+def test_an_environment_that_is_nowhere_is_an_error_with_close_matches(
+    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
+) -> None:
+    recorded(project)
+    ran = cli(*argv, "-e", "zzz")
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is no environment `zzz`\n  the project file declares no `environments`" in ran.err
+    text = project.read("lakehouse.yaml")
+    project.write("lakehouse.yaml", f"{text}environments:\n  prod: {{}}\n  stage: {{}}\n")
+    assert "did you mean `prod`?" in cli(*argv, "-e", "prd").err
+    Project.load(project.path, env="stage").run()
+    project.write("lakehouse.yaml", text)  # what was once declared, and what cannot be told, is no mistake
+    assert cli(*argv, "-e", "stage").code == 0
+    assert "did you mean `stage`?" in cli(*argv, "-e", "stge").err
+
+
+def test_an_environment_without_runs_is_told_by_its_name(project: ProjectFolder, cli: Cli) -> None:
+    recorded(project)
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + "environments:\n  prod: {}\nnonsense: 1\n")
+    ran = cli("runs", "-e", "prod")
+    assert (ran.code, ran.out, ran.err) == (0, "no run of environment `prod` is in the history yet\n", "")
+    shown = cli("runs", "show", "last", "-e", "prod")
+    assert shown.code == 2
+    assert "there is no run of environment `prod` in the history yet" in shown.err
+    project.write("lakehouse.yaml", "nonsense: [")
+    assert cli("runs", "-e", "zzz").out == "no run of environment `zzz` is in the history yet\n"
+
+
+def test_what_cannot_be_read_is_no_empty_history(project: ProjectFolder, cli: Cli) -> None:
+    run_id = recorded(project).run_id
+    file = project.path / f".lakehouse/runs/{run_id}.jsonl"
+    file.write_text(file.read_text().replace('"rows":2', '"rows":"many"'))
+    ran = cli("runs")
+    assert (ran.code, ran.out) == (0, "no run in the history can be read\n")
+    assert ran.err.startswith(f"run {run_id} cannot be read: line ")
+    assert ran.err.endswith(" is not what a run writes\n")
+    shown = cli("runs", "show", run_id)
+    assert shown.code == 1
+    assert ran.err.strip() in shown.err
+    earlier = recorded(project)
+    file.rename(file.with_name("29990101-000000-bad1.jsonl"))
+    for argv in (("runs",), ("runs", "--table", "best"), ("runs", "show", "last")):
+        asked = cli(*argv, "-o", "json")
+        assert (asked.code, asked.err.count("run 29990101-000000-bad1 cannot be read: line ")) == (0, 1)
+    assert asked.json["run_id"] == earlier.run_id
 
 
 def test_a_file_of_a_newer_version_is_told_and_left_out(project: ProjectFolder, cli: Cli) -> None:

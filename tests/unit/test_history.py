@@ -25,7 +25,9 @@ from lakehouse_cli.events import (
     TableStarted,
 )
 from lakehouse_cli.history import reading as history
+from lakehouse_cli.history.records import RunList, TableHistory
 from lakehouse_cli.history.writing import HistoryWriter
+from lakehouse_cli.local_state import hold, let_go
 from tests.conftest import ProjectFolder
 
 
@@ -154,7 +156,8 @@ def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
         ("not json\n", "line 1 is not JSON"),
         ("[]\n", "line 1 is not an event"),
         ('{"event":"table_started"}\n', "its first line is not the beginning of a run"),
-        ('{"event":"run_st', "its first line is not there"),
+        ('{"event":"run_st', "its first line has no end"),
+        ("", "it is empty"),
         ("[" * 100_000 + "\n", "line 1 is not JSON"),
     ],
 )
@@ -193,12 +196,80 @@ def test_lines_that_were_edited_by_hand_are_no_traceback(tmp_path: Path, old: st
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
-    with pytest.raises(LakehouseError, match=f"run {run_id(1)} cannot be read"):
+    with pytest.raises(LakehouseError, match=f"run {run_id(1)} cannot be read") as caught:
         history.read(tmp_path, run_id(1))
-    history.runs(tmp_path)
-    history.table_history(tmp_path, "a")
+    assert history.runs(tmp_path) == RunList((), (caught.value.message,))
+    assert history.table_history(tmp_path, "a") == TableHistory("a", (), (caught.value.message,))
     history.durations(tmp_path)
     assert history.unfinished(tmp_path, "default", "ab") == set()
+
+
+# A line of a run's file by its number (0 is the first), what stands there instead, and what is told of it.
+SPOILT = [
+    (1, "garbage", "line 2 is not JSON"),
+    (2, "[]", "line 3 is not an event"),
+    (2, '{"no": "event"}', "line 3 is not what a run writes"),
+    (2, '{"event":["x"]}', "line 3 is not what a run writes"),
+    (2, '{"event":"table_finished","result":{"name":"a","status":"failed","rows":"many"}}', "line 3 is not what a run"),
+    (3, "garbage", "line 4 is not JSON"),
+    (3, '{"event":"run_finished","result":{"status":"success","duration_s":"x"}}', "line 4 is not what a run writes"),
+]
+
+
+@pytest.mark.parametrize(("number", "instead", "why"), SPOILT)
+def test_a_line_that_no_run_writes_is_told_alike_by_all_that_read_and_the_file_stays(
+    tmp_path: Path, number: int, instead: str, why: str
+) -> None:
+    record(tmp_path, run_id(1), [done("a")])
+    file = file_of(tmp_path, run_id(1))
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:number], instead, *lines[number + 1 :]]) + "\n")
+    with pytest.raises(LakehouseError) as caught:
+        history.read(tmp_path, run_id(1))
+    assert caught.value.message.startswith(f"run {run_id(1)} cannot be read: {why}")
+    for of_the_run in (history.runs(tmp_path), history.table_history(tmp_path, "a")):
+        assert of_the_run.notes == (caught.value.message,)
+    with pytest.raises(UsageError, match="there is no run in the history that can be read") as nothing:
+        history.read(tmp_path)
+    assert nothing.value.hint == caught.value.message
+    for second in (2, 3):
+        record(tmp_path, run_id(second), keep=1)
+    assert {path.stem for path in file.parent.glob("*.jsonl")} == {run_id(1), run_id(3)}
+
+
+def test_events_of_later_versions_and_what_only_python_reads_as_json_are_no_trouble(tmp_path: Path) -> None:
+    record(tmp_path, run_id(1), [TableResult("a", "failed", error=ErrorInfo("E", "no file \udcff"))])
+    file = file_of(tmp_path, run_id(1))
+    lines = file.read_text().splitlines()
+    lines.insert(2, '{"event":"table_measured","table":7,"result":{"of":NaN}}')
+    file.write_text("\n".join(lines) + "\n")
+    [table] = history.read(tmp_path, run_id(1)).tables
+    assert table.error is not None
+    assert table.error.message == "no file \udcff"
+    for second in (2, 3):
+        record(tmp_path, run_id(second), keep=1)
+    assert not file.exists()
+
+
+def test_a_copied_file_goes_by_its_own_name(tmp_path: Path) -> None:
+    record(tmp_path, run_id(1), [done("a")])
+    file_of(tmp_path, run_id(2, "c0")).write_bytes(file_of(tmp_path, run_id(1)).read_bytes())
+    ids = [run_id(2, "c0"), run_id(1)]
+    assert [run.run_id for run in history.runs(tmp_path).runs] == ids
+    assert [time.run_id for time in history.table_history(tmp_path, "a").times] == ids
+    assert history.read(tmp_path, "c0").result.run_id == ids[0]
+
+
+def test_a_file_that_a_run_only_begins_is_no_trouble(tmp_path: Path) -> None:
+    record(tmp_path, run_id(1))
+    file = file_of(tmp_path, run_id(2))
+    file.touch()
+    descriptor = os.open(file, os.O_RDONLY)
+    hold(descriptor, wait=True)
+    assert [run.run_id for run in history.runs(tmp_path).runs] == [run_id(1)]
+    assert history.runs(tmp_path).notes == ()
+    let_go(descriptor)
+    assert history.runs(tmp_path).notes == (f"run {run_id(2)} cannot be read: it is empty",)
 
 
 def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""Code that is nested as deeply as Python itself takes it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lakehouse_cli.code_depth import parsing, walking
+from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
+from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.source_code import SourceReader
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+def texts(count: int) -> str:
+    return f"SQL = ({' + '.join(['TEXT'] * count)})\nTEXT = 'a'\ndef daily(raw=SQL): return raw\n"
+
+
+def branches(count: int) -> str:
+    cases = "".join(f"    elif x == {i}: return helper\n" for i in range(count))
+    return f"def helper(x): return x\ndef f(x):\n    if x is None: return x\n{cases}def daily(raw): return f(raw)\n"
+
+
+def top_branches(count: int) -> str:
+    cases = "".join(f"elif X == {i}: Y = {i}\n" for i in range(count))
+    return f"X = 1\nif X is None: Y = None\n{cases}def daily(raw): return Y\n"
+
+
+def methods(count: int) -> str:
+    return f"def daily(raw): return raw{'.assign(a=1)' * count}\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        *[(texts, 360), (texts, 900), (texts, 2800), (branches, 350), (branches, 900), (branches, 2800)],
+        *[(top_branches, 900), (top_branches, 2800), (methods, 250), (methods, 900), (methods, 1350)],
+    ],
+)
+def test_code_is_read_that_is_nested_as_deeply_as_python_takes_it(
+    folder: ProjectFolder, cli: Cli, code: Callable[[int], str], count: int
+) -> None:
+    # In a thread of its own, where nothing is called yet, as on a user's command line.
+    folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables:\n  daily: {inputs: []}\n")
+    folder.path.joinpath("transforms.py").write_text(code(count).replace("daily(raw)", "daily(raw=None)"))
+    told = []
+
+    def ask() -> None:
+        told.extend([cli("validate"), cli("plan", "-o", "json")])
+
+    usual = sys.getrecursionlimit()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    validated, planned = told
+    assert (validated.code, planned.code, validated.err + planned.err) == (0, 0, "")
+    assert planned.json["tables"][0]["action"] == "run"
+    assert sys.getrecursionlimit() == usual
+
+
+@pytest.mark.parametrize("old", ["x == 300: return helper", "X == 300: Y = 300", "X == 3: Y = 3\n"])
+def test_an_edit_deep_inside_counts(tmp_path: Path, old: str) -> None:
+    hashes = []
+    for new in (old, old.replace("3", "-3", 1)):
+        file = tmp_path / new.replace(" ", "") / "transforms.py"
+        file.parent.mkdir()
+        file.write_text((branches if "helper" in old else top_branches)(400).replace(old, new))
+        hashes.append(Fingerprinter(file.parent, SourceReader(file.parent)).of(FunctionRef("transforms", "daily")).hash)
+    assert hashes[0] != hashes[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "line"),
+    [
+        (texts(20_000), "transforms.py is nested too deeply to be parsed", None),
+        (
+            f"SQL = {'-' * 20_000}1\ndef daily(raw): return raw\n",
+            "transforms.py is nested too deeply to be parsed",
+            None,
+        ),
+        (f"X = 1\ndef daily(raw: '{'a | ' * 60_000}b'): return raw\n", "transforms.py is nested too deeply here", 2),
+    ],
+    ids=["sum", "signs", "annotation in quotes"],
+)
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+def test_what_is_nested_more_deeply_is_a_problem_with_its_place(
+    folder: ProjectFolder, cli: Cli, command: str, code: str, what: str, line: int | None
+) -> None:
+    folder.write("lakehouse.yaml", "name: shop\nmodule: transforms\ntables: {daily: {}, raw: {kind: source}}\n")
+    folder.path.joinpath("transforms.py").write_text(code)
+    told = cli(command, "-o", "json")
+    assert (told.code, told.err) == (3, "")
+    [problem] = told.json["error"]["problems"]
+    assert (problem["message"], problem["file"], problem["line"]) == (what, "transforms.py", line)
+    assert "in several steps" in problem["hint"]
+
+
+def test_what_python_does_not_parse_is_not_parsed_while_other_code_is_walked_through() -> None:
+    usual = sys.getrecursionlimit()
+    with walking():
+        assert sys.getrecursionlimit() > 9 * usual
+        with parsing():
+            assert sys.getrecursionlimit() == usual
+        with walking(), parsing():
+            assert sys.getrecursionlimit() == usual
+        assert sys.getrecursionlimit() > 9 * usual
+    assert sys.getrecursionlimit() == usual
+
+
+def test_no_thread_loses_the_room_it_needs() -> None:
+    usual, inside, done = sys.getrecursionlimit(), threading.Event(), threading.Event()
+
+    def parse() -> None:
+        inside.wait()
+        with parsing():
+            done.set()
+
+    def depth(level: int) -> int:
+        return level if level == 0 else depth(level - 1)
+
+    thread = threading.Thread(target=parse)
+    thread.start()
+    with walking():
+        inside.set()
+        assert not done.wait(0.1)
+        assert depth(3 * usual) == 0
+    thread.join()
+    assert done.is_set()
+
+
+def test_a_limit_that_others_set_meanwhile_stays() -> None:
+    usual = sys.getrecursionlimit()
+    try:
+        with walking():
+            sys.setrecursionlimit(2 * usual)
+        assert sys.getrecursionlimit() == 2 * usual
+    finally:
+        sys.setrecursionlimit(usual)
