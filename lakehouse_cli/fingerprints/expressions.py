@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from lakehouse_cli.code_depth import parsing
 from lakehouse_cli.fingerprints.names import (
     ARGUMENT,
     ATTRIBUTE_WRITERS,
@@ -104,7 +105,8 @@ class Expressions(Writer):
 
     def _quoted(self, text: str) -> bool:
         try:
-            parsed = ast.parse(text.strip(), mode="eval").body
+            with parsing():
+                parsed = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError):
             return False
         self.visit(parsed)
