@@ -69,6 +69,7 @@ def command(
 def render(plan: Plan, settings: options.Settings) -> None:
     """Write a plan to stdout."""
     if settings.json:
+        options.complain(plan.notes)
         options.write_json(plan.to_json())
         return
     if settings.quiet:

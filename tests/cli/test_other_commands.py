@@ -163,6 +163,29 @@ def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> N
     assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("plan",),
+        ("run",),
+        ("run", "--dry-run"),
+        ("ls",),
+        ("graph",),
+        ("diff",),
+        ("diff", "--against", "dev"),
+        ("copy", "--to", "dev"),
+    ],
+)
+def test_in_json_too_a_selection_that_matches_nothing_says_so(
+    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
+) -> None:
+    dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
+    ran = cli(*argv, "tag:repotr", "-o", "json")
+    assert (ran.code, ran.err) == (0, "`tag:repotr` matches no table\n")
+    assert ran.json.get("nodes", ran.json.get("tables")) == []
+
+
 def test_errors_of_any_command_hide_values_of_variables(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
