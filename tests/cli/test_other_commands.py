@@ -163,6 +163,13 @@ def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> N
     assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
 
 
+def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder, cli: Cli) -> None:
+    tags = 'tags: [report, short, "big orders", "q,r", "+z"]'
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tags: [report, short]", tags))
+    for pattern in ("tag:big?orders", "tag:q?r", "tag:?z"):
+        assert cli("ls", pattern, "-q").out == "best\n"
+
+
 @pytest.mark.parametrize(
     "argv",
     [
