@@ -1,19 +1,59 @@
-"""What is different between how a table was made and how it would be made now, in words."""
+"""What speaks against a table as it is stored, and what is different of how it would be made now, in words."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from lakehouse_cli.fingerprints import has_unseen
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.terminal import moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
 _SHOWN = 48
+
+
+def data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Reason]:
+    """What speaks against the stored data themselves."""
+    manifest = state.manifest
+    trouble = state.manifest_trouble
+    if manifest is None and trouble is not None:
+        if not state.exists and state.trouble is None:
+            yield Reason("missing_data", f"{state.uri} is not there")
+        told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
+        yield Reason("data_changed" if state.exists else "missing_data", told)
+    elif state.trouble is not None:
+        yield Reason("data_changed", state.trouble.message)
+    elif manifest is None:
+        if not state.exists:
+            yield Reason("never_materialized", "never materialized")
+        else:
+            yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
+    elif not state.exists:
+        # In another format it is another file.
+        was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
+        moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
+        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
+    elif state.altered:
+        yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
+    elif manifest.recipe is None:
+        yield Reason("never_materialized", "not computed here yet")
+
+
+def _written(table: Table, state: TableState) -> str:
+    """When stored data were written, where their storage tells a time, and which run had stored them."""
+    written = state.content.modified_ns if state.content is not None else None
+    told = ""
+    if written and table.format:  # of what is no file it is a stamp, not a time
+        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
+    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
 
 
 def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[Reason]:

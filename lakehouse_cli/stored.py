@@ -13,7 +13,7 @@ from lakehouse_cli.errors import DataError, StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.planning import TableState
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.formatted import columns_of
