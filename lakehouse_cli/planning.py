@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -15,10 +15,12 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.reasons import data_reasons, input_reasons, recipe_reasons, schema_change
+from lakehouse_cli.reasons import data_reasons, input_reasons, recipe_reasons, schema_change, stored_in_another_format
 from lakehouse_cli.selection import Selection
 
 Action = Literal["run", "skip", "read"]
+# How many tables a refusal names.
+_TOLD = 5
 
 
 class PlannedTable(Struct, frozen=True):
@@ -267,7 +269,7 @@ def _run_reasons(
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from data_reasons(table, state, recipe)
+    yield from data_reasons(table, state)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
@@ -283,7 +285,7 @@ def _is_missing(state: TableState) -> bool:
     return not state.exists and state.trouble is None
 
 
-def _listed(names: list[str], limit: int = 3) -> str:
+def _listed(names: Sequence[str], limit: int = 3) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
@@ -300,12 +302,33 @@ def _refuse_missing_inputs(
     ]
     if not lacking:
         return
-    name = lacking[0][0]
+    needing = list(dict.fromkeys(name for name, _ in lacking))
     missing = list(dict.fromkeys(upstream for _, upstream in lacking))
-    verb = "was" if len(missing) == 1 else "were"
-    where = f" here or in `{defer}`" if defer is not None else ""
     them = "it" if len(missing) == 1 else "them"
+    told = [*_why_missing(graph, missing, states, here="" if defer is None else " here")]
+    if defer is not None:
+        told.append(f"nothing of {them} is in `{defer}`")
+    shown = needing[:_TOLD]
+    what = "it needs" if len(shown) == 1 else "they need"
+    rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
     raise UsageError(
-        f"{_listed(missing)} {verb} never materialized{where}, and `{name}` needs {them}",
-        hint=f"`lakehouse run +{name}` materializes everything it needs",
+        f"{', '.join(told)}, and {_listed(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
+        hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
     )
+
+
+def _why_missing(graph: AssetGraph, names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
+    """What is true of each of some tables of which nothing is stored, those of which the same is in one sentence."""
+    of: dict[str, list[str]] = {"never": [], "moved": [], "gone": []}
+    for name in names:
+        state = states[name]
+        never = state.manifest is None and state.manifest_trouble is None
+        of["never" if never else "moved" if stored_in_another_format(graph.tables[name], state) else "gone"].append(
+            name
+        )
+    if of["never"]:
+        yield f"{_listed(of['never'], _TOLD)} {'was' if len(of['never']) == 1 else 'were'} never materialized{here}"
+    if of["moved"]:
+        yield f"what was stored of {_listed(of['moved'], _TOLD)}{here} is in another format than declared"
+    if of["gone"]:
+        yield f"what was stored of {_listed(of['gone'], _TOLD)}{here} is gone"

@@ -20,7 +20,7 @@ _HASH = re.compile("[0-9a-f]{16}")
 _SHOWN = 48
 
 
-def data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Reason]:
+def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
     """What speaks against the stored data themselves."""
     manifest = state.manifest
     trouble = state.manifest_trouble
@@ -37,14 +37,18 @@ def data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Re
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
     elif not state.exists:
-        # In another format it is another file.
-        was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
-        moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
+        moved = stored_in_another_format(table, state)
         yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
+
+
+def stored_in_another_format(table: Table, state: TableState) -> bool:
+    """Whether what the manifest tells of is another file: of the format that was declared then."""
+    before = state.manifest.recipe if state.manifest is not None else None
+    return before is not None and bool(table.format) and before.storage.partition(",")[0] != table.format
 
 
 def _written(table: Table, state: TableState) -> str:
