@@ -15,7 +15,14 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.reasons import data_reasons, input_reasons, recipe_reasons, schema_change, stored_in_another_format
+from lakehouse_cli.reasons import (
+    data_reasons,
+    input_notes,
+    input_reasons,
+    recipe_reasons,
+    schema_change,
+    stored_in_another_format,
+)
 from lakehouse_cli.selection import Selection
 
 Action = Literal["run", "skip", "read"]
@@ -41,6 +48,7 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
+        notes: What else is worth telling of a table that would run, such as an input that another hand altered.
     """
 
     name: str
@@ -55,6 +63,7 @@ class PlannedTable(Struct, frozen=True):
     recipe: Recipe | None = None
     refused: StorageError | None = None
     would_fail: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def conditional(self) -> bool:
@@ -105,6 +114,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
+                    "notes": list(table.notes),
                 }
                 for table in self.tables
             ],
@@ -207,7 +217,8 @@ def _planned_computed(
     table = graph.tables[name]
     inputs = graph.upstream(name)
     state = states[name]
-    reasons = tuple(_run_reasons(table, inputs, state, states, recipe, running, force))
+    as_stored = {name: states[name] for name in inputs if name not in running}
+    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force))
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
@@ -230,6 +241,7 @@ def _planned_computed(
         recipe,
         refused,
         would_fail,
+        tuple(input_notes(state.manifest, as_stored)) if reasons else (),
     )
 
 
@@ -262,9 +274,8 @@ def _run_reasons(
     table: Table,
     inputs: tuple[str, ...],
     state: TableState,
-    states: Mapping[str, TableState],
+    as_stored: Mapping[str, TableState],
     recipe: Recipe,
-    running: Collection[str],
     force: bool,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
@@ -273,8 +284,8 @@ def _run_reasons(
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
-        yield from input_reasons(manifest, {name: states[name].content for name in inputs if name not in running})
-    upstream = [name for name in inputs if name in running]
+        yield from input_reasons(manifest, as_stored)
+    upstream = [name for name in inputs if name not in as_stored]
     if upstream:
         yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:

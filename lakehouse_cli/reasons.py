@@ -159,24 +159,45 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
     return gravest(kind for _, kind in _contract_changes(before, now, stored_columns(manifest)))
 
 
-def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> Iterator[Reason]:
+def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator[Reason]:
     """A reason for each input whose content, or how it is read, is not what the table was made from.
 
     Args:
         manifest: Of the table.
-        now: What each input is now; None where there is nothing.
+        now: What is stored of each input that is read as it is stored.
     """
-    for name, current in now.items():
-        before = manifest.inputs.get(name)
+    for name, state in now.items():
+        before, current = manifest.inputs.get(name), state.content
         if before is None:
-            continue  # an input that is new is told as a change of the inputs
-        if current is None:
+            if _was_input(name, manifest):  # one that is new is told as a change of the inputs
+                yield Reason("input_changed", f"there is no record of what `{name}` was when this was made from it")
+        elif current is None:
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                yield Reason("input_changed", f"content of `{name}` changed ({_content_change(before, current)})")
+                told = f"content of `{name}` changed ({_content_change(before, current)})"
+                yield Reason("input_changed", f"{told}; {state.altered_by} altered it" if state.altered_since else told)
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
+
+
+def _was_input(name: str, manifest: Manifest) -> bool:
+    """Whether a table was made from an input, by its recipe."""
+    return manifest.recipe is not None and any(each.endswith(f": {name}") for each in manifest.recipe.inputs)
+
+
+def input_notes(manifest: Manifest | None, now: Mapping[str, TableState]) -> Iterator[str]:
+    """What else is worth telling of the inputs: that somebody altered one, where no reason tells it.
+
+    Args:
+        manifest: Of the table.
+        now: What is stored of each input that is read as it is stored.
+    """
+    known = manifest.inputs if manifest is not None and manifest.recipe is not None else {}
+    for name, state in now.items():
+        told = name in known and state.content is not None and state.content.content_hash != known[name].content_hash
+        if state.altered_since and not told:
+            yield f"`{name}` was altered by {state.altered_by}"
 
 
 def gone(name: str) -> str:

@@ -144,7 +144,7 @@ class StoredTables(Struct):
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
-        if manifest is not None and content is not None and state.altered:
+        if content is not None and state.altered_since:
             return replace(state, altered_by=storage.altered_by(table, content))
         return state
 

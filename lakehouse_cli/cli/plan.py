@@ -145,7 +145,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
-        told = [reason.message for reason in table.reasons]
+        told = [*(reason.message for reason in table.reasons), *table.notes]
         trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame tells the rest.

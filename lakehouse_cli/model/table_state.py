@@ -55,3 +55,8 @@ class TableState(Struct, frozen=True):
     def altered(self) -> bool:
         """Whether what is stored is not what the manifest tells of."""
         return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
+
+    @property
+    def altered_since(self) -> bool:
+        """Whether a run stored what is there, and somebody altered it since."""
+        return self.manifest is not None and self.content is not None and self.altered

@@ -19,7 +19,9 @@ UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
     """A table that was computed and stored."""
     manifest = outcome.manifest
-    notes = [f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}"] if outcome.dropped else []
+    notes = list(planned.notes)
+    if outcome.dropped:
+        notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
     changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
     if changed is not None and not _is_told(planned):
         notes.append(changed[0])

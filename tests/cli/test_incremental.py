@@ -86,7 +86,36 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/orders.csv", "customer,amount\n007,5\n008,2\n007,1\n009,4\n")
     assert reasons(cli)["totals"] == [("input_changed", "content of `orders` changed (4 rows, before 3)")]
     done.write("data/totals.csv", "customer,total\n042,99\n")
-    assert reasons(cli, "best")["best"] == [("input_changed", "content of `totals` changed (1 row, before 2)")]
+    assert reasons(cli, "best")["best"] == [
+        ("input_changed", "content of `totals` changed (1 row, before 2); another hand altered it")
+    ]
+
+
+def test_reading_what_another_hand_altered_is_told(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
+    told = "content of `totals` changed (2 rows as before); another hand altered it"
+    assert told in cli("plan", "best").out
+    best = cli("run", "best", "-o", "json").json["tables"][0]
+    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([told], [])
+    assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
+    # Made from it once, it is no change of the input any more, and still read.
+    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    note = "`totals` was altered by another hand"
+    assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
+    assert f"param `count` 1 → 2; {note}\n" in cli("plan", "best").out
+    assert f"param `count` 1 → 2; {note}\n" in cli("run", "best").out
+    # Where it is selected itself it is made anew.
+    edit(done, "lakehouse.yaml", "count: 2", "count: 1")
+    assert note not in cli("plan").out
+
+
+def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: Cli) -> None:
+    path = "data/.lakehouse/manifests/best.json"
+    done.write(path, json.dumps({**json.loads(done.read(path)), "inputs": {}}))
+    told = "there is no record of what `totals` was when this was made from it"
+    assert reasons(cli) == {"best": [("input_changed", told)]}
+    assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
+    assert reasons(cli) == {}
 
 
 def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:

@@ -81,6 +81,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "reasons": [],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
         {
             "name": "totals",
@@ -92,6 +93,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
         {
             "name": "best",
@@ -106,6 +108,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             ],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
     ]
     assert project.files() == ["orders.csv"]
