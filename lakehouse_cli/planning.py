@@ -13,14 +13,13 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange
+from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.reasons import (
     data_reasons,
     input_notes,
     input_reasons,
     recipe_reasons,
-    schema_change,
     stored_in_another_format,
 )
 from lakehouse_cli.selection import Selection

@@ -11,7 +11,7 @@ from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
+from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.terminal import moment_text
 
@@ -75,12 +75,9 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
             "input_changed",
             f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
         )
-    changes = [
-        message if kind is None else f"{message} ({kind})"
-        for message, kind in _contract_changes(before, now, stored_columns(manifest))
-    ]
+    changes = contract_told(manifest, now)
     if changes:
-        yield Reason("contract_changed", ", ".join(changes))
+        yield Reason("contract_changed", changes)
     params = list(_param_changes(before.params, now.params))
     if params:
         yield Reason("params_changed", ", ".join(params))
@@ -125,38 +122,6 @@ def _apart(before: str, now: str) -> tuple[str, str]:
 def _part(text: str, start: int) -> str:
     begin = "…" if start else ""
     return begin + (text[start:] if len(text) - start <= _SHOWN else text[start : start + _SHOWN - 1] + "…")
-
-
-def _contract_changes(
-    before: Recipe, now: Recipe, stored: tuple[ColumnRecord, ...]
-) -> Iterator[tuple[str, SchemaChange | None]]:
-    """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
-    if now.contract is None and before.contract is not None:
-        # Nobody knows, until it is computed, which columns the table will have; the run tells it.
-        yield "no columns are declared any more", None
-    elif now.contract is not None and before.contract is None:
-        yield "columns are declared now", "compatible"
-        # Where none were declared, columns might be null; that they are held to a promise now is no change of data.
-        yield from column_changes(stored, (column._replace(nullable=True) for column in now.contract))
-    elif now.contract is not None and before.contract is not None:
-        yield from column_changes(before.contract, now.contract)
-    if before.key != now.key:
-        shown = f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more"
-        yield shown, "compatible" if set(before.key) >= set(now.key) and now.key else "breaking"
-    if before.extra_columns != now.extra_columns:
-        yield f"extra_columns {before.extra_columns} → {now.extra_columns}", "compatible"
-
-
-def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
-    """The gravest of a contract's changes; None where it did not change, or where it is not known what it will be."""
-    before = manifest.recipe
-    if before is None or (before.contract, before.key, before.extra_columns) == (
-        now.contract,
-        now.key,
-        now.extra_columns,
-    ):
-        return None
-    return gravest(kind for _, kind in _contract_changes(before, now, stored_columns(manifest)))
 
 
 def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator[Reason]:

@@ -159,6 +159,13 @@ def test_params(done: ProjectFolder, cli: Cli) -> None:
             "breaking",
         ),
         ("key: [customer]", "key: [customer, total]", "the key is now customer, total", "breaking"),
+        ("    key: [customer]\n", "", "there is no key any more", "breaking"),
+        (
+            "customer: string\n",
+            "customer: {type: string, nullable: false}\n",
+            "column `customer` may not be null any more",
+            "compatible",
+        ),
         (
             "{type: int64, nullable: false}",
             "{type: int64, nullable: false}\n      n: int64",
@@ -228,6 +235,26 @@ def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> 
     best = cli("run", "-o", "json").json["tables"][1]
     assert [r["code"] for r in best["reasons"]] == ["function_changed", "contract_changed"]
     assert (best["notes"], best["schema_change"]) == ([], "breaking")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "planned", "ran"),
+    [
+        ("  best:\n", "  best:\n    key: customer\n", "compatible", "compatible"),
+        ("total: int64}", "total: {type: int64, nullable: false}}", "compatible", "compatible"),
+        ("    columns: {customer: string, total: int64}\n", "    extra_columns: drop\n", None, None),
+        ("customer: string, total: int64}", "customer: string}\n    extra_columns: keep", "breaking", "breaking"),
+        ("customer: string, total: int64}", "customer: string, total: float64}", "breaking", "breaking"),
+    ],
+)
+def test_plan_and_run_tell_the_same_of_a_change(
+    done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
+) -> None:
+    edit(done, "lakehouse.yaml", before, after)
+    told = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
+    assert [table["reasons"][0]["code"] for table in told] == ["contract_changed"] * 2
+    assert [table["schema_change"] for table in told] == [planned, ran]
+    assert cli("plan", "best", "-o", "json").json["tables"][-1]["action"] == "skip"
 
 
 def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: Cli) -> None:
