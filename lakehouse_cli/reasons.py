@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
-from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.terminal import moment_text
@@ -69,7 +69,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
     if before == now and [*before.params] == [*now.params] and not unseen:
         return
     if before.code != now.code or unseen:
-        yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
+        yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))
     if before.inputs != now.inputs:
         yield Reason(
             "input_changed",
@@ -80,7 +80,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
         yield Reason("contract_changed", changes)
     params = list(_param_changes(before.params, now.params))
     if params:
-        yield Reason("params_changed", ", ".join(params))
+        yield Reason("params_changed", listed(params))
     if before.storage != now.storage:
         yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
+from lakehouse_cli.model.reason import short_names
 
 #: Whether what reads the table goes on as it is (``additive``: there is more; ``compatible``) or may fail.
 SchemaChange = Literal["additive", "compatible", "breaking"]
@@ -157,4 +158,4 @@ def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
 def listed(messages: Sequence[str]) -> str:
     """Changes in one line, as many as can be read there."""
     more = f" and {len(messages) - _TOLD} changes more" if len(messages) > _TOLD + 1 else ""
-    return ", ".join(messages[:_TOLD] if more else messages) + more
+    return short_names(", ".join(messages[:_TOLD] if more else messages) + more)

@@ -229,6 +229,19 @@ def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None
     assert note.endswith(", column `c4` added and 495 changes more (breaking)")
 
 
+def test_of_very_long_names_the_ends_are_told(done: ProjectFolder, cli: Cli) -> None:
+    names = [f"{letter}_{'very' * 60}_long" for letter in "ab"]
+    helpers = "".join(f"\n\ndef {name}(n):\n    return n + 0\n" for name in names)
+    calls = " + ".join(f"{name}(0)" for name in names)
+    edit(done, "transforms.py", "nlargest(count,", f"nlargest(count + {calls},")
+    done.write("transforms.py", done.read("transforms.py") + helpers)
+    assert cli("run").code == 0
+    done.write("transforms.py", done.read("transforms.py").replace("n + 0", "0 + n"))
+    [(_, told)] = reasons(cli)["best"]
+    for letter in "ab":
+        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in told
+
+
 def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
     edit(done, "transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
