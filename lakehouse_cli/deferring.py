@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.planning import TableState
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
 from lakehouse_cli.stored import StoredEnvironment, StoredTables, with_another_content
 

@@ -273,11 +273,16 @@ class TransformError(LakehouseError):
         self.traceback = traceback
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:
     """A hint naming the closest known names, or None when none is close.
 
     >>> did_you_mean("colums", ["columns", "path"])
     'did you mean `columns`?'
+
+    Args:
+        name: As it was misspelt.
+        known: What it may be.
+        written: How one of these is written whole, with `{}` for it.
     """
     candidates = list(known)
     matches = get_close_matches(name, candidates, n=3, cutoff=0.6)
@@ -286,4 +291,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
     if not matches:
         return None
-    return "did you mean " + " or ".join(f"`{match}`" for match in matches) + "?"
+    return "did you mean " + " or ".join(f"`{written.format(match)}`" for match in matches) + "?"

@@ -79,7 +79,8 @@ class TableResult(Struct, frozen=True):
         attempts: How many attempts were begun.
         error: What went wrong.
         notes: What else is worth telling, such as columns that were dropped.
-        schema_change: What the change of the stored columns is to whoever reads the table; None where there is none.
+        schema_change: What the change of the stored columns, and of the contract, is to whoever reads the table; None
+            where there is none.
     """
 
     name: str

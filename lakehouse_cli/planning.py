@@ -2,73 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError, UsageError
+from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange
-from lakehouse_cli.reasons import input_reasons, recipe_reasons, schema_change
+from lakehouse_cli.model.schema_change import SchemaChange, schema_change
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.reasons import (
+    data_reasons,
+    input_notes,
+    input_reasons,
+    recipe_reasons,
+    stored_in_another_format,
+)
 from lakehouse_cli.selection import Selection
-from lakehouse_cli.terminal import moment_text
 
 Action = Literal["run", "skip", "read"]
-
-
-class TableState(Struct, frozen=True):
-    """What is known of a table's stored data before a run.
-
-    Attributes:
-        uri: Where it is, or would be.
-        exists: Whether something is stored there.
-        trouble: Why it cannot be looked at, None where it can.
-        altered_by: Who altered what is stored, where somebody did.
-        refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
-        content: What is stored there now; None where nothing is, or where nobody needs to know.
-        manifest: What was stored by the last run that did.
-        manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
-        environment: The one this was found in, where it was not found in the plan's own.
-    """
-
-    uri: str
-    exists: bool
-    trouble: StorageError | None = None
-    content: InputRecord | None = None
-    manifest: Manifest | None = None
-    manifest_trouble: StorageError | None = None
-    environment: str | None = None
-    altered_by: str = ANOTHER_HAND
-    refused: StorageError | None = None
-
-    def refusal(self, *, force: bool) -> StorageError | None:
-        """Why a run would leave it as it is though it is due; None where it would not.
-
-        Args:
-            force: Whether the user asked to replace what a newer version of the tool stored.
-        """
-        for trouble in (self.trouble, self.manifest_trouble):
-            if isinstance(trouble, UnreachableError | ObstructedError) or (
-                isinstance(trouble, NewerVersionError) and not force
-            ):
-                return trouble
-        return self.refused
-
-    @property
-    def unclaimed(self) -> bool:
-        """Whether no manifest tells whose it is, and it is known that none does."""
-        return self.manifest is None and self.manifest_trouble is None and self.trouble is None
-
-    @property
-    def altered(self) -> bool:
-        """Whether what is stored is not what the manifest tells of."""
-        return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
+# How many tables a refusal names.
+_TOLD = 5
 
 
 class PlannedTable(Struct, frozen=True):
@@ -89,6 +47,7 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
+        notes: What else is worth telling of a table that would run, such as an input that another hand altered.
     """
 
     name: str
@@ -103,6 +62,7 @@ class PlannedTable(Struct, frozen=True):
     recipe: Recipe | None = None
     refused: StorageError | None = None
     would_fail: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def conditional(self) -> bool:
@@ -153,6 +113,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
+                    "notes": list(table.notes),
                 }
                 for table in self.tables
             ],
@@ -255,7 +216,8 @@ def _planned_computed(
     table = graph.tables[name]
     inputs = graph.upstream(name)
     state = states[name]
-    reasons = tuple(_run_reasons(table, inputs, state, states, recipe, running, force))
+    as_stored = {name: states[name] for name in inputs if name not in running}
+    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force))
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
@@ -278,6 +240,7 @@ def _planned_computed(
         recipe,
         refused,
         would_fail,
+        tuple(input_notes(state.manifest, as_stored)) if reasons else (),
     )
 
 
@@ -310,66 +273,29 @@ def _run_reasons(
     table: Table,
     inputs: tuple[str, ...],
     state: TableState,
-    states: Mapping[str, TableState],
+    as_stored: Mapping[str, TableState],
     recipe: Recipe,
-    running: Collection[str],
     force: bool,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
-    yield from _data_reasons(table, state, recipe)
+    yield from data_reasons(table, state)
     if manifest is not None and manifest.recipe is not None:
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
-        yield from input_reasons(manifest, {name: states[name].content for name in inputs if name not in running})
-    upstream = [name for name in inputs if name in running]
+        yield from input_reasons(manifest, as_stored)
+    upstream = [name for name in inputs if name not in as_stored]
     if upstream:
         yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:
         yield Reason("forced", "asked for with --force")
 
 
-def _data_reasons(table: Table, state: TableState, recipe: Recipe) -> Iterator[Reason]:
-    """What speaks against the stored data themselves."""
-    manifest = state.manifest
-    trouble = state.manifest_trouble
-    if manifest is None and trouble is not None:
-        if not state.exists and state.trouble is None:
-            yield Reason("missing_data", f"{state.uri} is not there")
-        told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
-        yield Reason("data_changed" if state.exists else "missing_data", told)
-    elif state.trouble is not None:
-        yield Reason("data_changed", state.trouble.message)
-    elif manifest is None:
-        if not state.exists:
-            yield Reason("never_materialized", "never materialized")
-        else:
-            yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
-    elif not state.exists:
-        # In another format it is another file.
-        was = recipe.storage if manifest.recipe is None else manifest.recipe.storage
-        moved = was.partition(",")[0] != recipe.storage.partition(",")[0]
-        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
-    elif state.altered:
-        yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
-    elif manifest.recipe is None:
-        yield Reason("never_materialized", "not computed here yet")
-
-
-def _written(table: Table, state: TableState) -> str:
-    """When stored data were written, where their storage tells a time, and which run had stored them."""
-    written = state.content.modified_ns if state.content is not None else None
-    told = ""
-    if written and table.format:  # of what is no file it is a stamp, not a time
-        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
-    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
-
-
 def _is_missing(state: TableState) -> bool:
     return not state.exists and state.trouble is None
 
 
-def _listed(names: list[str], limit: int = 3) -> str:
+def _listed(names: Sequence[str], limit: int = 3) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
@@ -386,12 +312,33 @@ def _refuse_missing_inputs(
     ]
     if not lacking:
         return
-    name = lacking[0][0]
+    needing = list(dict.fromkeys(name for name, _ in lacking))
     missing = list(dict.fromkeys(upstream for _, upstream in lacking))
-    verb = "was" if len(missing) == 1 else "were"
-    where = f" here or in `{defer}`" if defer is not None else ""
     them = "it" if len(missing) == 1 else "them"
+    told = [*_why_missing(graph, missing, states, here="" if defer is None else " here")]
+    if defer is not None:
+        told.append(f"nothing of {them} is in `{defer}`")
+    shown = needing[:_TOLD]
+    what = "it needs" if len(shown) == 1 else "they need"
+    rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
     raise UsageError(
-        f"{_listed(missing)} {verb} never materialized{where}, and `{name}` needs {them}",
-        hint=f"`lakehouse run +{name}` materializes everything it needs",
+        f"{', '.join(told)}, and {_listed(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
+        hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
     )
+
+
+def _why_missing(graph: AssetGraph, names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
+    """What is true of each of some tables of which nothing is stored, those of which the same is in one sentence."""
+    of: dict[str, list[str]] = {"never": [], "moved": [], "gone": []}
+    for name in names:
+        state = states[name]
+        never = state.manifest is None and state.manifest_trouble is None
+        of["never" if never else "moved" if stored_in_another_format(graph.tables[name], state) else "gone"].append(
+            name
+        )
+    if of["never"]:
+        yield f"{_listed(of['never'], _TOLD)} {'was' if len(of['never']) == 1 else 'were'} never materialized{here}"
+    if of["moved"]:
+        yield f"what was stored of {_listed(of['moved'], _TOLD)}{here} is in another format than declared"
+    if of["gone"]:
+        yield f"what was stored of {_listed(of['gone'], _TOLD)}{here} is gone"

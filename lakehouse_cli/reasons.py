@@ -1,19 +1,63 @@
-"""What is different between how a table was made and how it would be made now, in words."""
+"""What speaks against a table as it is stored, and what is different of how it would be made now, in words."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from lakehouse_cli.fingerprints import has_unseen
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
-from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.model.schema_change import SchemaChange, column_changes, gravest, listed, stored_columns
+from lakehouse_cli.model.reason import Reason, short_names
+from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.terminal import moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
 _SHOWN = 48
+
+
+def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
+    """What speaks against the stored data themselves."""
+    manifest = state.manifest
+    trouble = state.manifest_trouble
+    if manifest is None and trouble is not None:
+        if not state.exists and state.trouble is None:
+            yield Reason("missing_data", f"{state.uri} is not there")
+        told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
+        yield Reason("data_changed" if state.exists else "missing_data", told)
+    elif state.trouble is not None:
+        yield Reason("data_changed", state.trouble.message)
+    elif manifest is None:
+        if not state.exists:
+            yield Reason("never_materialized", "never materialized")
+        else:
+            yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
+    elif not state.exists:
+        moved = stored_in_another_format(table, state)
+        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
+    elif state.altered:
+        yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
+    elif manifest.recipe is None:
+        yield Reason("never_materialized", "not computed here yet")
+
+
+def stored_in_another_format(table: Table, state: TableState) -> bool:
+    """Whether what the manifest tells of is another file: of the format that was declared then."""
+    before = state.manifest.recipe if state.manifest is not None else None
+    return before is not None and bool(table.format) and before.storage.partition(",")[0] != table.format
+
+
+def _written(table: Table, state: TableState) -> str:
+    """When stored data were written, where their storage tells a time, and which run had stored them."""
+    written = state.content.modified_ns if state.content is not None else None
+    told = ""
+    if written and table.format:  # of what is no file it is a stamp, not a time
+        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
+    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
 
 
 def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[Reason]:
@@ -25,21 +69,18 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
     if before == now and [*before.params] == [*now.params] and not unseen:
         return
     if before.code != now.code or unseen:
-        yield Reason("function_changed", "; ".join(_code_changes(function, before, now)))
+        yield Reason("function_changed", short_names("; ".join(_code_changes(function, before, now))))
     if before.inputs != now.inputs:
         yield Reason(
             "input_changed",
             f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
         )
-    changes = [
-        message if kind is None else f"{message} ({kind})"
-        for message, kind in _contract_changes(before, now, stored_columns(manifest))
-    ]
+    changes = contract_told(manifest, now)
     if changes:
-        yield Reason("contract_changed", ", ".join(changes))
+        yield Reason("contract_changed", changes)
     params = list(_param_changes(before.params, now.params))
     if params:
-        yield Reason("params_changed", ", ".join(params))
+        yield Reason("params_changed", listed(params))
     if before.storage != now.storage:
         yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
 
@@ -83,56 +124,45 @@ def _part(text: str, start: int) -> str:
     return begin + (text[start:] if len(text) - start <= _SHOWN else text[start : start + _SHOWN - 1] + "…")
 
 
-def _contract_changes(
-    before: Recipe, now: Recipe, stored: tuple[ColumnRecord, ...]
-) -> Iterator[tuple[str, SchemaChange | None]]:
-    """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
-    if now.contract is None and before.contract is not None:
-        # Nobody knows, until it is computed, which columns the table will have; the run tells it.
-        yield "no columns are declared any more", None
-    elif now.contract is not None and before.contract is None:
-        yield "columns are declared now", "compatible"
-        # Where none were declared, columns might be null; that they are held to a promise now is no change of data.
-        yield from column_changes(stored, (column._replace(nullable=True) for column in now.contract))
-    elif now.contract is not None and before.contract is not None:
-        yield from column_changes(before.contract, now.contract)
-    if before.key != now.key:
-        shown = f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more"
-        yield shown, "compatible" if set(before.key) >= set(now.key) and now.key else "breaking"
-    if before.extra_columns != now.extra_columns:
-        yield f"extra_columns {before.extra_columns} → {now.extra_columns}", "compatible"
-
-
-def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
-    """The gravest of a contract's changes; None where it did not change, or where it is not known what it will be."""
-    before = manifest.recipe
-    if before is None or (before.contract, before.key, before.extra_columns) == (
-        now.contract,
-        now.key,
-        now.extra_columns,
-    ):
-        return None
-    return gravest(kind for _, kind in _contract_changes(before, now, stored_columns(manifest)))
-
-
-def input_reasons(manifest: Manifest, now: Mapping[str, InputRecord | None]) -> Iterator[Reason]:
+def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator[Reason]:
     """A reason for each input whose content, or how it is read, is not what the table was made from.
 
     Args:
         manifest: Of the table.
-        now: What each input is now; None where there is nothing.
+        now: What is stored of each input that is read as it is stored.
     """
-    for name, current in now.items():
-        before = manifest.inputs.get(name)
+    for name, state in now.items():
+        before, current = manifest.inputs.get(name), state.content
         if before is None:
-            continue  # an input that is new is told as a change of the inputs
-        if current is None:
+            if _was_input(name, manifest):  # one that is new is told as a change of the inputs
+                yield Reason("input_changed", f"there is no record of what `{name}` was when this was made from it")
+        elif current is None:
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                yield Reason("input_changed", f"content of `{name}` changed ({_content_change(before, current)})")
+                told = f"content of `{name}` changed ({_content_change(before, current)})"
+                yield Reason("input_changed", f"{told}; {state.altered_by} altered it" if state.altered_since else told)
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
+
+
+def _was_input(name: str, manifest: Manifest) -> bool:
+    """Whether a table was made from an input, by its recipe."""
+    return manifest.recipe is not None and any(each.endswith(f": {name}") for each in manifest.recipe.inputs)
+
+
+def input_notes(manifest: Manifest | None, now: Mapping[str, TableState]) -> Iterator[str]:
+    """What else is worth telling of the inputs: that somebody altered one, where no reason tells it.
+
+    Args:
+        manifest: Of the table.
+        now: What is stored of each input that is read as it is stored.
+    """
+    known = manifest.inputs if manifest is not None and manifest.recipe is not None else {}
+    for name, state in now.items():
+        told = name in known and state.content is not None and state.content.content_hash != known[name].content_hash
+        if state.altered_since and not told:
+            yield f"`{name}` was altered by {state.altered_by}"
 
 
 def gone(name: str) -> str:

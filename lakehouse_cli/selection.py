@@ -132,7 +132,7 @@ def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelecti
 
 def _in_state(state: str, in_state: StateSelection | None) -> set[str]:
     if state not in STATES:
-        hint = did_you_mean(state, STATES) or f"the states are {', '.join(STATES)}"
+        hint = did_you_mean(state, STATES, written="state:{}") or f"the states are {', '.join(STATES)}"
         raise UsageError(f"`state:{state}` is not a selection", hint=hint)
     if in_state is None:
         raise TypeError("select() was not told how to look at states")

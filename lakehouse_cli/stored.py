@@ -13,7 +13,7 @@ from lakehouse_cli.errors import DataError, StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.planning import TableState
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.formatted import columns_of
@@ -144,7 +144,7 @@ class StoredTables(Struct):
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
-        if manifest is not None and content is not None and state.altered:
+        if content is not None and state.altered_since:
             return replace(state, altered_by=storage.altered_by(table, content))
         return state
 

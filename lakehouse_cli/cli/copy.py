@@ -99,6 +99,7 @@ def command(
         if progress is not None:
             progress.clear()
     if settings.json:
+        options.complain(result.notes)
         options.write_json(result.to_json())
     elif progress is not None:
         progress.head()  # of what had nothing to copy too

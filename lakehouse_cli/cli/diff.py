@@ -73,6 +73,7 @@ def command(
     with MaskedStream(sys.stderr, 2, project.mask), contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
         found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:
+        options.complain(found.notes)
         options.write_json(found.to_json())
     else:
         if not settings.quiet:

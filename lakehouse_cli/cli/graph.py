@@ -55,12 +55,11 @@ def command(
     from lakehouse_cli.graph_text import dot_lines, lineage, mermaid_lines, tree_lines
 
     shown = lineage(project.graph, chosen.names, project.plan())
+    # Not on stdout, where a document or a picture's text may be.
+    options.complain(chosen.notes)
     if settings.json:
         options.write_json(shown.to_json())
         return
-    if chosen.notes:
-        # Not on stdout, where a picture's text may be.
-        options.complain(list(chosen.notes))
     if format_ != "tree":
         for line in mermaid_lines(shown) if format_ == "mermaid" else dot_lines(shown):
             options.write(line)

@@ -29,6 +29,7 @@ def command(
     project = settings.project()
     chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
     if settings.json:
+        options.complain(chosen.notes)
         options.write_json({"tables": [_json(project, name) for name in chosen.names]})
         return
     if settings.quiet:

@@ -69,6 +69,7 @@ def command(
 def render(plan: Plan, settings: options.Settings) -> None:
     """Write a plan to stdout."""
     if settings.json:
+        options.complain(plan.notes)
         options.write_json(plan.to_json())
         return
     if settings.quiet:
@@ -144,7 +145,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
-        told = [reason.message for reason in table.reasons]
+        told = [*(reason.message for reason in table.reasons), *table.notes]
         trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame tells the rest.

@@ -140,6 +140,8 @@ def _run(
             # What the project and its plan consist of stays; from here on there is work, and garbage.
             gc.freeze()
             gc.enable()
+            if settings.json and log_format is None:
+                options.complain(event.notes)
         output.handle(event)
 
     mask = project.mask_with(how["defer"])

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo
-from lakehouse_cli.planning import Plan, PlannedTable, TableState
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.secret_values import Mask, masked

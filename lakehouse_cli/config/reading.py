@@ -68,9 +68,9 @@ class Reader:
             return INVALID
         if isinstance(node, Scalar) and node.is_null:
             return self.report(node, f"{what} has no value: it is {expected}", hint or "give it one, or remove it")
-        if hint is None:
-            hint = "write one, or remove it" if shown(node) == EMPTY else f"make it {expected}"
-        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint)
+        if shown(node) == EMPTY:
+            return self.report(node, f"{what} is empty: it is {expected}", hint or "write one, or remove it")
+        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or f"make it {expected}")
 
     def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
         """Report the keys that are not known."""

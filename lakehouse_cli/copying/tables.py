@@ -22,7 +22,7 @@ from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.planning import TableState
+from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.secret_values import Mask, masked

@@ -1,11 +1,12 @@
-"""What a change of columns is to whoever reads a table."""
+"""What a change of columns, and of what is promised of them, is to whoever reads a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from lakehouse_cli.model.manifest import ColumnRecord, Manifest
+from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
+from lakehouse_cli.model.reason import short_names
 
 #: Whether what reads the table goes on as it is (``additive``: there is more; ``compatible``) or may fail.
 SchemaChange = Literal["additive", "compatible", "breaking"]
@@ -71,7 +72,90 @@ def stored_change(before: Manifest | None, now: Manifest) -> tuple[str, SchemaCh
     return f"{listed([message for message, _ in changes])} ({change})", change
 
 
+def contract_told(manifest: Manifest, now: Recipe) -> str:
+    """How a table's contract differs from the one it was stored with, in one line; empty where it does not."""
+    changes = list(_contract_changes(manifest, now))
+    if len(changes) > _TOLD + 1:
+        changes.sort(key=lambda each: -_RANK.get(each[1] or "", 0))
+    return listed([message if kind is None else f"{message} ({kind})" for message, kind in changes])
+
+
+def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
+    """The gravest of a contract's changes; None where it did not change, or where it is not known what it will be.
+
+    Where the contract does not tell all columns, more may change than it; nothing is graver than what is breaking.
+    """
+    known = gravest(kind for _, kind in _contract_changes(manifest, now))
+    tells_all = now.contract is not None and now.extra_columns != "keep"
+    return known if tells_all or known == "breaking" else None
+
+
+def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, SchemaChange | None]]:
+    """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
+    before = manifest.recipe
+    if before is None or (before.contract, before.key, before.extra_columns) == (
+        now.contract,
+        now.key,
+        now.extra_columns,
+    ):
+        return
+    stored = stored_columns(manifest)
+    if now.contract is None and before.contract is not None:
+        # Nobody knows, until it is computed, which columns the table will have; the run tells it.
+        yield "no columns are declared any more", None
+        for column in before.contract:
+            if not column.nullable and column.name not in now.key:
+                yield f"column `{column.name}` may be null now", "breaking"
+    elif now.contract is not None and before.contract is None:
+        yield "columns are declared now", "compatible"
+        # Where none were declared, columns might be null; that they are held to a promise now is no change of data.
+        yield from column_changes(stored, (column._replace(nullable=True) for column in now.contract))
+    elif now.contract is not None and before.contract is not None:
+        yield from _declared_changes(before, now, now.contract, before.contract, stored)
+    if before.key != now.key:
+        yield (
+            f"the key is now {', '.join(now.key)}" if now.key else "there is no key any more",
+            _key_change(before, now),
+        )
+    if before.extra_columns != now.extra_columns:
+        # Which columns will come besides is not known; those that were kept and go are told by name.
+        kind: SchemaChange | None = None if now.extra_columns == "keep" else "compatible"
+        yield f"extra_columns {before.extra_columns} → {now.extra_columns}", kind
+
+
+def _declared_changes(
+    before: Recipe,
+    now: Recipe,
+    new: Sequence[ColumnRecord],
+    old: Sequence[ColumnRecord],
+    stored: Iterable[ColumnRecord],
+) -> Iterator[tuple[str, SchemaChange]]:
+    """Each change from declared columns to others; columns that were kept besides were there for readers as well."""
+    names = {column.name for column in new}
+    if before.extra_columns == "keep":
+        declared = {column.name for column in old}
+        kept = [column for column in stored if column.name not in declared]
+        for column in kept:
+            if column.name in names:
+                yield f"column `{column.name}` is declared now", "compatible"
+        # Whether those that are still not declared are kept again is not known.
+        old = [*old, *(column for column in kept if column.name in names or now.extra_columns != "keep")]
+    held = {column.name for column in old if not column.nullable} & set(now.key)  # a key holds no null
+    yield from column_changes(old, [each._replace(nullable=False) if each.name in held else each for each in new])
+
+
+def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
+    """What another key is: it promises that no two rows have the same, and that its columns hold no null.
+
+    Where there was none it promises more; fewer columns of the same do, if those that are left out still hold no null.
+    """
+    if not now.key:
+        return "breaking"
+    left_out = set(before.key) - set(now.key) - {c.name for c in now.contract or () if not c.nullable}
+    return "breaking" if left_out or (before.key and not set(before.key) >= set(now.key)) else "compatible"
+
+
 def listed(messages: Sequence[str]) -> str:
     """Changes in one line, as many as can be read there."""
     more = f" and {len(messages) - _TOLD} changes more" if len(messages) > _TOLD + 1 else ""
-    return ", ".join(messages[:_TOLD] if more else messages) + more
+    return short_names(", ".join(messages[:_TOLD] if more else messages) + more)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.schema_change import stored_change
+from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.storage.base import AssetStorage
@@ -19,7 +19,9 @@ UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
     """A table that was computed and stored."""
     manifest = outcome.manifest
-    notes = [f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}"] if outcome.dropped else []
+    notes = list(planned.notes)
+    if outcome.dropped:
+        notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
     changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
     if changed is not None and not _is_told(planned):
         notes.append(changed[0])
@@ -33,15 +35,16 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> Tab
         planned.uri,
         outcome.attempts,
         notes=tuple(notes),
-        schema_change=None if changed is None else changed[1],
+        # What of a contract's change does not show in the columns is none the less told, as the plan told it.
+        schema_change=gravest((planned.schema_change, None if changed is None else changed[1])),
     )
 
 
 def _is_told(planned: PlannedTable) -> bool:
-    """Whether the reasons tell of every column that changed, all of them being declared, before and now."""
+    """Whether the reasons tell of every column that changed, all being declared now, and known as they were."""
     before = planned.state.manifest.recipe if planned.state is not None and planned.state.manifest is not None else None
-    recipes = (before, planned.recipe)
-    return all(r is not None and r.contract is not None and r.extra_columns != "keep" for r in recipes)
+    now = planned.recipe
+    return before is not None and now is not None and now.contract is not None and now.extra_columns != "keep"
 
 
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:

@@ -292,8 +292,10 @@ class FileStorage(FormattedStorage):
         """The manifest beside the data."""
         try:
             text = self._manifest_bytes(table)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise self._no_folder_of_manifests(table) from error
         except IsADirectoryError as error:
             raise self._manifest_is_a_folder(table) from error
         except OSError as error:
@@ -323,6 +325,16 @@ class FileStorage(FormattedStorage):
             f"{self._shown_manifest(table)} is a folder",
             hint=f"move it away; the manifest of `{table.name}` belongs there",
             location=table.where("path"),
+        )
+
+    def _no_folder_of_manifests(self, table: Table) -> ObstructedError:
+        above = Path(MANIFESTS, f"{table.path}.json").parents
+        files = (each.as_posix() for each in reversed(above) if Path(self.spec.root, each).is_file())
+        shown = self._under_root(next(files, MANIFESTS)).removesuffix("/.")  # the root itself
+        return ObstructedError(
+            f"{shown} is a file",
+            hint=f"move it away; the manifest of `{table.name}` belongs in a folder of that name",
+            location=table.where("path", "storage"),
         )
 
     def delete(self, table: Table) -> None:

@@ -97,7 +97,7 @@ def test_what_is_in_neither_is_refused(deferred: ProjectFolder, cli: Cli) -> Non
     (deferred.path / "prod/totals.csv").unlink()
     done = cli("plan", "-e", "dev", "best", "--defer", "prod")
     assert done.code == 2
-    assert "`totals` was never materialized here or in `prod`" in done.err
+    assert "`totals` was never materialized here, nothing of it is in `prod`, and `best` needs it" in done.err
 
 
 def test_a_server_that_does_not_answer_is_told(deferred: ProjectFolder, cli: Cli) -> None:

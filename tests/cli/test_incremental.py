@@ -86,7 +86,36 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/orders.csv", "customer,amount\n007,5\n008,2\n007,1\n009,4\n")
     assert reasons(cli)["totals"] == [("input_changed", "content of `orders` changed (4 rows, before 3)")]
     done.write("data/totals.csv", "customer,total\n042,99\n")
-    assert reasons(cli, "best")["best"] == [("input_changed", "content of `totals` changed (1 row, before 2)")]
+    assert reasons(cli, "best")["best"] == [
+        ("input_changed", "content of `totals` changed (1 row, before 2); another hand altered it")
+    ]
+
+
+def test_reading_what_another_hand_altered_is_told(done: ProjectFolder, cli: Cli) -> None:
+    done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
+    told = "content of `totals` changed (2 rows as before); another hand altered it"
+    assert told in cli("plan", "best").out
+    best = cli("run", "best", "-o", "json").json["tables"][0]
+    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([told], [])
+    assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
+    # Made from it once, it is no change of the input any more, and still read.
+    edit(done, "lakehouse.yaml", "count: 1", "count: 2")
+    note = "`totals` was altered by another hand"
+    assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
+    assert f"param `count` 1 → 2; {note}\n" in cli("plan", "best").out
+    assert f"param `count` 1 → 2; {note}\n" in cli("run", "best").out
+    # Where it is selected itself it is made anew.
+    edit(done, "lakehouse.yaml", "count: 2", "count: 1")
+    assert note not in cli("plan").out
+
+
+def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: Cli) -> None:
+    path = "data/.lakehouse/manifests/best.json"
+    done.write(path, json.dumps({**json.loads(done.read(path)), "inputs": {}}))
+    told = "there is no record of what `totals` was when this was made from it"
+    assert reasons(cli) == {"best": [("input_changed", told)]}
+    assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
+    assert reasons(cli) == {}
 
 
 def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:
@@ -130,6 +159,13 @@ def test_params(done: ProjectFolder, cli: Cli) -> None:
             "breaking",
         ),
         ("key: [customer]", "key: [customer, total]", "the key is now customer, total", "breaking"),
+        ("    key: [customer]\n", "", "there is no key any more", "breaking"),
+        (
+            "customer: string\n",
+            "customer: {type: string, nullable: false}\n",
+            "column `customer` may not be null any more",
+            "compatible",
+        ),
         (
             "{type: int64, nullable: false}",
             "{type: int64, nullable: false}\n      n: int64",
@@ -193,12 +229,45 @@ def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None
     assert note.endswith(", column `c4` added and 495 changes more (breaking)")
 
 
+def test_of_very_long_names_the_ends_are_told(done: ProjectFolder, cli: Cli) -> None:
+    names = [f"{letter}_{'very' * 60}_long" for letter in "ab"]
+    helpers = "".join(f"\n\ndef {name}(n):\n    return n + 0\n" for name in names)
+    calls = " + ".join(f"{name}(0)" for name in names)
+    edit(done, "transforms.py", "nlargest(count,", f"nlargest(count + {calls},")
+    done.write("transforms.py", done.read("transforms.py") + helpers)
+    assert cli("run").code == 0
+    done.write("transforms.py", done.read("transforms.py").replace("n + 0", "0 + n"))
+    [(_, told)] = reasons(cli)["best"]
+    for letter in "ab":
+        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in told
+
+
 def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
     edit(done, "transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
     best = cli("run", "-o", "json").json["tables"][1]
     assert [r["code"] for r in best["reasons"]] == ["function_changed", "contract_changed"]
     assert (best["notes"], best["schema_change"]) == ([], "breaking")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "planned", "ran"),
+    [
+        ("  best:\n", "  best:\n    key: customer\n", "compatible", "compatible"),
+        ("total: int64}", "total: {type: int64, nullable: false}}", "compatible", "compatible"),
+        ("    columns: {customer: string, total: int64}\n", "    extra_columns: drop\n", None, None),
+        ("customer: string, total: int64}", "customer: string}\n    extra_columns: keep", "breaking", "breaking"),
+        ("customer: string, total: int64}", "customer: string, total: float64}", "breaking", "breaking"),
+    ],
+)
+def test_plan_and_run_tell_the_same_of_a_change(
+    done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
+) -> None:
+    edit(done, "lakehouse.yaml", before, after)
+    told = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
+    assert [table["reasons"][0]["code"] for table in told] == ["contract_changed"] * 2
+    assert [table["schema_change"] for table in told] == [planned, ran]
+    assert cli("plan", "best", "-o", "json").json["tables"][-1]["action"] == "skip"
 
 
 def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: Cli) -> None:

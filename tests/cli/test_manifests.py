@@ -120,12 +120,28 @@ def test_a_folder_where_a_manifest_belongs(done: ProjectFolder, cli: Cli) -> Non
     assert done.read("data/best.csv") == before
 
 
-def test_a_file_where_the_folder_of_manifests_belongs(project: ProjectFolder, cli: Cli) -> None:
-    project.write("data/.lakehouse", "a file")
-    ran = cli("run", "totals")
-    assert ran.code == 1
-    assert "data/.lakehouse/manifests/totals.json cannot be written: " in ran.err
+@pytest.mark.parametrize("file", ["data/.lakehouse", "data/.lakehouse/manifests"])
+def test_a_file_where_the_folder_of_manifests_belongs(project: ProjectFolder, cli: Cli, file: str) -> None:
+    project.write(file, "a file")
+    told = f"{file} is a file"
+    hint = "next: move it away; the manifest of `totals` belongs in a folder of that name\n"
+    planned = cli("plan", "totals")
+    assert "✗  totals  refused " in planned.out
+    assert f"`totals` stays as it is: {told}\n" in planned.out
+    assert hint in planned.out
+    for argv in (["run", "totals"], ["run", "totals", "--force"]):
+        ran = cli(*argv)
+        assert ran.code == 1
+        assert f"totals  {told}" in ran.err
+        assert hint in ran.err
     assert project.files() == ["orders.csv"]
+
+
+def test_a_file_where_the_root_of_a_storage_belongs(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml").replace("  best:\n", "  best:\n    storage: out\n")
+    project.write("lakehouse.yaml", text + "storages: {out: {root: out}}\n")
+    project.write("out", "a file")
+    assert "`best` stays as it is: out is a file\n" in cli("plan").out
 
 
 NEWER = f"{BEST} cannot be used: a newer version of lakehouse wrote it (format 99, this version reads 2)"

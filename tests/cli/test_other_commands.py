@@ -81,6 +81,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "reasons": [],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
         {
             "name": "totals",
@@ -92,6 +93,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             "reasons": [{"code": "never_materialized", "message": "never materialized"}],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
         {
             "name": "best",
@@ -106,6 +108,7 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
             ],
             "schema_change": None,
             "would_fail": None,
+            "notes": [],
         },
     ]
     assert project.files() == ["orders.csv"]
@@ -161,6 +164,36 @@ def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> N
     assert cli("ls", "-q").out == "orders\ntotals\nbest\n"
     ran = cli("ls", "-q", "tag:none")
     assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
+
+
+def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder, cli: Cli) -> None:
+    tags = 'tags: [report, short, "big orders", "q,r", "+z"]'
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tags: [report, short]", tags))
+    for pattern in ("tag:big?orders", "tag:q?r", "tag:?z"):
+        assert cli("ls", pattern, "-q").out == "best\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("plan",),
+        ("run",),
+        ("run", "--dry-run"),
+        ("ls",),
+        ("graph",),
+        ("diff",),
+        ("diff", "--against", "dev"),
+        ("copy", "--to", "dev"),
+    ],
+)
+def test_in_json_too_a_selection_that_matches_nothing_says_so(
+    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
+) -> None:
+    dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
+    project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
+    ran = cli(*argv, "tag:repotr", "-o", "json")
+    assert (ran.code, ran.err) == (0, "`tag:repotr` matches no table\n")
+    assert ran.json.get("nodes", ran.json.get("tables")) == []
 
 
 def test_errors_of_any_command_hide_values_of_variables(

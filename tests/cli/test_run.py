@@ -205,6 +205,36 @@ def test_a_source_that_is_not_as_declared_tells_row_and_value(project: ProjectFo
     assert violation["examples"] == [{"row": 2, "value": "two"}, {"row": 3, "value": "1.5"}]
 
 
+CHAIN = """
+name: chain
+module: transforms
+tables:
+  a: {columns: {x: int64}}
+  b: {columns: {x: int64}}
+  c: {columns: {x: int64}}
+  d: {columns: {x: int64}}
+"""
+
+
+def test_of_inputs_that_are_missing_it_is_told_what_is_true(folder: ProjectFolder, cli: Cli) -> None:
+    one = "\n\ndef {}({}):\n    return pd.DataFrame({{'x': [1]}})\n"
+    made = [one.format("a", ""), one.format("b", ""), one.format("c", "a, b"), one.format("d", "a, b")]
+    folder.write("lakehouse.yaml", CHAIN)
+    folder.write("transforms.py", "import pandas as pd\n" + "".join(made))
+    told = cli("plan", "c", "d").err
+    assert "error: `a`, `b` were never materialized, and `c`, `d` need them\n" in told
+    assert "`lakehouse run +c +d` materializes everything they need" in told
+    assert cli("run", "a").code == 0
+    (folder.path / "data/a.csv").unlink()
+    told = cli("run", "c").err
+    assert "error: `b` was never materialized, what was stored of `a` is gone, and `c` needs them\n" in told
+    assert cli("run", "+c").code == 0
+    (folder.path / "data/a.csv").unlink()
+    assert "error: what was stored of `a` is gone, and `c` needs it\n" in cli("plan", "c").err
+    folder.write("lakehouse.yaml", CHAIN.replace("  a: {", "  a: {format: parquet, "))
+    assert "error: what was stored of `a` is in another format than declared, and `c` n" in cli("plan", "c").err
+
+
 def test_selection_reads_what_is_not_selected_as_it_is_stored(project: ProjectFolder, cli: Cli) -> None:
     refused = cli("run", "best")
     assert refused.code == 2

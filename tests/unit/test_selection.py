@@ -26,7 +26,7 @@ GRAPH = AssetGraph(
         ("raw,,daily", "`raw,,daily` has a comma with nothing before or after it", "takes what is in both"),
         (",", "`,` has a comma with nothing before or after it", "takes what is in both"),
         ("raw daily,", "`daily,` has a comma with nothing before or after it", "takes what is in both"),
-        ("state:modifed", "`state:modifed` is not a selection", "did you mean `modified`?"),
+        ("state:modifed", "`state:modifed` is not a selection", "did you mean `state:modified`?"),
     ],
 )
 def test_refused(term: str, message: str, hint: str) -> None:

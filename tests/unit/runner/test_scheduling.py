@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.planning import PlannedTable, TableState
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.planning import PlannedTable
 from lakehouse_cli.runner.scheduling import MEMORY_FACTOR, Schedule, longest_paths
 
 

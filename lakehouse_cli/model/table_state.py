@@ -1,0 +1,62 @@
+"""What is known of a table's stored data before a run."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+
+
+class TableState(Struct, frozen=True):
+    """What is known of a table's stored data before a run.
+
+    Attributes:
+        uri: Where it is, or would be.
+        exists: Whether something is stored there.
+        trouble: Why it cannot be looked at, None where it can.
+        altered_by: Who altered what is stored, where somebody did.
+        refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
+        content: What is stored there now; None where nothing is, or where nobody needs to know.
+        manifest: What was stored by the last run that did.
+        manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
+        environment: The one this was found in, where it was not found in the plan's own.
+    """
+
+    uri: str
+    exists: bool
+    trouble: StorageError | None = None
+    content: InputRecord | None = None
+    manifest: Manifest | None = None
+    manifest_trouble: StorageError | None = None
+    environment: str | None = None
+    altered_by: str = ANOTHER_HAND
+    refused: StorageError | None = None
+
+    def refusal(self, *, force: bool) -> StorageError | None:
+        """Why a run would leave it as it is though it is due; None where it would not.
+
+        Args:
+            force: Whether the user asked to replace what a newer version of the tool stored.
+        """
+        for trouble in (self.trouble, self.manifest_trouble):
+            if isinstance(trouble, UnreachableError | ObstructedError) or (
+                isinstance(trouble, NewerVersionError) and not force
+            ):
+                return trouble
+        return self.refused
+
+    @property
+    def unclaimed(self) -> bool:
+        """Whether no manifest tells whose it is, and it is known that none does."""
+        return self.manifest is None and self.manifest_trouble is None and self.trouble is None
+
+    @property
+    def altered(self) -> bool:
+        """Whether what is stored is not what the manifest tells of."""
+        return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
+
+    @property
+    def altered_since(self) -> bool:
+        """Whether a run stored what is there, and somebody altered it since."""
+        return self.manifest is not None and self.content is not None and self.altered
