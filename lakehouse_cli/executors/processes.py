@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.threads import default_workers
+from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.printing import PrintedLines
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
@@ -240,7 +241,9 @@ def _serve(line: Connection, end: Connection, inherited: Connection | None, prep
             fn, args = line.recv()
             send("begun", None)
             try:
-                answer = ("result", fn(*args))
+                # Two that speak on one line would have the leader take each answer for that of another table.
+                with forks_end_here():
+                    answer = ("result", fn(*args))
             except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
                 answer = ("error", _portable(error))
             for lines in printed.values():

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
+from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import install_command
@@ -147,7 +148,8 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
     try:
-        return import_own(ref.module, folder)
+        with forks_end_here():
+            return import_own(ref.module, folder)
     except Interrupted:
         raise
     except BaseException as error:

@@ -135,6 +135,50 @@ def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("sys.exit(3)", 3), ("sys.exit()", 0), ("raise ValueError", 1), ("return frame", 0)]
+)
+def test_a_process_that_a_transform_forks_ends_where_the_transform_does(
+    folder: ProjectFolder, executor: str, ending: str, code: int
+) -> None:
+    folder.write("lakehouse.yaml", "name: three\nmodule: transforms\ntables: {a: {}, b: {}, c: {}}\n")
+    source = """
+    import os, sys
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [1]})
+
+    def a():
+        child = os.fork()
+        if child == 0:
+            print("I am the child")
+            ENDING
+        print("it ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return frame
+
+    def b():
+        raise ValueError("b always fails")
+
+    def c():
+        return frame
+    """
+    folder.write("transforms.py", source.replace("ENDING", ending))
+    command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    statuses = {table["name"]: table["status"] for table in json.loads(done.stdout)["tables"]}
+    assert statuses == {"a": "materialized", "b": "failed", "c": "materialized"}, done
+    assert folder.files() == ["a.csv", "c.csv"]
+    assert sorted(done.stderr.splitlines()) == ["I am the child", f"it ended with {code}"]
+
+
+def test_a_process_that_a_module_forks_as_it_is_imported_ends_there(folder: ProjectFolder) -> None:
+    only(folder, "    pass")
+    folder.write("transforms.py", "import os\nos.fork()\n" + folder.read("transforms.py"))
+    done = subprocess.run([*COMMAND, "run", "--executor", "serial"], cwd=folder.path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.count("1 materialized")) == (0, 1), done
+
+
 def written(file: Path) -> bool:
     """Whether it has its text; it is there a moment before."""
     return file.exists() and file.read_text() != ""
