@@ -27,6 +27,11 @@ from lakehouse_cli.printing import PrintedLines
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
+# For the system to take away one that was killed.
+_LEAVING_S = 5.0
+# Between two looks at whether it has ended: while it ends, and while it works and says nothing.
+_PAUSE_S = 0.001
+_LOOK_S = 0.5
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float | None]
 # What the process that leads decides on.
 _LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
@@ -145,9 +150,7 @@ class _Worker:
         try:
             self._line.send((fn, args))
             while True:
-                if limit is not None and not self._line.poll(max(limit - time.monotonic(), 0)):
-                    raise WorkerTimeoutError
-                kind, value = self._line.recv()
+                kind, value = self._next(limit)
                 if kind == "begun":
                     # Before, it may have been loading what it needs.
                     limit = None if timeout is None else time.monotonic() + timeout
@@ -159,8 +162,33 @@ class _Worker:
                 else:
                     return value
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            self._process.join(timeout=5)
+            self._await_end(time.monotonic() + _LEAVING_S)
             raise WorkerDiedError(_death(self._process.exitcode)) from error
+
+    def _next(self, limit: float | None) -> tuple[str, Any]:
+        """What the process says next.
+
+        A line is not at its end as long as any process holds it, and one that was started past Python may. So the
+        process itself is looked at too; what it had said before it ended is still there.
+        """
+        while True:
+            left = _LOOK_S if limit is None else min(max(limit - time.monotonic(), 0), _LOOK_S)
+            ended = self._process.exitcode is not None
+            if self._line.poll(0 if ended else left):
+                said: tuple[str, Any] = self._line.recv()
+                return said
+            if ended:
+                raise EOFError
+            if limit is not None and time.monotonic() >= limit:
+                raise WorkerTimeoutError
+
+    def _await_end(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock.
+
+        `join` waits for all that hold what the process held, the programs that it started among them.
+        """
+        while self._process.exitcode is None and time.monotonic() < limit:
+            time.sleep(_PAUSE_S)
 
     def tell_to_end(self) -> None:
         """Have the process end itself and those it started, whatever it is doing."""
@@ -169,12 +197,11 @@ class _Worker:
 
     def end(self, limit: float) -> None:
         """Wait for its end until a moment of the monotonic clock, then kill it."""
-        with suppress(OSError, ValueError):
-            self._process.join(timeout=max(limit - time.monotonic(), 0))
-            if self._process.is_alive():
-                kill_descendants(self._process.pid)
-                self._process.kill()
-                self._process.join(timeout=5)
+        self._await_end(limit)
+        if self._process.exitcode is None:
+            kill_descendants(self._process.pid)
+            self._process.kill()
+            self._await_end(time.monotonic() + _LEAVING_S)
 
     def close(self) -> None:
         """Let go of the line to it; for the thread that leads it, or when that has ended."""
@@ -225,6 +252,8 @@ def _serve(line: Connection, end: Connection, inherited: Connection | None, prep
     threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
     if inherited is not None:
         inherited.close()  # or the line would stay open in here when the other side is gone
+    # Else a process forked in here would keep it open when this one is gone, and in the middle of a message.
+    os.register_at_fork(after_in_child=line.close)
     sending = threading.Lock()
 
     def send(kind: str, value: Any) -> None:

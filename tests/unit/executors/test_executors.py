@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +47,26 @@ def exits() -> None:
     os._exit(3)
 
 
+def dies_before_its_child(fork: Callable[[], int], left: Path) -> None:
+    child = fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    left.write_text(str(child))
+    os._exit(3)
+
+
+def forks_past_python() -> int:
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+def dies_before_its_pool(left: Path) -> None:
+    pool = ProcessPoolExecutor(1)
+    left.write_text(str(pool.submit(os.getpid).result()))
+    os._exit(3)
+
+
 @pytest.mark.parametrize("kind", [SerialExecutor, ThreadsExecutor, ProcessesExecutor])
 def test_results_and_errors_arrive(kind: type[Executor]) -> None:
     with kind(2) as executor:
@@ -77,6 +101,21 @@ def test_a_process_that_dies_is_one_failure(number: int) -> None:
             executor.submit(exits).result(timeout=30)
         others += [executor.submit(sleeps, 0.0) for _ in range(4)]
         assert all(future.result(timeout=30) != os.getpid() for future in others)
+
+
+@pytest.mark.parametrize("how", [os.fork, forks_past_python, None])
+def test_a_process_that_dies_before_those_it_started_is_told_at_once(
+    how: Callable[[], int] | None, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    with ProcessesExecutor(1) as executor:
+        given = (dies_before_its_pool, left) if how is None else (dies_before_its_child, how, left)
+        try:
+            with pytest.raises(WorkerDiedError, match="ended with exit code 3"):
+                executor.submit(*given).result(timeout=20)
+            assert executor.submit(double, 21).result(timeout=30) == 42
+        finally:
+            os.kill(int(left.read_text()), signal.SIGKILL)
 
 
 def test_a_process_over_its_time_is_ended() -> None:
