@@ -19,9 +19,9 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
-from lakehouse_cli.executors.threads import default_workers
+from lakehouse_cli.executors.threads import NO_THREAD, default_workers, started
 from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.printing import PrintedLines
 
@@ -54,7 +54,7 @@ class ProcessesExecutor(Executor):
     def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
         super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
-        self._workers: list[_Worker] = []
+        self._workers: list[_Worker | None] = []
         self._threads: list[threading.Thread] = []
         self._stopping = False
         # Whatever ends this process in between: `multiprocessing` would wait for them at its end.
@@ -62,33 +62,52 @@ class ProcessesExecutor(Executor):
         # Forked before any thread is started: they begin with all that is loaded here.
         method = _start_method()
         for _ in range(self.workers):
-            self._workers.append(_Worker(method, prepare))
+            self._workers.append(None)
+            with suppress(Exception):  # it is started when it is needed, and told then if that fails too
+                self._workers[-1] = _Worker(method, prepare)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free process run `fn`."""
-        while len(self._threads) < self.workers:
-            index = len(self._threads)
-            thread = threading.Thread(target=self._lead, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
         future: Future[Any] = Future()
-        self._queue.put((future, fn, args, timeout))
+        for index in range(len(self._threads), self.workers):
+            thread = threading.Thread(target=self._lead, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
+            if not started(thread):
+                break
+            self._threads.append(thread)
+        if self._threads:
+            self._queue.put((future, fn, args, timeout))
+        else:
+            future.set_exception(WorkerStartError(NO_THREAD))
         return future
 
     def _lead(self, index: int) -> None:
         while (work := self._queue.get()) is not None:
             future, fn, args, timeout = work
             try:
-                result = self._workers[index].compute(fn, args, timeout)
+                result = self._worker(index).compute(fn, args, timeout)
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
-                    self._workers[index].tell_to_end()
-                    self._workers[index].end(time.monotonic() + _PATIENCE_S)
-                    self._workers[index].close()
-                    self._workers[index] = _Worker("spawn", self.prepare)
+                    self._give_up(index)
                 future.set_exception(error)
             else:
                 future.set_result(result)
+
+    def _worker(self, index: int) -> _Worker:
+        """The process that a thread leads, started anew where there is none."""
+        worker = self._workers[index]
+        if worker is None:
+            try:
+                worker = self._workers[index] = _Worker("spawn", self.prepare)
+            except OSError as error:
+                # The traceback would keep open what was opened for it.
+                raise WorkerStartError((error.strerror or str(error)).lower()) from error.with_traceback(None)
+        return worker
+
+    def _give_up(self, index: int) -> None:
+        worker, self._workers[index] = self._worker(index), None
+        worker.tell_to_end()
+        worker.end(time.monotonic() + _PATIENCE_S)
+        worker.close()
 
     def stop(self) -> None:
         """End the processes; what they were writing was not published."""
@@ -96,10 +115,11 @@ class ProcessesExecutor(Executor):
         self._end_all()
 
     def _end_all(self) -> None:
-        for worker in self._workers:
+        workers = [worker for worker in self._workers if worker is not None]
+        for worker in workers:
             worker.tell_to_end()
         limit = time.monotonic() + _PATIENCE_S
-        for worker in self._workers:
+        for worker in workers:
             worker.end(limit)
 
     def shutdown(self) -> None:
@@ -110,7 +130,7 @@ class ProcessesExecutor(Executor):
             thread.join(timeout=5)
         self._end_all()
         for worker, thread in zip(self._workers, self._threads, strict=False):
-            if not thread.is_alive():
+            if worker is not None and not thread.is_alive():
                 worker.close()
         self._threads.clear()
         atexit.unregister(self.stop)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,6 +51,28 @@ def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder
     assert "ended with exit code 3" in table["error"]["message"]
     retries = [json.loads(line) for line in done.stderr.splitlines() if "table_retrying" in line]
     assert [(line["attempt"], line["delay_s"]) for line in retries] == [(1, 0.01), (2, 0.02)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nowhere else one process limits another")
+def test_a_run_ends_that_cannot_start_a_process_in_place_of_one_that_died(folder: ProjectFolder) -> None:
+    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
+    source = """
+    import os, resource
+
+    def a():
+        resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))
+        os._exit(3)
+
+    def b():
+        raise AssertionError("there is no process for it")
+    """
+    folder.write("transforms.py", source)
+    with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
+        assert run.ends() == 1
+    assert "the process that computed `a` ended with exit code 3" in run.err
+    assert "`b` cannot be started: too many open files" in run.err
+    assert "2 failed" in run.out
+    assert "Traceback" not in run.out + run.err
 
 
 @pytest.mark.parametrize("which", ["first", "another"])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.processes import ProcessesExecutor
 from lakehouse_cli.executors.serial import SerialExecutor
 from lakehouse_cli.executors.threads import ThreadsExecutor
@@ -116,6 +118,48 @@ def test_a_process_that_dies_before_those_it_started_is_told_at_once(
             assert executor.submit(double, 21).result(timeout=30) == 42
         finally:
             os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_work_for_which_no_process_can_be_started_fails_and_the_next_may_have_one() -> None:
+    with no_more_files():
+        executor = ProcessesExecutor(1)
+    with executor:
+        with no_more_files(), pytest.raises(WorkerStartError, match="too many open files"):
+            executor.submit(double, 1).result(timeout=30)
+        assert executor.submit(double, 21).result(timeout=30) == 42
+        with pytest.raises(WorkerDiedError):
+            executor.submit(exits).result(timeout=30)
+        with no_more_files(), pytest.raises(WorkerStartError, match="too many open files"):
+            executor.submit(double, 1).result(timeout=30)
+
+
+@pytest.mark.parametrize("kind", [ThreadsExecutor, ProcessesExecutor])
+def test_fewer_threads_do_and_without_any_work_fails(kind: type[Executor], monkeypatch: pytest.MonkeyPatch) -> None:
+    start, allowed = threading.Thread.start, 0
+
+    def start_some(thread: threading.Thread) -> None:
+        nonlocal allowed
+        if allowed == 0:
+            raise RuntimeError("can't start new thread")
+        allowed -= 1
+        start(thread)
+
+    with kind(2) as executor:
+        monkeypatch.setattr(threading.Thread, "start", start_some)
+        with pytest.raises(WorkerStartError, match="no more threads"):
+            executor.submit(double, 1).result(timeout=30)
+        allowed = 1
+        assert [future.result(timeout=30) for future in [executor.submit(double, n) for n in range(3)]] == [0, 2, 4]
 
 
 def test_a_process_over_its_time_is_ended() -> None:
