@@ -58,9 +58,9 @@ def apply(
         raise _no_frame(transform, result)
     try:
         return owner.to_arrow(result, columns)
-    except TransformError:
+    except (TransformError, Interrupted):
         raise
-    except Exception as error:
+    except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
         raise TransformError(
             f"what `{transform.name}` returned cannot become Arrow: {failure.headline}",

@@ -159,6 +159,45 @@ def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+@pytest.mark.parametrize("trouble", ["SystemExit(3)", "KeyboardInterrupt"])
+def test_an_exception_whose_text_cannot_be_had_is_a_table_that_failed(
+    folder: ProjectFolder, executor: str, trouble: str
+) -> None:
+    folder.write(
+        "lakehouse.yaml", "name: three\nmodule: transforms\ntables: {t: {}, u: {columns: {a: string}}, v: {}}\n"
+    )
+    source = """
+    import pandas as pd
+
+    class OddError(Exception):
+        def __str__(self):
+            raise TROUBLE
+
+    class Value:
+        def __arrow_array__(self, *_, **__):
+            raise TROUBLE
+        __iter__ = __len__ = __float__ = __str__ = __repr__ = __arrow_array__
+
+    def t():
+        raise OddError
+
+    def u():
+        return pd.DataFrame({"a": pd.Series([Value()], dtype=object)})
+
+    def v():
+        return pd.DataFrame({"a": [1]})
+    """
+    folder.write("transforms.py", source.replace("TROUBLE", trouble))
+    command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+    assert (done.returncode, [tables[name]["status"] for name in "tuv"]) == (1, ["failed", "failed", "materialized"])
+    kind = trouble.partition("(")[0]
+    assert tables["t"]["error"]["message"] == f"`t` raised OddError: <its text cannot be had: {kind}>"
+    assert tables["u"]["error"]["message"].startswith(f"what `u` returned cannot become Arrow: {kind}")
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize(
     ("ending", "code"), [("sys.exit(3)", 3), ("sys.exit()", 0), ("raise ValueError", 1), ("return frame", 0)]
 )
