@@ -22,7 +22,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def started(thread: threading.Thread) -> bool:
+def could_start(thread: threading.Thread) -> bool:
     """Start a thread; returns whether the system allows one more."""
     try:
         thread.start()
@@ -48,7 +48,7 @@ class ThreadsExecutor(Executor):
         del timeout
         if len(self._threads) < self.workers:
             thread = threading.Thread(target=self._serve, name=f"lakehouse {len(self._threads) + 1}", daemon=True)
-            if started(thread):
+            if could_start(thread):
                 self._threads.append(thread)
         future: Future[Any] = Future()
         if self._threads:
