@@ -175,6 +175,8 @@ def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], 
     if isinstance(error, ModuleNotFoundError) and error.name:
         install = install_command(error.name) or f"install what `{error.name}` belongs to"
         return f"{install}, or correct the import"
+    if isinstance(error, MemoryError):
+        return "there was not enough memory; compute fewer tables at once (`--workers`), or give it more"
     if frames:
         return f"correct {frames[-1][0]}:{frames[-1][1]}"
     return "import it in Python to see more"
