@@ -59,6 +59,9 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEADERS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
+    # Where this process is ended, a process of Python's removes what is left of its semaphores and shared memory, and
+    # would warn of them in the middle of the run. These are the options that `multiprocessing` starts it with.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     # Else a process forked in here would keep it open when this one is gone, and in the middle of a message.
     os.register_at_fork(after_in_child=line.close)
     sending = threading.Lock()

@@ -121,6 +121,17 @@ def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> Non
         assert_gone(folder.path)
 
 
+def test_what_a_transform_over_its_time_leaves_is_cleaned_up_without_a_word(folder: ProjectFolder) -> None:
+    # The cleaner lives a moment longer than the run, with the run's stderr.
+    body = "    pool = multiprocessing.get_context('spawn').Pool(2)\n"
+    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 5")
+    command = [*COMMAND, "run", "--executor", "processes", "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    [table] = json.loads(done.stdout)["tables"]
+    assert "timeout of 5 s" in table["error"]["message"]
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
 def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
     """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
