@@ -62,6 +62,11 @@ class Attempts:
         """How many tables may be under way at once."""
         return self._executor.workers
 
+    @property
+    def waiting(self) -> int:
+        """How many tables that are under way only wait for another attempt, which takes nobody's place."""
+        return len(self._waiting)
+
     def begin(self, job: Job) -> None:
         """Start the first attempt at a table."""
         shares_memory = self._executor.shares_memory

@@ -53,6 +53,24 @@ def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder
     assert [(line["attempt"], line["delay_s"]) for line in retries] == [(1, 0.01), (2, 0.02)]
 
 
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_table_that_waits_for_its_next_attempt_keeps_no_other_waiting(folder: ProjectFolder, executor: str) -> None:
+    only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + "  u: {}\n")
+    folder.write("transforms.py", folder.read("transforms.py") + "\ndef u():\n    return pd.DataFrame({'a': [1]})\n")
+    command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
+    assert told == [
+        ("table_started", "t"),
+        ("table_retrying", "t"),
+        ("table_started", "u"),
+        ("table_finished", "u"),
+        ("table_finished", "t"),
+    ]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="nowhere else one process limits another")
 def test_a_run_ends_that_cannot_start_a_process_in_place_of_one_that_died(folder: ProjectFolder) -> None:
     folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
