@@ -60,6 +60,10 @@ class Executor(ABC):
         self.shutdown()
 
 
+class WorkerStartError(Exception):
+    """Nothing could be started that computes; the message says why."""
+
+
 class WorkerDiedError(Exception):
     """The process that computed something ended before it was done; the message says of what."""
 

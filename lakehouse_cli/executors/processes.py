@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from functools import partial
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
-from lakehouse_cli.executors.threads import default_workers
-from lakehouse_cli.printing import PrintedLines
+from lakehouse_cli.executors.starting import can_fork, start
+from lakehouse_cli.executors.threads import NO_THREAD, could_start, default_workers
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
+# For the system to take away one that was killed.
+_LEAVING_S = 5.0
+# Between two looks at whether it has ended: while it ends, and while it works and says nothing.
+_PAUSE_S = 0.001
+_LOOK_S = 0.5
 Work = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], float | None]
-# What the process that leads decides on.
-_LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
-# They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
-_UNFORKABLE = frozenset(("deltalake", "obstore"))
 
 
 class ProcessesExecutor(Executor):
@@ -48,41 +44,60 @@ class ProcessesExecutor(Executor):
     def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
         super().__init__(workers or default_workers(), prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
-        self._workers: list[_Worker] = []
+        self._workers: list[_Worker | None] = []
         self._threads: list[threading.Thread] = []
         self._stopping = False
         # Whatever ends this process in between: `multiprocessing` would wait for them at its end.
         atexit.register(self.stop)
         # Forked before any thread is started: they begin with all that is loaded here.
-        method = _start_method()
+        fork = can_fork()
         for _ in range(self.workers):
-            self._workers.append(_Worker(method, prepare))
+            self._workers.append(None)
+            with suppress(Exception):  # it is started when it is needed, and told then if that fails too
+                self._workers[-1] = _Worker(prepare, fork=fork)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free process run `fn`."""
-        while len(self._threads) < self.workers:
-            index = len(self._threads)
-            thread = threading.Thread(target=self._lead, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
         future: Future[Any] = Future()
-        self._queue.put((future, fn, args, timeout))
+        for index in range(len(self._threads), self.workers):
+            thread = threading.Thread(target=self._lead, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
+            if not could_start(thread):
+                break
+            self._threads.append(thread)
+        if self._threads:
+            self._queue.put((future, fn, args, timeout))
+        else:
+            future.set_exception(WorkerStartError(NO_THREAD))
         return future
 
     def _lead(self, index: int) -> None:
         while (work := self._queue.get()) is not None:
             future, fn, args, timeout = work
             try:
-                result = self._workers[index].compute(fn, args, timeout)
+                result = self._worker(index).compute(fn, args, timeout)
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
                 if isinstance(error, WorkerDiedError | WorkerTimeoutError) and not self._stopping:
-                    self._workers[index].tell_to_end()
-                    self._workers[index].end(time.monotonic() + _PATIENCE_S)
-                    self._workers[index].close()
-                    self._workers[index] = _Worker("spawn", self.prepare)
+                    self._give_up(index)
                 future.set_exception(error)
             else:
                 future.set_result(result)
+
+    def _worker(self, index: int) -> _Worker:
+        """The process that a thread leads, started anew where there is none."""
+        worker = self._workers[index]
+        if worker is None:
+            try:
+                worker = self._workers[index] = _Worker(self.prepare, fork=False)
+            except OSError as error:
+                # The traceback would keep open what was opened for it.
+                raise WorkerStartError((error.strerror or str(error)).lower()) from error.with_traceback(None)
+        return worker
+
+    def _give_up(self, index: int) -> None:
+        worker, self._workers[index] = self._worker(index), None
+        worker.tell_to_end()
+        worker.end(time.monotonic() + _PATIENCE_S)
+        worker.close()
 
     def stop(self) -> None:
         """End the processes; what they were writing was not published."""
@@ -90,10 +105,11 @@ class ProcessesExecutor(Executor):
         self._end_all()
 
     def _end_all(self) -> None:
-        for worker in self._workers:
+        workers = [worker for worker in self._workers if worker is not None]
+        for worker in workers:
             worker.tell_to_end()
         limit = time.monotonic() + _PATIENCE_S
-        for worker in self._workers:
+        for worker in workers:
             worker.end(limit)
 
     def shutdown(self) -> None:
@@ -104,34 +120,17 @@ class ProcessesExecutor(Executor):
             thread.join(timeout=5)
         self._end_all()
         for worker, thread in zip(self._workers, self._threads, strict=False):
-            if not thread.is_alive():
+            if worker is not None and not thread.is_alive():
                 worker.close()
         self._threads.clear()
         atexit.unregister(self.stop)
 
 
-def _start_method() -> str:
-    """How to start a process: forked where that is safe, which is ten times faster, else anew."""
-    alone = threading.active_count() == 1 and not _UNFORKABLE & sys.modules.keys()
-    return "fork" if sys.platform == "linux" and alone else "spawn"
-
-
 class _Worker:
     """One process and the line to it."""
 
-    def __init__(self, method: str, prepare: Callable[[], None] | None) -> None:
-        context: Any = multiprocessing.get_context(method)
-        self._line, theirs = context.Pipe()
-        told_to_end, self._end = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_serve,
-            args=(theirs, told_to_end, self._line if method == "fork" else None, prepare),
-            daemon=False,
-        )
-        with _interrupts_held_back(method):
-            self._process.start()
-        theirs.close()
-        told_to_end.close()
+    def __init__(self, prepare: Callable[[], None] | None, *, fork: bool) -> None:
+        self._process = start(prepare, fork=fork)
 
     def compute(self, fn: Callable[..., Any], args: tuple[Any, ...], timeout: float | None) -> Any:
         """Have the process run a function; returns or raises what it did.
@@ -142,11 +141,9 @@ class _Worker:
         """
         limit = None
         try:
-            self._line.send((fn, args))
+            self._process.line.send((fn, args))
             while True:
-                if limit is not None and not self._line.poll(max(limit - time.monotonic(), 0)):
-                    raise WorkerTimeoutError
-                kind, value = self._line.recv()
+                kind, value = self._next(limit)
                 if kind == "begun":
                     # Before, it may have been loading what it needs.
                     limit = None if timeout is None else time.monotonic() + timeout
@@ -158,47 +155,53 @@ class _Worker:
                 else:
                     return value
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            self._process.join(timeout=5)
-            raise WorkerDiedError(_death(self._process.exitcode)) from error
+            self._await_end(time.monotonic() + _LEAVING_S)
+            raise WorkerDiedError(_death(self._process.exit_code())) from error
+
+    def _next(self, limit: float | None) -> tuple[str, Any]:
+        """What the process says next.
+
+        A line is not at its end as long as any process holds it, and one that was started past Python may. So the
+        process itself is looked at too; what it had said before it ended is still there.
+        """
+        while True:
+            left = _LOOK_S if limit is None else min(max(limit - time.monotonic(), 0), _LOOK_S)
+            ended = self._process.exit_code() is not None
+            if self._process.line.poll(0 if ended else left):
+                said: tuple[str, Any] = self._process.line.recv()
+                return said
+            if ended:
+                raise EOFError
+            if limit is not None and time.monotonic() >= limit:
+                raise WorkerTimeoutError
+
+    def _await_end(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock.
+
+        By looking: `multiprocessing` waits for a pipe to close, which whatever the process has started holds as well.
+        """
+        while self._process.exit_code() is None and time.monotonic() < limit:
+            time.sleep(_PAUSE_S)
 
     def tell_to_end(self) -> None:
         """Have the process end itself and those it started, whatever it is doing."""
         with suppress(OSError):  # it is gone
-            self._end.send(None)
+            self._process.end.send(None)
 
     def end(self, limit: float) -> None:
         """Wait for its end until a moment of the monotonic clock, then kill it."""
-        with suppress(OSError, ValueError):
-            self._process.join(timeout=max(limit - time.monotonic(), 0))
-            if self._process.is_alive():
-                kill_descendants(self._process.pid)
-                self._process.kill()
-                self._process.join(timeout=5)
+        self._await_end(limit)
+        if self._process.exit_code() is None:
+            kill_descendants(self._process.number)
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(self._process.number, signal.SIGKILL)
+            self._await_end(time.monotonic() + _LEAVING_S)
 
     def close(self) -> None:
         """Let go of the line to it; for the thread that leads it, or when that has ended."""
-        for connection in (self._line, self._end):
+        for connection in (self._process.line, self._process.end):
             with suppress(OSError):
                 connection.close()
-
-
-@contextmanager
-def _interrupts_held_back(method: str) -> Iterator[None]:
-    """Have a process that is started meanwhile not see what it ignores until it says that it does.
-
-    Ctrl-C, and the end of a terminal, go to the whole group, also to a process that has loaded nothing yet. A process
-    begins with the mask of the thread that starts it; whatever comes for this one meanwhile is seen to afterwards.
-    """
-    if method == "spawn":
-        # Started within, it would let SIGINT through again: it unblocks it, whatever was before.
-        resource_tracker.ensure_running()
-    # Asked for first: one that came just before may raise out of the call that blocks.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _LEADERS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _death(exit_code: int | None) -> str:
@@ -212,63 +215,3 @@ def _death(exit_code: int | None) -> str:
         name = f"signal {-exit_code}"
     memory = "; the system may have been out of memory" if exit_code == -signal.SIGKILL else ""
     return f"was killed by {name}{memory}"
-
-
-def _serve(line: Connection, end: Connection, inherited: Connection | None, prepare: Callable[[], None] | None) -> None:
-    """What a worker process does: take work off the line until it closes."""
-    # These go to the whole group; what becomes of the work is for the process that leads to decide.
-    for number in _LEADERS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _LEADERS)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
-    if inherited is not None:
-        inherited.close()  # or the line would stay open in here when the other side is gone
-    sending = threading.Lock()
-
-    def send(kind: str, value: Any) -> None:
-        with sending:
-            line.send((kind, value))
-
-    printed = {"stdout": PrintedLines(partial(send, "stdout"), sys.stdout)}
-    printed["stderr"] = PrintedLines(partial(send, "stderr"), sys.stderr)
-    sys.stdout, sys.stderr = printed.values()
-    try:
-        if prepare is not None:
-            prepare()
-        while True:
-            fn, args = line.recv()
-            send("begun", None)
-            try:
-                answer = ("result", fn(*args))
-            except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
-                answer = ("error", _portable(error))
-            for lines in printed.values():
-                lines.end_lines()
-            send(*answer)
-    except (EOFError, OSError):
-        return  # nobody is at the other end
-
-
-def _end_when_told(end: Connection) -> None:
-    """End this worker when it is told to or the process that leads it is gone, whatever it is doing.
-
-    A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
-    """
-    leader = multiprocessing.parent_process()
-    if leader is not None:
-        with suppress(OSError):
-            wait([end, leader.sentinel])
-        for child in multiprocessing.active_children():
-            child.kill()
-        kill_descendants(os.getpid())
-        os._exit(1)
-
-
-def _portable(error: BaseException) -> BaseException:
-    """The error, or one that says the same where it cannot be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
-    except Exception:  # noqa: BLE001  # whatever its own methods raise
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

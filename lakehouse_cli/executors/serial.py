@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from lakehouse_cli.errors import Interrupted
 from lakehouse_cli.executors.base import Executor
 
 
@@ -22,7 +23,9 @@ class SerialExecutor(Executor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args))
-        except Exception as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
+        except Interrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
             future.set_exception(error)
         return future
 

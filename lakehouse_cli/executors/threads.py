@@ -10,14 +10,25 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.executors.base import Executor, WorkerStartError
 
 Work = tuple[Future[Any], Callable[[], Any]]
+#: Why nothing is computed where not one thread could be started; with one, all is, one after the other.
+NO_THREAD = "the system allows no more threads"
 
 
 def default_workers() -> int:
     """As many as this process may use processors."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def could_start(thread: threading.Thread) -> bool:
+    """Start a thread; returns whether the system allows one more."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 class ThreadsExecutor(Executor):
@@ -37,10 +48,13 @@ class ThreadsExecutor(Executor):
         del timeout
         if len(self._threads) < self.workers:
             thread = threading.Thread(target=self._serve, name=f"lakehouse {len(self._threads) + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            if could_start(thread):
+                self._threads.append(thread)
         future: Future[Any] = Future()
-        self._queue.put((future, partial(fn, *args)))
+        if self._threads:
+            self._queue.put((future, partial(fn, *args)))
+        else:
+            future.set_exception(WorkerStartError(NO_THREAD))
         return future
 
     def _serve(self) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.events import ErrorInfo, TableRetrying
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
@@ -61,6 +61,11 @@ class Attempts:
     def at_once(self) -> int:
         """How many tables may be under way at once."""
         return self._executor.workers
+
+    @property
+    def waiting(self) -> int:
+        """How many tables that are under way only wait for another attempt, which takes nobody's place."""
+        return len(self._waiting)
 
     def begin(self, job: Job) -> None:
         """Start the first attempt at a table."""
@@ -148,6 +153,9 @@ def _failure(job: Job, raised: BaseException) -> AttemptError | None:
         return raised
     if isinstance(raised, WorkerTimeoutError):
         return AttemptError(over_time(job.table), job.attempt)
+    if isinstance(raised, WorkerStartError):
+        hint = "compute fewer tables at once (`--workers`), or raise what the system allows (`ulimit -a` shows it)"
+        return AttemptError(LakehouseError(f"`{job.table.name}` cannot be started: {raised}", hint=hint), job.attempt)
     if isinstance(raised, WorkerDiedError):
         hint = "look for what ends processes in the transform, or what is out of memory; the other tables went on"
         error = TransformError(f"the process that computed `{job.table.name}` {raised}", hint=hint)

@@ -169,7 +169,7 @@ class _Run:
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
-            while self.stopped_by is None and len(self.under_way) < attempts.at_once:
+            while self.stopped_by is None and len(self.under_way) - attempts.waiting < attempts.at_once:
                 planned = self.schedule.next()
                 if planned is None:
                     break

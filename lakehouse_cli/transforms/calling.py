@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.errors import Interrupted, TransformError
+from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.model import Column
 from lakehouse_cli.own_modules import activate
 from lakehouse_cli.transforms.failure import failure_of
@@ -57,9 +58,9 @@ def apply(
         raise _no_frame(transform, result)
     try:
         return owner.to_arrow(result, columns)
-    except TransformError:
+    except (TransformError, Interrupted):
         raise
-    except Exception as error:
+    except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
         raise TransformError(
             f"what `{transform.name}` returned cannot become Arrow: {failure.headline}",
@@ -86,7 +87,8 @@ def _called(
     constants = copy.deepcopy(dict(params))
     activate(transform.folder)
     try:
-        return transform.fn(*by_position, **by_keyword, **constants)
+        with forks_end_here():
+            return transform.fn(*by_position, **by_keyword, **constants)
     except Interrupted:
         raise
     except BaseException as error:

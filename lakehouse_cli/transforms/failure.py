@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import Location
+from lakehouse_cli.errors import Interrupted, Location
 from lakehouse_cli.own_modules import is_own_file
 
 _LONGEST = 2000
@@ -71,7 +71,9 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as trouble:  # noqa: BLE001  # the user's own method; whatever it raises is told
+    except Interrupted:
+        raise
+    except BaseException as trouble:  # noqa: BLE001  # the user's own method; whatever it raises is told
         return f"<its text cannot be had: {type(trouble).__name__}>"
 
 

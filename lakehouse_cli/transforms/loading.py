@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
+from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import install_command
@@ -147,7 +148,8 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
 
 def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
     try:
-        return import_own(ref.module, folder)
+        with forks_end_here():
+            return import_own(ref.module, folder)
     except Interrupted:
         raise
     except BaseException as error:
@@ -173,6 +175,8 @@ def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], 
     if isinstance(error, ModuleNotFoundError) and error.name:
         install = install_command(error.name) or f"install what `{error.name}` belongs to"
         return f"{install}, or correct the import"
+    if isinstance(error, MemoryError):
+        return "there was not enough memory; compute fewer tables at once (`--workers`), or give it more"
     if frames:
         return f"correct {frames[-1][0]}:{frames[-1][1]}"
     return "import it in Python to see more"

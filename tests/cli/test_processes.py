@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,6 +51,46 @@ def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder
     assert "ended with exit code 3" in table["error"]["message"]
     retries = [json.loads(line) for line in done.stderr.splitlines() if "table_retrying" in line]
     assert [(line["attempt"], line["delay_s"]) for line in retries] == [(1, 0.01), (2, 0.02)]
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+def test_a_table_that_waits_for_its_next_attempt_keeps_no_other_waiting(folder: ProjectFolder, executor: str) -> None:
+    only(folder, "    assert not first()", ", retries: 1, retry_delay: 4")
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml") + "  u: {}\n")
+    folder.write("transforms.py", folder.read("transforms.py") + "\ndef u():\n    return pd.DataFrame({'a': [1]})\n")
+    command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    told = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
+    assert told == [
+        ("table_started", "t"),
+        ("table_retrying", "t"),
+        ("table_started", "u"),
+        ("table_finished", "u"),
+        ("table_finished", "t"),
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nowhere else one process limits another")
+def test_a_run_ends_that_cannot_start_a_process_in_place_of_one_that_died(folder: ProjectFolder) -> None:
+    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
+    source = """
+    import os, resource
+
+    def a():
+        resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))
+        os._exit(3)
+
+    def b():
+        raise AssertionError("there is no process for it")
+    """
+    folder.write("transforms.py", source)
+    with running(folder.path, "run", "--executor", "processes", "--workers", "1") as run:
+        assert run.ends() == 1
+    assert "the process that computed `a` ended with exit code 3" in run.err
+    assert "`b` cannot be started: too many open files" in run.err
+    assert "2 failed" in run.out
+    assert "Traceback" not in run.out + run.err
 
 
 @pytest.mark.parametrize("which", ["first", "another"])
@@ -98,6 +139,17 @@ def test_a_timeout_ends_what_the_transform_started(folder: ProjectFolder) -> Non
         assert_gone(folder.path)
 
 
+def test_what_a_transform_over_its_time_leaves_is_cleaned_up_without_a_word(folder: ProjectFolder) -> None:
+    # The cleaner lives a moment longer than the run, with the run's stderr.
+    body = "    pool = multiprocessing.get_context('spawn').Pool(2)\n"
+    only(folder, f"{body}    pool.map(wait, [2, 3])", ", timeout: 5")
+    command = [*COMMAND, "run", "--executor", "processes", "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    [table] = json.loads(done.stdout)["tables"]
+    assert "timeout of 5 s" in table["error"]["message"]
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
 def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
     """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
@@ -133,6 +185,89 @@ def test_a_transform_that_raises_keyboard_interrupt_is_a_table_that_failed(
     assert (done.returncode, tables["t"]["status"], tables["u"]["status"]) == (1, "failed", "materialized")
     assert tables["t"]["error"]["message"] == "`t` raised KeyboardInterrupt"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+@pytest.mark.parametrize("trouble", ["SystemExit(3)", "KeyboardInterrupt"])
+def test_an_exception_whose_text_cannot_be_had_is_a_table_that_failed(
+    folder: ProjectFolder, executor: str, trouble: str
+) -> None:
+    folder.write(
+        "lakehouse.yaml", "name: three\nmodule: transforms\ntables: {t: {}, u: {columns: {a: string}}, v: {}}\n"
+    )
+    source = """
+    import pandas as pd
+
+    class OddError(Exception):
+        def __str__(self):
+            raise TROUBLE
+
+    class Value:
+        def __arrow_array__(self, *_, **__):
+            raise TROUBLE
+        __iter__ = __len__ = __float__ = __str__ = __repr__ = __arrow_array__
+
+    def t():
+        raise OddError
+
+    def u():
+        return pd.DataFrame({"a": pd.Series([Value()], dtype=object)})
+
+    def v():
+        return pd.DataFrame({"a": [1]})
+    """
+    folder.write("transforms.py", source.replace("TROUBLE", trouble))
+    command = [*COMMAND, "run", "--executor", executor, "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+    assert (done.returncode, [tables[name]["status"] for name in "tuv"]) == (1, ["failed", "failed", "materialized"])
+    kind = trouble.partition("(")[0]
+    assert tables["t"]["error"]["message"] == f"`t` raised OddError: <its text cannot be had: {kind}>"
+    assert tables["u"]["error"]["message"].startswith(f"what `u` returned cannot become Arrow: {kind}")
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("sys.exit(3)", 3), ("sys.exit()", 0), ("raise ValueError", 1), ("return frame", 0)]
+)
+def test_a_process_that_a_transform_forks_ends_where_the_transform_does(
+    folder: ProjectFolder, executor: str, ending: str, code: int
+) -> None:
+    folder.write("lakehouse.yaml", "name: three\nmodule: transforms\ntables: {a: {}, b: {}, c: {}}\n")
+    source = """
+    import os, sys
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [1]})
+
+    def a():
+        child = os.fork()
+        if child == 0:
+            print("I am the child")
+            ENDING
+        print("it ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return frame
+
+    def b():
+        raise ValueError("b always fails")
+
+    def c():
+        return frame
+    """
+    folder.write("transforms.py", source.replace("ENDING", ending))
+    command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "-o", "json"]
+    done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
+    statuses = {table["name"]: table["status"] for table in json.loads(done.stdout)["tables"]}
+    assert statuses == {"a": "materialized", "b": "failed", "c": "materialized"}, done
+    assert folder.files() == ["a.csv", "c.csv"]
+    assert sorted(done.stderr.splitlines()) == ["I am the child", f"it ended with {code}"]
+
+
+def test_a_process_that_a_module_forks_as_it_is_imported_ends_there(folder: ProjectFolder) -> None:
+    only(folder, "    pass")
+    folder.write("transforms.py", "import os\nos.fork()\n" + folder.read("transforms.py"))
+    done = subprocess.run([*COMMAND, "run", "--executor", "serial"], cwd=folder.path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.count("1 materialized")) == (0, 1), done
 
 
 def written(file: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -94,3 +96,38 @@ def test_the_package_has_what_it_says() -> None:
     assert set(lakehouse_cli.__all__) <= set(dir(lakehouse_cli)) | {"Project"}
     with pytest.raises(AttributeError):
         lakehouse_cli.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("how", ["a file", "stdin"])
+@pytest.mark.parametrize("threads", ["", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"])
+def test_a_script_is_not_run_again_by_the_processes_of_its_run(folder: ProjectFolder, how: str, threads: str) -> None:
+    """Neither by those that a program with threads starts with, nor by one in place of one that died."""
+    folder.write("lakehouse.yaml", "name: two\nmodule: transforms\ntables: {a: {}, b: {}}\n")
+    folder.write(
+        "transforms.py",
+        """
+        import os, sys
+        import pandas as pd
+
+        def a():
+            os._exit(3)
+
+        def b():
+            return pd.DataFrame({"argument": [sys.argv[1]]})
+        """,
+    )
+    script = folder.write(
+        "script.py",
+        f"""
+        import threading, time
+        from lakehouse_cli import Project
+        {threads}
+        result = Project.load(".").run(executor="processes", workers=1)
+        print(*(f"{{table.name}} {{table.status}}" for table in result.tables))
+        """,
+    )
+    argv, given = ([str(script)], "") if how == "a file" else (["-"], script.read_text())
+    command = [sys.executable, *argv, "argument"]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("a failed b materialized\n", "")
+    assert folder.read("data/b.csv") == "argument\nargument\n"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.processes import ProcessesExecutor
 from lakehouse_cli.executors.serial import SerialExecutor
 from lakehouse_cli.executors.threads import ThreadsExecutor
@@ -40,6 +46,26 @@ def dies(number: int) -> None:
 
 
 def exits() -> None:
+    os._exit(3)
+
+
+def dies_before_its_child(fork: Callable[[], int], left: Path) -> None:
+    child = fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    left.write_text(str(child))
+    os._exit(3)
+
+
+def forks_past_python() -> int:
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+def dies_before_its_pool(left: Path) -> None:
+    pool = ProcessPoolExecutor(1)
+    left.write_text(str(pool.submit(os.getpid).result()))
     os._exit(3)
 
 
@@ -77,6 +103,63 @@ def test_a_process_that_dies_is_one_failure(number: int) -> None:
             executor.submit(exits).result(timeout=30)
         others += [executor.submit(sleeps, 0.0) for _ in range(4)]
         assert all(future.result(timeout=30) != os.getpid() for future in others)
+
+
+@pytest.mark.parametrize("how", [os.fork, forks_past_python, None])
+def test_a_process_that_dies_before_those_it_started_is_told_at_once(
+    how: Callable[[], int] | None, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    with ProcessesExecutor(1) as executor:
+        given = (dies_before_its_pool, left) if how is None else (dies_before_its_child, how, left)
+        try:
+            with pytest.raises(WorkerDiedError, match="ended with exit code 3"):
+                executor.submit(*given).result(timeout=20)
+            assert executor.submit(double, 21).result(timeout=30) == 42
+        finally:
+            os.kill(int(left.read_text()), signal.SIGKILL)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_work_for_which_no_process_can_be_started_fails_and_the_next_may_have_one() -> None:
+    with no_more_files():
+        executor = ProcessesExecutor(1)
+    with executor:
+        with no_more_files(), pytest.raises(WorkerStartError, match="too many open files"):
+            executor.submit(double, 1).result(timeout=30)
+        assert executor.submit(double, 21).result(timeout=30) == 42
+        with pytest.raises(WorkerDiedError):
+            executor.submit(exits).result(timeout=30)
+        with no_more_files(), pytest.raises(WorkerStartError, match="too many open files"):
+            executor.submit(double, 1).result(timeout=30)
+
+
+@pytest.mark.parametrize("kind", [ThreadsExecutor, ProcessesExecutor])
+def test_fewer_threads_do_and_without_any_work_fails(kind: type[Executor], monkeypatch: pytest.MonkeyPatch) -> None:
+    start, allowed = threading.Thread.start, 0
+
+    def start_some(thread: threading.Thread) -> None:
+        nonlocal allowed
+        if allowed == 0:
+            raise RuntimeError("can't start new thread")
+        allowed -= 1
+        start(thread)
+
+    with kind(2) as executor:
+        monkeypatch.setattr(threading.Thread, "start", start_some)
+        with pytest.raises(WorkerStartError, match="no more threads"):
+            executor.submit(double, 1).result(timeout=30)
+        allowed = 1
+        assert [future.result(timeout=30) for future in [executor.submit(double, n) for n in range(3)]] == [0, 2, 4]
 
 
 def test_a_process_over_its_time_is_ended() -> None:

@@ -275,6 +275,11 @@ g = functools.partial(f)
         ),
         ("def f(:", "module `transforms` cannot be imported: SyntaxError: ", "correct transforms.py:1"),
         ("x = 1\ny = x / 0", "module `transforms` cannot be imported: ZeroDivisionError", "correct transforms.py:2"),
+        (
+            "raise MemoryError",
+            "module `transforms` cannot be imported: MemoryError",
+            "there was not enough memory; compute fewer tables at once",
+        ),
         ("raise SystemExit('no')", "module `transforms` cannot be imported: SystemExit: no", "correct transforms.py:1"),
     ],
 )

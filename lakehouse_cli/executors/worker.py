@@ -1,0 +1,114 @@
+"""What a worker process does, from its start to its end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lakehouse_cli.executors.descendants import kill_descendants
+from lakehouse_cli.forks import forks_end_here
+from lakehouse_cli.printing import PrintedLines
+
+#: Signals that go to the whole group; what becomes of the work is for the process that leads to decide.
+LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
+
+
+def serve_forked(
+    line: Connection, end: Connection, inherited: tuple[Connection, ...], prepare: Callable[[], None] | None
+) -> None:
+    """Serve in a process that was forked from the one that leads.
+
+    Args:
+        line: As of `serve`.
+        end: As of `serve`.
+        inherited: The other ends of the two, which would keep them open in here when that process is gone.
+        prepare: As of `serve`.
+    """
+    for connection in inherited:
+        connection.close()
+    serve(line, end, prepare)
+
+
+def serve_anew(line: int, end: int) -> None:
+    """Serve in a process that was started anew, given descriptors; what it should know comes first on the line."""
+    connection = Connection(line)
+    with suppress(EOFError, OSError):  # nobody is at the other end
+        sys.argv[:], prepare = connection.recv()
+        serve(connection, Connection(end, writable=False), prepare)
+
+
+def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None) -> None:
+    """Take work off a line until it closes.
+
+    Args:
+        line: Brings work and takes answers.
+        end: Tells to end, by a message or as it closes.
+        prepare: Called first.
+    """
+    for number in LEADERS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEADERS)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
+    # Where this process is ended, a process of Python's removes what is left of its semaphores and shared memory, and
+    # would warn of them in the middle of the run. These are the options that `multiprocessing` starts it with.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    # Else a process forked in here would keep it open when this one is gone, and in the middle of a message.
+    os.register_at_fork(after_in_child=line.close)
+    sending = threading.Lock()
+
+    def send(kind: str, value: Any) -> None:
+        with sending:
+            line.send((kind, value))
+
+    printed = {"stdout": PrintedLines(partial(send, "stdout"), sys.stdout)}
+    printed["stderr"] = PrintedLines(partial(send, "stderr"), sys.stderr)
+    sys.stdout, sys.stderr = printed.values()
+    try:
+        if prepare is not None:
+            prepare()
+        while True:
+            fn, args = line.recv()
+            send("begun", None)
+            try:
+                # Two that speak on one line would have the leader take each answer for that of another table.
+                with forks_end_here():
+                    answer = ("result", fn(*args))
+            except BaseException as error:  # noqa: BLE001  # sent to where it is asked for
+                answer = ("error", _portable(error))
+            for lines in printed.values():
+                lines.end_lines()
+            send(*answer)
+    except (EOFError, OSError):
+        return  # nobody is at the other end
+
+
+def _end_when_told(end: Connection) -> None:
+    """End this worker when it is told to or the process that leads it is gone, whatever it is doing.
+
+    A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
+    """
+    with suppress(OSError, EOFError):
+        end.recv()
+    for child in multiprocessing.active_children():
+        child.kill()
+    kill_descendants(os.getpid())
+    os._exit(1)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or one that says the same where it cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    except Exception:  # noqa: BLE001  # whatever its own methods raise
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
