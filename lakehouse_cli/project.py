@@ -365,8 +365,11 @@ class Project:
         return mask_of({**other._variables, **self._variables}, self._names)
 
     @property
-    def _names(self) -> set[str]:
-        return {self.name, *self.tables, *self.environments, *self.spec.storages}
+    def _names(self) -> Iterator[str]:
+        yield from (self.name, *self.tables, *self.environments, *self.spec.storages)
+        for table in self.tables.values():
+            yield from table.key
+            yield from (column.name for column in table.columns or ())
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
