@@ -15,6 +15,8 @@ from lakehouse_cli.events import (
     RunResult,
     RunStarted,
     RunStopping,
+    RunTrouble,
+    RunWaiting,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -179,3 +181,16 @@ def test_a_retry_and_what_a_second_ctrl_c_does_are_told_in_the_table(monkeypatch
     assert "\x07" not in shown
     assert "two" not in shown
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
+
+
+def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> None:
+    stream = Screen()
+    reporter = LiveReporter(stream, Terminal(width=80, height=24, interactive=True))
+    reporter.handle(RunWaiting("another run holds `default`"))
+    assert stream.getvalue() == "another run holds `default`\n"
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("a",)))
+    reporter.handle(RunTrouble("no lock can be had in .lakehouse/locks (read-only file system)"))
+    reporter.close()
+    shown = CODES.sub("", stream.getvalue())
+    told = shown.index("no lock can be had in .lakehouse/locks (read-only file system)\n")
+    assert shown.index("shop · default · run") < told < shown.rindex("a  ")
