@@ -26,6 +26,8 @@ from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
+# Seconds that threads have which still go on when a command has done its work.
+_PATIENCE_S = 5.0
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
@@ -76,13 +78,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     sys.stderr = sys.stderr or _nowhere()
     code = 0
     try:
-        code = invoke(sys.argv[1:] if argv is None else list(argv))
+        code = _invoke(sys.argv[1:] if argv is None else list(argv))
         options.flush()
     except BrokenPipeError:
         # Of the help, which typer writes: whoever read it has seen enough.
-        options.drop(sys.stdout)
+        options.drop_results()
     except OSError as error:
-        options.drop(sys.stdout)
+        options.drop_results()
         with suppress(OSError):  # nor can this: the terminal is closed
             options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
@@ -98,16 +100,47 @@ def _leave(code: int) -> NoReturn:
     if anything_imported():
         # What the user's code has begun and registered is waited for and called, as Python's own worker processes do at
         # their end (`multiprocessing.process.BaseProcess._bootstrap`).
-        getattr(threading, "_shutdown", lambda: None)()
+        _wait_for_threads()
         getattr(atexit, "_run_exitfuncs", lambda: None)()
+    options.end()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
 
 
+def _wait_for_threads() -> None:
+    """Wait for threads that the user's code began; not for ever, since all that was asked for is done."""
+    waiting = threading.Thread(target=_join_threads, daemon=True)
+    waiting.start()
+    waiting.join(_PATIENCE_S)
+    if waiting.is_alive():
+        names = ", ".join(thread.name for thread in _threads_to_wait_for())
+        # As if they had printed it: that may have to be JSON.
+        (sys.stderr or _nowhere()).write(f"ended with the command, though they went on: threads {names}\n")
+
+
+def _join_threads() -> None:
+    # What thread pools have registered ends the threads that wait for work.
+    for call in reversed(getattr(threading, "_threading_atexits", ())):
+        call()
+    while threads := _threads_to_wait_for():
+        threads[0].join()
+
+
+def _threads_to_wait_for() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+
+
 def invoke(argv: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
+    try:
+        return _invoke(argv)
+    finally:
+        options.end()
+
+
+def _invoke(argv: Sequence[str]) -> int:
     options.start()
     _output_before_parsing(argv)
     command = typer.main.get_command(app)
