@@ -58,6 +58,7 @@ def command(
     if not yes and not _agreed(settings, removable):
         _finish(project, settings, found, ())
         return EXIT_STILL_THERE
+    options.work_begins()
     after = project.clean(removable)
     _finish(project, settings, found, after)
     return EXIT_STILL_THERE if any(stray.keep is not None for stray in after) else 0

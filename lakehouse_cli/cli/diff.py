@@ -70,6 +70,7 @@ def command(
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
     _take_printed(project.mask)
+    options.work_begins()
     found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:
         options.write_json(found.to_json())

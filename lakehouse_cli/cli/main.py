@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import pairwise
@@ -64,15 +63,14 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None = None) -> NoReturn:
     """Run the command line and exit with its code.
 
     Args:
         argv: Arguments without the program's name; `sys.argv`'s by default.
+        on_work: Called when a command begins with what has to be ended in order; from then on Ctrl-C is to raise.
     """
-    # What is loaded until a command has its project lives as long as the process; looking for garbage among it
-    # takes a fifth of the time of `lakehouse ls`. A run collects as usual.
-    gc.disable()
+    options.on_work(on_work)
     # Closed by whoever started us; what is written there is nobody's.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()

@@ -184,6 +184,7 @@ class _Current:
         stdout: Where results go. What `sys.stdout` is by then, the user's code may have a hand in.
         stderr: Where goes what we complain of.
         lasting: What is entered until the end of the invocation.
+        on_work: Called when work begins.
     """
 
     settings = Settings()
@@ -193,6 +194,7 @@ class _Current:
     stdout = sys.stdout
     stderr = sys.stderr
     lasting = ExitStack()
+    on_work: Callable[[], None] | None = None
 
 
 def start() -> None:
@@ -222,6 +224,18 @@ def until_the_end() -> ExitStack:
 def write_to(stdout: TextIO, stderr: TextIO) -> None:
     """Have results, and what we complain of, go to these streams."""
     _Current.stdout, _Current.stderr = stdout, stderr
+
+
+def on_work(call: Callable[[], None] | None) -> None:
+    """Have a function called when this process begins with what has to be ended in order."""
+    _Current.on_work = call
+
+
+def work_begins() -> None:
+    """From here on the command changes something, or computes, and an interruption has to end that in order."""
+    call, _Current.on_work = _Current.on_work, None
+    if call is not None:
+        call()
 
 
 def json_lines_on_stderr() -> None:

@@ -140,6 +140,7 @@ def _run(
             # What the project and its plan consist of stays; from here on there is work, and garbage.
             gc.freeze()
             gc.enable()
+            options.work_begins()
         output.handle(event)
 
     mask = project.mask_with(how["defer"])
