@@ -83,8 +83,7 @@ def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None =
         options.drop_results()
     except OSError as error:
         options.drop_results()
-        with suppress(OSError):  # nor can this: the terminal is closed
-            options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+        options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
         code = 1
     _leave(code)
 

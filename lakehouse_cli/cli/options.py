@@ -338,6 +338,10 @@ def tell_error(error: LakehouseError, *, would_run: bool = True) -> int:
 
 
 def complain(lines: Sequence[str]) -> None:
-    """Write lines to stderr."""
+    """Write lines to stderr; where that takes none, the exit code is all that tells."""
     terminal = Terminal.of(_Current.stderr)
-    _put(_Current.stderr, "".join(terminal.fit(line) + "\n" for line in lines))
+    if lines:
+        try:
+            _Current.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))
+        except OSError:
+            _drop(_Current.stderr)

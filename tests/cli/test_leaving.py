@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +152,18 @@ def test_a_failure_is_one_though_nobody_reads_of_it(project: ProjectFolder, buff
     assert unread(project, "plan", "--exit-code", errors=True, buffered=buffered)[0] == 4
     project.write("lakehouse.yaml", "tabels:")
     assert unread(project, "validate", errors=True, buffered=buffered)[0] == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_complaints_that_find_no_room_are_no_failure_of_what_was_done(project: ProjectFolder) -> None:
+    for argv, code in ((["run"], 0), (["runs"], 0), (["ls"], 0), (["ls", "nothing"], 2)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "lakehouse_cli", *argv],
+                cwd=project.path,
+                stdout=subprocess.PIPE,
+                stderr=full,
+                text=True,
+                check=False,
+            )
+        assert (argv, done.returncode, bool(done.stdout)) == (argv, code, code == 0)
