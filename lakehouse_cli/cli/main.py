@@ -20,7 +20,7 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UsageError, did_you_mean
 from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
@@ -82,10 +82,21 @@ def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None =
         # Of the help, which typer writes: whoever read it has seen enough.
         options.drop_results()
     except OSError as error:
-        options.drop_results()
-        options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
-        code = 1
+        code = _tell_trouble(error)
     _leave(code)
+
+
+def _tell_trouble(error: OSError) -> int:
+    """Tell what the system refuses; returns the exit code."""
+    try:
+        options.flush()  # fails again, where it was the help that could not be written, which typer writes
+    except options.UnwrittenError as again:
+        error = again
+    if not isinstance(error, options.UnwrittenError):
+        return options.tell_error(SystemTroubleError(error))
+    options.drop_results()
+    options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+    return 1
 
 
 def _leave(code: int) -> NoReturn:

@@ -15,14 +15,18 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError
 from lakehouse_cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.project import Project
 
 
 _Returned = TypeVar("_Returned")
+
+
+class UnwrittenError(OSError):
+    """Results cannot be written where they are to go; any other `OSError` is of something else."""
 
 
 class Output(StrEnum):
@@ -72,7 +76,12 @@ def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
 
     @functools.wraps(command)
     def with_settings(**given: Any) -> _Returned:
-        return command(settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE}), **given)
+        try:
+            return command(settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE}), **given)
+        except UnwrittenError:
+            raise
+        except OSError as error:
+            raise SystemTroubleError(error) from error
 
     # Annotations are texts until they are evaluated where the command stands.
     whole = inspect.signature(command, eval_str=True)
@@ -297,6 +306,8 @@ def _put(stream: TextIO, text: str, *, flush: bool = False) -> None:
             stream.flush()
     except BrokenPipeError:
         _drop(stream)
+    except OSError as error:
+        raise UnwrittenError(error.errno, error.strerror) from error
 
 
 def drop_results() -> None:

@@ -161,7 +161,7 @@ def _run(
             for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
                 options.write(line)
     if output.trouble is not None:
-        raise output.trouble
+        raise options.UnwrittenError(output.trouble.errno, output.trouble.strerror)
     if result.status == "cancelled":
         options.tell_no_interruption()
         return EXIT_INTERRUPTED

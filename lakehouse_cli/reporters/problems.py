@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from lakehouse_cli.errors import DataError, LakehouseError, Location, Problem, ProjectError, TransformError, Violation
+from lakehouse_cli.errors import (
+    DataError,
+    LakehouseError,
+    Location,
+    Problem,
+    ProjectError,
+    SystemTroubleError,
+    TransformError,
+    Violation,
+)
 from lakehouse_cli.events import violations_json
 from lakehouse_cli.terminal import Terminal, count_text, plural, printable, text_width
 
@@ -74,7 +83,7 @@ def error_lines(
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
-    if isinstance(error, TransformError) and error.traceback and verbose:
+    if isinstance(error, TransformError | SystemTroubleError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from tests.conftest import ProjectFolder
+from tests.conftest import Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
 AT_THE_END = """
@@ -167,3 +170,25 @@ def test_complaints_that_find_no_room_are_no_failure_of_what_was_done(project: P
                 check=False,
             )
         assert (argv, done.returncode, bool(done.stdout)) == (argv, code, code == 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("argv", [["ls"], ["--help"], ["run"]])
+def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lakehouse_cli", *argv]
+        done = subprocess.run(command, cwd=project.path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: no space left on device\n")
+
+
+def test_what_the_system_refuses_otherwise_is_not_told_of_the_output(
+    project: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("lakehouse_cli.project.Project.load", load)
+    told = "error: the system does not let the command go on: too many open files\n  `-v` shows where\n"
+    assert cli("run") == Invoked(1, "", told)
+    assert "in load" in cli("run", "-v").err
+    assert json.loads(cli("run", "-o", "json").out)["error"]["type"] == "SystemTroubleError"
