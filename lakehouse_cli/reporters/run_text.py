@@ -41,8 +41,8 @@ _MIN_NAME, _MIN_WHY = 12, 26
 _MESSAGE_LINES = 20
 _BRIEF = 72
 _NAMED = 4
-# `s3://bucket/totals.csv cannot be written: …`
-_CANNOT_BE = re.compile(r"^.{1,200}? cannot be [a-z ]+: (?=.)")
+# `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
+_CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
 
 
 class Layout(Struct, frozen=True):

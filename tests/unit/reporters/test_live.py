@@ -159,6 +159,16 @@ def test_a_long_cause_is_cut_in_its_row() -> None:
     assert why_text(result).endswith("…")
 
 
+def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
+    told = {
+        "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
+        "`t` raised RuntimeError: <its text cannot be had: ValueError>": None,
+        "`t` raised OSError: that cannot be opened: it is gone": None,
+    }
+    for message, cause in told.items():
+        assert why_text(finished("t", "failed", ErrorInfo("TransformError", message))) == (cause or message)
+
+
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     error = ErrorInfo("TransformError", "naïve → “quoted” …")
     lines = failure_lines(Terminal(unicode=False), [finished("report", "failed", error)])
