@@ -38,6 +38,7 @@ _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 # What tells least goes first where there is no room; without its state, a table still has its mark.
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
+_SHARE_OF_LONG_NAMES = 0.05
 _MESSAGE_LINES = 20
 _BRIEF = 72
 _NAMED = 4
@@ -58,10 +59,14 @@ class Layout(Struct, frozen=True):
 
 
 def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """What fits: first counts and times make way for the reason, then names are shortened."""
-    needed = max([len(HEADER[0]), *(len(name) for name in names)])
+    """What fits: first counts and times make way for the reason, then names are shortened.
+
+    A few names that are much longer than the others take nothing away from these: they are shortened at once.
+    """
+    lengths = sorted([len(HEADER[0]), *(len(name) for name in names)])
+    longest, needed = lengths[-1], lengths[-1 - int(len(lengths) * _SHARE_OF_LONG_NAMES)]
     if terminal.width is None:
-        return Layout(max(needed, _MIN_NAME))
+        return Layout(max(longest, _MIN_NAME))
     shown = list(_WIDTHS)
     room = terminal.width - 2 - 2 - _MIN_WHY - sum(width + 2 for width in _WIDTHS.values())
     for column in (*_DISPENSABLE, "state"):
@@ -69,7 +74,7 @@ def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
             break
         shown.remove(column)
         room += _WIDTHS[column] + 2
-    return Layout(max(min(needed, room), len(HEADER[0])), tuple(shown))
+    return Layout(max(min(longest, room), len(HEADER[0])), tuple(shown))
 
 
 def header_line(terminal: Terminal, columns: Layout) -> str:

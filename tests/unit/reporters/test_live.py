@@ -24,7 +24,7 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
-from lakehouse_cli.reporters.run_text import failure_lines, why_text
+from lakehouse_cli.reporters.run_text import failure_lines, layout, why_text
 from lakehouse_cli.terminal import Terminal, text_width
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -157,6 +157,15 @@ def test_a_long_cause_is_cut_in_its_row() -> None:
     result = finished("t", "failed", ErrorInfo("TransformError", "it says " + "no " * 100))
     assert len(why_text(result)) <= 72
     assert why_text(result).endswith("…")
+
+
+def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None:
+    terminal, names = Terminal(width=80), [f"table_{number}" for number in range(99)]
+    assert layout(terminal, [*names, "x" * 60]).shown == layout(terminal, names).shown == ("state", "rows", "time")
+    # Where there is room for it, it is not shortened.
+    assert layout(Terminal(width=160), [*names, "x" * 60]).name == 60
+    # Of a few tables each counts.
+    assert layout(terminal, [*names[:3], "x" * 60]).shown == ("state",)
 
 
 def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
