@@ -10,6 +10,7 @@ from msgspec import Struct
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.terminal import (
+    HANGING,
     Terminal,
     count_text,
     folded,
@@ -204,12 +205,14 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
     others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
-    lines = [terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}")]
-    body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
+    # Further in than what follows.
+    head = terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
+    said: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
-        body += [printable(line) for line in error.traceback.rstrip().splitlines()]
+        code = [printable(line) for line in error.traceback.rstrip().splitlines()]
     else:
-        body += frame_lines(terminal, error.frames)
+        code = list(frame_lines(terminal, error.frames))
+    body: list[str] = []
     if error.inputs:
         shapes = [
             f"{p if p == t else f'{p} ({t})'} {plural(rows, 'row')} × {plural(cols, 'column')}"
@@ -222,4 +225,5 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         body.append(f"next: {error.hint}")
     told = [*results[0].notes, error.note] if error.note else results[0].notes
     body += [terminal.style(note, "dim") for note in told if alone]
-    return [*lines, *(f"  {line}" for line in body)]
+    said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
+    return [head, *said, *(f"  {line}" for line in code), *body]

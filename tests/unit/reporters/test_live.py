@@ -8,7 +8,7 @@ import re
 import pytest
 
 from lakehouse_cli.errors import Example as BadValue
-from lakehouse_cli.errors import Location, Violation
+from lakehouse_cli.errors import Location, Problem, Violation
 from lakehouse_cli.events import (
     ErrorInfo,
     RunFinished,
@@ -24,6 +24,7 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
+from lakehouse_cli.reporters.problems import problem_lines
 from lakehouse_cli.reporters.run_text import failure_lines, layout, why_text
 from lakehouse_cli.terminal import Terminal, text_width
 
@@ -176,6 +177,20 @@ def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
     }
     for message, cause in told.items():
         assert why_text(finished("t", "failed", ErrorInfo("TransformError", message))) == (cause or message)
+
+
+def test_what_went_wrong_stays_in_its_place_on_a_narrow_terminal() -> None:
+    told = "totals.csv cannot be read: it was written by a program that nobody knows"
+    error = ErrorInfo("StorageError", told, hint="write it again with a program that somebody knows")
+    assert failure_lines(Terminal(width=40), [finished("totals", "failed", error)]) == [
+        "totals  totals.csv cannot be read: it\n    was written by a program that nobody\n    knows",
+        "  next: write it again with a program\n    that somebody knows",
+    ]
+    problem = Problem(told, hint=error.hint)
+    assert problem_lines(Terminal(width=40), problem) == [
+        "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",
+        "  write it again with a program that\n    somebody knows",
+    ]
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:
