@@ -273,6 +273,22 @@ class TransformError(LakehouseError):
         self.traceback = traceback
 
 
+class SystemTroubleError(LakehouseError):
+    """The operating system refused what nobody had seen to, such as one more process.
+
+    Attributes:
+        traceback: Where, as text, shown with ``-v``.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        from traceback import format_exception  # slow to load, and only needed here
+
+        about = f" ({error.filename})" if error.filename else ""
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        super().__init__(f"the system does not let the command go on: {reason}{about}", hint="`-v` shows where")
+        self.traceback = "".join(format_exception(error))
+
+
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:
     """A hint naming the closest known names, or None when none is close.
 

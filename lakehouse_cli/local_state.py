@@ -25,10 +25,14 @@ def make_state_folder(project: Path, name: str) -> Path:
     Where only that cannot be said, because of a full disk for instance, the next to make the folder does.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made; of what is in its way, its text says what that is.
     """
     folder = state_folder(project, name)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        in_the_way = next((each for each in (folder.parent, folder) if not each.is_dir()), folder)
+        raise OSError(error.errno, f"`{in_the_way.relative_to(project)}` is not a folder") from error
     ignored = folder / ".gitignore"
     with suppress(OSError):
         if not ignored.exists() or not ignored.stat().st_size:

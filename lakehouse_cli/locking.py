@@ -20,7 +20,7 @@ from typing import Any, Self
 from msgspec import Struct, to_builtins
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.local_state import hold, let_go, make_state_folder, state_folder
+from lakehouse_cli.local_state import STATE, hold, let_go, make_state_folder, state_folder
 from lakehouse_cli.terminal import printable
 
 LOCKS = "locks"
@@ -171,13 +171,17 @@ class RunLock:
         except PermissionError:
             # Another user's; it can be locked all the same.
             return os.open(self.path, os.O_RDONLY | flags)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
+            raise
 
     def _explain(self, error: OSError) -> None:
         reason = (error.strerror or type(error).__name__).lower()
         if error.errno not in _WITHOUT_LOCKS:
             raise LakehouseError(
                 f"{self.path.relative_to(self.folder)} cannot be locked: {reason}",
-                hint="look at that folder; only locks and the history of runs are kept there",
+                hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
             ) from error
         self.trouble = f"no lock can be had in {self.path.parent.relative_to(self.folder)} ({reason})"
 

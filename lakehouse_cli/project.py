@@ -206,9 +206,17 @@ class Project:
         self._planned = True
         chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
-            last = self._not_done_last()
-            chosen = replace(chosen, names=tuple(name for name in chosen.names if name in last))
+            chosen = self._of_these_not_done(chosen)
         return masked_plan(self._plan(chosen, force=force, deferral=self._deferral(defer)), self.mask)
+
+    def _of_these_not_done(self, chosen: Selection) -> Selection:
+        last = self._not_done_last()
+        names = tuple(name for name in chosen.names if name in last)
+        if names or not chosen.names:
+            return replace(chosen, names=names)
+        which = "none of the selected tables" if last else "no table"
+        note = f"{which} failed, was skipped or was cancelled when a run last went for it"
+        return replace(chosen, names=names, notes=(*chosen.notes, note))
 
     def _not_done_last(self) -> set[str]:
         from lakehouse_cli.history import reading as history
@@ -365,8 +373,11 @@ class Project:
         return mask_of({**other._variables, **self._variables}, self._names)
 
     @property
-    def _names(self) -> set[str]:
-        return {self.name, *self.tables, *self.environments, *self.spec.storages}
+    def _names(self) -> Iterator[str]:
+        yield from (self.name, *self.tables, *self.environments, *self.spec.storages)
+        for table in self.tables.values():
+            yield from table.key
+            yield from (column.name for column in table.columns or ())
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

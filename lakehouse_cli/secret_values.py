@@ -8,7 +8,7 @@ written or shown anywhere: events as they leave the run, the reasons of a plan a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -61,8 +61,10 @@ _WORD_BEGINS += r"|(?<=\x1b\[m)|(?<=\x1b\[\dm)|(?<=\x1b\[\d\dm))"
 _WORD_ENDS = r"(?!\w|\.(?:ya?ml|py|csv|parquet|arrow|jsonl?|xlsx)\b)"
 
 # Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
-_NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check", "column"}
+_NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check"}
 _NAMES |= {"inputs", "finishing", "started_at", "finished_at", "schema_change"}
+# Of whatever data hold, which may be what a transform made of a value.
+_NAMES_IN_DATA = {"column"}
 # Of the tool's own making, from names and from what is written in the project file.
 _LOCATIONS = {"uri", "from_uri", "to_uri", "against_uri", "file"}
 
@@ -74,11 +76,13 @@ class Mask(Struct, frozen=True):
         shown: What stands in the place of each spelling of a value.
         pattern: Finds them; None where there is nothing to hide.
         in_locations: Finds them in a location, where a plain word is one only after ``:`` or ``=``.
+        names: Of the project's own tables, columns and the like, which anybody may see.
     """
 
     shown: Mapping[str, str] = field(default_factory=dict)
     pattern: re.Pattern[str] | None = None
     in_locations: re.Pattern[str] | None = None
+    names: Collection[str] = frozenset()
 
     def __call__(self, text: str) -> str:
         """A text without the values."""
@@ -87,6 +91,10 @@ class Mask(Struct, frozen=True):
     def location(self, text: str) -> str:
         """Where something is, without the values; a plain word there is the name of something."""
         return self._without(self.in_locations, text)
+
+    def name(self, text: str) -> str:
+        """A name as it is where it is one of the project's own; any other without the values."""
+        return text if text in self.names else self(text)
 
     def _without(self, pattern: re.Pattern[str] | None, text: str) -> str:
         # What is masked already stays as it is, whatever a value is called.
@@ -139,7 +147,7 @@ def names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def mask_of(values: Mapping[str, str], names: Collection[str] = ()) -> Mask:
+def mask_of(values: Mapping[str, str], names: Iterable[str] = ()) -> Mask:
     """What puts ``${NAME}`` in the place of each value, also as it looks inside of quotes or a URL.
 
     So it does with the password in a value that is a URL. A value that is a plain word, such as ``lake``, is looked for
@@ -147,8 +155,8 @@ def mask_of(values: Mapping[str, str], names: Collection[str] = ()) -> Mask:
 
     Args:
         values: Value by name of its variable; those under four characters are left alone.
-        names: Of the project's own tables, environments and the like, which anybody may see: a plain word that is one
-            of these is a value only where a value stands, after ``:`` or ``=``.
+        names: Of the project's own tables, columns, environments and the like, which anybody may see: a plain word that
+            is one of these is a value only where a value stands, after ``:`` or ``=``.
     """
     shown: dict[str, str] = {}
     for name, value in values.items():
@@ -157,12 +165,13 @@ def mask_of(values: Mapping[str, str], names: Collection[str] = ()) -> Mask:
                 shown.setdefault(spelling, f"${{{name}}}")
     if not shown:
         return unmasked
+    names = frozenset(names)
     references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
     # The longest first: one value may be part of another.
     spellings = sorted(shown, key=len, reverse=True)
     anywhere = [references, *(_found(each, _VALUE_BEGINS if each in names else _WORD_BEGINS) for each in spellings)]
     in_locations = [references, *(_found(each, _VALUE_BEGINS) for each in spellings)]
-    return Mask(shown, re.compile("|".join(anywhere)), re.compile("|".join(in_locations)))
+    return Mask(shown, re.compile("|".join(anywhere)), re.compile("|".join(in_locations)), names)
 
 
 def _found(spelling: str, word_begins: str) -> str:
@@ -217,7 +226,7 @@ def masked_error(error: _Error, mask: Mask) -> _Error:
 
 def _masked(value: Any, mask: Mask, name: str = "") -> Any:
     if isinstance(value, str):
-        return value if name in _NAMES else mask.location(value) if name in _LOCATIONS else mask(value)
+        return _masked_text(value, mask, name)
     if isinstance(value, tuple | list):
         items = (_masked(item, mask, name) for item in value)
         return list(items) if isinstance(value, list) else tuple(items)
@@ -228,3 +237,11 @@ def _masked(value: Any, mask: Mask, name: str = "") -> Any:
         after = {name: _masked(held, mask, name) for name, held in before.items()}
         return value if after == before else replace(value, **after)
     return value
+
+
+def _masked_text(text: str, mask: Mask, name: str) -> str:
+    if name in _NAMES:
+        return text
+    if name in _NAMES_IN_DATA:
+        return mask.name(text)
+    return mask.location(text) if name in _LOCATIONS else mask(text)

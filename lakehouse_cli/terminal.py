@@ -26,7 +26,8 @@ _SGR = {
     "error": "1;31",
 }
 _SHORTEST_NAME = 12
-_FOLDED = "  "
+#: Before what continues a text in another line.
+HANGING = "  "
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "○": "o", "·": "-", "…": "~", "→": ">", "×": "x", "│": "|", "▸": ">"})
 
@@ -97,11 +98,19 @@ class Terminal(Struct, frozen=True):
             for text, short in zip(texts, shorts, strict=True)
         ]
 
-    def wrap(self, text: str) -> str:
-        """The text broken between words where it is wider than the screen."""
+    def wrap(self, text: str, hanging: str = "") -> str:
+        """The text broken between words where it is wider than the screen.
+
+        Args:
+            text: Of one line.
+            hanging: Stands before each line but the first, after what the text itself is indented by.
+        """
         if self.width is None or text_width(text) <= self.width:
             return text
-        return "\n".join(_filled(((" ", word) for word in text.split(" ")), self.width))
+        words = text.lstrip(" ")
+        indent = " " * (len(text) - len(words))
+        lines = _filled(((" ", word) for word in words.split(" ")), self.width - len(indent), hanging)
+        return "\n".join(indent + line for line in lines)
 
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which tell names apart, are kept."""
@@ -129,7 +138,7 @@ def folded(text: str, width: int) -> list[str]:
     """
     if text_width(text) <= width:
         return [text]
-    indent = _FOLDED if width > 2 * len(_FOLDED) else ""
+    indent = HANGING if width > 2 * len(HANGING) else ""
     room = max(width - len(indent), 1)
     lines = []
     for part in text.split("; "):

@@ -58,6 +58,7 @@ def command(
     if not yes and not _agreed(settings, removable):
         _finish(project, settings, found, ())
         return EXIT_STILL_THERE
+    options.work_begins()
     after = project.clean(removable)
     _finish(project, settings, found, after)
     return EXIT_STILL_THERE if any(stray.keep is not None for stray in after) else 0
@@ -93,7 +94,7 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
     for stray in found:
         moment = datetime.fromtimestamp(stray.modified_ns / 1e9, UTC).astimezone()
         table = f"`{stray.table}`: " if stray.table else ""
-        what = f"{table}{_WHAT[stray.kind]}" if stray.keep is None else f"{table}stays: {stray.keep}"
+        what = f"{table}{_WHAT[stray.kind]}" if stray.keep is None else f"{table}stays: {_why_it_stays(stray)}"
         rows.append(
             [
                 Cell(printable(stray.uri)),
@@ -109,8 +110,15 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
         right=frozenset({1}),
         dispensable=(2,),
         shortened=0,
-        least=16,
+        least=30,
+        fold=True,
     )
+
+
+def _why_it_stays(stray: Stray) -> str:
+    """The reason, beside which its place is told already."""
+    why, place = stray.keep or "", f"{stray.uri} "
+    return f"it {why.removeprefix(place)}" if why.startswith(place) else why
 
 
 def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:
@@ -121,7 +129,9 @@ def _finish(project: Project, settings: options.Settings, found: Sequence[Stray]
         return
     terminal = settings.stderr
     failed = [stray for stray in after if stray.keep is not None]
-    options.complain([f"{terminal.style('error:', 'error')} {s.uri} was not removed: {s.keep}" for s in failed])
+    options.complain(
+        [f"{terminal.style('error:', 'error')} {s.uri} was not removed: {_why_it_stays(s)}" for s in failed]
+    )
     if removed and not settings.quiet:
         options.write(f"removed {plural(len(removed), 'thing')}, {_total(removed)}")
 

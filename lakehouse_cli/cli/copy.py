@@ -84,6 +84,7 @@ def command(
     shown = not (settings.json or settings.quiet)
     title = f"{settings.stdout.style(project.name, 'bold')} · {project.environment} → {target} · copy"
     progress = _Progress(settings.stdout, title, tuple(project.tables)) if shown else None
+    options.work_begins()
     try:
         result = project.copy(
             *options.chosen(selection, select),

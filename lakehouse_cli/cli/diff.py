@@ -12,12 +12,13 @@ import typer
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.events import TableResult
-from lakehouse_cli.printing import MaskedStream, redirected
+from lakehouse_cli.printing import MaskedStream, own_stream, redirected
 from lakehouse_cli.reporters.run_text import failure_lines
 from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.comparing import ComparedTable, Comparison
+    from lakehouse_cli.secret_values import Mask
 
 EXAMPLES = """\b
 Examples:
@@ -68,10 +69,9 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
-    # What transforms print, and the programs they start, is not part of what is compared.
-    options.flush()
-    with MaskedStream(sys.stderr, 2, project.mask), contextlib.redirect_stdout(sys.stderr), redirected(1, 2):
-        found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
+    _take_printed(project.mask)
+    options.work_begins()
+    found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
     if settings.json:
         options.complain(found.notes)
         options.write_json(found.to_json())
@@ -81,6 +81,16 @@ def command(
                 options.write(line)
         options.complain(_failures(found, settings.stderr, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
+
+
+def _take_printed(mask: Mask) -> None:
+    """Have what transforms print, and the programs they start, go to stderr: it is not part of what is compared."""
+    stack = options.until_the_end()
+    results = own_stream(sys.stdout, 1, stack)
+    errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
+    stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+    stack.enter_context(redirected(1, 2))
+    options.write_to(results, errors.own)
 
 
 def _lines(found: Comparison, terminal: Terminal) -> list[str]:

@@ -57,6 +57,7 @@ def command(
         ):
             options.write(line)
         return
+    options.work_begins()
     made = scaffold(Path(settings.project_dir or ".") / directory, template)
     if settings.json:
         options.write_json({"project": made.name, "directory": str(made.folder), "files": list(made.files)})

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from itertools import pairwise
@@ -21,11 +20,13 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UsageError, did_you_mean
 from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130
+# Seconds that threads have which still go on when a command has done its work.
+_PATIENCE_S = 5.0
 _QUOTED = re.compile(r"'(--?[\w-]+)'")
 
 app = typer.Typer(
@@ -62,31 +63,40 @@ def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None = None) -> NoReturn:
     """Run the command line and exit with its code.
 
     Args:
         argv: Arguments without the program's name; `sys.argv`'s by default.
+        on_work: Called when a command begins with what has to be ended in order; from then on Ctrl-C is to raise.
     """
-    # What is loaded until a command has its project lives as long as the process; looking for garbage among it
-    # takes a fifth of the time of `lakehouse ls`. A run collects as usual.
-    gc.disable()
+    options.on_work(on_work)
     # Closed by whoever started us; what is written there is nobody's.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = 0
     try:
-        code = invoke(sys.argv[1:] if argv is None else list(argv))
+        code = _invoke(sys.argv[1:] if argv is None else list(argv))
         options.flush()
     except BrokenPipeError:
         # Of the help, which typer writes: whoever read it has seen enough.
-        options.drop(sys.stdout)
+        options.drop_results()
     except OSError as error:
-        options.drop(sys.stdout)
-        with suppress(OSError):  # nor can this: the terminal is closed
-            options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
-        code = 1
+        code = _tell_trouble(error)
     _leave(code)
+
+
+def _tell_trouble(error: OSError) -> int:
+    """Tell what the system refuses; returns the exit code."""
+    try:
+        options.flush()  # fails again, where it was the help that could not be written, which typer writes
+    except options.UnwrittenError as again:
+        error = again
+    if not isinstance(error, options.UnwrittenError):
+        return options.tell_error(SystemTroubleError(error))
+    options.drop_results()
+    options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+    return 1
 
 
 def _leave(code: int) -> NoReturn:
@@ -98,16 +108,47 @@ def _leave(code: int) -> NoReturn:
     if anything_imported():
         # What the user's code has begun and registered is waited for and called, as Python's own worker processes do at
         # their end (`multiprocessing.process.BaseProcess._bootstrap`).
-        getattr(threading, "_shutdown", lambda: None)()
+        _wait_for_threads()
         getattr(atexit, "_run_exitfuncs", lambda: None)()
+    options.end()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
 
 
+def _wait_for_threads() -> None:
+    """Wait for threads that the user's code began; not for ever, since all that was asked for is done."""
+    waiting = threading.Thread(target=_join_threads, daemon=True)
+    waiting.start()
+    waiting.join(_PATIENCE_S)
+    if waiting.is_alive():
+        names = ", ".join(thread.name for thread in _threads_to_wait_for())
+        # As if they had printed it: that may have to be JSON.
+        (sys.stderr or _nowhere()).write(f"ended with the command, though they went on: threads {names}\n")
+
+
+def _join_threads() -> None:
+    # What thread pools have registered ends the threads that wait for work.
+    for call in reversed(getattr(threading, "_threading_atexits", ())):
+        call()
+    while threads := _threads_to_wait_for():
+        threads[0].join()
+
+
+def _threads_to_wait_for() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+
+
 def invoke(argv: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
+    try:
+        return _invoke(argv)
+    finally:
+        options.end()
+
+
+def _invoke(argv: Sequence[str]) -> int:
     options.start()
     _output_before_parsing(argv)
     command = typer.main.get_command(app)

@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
@@ -14,14 +15,18 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError
 from lakehouse_cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.project import Project
 
 
 _Returned = TypeVar("_Returned")
+
+
+class UnwrittenError(OSError):
+    """Results cannot be written where they are to go; any other `OSError` is of something else."""
 
 
 class Output(StrEnum):
@@ -71,7 +76,12 @@ def everywhere(command: Callable[..., _Returned]) -> Callable[..., _Returned]:
 
     @functools.wraps(command)
     def with_settings(**given: Any) -> _Returned:
-        return command(settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE}), **given)
+        try:
+            return command(settings(**{each.name: given.pop(each.name) for each in _EVERYWHERE}), **given)
+        except UnwrittenError:
+            raise
+        except OSError as error:
+            raise SystemTroubleError(error) from error
 
     # Annotations are texts until they are evaluated where the command stands.
     whole = inspect.signature(command, eval_str=True)
@@ -164,12 +174,12 @@ class Settings(Struct, frozen=True):
     @property
     def stdout(self) -> Terminal:
         """What stdout can show."""
-        return Terminal.of(sys.stdout)
+        return Terminal.of(_Current.stdout)
 
     @property
     def stderr(self) -> Terminal:
         """What stderr can show."""
-        return Terminal.of(sys.stderr)
+        return Terminal.of(_Current.stderr)
 
 
 class _Current:
@@ -180,20 +190,61 @@ class _Current:
         project: As it was last loaded; its secrets are in no error.
         json_lines: Whether stderr takes JSON only, an object a line.
         interruption_told: Whether the command itself has told that it was interrupted.
+        stdout: Where results go. What `sys.stdout` is by then, the user's code may have a hand in.
+        stderr: Where goes what we complain of.
+        lasting: What is entered until the end of the invocation.
+        on_work: Called when work begins.
     """
 
     settings = Settings()
     project: Project | None = None
     json_lines = False
     interruption_told = False
+    stdout = sys.stdout
+    stderr = sys.stderr
+    lasting = ExitStack()
+    on_work: Callable[[], None] | None = None
 
 
 def start() -> None:
     """Forget the settings of an earlier invocation in this process."""
+    write_to(sys.stdout, sys.stderr)
     _Current.settings = Settings()
     _Current.project = None
     _Current.json_lines = False
     _Current.interruption_told = False
+
+
+def end() -> None:
+    """Leave what was entered until the end of the invocation."""
+    _Current.lasting.close()
+
+
+def until_the_end() -> ExitStack:
+    """Takes what is left at the end of the invocation, or when this is asked for again, but not at once.
+
+    Threads that transforms began, and what they had called at the end, print when a command has done its work.
+    """
+    end()
+    _Current.lasting.callback(write_to, _Current.stdout, _Current.stderr)
+    return _Current.lasting
+
+
+def write_to(stdout: TextIO, stderr: TextIO) -> None:
+    """Have results, and what we complain of, go to these streams."""
+    _Current.stdout, _Current.stderr = stdout, stderr
+
+
+def on_work(call: Callable[[], None] | None) -> None:
+    """Have a function called when this process begins with what has to be ended in order."""
+    _Current.on_work = call
+
+
+def work_begins() -> None:
+    """From here on the command changes something, or computes, and an interruption has to end that in order."""
+    call, _Current.on_work = _Current.on_work, None
+    if call is not None:
+        call()
 
 
 def json_lines_on_stderr() -> None:
@@ -230,21 +281,21 @@ def chosen(selection: list[str] | None, select: list[str] | None) -> tuple[str, 
 
 def write(text: str = "") -> None:
     """Write a line of the result to stdout."""
-    terminal = Terminal.of(sys.stdout)
-    _put(sys.stdout, terminal.fit(text) + "\n")
+    terminal = Terminal.of(_Current.stdout)
+    _put(_Current.stdout, terminal.fit(text) + "\n")
 
 
 def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json
 
-    ascii_only = not Terminal.of(sys.stdout).unicode
-    _put(sys.stdout, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
+    ascii_only = not Terminal.of(_Current.stdout).unicode
+    _put(_Current.stdout, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
 
 
 def flush() -> None:
     """Have what was written of the result appear."""
-    _put(sys.stdout, "", flush=True)
+    _put(_Current.stdout, "", flush=True)
 
 
 def _put(stream: TextIO, text: str, *, flush: bool = False) -> None:
@@ -254,11 +305,18 @@ def _put(stream: TextIO, text: str, *, flush: bool = False) -> None:
         if flush:
             stream.flush()
     except BrokenPipeError:
-        drop(stream)
+        _drop(stream)
+    except OSError as error:
+        raise UnwrittenError(error.errno, error.strerror) from error
 
 
-def drop(stream: TextIO) -> None:
-    """Have what a stream still holds, and what is written later, go nowhere: Python would try again at exit."""
+def drop_results() -> None:
+    """Have what stdout still holds, and what is written there later, go nowhere."""
+    _drop(_Current.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    # Else it would be tried again at the end.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -291,6 +349,10 @@ def tell_error(error: LakehouseError, *, would_run: bool = True) -> int:
 
 
 def complain(lines: Sequence[str]) -> None:
-    """Write lines to stderr."""
-    terminal = Terminal.of(sys.stderr)
-    _put(sys.stderr, "".join(terminal.fit(line) + "\n" for line in lines))
+    """Write lines to stderr; where that takes none, the exit code is all that tells."""
+    terminal = Terminal.of(_Current.stderr)
+    if lines:
+        try:
+            _Current.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))
+        except OSError:
+            _drop(_Current.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
-from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable
+from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, plural, printable
 
 if TYPE_CHECKING:
     from lakehouse_cli.planning import Plan, PlannedTable
@@ -99,7 +99,7 @@ def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     would_fail = terminal.style("a run would fail:", "error")
     told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
     hint = _next(plan)
-    return [terminal.wrap(told), *([terminal.wrap(f"next: {hint}")] if hint is not None else [])]
+    return [terminal.wrap(told, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
 
 
 def _next(plan: Plan) -> str | None:

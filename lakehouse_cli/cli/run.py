@@ -140,6 +140,7 @@ def _run(
             # What the project and its plan consist of stays; from here on there is work, and garbage.
             gc.freeze()
             gc.enable()
+            options.work_begins()
             if settings.json and log_format is None:
                 options.complain(event.notes)
         output.handle(event)
@@ -162,7 +163,7 @@ def _run(
             for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
                 options.write(line)
     if output.trouble is not None:
-        raise output.trouble
+        raise options.UnwrittenError(output.trouble.errno, output.trouble.strerror)
     if result.status == "cancelled":
         options.tell_no_interruption()
         return EXIT_INTERRUPTED

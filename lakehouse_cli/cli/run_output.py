@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
+from lakehouse_cli.cli import options
 from lakehouse_cli.printing import MaskedStream, PipedLines, PrintedLines, own_stream, redirected, write_line
 from lakehouse_cli.secret_values import unmasked
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class RunOutput:
-    """The reporters of a run; while it is entered, stdout is theirs alone.
+    """The reporters of a run; from when it is entered, stdout is theirs and the command's alone.
+
+    It stays so until the invocation ends: what transforms began may print when the run is over.
 
     What transforms print, and the programs they start, appears above the live table where there is one, and goes to
     stderr elsewhere: as it is, or, what Python prints, as JSON where stderr takes JSON lines. Secrets are taken out.
@@ -42,12 +45,14 @@ class RunOutput:
         self._mask = mask
         self._log_json = log_json
         self._stack = contextlib.ExitStack()
+        self._reporting = contextlib.ExitStack()
         self._reporters: list[Reporter] = []
         self._printed: list[PrintedLines | PipedLines | MaskedStream] = []
         self._shown_by: Reporter | None = None
         self.trouble: OSError | None = None
 
     def __enter__(self) -> Self:
+        self._stack = options.until_the_end()
         terminal = self._settings.stdout
         silent = self._settings.json or self._settings.quiet
         # Two writers of one terminal would draw over each other.
@@ -62,11 +67,12 @@ class RunOutput:
             def above(line: str) -> None:
                 live.print_above(self._mask(line))
 
+            own_errors = own_stream(sys.stderr, 2, self._stack) if os.isatty(2) else self._errors().own
             if results is not sys.stdout:
                 self._take_piped(above)
-            if not os.isatty(2):
-                self._errors()
             self._take_printed(above, sys.stdout, stderr=True)
+            self._stack.callback(self._end_lines)
+            options.write_to(results, own_errors)
             return self
         results = own_stream(sys.stdout, 1, self._stack)
         stderr, errors = sys.stderr, self._errors()
@@ -86,13 +92,15 @@ class RunOutput:
         else:
             hiding = self._mask is not unmasked
             self._take_printed(errors.write_line, stderr, stderr=hiding)
+        self._stack.callback(self._end_lines)
+        options.write_to(results, errors.own)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_lines()
-        self._stack.close()
+        self._reporting.close()
 
     def handle(self, event: Event) -> None:
         """Take an event to the reporters."""
@@ -111,7 +119,7 @@ class RunOutput:
 
     def _take_part(self, reporter: Reporter) -> None:
         self._reporters.append(reporter)
-        self._stack.callback(reporter.close)
+        self._reporting.callback(reporter.close)
 
     def _errors(self) -> MaskedStream:
         """Stderr, with a stream to it for us alone; what goes there otherwise is masked from now on."""

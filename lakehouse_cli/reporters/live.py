@@ -19,6 +19,8 @@ from lakehouse_cli.events import (
     RunFinished,
     RunStarted,
     RunStopping,
+    RunTrouble,
+    RunWaiting,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -69,6 +71,11 @@ class LiveReporter(Reporter):
         match event:
             case RunStarted():
                 self._start(event)
+            case RunWaiting():
+                self._write(self._terminal.fit(event.message))
+            case RunTrouble():
+                for line in (self._terminal.fit(event.message), ""):
+                    self.print_above(line)
             case TableStarted():
                 self._running[event.table] = time.monotonic()
             case TableRetrying():

@@ -6,9 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from lakehouse_cli.errors import DataError, LakehouseError, Location, Problem, ProjectError, TransformError, Violation
+from lakehouse_cli.errors import (
+    DataError,
+    LakehouseError,
+    Location,
+    Problem,
+    ProjectError,
+    SystemTroubleError,
+    TransformError,
+    Violation,
+)
 from lakehouse_cli.events import violations_json
-from lakehouse_cli.terminal import Terminal, count_text, plural, printable, text_width
+from lakehouse_cli.terminal import HANGING, Terminal, count_text, plural, printable, text_width
 
 _MOST_FRAMES = 12
 _LONGEST_ROUND = 6  # functions that call each other again and again
@@ -21,13 +30,13 @@ _STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are w
 def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
     """One problem, with its source line and a caret where these are known."""
     told = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
-    lines = [terminal.wrap(told)]
+    lines = [terminal.wrap(told, " " * len("error: "))]
     place = problem.location
     if place is not None:
         lines.append(f"  {terminal.style(str(place), 'cyan')}")
     if place is None or place.line is None or place.source is None:
         if problem.hint:
-            lines.append(f"  {problem.hint}")
+            lines.append(terminal.wrap(f"  {problem.hint}", HANGING))
         return lines
     shown = _excerpt(terminal, place, problem.hint)
     return [*lines, *shown]
@@ -74,7 +83,7 @@ def error_lines(
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
-    if isinstance(error, TransformError) and error.traceback and verbose:
+    if isinstance(error, TransformError | SystemTroubleError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
 
@@ -85,8 +94,9 @@ def _data_error_lines(terminal: Terminal, error: DataError) -> list[str]:
     place = error.location if all(violation.location is None for violation in error.violations) else None
     lines = problem_lines(terminal, Problem(error.message, location=place))
     for violation in error.violations:
-        lines += [f"  {line}" for line in violation_lines(terminal, violation, told=error.message)]
-    return [*lines, *([f"  next: {error.hint}"] if error.hint else [])]
+        told = violation_lines(terminal, violation, told=error.message)
+        lines += [terminal.wrap(f"  {line}", HANGING) for line in told]
+    return [*lines, *([terminal.wrap(f"  next: {error.hint}", HANGING)] if error.hint else [])]
 
 
 def error_json(error: LakehouseError) -> dict[str, Any]:

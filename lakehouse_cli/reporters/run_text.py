@@ -10,6 +10,7 @@ from msgspec import Struct
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.terminal import (
+    HANGING,
     Terminal,
     count_text,
     folded,
@@ -38,11 +39,12 @@ _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 # What tells least goes first where there is no room; without its state, a table still has its mark.
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
+_SHARE_OF_LONG_NAMES = 0.05
 _MESSAGE_LINES = 20
 _BRIEF = 72
 _NAMED = 4
-# `s3://bucket/totals.csv cannot be written: …`
-_CANNOT_BE = re.compile(r"^.{1,200}? cannot be [a-z ]+: (?=.)")
+# `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
+_CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
 
 
 class Layout(Struct, frozen=True):
@@ -58,10 +60,14 @@ class Layout(Struct, frozen=True):
 
 
 def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """What fits: first counts and times make way for the reason, then names are shortened."""
-    needed = max([len(HEADER[0]), *(len(name) for name in names)])
+    """What fits: first counts and times make way for the reason, then names are shortened.
+
+    A few names that are much longer than the others take nothing away from these: they are shortened at once.
+    """
+    lengths = sorted([len(HEADER[0]), *(len(name) for name in names)])
+    longest, needed = lengths[-1], lengths[-1 - int(len(lengths) * _SHARE_OF_LONG_NAMES)]
     if terminal.width is None:
-        return Layout(max(needed, _MIN_NAME))
+        return Layout(max(longest, _MIN_NAME))
     shown = list(_WIDTHS)
     room = terminal.width - 2 - 2 - _MIN_WHY - sum(width + 2 for width in _WIDTHS.values())
     for column in (*_DISPENSABLE, "state"):
@@ -69,7 +75,7 @@ def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
             break
         shown.remove(column)
         room += _WIDTHS[column] + 2
-    return Layout(max(min(needed, room), len(HEADER[0])), tuple(shown))
+    return Layout(max(min(longest, room), len(HEADER[0])), tuple(shown))
 
 
 def header_line(terminal: Terminal, columns: Layout) -> str:
@@ -199,12 +205,14 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     first, *more = error.message.splitlines() or [""]
     named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
     others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
-    lines = [terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}")]
-    body: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
+    # Further in than what follows.
+    head = terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
+    said: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
-        body += [printable(line) for line in error.traceback.rstrip().splitlines()]
+        code = [printable(line) for line in error.traceback.rstrip().splitlines()]
     else:
-        body += frame_lines(terminal, error.frames)
+        code = list(frame_lines(terminal, error.frames))
+    body: list[str] = []
     if error.inputs:
         shapes = [
             f"{p if p == t else f'{p} ({t})'} {plural(rows, 'row')} × {plural(cols, 'column')}"
@@ -217,4 +225,5 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         body.append(f"next: {error.hint}")
     told = [*results[0].notes, error.note] if error.note else results[0].notes
     body += [terminal.style(note, "dim") for note in told if alone]
-    return [*lines, *(f"  {line}" for line in body)]
+    said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
+    return [head, *said, *(f"  {line}" for line in code), *body]

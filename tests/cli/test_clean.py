@@ -15,6 +15,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.locking import RunLock
+from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
 
@@ -138,11 +139,26 @@ def test_what_another_hand_altered_is_told_and_stays(stale: ProjectFolder, cli: 
     stale.write("data/best.csv", text.replace("007", "008"))
     ran = cli("clean", "--yes")
     assert ran.code == 0
-    assert "`best`: stays: data/best.csv was altered after the run that stored it" in ran.out
+    assert "`best`: stays: it was altered after the run that stored it" in ran.out
     assert everything(stale) == [name for name in BEFORE if "tmp" not in name]
     [found] = cli("clean", "-o", "json").json["found"]
     assert (found["uri"], found["bytes"]) == ("data/best.csv", len(text))
     assert found["note"].startswith("data/best.csv was altered")
+
+
+def test_a_narrow_terminal_is_told_all_of_why_something_stays(stale: ProjectFolder) -> None:
+    text = stale.read("data/best.csv")
+    stale.write("data/best.csv", text + "009,1\n")
+    for width in (80, 40):
+        lines = on_a_terminal(stale.path, "clean", "--dry-run", width=width)
+        assert "`best`: stays: it was altered after the run that stored it" in shown_last(lines)
+        assert all(len(line) <= width for line in lines)
+
+
+def shown_last(lines: list[str]) -> str:
+    """The text of the last column of a table, of a row that goes on in several lines."""
+    begin = lines[0].index("what")
+    return " ".join(" ".join(line[begin:] for line in lines).split())
 
 
 def test_a_manifest_that_cannot_be_read_is_told_and_stays(stale: ProjectFolder, cli: Cli) -> None:

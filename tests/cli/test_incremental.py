@@ -376,11 +376,15 @@ def test_what_failed_is_not_forgotten_over_runs_of_other_tables(done: ProjectFol
     assert statuses(cli) == {"totals": "unchanged", "best": "failed"}
     assert statuses(cli, "totals") == {"totals": "unchanged"}
     assert statuses(cli, "--failed", "totals") == {}
+    none = "failed, was skipped or was cancelled when a run last went for it\n"
+    assert f"none of the selected tables {none}" in cli("run", "--failed", "totals").out
     assert statuses(cli, "--failed") == {"best": "failed"}
     assert statuses(cli, "--failed") == {"best": "failed"}
     edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
     assert statuses(cli, "--failed") == {"best": "unchanged"}
     assert statuses(cli, "--failed") == {}
+    for argv in (["run", "--failed"], ["run", "--failed", "--dry-run"]):
+        assert f"no table {none}" in cli(*argv).out
 
 
 def test_a_source_read_by_failed_tables_only_is_read_again(done: ProjectFolder, cli: Cli) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from tests.conftest import ProjectFolder
+from tests.conftest import Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
 AT_THE_END = """
@@ -35,6 +40,81 @@ def test_after_a_run_what_the_users_code_registered_is_called(project: ProjectFo
     assert done.returncode == 0
     assert (project.path / "left").exists()
     assert (project.path / "waited").exists()
+
+
+LATE = """
+import atexit, os, sys, threading, time
+import pandas as pd
+
+
+def totals(orders):
+    atexit.register(print, "registered", os.environ["TOKEN"])
+    threading.Thread(target=go_on, daemon=False).start()
+    return orders.rename(columns={"amount": "total"}).drop_duplicates("customer")
+
+
+def go_on():
+    time.sleep(float(os.environ["SECONDS"]))
+    print("late", os.environ["TOKEN"])
+    os.system("echo shell $TOKEN")
+
+
+def best(totals, count):
+    return totals
+"""
+
+
+def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.CompletedProcess[str]:
+    """A command whose transforms go on, and print a secret, when it has done its work."""
+    text = folder.read("lakehouse.yaml")
+    folder.write("lakehouse.yaml", text.replace("tables:", 'storages: {other: {root: "${TOKEN}"}}\ntables:', 1))
+    folder.write("transforms.py", LATE)
+    return subprocess.run(
+        [sys.executable, "-m", "lakehouse_cli", *argv],
+        cwd=folder.path,
+        env={**os.environ, "TOKEN": "s3cr3t-token", "SECONDS": str(seconds)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("argv", [["run", "--executor", "threads"], ["run", "--executor", "serial"], ["diff"]])
+def test_what_is_printed_when_the_command_has_done_its_work_is_no_result_and_no_secret(
+    project: ProjectFolder, argv: list[str]
+) -> None:
+    done = late(project, *argv, "-o", "json")
+    json.loads(done.stdout)
+    assert done.stderr.splitlines() == ["late ${TOKEN}", "shell ${TOKEN}", "registered ${TOKEN}"]
+    assert done.returncode == (1 if argv == ["diff"] else 0)
+
+
+def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) -> None:
+    done = late(project, "run", "--log-format", "json")
+    printed = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")][-2:]
+    assert [each["text"] for each in printed] == ["late ${TOKEN}", "registered ${TOKEN}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_a_thread_that_never_ends_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
+    done = late(project, "run", "--executor", executor, seconds=1000)
+    assert done.returncode == 0
+    told, registered = done.stderr.splitlines()
+    assert told.startswith("ended with the command, though they went on: threads ")
+    assert "(go_on)" in told
+    assert registered == "registered ${TOKEN}"
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial"])
+def test_a_transform_that_closes_stderr_takes_no_message_away(project: ProjectFolder, executor: str) -> None:
+    failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('told')\n"
+    project.write("transforms.py", project.read("transforms.py") + failing)
+    argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]
+    done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "`totals` raised ValueError: told" in done.stderr
 
 
 def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bool = True) -> tuple[int, str]:
@@ -75,3 +155,40 @@ def test_a_failure_is_one_though_nobody_reads_of_it(project: ProjectFolder, buff
     assert unread(project, "plan", "--exit-code", errors=True, buffered=buffered)[0] == 4
     project.write("lakehouse.yaml", "tabels:")
     assert unread(project, "validate", errors=True, buffered=buffered)[0] == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_complaints_that_find_no_room_are_no_failure_of_what_was_done(project: ProjectFolder) -> None:
+    for argv, code in ((["run"], 0), (["runs"], 0), (["ls"], 0), (["ls", "nothing"], 2)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "lakehouse_cli", *argv],
+                cwd=project.path,
+                stdout=subprocess.PIPE,
+                stderr=full,
+                text=True,
+                check=False,
+            )
+        assert (argv, done.returncode, bool(done.stdout)) == (argv, code, code == 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("argv", [["ls"], ["--help"], ["run"]])
+def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "lakehouse_cli", *argv]
+        done = subprocess.run(command, cwd=project.path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: no space left on device\n")
+
+
+def test_what_the_system_refuses_otherwise_is_not_told_of_the_output(
+    project: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("lakehouse_cli.project.Project.load", load)
+    told = "error: the system does not let the command go on: too many open files\n  `-v` shows where\n"
+    assert cli("run") == Invoked(1, "", told)
+    assert "in load" in cli("run", "-v").err
+    assert json.loads(cli("run", "-o", "json").out)["error"]["type"] == "SystemTroubleError"

@@ -161,3 +161,26 @@ def test_secrets_never_appear(project: ProjectFolder, tmp_path: Path, executor: 
     for text in everything:
         assert "s3cr3t" not in text
         assert "pass word" not in text
+
+
+def test_a_secret_that_became_the_name_of_a_column_does_not_appear(project: ProjectFolder) -> None:
+    """Also in JSON; a declared column that is called as a value is stays."""
+    text = project.read("lakehouse.yaml").replace(
+        "tables:\n", 'storages: {other: {root: "${LAKE}/${WORD}"}}\ntables:\n', 1
+    )
+    project.write("lakehouse.yaml", text)
+    made = "orders.assign(total=None)[['total']].assign(**{__import__('os').environ['LAKE']: 1})"
+    code = project.read("transforms.py").replace('orders.groupby("customer").agg(total=("amount", "sum"))', made)
+    project.write("transforms.py", code)
+    environ = {"LAKE": SECRET, "WORD": "total"}
+    streaming = finished(project, "run", "--log-format", "json", environ=environ)
+    everything = [streaming.out, streaming.err, kept(project)]
+    document = finished(project, "run", "-o", "json", environ=environ)
+    everything += [document.out, document.err]
+    assert not [text for text in everything if "s3cr3t" in text]
+    violations = json.loads(document.out)["tables"][0]["error"]["violations"]
+    assert [(each["column"], each["check"]) for each in violations] == [
+        ("customer", "missing"),
+        ("total", "null"),
+        ("${LAKE}", "extra"),
+    ]

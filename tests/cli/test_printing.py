@@ -241,3 +241,9 @@ def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
         pass  # it is closed, and stays so
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(other)
+
+
+def test_a_terminal_is_told_that_the_history_cannot_be_written(project: ProjectFolder) -> None:
+    project.write(".lakehouse/runs", "")
+    lines = run_on_a_terminal(project)
+    assert "the history of this run is not complete: `.lakehouse/runs` is not a folder" in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_on_a_narrow_terminal_the_heading_of_an_error_is_broken_between_words(
     project.write("transforms.py", project.read("transforms.py").replace("nlargest", "a_method_that_is_not_there"))
     lines = on_a_terminal(project.path, "run", width=width, code=1)
     start = next(number for number, line in enumerate(lines) if line.startswith("best  "))
-    heading = [line for line in lines[start : start + 4] if not line.startswith("  ")]
+    heading = [lines[start], *takewhile(lambda line: line.startswith("    "), lines[start + 1 :])]
     assert len(heading) > 1
     assert max(map(text_width, heading)) <= width
     assert "a_method_that_is_not_there" in " ".join(heading)

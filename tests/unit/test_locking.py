@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -182,10 +183,27 @@ def test_the_run_can_be_named_later(tmp_path: Path) -> None:
     assert before.since == after.since
 
 
-def test_a_lock_that_cannot_be_made_is_an_error_that_says_so(tmp_path: Path) -> None:
-    (tmp_path / ".lakehouse").write_text("in the way")
-    with pytest.raises(LakehouseError, match=r"\.lakehouse/locks/default\.lock cannot be locked"):
+@pytest.mark.parametrize(
+    ("in_the_way", "cause"),
+    [
+        (".lakehouse", "`.lakehouse` is not a folder"),
+        (".lakehouse/locks", "`.lakehouse/locks` is not a folder"),
+        (".lakehouse/locks/default.lock", "it is a symbolic link, and none is followed here"),
+    ],
+)
+def test_a_lock_that_cannot_be_made_is_an_error_that_names_what_is_in_the_way(
+    tmp_path: Path, in_the_way: str, cause: str
+) -> None:
+    (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / in_the_way).symlink_to(tmp_path / "nowhere")
+    told = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
+    with pytest.raises(LakehouseError, match=told):
         RunLock(tmp_path, "default").acquire()
+    if not cause.startswith("it is"):
+        (tmp_path / in_the_way).unlink()
+        (tmp_path / in_the_way).write_text("in the way")
+        with pytest.raises(LakehouseError, match=told):
+            RunLock(tmp_path, "default").acquire()
 
 
 def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse_cli.errors import Location
+from lakehouse_cli.errors import Location, Violation
 from lakehouse_cli.events import ErrorInfo, TableResult
 from lakehouse_cli.secret_values import mask_of, masked, without_secrets
 
@@ -50,6 +50,13 @@ def test_names_of_the_projects_own_stay() -> None:
     assert hide("there are `default`, `lake` and pond") == "there are `default`, `lake` and ${OTHER}"
     assert hide("password=lake, me:lake@host") == "password=${BUCKET}, me:${BUCKET}@host"
     assert hide("hunter2-x7Q") == "${KEY}"
+
+
+def test_a_column_that_is_not_of_the_projects_own_is_masked_like_all_else() -> None:
+    hide = mask_of({"TOKEN": "tok-SECRET!", "BUCKET": "lake", "KEY": "hunter2-x7Q"}, {"lake", "hunter2-x7Q"})
+    columns = ("tok-SECRET!", "lake", "hunter2-x7Q", "a", None)
+    shown = [masked(Violation(column, "extra", 1, ""), hide).column for column in columns]
+    assert shown == ["${TOKEN}", "lake", "hunter2-x7Q", "a", None]
 
 
 @pytest.mark.parametrize(

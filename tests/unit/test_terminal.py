@@ -141,6 +141,7 @@ def test_names_are_broken_between_their_parts() -> None:
 def test_text_is_broken_between_words() -> None:
     assert Terminal(width=10).wrap("one two three four") == "one two\nthree four"
     assert Terminal(width=4).wrap("longer words") == "longer\nwords"
+    assert Terminal(width=10).wrap("  one two three four", "  ") == "  one two\n    three\n    four"
     assert Terminal().wrap("one two " * 50) == "one two " * 50
 
 

@@ -8,13 +8,15 @@ import re
 import pytest
 
 from lakehouse_cli.errors import Example as BadValue
-from lakehouse_cli.errors import Location, Violation
+from lakehouse_cli.errors import Location, Problem, Violation
 from lakehouse_cli.events import (
     ErrorInfo,
     RunFinished,
     RunResult,
     RunStarted,
     RunStopping,
+    RunTrouble,
+    RunWaiting,
     TableFinished,
     TableResult,
     TableRetrying,
@@ -22,7 +24,8 @@ from lakehouse_cli.events import (
 )
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.reporters.live import LiveReporter
-from lakehouse_cli.reporters.run_text import failure_lines, why_text
+from lakehouse_cli.reporters.problems import problem_lines
+from lakehouse_cli.reporters.run_text import failure_lines, layout, why_text
 from lakehouse_cli.terminal import Terminal, text_width
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -157,6 +160,39 @@ def test_a_long_cause_is_cut_in_its_row() -> None:
     assert why_text(result).endswith("…")
 
 
+def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None:
+    terminal, names = Terminal(width=80), [f"table_{number}" for number in range(99)]
+    assert layout(terminal, [*names, "x" * 60]).shown == layout(terminal, names).shown == ("state", "rows", "time")
+    # Where there is room for it, it is not shortened.
+    assert layout(Terminal(width=160), [*names, "x" * 60]).name == 60
+    # Of a few tables each counts.
+    assert layout(terminal, [*names[:3], "x" * 60]).shown == ("state",)
+
+
+def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
+    told = {
+        "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
+        "`t` raised RuntimeError: <its text cannot be had: ValueError>": None,
+        "`t` raised OSError: that cannot be opened: it is gone": None,
+    }
+    for message, cause in told.items():
+        assert why_text(finished("t", "failed", ErrorInfo("TransformError", message))) == (cause or message)
+
+
+def test_what_went_wrong_stays_in_its_place_on_a_narrow_terminal() -> None:
+    told = "totals.csv cannot be read: it was written by a program that nobody knows"
+    error = ErrorInfo("StorageError", told, hint="write it again with a program that somebody knows")
+    assert failure_lines(Terminal(width=40), [finished("totals", "failed", error)]) == [
+        "totals  totals.csv cannot be read: it\n    was written by a program that nobody\n    knows",
+        "  next: write it again with a program\n    that somebody knows",
+    ]
+    problem = Problem(told, hint=error.hint)
+    assert problem_lines(Terminal(width=40), problem) == [
+        "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",
+        "  write it again with a program that\n    somebody knows",
+    ]
+
+
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     error = ErrorInfo("TransformError", "naïve → “quoted” …")
     lines = failure_lines(Terminal(unicode=False), [finished("report", "failed", error)])
@@ -179,3 +215,16 @@ def test_a_retry_and_what_a_second_ctrl_c_does_are_told_in_the_table(monkeypatch
     assert "\x07" not in shown
     assert "two" not in shown
     assert "finishing 2 tables; Ctrl-C again stops at once" in shown
+
+
+def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> None:
+    stream = Screen()
+    reporter = LiveReporter(stream, Terminal(width=80, height=24, interactive=True))
+    reporter.handle(RunWaiting("another run holds `default`"))
+    assert stream.getvalue() == "another run holds `default`\n"
+    reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("a",)))
+    reporter.handle(RunTrouble("no lock can be had in .lakehouse/locks (read-only file system)"))
+    reporter.close()
+    shown = CODES.sub("", stream.getvalue())
+    told = shown.index("no lock can be had in .lakehouse/locks (read-only file system)\n")
+    assert shown.index("shop · default · run") < told < shown.rindex("a  ")
