@@ -58,9 +58,9 @@ class Terminal(Struct, frozen=True):
         color = bool(env.get("FORCE_COLOR")) or (tty and not dumb)
         if env.get("NO_COLOR"):
             color = False
-        size = shutil.get_terminal_size()
+        width, height = screen_size(stream)
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
-        return cls(color, size.columns if tty else None, size.lines, encoding.startswith("utf"), tty and not dumb)
+        return cls(color, width if tty else None, height, encoding.startswith("utf"), tty and not dumb)
 
     def style(self, text: str, style: str | None) -> str:
         """The text in a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``, ``error``."""
@@ -118,6 +118,15 @@ class Terminal(Struct, frozen=True):
             return text
         tail = (width - 1) // 2
         return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def screen_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of the screen that a stream goes to; stdout itself may be redirected meanwhile."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return shutil.get_terminal_size((columns or 80, lines or 24))
 
 
 def _before_difference(texts: Iterable[str], room: int) -> int:

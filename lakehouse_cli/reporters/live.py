@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import time
 from collections import Counter
@@ -37,7 +35,7 @@ from lakehouse_cli.reporters.run_text import (
     summary_line,
     title_line,
 )
-from lakehouse_cli.terminal import Terminal, count_text, plural, time_text
+from lakehouse_cli.terminal import Terminal, count_text, plural, screen_size, time_text
 
 _REFRESHES_PER_SECOND = 8
 # Title, blank lines, header, the line of the rest, the summary and the prompt.
@@ -119,7 +117,7 @@ class LiveReporter(Reporter):
             return
         self._write("")
         console = Console(file=self._stream, force_terminal=True, no_color=not self._terminal.color, highlight=False)
-        console.size = self._screen()
+        console.size = screen_size(self._stream)
         self._live = Live(
             console=console,
             get_renderable=self._renderable,
@@ -134,20 +132,12 @@ class LiveReporter(Reporter):
 
     def _renderable(self) -> RenderableType:
         # Called in the refreshing thread; works on copies, since the run goes on and the window is resized meanwhile.
-        width, height = self._screen()
+        width, height = screen_size(self._stream)
         if self._live is not None:
             self._live.console.size = (width, height)
         self._terminal = replace(self._terminal, width=width, height=height)
         self._columns = layout(self._terminal, self._tables)
         return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
-
-    def _screen(self) -> tuple[int, int]:
-        """Columns and lines. The stream is asked: stdout itself may be redirected meanwhile."""
-        try:
-            columns, lines = os.get_terminal_size(self._stream.fileno())
-        except (OSError, ValueError):
-            columns = lines = 0
-        return shutil.get_terminal_size((columns or 80, lines or 24))
 
     def _room(self) -> int:
         return max(self._terminal.height - _OTHER_LINES, 3)
