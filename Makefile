@@ -23,8 +23,8 @@ run: $(VENV)/installed ## Run the weather example
 test: $(VENV)/installed ## The whole suite
 	$(BIN)/pytest -n $(WORKERS)
 
-test-quick: $(VENV)/installed ## What takes under a minute
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+test-quick: $(VENV)/installed ## What takes under a minute: the modules, without servers and databases
+	$(BIN)/pytest -n $(WORKERS) -m "not slow" tests/unit
 
 check: format lint types layers test ## All that CI holds: format, lint, types, import layers, tests
 

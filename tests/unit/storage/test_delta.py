@@ -21,6 +21,8 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.delta import DeltaStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
 
+pytestmark = pytest.mark.slow
+
 
 class DeltaConformance(StorageConformance):
     def place(self, storage: AssetStorage, declared: Any) -> str:

@@ -25,6 +25,8 @@ from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.session import Relation
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
+pytestmark = pytest.mark.slow
+
 # A name that is no table is not to be taken for a variable.
 PLAIN = {"python_enable_replacements": False}
 

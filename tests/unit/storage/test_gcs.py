@@ -16,6 +16,8 @@ from lakehouse_cli.storage.objects import GcsStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 from tests.servers.gcs import GcsServer
 
+pytestmark = pytest.mark.slow
+
 _roots = (f"root{number}" for number in itertools.count())
 
 

@@ -28,6 +28,8 @@ from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
 from tests.servers.s3 import S3Server
 
+pytestmark = pytest.mark.slow
+
 _roots = (f"root{number}" for number in itertools.count())
 
 

@@ -21,6 +21,8 @@ from lakehouse_cli.storage.relational.session import quote
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance
 from tests.servers.postgresql import PostgreSQL
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def database(postgresql_server: PostgreSQL) -> Iterator[str]:

@@ -17,6 +17,8 @@ from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.servers.postgresql import PostgreSQL
 
+pytestmark = pytest.mark.slow
+
 DECLARED = Table("t", path="t", columns=(Column("x", parse_column_type("int64")),), format="")
 
 

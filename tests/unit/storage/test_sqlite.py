@@ -19,6 +19,8 @@ from lakehouse_cli.storage.relational import sqlite
 from lakehouse_cli.storage.relational.sqlite import SQLiteSession, SQLiteStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
