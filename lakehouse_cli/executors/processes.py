@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartE
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.starting import can_fork, start
 from lakehouse_cli.executors.threads import NO_THREAD, could_start, default_workers
+from lakehouse_cli.executors.worker import prepared
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0
@@ -42,7 +44,9 @@ class ProcessesExecutor(Executor):
     shares_memory: ClassVar[bool] = False
 
     def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
-        super().__init__(workers or default_workers(), prepare)
+        workers = workers or default_workers()
+        prepare = partial(prepared, max(1, default_workers() // workers), prepare)
+        super().__init__(workers, prepare)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._workers: list[_Worker | None] = []
         self._threads: list[threading.Thread] = []

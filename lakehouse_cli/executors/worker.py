@@ -22,6 +22,26 @@ from lakehouse_cli.printing import PrintedLines
 LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
 
 
+# Of the libraries that start threads of their own as they are loaded: OpenMP, OpenBLAS (NumPy's), MKL.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def prepared(threads: int, prepare: Callable[[], None] | None) -> None:
+    """See to what a process needs before it takes work.
+
+    Workers share the cores. Libraries start a thread for each core as they are loaded, in every process, which costs
+    more than it gives where each core has a process already.
+
+    Args:
+        threads: How many threads such a library may start, where the user's environment does not say.
+        prepare: Called then.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(threads))
+    if prepare is not None:
+        prepare()
+
+
 def serve_forked(
     line: Connection, end: Connection, inherited: tuple[Connection, ...], prepare: Callable[[], None] | None
 ) -> None:

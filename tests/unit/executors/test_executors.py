@@ -222,3 +222,17 @@ def test_threads_are_daemons() -> None:
     with ThreadsExecutor(1) as executor:
         executor.submit(double, 1).result(timeout=30)
         assert [t.daemon for t in threading.enumerate() if t.name == "lakehouse 1"] == [True]
+
+
+def test_processes_share_the_cores_among_the_threads_of_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    cores = len(os.sched_getaffinity(0))
+    with ProcessesExecutor(cores) as executor:
+        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+        assert executor.submit(os.getenv, "MKL_NUM_THREADS").result() == "7"
+    with ProcessesExecutor(1) as executor:
+        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == str(cores)
+    assert os.getenv("OPENBLAS_NUM_THREADS") is None
