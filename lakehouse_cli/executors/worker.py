@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -39,7 +40,11 @@ def prepared(threads: int, prepare: Callable[[], None] | None) -> None:
     for name in _THREADS:
         os.environ.setdefault(name, str(threads))
     if prepare is not None:
+        # What it loads stays; going through it again and again for garbage takes an eighth of that time.
+        gc.disable()
         prepare()
+        gc.freeze()
+        gc.enable()
 
 
 def serve_forked(
