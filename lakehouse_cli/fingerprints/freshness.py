@@ -17,8 +17,12 @@ _MAKING = frozenset(
         *("object", "range", "set", "sorted", "str", "tuple"),
     )
 )
-# Packages whose functions give new objects; what they keep for all to change goes by other names.
-_PACKAGES = frozenset(("collections", "copy", "datetime", "json", "numpy", "pandas", "pathlib", "polars", "pyarrow"))
+# Packages whose functions give new objects, or what cannot be changed; and those of which some functions do.
+_PACKAGES = frozenset(("copy", "datetime", "json", "pandas", "pathlib", "polars", "pyarrow"))
+_FUNCTIONS = {
+    "collections": frozenset(("Counter", "OrderedDict", "defaultdict", "deque")),
+    "numpy": frozenset(("arange", "array", "empty", "full", "linspace", "ones", "zeros")),
+}
 
 
 def is_fresh(node: ast.expr, imports: Mapping[str, Import]) -> bool:
@@ -36,12 +40,16 @@ def is_fresh(node: ast.expr, imports: Mapping[str, Import]) -> bool:
         return is_fresh(node.body, imports) and is_fresh(node.orelse, imports)
     if not isinstance(node, ast.Call):
         return False
+    if any(keyword.arg in ("copy", None) for keyword in node.keywords):
+        return False
     called = node.func
+    path: tuple[str, ...] = ()
     while isinstance(called, ast.Attribute):
-        called = called.value
+        path, called = (called.attr, *path), called.value
     if not isinstance(called, ast.Name):
         return False
-    if called is node.func and called.id in _MAKING and called.id not in imports:
-        return True
     origin = imports.get(called.id)
-    return origin is not None and origin[0].partition(".")[0] in _PACKAGES
+    if origin is None:
+        return not path and called.id in _MAKING
+    package, path = origin[0].partition(".")[0], (*origin[1], *path)
+    return package in _PACKAGES or (len(path) == 1 and path[0] in _FUNCTIONS.get(package, ()))

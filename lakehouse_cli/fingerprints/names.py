@@ -212,6 +212,14 @@ class Use:
         return use
 
     @property
+    def is_of_itself(self) -> bool:
+        """Whether what it changes is the object of that name, and not what this holds or gives out."""
+        if self.flags & DEEP or (self.flags & CALLEE and self.flags & RESULT):
+            return False
+        # Of `made.append(…)` and `made.name = …` the last attribute is what happens to it.
+        return len(self.attributes) <= bool(self.flags & (RECEIVER | WRITTEN))
+
+    @property
     def only_tells(self) -> bool:
         """Whether calling it leaves alone what it is given, as far as its name says: ``print(x)``, ``LOG.info(x)``."""
         return self.attributes[-1] in TELLING if self.attributes else self.origin is None and self.name in HARMLESS
@@ -285,13 +293,13 @@ class Scope:
 
     def may_change(self, use: Use) -> bool:
         """Whether a use of a local name may change an object that was not made here."""
-        if use.name in self.fresh and use.name not in self.foreign and not use.flags & DEEP:
+        if use.name in self.fresh and use.name not in self.foreign and use.is_of_itself:
             return False
         if use.name == self.making and use.flags & WRITTEN and not use.flags & DEEP:
             return len(use.attributes) > 1 or use.attributes == ("__dict__",)
         if use.flags & ARGUMENT and use.callee is not None and use.callee.only_tells:
             return False
-        if use.flags & CERTAIN:
+        if use.flags & (CERTAIN | DEEP | RESULT):
             return True
         if not use.flags & RECEIVER or not use.attributes:
             return False
