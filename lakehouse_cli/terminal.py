@@ -59,8 +59,7 @@ class Terminal(Struct, frozen=True):
         if env.get("NO_COLOR"):
             color = False
         width, height = screen_size(stream)
-        encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
-        return cls(color, width if tty else None, height, encoding.startswith("utf"), tty and not dumb)
+        return cls(color, width if tty else None, height, holds_marks(stream), tty and not dumb)
 
     def style(self, text: str, style: str | None) -> str:
         """The text in a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``, ``error``."""
@@ -70,7 +69,7 @@ class Terminal(Struct, frozen=True):
 
     def fit(self, text: str) -> str:
         """The text in characters that the stream has."""
-        return text if self.unicode else text.translate(_ASCII).encode("ascii", "replace").decode()
+        return text if self.unicode else _in_ascii(text)
 
     def cut(self, text: str, width: int | None) -> str:
         """The text in at most so many columns, an ellipsis where something was left out."""
@@ -118,6 +117,21 @@ class Terminal(Struct, frozen=True):
             return text
         tail = (width - 1) // 2
         return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def holds_marks(stream: TextIO) -> bool:
+    """Whether a stream's encoding holds the marks."""
+    encoding: str = getattr(stream, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "").startswith("utf")
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """The text in characters that a stream has; asks nothing of the system, as `Terminal.of` does."""
+    return text if holds_marks(stream) else _in_ascii(text)
+
+
+def _in_ascii(text: str) -> str:
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def screen_size(stream: TextIO) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError
-from lakehouse_cli.terminal import Terminal
+from lakehouse_cli.terminal import Terminal, fitted, holds_marks
 
 if TYPE_CHECKING:
     from lakehouse_cli.project import Project
@@ -281,15 +281,14 @@ def chosen(selection: list[str] | None, select: list[str] | None) -> tuple[str, 
 
 def write(text: str = "") -> None:
     """Write a line of the result to stdout."""
-    terminal = Terminal.of(_Current.stdout)
-    _put(_Current.stdout, terminal.fit(text) + "\n")
+    _put(_Current.stdout, fitted(text, _Current.stdout) + "\n")
 
 
 def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json
 
-    ascii_only = not Terminal.of(_Current.stdout).unicode
+    ascii_only = not holds_marks(_Current.stdout)
     _put(_Current.stdout, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
 
 
@@ -350,9 +349,8 @@ def tell_error(error: LakehouseError, *, would_run: bool = True) -> int:
 
 def complain(lines: Sequence[str]) -> None:
     """Write lines to stderr; where that takes none, the exit code is all that tells."""
-    terminal = Terminal.of(_Current.stderr)
     if lines:
         try:
-            _Current.stderr.write("".join(terminal.fit(line) + "\n" for line in lines))
+            _Current.stderr.write("".join(fitted(line, _Current.stderr) + "\n" for line in lines))
         except OSError:
             _drop(_Current.stderr)
