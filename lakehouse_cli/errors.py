@@ -289,6 +289,35 @@ class SystemTroubleError(LakehouseError):
         self.traceback = "".join(format_exception(error))
 
 
+def first_few(names: Sequence[str], limit: int) -> str:
+    """Names as part of a sentence, the first few of them and how many there are besides.
+
+    >>> first_few(["a", "b", "c"], 2)
+    'a, b and 1 more'
+
+    Args:
+        names: At least one.
+        limit: How many to name.
+    """
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def others_unfit(total: int, what: str) -> str:
+    """What a message of the first value that does not fit says of the others.
+
+    >>> others_unfit(3, "cell")
+    ', and 2 more cells do not fit'
+
+    Args:
+        total: How many do not fit, the first included.
+        what: What they are, one of them.
+    """
+    if total <= 1:
+        return ""
+    return f", and {total - 1:,} more {what}{' does' if total == 2 else 's do'} not fit"
+
+
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:
     """A hint naming the closest known names, or None when none is close.
 

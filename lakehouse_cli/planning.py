@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
+from lakehouse_cli.errors import StorageError, UnreachableError, UsageError, first_few
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
@@ -296,8 +296,7 @@ def _is_missing(state: TableState) -> bool:
 
 
 def _listed(names: Sequence[str], limit: int = 3) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    return first_few([f"`{name}`" for name in names], limit)
 
 
 def _refuse_missing_inputs(

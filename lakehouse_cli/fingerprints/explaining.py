@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from lakehouse_cli.errors import first_few
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN
 
@@ -86,8 +87,7 @@ def _not_followed(before: Mapping[str, str], now: Mapping[str, str], changed: Co
 
 def _listed(names: Sequence[str]) -> str:
     """Names as part of a sentence, the first few of them."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + f" and {more} more" if more > 0 else " and ".join(names)
+    return first_few(names, _NAMED) if len(names) > _NAMED else " and ".join(names)
 
 
 def _files_of(keys: Iterable[str]) -> set[str]:

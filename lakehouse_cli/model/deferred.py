@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import first_few
+
 
 class DeferredInput(Struct, frozen=True):
     """An input that is not there in the environment of a run, and is in another.
@@ -29,6 +31,5 @@ def deferred_note(inputs: tuple[DeferredInput, ...], limit: int = 5) -> str:
     >>> deferred_note((DeferredInput("a", "prod", "x/a.csv"),))
     'not materialized here, read from `prod`: `a`'
     """
-    shown = ", ".join(f"`{each.name}`" for each in inputs[:limit])
-    more = f" and {len(inputs) - limit} more" if len(inputs) > limit else ""
-    return f"not materialized here, read from `{inputs[0].environment}`: {shown}{more}"
+    shown = first_few([f"`{each.name}`" for each in inputs], limit)
+    return f"not materialized here, read from `{inputs[0].environment}`: {shown}"

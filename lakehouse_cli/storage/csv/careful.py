@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from msgspec import Struct, field
 from pyarrow import csv
 
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
@@ -179,7 +179,7 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     row, value = first.examples[0]
     total = sum(found.count for found in unfit)
     named = first.wanted.column.type if first.wanted.column else first.wanted.type
-    others = f", and {total - 1:,} more {'value does' if total == 2 else 'values do'} not fit" if total > 1 else ""
+    others = others_unfit(total, "value")
     raise DataError(
         f"`{shorten(value)}` in column `{first.wanted.name}` of `{name}` is not {named}{others}",
         violations,

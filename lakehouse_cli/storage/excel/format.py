@@ -14,7 +14,7 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.decode import decode
@@ -138,7 +138,7 @@ def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
     example = first.examples[0]
     where, _, shown = example.value.partition(": ")
     total = sum(violation.count for _, violation in refused)
-    others = f", and {total - 1:,} more {'cell does' if total == 2 else 'cells do'} not fit" if total > 1 else ""
+    others = others_unfit(total, "cell")
     return DataError(
         f"cell {where} of `{name}`, in column `{first.column}`, holds {shown}, which is not {column.type}{others}",
         [violation for _, violation in refused],

@@ -15,7 +15,7 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.errors import DataError, Example, Location, Violation
+from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values
 from lakehouse_cli.storage.jsonl.fast import read_fast
@@ -114,7 +114,7 @@ def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:
     first = unfit[0]
     example = first.examples[0]
     total = sum(reading.count for reading in unfit)
-    others = f", and {total - 1:,} more {'value does' if total == 2 else 'values do'} not fit" if total > 1 else ""
+    others = others_unfit(total, "value")
     return DataError(
         f"`{example.value}` in column `{first.column.name}` of `{name}` is not {first.column.type}{others}",
         violations,

@@ -7,11 +7,11 @@ seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import first_few
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, literal, quote
 
 if TYPE_CHECKING:
@@ -56,21 +56,16 @@ def put_in_place(
     others = [each.what for each in hanging if each.of_others]
     if others:
         raise InTheWayError(
-            f"its columns change, and {_listed(others)} depends on it",
+            f"its columns change, and {first_few(others, _SHOWN)} depends on it",
             "drop what depends on the table, run again, and make it anew",
         )
     if hanging and not forced:
         raise InTheWayError(
-            f"its columns change, and {_listed([each.what for each in hanging])} would go with the old table",
+            f"its columns change, and {first_few([each.what for each in hanging], _SHOWN)} would go with the old table",
             "make them anew after `lakehouse run --force {table}`, which drops them; or alter the table by hand",
         )
     session.do(f"DROP TABLE IF EXISTS {relation.quoted}")
     session.do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _hanging(session: PostgreSQLSession, aside: Relation, relation: Relation) -> list[_Hanging]:
@@ -138,6 +133,6 @@ def _refuse_acting_keys(session: PostgreSQLSession, relation: Relation) -> None:
     )
     if keys:
         raise InTheWayError(
-            f"its rows are replaced, and {_listed([key for (key,) in keys])} refers to them",
+            f"its rows are replaced, and {first_few([key for (key,) in keys], _SHOWN)} refers to them",
             "make the foreign key `DEFERRABLE`, without `ON DELETE`: it is checked when the new rows are there",
         )
