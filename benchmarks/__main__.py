@@ -10,6 +10,7 @@ import argparse
 import compileall
 import contextlib
 import io
+import re
 import shutil
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks import projects
 from benchmarks.measuring import Measured, Paired, machine, paired
 
+DATA = projects.DATA
 REPORT = Path(__file__).parent.parent / "docs" / "performance.md"
 _INTRO = """# Performance
 
@@ -118,6 +120,67 @@ def large_file(rounds: int) -> list[str]:
     return [row(pair, "wall", wall, 0.2), row(pair, "peak memory", peak, 1.2)]
 
 
+_BESIDE = """
+## Beside the version before
+
+The same commands by both versions in turn, each on a copy of the project (`python -m benchmarks --against FOLDER`, the
+folder of the other version's `lakehouse`).
+
+| what | quantity | this version | the one before | ratio |
+|---|---|---:|---:|---:|
+"""
+
+
+def beside(before: Path, rounds: int) -> list[str]:
+    """What this version costs more, or less, than another that is installed in the folder `before`."""
+    cases: list[tuple[str, Callable[[], Path], tuple[str, ...], tuple[str, ...], int]] = [
+        ("`plan`, 1,000 tables up to date", projects.thousand_tables, ("plan",), (), 3 * rounds),
+        ("`run`, 1,000 tables up to date", projects.thousand_tables, ("run",), (), 3 * rounds),
+        ("`run`, 1,000 tables, nothing stored", projects.thousand_tables, ("run",), ("data", ".lakehouse"), rounds),
+        ("`run`, 10^7 rows of CSV without quotes", projects.weather, ("run", "--force"), (), rounds),
+        ("`run`, 2 × 10^6 rows of CSV, two of four columns in quotes", projects.quoted, ("run", "--force"), (), rounds),
+        ("`run`, 10^7 rows of Parquet", projects.parquet, ("run", "--force"), (), rounds),
+    ]
+    lines = []
+    for what, make, command, made, times in cases:
+        folder = make()
+        other = folder.with_name(f"{folder.name}-before")
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(folder, other, copy_function=_link)
+        pair = paired(
+            what,
+            ["lakehouse", "-C", str(folder), *command],
+            "before",
+            [str(before / "lakehouse"), "-C", str(other), *command],
+            DATA,
+            times,
+            made=[f"{each.name}/{name}" for each in (folder, other) for name in made],
+        )
+        quantities = [("CPU", cpu), ("wall", wall)] + ([("peak memory", peak)] if "10^" in what else [])
+        for quantity, of in quantities:
+            ours, theirs = pair.medians(of)
+            unit, digits = ("MB", 0) if of is peak else ("s", 3 if max(ours, theirs) < 2 else 1)
+            shown = f"{ours:.{digits}f} {unit} | {theirs:.{digits}f} {unit} | {pair.ratio(of):.2f}"
+            lines.append(f"| {what} | {quantity} | {shown} |")
+            print(lines[-1], flush=True)
+        shutil.rmtree(other)
+    return lines
+
+
+def _link(source: str, target: str) -> None:
+    """Copy a file, or link it where it is large: sources are only read."""
+    large = Path(source).stat().st_size > 2**20
+    Path(target).hardlink_to(source) if large else shutil.copy2(source, target)
+
+
+def _write(heading: str, text: str) -> None:
+    """Put a part of the report in the place of the one that has its heading, or at the end."""
+    report = REPORT.read_text(encoding="utf-8")
+    pattern = re.compile(rf"^{re.escape(heading)}$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    report = pattern.sub(lambda _: text, report) if pattern.search(report) else f"{report.rstrip()}\n\n{text}"
+    REPORT.write_text(report.rstrip() + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure everything, or the parts named."""
     parts = {
@@ -129,15 +192,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*parts, []], help="only these; the report is left as it is")
     parser.add_argument("--rounds", type=int, help="instead of each part's own number")
+    parser.add_argument("--against", type=Path, help="measure beside another version: the folder of its `lakehouse`")
     arguments = parser.parse_args()
     with contextlib.redirect_stdout(io.StringIO()):
         compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2)
+    if arguments.against:
+        lines = beside(arguments.against, arguments.rounds or 3)
+        _write("## Beside the version before", _BESIDE.lstrip() + "\n".join(lines) + "\n")
+        return
     lines = []
     for name in arguments.part or parts:
         measured, rounds = parts[name]
         lines += measured(arguments.rounds or rounds)
     if not arguments.part:
-        REPORT.write_text(_INTRO.format(machine=machine()) + "\n".join(lines) + "\n", encoding="utf-8")
+        _write("# Performance", _INTRO.format(machine=machine()) + "\n".join(lines) + "\n\n")
         shutil.rmtree(projects.DATA / "weather")
 
 

@@ -174,3 +174,53 @@ def four_transforms() -> Path:
     functions = "".join(f"\ndef t{i}():\n    return _busy({i})\n" for i in range(4))
     (folder / "transforms.py").write_text(_FOUR + functions)
     return folder
+
+
+_PASSED_ON = """
+import pyarrow as pa
+
+
+def passed_on(given: pa.Table) -> pa.Table:
+    return given
+"""
+
+
+def quoted(rows: int = 2_000_000) -> Path:
+    """Rows of four columns, two of them in quotes, passed on as they are."""
+    folder = DATA / "quoted"
+    columns = "    columns: {id: int64, name: string, note: string, value: float64}"
+    _passed_on(folder, "csv", columns)
+    file = folder / "data/given.csv"
+    if not file.exists():
+        lines = (f'{row},"name {row % 1000}","of {row}, and ""so"" on",{row / 4}\n' for row in range(rows))
+        with file.open("w", encoding="utf-8") as sink:
+            sink.write("id,name,note,value\n")
+            sink.writelines(lines)
+    return folder
+
+
+def parquet(rows: int = ROWS) -> Path:
+    """Rows of four columns in Parquet, passed on as they are; written without checksums."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    folder = DATA / "parquet"
+    columns = "    columns: {id: int64, name: string, value: float64, at: 'timestamp[us]'}"
+    _passed_on(folder, "parquet", columns)
+    file = folder / "data/given.parquet"
+    if not file.exists():
+        at = np.arange(rows)
+        names = pa.array([f"name {row}" for row in range(1000)]).take(pa.array(at % 1000))
+        value = pa.array(np.random.default_rng(1).normal(size=rows))
+        table = pa.table({"id": at, "name": names, "value": value, "at": pa.array(at).cast(pa.timestamp("us"))})
+        pyarrow.parquet.write_table(table, file)
+    return folder
+
+
+def _passed_on(folder: Path, storage_format: str, columns: str) -> None:
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    tables = f"  given:\n    kind: source\n{columns}\n  passed_on:\n{columns}\n"
+    storage = f"storages: {{default: {{root: data, format: {storage_format}}}}}"
+    (folder / "lakehouse.yaml").write_text(f"name: passed_on\nmodule: transforms\n{storage}\ntables:\n{tables}")
+    (folder / "transforms.py").write_text(_PASSED_ON)
