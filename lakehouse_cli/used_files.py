@@ -101,6 +101,10 @@ class _Walk:
                     if not name.startswith(".") and name != _BYTECODE:
                         yield from self._named(_join(path, name))
         elif stat.S_ISREG(mode):
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                raise MatchError(f"the name of `{os.fsencode(path)!r}` is not UTF-8", "rename the file") from None
             self._files += 1
             if self._files > MOST_FILES:
                 raise MatchError(f"there are more than {MOST_FILES:,} files", "name fewer of them")

@@ -105,7 +105,8 @@ class UsedContent:
             if not found:
                 files[pattern] = ""
             for path in found:
-                stamps[path], files[path] = self._read(table, index, path)
+                if (read := self._read(table, index, path)) is not None:
+                    stamps[path], files[path] = read
         return Used(dict(sorted(files.items())), self.variables(table), stamps, self._at_ns)
 
     def stamps(self, table: Table) -> dict[str, Stamp]:
@@ -181,12 +182,14 @@ class UsedContent:
             raise ProjectError([Problem(f"`uses` of table `{table.name}`: {found}", found.hint, _place(table, index))])
         return found
 
-    def _read(self, table: Table, index: int, path: str) -> tuple[Stamp, str]:
+    def _read(self, table: Table, index: int, path: str) -> tuple[Stamp, str] | None:
         if path not in self._files:
             try:
                 # The stamp first: what changes while it is read has another one afterwards.
                 stamp = _stamp(os.stat(self._folder / path))
                 self._files[path] = stamp, content_hash(self._folder / path)
+            except FileNotFoundError:  # it went away just now
+                return None
             except OSError as error:
                 why = (error.strerror or type(error).__name__).lower()
                 message = f"`uses` of table `{table.name}`: `{path}` cannot be read: {why}"

@@ -77,7 +77,9 @@ def _found(code: ModuleCode) -> Iterator[OutsideRead]:
     known: set[ast.AST] = set()  # parts of what was told already
     for statement in code.body:
         for node in ast.walk(statement):
-            if node not in known and isinstance(node, ast.expr):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _sets(node.value, names):
+                known.update(ast.walk(node.value))
+            elif node not in known and isinstance(node, ast.expr):
                 found = _read_at(node, names, known)
                 if found is not None:
                     kind, name = found
@@ -177,12 +179,20 @@ def _called(node: ast.Call, names: _Names, known: set[ast.AST]) -> tuple[str, st
             return None
         if dotted.startswith(_NETWORK) or _URL.match(names.text(argument)):
             return "network", names.text(argument)
+        if dotted.startswith("dotenv.") and argument is None:
+            return "file", ".env"
         return "file", names.text(argument)
     if not dotted and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
         if node.func.attr == "open" and _is_written(node, 0):
             return None
         return "file", names.text(node.func.value)
     return None
+
+
+def _sets(node: ast.Call, names: _Names) -> bool:
+    """Whether a call whose value nobody takes sets or removes a variable."""
+    owner, _, method = names.dotted(node.func).rpartition(".")
+    return owner in _ENVIRONMENT and method in ("setdefault", "pop", *_WRITERS)
 
 
 def _is_written(node: ast.Call, position: int = 1) -> bool:

@@ -109,10 +109,16 @@ def test_expression_reads_nothing(tmp_path: Path, expression: str) -> None:
 
 
 def test_setting_a_variable_reads_nothing(tmp_path: Path) -> None:
-    text = (
-        'import os\n\n\ndef table(orders):\n    os.environ["TZ"] = "UTC"\n    del os.environ["TZ"]\n    return orders\n'
-    )
-    assert reads(tmp_path, text) == []
+    text = """
+    import os
+
+    def table(orders):
+        os.environ["TZ"] = "UTC"
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.environ.pop("TZ", None)
+        return orders
+    """
+    assert reads(tmp_path, textwrap.dedent(text)) == []
 
 
 def test_own_function_named_open_is_not_the_built_in_one(tmp_path: Path) -> None:
@@ -173,6 +179,11 @@ def test_base_class_that_reads_settings(tmp_path: Path) -> None:
         return Settings().market
     """
     assert reads(tmp_path, textwrap.dedent(text)) == [("variable", "", "transforms.py", 4)]
+
+
+def test_dotenv_is_a_file_that_is_read(tmp_path: Path) -> None:
+    text = "from dotenv import load_dotenv\n\nload_dotenv()\n\n\ndef table(orders):\n    return orders\n"
+    assert reads(tmp_path, text) == [("file", ".env", "transforms.py", 3)]
 
 
 def test_deep_code_is_gone_through(tmp_path: Path) -> None:

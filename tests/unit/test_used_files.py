@@ -102,6 +102,15 @@ def test_what_is_no_regular_file_is_refused(folder: Path, pattern: str) -> None:
         matches(folder, pattern)
 
 
+def test_name_that_is_no_text_is_refused(folder: Path) -> None:
+    try:
+        (folder / os.fsdecode(b"lookups/\xff.json")).touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    with pytest.raises(MatchError, match="is not UTF-8"):
+        matches(folder, "lookups/*.json")
+
+
 def test_walk_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(used_files, "_MOST_ENTRIES", 5)
     with pytest.raises(MatchError, match="more than 5 files and folders"):
