@@ -19,12 +19,13 @@ import xxhash
 from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.packages import find_package
+from lakehouse_cli.fingerprints.value import OutsideRead
 from lakehouse_cli.local_state import keep, state_folder
 from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"
-_FORMAT = 6
+_FORMAT = 7
 # Beyond this many files, looking at all of them would take longer than reading those that matter.
 _MOST_FILES = 500
 _PACKAGE = "package "
@@ -59,7 +60,10 @@ class CodeCache:
             document = json.load(file)
         if document["key"] != self.key or not _same_packages(document["packages"]):
             return
-        fingerprints = {ref: CodeFingerprint(hash_, parts) for ref, (hash_, parts) in document["fingerprints"].items()}
+        fingerprints = {
+            ref: CodeFingerprint(hash_, parts, tuple(OutsideRead(*read) for read in reads))
+            for ref, (hash_, parts, reads) in document["fingerprints"].items()
+        }
         modules = {name: _module(name, self._folder, kept) for name, kept in document["modules"].items()}
         self.fingerprints, self.modules = fingerprints, modules
 
@@ -83,7 +87,7 @@ class CodeCache:
             "key": self.key,
             "packages": packages,
             "modules": {module.name: _document(module, self._folder) for module in modules},
-            "fingerprints": {ref: [f.hash, dict(f.parts)] for ref, f in fingerprints.items()},
+            "fingerprints": {ref: [f.hash, dict(f.parts), f.reads] for ref, f in fingerprints.items()},
         }
         keep(self._folder, _FOLDER, _FILE, json.dumps(document, separators=(",", ":")))
 

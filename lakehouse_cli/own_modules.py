@@ -93,6 +93,14 @@ def import_own(name: str, folder: Path) -> ModuleType:
         return module
 
 
+def forget(folder: Path) -> None:
+    """Have a project's modules imported anew when they are next asked for."""
+    with _LOCK:
+        if folder in _rooms:
+            activate(folder)  # those of another project that is active may have the same names
+            _forget(_rooms[folder])
+
+
 def anything_imported() -> bool:
     """Whether code was imported that is not the tool's own."""
     return _active is not None
@@ -201,8 +209,11 @@ def _stamp(room: _Room, folder: Path, name: str) -> None:
 
 def _forget_changed(room: _Room) -> None:
     """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
-    if not any(_has_changed(*stamp) for stamp in room.stamps.values()):
-        return
+    if any(_has_changed(*stamp) for stamp in room.stamps.values()):
+        _forget(room)
+
+
+def _forget(room: _Room) -> None:
     for name in room.stamps:
         sys.modules.pop(name, None)
     room.stamps.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -20,9 +21,11 @@ from lakehouse_cli.reasons import (
     input_notes,
     input_reasons,
     recipe_reasons,
+    refresh_reasons,
     stored_in_another_format,
 )
 from lakehouse_cli.selection import Selection
+from lakehouse_cli.uses import Used
 
 Action = Literal["run", "skip", "read"]
 # How many tables a refusal names.
@@ -48,6 +51,8 @@ class PlannedTable(Struct, frozen=True):
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
         notes: What else is worth telling of a table that would run, such as an input that another hand altered.
+        advice: Which key would have its transform's surroundings count; None where nothing in its code asks for one.
+        used: What its transform uses beside its inputs; None where nothing is declared.
     """
 
     name: str
@@ -63,6 +68,8 @@ class PlannedTable(Struct, frozen=True):
     refused: StorageError | None = None
     would_fail: str | None = None
     notes: tuple[str, ...] = ()
+    advice: str | None = None
+    used: Used | None = None
 
     @property
     def conditional(self) -> bool:
@@ -113,7 +120,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
-                    "notes": list(table.notes),
+                    "notes": [*table.notes, *([table.advice] if table.advice is not None else [])],
                 }
                 for table in self.tables
             ],
@@ -139,6 +146,7 @@ def make_plan(
     force: bool = False,
     lenient: bool = False,
     defer: str | None = None,
+    now: datetime | None = None,
 ) -> Plan:
     """Plan the selected tables: what is out of date runs, and why.
 
@@ -152,6 +160,7 @@ def make_plan(
         force: Whether the user asked to run what is up to date.
         lenient: Plan also what could not run because an input was never materialized.
         defer: The environment in which inputs were looked for that are not there in this one.
+        now: The moment by which tables are due for their age; this one by default.
 
     Raises:
         UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
@@ -159,6 +168,7 @@ def make_plan(
     selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
     if not lenient:
         _refuse_missing_inputs(graph, selected, states, defer)
+    now = now or datetime.now(UTC)
     running: set[str] = set()
     failing: dict[str, str] = {}
     planned = []
@@ -166,7 +176,7 @@ def make_plan(
         if graph.tables[name].kind == "source":
             of = _planned_source(graph, name, states[name])
         elif name in selected:
-            of = _planned_computed(project, graph, name, states, recipes[name], running, failing, force)
+            of = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now)
         else:
             continue
         planned.append(of)
@@ -211,13 +221,14 @@ def _planned_computed(
     running: Collection[str],
     failing: Mapping[str, str],
     force: bool,
+    now: datetime,
 ) -> PlannedTable:
     """A selected table, all it needs being planned already: what runs of that, and why what would fail does."""
     table = graph.tables[name]
     inputs = graph.upstream(name)
     state = states[name]
     as_stored = {name: states[name] for name in inputs if name not in running}
-    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force))
+    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force, now))
     refused = state.refusal(force=force) if reasons else None
     if refused is None and reasons and not force:
         refused = _of_another(project, table, state)
@@ -276,6 +287,7 @@ def _run_reasons(
     as_stored: Mapping[str, TableState],
     recipe: Recipe,
     force: bool,
+    now: datetime,
 ) -> Iterator[Reason]:
     """Every reason that applies, the table's own before its neighbours'."""
     manifest = state.manifest
@@ -284,6 +296,7 @@ def _run_reasons(
         name = table.function.name if table.function is not None else table.name
         yield from recipe_reasons(name, manifest, recipe)
         yield from input_reasons(manifest, as_stored)
+        yield from refresh_reasons(table, manifest, now)
     upstream = [name for name in inputs if name not in as_stored]
     if upstream:
         yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")

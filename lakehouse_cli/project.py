@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,20 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.deferring import Deferral
-from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
 from lakehouse_cli.planning import Plan
 from lakehouse_cli.project_files import own_files, project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.project_planning import masked_plan, names_in_state, plan_selection
+from lakehouse_cli.project_planning import masked_plan, names_in_state, notes_on, plan_selection
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.secret_values import Mask, mask_of, masked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.opening import check_installed, open_storages
 from lakehouse_cli.stored import StoredEnvironment
+from lakehouse_cli.uses import UsedContent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -508,9 +510,20 @@ class Project:
         """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
         yield str(self.folder / ENV_FILE)
         yield from own_files(self.spec)
+        used = UsedContent(self.folder)
         for table in self.tables.values():
             if table.kind == "source":
                 yield from self.storages[table.storage].local_files(table)
+            with suppress(ProjectError):  # told by the run
+                yield from (str(self.folder / path) for path in used.files(table))
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of tables whose transforms use more than their inputs, or are computed once.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        return masked(notes_on(self._code, self.tables.values()), self.mask)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.code_cache import CodeCache
@@ -37,6 +38,11 @@ class ProjectCode:
         self._source = SourceReader(spec.folder)
         self._source.know(self._cache.modules.values())
         self.graph, self.problems = build_graph(spec, self._source)
+
+    @property
+    def folder(self) -> Path:
+        """The project's."""
+        return self._spec.folder
 
     def anew(self) -> ProjectCode:
         """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.

@@ -13,6 +13,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.uses import UsedContent
 
 
 class ValidProject(Struct, frozen=True):
@@ -56,6 +57,8 @@ def load_valid_project(
         raise ProjectError(in_order(everything, spec.file.name))
     if thorough:
         code.read(spec.tables.values())
+        if wrong := list(UsedContent(spec.folder).problems(spec.tables.values())):
+            raise ProjectError(in_order(wrong, spec.file.name))
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
     return ValidProject(spec, code, loaded.variables)

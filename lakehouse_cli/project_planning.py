@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
+from lakehouse_cli.advice import advice_for
 from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
+from lakehouse_cli.model import Table
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.secret_values import Mask, masked, masked_error, unmasked
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.stored import StoredEnvironment
+from lakehouse_cli.uses import Used, UsedContent
 
 
 def plan_selection(
@@ -44,8 +49,10 @@ def plan_selection(
     looked_at.look(names)
     computed = [name for name in chosen.names if tables[name].kind == "computed"]
     code.read(tables[name] for name in computed)
+    content = UsedContent(code.folder)
+    used = {name: content.of(tables[name]) for name in computed}
     recipes = {
-        name: recipe_of(graph, tables[name], code.of(tables[name]), stored.specs[tables[name].storage])
+        name: recipe_of(graph, tables[name], code.of(tables[name]), stored.specs[tables[name].storage], used[name])
         for name in computed
     }
     states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
@@ -53,9 +60,42 @@ def plan_selection(
         states = states_with_rows(deferral, looked_at, states, recipes)
         states = looked_at.with_refusals(states, recipes, forced=force)
     defer = None if deferral is None else deferral.environment
-    return make_plan(
+    plan = make_plan(
         project, stored.environment, graph, chosen, states, recipes, force=force, lenient=lenient, defer=defer
     )
+    if lenient:
+        return plan
+    planned = (
+        _with_used(each, tables[each.name], used[each.name], content, code) if each.name in recipes else each
+        for each in plan.tables
+    )
+    return replace(plan, tables=tuple(planned))
+
+
+def _with_used(
+    planned: PlannedTable, table: Table, used: Used | None, content: UsedContent, code: ProjectCode
+) -> PlannedTable:
+    """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
+    advice = advice_for(table, code.of(table), planned.inputs, () if used is None else used.files)
+    if used is None:
+        return planned if advice is None else replace(planned, advice=advice)
+    return replace(planned, notes=(*planned.notes, *content.missing(table)), advice=advice, used=used)
+
+
+def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
+    """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
+
+    Raises:
+        ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+    """
+    content = UsedContent(code.folder)
+    found: list[str] = []
+    for table in tables:
+        found += content.missing(table)
+        files = (*content.files(table), *((table.uses and table.uses.files) or ()))
+        advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
+        found += [advice] if advice is not None else []
+    return tuple(found)
 
 
 def names_in_state(state: str, plan: Plan) -> set[str]:
@@ -80,5 +120,5 @@ def masked_plan(plan: Plan, mask: Mask) -> Plan:
 def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
-    notes = masked(planned.notes, mask)
-    return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused, notes=notes)
+    notes, advice = masked(planned.notes, mask), masked(planned.advice, mask)
+    return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused, notes=notes, advice=advice)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import ColumnRecord, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.terminal import moment_text
+from lakehouse_cli.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
 # Characters of a param's value that are shown.
@@ -83,6 +83,61 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
         yield Reason("params_changed", listed(params))
     if before.storage != now.storage:
         yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
+    if files := list(_file_changes(before.files, now.files)):
+        yield Reason("file_changed", listed(files))
+    if variables := list(_variable_changes(before.variables, now.variables)):
+        yield Reason("variable_changed", listed(variables))
+
+
+def _file_changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """What changed of the files that a transform uses; what is not declared any more does not count any more."""
+    for name in sorted(before.keys() | now.keys()) if now else ():
+        was, is_ = before.get(name, ""), now.get(name, "")
+        if not before:
+            yield f"there is no record of lookup file `{name}` from when this was computed"
+        elif was == UNSETTLED:
+            yield f"lookup file `{name}` changed while this was computed"
+        elif was != is_:  # empty for what is not there, and for a pattern that matches nothing
+            yield f"lookup file `{name}` {'is new' if not was else 'changed' if is_ else 'is gone'}"
+
+
+def _variable_changes(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
+    """What changed of the variables that a transform uses, without their values."""
+    for name, value in now.items():
+        if name not in before:
+            yield f"there is no record of variable `{name}` from when this was computed"
+        elif before[name] == UNSETTLED:
+            yield f"variable `{name}` changed while this was computed"
+        elif before[name] != value:
+            what = (
+                "was not set before"
+                if before[name] is None
+                else "changed"
+                if value is not None
+                else "is not set any more"
+            )
+            yield f"variable `{name}` {what}"
+
+
+def refresh_reasons(table: Table, manifest: Manifest, now: datetime) -> Iterator[Reason]:
+    """The reason that a table is as old as its `refresh` allows, or older."""
+    if table.refresh_age is None:
+        return
+    due = f"`refresh: {table.refresh}`"
+    if table.refresh == "always":
+        yield Reason("refresh_due", f"refresh due: {due}")
+        return
+    try:
+        # When it was computed, not when it was stored: a copy is as old as what was copied.
+        age = now - datetime.fromisoformat(manifest.started_at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        yield Reason("refresh_due", f"refresh due: its manifest does not say when it was materialized, {due}")
+        return
+    if age < timedelta(0):
+        told = f"materialized at {moment_text(manifest.started_at)}, which is in the future"
+        yield Reason("refresh_due", f"refresh due: {told}, {due}")
+    elif age >= table.refresh_age:
+        yield Reason("refresh_due", f"refresh due: materialized {age_text(age.total_seconds())} ago, {due}")
 
 
 def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
+from lakehouse_cli.uses import Used
 
 # Made once, as it is asked for every table of a plan.
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -19,7 +20,9 @@ _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LONGEST = 4000
 
 
-def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec) -> Recipe:
+def recipe_of(
+    graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec, used: Used | None
+) -> Recipe:
     """The recipe of a computed table.
 
     Args:
@@ -27,6 +30,7 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, sto
         table: A computed table.
         code: Fingerprint of its transform; not looked at where the table has a `version`.
         storage: Its storage.
+        used: What its transform uses beside its inputs; None where nothing is declared.
     """
     contract = None
     if table.columns is not None:
@@ -46,6 +50,8 @@ def recipe_of(graph: AssetGraph, table: Table, code: CodeFingerprint | None, sto
         params={name: _json_text(value) for name, value in table.params.items()},
         storage=stored_as(table, storage),
         inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
+        files={} if used is None else used.files,
+        variables={} if used is None else used.variables,
     )
 
 

@@ -353,6 +353,15 @@ def time_text(seconds: float | None) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def age_text(seconds: float) -> str:
+    """How long ago, in its largest unit, rounded down: ``7 h``, ``3 days``."""
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return plural(count, unit) if unit == "day" else f"{count} {unit}"
+    return f"{int(seconds)} s"
+
+
 def moment_text(at: str) -> str:
     """A moment for people, where they are: ``2026-11-21 18:04``; what is no ISO 8601 as it is."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
@@ -20,6 +21,8 @@ Examples:
                                      inputs that `dev` has not are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
+# How many notes are shown below a plan.
+_NOTES = 5
 _NOT_THERE = "put it there, or correct `path:` or the storage's `root:`"
 _MARKS = {
     "run": ("▸", "cyan"),
@@ -87,6 +90,16 @@ def render(plan: Plan, settings: options.Settings) -> None:
     options.write(terminal.wrap(_summed_up(plan)))
     for line in _trouble_lines(plan, terminal):
         options.write(line)
+    for line in note_lines([table.advice for table in plan.tables if table.advice is not None], terminal, _NOTES):
+        options.write(line)
+
+
+def note_lines(notes: Sequence[str], terminal: Terminal, limit: int) -> Iterator[str]:
+    """Notes for people, so many of them and how many there are besides."""
+    for note in notes[:limit]:
+        yield terminal.wrap(f"{terminal.style('note:', 'bold')} {printable(note)}", HANGING)
+    if len(notes) > limit:
+        yield f"and {plural(len(notes) - limit, 'note')} more; `-o json` has them all"
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:

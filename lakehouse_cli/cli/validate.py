@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.cli.plan import note_lines
 from lakehouse_cli.errors import ProjectError
 from lakehouse_cli.terminal import plural
 
@@ -10,6 +11,8 @@ EXAMPLES = """\b
 Examples:
   lakehouse validate                 exit code 0, or 3 with every problem and its place
   lakehouse validate -C shop -o json the same for a script"""
+# How many notes are shown.
+_NOTES = 20
 
 
 @options.everywhere
@@ -21,6 +24,7 @@ def command(settings: options.Settings) -> int:
     """
     try:
         project = settings.project(thorough=True)
+        notes = project.notes()
     except ProjectError as error:
         return options.tell_error(error, would_run=False)
     computed = sum(table.kind == "computed" for table in project.tables.values())
@@ -28,11 +32,19 @@ def command(settings: options.Settings) -> int:
         sources = len(project.tables) - computed
         counts = {"tables": len(project.tables), "sources": sources, "computed": computed}
         options.write_json(
-            {"project": project.name, "valid": True, **counts, "environments": list(project.environments)}
+            {
+                "project": project.name,
+                "valid": True,
+                **counts,
+                "environments": list(project.environments),
+                "notes": list(notes),
+            }
         )
     elif not settings.quiet:
         parts = f"{plural(len(project.tables) - computed, 'source')}, {computed} computed"
         environments = len(project.environments)
         of_all = f", in {plural(environments, 'environment')}" if environments > 1 else ""
         options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")
+        for line in note_lines(notes, settings.stdout, _NOTES):
+            options.write(line)
     return 0

@@ -18,6 +18,7 @@ from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.preparing import import_anew
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.stored import StoredEnvironment
 
@@ -130,6 +131,7 @@ class Recomputing:
 
     def compare(self) -> tuple[ComparedTable, ...]:
         """Every computed table of the plan, as it would come out now against what is stored."""
+        import_anew(self.plan, self.stored.graph, self.folder)
         for planned in self.plan.tables:
             if planned.kind == "computed":
                 self._ended[planned.name] = self._one(planned)

@@ -12,6 +12,7 @@ from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.options import Options
 from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
+from lakehouse_cli.config.uses import RefreshAge, UsesMap
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -95,6 +96,18 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         Text(),
         "Stands for the code: while it is set, edits to the code alone do not re-run the table.",
         examples=("1.10",),
+        computed=True,
+    ),
+    "uses": Key(
+        UsesMap(),
+        "Files and environment variables that the transform uses beside its inputs; a change of one re-runs the table.",
+        examples=({"files": ["lookups/*.json"], "env": ["MARKET"]},),
+        computed=True,
+    ),
+    "refresh": Key(
+        RefreshAge(),
+        "`always`, or the age at which the table is out of date.",
+        examples=("6h", "always"),
         computed=True,
     ),
     "key": Key(

@@ -19,14 +19,14 @@ from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import FunctionRef, StorageSpec, Table
+from lakehouse_cli.model import FunctionRef, StorageSpec, Table, Uses
 from lakehouse_cli.source_code import SourceError
 from lakehouse_cli.storage_types import StorageType, find_type
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
 _VITAL = frozenset(("kind", "function", "inputs", "params"))
-_MERGED = frozenset(("params", "meta"))
+_MERGED = frozenset(("params", "meta", "uses"))
 
 
 class Draft(Struct):
@@ -87,6 +87,11 @@ def _note_places(reader: Reader, draft: Draft, key: str, read: Any, node: Node) 
         draft.values[key] = tuple(text for text, _ in read)
     elif key == "tags":
         draft.values[key] = tuple(text for text, _ in read)
+    elif key == "uses":
+        for name, items in read.items():
+            for index, (_, item) in enumerate(items):
+                draft.places[f"uses.{name}.{index}"] = reader.at(item)
+        draft.values[key] = {name: tuple(text for text, _ in items) for name, items in read.items()}
     elif key == "options":
         draft.options.append((reader, read))
 
@@ -164,6 +169,8 @@ class TableBuilder:
             owner=values.get("owner"),
             meta=values.get("meta", {}),
             version=values.get("version"),
+            uses=Uses(**values["uses"]) if "uses" in values else None,
+            refresh=values.get("refresh"),
             key=values.get("key", ()),
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),

@@ -18,9 +18,18 @@ from lakehouse_cli.fingerprints.missing import missing_imports
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
 from lakehouse_cli.fingerprints.objects import ANYTHING
+from lakehouse_cli.fingerprints.outside_reads import reads_in
 from lakehouse_cli.fingerprints.parts import Part, digest_of, value_of_acting
 from lakehouse_cli.fingerprints.unseen import Unseen
-from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN, CodeFingerprint
+from lakehouse_cli.fingerprints.value import (
+    CLASSES,
+    DOCSTRINGS,
+    NOT_BOUND,
+    NOT_FOLLOWED,
+    UNSEEN,
+    CodeFingerprint,
+    OutsideRead,
+)
 from lakehouse_cli.fingerprints.world import World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -140,7 +149,9 @@ class _Room:
         unbound = frozenset().union(*[node.leads.unbound for node in nodes])
         if unbound:
             parts[NOT_BOUND] = " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound)))
-        return CodeFingerprint(hash_, parts)
+        # In the order in which they are reached, the function's own first; what is reached twice is told once.
+        reads = tuple(dict.fromkeys(read for node in nodes for read in node.reads))
+        return CodeFingerprint(hash_, parts, reads)
 
     def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
         for module, name in names:
@@ -267,6 +278,7 @@ class _Room:
     ) -> Part:
         """A part of statements, first those in the module `code`, then those in other files."""
         value, landings, docs = kind, [], []
+        reads: list[OutsideRead] = []
         asks_docs = asks_annotations = asks_source = False
         for file, stated in (("", events), *elsewhere):
             texts = []
@@ -277,11 +289,13 @@ class _Room:
                     continue
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
+                reads += reads_in(event)
                 asks_docs |= event.canonical.asks_docs
                 asks_annotations |= event.canonical.asks_annotations
                 asks_source |= event.canonical.asks_source
             value += f"; {file} {digest_of(texts, 6)}" if file else f" {digest_of(texts, 6)}"
-        return Part(key, value, Landing.joined(landings), tuple(docs), asks_docs, asks_annotations, asks_source)
+        leads = Landing.joined(landings)
+        return Part(key, value, leads, tuple(docs), asks_docs, asks_annotations, asks_source, tuple(reads))
 
     def _whole(self, code: ModuleCode) -> Part:
         module = code.name
@@ -318,7 +332,8 @@ class _Room:
         asks_docs = any(node.asks_docs for node in (*bound, others))
         asks_annotations = any(node.asks_annotations for node in (*bound, others))
         asks_source = any(node.asks_source for node in (*bound, others))
-        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source)
+        reads = tuple(read for node in (*bound, others) for read in node.reads)
+        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source, reads)
 
     def _order_of_classes(self) -> Part:
         """In which order classes come to be, which a class can tell of its subclasses."""

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.canonical import Canonical
 from lakehouse_cli.fingerprints.names import Import, Use
+from lakehouse_cli.fingerprints.value import OutsideRead
 from lakehouse_cli.source_code import ModuleSource, SourceError, place_in
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -144,6 +145,7 @@ class ModuleCode:
         doc: The module's docstring.
         text: All of it as written.
         postpones_annotations: Whether it says ``from __future__ import annotations``.
+        outside_reads: What `outside_reads.reads_of` found in it; None until it is asked for.
     """
 
     def __init__(self, source: ModuleSource, label: str) -> None:
@@ -159,6 +161,7 @@ class ModuleCode:
         self.doc = ""
         self.text = source.text
         self.postpones_annotations = False
+        self.outside_reads: tuple[OutsideRead, ...] | None = None
         self._positions = 0
         body = self.body = source.tree.body
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):

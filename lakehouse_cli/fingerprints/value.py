@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -23,6 +24,22 @@ def has_unseen(parts: Iterable[str]) -> bool:
     return any(part.startswith(UNSEEN) for part in parts)
 
 
+class OutsideRead(NamedTuple):
+    """One place where code reads what is neither an input nor code; for notes, and not in the hash.
+
+    Attributes:
+        kind: ``variable``, ``file`` or ``network``.
+        name: Of the variable, the file or the address, where it is written there; else empty.
+        file: Where, as messages name the file.
+        line: Its line.
+    """
+
+    kind: str
+    name: str
+    file: str
+    line: int
+
+
 class CodeFingerprint(Struct, frozen=True):
     """The code that computes a table, as far as it can be told without running it.
 
@@ -37,10 +54,12 @@ class CodeFingerprint(Struct, frozen=True):
             anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
             code that is not there to be read why (``unseen tools``). The function itself comes first. Two more tell
             what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
+        reads: Where the code reads variables, files or the network.
     """
 
     hash: str
     parts: Mapping[str, str]
+    reads: tuple[OutsideRead, ...] = ()
 
     @property
     def is_told(self) -> bool:

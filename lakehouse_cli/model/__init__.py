@@ -9,6 +9,7 @@ from lakehouse_cli.model.project import (
     ProjectSpec,
     StorageSpec,
     Table,
+    Uses,
 )
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ProjectSpec",
     "StorageSpec",
     "Table",
+    "Uses",
     "parse_column_type",
 ]

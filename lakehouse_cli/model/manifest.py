@@ -52,7 +52,11 @@ class ColumnRecord(NamedTuple):
     nullable: bool = True
 
 
-class Recipe(Struct, frozen=True):
+#: Stands for what changed while a table was computed, so that nobody knows what was used; equals no hash.
+UNSETTLED = "changed while computed"
+
+
+class Recipe(Struct, frozen=True, omit_defaults=True):
     """All that decides what a table comes out as, but for the content of its inputs.
 
     Attributes:
@@ -64,6 +68,8 @@ class Recipe(Struct, frozen=True):
         params: Name → value as JSON text.
         storage: Its format, and a hash of each of the format's options, by name.
         inputs: Which table goes into which parameter, as text.
+        files: Files under `uses` → hash of their content, or `UNSETTLED`; patterns that no file matched → empty text.
+        variables: Environment variables under `uses` → hash of the value, or `UNSETTLED`; None where it was not set.
     """
 
     code: str
@@ -74,6 +80,8 @@ class Recipe(Struct, frozen=True):
     params: Mapping[str, str]
     storage: str
     inputs: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Manifest(Struct, frozen=True):

@@ -6,6 +6,7 @@ These are made by ``lakehouse_cli.config`` from the project file and only read a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ DEFAULT_ENVIRONMENT = "default"
 ExtraColumns = Literal["error", "drop", "keep"]
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # Where things are declared; the same declared elsewhere is the same.
 _PLACES = frozenset(("location", "locations", "module_location"))
 
@@ -124,6 +126,18 @@ class EnvironmentSpec(Declared, frozen=True):
     unset: tuple[str, ...] = ()
 
 
+class Uses(Struct, frozen=True):
+    """What a transform uses beside its inputs, as declared.
+
+    Attributes:
+        files: Files, folders and patterns below the project's folder; None where the key is not written.
+        env: Names of environment variables; None where the key is not written.
+    """
+
+    files: tuple[str, ...] | None = None
+    env: tuple[str, ...] | None = None
+
+
 class Table(Declared, frozen=True):
     """A declared table.
 
@@ -145,6 +159,8 @@ class Table(Declared, frozen=True):
         retry_delay: Seconds before the first retry, doubled each time.
         timeout: Seconds, None for none.
         version: Stands for the code where it is set.
+        uses: Files and environment variables that its transform uses; None where nothing is said of them.
+        refresh: ``always``, or the age at which it is out of date, such as ``6h``; None for no age.
         location: Where the table's name stands.
         locations: Where each of its keys stands, by dotted path (``"function"``, ``"inputs.0"``).
     """
@@ -165,11 +181,22 @@ class Table(Declared, frozen=True):
     owner: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
     version: str | None = None
+    uses: Uses | None = None
+    refresh: str | None = None
     key: tuple[str, ...] = ()
     retries: int = 0
     retry_delay: float = 1.0
     timeout: float | None = None
     locations: Mapping[str, Location] = field(default_factory=dict)
+
+    @property
+    def refresh_age(self) -> timedelta | None:
+        """The age at which it is out of date; None where age does not count."""
+        if self.refresh is None:
+            return None
+        if self.refresh == "always":
+            return timedelta(0)
+        return timedelta(seconds=int(self.refresh[:-1]) * _UNITS[self.refresh[-1]])
 
     @property
     def transform(self) -> FunctionRef:

@@ -16,6 +16,7 @@ from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ class Job(Struct, frozen=True):
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         keeps_time: Whether the job itself sees to its timeout; else whoever submits it does.
+        used: What its transform uses beside its inputs, as it was planned; None where nothing is declared.
     """
 
     table: Table
@@ -53,6 +55,7 @@ class Job(Struct, frozen=True):
     keep: bool = False
     attempt: int = 1
     keeps_time: bool = True
+    used: Used | None = None
 
 
 class Outcome(Struct, frozen=True):

@@ -37,7 +37,7 @@ from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import frame_types, preparation, remove_leftovers
+from lakehouse_cli.runner.preparing import frame_types, import_anew, preparation, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
 from lakehouse_cli.storage.base import AssetStorage, in_use
 
@@ -153,6 +153,7 @@ class _Run:
         graph, folder = self.runner.graph, self.runner.folder
         prepare = preparation(self.plan, graph, folder)
         try:
+            import_anew(self.plan, graph, folder)
             remove_leftovers(self.plan, graph, self.runner.storages)
             with Interrupts(self._stop_softly), self.runner.executor(prepare) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
@@ -239,6 +240,7 @@ class _Run:
             planned.recipe,
             self.contents.inputs_of(planned),
             forced=any(reason.code == "forced" for reason in planned.reasons),
+            used=planned.used,
         )
 
     def _ended(self, name: str, ended: Ended) -> None:

@@ -58,7 +58,10 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
-        origin = Origin(job.run_id, started_at, job.recipe, inputs, memory, job.project, job.forced)
+        recipe = job.recipe
+        if recipe is not None and job.used is not None:
+            recipe = job.used.recorded(recipe, table, job.folder)
+        origin = Origin(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced)
         manifest = job.storages[table.storage].publish(table, held.table, origin)
         return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
     except LakehouseError as error:

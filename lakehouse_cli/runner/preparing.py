@@ -10,6 +10,7 @@ from pathlib import Path
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.own_modules import forget
 from lakehouse_cli.planning import Plan
 from lakehouse_cli.storage.base import AssetStorage
 
@@ -23,6 +24,16 @@ def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, Asset
         by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
     for name, tables in by_storage.items():
         storages[name].remove_leftovers(tables)
+
+
+def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
+    """Have the project's modules imported anew where a table is due that depends on more than inputs and code.
+
+    A module may have read a file or a variable as it was imported, for an earlier run of this process.
+    """
+    tables = (graph.tables[planned.name] for planned in plan.runs)
+    if any(table.uses is not None or table.refresh is not None for table in tables):
+        forget(folder)
 
 
 def preparation(plan: Plan, graph: AssetGraph, folder: Path) -> Callable[[], None]:

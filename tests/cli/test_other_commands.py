@@ -43,6 +43,7 @@ def test_validate_says_what_there_is(project: ProjectFolder, cli: Cli) -> None:
         "sources": 1,
         "computed": 2,
         "environments": ["default"],
+        "notes": [],
     }
 
 

@@ -1,0 +1,139 @@
+"""`uses` and `refresh`: what a transform uses beside its inputs, and the age at which a table is out of date."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, Text, Texts
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+
+_KEYS = ("files", "env")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: The rules of `file_problem` as one regular expression, for the JSON Schema.
+_FILE_RULES = r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*\.?$)(?:[^\\\x00-\x1f\x7f-\x9f\u2028\u2029])+"
+_VARIABLE = Text(
+    "the name of an environment variable",
+    r"[A-Za-z_][A-Za-z0-9_.()-]*",
+    hint="write the name alone, such as `MARKET`: without `$`, braces or a value",
+)
+_VARIABLES = Texts(_VARIABLE, unique=True)
+
+_AGE = r"always|[1-9][0-9]{0,5}[smhdw]"
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_WORDS = {"hourly": "1h", "daily": "1d", "weekly": "1w", "everyday": "1d", "each run": "always", "true": "always"}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 604800),
+}
+
+
+class _FilePattern(Text, frozen=True):
+    """A path or a pattern below the project's folder."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
+        """The text."""
+        text = Text.read(self, reader, node, what)
+        if not isinstance(text, Invalid) and (wrong := file_problem(text)):
+            return reader.report(node, f"{quoted(text)}, {what}, {wrong[0]}", wrong[1])
+        return text
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"type": list(self.types), "pattern": f"^{_FILE_RULES}$"}
+
+
+_FILES = Texts(_FilePattern("a file or a pattern"), unique=True)
+
+
+class UsesMap(Struct, frozen=True):
+    """The map ``{files: […], env: […]}``; either may be left out."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> dict[str, list[tuple[str, Scalar]]] | Invalid:
+        """The items of each key that is written, with their nodes."""
+        if not isinstance(node, Mapping):
+            hint = "write `{files: [lookups/*.json], env: [MARKET]}`"
+            return reader.mismatch(node, what, "a map of `files` and `env`", hint)
+        reader.unknown_keys(node, dict.fromkeys(_KEYS), what)
+        found: dict[str, list[tuple[str, Scalar]]] = {}
+        broken = any(key not in _KEYS for key in node.entries)
+        for key, (key_node, value) in node.entries.items():
+            if key not in _KEYS:
+                continue
+            kind = _FILES if key == "files" else _VARIABLES
+            read = kind.read(reader, reader.value(key_node, value), f"`{key}` in {what}")
+            if isinstance(read, Invalid):
+                broken = True
+                continue
+            found[key] = read
+        return INVALID if broken else found
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        properties = {"files": _FILES.schema(), "env": _VARIABLES.schema()}
+        return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def file_problem(text: str) -> tuple[str, str] | None:
+    """What is wrong with a file, folder or pattern of `uses`, and what to do; None for nothing."""
+    if "${" in text:
+        return "holds `${`, which is filled in only in storages and execution", "write the path itself"
+    if _CONTROL.search(text):
+        return "holds a control character", "write the path without it"
+    if "\\" in text:
+        return "holds a backslash", "separate folders with `/`"
+    if text.startswith(("/", "~")):
+        hint = "give it relative to the folder of the project file; what lies elsewhere can be a source table"
+        return "is not a relative path", hint
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return "leaves the project's folder by `..`", "move the file into the project, or declare it as a source table"
+    if not parts:
+        return "is the project's folder itself", "name the files, or a folder that holds nothing else"
+    return None
+
+
+class RefreshAge(Struct, frozen=True):
+    """The word ``always``, or a whole number and a unit: ``30m``."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
+        """The age as it is written."""
+        expected = "`always` or an age such as `30m`, `6h` or `1d`"
+        if not isinstance(node, Scalar) or node.is_null or re.fullmatch(_AGE, node.text) is None:
+            return reader.mismatch(node, what, expected, _age_hint(node))
+        return node.text
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"type": "string", "pattern": f"^(?:{_AGE})$"}
+
+
+def _age_hint(node: Node) -> str:
+    """How to write what was probably meant."""
+    text = node.text.strip().lower() if isinstance(node, Scalar) else ""
+    if text in ("never", "false", "off", "none"):
+        return "remove it: without `refresh`, age does not count"
+    if text == "always" or text in _WORDS:
+        return f"write `{_WORDS.get(text, text)}`"
+    amounts = _AMOUNT.findall(text)
+    known = bool(amounts) and all(unit in _UNITS for _, unit in amounts)
+    if known and not _AMOUNT.sub("", text).strip():
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in amounts)
+        if re.fullmatch(_AGE, age := _age_text(seconds)):
+            return f"write `{age}`"
+    return "write `always`, or a whole number and one of s, m, h, d, w: `30m`"
+
+
+def _age_text(seconds: float) -> str:
+    """An age in the largest unit that gives a whole number."""
+    whole = round(seconds)
+    if whole <= 0:
+        return "always"
+    unit = next(name for name in reversed(_SECONDS) if whole % _SECONDS[name] == 0)
+    return f"{whole // _SECONDS[unit]}{unit}"

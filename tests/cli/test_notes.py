@@ -1,0 +1,193 @@
+"""Notes of `validate` and `plan` on transforms that use more than their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import on_a_terminal
+from tests.cli.test_incremental import edit
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+MODULE = """\
+import os
+from pathlib import Path
+
+import pandas as pd
+
+HERE = Path(__file__).parent
+
+
+def totals(orders):
+    {}
+    return orders
+
+
+def best(totals):
+    return totals
+"""
+
+
+@pytest.fixture
+def reading(project: ProjectFolder) -> Callable[[str, str], None]:
+    """Have `totals` do something, with these keys of its own."""
+
+    def write(statement: str, keys: str = "") -> None:
+        project.write("transforms.py", MODULE.format(statement))
+        project.write(
+            "lakehouse.yaml",
+            f"""
+            name: small
+            module: transforms
+            tables:
+              orders: {{kind: source}}
+              totals: {{{keys}}}
+              best: {{}}
+            """,
+        )
+
+    return write
+
+
+def notes(cli: Cli) -> list[str]:
+    """What `validate` notes, and the plan as well; neither ends otherwise for it."""
+    validated = cli("validate", "-o", "json")
+    planned = cli("plan", "-o", "json")
+    assert (validated.code, planned.code, cli("validate").code) == (0, 0, 0)
+    assert (validated.err, planned.err) == ("", "")
+    found = [note for table in planned.json["tables"] for note in table["notes"]]
+    assert found == validated.json["notes"]
+    text = cli("validate").out
+    assert [line for line in text.splitlines() if line.startswith("note:")] == [f"note: {each}" for each in found]
+    assert all(f"\nnote: {each}\n" in cli("plan").out for each in found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (
+            'os.environ["MARKET"]',
+            "reads `MARKET` from the environment (transforms.py:10): list it under `uses: {env: [MARKET]}`",
+        ),
+        ("dict(os.environ)", "reads the environment (transforms.py:10): list it under `uses: {env: […]}`"),
+        ('open("a.json")', "opens `a.json` (transforms.py:10): list it under `uses: {files: [a.json]}`"),
+        (
+            'pd.read_csv(HERE / "lookups" / "a.csv")',
+            "opens `lookups/a.csv` (transforms.py:10): list it under `uses: {files: [lookups/a.csv]}`",
+        ),
+        ("open(orders.name)", "opens a file (transforms.py:10): list it under `uses: {files: […]}`"),
+        (
+            'open("a"), os.getenv("A"), os.getenv("B"), os.getenv("C"), os.getenv("D")',
+            "reads `A`, `B`, `C` and 1 more from the environment (transforms.py:10) and opens `a` (transforms.py:10): "
+            "list them under `uses: {env: [A, B, C, …], files: [a]}`",
+        ),
+        (
+            'open("/etc/hosts")',
+            "opens `/etc/hosts` (transforms.py:10): declare it as a source table, or set `refresh: 1d`",
+        ),
+        (
+            'pd.read_csv("https://example.org/a.csv")',
+            "reads from the network (transforms.py:10): set `refresh: 1d`, or another age",
+        ),
+    ],
+)
+def test_note_names_place_and_key(reading: Callable[..., None], cli: Cli, statement: str, told: str) -> None:
+    reading(statement)
+    assert notes(cli) == [f"`totals` {told}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "noted"),
+    [
+        ("uses: {env: [MARKET]}", ["opens `a.json`"]),
+        ("uses: {files: [a.json]}", ["reads `MARKET` from the environment"]),
+        ("uses: {env: [LEVEL], files: [a.json]}", ["reads `MARKET` from the environment"]),
+        ("uses: {env: [MARKET], files: [b.json]}", ["opens `a.json`"]),
+        ('uses: {env: [MARKET], files: ["*.json"]}', []),
+        ("uses: {env: [], files: []}", []),
+        ("uses: {}", []),
+        ("refresh: 1d", []),
+        ("version: '1'", []),
+    ],
+)
+def test_key_that_covers_it_silences_the_note(
+    reading: Callable[..., None], project: ProjectFolder, cli: Cli, keys: str, noted: list[str]
+) -> None:
+    project.write("a.json", "{}")
+    project.write("b.json", "{}")
+    reading('os.environ["MARKET"], open("a.json")', keys)
+    found = notes(cli)
+    assert len(found) == len(noted)
+    assert all(part in note for part, note in zip(noted, found, strict=True))
+
+
+def test_following_the_hint_ends_the_note(reading: Callable[..., None], project: ProjectFolder, cli: Cli) -> None:
+    project.write("lookups/a.json", "{}")
+    reading('os.environ["MARKET"], (HERE / "lookups/a.json").read_text()')
+    (note,) = notes(cli)
+    key = note.rpartition(" under `")[2].rstrip("`")
+    assert key == "uses: {env: [MARKET], files: [lookups/a.json]}"
+    reading('os.environ["MARKET"], (HERE / "lookups/a.json").read_text()', key)
+    assert notes(cli) == []
+
+
+def test_table_without_inputs_is_computed_once(project: ProjectFolder, cli: Cli) -> None:
+    edit(project, "lakehouse.yaml", "tables:\n", "tables:\n  calendar: {inputs: []}\n")
+    edit(project, "transforms.py", "\n\ndef totals", "\n\ndef calendar():\n    return pd.DataFrame()\n\n\ndef totals")
+    told = (
+        "`calendar` has no inputs and is computed once: `refresh: 1d` computes it each day, "
+        "and `uses: {}` says that once is enough"
+    )
+    assert notes(cli) == [told]
+    for key in ("refresh: 1d", "uses: {}", "uses: {env: [MARKET]}", "version: '1'"):
+        edit(project, "lakehouse.yaml", "{inputs: []", f"{{{key}, inputs: []")
+        assert notes(cli) == []
+        edit(project, "lakehouse.yaml", f"{{{key}, inputs: []", "{inputs: []")
+
+
+def test_notes_stay_when_the_code_is_known_already(reading: Callable[..., None], cli: Cli) -> None:
+    reading('os.environ.get("MARKET")')
+    first = notes(cli)
+    assert cli("run").code == 0
+    # The run keeps what was read of the code, and tells nothing by itself.
+    assert "note" not in cli("run").out
+    assert notes(cli) == first
+    assert cli("plan", "best", "-o", "json").json["tables"][-1]["notes"] == []
+    assert "note" not in cli("plan", "best").out
+
+
+def test_quiet_says_nothing(reading: Callable[..., None], cli: Cli) -> None:
+    reading('os.environ["MARKET"]')
+    assert (cli("validate", "-q").out, cli("plan", "-q").out) == ("", "")
+
+
+def test_many_notes_are_cut(folder: ProjectFolder, cli: Cli) -> None:
+    names = [f"t{number:02}" for number in range(30)]
+    folder.write("lakehouse.yaml", "name: many\nmodule: t\ntables:\n" + "".join(f"  {n}: {{}}\n" for n in names))
+    folder.write("t.py", "".join(f"def {name}():\n    return open('a')\n" for name in names))
+    assert cli("plan").out.splitlines()[-2:] == [
+        "note: `t04` opens `a` (t.py:10): list it under `uses: {files: [a]}`",
+        "and 25 notes more; `-o json` has them all",
+    ]
+    assert cli("validate").out.splitlines()[-1] == "and 10 notes more; `-o json` has them all"
+    assert len(cli("validate", "-o", "json").json["notes"]) == 30
+
+
+def test_notes_fit_a_terminal(reading: Callable[..., None], project: ProjectFolder) -> None:
+    reading('os.environ["MARKET"], open("lookups/countries_of_the_world.json")')
+    lines = on_a_terminal(project.path, "validate", width=80)
+    assert lines[1:] == [
+        "note: `totals` reads `MARKET` from the environment (transforms.py:10) and opens",
+        "  `lookups/countries_of_the_world.json` (transforms.py:10): list them under",
+        "  `uses: {env: [MARKET], files: [lookups/countries_of_the_world.json]}`",
+    ]
+
+
+@pytest.mark.parametrize("place", ["examples", "project_templates"])
+def test_our_own_projects_have_no_notes(cli: Cli, place: str) -> None:
+    for file in sorted((Path(__file__).parents[2] / place).glob("*/lakehouse.yaml")):
+        assert cli("-C", str(file.parent), "validate", "-o", "json").json["notes"] == [], file
