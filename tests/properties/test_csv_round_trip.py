@@ -240,3 +240,21 @@ def test_the_same_table_gives_the_same_bytes(made: tuple[pa.Table, list[Column]]
     table, _ = made
     options = CsvOptions(compression="gzip")
     assert written(table, options) == written(table, options)
+
+
+_NUMBERS = st.from_regex(r"[+-]?[0-9]{0,17}(\.[0-9]{0,17})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+_WORDS = st.sampled_from(["nan", "NaN", "inf", "-inf", "true", "TRUE", "false", "0", "-0", "2.0", "1E5", " 1", "1.10"])
+_DATES = st.dates().map(str) | st.from_regex(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}", fullmatch=True)
+near_types = st.one_of(
+    _NUMBERS, _WORDS, _DATES, st.floats().map(repr), st.integers().map(str), st.decimals().map(str), st.just("")
+)
+
+
+@settings(LAW, max_examples=400)
+@given(st.lists(near_types, min_size=1, max_size=4), st.booleans())
+def test_undeclared_columns_are_written_back_as_they_were(values: list[str], same: bool) -> None:
+    values = values[:1] if same else values
+    lines = ["a,b", *(f"{value},1" for value in values)]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    table = read_csv(lambda: io.BytesIO(data), "x.csv", None, CsvOptions())
+    assert written(table, CsvOptions()) == data
