@@ -49,6 +49,12 @@ CSV = FormatSpec(
         FormatOption(
             "timestamp_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of timestamps; the first is written."
         ),
+        FormatOption(
+            "ambiguous",
+            "error",
+            {"enum": ["error", "first", "last"]},
+            "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
+        ),
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line."),
     ),
 )

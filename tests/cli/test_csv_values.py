@@ -27,3 +27,72 @@ def test_undeclared_codes_are_written_back(folder: ProjectFolder, cli: Cli, pack
     assert folder.read("data/out.csv") == text
     shown = cli("show", "s", "-o", "json").json
     assert [column["type"] for column in shown["columns"]] == ["string", "string", "string", "float64"]
+
+
+def source(folder: ProjectFolder, kind: str, options: str, *values: str) -> None:
+    """A source `s` with one column `d` of a type, and these values."""
+    folder.write(
+        "lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, options: {options}, columns: {{d: '{kind}'}}}}\n"
+    )
+    folder.write("data/s.csv", "".join(f"{value}\n" for value in ("d", *values)))
+
+
+TWO = '{date_format: ["%d/%m/%Y", "%m/%d/%Y"], timestamp_format: ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "clock", "by"),
+    [
+        ("date32", "", ""),
+        ("timestamp[us]", " 05:06", " %H:%M"),
+        ("timestamp[s, tz=UTC]", " 05:06", " %H:%M"),
+        ("dictionary<timestamp[ms]>", " 05:06", " %H:%M"),
+    ],
+)
+def test_dates_in_two_formats_are_refused(folder: ProjectFolder, cli: Cli, kind: str, clock: str, by: str) -> None:
+    source(folder, kind, TWO, f"31/12/2024{clock}", f"04/04/2024{clock}", f"03/04/2024{clock}", f"12/31/2024{clock}")
+    found = cli("show", "s")
+    assert found.code == 1
+    assert (
+        f"`03/04/2024{clock}` in column `d` of `data/s.csv` is not {kind}: it is 2024-04-03{clock} by "
+        f"`%d/%m/%Y{by}` and 2024-03-04{clock} by `%m/%d/%Y{by}`" in found.err
+    )
+    assert "row 3 (line 4)" in found.err
+    assert "keep one of the two in" in found.err
+
+
+def test_dates_that_fit_one_format_are_read(folder: ProjectFolder, cli: Cli) -> None:
+    source(folder, "date32", TWO, "31/12/2024", "04/04/2024", "12/30/2024")
+    rows = cli("show", "s", "-o", "json").json["rows"]
+    assert [row["d"] for row in rows] == ["2024-12-31", "2024-04-04", "2024-12-30"]
+
+
+def test_undeclared_dates_in_two_formats_stay_text(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, options: {TWO}}}\n")
+    folder.write("data/s.csv", "d\n31/12/2024\n03/04/2024\n")
+    assert cli("show", "s", "-o", "json").json["columns"][0]["type"] == "string"
+
+
+BERLIN = "timestamp[s, tz=Europe/Berlin]"
+
+
+def test_times_a_zone_has_twice_or_never_say_so(folder: ProjectFolder, cli: Cli) -> None:
+    values = "2024-10-27 01:30", "2024-10-27 02:30", "2024-03-31 02:30"
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', *values)
+    found = cli("show", "s")
+    assert "Europe/Berlin has 2024-10-27 02:30 twice (clocks were turned back)" in found.err
+    assert "next: set `ambiguous: first` or `ambiguous: last` in the options" in found.err
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M", ambiguous: first}', *values)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert "Europe/Berlin never has 2024-03-31 02:30 (clocks were turned forward)" in found.err
+    assert "`ambiguous` is no help" in found.err
+
+
+@pytest.mark.parametrize(("ambiguous", "utc"), [("first", "2024-10-27 00:30:00"), ("last", "2024-10-27 01:30:00")])
+def test_ambiguous_option_picks_the_instant(folder: ProjectFolder, cli: Cli, ambiguous: str, utc: str) -> None:
+    options = f'{{timestamp_format: "%Y-%m-%d %H:%M", ambiguous: {ambiguous}}}'
+    source(folder, BERLIN, options, "2024-10-27 02:30", "2024-10-27 03:30")
+    found = cli("show", "s", "-o", "json").json["rows"]
+    assert found[0]["d"].startswith(utc), found
+    assert cli("show", "s").code == 0

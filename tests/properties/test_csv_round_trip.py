@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import math
 import struct
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
 
@@ -219,8 +222,6 @@ options_strategy = st.builds(
 
 @st.composite
 def valid_options(draw: st.DrawFn) -> CsvOptions:
-    from lakehouse_cli.errors import StorageError
-
     while True:
         try:
             return draw(options_strategy)
@@ -258,3 +259,36 @@ def test_undeclared_columns_are_written_back_as_they_were(values: list[str], sam
     data = "".join(f"{line}\n" for line in lines).encode()
     table = read_csv(lambda: io.BytesIO(data), "x.csv", None, CsvOptions())
     assert written(table, CsvOptions()) == data
+
+
+_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@LAW
+@given(
+    st.one_of(
+        st.integers(-(2**35), 2**37),
+        st.integers(1_577_836_800, 3_500_000_000),
+        st.integers(9_100_000_000, 9_223_372_036),
+    ),
+    st.sampled_from(["s", "ms", "ns"]),
+    st.sampled_from([*ZONES, "Australia/Lord_Howe", "Africa/Casablanca"]),
+    st.sampled_from(["error", "first", "last"]),
+)
+def test_wall_clock_times_come_back_or_are_refused(seconds: int, unit: str, zone: str, ambiguous: str) -> None:
+    count = seconds * PER_SECOND[unit]
+    assume(-(2**63) <= count < 2**63)
+    kind = pa.timestamp(unit, zone)
+    table = pa.table({"t": pa.array([count], pa.int64()).cast(kind)})
+    options = CsvOptions(timestamp_formats=("%Y-%m-%d %H:%M:%S",), ambiguous=ambiguous)
+    tzinfo = dt.datetime.fromisoformat(f"2020-01-01T00:00{zone}").tzinfo if zone[0] in "+-" else ZoneInfo(zone)
+    local = (_UTC + dt.timedelta(seconds=seconds)).astimezone(tzinfo)
+    try:
+        data = written(table, options)
+    except StorageError:
+        twice = local.utcoffset() != local.replace(fold=not local.fold).utcoffset()
+        assert unit == "ns" or (twice and (ambiguous == "error" or (ambiguous == "first") == bool(local.fold)))
+        return
+    assert data.decode() == f"t\n{local.replace(tzinfo=None).isoformat(' ')}\n"
+    column = Column("t", ColumnType("timestamp", unit=unit, timezone=zone))
+    assert read_csv(lambda: io.BytesIO(data), "x.csv", [column], options).equals(table)

@@ -214,7 +214,7 @@ def _moments(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     if formats:
         from lakehouse_cli.storage.csv.strptime import parse_formats
 
-        return parse_formats(text, to, formats)
+        return parse_formats(text, to, formats, options.ambiguous)
     return decode_iso(text, to)
 
 

@@ -90,7 +90,7 @@ def _moments(values: pa.Array, options: CsvOptions) -> pa.Array:
     if formats:
         from lakehouse_cli.storage.csv.strptime import print_format
 
-        return print_format(values, formats)
+        return print_format(values, formats, options)
     return encode_iso(values)
 
 

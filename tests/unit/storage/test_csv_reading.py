@@ -272,6 +272,79 @@ def test_a_wall_clock_time_that_a_zone_has_twice_or_never_is_told() -> None:
     assert [example.line for example in caught.value.violations[0].examples] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "utc"),
+    [
+        ("timestamp[s, tz=Europe/Berlin]", "2050-07-01 12:00:00", "2050-07-01 10:00:00Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "2050-01-01 12:00:00", "2050-01-01 11:00:00Z"),
+        ("timestamp[us, tz=America/New_York]", "2037-11-01 12:00:00", "2037-11-01 17:00:00.000000Z"),
+        ("timestamp[s, tz=America/New_York]", "9999-07-01 00:00:00", "9999-07-01 04:00:00Z"),
+        ("timestamp[s, tz=+05:30]", "2050-07-01 12:00:00", "2050-07-01 06:30:00Z"),
+        ("timestamp[ns, tz=America/New_York]", "2262-04-11 19:47:16", "2262-04-11 23:47:16.000000000Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "1800-01-01 00:00:00", "1799-12-31 23:06:32Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "0000-01-01 00:00:00", "-0001-12-31 23:06:32Z"),
+    ],
+)
+def test_wall_clock_times_far_away_are_right(kind: str, text: str, utc: str) -> None:
+    table = read(f"a,b\n{text},1\n", columns=columns_of(a=kind), timestamp_format="%Y-%m-%d %H:%M:%S")
+    unit = table["a"].type.unit
+    assert table["a"].cast(pa.timestamp(unit, "UTC")).cast(pa.string())[0].as_py() == utc
+
+
+def test_wall_clock_time_beyond_the_type_is_refused() -> None:
+    with pytest.raises(DataError):
+        read(
+            "a,b\n2262-04-11 23:47:16,1\n",
+            columns=columns_of(a="timestamp[ns, tz=America/New_York]"),
+            timestamp_format="%Y-%m-%d %H:%M:%S",
+        )
+
+
+@pytest.mark.parametrize(("ambiguous", "hours"), [("first", [0, 1, 0]), ("last", [1, 1, 1])])
+def test_ambiguous_times_by_their_option(ambiguous: str, hours: list[int]) -> None:
+    table = read(
+        "a,b\n2020-10-25 02:30,1\n2020-10-25 01:30,1\n2049-10-31 02:30,1\n",
+        columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"),
+        timestamp_format="%Y-%m-%d %H:%M",
+        ambiguous=ambiguous,
+    )
+    found = table["a"].cast(pa.timestamp("s", "UTC")).cast(pa.string()).to_pylist()
+    assert [int(text[11:13]) for text in found] == [hours[0], 23, hours[2]]
+
+
+@pytest.mark.parametrize(
+    ("formats", "text"),
+    [
+        (["%d/%m/%Y", "%m/%d/%Y"], "03/04/2024"),
+        (["%Y-%m-%d", "%d/%m/%y", "%y/%m/%d"], "03/04/24"),
+        (["%d/%m/%y", "%m/%d/%y", "%y/%m/%d"], "01/01/24"),
+        (["%d%m%Y"], "1112020"),
+        (["%Y%m%d"], "2024111"),
+    ],
+)
+def test_dates_with_two_readings_do_not_fit(formats: list[str], text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format=formats)
+    assert caught.value.violations[0].count == 1
+
+
+def test_two_formats_of_one_day_are_no_clash() -> None:
+    formats = ["%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y"]
+    table = read("a,b\n04/04/2024,1\n13/04/2024,1\n", columns=columns_of(a="date32"), date_format=formats)
+    assert table["a"].to_pylist() == [dt.date(2024, 4, 4), dt.date(2024, 4, 13)]
+
+
+def test_gap_in_one_format_is_a_reading_too() -> None:
+    with pytest.raises(DataError) as caught:
+        read(
+            "a,b\n03/10/2024 02:30,1\n",
+            columns=columns_of(a="timestamp[s, tz=America/New_York]"),
+            timestamp_format=["%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"],
+        )
+    assert "2024-03-10 02:30 by" in caught.value.message
+    assert "2024-10-03 02:30 by" in caught.value.message
+
+
 def test_the_format_remembers_its_options() -> None:
     csv_format = CsvFormat()
     table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})
