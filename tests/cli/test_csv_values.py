@@ -96,3 +96,67 @@ def test_ambiguous_option_picks_the_instant(folder: ProjectFolder, cli: Cli, amb
     found = cli("show", "s", "-o", "json").json["rows"]
     assert found[0]["d"].startswith(utc), found
     assert cli("show", "s").code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("duration[ms]", "93600000"),
+        ("duration[s]", "1.5e3"),
+        ("list<duration[ms]>", '["1.000", 93600000]'),
+        ("struct<a: int64, b: list<duration[us]>>", '{"a": 1, "b": [5]}'),
+        ("dictionary<duration[ns]>", "5"),
+    ],
+)
+def test_bare_number_as_duration_is_refused(folder: ProjectFolder, cli: Cli, kind: str, value: str) -> None:
+    def project(options: str) -> None:
+        table = f"{{kind: source, format: jsonl, options: {options}, columns: {{d: '{kind}'}}}}"
+        folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {table}\n")
+
+    project("{}")
+    folder.write("data/s.jsonl", f'{{"d":null}}\n{{"d":{value}}}\n')
+    found = cli("show", "s")
+    assert found.code == 1
+    assert f"`{value}` in column `d` of `data/s.jsonl` is not {kind}: a bare number says no unit" in found.err
+    assert "row 2 (line 2)" in found.err
+    assert "`duration_unit: ms`" in found.err
+    project("{duration_unit: s}")
+    assert cli("show", "s").code == 0
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_durations_come_back_in_their_unit(folder: ProjectFolder, cli: Cli, name: str, unit: str | None) -> None:
+    options = f"{{duration_unit: {unit}}}" if unit else "{}"
+    table = f"{{format: {name}, options: {options}, columns: {{d: 'duration[ms]', l: 'list<duration[us]>'}}}}"
+    folder.write("lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  t: {table}\n  u: {{inputs: [t]}}\n")
+    folder.write(
+        "transforms.py",
+        """
+        import datetime as dt
+        import pyarrow as pa
+
+        def t() -> pa.Table:
+            day = dt.timedelta(days=1, microseconds=5000)
+            return pa.table({"d": pa.array([day], pa.duration("ms")), "l": pa.array([[day, None]])})
+
+        def u(t: pa.Table) -> pa.Table:
+            day = dt.timedelta(days=1, microseconds=5000)
+            assert t.to_pylist() == [{"d": day, "l": [day, None]}], t
+            return t
+        """,
+    )
+    run = cli("run")
+    assert run.code == 0, run.err
+    written = "86400005" if unit else "86400.005"
+    assert written in folder.read(f"data/t.{name}")
+
+
+def test_bare_numbers_are_no_moments(folder: ProjectFolder, cli: Cli) -> None:
+    kinds = {"t": "timestamp[ms]", "z": "timestamp[ms, tz=UTC]", "d": "date32", "c": "time32[s]", "l": "list<date32>"}
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items())
+    folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, format: jsonl, columns: {{{columns}}}}}\n")
+    folder.write("data/s.jsonl", '{"t":1700000000000,"z":1700000000000,"d":20200101,"c":12,"l":[18262]}\n')
+    found = cli("show", "s", "-o", "json")
+    assert found.code == 1
+    assert [each["column"] for each in found.json["error"]["violations"]] == list(kinds)

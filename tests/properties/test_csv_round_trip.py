@@ -214,6 +214,7 @@ options_strategy = st.builds(
     ),
     true_values=st.sampled_from([("true",), ("yes", "Y"), ("1",), ("T,\n",)]),
     false_values=st.sampled_from([("false",), ("no", "N"), ("0",), ("",)]),
+    duration_unit=st.sampled_from([None, *PER_SECOND]),
     header=st.booleans(),
     skip_rows=st.integers(0, 2),
     line_terminator=st.sampled_from(["\n", "\r\n"]),

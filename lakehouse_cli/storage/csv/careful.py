@@ -192,13 +192,16 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
 def _reason(found: _Findings, options: CsvOptions) -> tuple[str, str]:
     """Why the first value does not fit, where more can be told than that, and a hint."""
     kind = found.wanted.type.value_type if pa.types.is_dictionary(found.wanted.type) else found.wanted.type
+    value, explained = found.examples[0][1], None
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         from lakehouse_cli.storage.csv.strptime import explain
 
-        explained = explain(found.examples[0][1], kind, options)
-        if explained is not None:
-            return f": {explained[0]}", explained[1]
-    return "", _hint(found, options)
+        explained = explain(value, kind, options)
+    elif pa.types.is_nested(kind):
+        from lakehouse_cli.storage.csv.nested import explain_number, parse_json
+
+        explained = explain_number(parse_json(value), kind, options)
+    return (f": {explained[0]}", explained[1]) if explained else ("", _hint(found, options))
 
 
 def _hint(found: _Findings, options: CsvOptions) -> str:

@@ -47,14 +47,14 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
     if t.is_time(kind):
         return _times(values)
     if t.is_duration(kind):
-        return _with_decimal(_durations(values), options)
+        return _with_decimal(_durations(values, options), options)
     if t.is_binary(kind):
         return pa.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
     if t.is_dictionary(kind):
         return encode(values.dictionary, options).take(values.indices)
     from lakehouse_cli.storage.csv.nested import encode_json
 
-    return encode_json(values)
+    return encode_json(values, options)
 
 
 def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
@@ -132,13 +132,14 @@ def _times(values: pa.Array) -> pa.Array:
     return values.cast(_TEXT)
 
 
-def _durations(values: pa.Array) -> pa.Array:
-    """Seconds as a decimal number with the unit's digits."""
+def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
+    """A decimal number of seconds, or of the unit in the options, with the digits of the type's unit."""
     counts = values.cast(pa.int64())
-    digits = DIGITS[values.type.unit]
-    if digits == 0:
-        return counts.cast(_TEXT)
-    return _decimals(_scaled(counts, digits))
+    scale = DIGITS[values.type.unit] - DIGITS[options.duration_unit or "s"]
+    if scale > 0:
+        return _decimals(_scaled(counts, scale))
+    zeros = pc.if_else(pc.equal(counts, 0), "", "0" * -scale)
+    return pc.binary_join_element_wise(counts.cast(_TEXT), zeros, "") if scale else counts.cast(_TEXT)
 
 
 def _scaled(counts: pa.Array, digits: int) -> pa.Array:

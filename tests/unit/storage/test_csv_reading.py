@@ -345,6 +345,45 @@ def test_gap_in_one_format_is_a_reading_too() -> None:
     assert "2024-10-03 02:30 by" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "unit", "text", "microseconds"),
+    [
+        ("duration[ms]", "ms", "93600000", 93_600_000_000),
+        ("duration[us]", "ms", "1500.25", 1_500_250),
+        ("duration[s]", "ms", "1000", 1_000_000),
+        ("duration[s]", "ms", "-1000.000", -1_000_000),
+        ("duration[ms]", "ns", "2000000", 2_000),
+        ("duration[ms]", "us", "9e3", 9_000),
+        ("duration[s]", "s", "1", 1_000_000),
+        ("list<duration[ms]>", "ms", '"[93600000,""5""]"', [93_600_000_000, 5_000]),
+    ],
+)
+def test_durations_in_another_unit(kind: str, unit: str, text: str, microseconds: Any) -> None:
+    table = read(f"a,b\n{text},1\n", columns=columns_of(a=kind), duration_unit=unit)
+    column = table["a"].combine_chunks()
+    found = column.flatten() if isinstance(microseconds, list) else column
+    spans = [span // dt.timedelta(microseconds=1) for span in found.to_pylist()]
+    assert spans == (microseconds if isinstance(microseconds, list) else [microseconds])
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "text"),
+    [
+        ("duration[s]", "ms", "1500"),
+        ("duration[ms]", "ms", "0.5"),
+        ("duration[ms]", "ns", "1"),
+        ("duration[ns]", "ms", "9223372036855"),
+        ("duration[s]", "ns", "1e40"),
+        ("list<duration[s]>", "ms", "[1500]"),
+        ("list<duration[s]>", None, "[1500]"),
+    ],
+)
+def test_durations_the_type_does_not_hold_are_refused(kind: str, unit: str | None, text: str) -> None:
+    options = {"duration_unit": unit} if unit else {}
+    with pytest.raises(DataError):
+        read(f"a,b\n{text},1\n", columns=columns_of(a=kind), **options)
+
+
 def test_the_format_remembers_its_options() -> None:
     csv_format = CsvFormat()
     table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})
