@@ -160,3 +160,13 @@ def test_bare_numbers_are_no_moments(folder: ProjectFolder, cli: Cli) -> None:
     found = cli("show", "s", "-o", "json")
     assert found.code == 1
     assert [each["column"] for each in found.json["error"]["violations"]] == list(kinds)
+
+
+def test_local_times_after_2037_are_shown_right(folder: ProjectFolder, cli: Cli) -> None:
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', "2050-07-01 12:00", "2050-01-01 12:00")
+    assert [row["d"] for row in cli("show", "s", "-o", "json").json["rows"]] == [
+        "2050-07-01 10:00:00Z",
+        "2050-01-01 11:00:00Z",
+    ]
+    lines = [line.strip() for line in cli("show", "s").out.splitlines()[-2:]]
+    assert lines == ["2050-07-01 12:00:00+02:00", "2050-01-01 12:00:00+01:00"]

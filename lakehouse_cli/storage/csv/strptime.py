@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse_cli.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.decode import decode_iso
 from lakehouse_cli.storage.csv.encode import encode_iso
 from lakehouse_cli.storage.csv.moments import UNITS
-from lakehouse_cli.storage.csv.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
 from lakehouse_cli.storage.csv_options import CsvOptions
 

@@ -12,13 +12,14 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.storage.csv.moments import UNITS, day_number
+from lakehouse_cli.conversion.times import PER_SECOND
 
-# Of Arrow's kernels, in seconds: the first and the last moment that they are trusted with.
-_FIRST, _LAST = day_number(1678, 1, 1) * 86_400, day_number(2037, 1, 1) * 86_400
-# Of Python's datetime, with a day to spare.
-_EARLIEST, _LATEST = day_number(1, 1, 2) * 86_400, day_number(9999, 12, 31) * 86_400
 _EPOCH = dt.datetime(1970, 1, 1)
+_SECOND = dt.timedelta(seconds=1)
+# Of Arrow's kernels: the first and the last moment that they are trusted with, in seconds.
+_FIRST, _LAST = ((dt.datetime(year, 1, 1) - _EPOCH) // _SECOND for year in (1678, 2037))
+# Of Python's datetime, with a day to spare.
+_EARLIEST, _LATEST = ((moment - _EPOCH) // _SECOND for moment in (dt.datetime(1, 1, 2), dt.datetime(9999, 12, 31)))
 _ARROW = {"error": "raise", "first": "earliest", "last": "latest"}
 
 
@@ -68,7 +69,7 @@ def _moved(
     by_python: Callable[[int], int | None],
 ) -> pa.Array:
     """The values as `to`: by Arrow where it is right, else by what Python says is to be added, in seconds."""
-    per_second = UNITS[values.type.unit]
+    per_second = PER_SECOND[values.type.unit]
     counts = values.cast(pa.int64())
     is_near = pc.and_(pc.greater_equal(counts, _FIRST * per_second), pc.less(counts, _LAST * per_second))
     if pc.all(is_near).as_py() in (True, None):
