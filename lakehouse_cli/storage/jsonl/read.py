@@ -138,6 +138,8 @@ def _hint(reading: _Reading) -> str:
         return reading.reason[1]
     kind, t = reading.type, pa.types
     if t.is_timestamp(kind):
+        if reading.examples[0].value.lstrip("-")[:1].isdigit():
+            return "a bare number says neither unit nor zone: declare int64, and convert it in a transform"
         if kind.tz is not None:
             return 'an instant tells its zone: "2026-01-31T12:00:00Z", or with an offset'
         return 'a wall-clock time tells no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
