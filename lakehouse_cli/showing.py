@@ -107,11 +107,12 @@ def _has_clocks(kind: pa.DataType) -> bool:
 def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
     """Moments as the clocks of their time zone show them; in UTC where they show none."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    from lakehouse_cli.conversion.zones import to_wall_clock
 
     in_utc: list[str | None] = _values(column)
     try:
-        local = pc.local_timestamp(column)
+        local = pa.chunked_array([to_wall_clock(each) for each in column.chunks], pa.timestamp(column.type.unit))
     except pa.ArrowInvalid:  # a zone that this machine does not know
         return in_utc
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]

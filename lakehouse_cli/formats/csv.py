@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatSpec, JsonSchema
+from lakehouse_cli.formats.spec import DURATION_UNIT, FormatOption, FormatSpec, JsonSchema
 
 _CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -49,6 +49,13 @@ CSV = FormatSpec(
         FormatOption(
             "timestamp_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of timestamps; the first is written."
         ),
+        FormatOption(
+            "ambiguous",
+            "error",
+            {"enum": ["error", "first", "last"]},
+            "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
+        ),
+        DURATION_UNIT,
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line."),
     ),
 )

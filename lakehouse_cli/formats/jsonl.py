@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatSpec
+from lakehouse_cli.formats.spec import DURATION_UNIT, FormatOption, FormatSpec
 
 JSONL = FormatSpec(
     name="jsonl",
@@ -16,6 +16,7 @@ JSONL = FormatSpec(
             {"enum": ["none", "gzip", "bz2", "zstd"]},
             "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
         ),
+        DURATION_UNIT,
         FormatOption(
             "suffix",
             ".jsonl",

@@ -67,6 +67,15 @@ class FormatSpec(Struct, frozen=True):
         return next((option for option in self.options if option.name == name), None)
 
 
+#: Of the formats that write durations as text.
+DURATION_UNIT = FormatOption(
+    "duration_unit",
+    None,
+    {"enum": ["s", "ms", "us", "ns"]},
+    "The unit of durations, which are numbers; unset: seconds, and in JSON a number without quotes is refused.",
+)
+
+
 class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
     """Specs by name, each loaded when it is asked for: a project uses few of them."""
 

@@ -26,16 +26,18 @@ MONTHS = (
 )
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SHORTHANDS = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
-_TWO = "[0-9]{1,2}"
+TWO_DIGITS = "[0-9]{1,2}"
+#: Directives of digits.
+NUMBERS = frozenset("YymdHIMSf")
 GROUPS = {
     "Y": "[0-9]{4}",
     "y": "[0-9]{2}",
-    "m": _TWO,
-    "d": _TWO,
-    "H": _TWO,
-    "I": _TWO,
-    "M": _TWO,
-    "S": _TWO,
+    "m": TWO_DIGITS,
+    "d": TWO_DIGITS,
+    "H": TWO_DIGITS,
+    "I": TWO_DIGITS,
+    "M": TWO_DIGITS,
+    "S": TWO_DIGITS,
     "f": "[0-9]{1,9}",
     "b": "|".join(name[:3] for name in MONTHS),
     "B": "|".join(MONTHS),

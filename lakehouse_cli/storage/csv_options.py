@@ -32,6 +32,9 @@ class CsvOptions(Struct, frozen=True):
         skip_rows: Lines before the header that are not data.
         date_formats: strptime formats of dates, the first is written; empty for ISO 8601.
         timestamp_formats: strptime formats of timestamps, the first is written; empty for ISO 8601.
+        ambiguous: Which instant a wall-clock time is that its zone has twice: ``first``, ``last``, or ``error``.
+        duration_unit: Of the numbers of durations (``s``, ``ms``, ``us``, ``ns``); None for seconds in cells, and none
+            in JSON, where a bare number is no duration.
         line_terminator: What ends a written line.
     """
 
@@ -47,6 +50,8 @@ class CsvOptions(Struct, frozen=True):
     skip_rows: int = 0
     date_formats: tuple[str, ...] = ()
     timestamp_formats: tuple[str, ...] = ()
+    ambiguous: str = "error"
+    duration_unit: str | None = None
     line_terminator: str = "\n"
 
     def __post_init__(self) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import math
 import struct
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
 
@@ -211,6 +214,7 @@ options_strategy = st.builds(
     ),
     true_values=st.sampled_from([("true",), ("yes", "Y"), ("1",), ("T,\n",)]),
     false_values=st.sampled_from([("false",), ("no", "N"), ("0",), ("",)]),
+    duration_unit=st.sampled_from([None, *PER_SECOND]),
     header=st.booleans(),
     skip_rows=st.integers(0, 2),
     line_terminator=st.sampled_from(["\n", "\r\n"]),
@@ -219,8 +223,6 @@ options_strategy = st.builds(
 
 @st.composite
 def valid_options(draw: st.DrawFn) -> CsvOptions:
-    from lakehouse_cli.errors import StorageError
-
     while True:
         try:
             return draw(options_strategy)
@@ -240,3 +242,54 @@ def test_the_same_table_gives_the_same_bytes(made: tuple[pa.Table, list[Column]]
     table, _ = made
     options = CsvOptions(compression="gzip")
     assert written(table, options) == written(table, options)
+
+
+_NUMBERS = st.from_regex(r"[+-]?[0-9]{0,17}(\.[0-9]{0,17})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+_WORDS = st.sampled_from(["nan", "NaN", "inf", "-inf", "true", "TRUE", "false", "0", "-0", "2.0", "1E5", " 1", "1.10"])
+_DATES = st.dates().map(str) | st.from_regex(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}", fullmatch=True)
+near_types = st.one_of(
+    _NUMBERS, _WORDS, _DATES, st.floats().map(repr), st.integers().map(str), st.decimals().map(str), st.just("")
+)
+
+
+@settings(LAW, max_examples=400)
+@given(st.lists(near_types, min_size=1, max_size=4), st.booleans())
+def test_undeclared_columns_are_written_back_as_they_were(values: list[str], same: bool) -> None:
+    values = values[:1] if same else values
+    lines = ["a,b", *(f"{value},1" for value in values)]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    table = read_csv(lambda: io.BytesIO(data), "x.csv", None, CsvOptions())
+    assert written(table, CsvOptions()) == data
+
+
+_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@LAW
+@given(
+    st.one_of(
+        st.integers(-(2**35), 2**37),
+        st.integers(1_577_836_800, 3_500_000_000),
+        st.integers(9_100_000_000, 9_223_372_036),
+    ),
+    st.sampled_from(["s", "ms", "ns"]),
+    st.sampled_from([*ZONES, "Australia/Lord_Howe", "Africa/Casablanca"]),
+    st.sampled_from(["error", "first", "last"]),
+)
+def test_wall_clock_times_come_back_or_are_refused(seconds: int, unit: str, zone: str, ambiguous: str) -> None:
+    count = seconds * PER_SECOND[unit]
+    assume(-(2**63) <= count < 2**63)
+    kind = pa.timestamp(unit, zone)
+    table = pa.table({"t": pa.array([count], pa.int64()).cast(kind)})
+    options = CsvOptions(timestamp_formats=("%Y-%m-%d %H:%M:%S",), ambiguous=ambiguous)
+    tzinfo = dt.datetime.fromisoformat(f"2020-01-01T00:00{zone}").tzinfo if zone[0] in "+-" else ZoneInfo(zone)
+    local = (_UTC + dt.timedelta(seconds=seconds)).astimezone(tzinfo)
+    try:
+        data = written(table, options)
+    except StorageError:
+        twice = local.utcoffset() != local.replace(fold=not local.fold).utcoffset()
+        assert unit == "ns" or (twice and (ambiguous == "error" or (ambiguous == "first") == bool(local.fold)))
+        return
+    assert data.decode() == f"t\n{local.replace(tzinfo=None).isoformat(' ')}\n"
+    column = Column("t", ColumnType("timestamp", unit=unit, timezone=zone))
+    assert read_csv(lambda: io.BytesIO(data), "x.csv", [column], options).equals(table)

@@ -20,7 +20,8 @@ from tests.properties.test_csv_round_trip import LAW, build, column_types, plain
 WRITTEN = sorted(name for name, spec in FORMATS.items() if spec.writable)
 OPTIONS: Mapping[str, list[dict[str, Any]]] = {
     "csv": [{}, {"compression": "zstd"}],
-    "jsonl": [{}, {"compression": "gzip"}, {"compression": "bz2"}, {"compression": "zstd"}],
+    "jsonl": [{}, {"compression": "gzip"}, {"compression": "bz2"}, {"compression": "zstd"}]
+    + [{"duration_unit": unit} for unit in ("s", "ms", "us", "ns")],
     "ipc": [{}, {"compression": "lz4"}, {"compression": "none"}],
     "parquet": [{}, {"row_group_rows": 2}, *({"compression": c} for c in ("snappy", "gzip", "brotli", "lz4", "none"))],
 }

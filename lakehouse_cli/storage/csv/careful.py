@@ -162,7 +162,8 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     unfit = [found for found in findings if found.count]
     lines = _lines(open_source, name, [row for found in unfit for row, _ in found.examples], options)
     violations = []
-    for found in unfit:
+    reasons = [_reason(found, options) for found in unfit]
+    for found, (why, _) in zip(unfit, reasons, strict=True):
         column = found.wanted.column
         violations.append(
             Violation(
@@ -170,7 +171,7 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
                 "type",
                 found.count,
                 f"{counted(found.count, 'value')} of {rows:,} {'is' if found.count == 1 else 'are'} not "
-                f"{column.type if column else found.wanted.type}",
+                f"{column.type if column else found.wanted.type}{why}",
                 tuple(Example(row, shorten(value), lines.get(row)) for row, value in found.examples),
                 location=column.location if column else None,
             )
@@ -181,11 +182,26 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     named = first.wanted.column.type if first.wanted.column else first.wanted.type
     others = others_unfit(total, "value")
     raise DataError(
-        f"`{shorten(value)}` in column `{first.wanted.name}` of `{name}` is not {named}{others}",
+        f"`{shorten(value)}` in column `{first.wanted.name}` of `{name}` is not {named}{reasons[0][0]}{others}",
         violations,
-        hint=_hint(first, options),
+        hint=reasons[0][1],
         location=Location(name, lines.get(row)),
     )
+
+
+def _reason(found: _Findings, options: CsvOptions) -> tuple[str, str]:
+    """Why the first value does not fit, where more can be told than that, and a hint."""
+    kind = found.wanted.type.value_type if pa.types.is_dictionary(found.wanted.type) else found.wanted.type
+    value, explained = found.examples[0][1], None
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        from lakehouse_cli.storage.csv.strptime import explain
+
+        explained = explain(value, kind, options)
+    elif pa.types.is_nested(kind):
+        from lakehouse_cli.storage.csv.nested import explain_number, parse_json
+
+        explained = explain_number(parse_json(value), kind, options)
+    return (f": {explained[0]}", explained[1]) if explained else ("", _hint(found, options))
 
 
 def _hint(found: _Findings, options: CsvOptions) -> str:

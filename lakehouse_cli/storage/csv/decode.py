@@ -54,7 +54,7 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     if t.is_nested(to):
         from lakehouse_cli.storage.csv.nested import decode_json
 
-        return decode_json(text, to)
+        return decode_json(text, to, options)
     text = pc.ascii_trim(text, " \t")
     if t.is_integer(to):
         return _cast(_only(text, r"[+-]?[0-9]+"), to, strip_plus=True)
@@ -174,10 +174,14 @@ def _slow_decimal(text: str, to: pa.DataType) -> Decimal | None:
 
 
 def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Seconds as a decimal number, to counts of the unit."""
-    digits = DIGITS[to.unit]
-    exact = _decimals(text, pa.decimal128(_DIGITS, digits), options)
-    lowest, highest = (pa.scalar(Decimal(n).scaleb(-digits), exact.type) for n in (-(2**63), 2**63 - 1))
+    """A decimal number of seconds, or of the unit in the options, to counts of the type's unit."""
+    scale = DIGITS[to.unit] - DIGITS[options.duration_unit or "s"]
+    exact = _decimals(text, pa.decimal128(_DIGITS, max(scale, 0)), options)
+    if scale < 0:
+        shifted = exact.view(pa.decimal128(_DIGITS, -scale))
+        whole = pc.floor(shifted)
+        exact = pc.if_else(pc.equal(shifted, whole), whole, pa.scalar(None, whole.type)).cast(exact.type)
+    lowest, highest = (pa.scalar(Decimal(n).scaleb(-max(scale, 0)), exact.type) for n in (-(2**63), 2**63 - 1))
     fits = pc.and_(pc.greater_equal(exact, lowest), pc.less_equal(exact, highest))
     exact = pc.if_else(fits, exact, pa.scalar(None, exact.type))
     return unscaled(exact).cast(to)
@@ -214,7 +218,7 @@ def _moments(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     if formats:
         from lakehouse_cli.storage.csv.strptime import parse_formats
 
-        return parse_formats(text, to, formats)
+        return parse_formats(text, to, formats, options.ambiguous)
     return decode_iso(text, to)
 
 

@@ -13,7 +13,7 @@ from lakehouse_cli.storage.csv.moments import DIGITS, UNITS, date_text, day_numb
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
-# Arrow prints a float without an exponent below this.
+# Arrow prints a float without an exponent below this. Python, and so pandas, do from 1e-4 to 1e16.
 _PLAIN_FLOATS = 1e10
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
@@ -47,14 +47,14 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
     if t.is_time(kind):
         return _times(values)
     if t.is_duration(kind):
-        return _with_decimal(_durations(values), options)
+        return _with_decimal(_durations(values, options), options)
     if t.is_binary(kind):
         return pa.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
     if t.is_dictionary(kind):
         return encode(values.dictionary, options).take(values.indices)
     from lakehouse_cli.storage.csv.nested import encode_json
 
-    return encode_json(values)
+    return encode_json(values, options)
 
 
 def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
@@ -62,12 +62,18 @@ def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
 
 
 def _floats(values: pa.Array) -> pa.Array:
-    """The shortest text that gives the same float again; whole ones with ``.0``, so that they are seen to be floats."""
+    """The shortest text that gives the same float again, as Python's ``repr`` writes it: whole ones with ``.0``."""
     text = values.cast(_TEXT)
-    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _PLAIN_FLOATS))
-    if not pc.any(whole).as_py():
+    size = pc.abs(values)
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, _PLAIN_FLOATS))
+    if pc.any(whole).as_py():
+        text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
+    large = pc.and_(pc.greater_equal(size, _PLAIN_FLOATS), pc.less(size, 1e16))
+    other = pc.or_(large, pc.and_(pc.greater(size, 0), pc.less(size, 1e-4)))
+    if not pc.any(other).as_py():
         return text
-    return pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
+    respelled = [repr(float(each)) for each in text.filter(other).to_pylist()]
+    return pc.replace_with_mask(text, pc.fill_null(other, False), pa.array(respelled, _TEXT))
 
 
 def _decimals(values: pa.Array) -> pa.Array:
@@ -84,7 +90,7 @@ def _moments(values: pa.Array, options: CsvOptions) -> pa.Array:
     if formats:
         from lakehouse_cli.storage.csv.strptime import print_format
 
-        return print_format(values, formats)
+        return print_format(values, formats, options)
     return encode_iso(values)
 
 
@@ -126,13 +132,14 @@ def _times(values: pa.Array) -> pa.Array:
     return values.cast(_TEXT)
 
 
-def _durations(values: pa.Array) -> pa.Array:
-    """Seconds as a decimal number with the unit's digits."""
+def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
+    """A decimal number of seconds, or of the unit in the options, with the digits of the type's unit."""
     counts = values.cast(pa.int64())
-    digits = DIGITS[values.type.unit]
-    if digits == 0:
-        return counts.cast(_TEXT)
-    return _decimals(_scaled(counts, digits))
+    scale = DIGITS[values.type.unit] - DIGITS[options.duration_unit or "s"]
+    if scale > 0:
+        return _decimals(_scaled(counts, scale))
+    zeros = pc.if_else(pc.equal(counts, 0), "", "0" * -scale)
+    return pc.binary_join_element_wise(counts.cast(_TEXT), zeros, "") if scale else counts.cast(_TEXT)
 
 
 def _scaled(counts: pa.Array, digits: int) -> pa.Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,23 @@ import pyarrow.compute as pc
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
-_CELLS = CsvOptions()
 _NULL = pa.scalar("null")
 _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 
-def encode_json(values: pa.Array) -> pa.Array:
+def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
     """The JSON text of each value, null where it is null."""
-    text = json_text(values, _cell)
+    from lakehouse_cli.storage.csv.encode import encode
+
+    cells = json_cells(options.duration_unit)
+    text = json_text(values, lambda leaves: encode(leaves, cells))
     return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
 
 
-def _cell(values: pa.Array) -> pa.Array:
-    from lakehouse_cli.storage.csv.encode import encode
-
-    return encode(values, _CELLS)
+@lru_cache(maxsize=8)
+def json_cells(duration_unit: str | None) -> CsvOptions:
+    """How the text of single values is spelled in JSON: as by default, but for the unit of durations."""
+    return CsvOptions(duration_unit=duration_unit)
 
 
 def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -94,10 +97,10 @@ class JsonNumber(str):
     __slots__ = ()
 
 
-def decode_json(text: pa.Array, to: pa.DataType) -> pa.Array:
+def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Values of a list or struct type from JSON text; null where the text is null or not of that type."""
     parsed = [parse_json(value) for value in text.to_pylist()]
-    values, good = build_values(parsed, to)
+    values, good = build_values(parsed, to, json_cells(options.duration_unit))
     if good is not None and not good.all():
         values = pc.if_else(pa.array(good), values, pa.scalar(None, to))
     return values
@@ -134,21 +137,37 @@ DECODER = json.JSONDecoder(
 )
 
 
-def build_values(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
-    """An array from parsed JSON, and which values fitted (None: all)."""
+def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
+    """An array from parsed JSON, and which values fitted (None: all); `cells` is of `json_cells`."""
     if pa.types.is_list(to):
-        return _build_lists(parsed, to)
+        return _build_lists(parsed, to, cells)
     if pa.types.is_struct(to):
-        return _build_structs(parsed, to)
-    return _build_leaves(parsed, to)
+        return _build_structs(parsed, to, cells)
+    return _build_leaves(parsed, to, cells)
 
 
-def _build_lists(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+def explain_number(value: Any, to: pa.DataType, cells: CsvOptions) -> tuple[str, str] | None:
+    """Why a parsed value does not fit and what to do, where a bare number stands for a duration; else None."""
+    if cells.duration_unit is None and _has_bare_duration(value, to):
+        return "a bare number says no unit", "say the unit in the options: `duration_unit: ms`, or s, us, ns"
+    return None
+
+
+def _has_bare_duration(value: Any, to: pa.DataType) -> bool:
+    if pa.types.is_list(to):
+        return type(value) is list and any(_has_bare_duration(each, to.value_type) for each in value)
+    if pa.types.is_struct(to):
+        return type(value) is dict and any(_has_bare_duration(value.get(each.name), each.type) for each in to)
+    leaf = to.value_type if pa.types.is_dictionary(to) else to
+    return pa.types.is_duration(leaf) and isinstance(value, JsonNumber)
+
+
+def _build_lists(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
     good = np.fromiter((v is None or type(v) is list for v in parsed), bool, len(parsed))
     lists = [v if type(v) is list else () for v in parsed]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    items, fitted = build_values([item for v in lists for item in v], to.value_type)
+    items, fitted = build_values([item for v in lists for item in v], to.value_type, cells)
     if fitted is not None and not fitted.all():
         owner = np.repeat(np.arange(len(lists)), lengths)
         good[owner[~fitted]] = False
@@ -156,31 +175,31 @@ def _build_lists(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
     return pa.ListArray.from_arrays(pa.array(offsets), items, type=to, mask=mask), good
 
 
-def _build_structs(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+def _build_structs(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
     names = {field.name for field in to}
     good = np.fromiter((v is None or (type(v) is dict and v.keys() <= names) for v in parsed), bool, len(parsed))
     structs = [v if type(v) is dict else {} for v in parsed]
     children = []
     for field in to:
-        child, fitted = build_values([v.get(field.name) for v in structs], field.type)
+        child, fitted = build_values([v.get(field.name) for v in structs], field.type, cells)
         good = good if fitted is None else good & fitted
         children.append(child)
     mask = pa.array([type(v) is not dict for v in parsed], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(to), mask=mask), good
 
 
-def _build_leaves(parsed: list[Any], to: pa.DataType) -> tuple[pa.Array, Any]:
+def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
     from lakehouse_cli.storage.csv.decode import decode
 
     t = pa.types
     leaf = to.value_type if t.is_dictionary(to) else to
     if t.is_boolean(leaf):
         texts = [{True: "true", False: "false"}.get(v) if type(v) is bool else None for v in parsed]
-    elif t.is_string(leaf) or t.is_binary(leaf):
+    elif t.is_string(leaf) or t.is_binary(leaf) or (t.is_duration(leaf) and cells.duration_unit is None):
         texts = [v if type(v) is str else None for v in parsed]
     else:
         texts = [v if isinstance(v, str) else None for v in parsed]
-    values = decode(pa.array(texts, _TEXT), to, _CELLS)
+    values = decode(pa.array(texts, _TEXT), to, cells)
     expected = np.fromiter((v is not None for v in parsed), bool, len(parsed))
     valid = np.asarray(values.is_valid().to_numpy(zero_copy_only=False))
     return values, valid | ~expected

@@ -13,29 +13,92 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse_cli.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, split_format
+from lakehouse_cli.storage.csv.decode import decode_iso
+from lakehouse_cli.storage.csv.encode import encode_iso
+from lakehouse_cli.storage.csv.moments import UNITS
+from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
+from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 
 
-def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...]) -> pa.Array:
-    """Dates or timestamps from text in any of the formats, tried in order; null where none gives a moment exactly."""
-    values = _parse(text, to, formats[0])
-    for other in formats[1:]:
-        if values.null_count == text.null_count:
-            break
-        values = pc.coalesce(values, _parse(text, to, other))
+def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], ambiguous: str) -> pa.Array:
+    """Dates or timestamps from text in any of the formats.
+
+    Args:
+        text: String array.
+        to: A date or a timestamp type.
+        formats: What the text may be in.
+        ambiguous: Which of two instants is meant where a zone has a wall-clock time twice: ``first``, ``last``, or
+            ``error`` for neither.
+
+    Returns:
+        Null where no format gives a moment exactly, or two formats give different ones.
+    """
+    moments, values = _parse(text, to, formats[0], ambiguous)
+    is_read = moments.is_valid()
+    for format_ in formats[1:]:
+        moments, others = _parse(text, to, format_, ambiguous)
+        is_same = pc.fill_null(pc.equal(values, others), False)
+        clashes = pc.and_not(pc.and_(is_read, moments.is_valid()), is_same)
+        # What has clashed once stays null: it is read, and null equals nothing.
+        values = pc.if_else(pc.or_(clashes, is_read), pc.if_else(clashes, pa.scalar(None, to), values), others)
+        is_read = pc.or_(is_read, moments.is_valid())
     return values
 
 
-def _parse(text: pa.Array, to: pa.DataType, format_: str) -> pa.Array:
-    from lakehouse_cli.storage.csv.decode import decode_iso
+def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
+    """Why a text that is in one of the formats is no value, and what to do; None where it is in none of them."""
+    option, formats = "timestamp_format", options.timestamp_formats
+    if pa.types.is_date(to):
+        option, formats = "date_format", options.date_formats
+    readings: dict[str, tuple[str, pa.Array]] = {}
+    for format_ in formats:
+        moments, _ = _parse(pa.array([text.strip(" \t")]), to, format_, options.ambiguous)
+        if moments.null_count == 0:
+            readings.setdefault(_shown(moments), (format_, moments))
+    if len(readings) > 1:
+        first, second = ((shown, format_) for shown, (format_, _) in list(readings.items())[:2])
+        return (
+            f"it is {first[0]} by `{first[1]}` and {second[0]} by `{second[1]}`",
+            f"keep one of the two in `{option}`; where a column mixes them, declare it as string",
+        )
+    moments = next((moments for _, moments in readings.values()), None)
+    is_local = moments is not None and pa.types.is_timestamp(to) and to.tz is not None and moments.type.tz is None
+    return _explain_clock(moments, to.tz) if is_local else None
 
+
+def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
+    """Why a wall-clock time of a zone is no instant, and what to do; None where it is one."""
+    before, after = offsets(local.cast(pa.int64())[0].as_py() // UNITS[local.type.unit], zone)
+    without = "declare the column without `tz`"
+    if before > after:
+        return (
+            f"{zone} has {_shown(local)} twice (clocks were turned back)",
+            f"set `ambiguous: first` or `ambiguous: last` in the options, or {without}",
+        )
+    if before < after:
+        return (
+            f"{zone} never has {_shown(local)} (clocks were turned forward)",
+            f"correct the file, or {without}; `ambiguous` is no help, as there is no such time",
+        )
+    return None
+
+
+def _shown(moments: pa.Array) -> str:
+    """The one moment of an array, without seconds that are zero."""
+    return re.sub(r"(?::00)?(?:\.0+)?(Z?)$", r"\1", encode_iso(moments)[0].as_py())
+
+
+def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tuple[pa.Array, pa.Array]:
+    """The moments as they are written, on the clocks of the zone where no offset is, and as values of the type."""
     parts = _extract(text, format_)
     date = pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
     if pa.types.is_date(to):
-        return decode_iso(date, to)
+        dates = decode_iso(date, to)
+        return dates, dates
     clock = pc.binary_join_element_wise(_hour(parts), _two(parts, "M", "00"), _two(parts, "S", "00"), ":")
     moment = pc.binary_join_element_wise(date, clock, " ")
     if "f" in parts:
@@ -43,27 +106,26 @@ def _parse(text: pa.Array, to: pa.DataType, format_: str) -> pa.Array:
     if "z" in parts:
         moment = pc.binary_join_element_wise(moment, parts["z"], "")
     if to.tz is None or "z" in parts:
-        return decode_iso(moment, to)
-    return _in_zone(decode_iso(moment, pa.timestamp(to.unit)), to.tz)
-
-
-def _in_zone(local: pa.Array, zone: str) -> pa.Array:
-    """Instants of wall-clock times in a zone, null where a clock change makes it two instants or none."""
-    try:
-        return pc.assume_timezone(local, zone)
-    except pa.ArrowInvalid:
-        if len(local) == 1:
-            return pa.nulls(1, pa.timestamp(local.type.unit, zone))
-        half = len(local) // 2
-        return pa.concat_arrays([_in_zone(local[:half], zone), _in_zone(local[half:], zone)])
+        moments = decode_iso(moment, to)
+        return moments, moments
+    local = decode_iso(moment, pa.timestamp(to.unit))
+    return local, to_instants(local, to.tz, ambiguous)
 
 
 def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
     """The text of each directive, null where the whole does not match."""
-    pattern = "".join(
-        re.escape(literal) + (f"(?P<{directive}>(?i:{GROUPS[directive]}))" if directive else "")
-        for literal, directive in split_format(format_)
-    )
+    pieces = split_format(format_)
+    pattern = ""
+    for at, (literal, directive) in enumerate(pieces):
+        pattern += re.escape(literal)
+        if directive:
+            beside = pieces[at - 1][1] if at and not literal else ""
+            behind = "" if pieces[at + 1][0] else pieces[at + 1][1]
+            group = GROUPS[directive]
+            # Numbers side by side have all of their digits: `1112020` would be two days by %d%m%Y.
+            if group == TWO_DIGITS and {beside, behind} & NUMBERS:
+                group = "[0-9]{2}"
+            pattern += f"(?P<{directive}>(?i:{group}))"
     parts = pc.extract_regex(text, rf"\A{pattern}\z")
     return {field.name: pc.struct_field(parts, [at]) for at, field in enumerate(parts.type)}
 
@@ -99,23 +161,28 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
     return pc.utf8_lpad(hour.cast(_TEXT), 2, "0")
 
 
-def print_format(values: pa.Array, formats: tuple[str, ...]) -> pa.Array:
+def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions) -> pa.Array:
     """The text of dates or timestamps in the first of the formats.
 
     Raises:
         StorageError: The formats would not read the text back as the same value: a part is missing from them.
     """
     text = _print(values, formats[0])
-    back = parse_formats(text, values.type, formats)
+    back = parse_formats(text, values.type, formats, options.ambiguous)
     if back.equals(values):
         return text
     same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
     lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
     at = pc.index(lost, True).as_py()
     value = values[at : at + 1].cast(_TEXT)[0].as_py()
+    written = text[at].as_py()
+    reason = explain(written, values.type, options) if written else None
+    is_zoned = pa.types.is_timestamp(values.type) and values.type.tz is not None
+    whole = "%Y-%m-%d" if pa.types.is_date(values.type) else "%Y-%m-%d %H:%M:%S.%f" + ("%z" if is_zoned else "")
     raise StorageError(
-        f"{value} would not be read back as it is from {text[at].as_py()!r}, in the format `{formats[0]}`",
-        hint="choose a format that holds all of it, such as `%Y-%m-%d %H:%M:%S.%f`, or none for ISO 8601",
+        f"{value} would not be read back as it is from {written!r}, in the format `{formats[0]}`"
+        + (f": {reason[0]}" if reason else ""),
+        hint=f"choose one format that holds all of it, such as `{whole}`, or none for ISO 8601",
     )
 
 
@@ -130,7 +197,7 @@ def _print(values: pa.Array, format_: str) -> pa.Array:
         has_zone = any(directive == "z" for _, directive in parts)
         # With an offset in the text, UTC; without one, the clock on the wall.
         moments = values.cast(pa.timestamp(values.type.unit, "UTC")) if has_zone else values
-        moments = pc.local_timestamp(moments)
+        moments = to_wall_clock(moments)
     pieces: list[Any] = []
     for literal, directive in parts:
         if literal:

@@ -20,7 +20,7 @@ from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.excel.cells import UNFIT, value_for
-from lakehouse_cli.storage.excel.sheet import Refused, Sheet, address, read_sheet
+from lakehouse_cli.storage.excel.sheet import NOT_COMPUTED, Refused, Sheet, address, read_sheet
 from lakehouse_cli.storage.stored_types import wanted_names
 
 _TEXT = pa.string()
@@ -148,8 +148,8 @@ def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
 
 
 def _hint(shown: str, column: Column | None) -> str:
-    if shown.endswith("(not computed)"):
-        return "open the workbook in Excel and save it, which computes its formulas"
+    if shown.endswith(NOT_COMPUTED):
+        return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
     if shown.startswith("#"):
         return f"correct its formula; if it stands for null, set `null_values: ['{shown}']` in the options"
     kind = column.type.id if column else ""
@@ -168,6 +168,13 @@ def _undeclared(sheet: Sheet, name: str, nulls: frozenset[str]) -> pa.Table:
         raise StorageError(
             f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}` has no name",
             hint="declare the columns to read, or name it in the sheet",
+            location=Location(name),
+        )
+    computed = next((at for at, each in enumerate(header) if str(each).endswith(NOT_COMPUTED)), None)
+    if computed is not None:
+        raise StorageError(
+            f"column {address(computed, 1)[:-1]} of sheet `{sheet.title}` in `{name}` is named by {header[computed]}",
+            hint=_hint(NOT_COMPUTED, None),
             location=Location(name),
         )
     names = wanted_names([str(each) for each in header], None, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +12,13 @@ from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
 from msgspec import Struct
-from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell
-from openpyxl.utils import get_column_letter
+from openpyxl.cell.text import Text
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
 
@@ -21,6 +26,11 @@ from lakehouse_cli.errors import Location, StorageError, did_you_mean
 warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\..*")
 # What files of Excel before 2007 begin with, and those that are protected by a password.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: What is shown behind a formula without a value.
+NOT_COMPUTED = "(not computed)"
+# What programs that compute no formulas store as their value, as openpyxl reads it from cells of each format.
+_PLACEHOLDERS = (0, "0", dt.time(), dt.timedelta())
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 class Refused(Struct, frozen=True):
@@ -83,14 +93,17 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     wanted, skipped = options.get("sheet"), options.get("skip_rows", 0)
     suspects: list[tuple[int, int]] = []
     rows: list[Row] = []
-    with _opened(open_source, name, wanted, computed=True) as sheet:
+    with _opened(open_source, name, wanted, computed=True) as (sheet, is_due):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
             if number <= skipped:
                 continue
             values = []
             for at, cell in enumerate(cells):
-                values.append(Refused(str(cell.value)) if cell.data_type == "e" else cell.value)
-                if cell.value is None and not isinstance(cell, EmptyCell):
+                value = cell.value
+                values.append(
+                    Refused(str(value)) if cell.data_type == "e" else unescape(value) if type(value) is str else value
+                )
+                if (is_due and value in _PLACEHOLDERS) or (value is None and not isinstance(cell, EmptyCell)):
                     suspects.append((number, at))
             while values and values[-1] is None:
                 values.pop()
@@ -111,8 +124,51 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     return Sheet(title, header, rows[1:])
 
 
+def unescape(text: str) -> str:
+    r"""Decode the escapes of characters that XML lacks in a text of a workbook (ECMA-376, ST_Xstring).
+
+    >>> unescape("a_x000D_b_x005F_x000D_")
+    'a\rb_x000D_'
+    """
+    if "_x" not in text:
+        return text
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
+    try:
+        return plain.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text  # half of a character is none
+
+
+class _Reader(ExcelReader):  # type: ignore[misc]
+    """Opens a workbook as openpyxl does, with texts as they are stored: it removes each ``x005F_`` from them."""
+
+    def read_strings(self) -> None:
+        """The shared strings, their escapes left in."""
+        part = self.package.find(SHARED_STRINGS)
+        if part is None:
+            return
+        with self.archive.open(part.PartName[1:]) as source:
+            for _, node in iterparse(source):
+                if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                    self.shared_strings.append(Text.from_tree(node).content)
+                    node.clear()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the workbook asks for its formulas to be computed when it is opened.
+
+        By its XML: openpyxl's own attribute is true also where nothing is said.
+        """
+        root = fromstring(self.archive.read(self.parser.workbook_part_name))
+        properties = root.find(f"{{{SHEET_MAIN_NS}}}calcPr")
+        return properties is not None and properties.get("fullCalcOnLoad", "0").strip() in ("1", "true")
+
+
 @contextmanager
-def _opened(open_source: Callable[[], BinaryIO], name: str, wanted: str | None, *, computed: bool) -> Iterator[Any]:
+def _opened(
+    open_source: Callable[[], BinaryIO], name: str, wanted: str | None, *, computed: bool
+) -> Iterator[tuple[Any, bool]]:
+    """The sheet, and whether the workbook's formulas are due to be computed."""
     with open_source() as source:
         if source.read(len(_OLE)) == _OLE:
             raise StorageError(
@@ -122,14 +178,15 @@ def _opened(open_source: Callable[[], BinaryIO], name: str, wanted: str | None, 
             )
         source.seek(0)
         try:
-            workbook = load_workbook(source, read_only=True, data_only=computed)
+            reader = _Reader(source, read_only=True, data_only=computed)
             try:
-                sheet = _sheet(workbook, name, wanted)
+                reader.read()
+                sheet = _sheet(reader.wb, name, wanted)
                 # Some programs write wrong ones, beyond which cells would not be seen.
                 sheet.reset_dimensions()
-                yield sheet
+                yield sheet, reader.is_due
             finally:
-                workbook.close()
+                reader.archive.close()
         except (
             zipfile.BadZipFile,
             InvalidFileException,
@@ -164,18 +221,32 @@ def _with_formulas(
     rows: Sequence[Row],
     suspects: Sequence[tuple[int, int]],
 ) -> list[Row]:
-    """The rows, with formulas that no program has computed yet told from cells that are empty."""
+    """The rows, with formulas that no program has computed yet told from cells that are empty, or zero."""
     places: dict[int, list[int]] = {}
     for number, at in suspects:
         places.setdefault(number, []).append(at)
     by_number = {row.number: row for row in rows}
-    with _opened(open_source, name, wanted, computed=False) as sheet:
+    ranges: list[tuple[tuple[int, int, int, int], str]] = []
+    with _opened(open_source, name, wanted, computed=False) as (sheet, _):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
-            formulas = [at for at in places.get(number, ()) if cells[at].data_type == "f"]
-            if formulas:
-                values = list(by_number[number].values)
-                values.extend([None] * (max(formulas) + 1 - len(values)))
-                for at in formulas:
-                    values[at] = Refused(f"{cells[at].value} (not computed)")
-                by_number[number] = Row(number, values)
+            # The formula of a range stands in its first cell.
+            ranges += [
+                (range_boundaries(cell.value.ref), getattr(cell.value, "text", "=TABLE()"))
+                for cell in cells
+                if cell.data_type == "f" and hasattr(cell.value, "ref")
+            ]
+            for at in places.get(number, ()):
+                formula = cells[at].value if cells[at].data_type == "f" else None
+                if formula is None or hasattr(formula, "ref"):
+                    formula = next((text for range_, text in ranges if _is_in(range_, at + 1, number)), None)
+                if formula is not None:
+                    values = list(by_number[number].values)
+                    values.extend([None] * (at + 1 - len(values)))
+                    values[at] = Refused(f"{formula} {NOT_COMPUTED}")
+                    by_number[number] = Row(number, values)
     return list(by_number.values())
+
+
+def _is_in(range_: tuple[int, int, int, int], column: int, row: int) -> bool:
+    left, top, right, bottom = range_
+    return left <= column <= right and top <= row <= bottom

@@ -20,10 +20,9 @@ from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.jsonl.lines import DECODER, Opened
 
 _TEXT = pa.string()
-_CELLS = CsvOptions()
 
 
-def read_fast(opened: Opened, columns: Sequence[Column]) -> pa.Table | None:
+def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table | None:
     """The declared columns, or None where the file must be read with more care."""
     types = [to_arrow(column.type) for column in columns]
     if not columns or any(pa.types.is_nested(kind) for kind in types):
@@ -45,7 +44,7 @@ def read_fast(opened: Opened, columns: Sequence[Column]) -> pa.Table | None:
         return None
     done = []
     for values, kind in zip(read.columns, types, strict=True):
-        typed = _typed(values, kind)
+        typed = _typed(values, kind, cells)
         if typed is None:
             return None
         done.append(typed)
@@ -58,11 +57,11 @@ def _native(kind: pa.DataType) -> pa.DataType:
     return kind if exact else _TEXT
 
 
-def _typed(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+def _typed(values: pa.ChunkedArray, kind: pa.DataType, cells: CsvOptions) -> pa.ChunkedArray | None:
     """The declared type, from what was read; None where a text does not fit, or a number may have been too large."""
     if values.type == kind:
         return None if pa.types.is_floating(kind) and pc.any(pc.is_inf(values)).as_py() else values
-    chunks = [decode(chunk, kind, _CELLS) for chunk in values.chunks]
+    chunks = [decode(chunk, kind, cells) for chunk in values.chunks]
     if any(new.null_count != old.null_count for new, old in zip(chunks, values.chunks, strict=True)):
         return None
     column = pa.chunked_array(chunks, kind)

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.base import Format, Sink
-from lakehouse_cli.storage.csv_options import codec_of
+from lakehouse_cli.storage.csv.nested import json_cells
+from lakehouse_cli.storage.csv_options import CsvOptions, codec_of
 from lakehouse_cli.storage.jsonl.lines import Opened
 from lakehouse_cli.storage.jsonl.read import read_declared, read_undeclared
 from lakehouse_cli.storage.jsonl.write import write_jsonl
@@ -27,7 +28,7 @@ class JsonlFormat(Format):
     ) -> pa.Table:
         """The declared columns of a file; see `read_declared` and `read_undeclared`."""
         opened = Opened(open_source, name, codec_of(name, options.get("compression")))
-        return read_undeclared(opened) if columns is None else read_declared(opened, columns)
+        return read_undeclared(opened) if columns is None else read_declared(opened, columns, _cells(options))
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """By the lines that are not blank."""
@@ -35,4 +36,8 @@ class JsonlFormat(Format):
 
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.get("compression") or "none")
+        write_jsonl(table, sink, options.get("compression") or "none", _cells(options))
+
+
+def _cells(options: Mapping[str, Any]) -> CsvOptions:
+    return json_cells(options.get("duration_unit"))

@@ -17,7 +17,8 @@ from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values
+from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values, explain_number
+from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.jsonl.fast import read_fast
 from lakehouse_cli.storage.jsonl.lines import DECODER, Opened
 from lakehouse_cli.storage.missing_columns import missing_columns
@@ -34,9 +35,11 @@ class _Reading(Struct):
 
     column: Column
     type: pa.DataType
+    cells: CsvOptions
     chunks: list[pa.Array] = field(default_factory=list)
     count: int = 0
     examples: list[Example] = field(default_factory=list)
+    reason: tuple[str, str] | None = None
     seen: bool = False
 
     def add(self, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int) -> None:
@@ -44,9 +47,11 @@ class _Reading(Struct):
         name = self.column.name
         parsed = [each.get(name) for _, each in objects]
         self.seen = self.seen or any(name in each for _, each in objects)
-        values, good = build_values(parsed, self.type)
+        values, good = build_values(parsed, self.type, self.cells)
         if good is not None and not good.all():
             bad = (~good).nonzero()[0].tolist()
+            if not self.count:
+                self.reason = explain_number(parsed[bad[0]], self.type, self.cells)
             for at in bad[: _EXAMPLES - len(self.examples)]:
                 self.examples.append(Example(first_row + at, _shown(parsed[at]), objects[at][0]))
             self.count += len(bad)
@@ -60,7 +65,7 @@ class _Reading(Struct):
         return column.unify_dictionaries() if pa.types.is_dictionary(self.type) else column
 
 
-def read_declared(opened: Opened, columns: Sequence[Column]) -> pa.Table:
+def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table:
     """The declared columns of a file, in bounded memory beside the result.
 
     A name that an object lacks is null, like one whose value is null; a name that all of them lack is an error.
@@ -69,10 +74,10 @@ def read_declared(opened: Opened, columns: Sequence[Column]) -> pa.Table:
         DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
         StorageError: A line that is not a JSON object, or a file that is not whole.
     """
-    fast = read_fast(opened, columns)
+    fast = read_fast(opened, columns, cells)
     if fast is not None:
         return fast
-    readings = [_Reading(column, to_arrow(column.type)) for column in columns]
+    readings = [_Reading(column, to_arrow(column.type), cells) for column in columns]
     rows = 0
     names: dict[str, None] = {}
     for batch in _batches(opened.objects(DECODER)):
@@ -105,7 +110,7 @@ def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:
             "type",
             reading.count,
             f"{reading.count:,} value{'' if reading.count == 1 else 's'} of {rows:,} "
-            f"{'is' if reading.count == 1 else 'are'} not {reading.column.type}",
+            f"{'is' if reading.count == 1 else 'are'} not {reading.column.type}{_why(reading)}",
             tuple(reading.examples),
             location=reading.column.location,
         )
@@ -116,16 +121,25 @@ def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:
     total = sum(reading.count for reading in unfit)
     others = others_unfit(total, "value")
     return DataError(
-        f"`{example.value}` in column `{first.column.name}` of `{name}` is not {first.column.type}{others}",
+        f"`{example.value}` in column `{first.column.name}` of `{name}` "
+        f"is not {first.column.type}{_why(first)}{others}",
         violations,
         hint=_hint(first),
         location=Location(name, example.line),
     )
 
 
+def _why(reading: _Reading) -> str:
+    return f": {reading.reason[0]}" if reading.reason else ""
+
+
 def _hint(reading: _Reading) -> str:
+    if reading.reason:
+        return reading.reason[1]
     kind, t = reading.type, pa.types
     if t.is_timestamp(kind):
+        if reading.examples[0].value.lstrip("-")[:1].isdigit():
+            return "a bare number says neither unit nor zone: declare int64, and convert it in a transform"
         if kind.tz is not None:
             return 'an instant tells its zone: "2026-01-31T12:00:00Z", or with an offset'
         return 'a wall-clock time tells no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'

@@ -24,7 +24,9 @@ def infer(*texts: str, **options: Any) -> tuple[str, list[Any]]:
     [
         (["1", "-5", "", "0"], "int64"),
         (["9223372036854775807", "-9223372036854775808"], "int64"),
-        (["1.5", "2", "-0.25", "1e5", "1E-7"], "double"),
+        (["1.5", "2.25", "2.0", "-0.25", "-0.0"], "double"),
+        (["1e-07", "5e-324", "1e+16", "1.7976931348623157e+308"], "double"),
+        (["12345678901.5", "1000000000000000.0", "0.0001", "1e-05"], "double"),
         (["52.0", "nan", "inf", "-inf", ""], "double"),
         (["0.1", "0.30000000000000004"], "double"),
         (["true", "false", ""], "bool"),
@@ -53,6 +55,34 @@ def test_plain_spellings_get_their_type(texts: list[str], kind: str) -> None:
         ["1,5"],
         ["1.12345678901234567890"],
         ["1e400", "1"],
+        ["1E5", "2E7", "12E3"],
+        ["1234567", "12345e7", "7654321"],
+        ["1.10", "1.20", "2.00"],
+        ["1.5", "2"],
+        ["1.5", "-0"],
+        ["1.5", "2", "1.10"],
+        ["1e5"],
+        ["1e-7"],
+        ["1E-07"],
+        ["1.0e+16"],
+        ["1.50e+16"],
+        ["1e+5"],
+        [".5"],
+        ["5."],
+        ["1.5", "+2.5"],
+        ["1.5", " 2.5"],
+        ["1.5", "2.5 "],
+        ["00.5"],
+        ["0.12345678901234567"],
+        ["0.1000000000000000055"],
+        ["12345678901234567.0"],
+        ["0.00001"],
+        ["1.5", "NaN"],
+        ["1.5", "Inf"],
+        ["1.5", "infinity"],
+        ["1.5", "-nan"],
+        ["1_000.5"],
+        ["1.5", "1e-400"],
         ["1e-400"],
         ["007.5"],
         ["nan", "nan"],
@@ -75,7 +105,12 @@ def test_what_would_lose_something_stays_text(texts: list[str]) -> None:
 def test_formats_and_decimal_commas_are_heeded() -> None:
     assert infer("31/12/2020", date_format="%d/%m/%Y") == ("date32[day]", ["2020-12-31"])
     assert infer("31/12/2020 10h", timestamp_format="%d/%m/%Y %Hh") == ("timestamp[us]", ["2020-12-31 10:00:00"])
-    assert infer("1,5", "2", decimal=",") == ("double", ["1.5", "2.0"])
+    assert infer("1,5", "2,0", decimal=",") == ("double", ["1.5", "2.0"])
+    assert infer("1,50", decimal=",") == ("string", ["1,50"])
+
+
+def test_booleans_written_otherwise_stay_text() -> None:
+    assert infer("true", "false", true_values=["yes", "true"]) == ("string", ["true", "false"])
 
 
 def test_plain_tables_come_back_as_they_were_without_a_contract() -> None:

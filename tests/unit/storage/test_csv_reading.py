@@ -272,6 +272,118 @@ def test_a_wall_clock_time_that_a_zone_has_twice_or_never_is_told() -> None:
     assert [example.line for example in caught.value.violations[0].examples] == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "utc"),
+    [
+        ("timestamp[s, tz=Europe/Berlin]", "2050-07-01 12:00:00", "2050-07-01 10:00:00Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "2050-01-01 12:00:00", "2050-01-01 11:00:00Z"),
+        ("timestamp[us, tz=America/New_York]", "2037-11-01 12:00:00", "2037-11-01 17:00:00.000000Z"),
+        ("timestamp[s, tz=America/New_York]", "9999-07-01 00:00:00", "9999-07-01 04:00:00Z"),
+        ("timestamp[s, tz=+05:30]", "2050-07-01 12:00:00", "2050-07-01 06:30:00Z"),
+        ("timestamp[ns, tz=America/New_York]", "2262-04-11 19:47:16", "2262-04-11 23:47:16.000000000Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "1800-01-01 00:00:00", "1799-12-31 23:06:32Z"),
+        ("timestamp[s, tz=Europe/Berlin]", "0000-01-01 00:00:00", "-0001-12-31 23:06:32Z"),
+    ],
+)
+def test_wall_clock_times_far_away_are_right(kind: str, text: str, utc: str) -> None:
+    table = read(f"a,b\n{text},1\n", columns=columns_of(a=kind), timestamp_format="%Y-%m-%d %H:%M:%S")
+    unit = table["a"].type.unit
+    assert table["a"].cast(pa.timestamp(unit, "UTC")).cast(pa.string())[0].as_py() == utc
+
+
+def test_wall_clock_time_beyond_the_type_is_refused() -> None:
+    with pytest.raises(DataError):
+        read(
+            "a,b\n2262-04-11 23:47:16,1\n",
+            columns=columns_of(a="timestamp[ns, tz=America/New_York]"),
+            timestamp_format="%Y-%m-%d %H:%M:%S",
+        )
+
+
+@pytest.mark.parametrize(("ambiguous", "hours"), [("first", [0, 1, 0]), ("last", [1, 1, 1])])
+def test_ambiguous_times_by_their_option(ambiguous: str, hours: list[int]) -> None:
+    table = read(
+        "a,b\n2020-10-25 02:30,1\n2020-10-25 01:30,1\n2049-10-31 02:30,1\n",
+        columns=columns_of(a="timestamp[s, tz=Europe/Berlin]"),
+        timestamp_format="%Y-%m-%d %H:%M",
+        ambiguous=ambiguous,
+    )
+    found = table["a"].cast(pa.timestamp("s", "UTC")).cast(pa.string()).to_pylist()
+    assert [int(text[11:13]) for text in found] == [hours[0], 23, hours[2]]
+
+
+@pytest.mark.parametrize(
+    ("formats", "text"),
+    [
+        (["%d/%m/%Y", "%m/%d/%Y"], "03/04/2024"),
+        (["%Y-%m-%d", "%d/%m/%y", "%y/%m/%d"], "03/04/24"),
+        (["%d/%m/%y", "%m/%d/%y", "%y/%m/%d"], "01/01/24"),
+        (["%d%m%Y"], "1112020"),
+        (["%Y%m%d"], "2024111"),
+    ],
+)
+def test_dates_with_two_readings_do_not_fit(formats: list[str], text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f"a,b\n{text},1\n", columns=columns_of(a="date32"), date_format=formats)
+    assert caught.value.violations[0].count == 1
+
+
+def test_two_formats_of_one_day_are_no_clash() -> None:
+    formats = ["%d/%m/%Y", "%m/%d/%Y", "%d/%m/%Y"]
+    table = read("a,b\n04/04/2024,1\n13/04/2024,1\n", columns=columns_of(a="date32"), date_format=formats)
+    assert table["a"].to_pylist() == [dt.date(2024, 4, 4), dt.date(2024, 4, 13)]
+
+
+def test_gap_in_one_format_is_a_reading_too() -> None:
+    with pytest.raises(DataError) as caught:
+        read(
+            "a,b\n03/10/2024 02:30,1\n",
+            columns=columns_of(a="timestamp[s, tz=America/New_York]"),
+            timestamp_format=["%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"],
+        )
+    assert "2024-03-10 02:30 by" in caught.value.message
+    assert "2024-10-03 02:30 by" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "text", "microseconds"),
+    [
+        ("duration[ms]", "ms", "93600000", 93_600_000_000),
+        ("duration[us]", "ms", "1500.25", 1_500_250),
+        ("duration[s]", "ms", "1000", 1_000_000),
+        ("duration[s]", "ms", "-1000.000", -1_000_000),
+        ("duration[ms]", "ns", "2000000", 2_000),
+        ("duration[ms]", "us", "9e3", 9_000),
+        ("duration[s]", "s", "1", 1_000_000),
+        ("list<duration[ms]>", "ms", '"[93600000,""5""]"', [93_600_000_000, 5_000]),
+    ],
+)
+def test_durations_in_another_unit(kind: str, unit: str, text: str, microseconds: Any) -> None:
+    table = read(f"a,b\n{text},1\n", columns=columns_of(a=kind), duration_unit=unit)
+    column = table["a"].combine_chunks()
+    found = column.flatten() if isinstance(microseconds, list) else column
+    spans = [span // dt.timedelta(microseconds=1) for span in found.to_pylist()]
+    assert spans == (microseconds if isinstance(microseconds, list) else [microseconds])
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "text"),
+    [
+        ("duration[s]", "ms", "1500"),
+        ("duration[ms]", "ms", "0.5"),
+        ("duration[ms]", "ns", "1"),
+        ("duration[ns]", "ms", "9223372036855"),
+        ("duration[s]", "ns", "1e40"),
+        ("list<duration[s]>", "ms", "[1500]"),
+        ("list<duration[s]>", None, "[1500]"),
+    ],
+)
+def test_durations_the_type_does_not_hold_are_refused(kind: str, unit: str | None, text: str) -> None:
+    options = {"duration_unit": unit} if unit else {}
+    with pytest.raises(DataError):
+        read(f"a,b\n{text},1\n", columns=columns_of(a=kind), **options)
+
+
 def test_the_format_remembers_its_options() -> None:
     csv_format = CsvFormat()
     table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})

@@ -162,6 +162,21 @@ def test_a_table_without_columns_is_refused() -> None:
             {"timestamp_format": "%Y-%m-%d %H:%M"},
             "would not be read back as it is from '2020-10-25 02:30'",
         ),
+        (
+            pa.array([1603589400], pa.timestamp("s", "Europe/Berlin")),
+            {"timestamp_format": "%Y-%m-%d %H:%M", "ambiguous": "first"},
+            "would not be read back as it is from '2020-10-25 02:30'",
+        ),
+        (
+            pa.array([dt.date(2024, 4, 3)]),
+            {"date_format": ["%d/%m/%Y", "%m/%d/%Y"]},
+            "it is 2024-04-03 by `%d/%m/%Y` and 2024-03-04 by `%m/%d/%Y`",
+        ),
+        (
+            pa.array([2**63 - 1], pa.int64()).cast(pa.timestamp("ns", "Asia/Tokyo")),
+            {"timestamp_format": "%Y-%m-%d %H:%M:%S.%f"},
+            "would not be read back as it is",
+        ),
     ],
 )
 def test_what_the_file_cannot_hold_is_refused(values: pa.Array, options: dict[str, Any], message: str) -> None:

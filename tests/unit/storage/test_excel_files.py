@@ -245,3 +245,137 @@ def test_what_is_no_workbook_is_told(data: bytes) -> None:
 def test_old_or_protected_workbooks_are_told() -> None:
     with pytest.raises(StorageError, match="Excel before 2007, or is protected by a password"):
         read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns(x="int64"))
+
+
+def altered(data: bytes, part: str, *replacements: tuple[str, str]) -> bytes:
+    """A workbook with texts replaced in the parts whose name ends so."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry).decode()
+            if entry.filename.endswith(part):
+                for old, new in replacements:
+                    assert old in content, content
+                    content = content.replace(old, new)
+            after.writestr(entry, content)
+    return sink.getvalue()
+
+
+def with_shared_strings(data: bytes, strings: str) -> bytes:
+    """A workbook with a table of shared strings."""
+    main = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{main}.sharedStrings+xml"/></Types>'
+    sink = io.BytesIO(altered(data, "[Content_Types].xml", ("</Types>", override)))
+    with zipfile.ZipFile(sink, "a") as archive:
+        names = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        archive.writestr("xl/sharedStrings.xml", f'<sst xmlns="{names}">{strings}</sst>')
+    return sink.getvalue()
+
+
+ESCAPED = [
+    ("a_x000D_b", "a\rb"),
+    ("_x000d_", "\r"),
+    ("_x005F_x000D_", "_x000D_"),
+    ("_x005F_x005F_x000D_", "_x005F\r"),
+    ("0x005F_id", "0x005F_id"),
+    ("_x0041_x0042_", "Ax0042_"),
+    ("_xD83D__xDE00_", "😀"),
+    ("_xD83D_", "_xD83D_"),
+    ("_x00_ _x00G0_ _X000D_ _x000D", "_x00_ _x00G0_ _X000D_ _x000D"),
+]
+
+
+@pytest.mark.parametrize("kind", ["shared", "rich", "inline", "formula"])
+def test_escapes_in_texts_are_decoded_once(kind: str) -> None:
+    data = workbook(["x_x000A_y"], *([f"text {at}"] for at in range(len(ESCAPED))))
+    strings = ""
+    for at, (stored, _) in enumerate(ESCAPED):
+        cell = f'<c r="A{at + 2}" t="inlineStr"><is><t>text {at}</t></is></c>'
+        new = {
+            "inline": f'<c r="A{at + 2}" t="inlineStr"><is><t>{stored}</t></is></c>',
+            "formula": f'<c r="A{at + 2}" t="str"><f>B1</f><v>{stored}</v></c>',
+        }.get(kind, f'<c r="A{at + 2}" t="s"><v>{at}</v></c>')
+        data = altered(data, "sheet1.xml", (cell, new))
+        rich = f"<r><t>{stored}</t></r><r><rPr><b/></rPr><t>!</t></r>"
+        strings += f"<si>{rich if kind == 'rich' else f'<t>{stored}</t>'}</si>"
+    data = with_shared_strings(data, strings)
+    expected = [text + ("!" if kind == "rich" else "") for _, text in ESCAPED]
+    for declared in (columns(**{"x\ny": "string"}), None):
+        assert read(data, declared).to_pydict() == {"x\ny": expected}
+    assert read(data, columns(**{"x\ny": "string"}), null_values=[expected[0]])["x\ny"][0].as_py() is None
+
+
+DUE = '<calcPr calcId="124519" fullCalcOnLoad="1"'
+
+
+def formulas(*cells: str, calculation: str = DUE) -> bytes:
+    """A workbook with the column `x` of these cells, and `y` of ones."""
+    data = workbook(["x", "y"], *([7, 1] for _ in cells))
+    for at, cell in enumerate(cells):
+        data = altered(
+            data, "sheet1.xml", (f'<c r="A{at + 2}" t="n"><v>7</v></c>', cell.replace("<c", f'<c r="A{at + 2}"'))
+        )
+    return altered(data, "workbook.xml", (DUE, calculation))
+
+
+@pytest.mark.parametrize("calculation", [DUE, '<calcPr fullCalcOnLoad="true"'])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "<c><f>1+1</f><v>0</v></c>",
+        '<c t="str"><f>1+1</f><v>0</v></c>',
+        '<c t="b"><f>1+1</f><v>0</v></c>',
+        "<c><f>1+1</f></c>",
+        "<c><f>1+1</f><v></v></c>",
+    ],
+)
+@pytest.mark.parametrize("declared", ["int64", "string", "bool", None])
+def test_formulas_nobody_computed_are_refused(cell: str, calculation: str, declared: str | None) -> None:
+    data = formulas("<c><v>0</v></c>", cell, "<c><f>6*7</f><v>42</v></c>", calculation=calculation)
+    with pytest.raises(DataError, match=r"cell A[23] of `data/t\.xlsx`, in column `x`, holds ") as caught:
+        read(data, columns(x=declared) if declared else None)
+    if declared in ("int64", None):
+        assert "cell A3 of `data/t.xlsx`, in column `x`, holds =1+1 (not computed)" in caught.value.message
+        assert "open the workbook in Excel and save it" in (caught.value.hint or "")
+    assert read(data, columns(y="int64"))["y"].to_pylist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("calculation", ['<calcPr calcId="191029"', '<calcPr fullCalcOnLoad="0"', "<absent"])
+def test_computed_zeros_are_read(calculation: str) -> None:
+    data = formulas("<c><f>1-1</f><v>0</v></c>", "<c><v>0</v></c>", calculation=calculation)
+    for declared in (columns(x="int64"), None):
+        assert read(data, declared)["x"].to_pylist() == [0, 0]
+
+
+def test_dates_nobody_computed_are_refused() -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["x"])
+    book.active.append([date(2020, 1, 1)])
+    sink = io.BytesIO()
+    book.save(sink)
+    data = altered(sink.getvalue(), "sheet1.xml", ("<v>43831</v>", "<f>TODAY()</f><v>0</v>"))
+    for kind in ("date32", "time32[s]", "duration[s]"):
+        with pytest.raises(DataError, match=r"holds =TODAY\(\) \(not computed\)"):
+            read(data, columns(x=kind))
+
+
+@pytest.mark.parametrize("kind", ["array", "dataTable"])
+def test_cells_of_formula_ranges_are_refused(kind: str) -> None:
+    data = formulas(f'<c><f t="{kind}" ref="A2:A3">B2:B3</f><v>0</v></c>', "<c><v>0</v></c>", "<c><v>0</v></c>")
+    with pytest.raises(DataError) as caught:
+        read(data, columns(x="int64"))
+    formula = "=B2:B3" if kind == "array" else "=TABLE()"
+    (violation,) = caught.value.violations
+    assert [each.value for each in violation.examples] == [f"A{at}: {formula} (not computed)" for at in (2, 3)]
+
+
+def test_names_nobody_computed_are_refused() -> None:
+    data = altered(
+        workbook(["x"], [1]),
+        "sheet1.xml",
+        ('<c r="A1" t="inlineStr"><is><t>x</t></is></c>', '<c r="A1"><f>B1</f><v>0</v></c>'),
+    )
+    with pytest.raises(
+        StorageError, match=r"column A of sheet `Sheet` in `data/t\.xlsx` is named by =B1 \(not computed\)"
+    ):
+        read(data, None)

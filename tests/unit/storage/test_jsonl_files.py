@@ -15,6 +15,7 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage.csv.nested import json_cells
 from lakehouse_cli.storage.jsonl import JsonlFormat
 from lakehouse_cli.storage.jsonl import read as reading
 from lakehouse_cli.storage.jsonl.fast import read_fast
@@ -268,7 +269,7 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
     )
     for chosen in (lines[:1], lines[2:], [lines[0], lines[2]]):
         text = "\n".join(chosen).encode()
-        quick = read_fast(Opened(lambda text=text: io.BytesIO(text), "t", None), declared)  # type: ignore[misc]
+        quick = read_fast(Opened(lambda text=text: io.BytesIO(text), "t", None), declared, json_cells(None))  # type: ignore[misc]
         assert quick is not None
         with monkeypatch.context() as patch:
             patch.setattr(reading, "read_fast", lambda *_: None)

@@ -1,0 +1,173 @@
+"""Values of CSV and JSON Lines files that could be taken for something else."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_undeclared_codes_are_written_back(folder: ProjectFolder, cli: Cli, packed: bool) -> None:
+    source = "{kind: source, options: {compression: gzip}}" if packed else "{kind: source}"
+    folder.write("lakehouse.yaml", f"name: ids\nmodule: transforms\ntables:\n  s: {source}\n  out: {{inputs: [s]}}\n")
+    folder.write("transforms.py", "def out(s):\n    return s\n")
+    text = "code,commit,version,price\n1E5,1234567,1.10,1.5\n2E7,12345e7,1.20,2.25\n12E3,7654321,2.00,-3.0\n"
+    if packed:
+        (folder.path / "data").mkdir()
+        (folder.path / "data/s.csv.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + text.encode()))
+    else:
+        folder.write("data/s.csv", text)
+    assert cli("run").code == 0
+    assert folder.read("data/out.csv") == text
+    shown = cli("show", "s", "-o", "json").json
+    assert [column["type"] for column in shown["columns"]] == ["string", "string", "string", "float64"]
+
+
+def source(folder: ProjectFolder, kind: str, options: str, *values: str) -> None:
+    """A source `s` with one column `d` of a type, and these values."""
+    folder.write(
+        "lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, options: {options}, columns: {{d: '{kind}'}}}}\n"
+    )
+    folder.write("data/s.csv", "".join(f"{value}\n" for value in ("d", *values)))
+
+
+TWO = '{date_format: ["%d/%m/%Y", "%m/%d/%Y"], timestamp_format: ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "clock", "by"),
+    [
+        ("date32", "", ""),
+        ("timestamp[us]", " 05:06", " %H:%M"),
+        ("timestamp[s, tz=UTC]", " 05:06", " %H:%M"),
+        ("dictionary<timestamp[ms]>", " 05:06", " %H:%M"),
+    ],
+)
+def test_dates_in_two_formats_are_refused(folder: ProjectFolder, cli: Cli, kind: str, clock: str, by: str) -> None:
+    source(folder, kind, TWO, f"31/12/2024{clock}", f"04/04/2024{clock}", f"03/04/2024{clock}", f"12/31/2024{clock}")
+    found = cli("show", "s")
+    assert found.code == 1
+    assert (
+        f"`03/04/2024{clock}` in column `d` of `data/s.csv` is not {kind}: it is 2024-04-03{clock} by "
+        f"`%d/%m/%Y{by}` and 2024-03-04{clock} by `%m/%d/%Y{by}`" in found.err
+    )
+    assert "row 3 (line 4)" in found.err
+    assert "keep one of the two in" in found.err
+
+
+def test_dates_that_fit_one_format_are_read(folder: ProjectFolder, cli: Cli) -> None:
+    source(folder, "date32", TWO, "31/12/2024", "04/04/2024", "12/30/2024")
+    rows = cli("show", "s", "-o", "json").json["rows"]
+    assert [row["d"] for row in rows] == ["2024-12-31", "2024-04-04", "2024-12-30"]
+
+
+def test_undeclared_dates_in_two_formats_stay_text(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, options: {TWO}}}\n")
+    folder.write("data/s.csv", "d\n31/12/2024\n03/04/2024\n")
+    assert cli("show", "s", "-o", "json").json["columns"][0]["type"] == "string"
+
+
+BERLIN = "timestamp[s, tz=Europe/Berlin]"
+
+
+def test_times_a_zone_has_twice_or_never_say_so(folder: ProjectFolder, cli: Cli) -> None:
+    values = "2024-10-27 01:30", "2024-10-27 02:30", "2024-03-31 02:30"
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', *values)
+    found = cli("show", "s")
+    assert "Europe/Berlin has 2024-10-27 02:30 twice (clocks were turned back)" in found.err
+    assert "next: set `ambiguous: first` or `ambiguous: last` in the options" in found.err
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M", ambiguous: first}', *values)
+    found = cli("show", "s")
+    assert found.code == 1
+    assert "Europe/Berlin never has 2024-03-31 02:30 (clocks were turned forward)" in found.err
+    assert "`ambiguous` is no help" in found.err
+
+
+@pytest.mark.parametrize(("ambiguous", "utc"), [("first", "2024-10-27 00:30:00"), ("last", "2024-10-27 01:30:00")])
+def test_ambiguous_option_picks_the_instant(folder: ProjectFolder, cli: Cli, ambiguous: str, utc: str) -> None:
+    options = f'{{timestamp_format: "%Y-%m-%d %H:%M", ambiguous: {ambiguous}}}'
+    source(folder, BERLIN, options, "2024-10-27 02:30", "2024-10-27 03:30")
+    found = cli("show", "s", "-o", "json").json["rows"]
+    assert found[0]["d"].startswith(utc), found
+    assert cli("show", "s").code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("duration[ms]", "93600000"),
+        ("duration[s]", "1.5e3"),
+        ("list<duration[ms]>", '["1.000", 93600000]'),
+        ("struct<a: int64, b: list<duration[us]>>", '{"a": 1, "b": [5]}'),
+        ("dictionary<duration[ns]>", "5"),
+    ],
+)
+def test_bare_number_as_duration_is_refused(folder: ProjectFolder, cli: Cli, kind: str, value: str) -> None:
+    def project(options: str) -> None:
+        table = f"{{kind: source, format: jsonl, options: {options}, columns: {{d: '{kind}'}}}}"
+        folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {table}\n")
+
+    project("{}")
+    folder.write("data/s.jsonl", f'{{"d":null}}\n{{"d":{value}}}\n')
+    found = cli("show", "s")
+    assert found.code == 1
+    assert f"`{value}` in column `d` of `data/s.jsonl` is not {kind}: a bare number says no unit" in found.err
+    assert "row 2 (line 2)" in found.err
+    assert "`duration_unit: ms`" in found.err
+    project("{duration_unit: s}")
+    assert cli("show", "s").code == 0
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+@pytest.mark.parametrize("unit", [None, "ms"])
+def test_durations_come_back_in_their_unit(folder: ProjectFolder, cli: Cli, name: str, unit: str | None) -> None:
+    options = f"{{duration_unit: {unit}}}" if unit else "{}"
+    table = f"{{format: {name}, options: {options}, columns: {{d: 'duration[ms]', l: 'list<duration[us]>'}}}}"
+    folder.write("lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  t: {table}\n  u: {{inputs: [t]}}\n")
+    folder.write(
+        "transforms.py",
+        """
+        import datetime as dt
+        import pyarrow as pa
+
+        def t() -> pa.Table:
+            day = dt.timedelta(days=1, microseconds=5000)
+            return pa.table({"d": pa.array([day], pa.duration("ms")), "l": pa.array([[day, None]])})
+
+        def u(t: pa.Table) -> pa.Table:
+            day = dt.timedelta(days=1, microseconds=5000)
+            assert t.to_pylist() == [{"d": day, "l": [day, None]}], t
+            return t
+        """,
+    )
+    run = cli("run")
+    assert run.code == 0, run.err
+    written = "86400005" if unit else "86400.005"
+    assert written in folder.read(f"data/t.{name}")
+
+
+def test_bare_numbers_are_no_moments(folder: ProjectFolder, cli: Cli) -> None:
+    kinds = {"t": "timestamp[ms]", "z": "timestamp[ms, tz=UTC]", "d": "date32", "c": "time32[s]", "l": "list<date32>"}
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items())
+    folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, format: jsonl, columns: {{{columns}}}}}\n")
+    folder.write("data/s.jsonl", '{"t":1700000000000,"z":1700000000000,"d":20200101,"c":12,"l":[18262]}\n')
+    assert "next: a bare number says neither unit nor zone: declare int64" in cli("show", "s").err
+    found = cli("show", "s", "-o", "json")
+    assert found.code == 1
+    assert [each["column"] for each in found.json["error"]["violations"]] == list(kinds)
+
+
+def test_local_times_after_2037_are_shown_right(folder: ProjectFolder, cli: Cli) -> None:
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', "2050-07-01 12:00", "2050-01-01 12:00")
+    assert [row["d"] for row in cli("show", "s", "-o", "json").json["rows"]] == [
+        "2050-07-01 10:00:00Z",
+        "2050-01-01 11:00:00Z",
+    ]
+    lines = [line.strip() for line in cli("show", "s").out.splitlines()[-2:]]
+    assert lines == ["2050-07-01 12:00:00+02:00", "2050-01-01 12:00:00+01:00"]
