@@ -165,7 +165,7 @@ class Recomputing:
         job = self._job(planned)
         given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
         data = compute(job, given).table
-        self._memory.put(planned.name, data)
+        self._memory.put(planned.name, data, None)
         if planned.state is None or not planned.state.exists:
             return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
         before = self.stored.read_as_stored(planned.name, planned.state)

@@ -237,7 +237,7 @@ class _Run:
             self.plan.project,
             self.run_id,
             planned.recipe,
-            self.contents.inputs_of(planned),
+            self.contents.expected(planned),
             forced=any(reason.code == "forced" for reason in planned.reasons),
         )
 

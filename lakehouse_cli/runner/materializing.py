@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lakehouse_cli.contracts import Held, check, hold
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
@@ -20,24 +21,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_input(job: Job, name: str) -> pa.Table:
-    """An input's data from its storage.
+def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
+    """Read an input's data from its storage, with the record of what was read.
 
     A source is held to its contract here; a computed table was when it was published.
 
     Raises:
         InputError: It is not there, cannot be read, or is not as declared.
     """
-    table = job.tables[name]
+    table, expected = job.tables[name], job.expected.get(name)
     try:
-        data = job.storages[table.storage].read(table, table.columns)
+        known = () if expected is None else (expected,)
+        data, record = job.storages[table.storage].read_with_content(table, table.columns, known)
         if table.kind == "source":
             violations = check(data, table.columns, key=table.key)
             if violations:
                 raise DataError(violations[0].message, violations, location=violations[0].location)
     except LakehouseError as error:
         raise InputError(name, error) from error
-    return data
+    return data, record
 
 
 def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
@@ -52,8 +54,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     """
     table = job.table
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    # What is known of a source is its bytes; how many rows they are is known now that they were read.
-    inputs = {name: record._replace(rows=given[name].num_rows) for name, record in job.contents.items()}
+    inputs = {name: _used(shared, job.expected.get(name)) for name, shared in given.items()}
     try:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
@@ -64,6 +65,13 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     except LakehouseError as error:
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise AttemptError(error.with_traceback(None), job.attempt) from None
+
+
+def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
+    """The record of an input as it was read, which may be other than what was expected."""
+    assert shared.content is not None  # noqa: S101  # it was read or stored in this run
+    reading = "" if expected is None else expected.reading
+    return shared.content._replace(rows=shared.num_rows, reading=reading)
 
 
 def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
