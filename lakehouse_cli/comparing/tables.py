@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
@@ -113,6 +116,7 @@ class Recomputing:
         stored: The tables and what is stored of them.
         plan: What a run would do.
         folder: The project's, absolute and with links resolved.
+        code: Its Python files as the plan read them, which are those that are imported.
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
     """
@@ -120,6 +124,7 @@ class Recomputing:
     stored: StoredEnvironment
     plan: Plan
     folder: Path
+    code: CodeSnapshot
     limit: int
     mask: Mask
     _memory: TablesInMemory = field(init=False)
@@ -130,9 +135,10 @@ class Recomputing:
 
     def compare(self) -> tuple[ComparedTable, ...]:
         """Every computed table of the plan, as it would come out now against what is stored."""
-        for planned in self.plan.tables:
-            if planned.kind == "computed":
-                self._ended[planned.name] = self._one(planned)
+        with pinned(self.folder, self.code.files) if self.plan.runs else nullcontext():
+            for planned in self.plan.tables:
+                if planned.kind == "computed":
+                    self._ended[planned.name] = self._one(planned)
         return tuple(self._ended.values())
 
     def _one(self, planned: PlannedTable) -> ComparedTable:

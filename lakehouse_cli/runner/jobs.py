@@ -35,6 +35,7 @@ class Job(Struct, frozen=True):
         recipe: For the manifest.
         expected: The inputs' content, by name, as it was planned or stored in this run; what is read may be another.
         forced: Whether the user asked for it though it may be up to date, or another's.
+        code_ns: When the code was read that is computed with, nanoseconds since 1970.
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         keeps_time: Whether the job itself sees to its timeout; else whoever submits it does.
@@ -50,6 +51,7 @@ class Job(Struct, frozen=True):
     recipe: Recipe | None
     expected: Mapping[str, InputRecord]
     forced: bool = False
+    code_ns: int = 0
     keep: bool = False
     attempt: int = 1
     keeps_time: bool = True

@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.contracts import Held, check, hold
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
+from lakehouse_cli.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.own_modules import was_edited
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
@@ -59,7 +63,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
-        origin = Origin(job.run_id, started_at, job.recipe, inputs, memory, job.project, job.forced)
+        origin = Origin(job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced)
         manifest = job.storages[table.storage].publish(table, held.table, origin)
         return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
     except LakehouseError as error:
@@ -72,6 +76,19 @@ def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
     assert shared.content is not None  # noqa: S101  # it was read or stored in this run
     reading = "" if expected is None else expected.reading
     return shared.content._replace(rows=shared.num_rows, reading=reading)
+
+
+def _used_recipe(job: Job) -> Recipe | None:
+    """The recipe that a table was made by; of another code where it may have loaded what was edited meanwhile.
+
+    Modules are imported as they were planned. But what loads code in ways that cannot be followed may read files by
+    itself.
+    """
+    recipe = job.recipe
+    if recipe is None or NOT_FOLLOWED not in recipe.code_parts:
+        return recipe
+    edited = was_edited(job.folder, job.code_ns)
+    return replace(recipe, code=f"{recipe.code} edited") if edited else recipe
 
 
 def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
