@@ -68,7 +68,7 @@ def _stored(
         return ComparedTable(name, status, before.uri, now.uri, rows_before, rows, note=f"only in `{where}`")
     if _read_the_same(now, before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    data, old = here.read_as_stored(name, now), against.read_as_stored(name, before)
+    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
 
 
@@ -174,7 +174,7 @@ class Recomputing:
         self._memory.put(planned.name, data, None)
         if planned.state is None or not planned.state.exists:
             return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
-        before = self.stored.read_as_stored(planned.name, planned.state)
+        before, _ = self.stored.read_as_stored(planned.name, planned.state)
         return _compared(found, before, data, job.table.key, self.limit)
 
     def _job(self, planned: PlannedTable) -> Job:

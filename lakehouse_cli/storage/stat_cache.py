@@ -90,8 +90,8 @@ class StatCache:
             value: JSON.
         """
         self._values[name] = _plain(stamps), value
-        line = json.encode((name, stamps, value)) + b"\n"
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a name of a file may be no text
+            line = json.encode((name, stamps, value)) + b"\n"
             try:
                 self._append(line)
             except FileNotFoundError:
