@@ -343,3 +343,20 @@ def test_difference_is_computed_with_code_as_planned(one: ProjectFolder, cli: Cl
     assert {table["name"]: table["status"] for table in tables} == {"a": "different", "b": "different"}
     [changed] = [table for table in tables if table["name"] == "b"]
     assert "10" not in json.dumps(changed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_stored_table_that_is_altered_meanwhile(one: ProjectFolder, cli: Cli, executor: str) -> None:
+    one.write("lakehouse.yaml", one.read("lakehouse.yaml").replace("b: {}", "b: {}, c: {columns: {v: int64}}"))
+    one.write("transforms.py", one.read("transforms.py") + "\n\ndef c(a, b):\n    return a + b\n")
+    assert cli("run", "--executor", executor).code == 0
+    assert one.read("data/c.csv") == "v\n1\n"
+    write_script(one, "(here / 'data/b.csv').write_text('v\\n7\\n')")
+    assert cli("run", "a", "c", "--force", "--executor", executor).code == 0
+    (one.path / "a.edit").unlink()
+    assert one.read("data/c.csv") == "v\n7\n"
+    one.write("data/b.csv", "v\n1\n")
+    assert due(cli) == {"c"}
+    assert cli("run").code == 0
+    assert one.read("data/c.csv") == "v\n1\n"
