@@ -16,6 +16,7 @@ from typing import Any
 
 import xxhash
 
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.packages import find_package
@@ -37,6 +38,7 @@ class CodeCache:
     Args:
         folder: The project's.
         files: Its YAML and Python files; the Python ones count.
+        snapshot: Reads them.
 
     Attributes:
         key: What the reading belongs to; None where there are too many files to keep one.
@@ -44,10 +46,10 @@ class CodeCache:
         fingerprints: By the function's ``module:name``.
     """
 
-    def __init__(self, folder: Path, files: Iterable[str]) -> None:
+    def __init__(self, folder: Path, files: Iterable[str], snapshot: CodeSnapshot) -> None:
         self._folder = folder
         self._code = {file for file in files if file.endswith(".py")}
-        self.key = _key_of(self._code)
+        self.key = code_key(self._code, snapshot)
         self.modules: dict[str, ModuleSource] = {}
         self.fingerprints: dict[str, CodeFingerprint] = {}
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -92,16 +94,20 @@ class CodeCache:
         keep(self._folder, _FOLDER, _FILE, json.dumps(document, separators=(",", ":")))
 
 
-def _key_of(files: Iterable[str]) -> str | None:
-    """What the kept reading belongs to; None where there are too many files to look at."""
-    code = sorted(files)
+def code_key(files: Iterable[str], snapshot: CodeSnapshot) -> str | None:
+    """What the kept reading belongs to; None where there are too many files to look at.
+
+    Args:
+        files: Those of the project; the Python ones count.
+        snapshot: Reads them.
+    """
+    code = sorted(file for file in files if file.endswith(".py"))
     if len(code) > _MOST_FILES:
         return None
     digest = xxhash.xxh3_128(f"{_FORMAT} {__version__} {sys.version} {sys.path}".encode())
     for name in code:
         try:
-            with open(name, "rb") as file:
-                content = file.read()
+            content = snapshot.read(name)
         except OSError:
             return None
         digest.update(f"\0{name}\0{len(content)}\0".encode())

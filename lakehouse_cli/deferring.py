@@ -57,6 +57,12 @@ class ReadOnlyStorage(AssetStorage):
         """As the storage has it."""
         return self._storage.read(table, columns)
 
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """As the storage has it."""
+        return self._storage.read_with_content(table, columns, known)
+
     def read_manifest(self, table: Table) -> Manifest | None:
         """As the storage has it."""
         return self._storage.read_manifest(table)

@@ -8,16 +8,20 @@ at a time is *active*: its folder comes next to the standard library on ``sys.pa
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
 from msgspec import Struct, field
+
+from lakehouse_cli.code_snapshot import file_key
 
 _PACKAGE = str(Path(__file__).resolve().parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
@@ -30,16 +34,27 @@ class _Room(Struct):
     Attributes:
         aside: By name, while another project is active.
         displaced: Modules of others that stand in the way of this project's, while it is active.
-        before: Names that were in ``sys.modules`` when it was first activated.
-        stamps: Of its module files as they were imported: name → (file, modification time, size).
-        scanned: How many modules there were when they were last looked through for its own.
+        pinned: The bytes that its files are taken to have, by `file_key`; None where they are read as they are.
+        hidden: Modules of a run, of which whoever called it has others of the same names; until the next run.
     """
 
     aside: dict[str, ModuleType] = field(default_factory=dict)
     displaced: dict[str, ModuleType] = field(default_factory=dict)
-    before: frozenset[str] = frozenset()
-    stamps: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    scanned: int = 0
+    pinned: dict[str, bytes] | None = None
+    hidden: dict[str, ModuleType] = field(default_factory=dict)
+
+    def text(self, file: str) -> bytes:
+        """The bytes of a file."""
+        if self.pinned is None:
+            return Path(file).read_bytes()
+        key = file_key(file)
+        if key not in self.pinned:
+            self.pinned[key] = Path(file).read_bytes()
+        return self.pinned[key]
+
+    def is_own(self, file: str, folder: Path) -> bool:
+        """Whether a source file is the project's: in its folder, or one that its code was read from."""
+        return is_own_file(file, folder) or (self.pinned is not None and file in self.pinned)
 
 
 _rooms: dict[Path, _Room] = {}
@@ -51,11 +66,27 @@ class _FromSource(SourceFileLoader):
 
     Python tells stale bytecode by whole seconds and size: an edit of one character within a second would be computed
     with the code of before it, though the fingerprint is that of the text.
+
+    Attributes:
+        room: Of its project.
+        text: What was loaded.
     """
+
+    room: _Room
+    text: bytes = b""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        self.text = self.room.text(path)
+        self.show_lines()
+        return self.source_to_code(self.text, path)
+
+    def show_lines(self) -> None:
+        """Have tracebacks show the lines that were loaded, whatever the file has by then."""
+        if self.room.pinned is not None:
+            with suppress(SyntaxError, UnicodeDecodeError):
+                lines = decode_source(self.text).splitlines(keepends=True)
+                linecache.cache[self.path] = len(self.text), None, lines, self.path
 
 
 class _OwnModules:
@@ -64,13 +95,45 @@ class _OwnModules:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
-        loader = spec.loader if spec is not None else None
-        if spec is None or _active is None or type(loader) is not SourceFileLoader:
+        room = None if _active is None else _rooms[_active]
+        if room is None or _active is None:
             return spec
-        if is_own_file(loader.path, _active):
+        if room.pinned:
+            spec = _pinned_spec(name, sys.path if path is None else path, spec, room.pinned, _active)
+        loader = spec.loader if spec is not None else None
+        if spec is not None and type(loader) is SourceFileLoader and room.is_own(loader.path, _active):
             spec.loader = _FromSource(loader.name, loader.path)
+            spec.loader.room = room
             spec.cached = None
         return spec
+
+
+def _pinned_spec(
+    name: str, path: Sequence[str], found: ModuleSpec | None, pinned: Mapping[str, bytes], folder: Path
+) -> ModuleSpec | None:
+    """Where a module was when its project's files were pinned; where it is found now if it was nowhere then.
+
+    Args:
+        name: Dotted.
+        path: The folders to look in.
+        found: What is found in them now.
+        pinned: The files of the project.
+        folder: Of the project.
+    """
+    tail = name.rpartition(".")[2]
+    for entry in path:
+        base = f"{entry}/{tail}"
+        origin = "" if found is None else found.origin or ""
+        is_source = origin.endswith(".py") and is_own_file(origin, folder)
+        if origin.startswith((f"{base}.", f"{base}/")) and not is_source:
+            return found  # of the project's, what is compiled comes before a source
+        if not is_own_file(f"{base}.py", folder):
+            continue
+        for file, inside in ((f"{base}/__init__.py", [base]), (f"{base}.py", None)):
+            if file_key(file) in pinned:
+                loader = SourceFileLoader(name, file)
+                return spec_from_file_location(name, file, loader=loader, submodule_search_locations=inside)
+    return found
 
 
 def import_own(name: str, folder: Path) -> ModuleType:
@@ -86,11 +149,72 @@ def import_own(name: str, folder: Path) -> ModuleType:
     with _LOCK:
         activate(folder)
         room = _rooms[folder]
-        _forget_changed(room)
+        if room.pinned is None:
+            _forget_changed(room)
         known = sys.modules.get(name)
-        module = known if known is not None else importlib.import_module(name)
-        _stamp(room, folder, name)
-        return module
+        return known if known is not None else importlib.import_module(name)
+
+
+def pin(folder: Path, files: dict[str, bytes]) -> Mapping[str, ModuleType]:
+    """Take a project's files to have certain bytes, whatever is done to them, until `unpin`.
+
+    Args:
+        folder: Absolute, resolved.
+        files: Their bytes, by `file_key`; those of others that are imported are read once and added.
+
+    Returns:
+        Modules of the project that somebody else imported. Nobody knows from which bytes, so they are put aside.
+    """
+    with _LOCK:
+        activate(folder)
+        room = _rooms[folder]
+        room.pinned = files
+        foreign = {}
+        for name, module in list(sys.modules.items()):
+            if name != "__main__" and room.is_own(_file_of(module), folder) and _loader_of(module) is None:
+                foreign[name] = sys.modules.pop(name)
+        sys.modules.update(room.hidden)
+        room.hidden.clear()
+        _forget_changed(room)
+        for loader in _loaded(room).values():
+            loader.show_lines()
+        return foreign
+
+
+def unpin(folder: Path, foreign: Mapping[str, ModuleType]) -> None:
+    """Take a project's files as they are again, and give back what `pin` put aside."""
+    with _LOCK:
+        room = _rooms[folder]
+        room.pinned = None
+        modules = sys.modules if folder == _active else room.aside
+        for name, module in foreign.items():
+            if name in modules:
+                room.hidden[name] = modules[name]
+            modules[name] = module
+        for loader in filter(None, map(_loader_of, [*modules.values(), *room.hidden.values()])):
+            if loader.room is room:
+                linecache.cache.pop(loader.path, None)
+
+
+@contextmanager
+def pinned(folder: Path, files: dict[str, bytes]) -> Iterator[None]:
+    """A block in which a project's files are taken to have certain bytes; see `pin`."""
+    foreign = pin(folder, files)
+    try:
+        yield
+    finally:
+        unpin(folder, foreign)
+
+
+def was_edited(folder: Path, since_ns: int) -> bool:
+    """Whether a file of a project that is pinned was written since a moment, or is not what it was."""
+    for file, text in list((_rooms[folder].pinned or {}).items()):
+        try:
+            if Path(file).stat().st_ctime_ns >= since_ns or Path(file).read_bytes() != text:
+                return True
+        except OSError:
+            return True
+    return False
 
 
 def forget(folder: Path) -> None:
@@ -98,7 +222,9 @@ def forget(folder: Path) -> None:
     with _LOCK:
         if folder in _rooms:
             activate(folder)  # those of another project that is active may have the same names
-            _forget(_rooms[folder])
+            _rooms[folder].hidden.clear()
+            for module in _loaded(_rooms[folder]):
+                sys.modules.pop(module, None)
 
 
 def anything_imported() -> bool:
@@ -115,7 +241,7 @@ def activate(folder: Path) -> None:
         if _active is not None and _active != folder:
             _deactivate(_active)
         if folder not in _rooms:
-            _rooms[folder] = _Room(before=frozenset(sys.modules))
+            _rooms[folder] = _Room()
         room = _rooms[folder]
         if folder != _active:
             for name in _own_names(folder):
@@ -193,36 +319,29 @@ def _deactivate(folder: Path) -> None:
         sys.path.remove(str(folder))
 
 
-def _stamp(room: _Room, folder: Path, name: str) -> None:
-    if len(sys.modules) == room.scanned and name in room.stamps:
-        return
-    room.scanned = len(sys.modules)
-    for known, module in list(sys.modules.items()):
-        if (known in room.before and known != name) or known in room.stamps:
-            continue
-        file = _file_of(module)
-        if is_own_file(file, folder):
-            with suppress(OSError):
-                status = Path(file).stat()
-                room.stamps[known] = (file, status.st_mtime_ns, status.st_size)
+def _loader_of(module: ModuleType) -> _FromSource | None:
+    """What loaded a module, if it was loaded from its text."""
+    loader = vars(module).get("__loader__") if isinstance(module, ModuleType) else None
+    return loader if isinstance(loader, _FromSource) else None
 
 
 def _forget_changed(room: _Room) -> None:
     """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
-    if any(_has_changed(*stamp) for stamp in room.stamps.values()):
-        _forget(room)
-
-
-def _forget(room: _Room) -> None:
-    for name in room.stamps:
-        sys.modules.pop(name, None)
-    room.stamps.clear()
+    own = _loaded(room)
+    if any(_has_changed(loader) for loader in own.values()):
+        for name in own:
+            sys.modules.pop(name, None)
     importlib.invalidate_caches()
 
 
-def _has_changed(file: str, modified: int, size: int) -> bool:
+def _loaded(room: _Room) -> dict[str, _FromSource]:
+    """What loaded the project's modules from their text, by their names."""
+    loaders = {name: _loader_of(module) for name, module in list(sys.modules.items())}
+    return {name: loader for name, loader in loaders.items() if loader is not None and loader.room is room}
+
+
+def _has_changed(loader: _FromSource) -> bool:
     try:
-        status = Path(file).stat()
+        return loader.room.text(loader.path) != loader.text
     except OSError:
         return True
-    return (status.st_mtime_ns, status.st_size) != (modified, size)

@@ -58,7 +58,6 @@ class Project:
         self._code = project.code
         self._variables = project.variables
         self._environ = environ
-        self._planned = False
         self._others: dict[str, Project] = {}
 
     @classmethod
@@ -203,9 +202,7 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment.
         """
-        if self._planned:  # the code may have been edited since, as beside a notebook
-            self._code = self._code.anew()
-        self._planned = True
+        self._code = self._code.anew()  # it may have been edited since, as beside a notebook
         chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             chosen = self._of_these_not_done(chosen)
@@ -293,6 +290,7 @@ class Project:
                 self.storages if deferral is None else {**self.storages, **deferral.storages},
                 partial(executor_class, workers or self.spec.workers),
                 self.folder.resolve(),
+                self._code.snapshot,
                 emit,
                 self._durations() if len(plan.runs) > 1 else {},
                 self.spec.memory,
@@ -503,7 +501,7 @@ class Project:
             found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
             return Comparison(self.name, self.environment, against, found, chosen.notes)
         plan = self.plan(*selection, exclude=exclude)
-        found = Recomputing(self.stored, plan, self.folder.resolve(), limit, self.mask).compare()
+        found = Recomputing(self.stored, plan, self.folder.resolve(), self._code.snapshot, limit, self.mask).compare()
         return Comparison(self.name, self.environment, None, found, plan.notes)
 
     def watched_files(self) -> Iterator[str]:

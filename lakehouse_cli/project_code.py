@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse_cli.code_cache import CodeCache
+from lakehouse_cli.code_cache import CodeCache, code_key
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import build_graph
@@ -25,17 +26,20 @@ class ProjectCode:
 
     Args:
         spec: The project.
+        snapshot: Reads its files; a new one by default.
 
     Attributes:
+        snapshot: The files as they were read.
         graph: The tables, and what each is computed from; as far as the problems allow.
         problems: Functions that are not there, parameters that match no table, cycles.
     """
 
-    def __init__(self, spec: ProjectSpec) -> None:
+    def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None) -> None:
         self._spec = spec
-        self._cache = CodeCache(spec.folder, own_files(spec))
+        self.snapshot = snapshot or CodeSnapshot()
+        self._cache = CodeCache(spec.folder, own_files(spec), self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
-        self._source = SourceReader(spec.folder)
+        self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
         self.graph, self.problems = build_graph(spec, self._source)
 
@@ -50,9 +54,10 @@ class ProjectCode:
         Raises:
             ProjectError: It does not fit the tables any more.
         """
-        now = ProjectCode(self._spec)
-        if now._cache.key == self._cache.key and now._cache.key is not None:
+        snapshot = CodeSnapshot()
+        if self._cache.key is not None and code_key(own_files(self._spec), snapshot) == self._cache.key:
             return self
+        now = ProjectCode(self._spec, snapshot)
         if now.problems:
             raise ProjectError(in_order(now.problems, self._spec.file.name))
         return now
@@ -122,5 +127,5 @@ class ProjectCode:
         )
 
         # What the cache knows of modules is not the whole of them.
-        source = SourceReader(self._spec.folder) if self._cache.modules else self._source
+        source = SourceReader(self._spec.folder, self.snapshot) if self._cache.modules else self._source
         return Fingerprinter(self._spec.folder, source)

@@ -17,6 +17,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from lakehouse_cli.code_depth import parsing
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 
 PROJECT_FILE = "lakehouse.yaml"
@@ -95,9 +96,11 @@ class SourceReader(Struct):
 
     Attributes:
         folder: The project's folder; modules beside the project file win over installed ones.
+        snapshot: Reads their files.
     """
 
     folder: Path
+    snapshot: CodeSnapshot = field(default_factory=CodeSnapshot)
     _modules: dict[str, ModuleSource | SourceError] = field(default_factory=dict)
 
     def know(self, modules: Iterable[ModuleSource]) -> None:
@@ -143,7 +146,7 @@ class SourceReader(Struct):
             raise SourceError(f"module `{name}` is neither beside the project file nor installed", hint)
         shown = _shown(file, self.folder)
         try:
-            text = _decode(file)
+            text = _decode(self.snapshot.read(file))
         except OSError as error:
             raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
         except (UnicodeDecodeError, SyntaxError) as error:
@@ -257,11 +260,10 @@ def installed_search() -> list[str]:
     return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
 
 
-def _decode(file: Path) -> str:
+def _decode(data: bytes) -> str:
     import io
     import tokenize
 
-    data = file.read_bytes()
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return data.decode(encoding)
 

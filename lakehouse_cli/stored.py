@@ -46,8 +46,8 @@ class StoredEnvironment(Struct, frozen=True):
         """What is stored there now."""
         return StoredTables(self.tables, self.storages, self.specs, self.graph)
 
-    def read_as_stored(self, name: str, state: TableState) -> pa.Table:
-        """A table with the columns and types it was stored with, whatever is declared now.
+    def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
+        """A table with the columns and types it was stored with, whatever is declared now, and the content read.
 
         Data altered by another hand are read as declared, and as their manifest tells where they do not fit that.
 
@@ -62,15 +62,15 @@ class StoredEnvironment(Struct, frozen=True):
         """
         table = self.tables[name]
         storage = self.storages[table.storage]
-        stored = _stored_columns(state)
+        stored, known = _stored_columns(state), () if state.content is None else (state.content,)
         if stored is None:
-            return storage.read(table, table.columns)
+            return storage.read_with_content(table, table.columns, known)
         if not state.altered:
-            return storage.read(table, stored)
+            return storage.read_with_content(table, stored, known)
         try:
-            return storage.read(table, table.columns)
+            return storage.read_with_content(table, table.columns, known)
         except DataError:
-            return storage.read(table, stored)
+            return storage.read_with_content(table, stored, known)
 
 
 class StoredTables(Struct):

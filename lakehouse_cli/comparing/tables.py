@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner.jobs import InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
@@ -66,7 +69,7 @@ def _stored(
         return ComparedTable(name, status, before.uri, now.uri, rows_before, rows, note=f"only in `{where}`")
     if _read_the_same(now, before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
-    data, old = here.read_as_stored(name, now), against.read_as_stored(name, before)
+    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
 
 
@@ -114,6 +117,7 @@ class Recomputing:
         stored: The tables and what is stored of them.
         plan: What a run would do.
         folder: The project's, absolute and with links resolved.
+        code: Its Python files as the plan read them, which are those that are imported.
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
     """
@@ -121,6 +125,7 @@ class Recomputing:
     stored: StoredEnvironment
     plan: Plan
     folder: Path
+    code: CodeSnapshot
     limit: int
     mask: Mask
     _memory: TablesInMemory = field(init=False)
@@ -132,9 +137,10 @@ class Recomputing:
     def compare(self) -> tuple[ComparedTable, ...]:
         """Every computed table of the plan, as it would come out now against what is stored."""
         import_anew(self.plan, self.stored.graph, self.folder)
-        for planned in self.plan.tables:
-            if planned.kind == "computed":
-                self._ended[planned.name] = self._one(planned)
+        with pinned(self.folder, self.code.files) if self.plan.runs else nullcontext():
+            for planned in self.plan.tables:
+                if planned.kind == "computed":
+                    self._ended[planned.name] = self._one(planned)
         return tuple(self._ended.values())
 
     def _one(self, planned: PlannedTable) -> ComparedTable:
@@ -167,10 +173,10 @@ class Recomputing:
         job = self._job(planned)
         given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
         data = compute(job, given).table
-        self._memory.put(planned.name, data)
+        self._memory.put(planned.name, data, None)
         if planned.state is None or not planned.state.exists:
             return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
-        before = self.stored.read_as_stored(planned.name, planned.state)
+        before, _ = self.stored.read_as_stored(planned.name, planned.state)
         return _compared(found, before, data, job.table.key, self.limit)
 
     def _job(self, planned: PlannedTable) -> Job:

@@ -41,7 +41,7 @@ class Execution(Struct, frozen=True):
 
 def default_storage(folder: Path) -> StorageSpec:
     """The storage that is there without being declared."""
-    return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT)
+    return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder)
 
 
 def storage_entries(reader: Reader, node: Node | None) -> dict[str, tuple[Scalar, Node]]:
@@ -74,7 +74,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
     name = key.text
     owner = f"storage `{name}`{of}"
     place = reader.at(key)
-    fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, location=place)
+    fallback = StorageSpec(name, str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder, location=place)
     if not isinstance(node, Mapping):
         if isinstance(node, Scalar) and node.is_null:
             reader.report(key, f"{owner} is empty", "give it a `root`")

@@ -232,8 +232,8 @@ class Copying:
         if _are_the_same_bytes(here, there):
             return True
         try:
-            return _rows_hash(self.source.read_as_stored(name, here)) == _rows_hash(
-                self.target.read_as_stored(name, there)
+            return _rows_hash(self.source.read_as_stored(name, here)[0]) == _rows_hash(
+                self.target.read_as_stored(name, there)[0]
             )
         except LakehouseError:
             return False
@@ -290,15 +290,11 @@ class Copying:
         return reading_of(table, stored, stored_as(table, self.target.specs[table.storage]))
 
     def _publish(self, name: str) -> Manifest:
-        here, table = self._here.state(name), self.source.tables[name]
-        storage = self.source.storages[table.storage]
-        data = self.source.read_as_stored(name, here)
-        if here.content is not None:
-            after = storage.content(table, (here.content,))
-            if after is None or after.content_hash != here.content.content_hash:
-                raise StorageError(
-                    f"{here.uri} was replaced while it was read", hint="copy again when nothing is running there"
-                )
+        here = self._here.state(name)
+        data, content = self.source.read_as_stored(name, here)
+        if here.content is not None and content.content_hash != here.content.content_hash:
+            hint = "copy again when nothing is running there"
+            raise StorageError(f"{here.uri} was replaced before it was read", hint=hint)
         target = self.target.tables[name]
         # What nobody knows the making of may go where it is forced, or where it is the very same.
         forced = self.force or _are_the_same_bytes(here, self._there.state(name))

@@ -355,7 +355,7 @@ class _Room:
                 modules.append(module)
             else:
                 try:
-                    text = digest(path.read_bytes())
+                    text = digest(self._world.snapshot.read(path))
                 except OSError:  # such as a link to nowhere, by which some editors mark a file as open
                     text = "unreadable"
                 found.append(Part(shown, f"module {text}"))

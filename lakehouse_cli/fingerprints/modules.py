@@ -31,6 +31,7 @@ class Modules:
 
     def __init__(self, folder: Path, reader: SourceReader, own_package: str | None = None) -> None:
         self.folder = folder
+        self.snapshot = reader.snapshot
         self._reader = reader
         self._own_package = own_package
         self._origins: dict[str, Origin] = {}
@@ -86,7 +87,7 @@ class Modules:
             elif found is not None and found.version is not None:
                 self._versions[top] = found.version
             elif found is not None and found.file is not None:
-                self._versions[top] = digest(found.file.read_bytes())
+                self._versions[top] = digest(self.snapshot.read(found.file))
         return self._versions[top]
 
     def file(self, module: str) -> Path | None:

@@ -31,8 +31,8 @@ class InputRecord(NamedTuple):
         content_hash: xxh3-128 of the input's stored bytes, hexadecimal.
         rows: How many rows it had; -1 where that is not known.
         bytes: Size of its stored data.
-        modified_ns: When those were last written, nanoseconds since 1970; None where that tells nothing, because it was
-            too recent to tell a later change from.
+        modified_ns: When those were last written, nanoseconds since 1970, or what the storage has in its place to tell
+            one version from another; None where that is not known.
         reading: How it is read: its format and the format's options, a space, and its columns with their types as JSON,
             or their hash where they are many; none where all are read as they come. Empty where it was not recorded.
     """

@@ -143,7 +143,7 @@ class Attempts:
         name = job.table.name
         self._memory.release(job.tables)
         if isinstance(ended, Outcome) and ended.data is not None:
-            self._memory.put(name, ended.data)
+            self._memory.put(name, ended.data, ended.manifest.content)
         self._on_ended(name, ended)
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.recipes import reading_of
-
-# What was written this shortly before it is read may be written again without its time telling.
-_TELLING_AGE_NS = 2_000_000_000
 
 
 class Contents:
@@ -51,12 +46,6 @@ class Contents:
         """Stored size of a table's inputs, of those that the run has stored as it stored them."""
         return sum(self._records[name].bytes for name in planned.inputs if name in self._records)
 
-    def inputs_of(self, planned: PlannedTable) -> dict[str, InputRecord]:
-        """The inputs' records for a manifest, by name, each without a time that could not tell a later change."""
-        return {name: _telling(self._records[name]) for name in planned.inputs if name in self._records}
-
-
-def _telling(record: InputRecord) -> InputRecord:
-    if record.modified_ns is not None and time.time_ns() - record.modified_ns < _TELLING_AGE_NS:
-        return record._replace(modified_ns=None)
-    return record
+    def expected(self, planned: PlannedTable) -> dict[str, InputRecord]:
+        """The records of a table's inputs, by name."""
+        return {name: self._records[name] for name in planned.inputs if name in self._records}

@@ -34,8 +34,9 @@ class Job(Struct, frozen=True):
         project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.
-        contents: What the inputs are, for the manifest.
+        expected: The inputs' content, by name, as it was planned or stored in this run; what is read may be another.
         forced: Whether the user asked for it though it may be up to date, or another's.
+        code_ns: When the code was read that is computed with, nanoseconds since 1970.
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         keeps_time: Whether the job itself sees to its timeout; else whoever submits it does.
@@ -50,8 +51,9 @@ class Job(Struct, frozen=True):
     project: str
     run_id: str
     recipe: Recipe | None
-    contents: Mapping[str, InputRecord]
+    expected: Mapping[str, InputRecord]
     forced: bool = False
+    code_ns: int = 0
     keep: bool = False
     attempt: int = 1
     keeps_time: bool = True
@@ -108,4 +110,5 @@ def materialize_here(job: Job) -> Outcome:
     from lakehouse_cli.transforms import SharedTable
 
     names = {edge.table for edge in job.inputs}
-    return materialize(job, {name: SharedTable(read_input(job, name)) for name in names})
+    read = {name: read_input(job, name) for name in names}
+    return materialize(job, {name: SharedTable(data, content=content) for name, (data, content) in read.items()})

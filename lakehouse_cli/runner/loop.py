@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.events import (
     Cancellation,
@@ -29,6 +30,7 @@ from lakehouse_cli.events import (
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
+from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
@@ -55,6 +57,7 @@ class Runner(Struct, frozen=True):
         storages: By name; also those of another environment from which inputs are read.
         executor: Makes the executor, given its `prepare`; called only where something runs.
         folder: The project's, absolute and with links resolved.
+        code: Its Python files as the plan read them, which are those that are imported.
         emit: Told of every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
@@ -65,6 +68,7 @@ class Runner(Struct, frozen=True):
     storages: Mapping[str, AssetStorage]
     executor: Callable[[Callable[[], None]], Executor]
     folder: Path
+    code: CodeSnapshot
     emit: Callable[[Event], None]
     durations: Mapping[str, float] = field(default_factory=dict)
     memory_limit: int | None = None
@@ -151,11 +155,12 @@ class _Run:
     def carry_out(self) -> None:
         """Everything that loads Arrow and the user's code."""
         graph, folder = self.runner.graph, self.runner.folder
-        prepare = preparation(self.plan, graph, folder)
+        prepare = preparation(self.plan, graph, folder, self.runner.code)
         try:
             import_anew(self.plan, graph, folder)
             remove_leftovers(self.plan, graph, self.runner.storages)
-            with Interrupts(self._stop_softly), self.runner.executor(prepare) as executor:
+            code = pinned(folder, self.runner.code.files)
+            with Interrupts(self._stop_softly), code, self.runner.executor(prepare) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types)
@@ -238,9 +243,10 @@ class _Run:
             self.plan.project,
             self.run_id,
             planned.recipe,
-            self.contents.inputs_of(planned),
+            self.contents.expected(planned),
             forced=any(reason.code == "forced" for reason in planned.reasons),
             used=planned.used,
+            code_ns=self.runner.code.taken_ns,
         )
 
     def _ended(self, name: str, ended: Ended) -> None:

@@ -9,9 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.contracts import Held, check, hold
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
+from lakehouse_cli.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.own_modules import was_edited
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
@@ -20,24 +25,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_input(job: Job, name: str) -> pa.Table:
-    """An input's data from its storage.
+def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
+    """Read an input's data from its storage, with the record of what was read.
 
     A source is held to its contract here; a computed table was when it was published.
 
     Raises:
         InputError: It is not there, cannot be read, or is not as declared.
     """
-    table = job.tables[name]
+    table, expected = job.tables[name], job.expected.get(name)
     try:
-        data = job.storages[table.storage].read(table, table.columns)
+        known = () if expected is None else (expected,)
+        data, record = job.storages[table.storage].read_with_content(table, table.columns, known)
         if table.kind == "source":
             violations = check(data, table.columns, key=table.key)
             if violations:
                 raise DataError(violations[0].message, violations, location=violations[0].location)
     except LakehouseError as error:
         raise InputError(name, error) from error
-    return data
+    return data, record
 
 
 def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
@@ -52,21 +58,38 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     """
     table = job.table
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    # What is known of a source is its bytes; how many rows they are is known now that they were read.
-    inputs = {name: record._replace(rows=given[name].num_rows) for name, record in job.contents.items()}
+    inputs = {name: _used(shared, job.expected.get(name)) for name, shared in given.items()}
     try:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
-        recipe = job.recipe
-        if recipe is not None and job.used is not None:
-            recipe = job.used.recorded(recipe, table, job.folder)
-        origin = Origin(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced)
+        origin = Origin(job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced)
         manifest = job.storages[table.storage].publish(table, held.table, origin)
         return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
     except LakehouseError as error:
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise AttemptError(error.with_traceback(None), job.attempt) from None
+
+
+def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
+    """The record of an input as it was read, which may be other than what was expected."""
+    assert shared.content is not None  # noqa: S101  # it was read or stored in this run
+    reading = "" if expected is None else expected.reading
+    return shared.content._replace(rows=shared.num_rows, reading=reading)
+
+
+def _used_recipe(job: Job) -> Recipe | None:
+    """The recipe that a table was made by, which equals no other where code or files it may have read moved meanwhile.
+
+    Modules are imported as they were planned. But what loads code in ways that cannot be followed may read files by
+    itself.
+    """
+    recipe = job.recipe
+    if recipe is None:
+        return None
+    if NOT_FOLLOWED in recipe.code_parts and was_edited(job.folder, job.code_ns):
+        recipe = replace(recipe, code=f"{recipe.code} edited")
+    return recipe if job.used is None else job.used.recorded(recipe, job.table, job.folder)
 
 
 def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:

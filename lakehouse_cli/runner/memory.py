@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse_cli.model.manifest import InputRecord
     from lakehouse_cli.transforms import SharedTable
 
 
@@ -28,23 +29,23 @@ class TablesInMemory:
         self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
 
-    def put(self, name: str, data: pa.Table) -> SharedTable:
-        """Keep a table, if anybody is still to read it."""
+    def put(self, name: str, data: pa.Table, content: InputRecord | None) -> SharedTable:
+        """Keep a table, if anybody is still to read it, with the record of its content."""
         from lakehouse_cli.transforms import SharedTable
 
-        shared = SharedTable(data, self._frame_types.get(name, ()))
+        shared = SharedTable(data, self._frame_types.get(name, ()), content)
         with self._lock:
             if self._remaining.get(name, 0) > 0:
                 self._tables[name] = shared
         return shared
 
-    def get(self, name: str, load: Callable[[str], pa.Table]) -> SharedTable:
+    def get(self, name: str, load: Callable[[str], tuple[pa.Table, InputRecord]]) -> SharedTable:
         """The table; loaded by the first who asks, while others who ask wait for it."""
         with self._lock:
             loading = self._loading[name]
         with loading:
             held = self._tables.get(name)
-            return held if held is not None else self.put(name, load(name))
+            return held if held is not None else self.put(name, *load(name))
 
     def wanted(self, name: str) -> bool:
         """Whether anybody is still to read a table."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakehouse_cli.storage.base import AssetStorage
-    from lakehouse_cli.storage.keyed import ChangedError, Head, KeyedStorage
+    from lakehouse_cli.storage.base import AssetStorage, ChangedError
+    from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
 __all__ = ["AssetStorage", "ChangedError", "Head", "KeyedStorage"]
 
 
 def __getattr__(name: str) -> Any:
     # Not loaded before they are asked for: the option checks of formats, which lie in here, are used by every command.
-    if name == "AssetStorage":
+    if name in ("AssetStorage", "ChangedError"):
         from lakehouse_cli.storage import base
 
-        return base.AssetStorage
+        return getattr(base, name)
     if name in __all__:
         from lakehouse_cli.storage import keyed
 

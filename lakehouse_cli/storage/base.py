@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+#: How often a table is read again that is replaced while it is read.
+READINGS = 10
 #: What cannot be had: all that a storage holds, or one table.
 OutOfReach = Literal["storage", "table"]
 
@@ -56,6 +58,19 @@ def overtaken(table: Table, shown: str) -> OvertakenError:
     return OvertakenError(
         f"another run stored {shown} while this one computed it",
         hint="what it stored is left as it is; run again to look at it anew",
+        location=table.where("path", "storage"),
+    )
+
+
+class ChangedError(StorageError):
+    """Something else is stored by now than what was seen there."""
+
+
+def changed_while_read(table: Table, shown: str) -> StorageError:
+    """The error of a table that others changed whenever it was read; `shown` is where it is."""
+    return StorageError(
+        f"{shown} changed while it was read",
+        hint="run again when no other program writes it",
         location=table.where("path", "storage"),
     )
 
@@ -223,8 +238,8 @@ class AssetStorage(ABC):
 
         Args:
             table: The table.
-            known: What it was at other times. Where size and time of what is stored are those of one of these, it is
-                taken to be that, unread. Rows are told only then, else as -1.
+            known: What it was at other times. Where the storage tells by a version that it is one of these, it is taken
+                to be that, unread. Rows are told where the content is that of one of these, else as -1.
 
         Raises:
             StorageError: It cannot be read.
@@ -239,6 +254,33 @@ class AssetStorage(ABC):
             DataError: The data are not as declared.
             StorageError: They cannot be read.
         """
+
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """Read the declared columns of a stored table, and tell which content they were read from.
+
+        By default the content is looked at before and after; override it where both can be had as one.
+
+        Args:
+            table: The table.
+            columns: As of `read`.
+            known: As of `content`.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: The data are not as declared.
+            StorageError: They cannot be read, or changed whenever they were read.
+        """
+        known = tuple(known)
+        before = self.content(table, known)
+        for _ in range(READINGS):
+            data = self.read(table, columns)
+            after = self.content(table, (*known, *filter(None, (before,))))
+            if before is not None and after is not None and before.content_hash == after.content_hash:
+                return data, after
+            before = after
+        raise changed_while_read(table, self.uri(table))
 
     def count_rows(self, table: Table) -> int | None:
         """How many rows are stored of a table, told much faster than by reading it; None where they are not known.

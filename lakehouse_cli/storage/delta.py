@@ -100,25 +100,40 @@ class DeltaStorage(AssetStorage):
             self._seen[table.path] = found.own_version if found else None
             if found is None:
                 return None
-            for record in known:
-                if record.bytes == found.size and record.modified_ns == found.stamp:
-                    return record
-            own = self._manifest(found, table.name)
-            hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
-            rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-            return InputRecord(hash_, rows, found.size, found.stamp)
+            return self._record(table, found, known)
+
+    def _record(self, table: Table, found: Snapshot, known: Iterable[InputRecord]) -> InputRecord:
+        known = tuple(known)
+        for record in known:
+            if record.bytes == found.size and record.modified_ns == found.stamp:
+                return record
+        own = self._manifest(found, table.name)
+        hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
+        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+        return InputRecord(hash_, rows, found.size, found.stamp)
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns of the latest version."""
         with self._told(table, "read"):
-            found = self._open(table)
-            if found is None:
-                raise missing_data(table, self.uri(table))
-            if needs_manifest(table, columns):
-                own = self._manifest(found, table.name)
-                if own is not None and own.modified_ns == found.stamp:
-                    columns = columns_of(own, columns, self.uri(table))
-            return self._read(found, columns, table)
+            return self._read_latest(table, columns)[0]
+
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """Read a version, and tell the content of that version."""
+        with self._told(table, "read"):
+            data, found = self._read_latest(table, columns)
+            return data, self._record(table, found, known)
+
+    def _read_latest(self, table: Table, columns: Sequence[Column] | None) -> tuple[pa.Table, Snapshot]:
+        found = self._open(table)
+        if found is None:
+            raise missing_data(table, self.uri(table))
+        if needs_manifest(table, columns):
+            own = self._manifest(found, table.name)
+            if own is not None and own.modified_ns == found.stamp:
+                columns = columns_of(own, columns, self.uri(table))
+        return self._read(found, columns, table), found
 
     def count_rows(self, table: Table) -> int | None:
         """As its log tells."""

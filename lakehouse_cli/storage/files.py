@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import Origin, Stored, Stray
+from lakehouse_cli.storage.base import READINGS, ChangedError, Origin, Stored, Stray, changed_while_read
+from lakehouse_cli.storage.file_hashes import FileHashes, open_unchanged
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     FormattedStorage,
@@ -23,12 +24,15 @@ from lakehouse_cli.storage.formatted import (
     needs_manifest,
     parse_manifest,
 )
-from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing, sync_folder
+from lakehouse_cli.storage.publishing import remove_leftovers, replacing, sync_folder
+from lakehouse_cli.storage.stat_cache import Stamp
 from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# How often a whole file is read that is changed meanwhile, as one that grows by the second is each time.
+_LONG_READINGS = 4
 _ADVICE = {
     errno.ENOSPC: "make room on the disk and run again",
     errno.EDQUOT: "make room within the quota and run again",
@@ -49,6 +53,7 @@ class FileStorage(FormattedStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
+        self._hashes = FileHashes(spec.folder)
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
         # Of what is in use, the folders that got a file; None where every file is seen to by itself.
@@ -137,13 +142,19 @@ class FileStorage(FormattedStorage):
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time of the stored file."""
+        found = self._find(table)
+        return None if found is None else Stored(found[1].size, found[1].modified_ns)
+
+    def _find(self, table: Table) -> tuple[str, Stamp] | None:
+        """The stored file, links resolved, and its stamp; None where nothing is stored."""
         with self._told(table, "looked at"):
             path = f"{self.spec.root}/{table.path}{self._suffix(table)}"
             real = self._held_inside(self._in_folder(path), path, table)
             try:
                 status = os.lstat(real)
                 if S_ISLNK(status.st_mode):
-                    status = os.stat(self._inside(path, table))
+                    real = self._inside(path, table)
+                    status = os.stat(real)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             if S_ISDIR(status.st_mode):
@@ -154,30 +165,60 @@ class FileStorage(FormattedStorage):
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
-            return Stored(status.st_size, status.st_mtime_ns)
+            return real, Stamp.of(status)
+
+    def _found(self, table: Table) -> tuple[str, Stamp]:
+        found = self._find(table)
+        if found is None:
+            raise self._missing(table)
+        return found
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """By size and time where these are known, else by the hash of the file."""
-        stored = self.stat(table)
-        if stored is None:
-            return None
-        for record in known:
-            if record.bytes == stored.bytes and record.modified_ns == stored.modified_ns:
-                return record
-        with self._told(table, "read"):
-            hash_ = hash_file(self._path(table))
-        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-        return InputRecord(hash_, rows, stored.bytes, stored.modified_ns)
+        """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
+        for _ in range(READINGS):
+            found = self._find(table)
+            if found is None:
+                return None
+            try:
+                with self._told(table, "read"):
+                    return _record(self._hashes.of(*found), found[1], known)
+            except ChangedError:
+                continue
+        raise changed_while_read(table, self.uri(table))
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
-        with self._told(table, "read"):
-            if self.stat(table) is None:
-                raise self._missing(table)
-            path = self._path(table)
-            if needs_manifest(table, columns):
-                columns = self._stored_columns(table, path, columns)
-            return self._format(table).read(lambda: open(path, "rb"), self.uri(table), columns, table.options)
+        for _ in range(READINGS):
+            found = self._found(table)
+            try:
+                with self._told(table, "read"):
+                    hash_ = self._hashes.of(*found) if needs_manifest(table, columns) else ""
+                    return self._read(table, columns, found, hash_)
+            except ChangedError:
+                continue
+        raise changed_while_read(table, self.uri(table))
+
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """Read the file, and again where it changed meanwhile."""
+        known = tuple(known)
+        for _ in range(_LONG_READINGS):
+            found = self._found(table)
+            try:
+                with self._told(table, "read"), self._hashes.reading(*found) as hash_:
+                    data = self._read(table, columns, found, hash_)
+            except ChangedError:
+                continue
+            return data, _record(hash_, found[1], known)
+        raise changed_while_read(table, self.uri(table))
+
+    def _read(
+        self, table: Table, columns: Sequence[Column] | None, found: tuple[str, Stamp], content_hash: str
+    ) -> pa.Table:
+        if needs_manifest(table, columns):
+            columns = self._stored_columns(table, content_hash, columns)
+        return self._format(table).read(partial(open_unchanged, *found), self.uri(table), columns, table.options)
 
     def count_rows(self, table: Table) -> int | None:
         """As the format tells."""
@@ -185,11 +226,11 @@ class FileStorage(FormattedStorage):
         return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), table.options)
 
     def _stored_columns(
-        self, table: Table, path: str, declared: Sequence[Column] | None
+        self, table: Table, content_hash: str, declared: Sequence[Column] | None
     ) -> tuple[Column, ...] | Sequence[Column] | None:
         """The declared columns, and those beyond them as the manifest tells, if it is that of these very bytes."""
         manifest = self.read_manifest(table)
-        if manifest is None or manifest.bytes != os.path.getsize(path) or manifest.content_hash != hash_file(path):
+        if manifest is None or manifest.content_hash != content_hash:
             return declared
         return columns_of(manifest, declared, self._shown_manifest(table))
 
@@ -245,6 +286,7 @@ class FileStorage(FormattedStorage):
                     # Before the old manifest goes, without which nobody would know that the file is ours.
                     self._remove_former(table)
             self._settle(os.path.dirname(target))
+            self._hashes.keep(target, sink.status, manifest.content_hash)
         return manifest
 
     def _settle(self, folder: str) -> None:
@@ -386,6 +428,11 @@ class FileStorage(FormattedStorage):
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
         return remove_stray(stray)
+
+
+def _record(hash_: str, stamp: Stamp, known: Iterable[InputRecord]) -> InputRecord:
+    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+    return InputRecord(hash_, rows, stamp.size, stamp.modified_ns)
 
 
 def _mode_of(path: str) -> int | None:

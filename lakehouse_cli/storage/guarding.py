@@ -21,6 +21,7 @@ _DOING = {
     "stat": "looking at",
     "content": "looking at",
     "read": "reading",
+    "read_with_content": "reading",
     "publish": "storing",
     "read_manifest": "reading the manifest of",
     "delete": "deleting",

@@ -16,10 +16,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import xxhash
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import Origin, OutOfReach, Stored, Stray, not_done, overtaken
+from lakehouse_cli.storage.base import (
+    READINGS,
+    ChangedError,
+    Origin,
+    OutOfReach,
+    Stored,
+    Stray,
+    changed_while_read,
+    not_done,
+    overtaken,
+)
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     FormattedStorage,
@@ -29,16 +39,13 @@ from lakehouse_cli.storage.formatted import (
     parse_manifest,
 )
 from lakehouse_cli.storage.keyed_strays import find_strays, remove_former, remove_stray
-from lakehouse_cli.storage.publishing import HashingSink
+from lakehouse_cli.storage.publishing import HashingSink, hash_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Tables larger than this many bytes wait for their upload on disk instead of in memory.
 IN_MEMORY = 16 << 20
-_CHUNK = 1 << 20
-#: How often a table is begun again that is replaced while it is read.
-_READINGS = 10
 _SECOND = 1_000_000_000
 
 
@@ -64,10 +71,6 @@ class Head(Struct, frozen=True):
         if self.version is None:
             return self.modified_ns
         return self.modified_ns // _SECOND * _SECOND + xxhash.xxh3_64_intdigest(self.version.encode()) % _SECOND
-
-
-class ChangedError(StorageError):
-    """A key holds something else by now than what was seen there."""
 
 
 class KeyedStorage(FormattedStorage):
@@ -122,19 +125,15 @@ class KeyedStorage(FormattedStorage):
             key: Where they are.
             seen: What was seen there. Where it is something else by now, opening or reading raises ChangedError.
         """
-        del seen
         data = self.get_key(key)
-        if data is None:
-            raise ChangedError(f"`{key}` was removed while it was read")
+        if data is None or self.head_key(key) != seen:
+            raise ChangedError(f"`{key}` was replaced while it was read")
         return lambda: io.BytesIO(data)
 
     def hash_key(self, key: str, seen: Head) -> str:
         """The xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
-        digest = xxhash.xxh3_128()
         with self.opener(key, seen)() as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+            return hash_of(file)
 
     def reason(self, error: Exception) -> tuple[str, str | None]:
         """Why something could not be done, to follow a colon, and what to do about it; to override."""
@@ -161,42 +160,69 @@ class KeyedStorage(FormattedStorage):
         return None if found is None else Stored(found.bytes, found.stamp)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """By size, time and version where these are known, else by the hash of the bytes."""
-        for _ in range(_READINGS):
+        """By the version where that is known, else by the hash of the bytes: a time may be set back."""
+        known = tuple(known)
+        for _ in range(READINGS):
             key, found = self._find(table, "looked at")
             # What is published in this run takes the place of this and of nothing else.
             self._seen[key] = found
             if found is None:
                 return None
-            if found.stamp:
-                for record in known:
-                    if record.bytes == found.bytes and record.modified_ns == found.stamp:
-                        return record
             try:
                 with self._told(table, "read"):
-                    hash_ = self.hash_key(key, found)
+                    return _known(found, known) or _record(found, self.hash_key(key, found), known)
             except ChangedError:
                 continue
-            rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-            return InputRecord(hash_, rows, found.bytes, found.stamp)
-        raise self._restless(table)
+        raise changed_while_read(table, self.uri(table))
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
-        for _ in range(_READINGS):
-            key, found = self._find(table, "read")
-            if found is None:
-                raise self._missing(table)
+        for _ in range(READINGS):
+            key, found = self._found(table)
+            try:
+                with self._told(table, "read"):
+                    return self._read(table, columns, key, found, self.opener(key, found))
+            except ChangedError:
+                continue
+        raise changed_while_read(table, self.uri(table))
+
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """Read the bytes and hash the very same, unless a version tells what they are."""
+        known = tuple(known)
+        for _ in range(READINGS):
+            key, found = self._found(table)
             try:
                 with self._told(table, "read"):
                     opener = self.opener(key, found)
-                    wanted = columns
-                    if needs_manifest(table, columns):
-                        wanted = self._stored_columns(table, key, found, columns)
-                    return self._format(table).read(opener, self.uri(table), wanted, table.options)
+                    data = self._read(table, columns, key, found, opener)
+                    record = _known(found, known)
+                    if record is None:
+                        with opener() as file:
+                            record = _record(found, hash_of(file), known)
+                    return data, record
             except ChangedError:
                 continue
-        raise self._restless(table)
+        raise changed_while_read(table, self.uri(table))
+
+    def _found(self, table: Table) -> tuple[str, Head]:
+        key, found = self._find(table, "read")
+        if found is None:
+            raise self._missing(table)
+        return key, found
+
+    def _read(
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        key: str,
+        found: Head,
+        opener: Callable[[], BinaryIO],
+    ) -> pa.Table:
+        if needs_manifest(table, columns):
+            columns = self._stored_columns(table, key, found, columns)
+        return self._format(table).read(opener, self.uri(table), columns, table.options)
 
     def count_rows(self, table: Table) -> int | None:
         """As the format tells; of what is large, only where not all of it must be fetched for that."""
@@ -212,7 +238,8 @@ class KeyedStorage(FormattedStorage):
         manifest = self.read_manifest(table)
         if manifest is None or manifest.bytes != found.bytes:
             return declared
-        if manifest.modified_ns != found.stamp and manifest.content_hash != self.hash_key(key, found):
+        is_known = found.version is not None and manifest.modified_ns == found.stamp
+        if not is_known and manifest.content_hash != self.hash_key(key, found):
             return declared
         return columns_of(manifest, declared, self._shown_manifest(table))
 
@@ -382,9 +409,14 @@ class KeyedStorage(FormattedStorage):
                 location=self.spec.location if table is None else table.where("path", "storage"),
             ) from error
 
-    def _restless(self, table: Table) -> StorageError:
-        return StorageError(
-            f"{self.uri(table)} was replaced again and again while it was read",
-            hint="run again when no other run writes it",
-            location=table.where("path", "storage"),
-        )
+
+def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
+    """The record of what was found, if its version tells."""
+    if found.version is None:
+        return None
+    return next((r for r in known if r.bytes == found.bytes and r.modified_ns == found.stamp), None)
+
+
+def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecord:
+    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+    return InputRecord(hash_, rows, found.bytes, found.stamp)

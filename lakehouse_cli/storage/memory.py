@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.keyed import ChangedError, Head, KeyedStorage
+from lakehouse_cli.storage.base import ChangedError
+from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
 _turn = threading.Lock()
 _versions = itertools.count(1)

@@ -21,8 +21,8 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
-from lakehouse_cli.storage.base import OutOfReach
-from lakehouse_cli.storage.keyed import IN_MEMORY, ChangedError, Head, KeyedStorage
+from lakehouse_cli.storage.base import ChangedError, OutOfReach
+from lakehouse_cli.storage.keyed import IN_MEMORY, Head, KeyedStorage
 from lakehouse_cli.storage.object_errors import NoClientError, explain, is_missing_container, is_wordless
 from lakehouse_cli.storage.object_reading import RangeReader
 from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem

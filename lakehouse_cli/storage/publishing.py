@@ -54,12 +54,14 @@ class HashingFile(HashingSink):
 
     Attributes:
         modified_ns: When the file was last written, nanoseconds since 1970; 0 before `settle`.
+        status: Of the file once it was put in place; None before.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._file = file
         self.modified_ns = 0
+        self.status: os.stat_result | None = None
 
     def flush(self) -> None:
         """Have the system take what was written."""
@@ -94,6 +96,7 @@ def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
             if durable:
                 os.fsync(descriptor)
         os.replace(aside, path)
+        sink.status = os.fstat(descriptor)
     except BaseException:
         with suppress(OSError):
             os.unlink(aside)
@@ -168,8 +171,13 @@ def hash_file(path: str) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    digest = xxhash.xxh3_128()
     with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+        return hash_of(file)
+
+
+def hash_of(file: BinaryIO) -> str:
+    """The same of an open file, from where it stands to its end."""
+    digest = xxhash.xxh3_128()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
     return digest.hexdigest()

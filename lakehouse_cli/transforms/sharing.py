@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.transforms.frames import FrameType
 
 
@@ -21,9 +22,11 @@ class SharedTable:
         data: The table.
         wanted: Names of all the in-memory types it will be asked for, where these are known. Once all of them share
             frames of their own, the Arrow data are let go.
+        content: The record of what was read or stored; None where it is neither.
     """
 
-    def __init__(self, data: pa.Table, wanted: Collection[str] = ()) -> None:
+    def __init__(self, data: pa.Table, wanted: Collection[str] = (), content: InputRecord | None = None) -> None:
+        self.content = content
         self.num_rows: int = data.num_rows
         self.num_columns: int = data.num_columns
         self.nbytes: int = data.nbytes

@@ -60,10 +60,16 @@ class RelationalStorage(AssetStorage):
         self._seen = state["seen"]
 
     @abstractmethod
-    def session(self, *, write: bool = False) -> AbstractContextManager[Session | None]:
+    def session(
+        self, *, write: bool = False, reading: Relation | None = None
+    ) -> AbstractContextManager[Session | None]:
         """A transaction, committed at the end of the block and rolled back on an exception.
 
         None where only reading is asked for and there is no database yet; with `write` it is made.
+
+        Args:
+            write: Whether to change anything.
+            reading: A relation of which all queries must see the same rows.
         """
 
     @abstractmethod
@@ -215,10 +221,24 @@ class RelationalStorage(AssetStorage):
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
         """Read the declared columns; a computed table that declares none is read as its manifest tells."""
+        return self._read(table, columns, None)[0]
+
+    def read_with_content(
+        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
+    ) -> tuple[pa.Table, InputRecord]:
+        """Read and hash in one transaction, which sees the same rows throughout."""
+        data, record = self._read(table, columns, tuple(known))
+        assert record is not None  # noqa: S101  # it was asked for
+        return data, record
+
+    def _read(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
         from lakehouse_cli.storage.relational.fitting import check_present, fitted
 
-        relation, shown = self.relation(table), self.uri(table)
-        with self._told(table, "read"), self.session() as session:
+        relation, shown, record = self.relation(table), self.uri(table), None
+        reading = None if known is None else relation
+        with self._told(table, "read"), self.session(reading=reading) as session:
             found = None if session is None else session.find([relation]).get(relation)
             if session is None or found is None:
                 raise self._missing(table)
@@ -232,8 +252,18 @@ class RelationalStorage(AssetStorage):
             if columns is not None:
                 check_present(columns, present, shown)
             names = present if columns is None else [column.name for column in columns]
+            if known is not None:
+                # Before the rows are read, which may take so long that the times of a file no longer tell of a change.
+                record = self._record(session, relation, known, table.name)
             raw = session.read(relation, found, names)
-        return fitted(raw, columns, shown, table.where("path", "storage"))
+        return fitted(raw, columns, shown, table.where("path", "storage")), record
+
+    def _record(self, session: Session, relation: Relation, known: tuple[InputRecord, ...], name: str) -> InputRecord:
+        look = look_at(session, [relation], self.digests)[relation]
+        digest = look.digest
+        if digest is None and look.found is not None and not look.untouched:
+            digest = session.digest(relation, look.found)
+        return record_of(digest, look.kept, known, name)
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""

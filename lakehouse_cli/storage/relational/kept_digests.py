@@ -1,29 +1,19 @@
 """Digests of the tables in a database file, kept for as long as nobody writes to the file.
 
-SQLite and DuckDB do not tell which table was changed, but the file system tells that a file was not. What is kept lies
-in the project's own state, belongs to inode, size and times of the database's files, and is used while they are those;
-whoever has no such notes, as a fresh clone, hashes the rows and comes to the same.
+SQLite and DuckDB do not tell which table was changed, but the file system tells that a file was not. Whoever has no
+such notes, as a fresh clone, hashes the rows and comes to the same.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import xxhash
-
-from lakehouse_cli.local_state import keep, state_folder
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation
+from lakehouse_cli.storage.stat_cache import Stamp, Stamps, stat_cache
 from lakehouse_cli.version import __version__
-
-_FOLDER = "cache"
-# A file that was written this shortly before may be written again without its times telling.
-_TELLING_AGE_NS = 2_000_000_000
-_Stamp = list[list[int] | None]
 
 
 class KeptDigests:
@@ -36,9 +26,9 @@ class KeptDigests:
     """
 
     def __init__(self, project: Path, path: str, beside: Sequence[str]) -> None:
-        self._project = project
+        self._notes = stat_cache(project)
         self._paths = [path, *(path + ending for ending in beside)]
-        self._name = f"digests-{xxhash.xxh3_64_hexdigest(os.path.realpath(path).encode())}.json"
+        self._name = f"digests {__version__} {os.path.realpath(path)}"
 
     def of(
         self, found: Mapping[Relation, Found], digest: Callable[[Relation, Found], Digest]
@@ -49,8 +39,8 @@ class KeptDigests:
             found: What to hash; in a transaction that has begun to read, so that what it sees is what is on disk now.
             digest: Hashes one.
         """
-        stamp = self._stamp()
-        known = self._load(stamp) if stamp is not None else {}
+        stamps = self._stamps()
+        known = self._known(stamps) if stamps is not None else {}
         digests = {}
         for relation, each in found.items():
             noted = known.get((*relation, each.signature))
@@ -59,38 +49,32 @@ class KeptDigests:
         tables = {
             (*relation, each.signature): digests[relation] for relation, each in found.items() if each.kind == "table"
         }
-        if stamp is not None and not tables.keys() <= known.keys() and self._stamp() == stamp:
-            self._keep(stamp, {**known, **tables})
+        if stamps is not None and not tables.keys() <= known.keys() and self._stamps() == stamps:
+            rows = [[*key, each.hash, each.rows, each.bytes] for key, each in {**known, **tables}.items()]
+            self._notes.put(self._name, stamps, rows)
         return digests
 
-    def _stamp(self) -> _Stamp | None:
+    def _stamps(self) -> Stamps | None:
         """What tells the files as they are from what they were or will be; None where that is not sure."""
-        stamp: _Stamp = []
-        now = time.time_ns()
+        stamps: list[Stamp | None] = []
         for path in self._paths:
             try:
-                status = os.stat(path)
+                stamp = Stamp.of(os.stat(path))
             except FileNotFoundError:
-                stamp.append(None)
+                stamps.append(None)
                 continue
             except OSError:
                 return None
-            if not status.st_size:
-                stamp.append(None)  # as SQLite makes one, and removes it, for whoever only reads
+            if not stamp.size:
+                stamps.append(None)  # as SQLite makes one, and removes it, for whoever only reads
                 continue
-            if now - max(status.st_mtime_ns, status.st_ctime_ns) < _TELLING_AGE_NS:
+            if stamp.is_racy:
                 return None
-            stamp.append([status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns])
-        return stamp
+            stamps.append(stamp)
+        return stamps
 
-    def _load(self, stamp: _Stamp) -> dict[tuple[str, str, str], Digest]:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads((state_folder(self._project, _FOLDER) / self._name).read_bytes())
-            if document["version"] == __version__ and document["stamp"] == stamp:
-                return {(schema, name, sign): Digest(*rest) for schema, name, sign, *rest in document["digests"]}
+    def _known(self, stamps: Stamps) -> dict[tuple[str, str, str], Digest]:
+        with suppress(ValueError, TypeError):
+            rows = self._notes.get(self._name, stamps) or ()
+            return {(schema, name, sign): Digest(*rest) for schema, name, sign, *rest in rows}
         return {}
-
-    def _keep(self, stamp: _Stamp, digests: Mapping[tuple[str, str, str], Digest]) -> None:
-        rows = [[*key, each.hash, each.rows, each.bytes] for key, each in digests.items()]
-        document = {"version": __version__, "stamp": stamp, "digests": rows}
-        keep(self._project, _FOLDER, self._name, json.dumps(document, separators=(",", ":")))

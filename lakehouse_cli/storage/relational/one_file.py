@@ -34,8 +34,9 @@ class OneFileStorage(RelationalStorage):
         """What the driver's exception says, and a hint; None for what is not the driver's."""
 
     @contextmanager
-    def session(self, *, write: bool = False) -> Iterator[Session | None]:
-        """A transaction on a connection of its own."""
+    def session(self, *, write: bool = False, reading: Relation | None = None) -> Iterator[Session | None]:
+        """A transaction on a connection of its own, in which all queries see the same."""
+        del reading
         path = self.spec.root
         if not os.path.exists(path):
             if not write:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
     from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
+    from lakehouse_cli.storage.relational.session import Relation
 
 # What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
 _SETTINGS = (
@@ -53,6 +54,7 @@ _GONE = "the server went away: see that the server runs, and run again"
 _AT = re.compile(
     r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)|on socket "(?P<socket>[^"]*)")'
 )
+_LOCKABLE = ("table", "partitioned table", "view")
 _WIRE = {
     "int8": ColumnType("int16"),
     "uint8": ColumnType("int16"),
@@ -125,12 +127,22 @@ class PostgreSQLStorage(RelationalStorage):
         return connection
 
     @contextmanager
-    def session(self, *, write: bool = False) -> Iterator[PostgreSQLSession]:
-        """A transaction on a connection of its own."""
+    def session(self, *, write: bool = False, reading: Relation | None = None) -> Iterator[PostgreSQLSession]:
+        """A transaction on a connection of its own; one that reads a relation sees what was there when it locked it."""
         from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 
-        schema = self.default_schema()
-        with self._transaction("BEGIN" if write else "BEGIN READ ONLY") as connection:
+        schema, begin, lock = self.default_schema(), "BEGIN" if write else "BEGIN READ ONLY", None
+        if reading is not None:
+            with self.session() as before:
+                found = before.find([reading]).get(reading)
+            begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            if found is not None and found.kind in _LOCKABLE:
+                # Before the first query, which decides what the transaction sees: it would not see the rows of a table
+                # that takes the place of this one in between.
+                lock = f"LOCK TABLE {reading.quoted} IN ACCESS SHARE MODE"
+        with self._transaction(begin) as connection:
+            if lock is not None:
+                connection.do(lock)
             yield PostgreSQLSession(connection, schema)
 
     @contextmanager

@@ -68,6 +68,9 @@ class OneFormat(FileStorage):
     def read(self, declared: Table, columns: Any) -> pa.Table:
         return super().read(self.of_format(declared), columns)
 
+    def read_with_content(self, declared: Table, columns: Any, known: Any) -> Any:
+        return super().read_with_content(self.of_format(declared), columns, known)
+
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(self.of_format(declared), data, origin)
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage.relational import kept_digests
+from lakehouse_cli.storage import stat_cache
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
@@ -35,6 +35,7 @@ class Lake:
     def plan(self) -> dict[str, str]:
         """What a new process sees: the content of each table; `hashed` tells what it read for that."""
         self.hashed.clear()
+        stat_cache.stat_cache.cache_clear()
         storage = self.new_storage()
         tables = (OURS, THEIRS, VIEW)
         storage.prefetch(tables)
@@ -67,7 +68,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         return digest(self, relation, found)
 
     monkeypatch.setattr(session, "digest", noted)
-    monkeypatch.setattr(kept_digests, "_TELLING_AGE_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
     spec = StorageSpec("lake", str(file), "lake.db", format="", type=request.param, folder=tmp_path)
     made = Lake(file, lambda: storage(spec), lambda: client.connect(str(file)), hashed)
     if "wal" in request.param:
@@ -109,7 +110,7 @@ def test_what_is_written_while_a_connection_stays_open_is_seen(lake: Lake) -> No
 
 
 def test_a_file_that_was_written_just_now_is_hashed_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_digests, "_TELLING_AGE_NS", 60_000_000_000)
+    monkeypatch.setattr(stat_cache, "RACY_NS", 60_000_000_000)
     lake.plan()
     lake.plan()
     assert sorted(lake.hashed) == ["ours", "theirs", "view"]
@@ -127,7 +128,7 @@ def test_another_file_under_the_name_is_hashed(lake: Lake) -> None:
 
 def test_notes_that_nobody_understands_are_no_notes(lake: Lake) -> None:
     before = lake.plan()
-    (note,) = (lake.file.parent / ".lakehouse" / "cache").glob("digests-*.json")
-    note.write_text("[")
+    (lake.file.parent / ".lakehouse" / "cache" / "stat.jsonl").write_text("[")
+    stat_cache.stat_cache.cache_clear()
     assert lake.plan() == before
     assert sorted(lake.hashed) == ["ours", "theirs", "view"]
