@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.conversion.domains import validate_structure
 from lakehouse_cli.conversion.exact import convert, kind_of
 from lakehouse_cli.conversion.refusal import InexactError, examples_at, plural, true_rows
-from lakehouse_cli.errors import DataError, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.missing_columns import missing_columns
 
@@ -43,7 +44,8 @@ def check_whole(table: pa.Table) -> None:
         UnicodeDecodeError: A name that is no text.
     """
     str(table.schema)
-    table.validate(full=True)
+    for column in table.columns:
+        validate_structure(column)
 
 
 def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
@@ -161,7 +163,8 @@ def _told(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Col
     types = f"stored as {shown}, declared {column.type if column else shown}"
     rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
     first = rows[:5].to_pylist()
-    examples = examples_at(stored, first)
+    told = refusal.shown
+    examples = examples_at(stored, first) if told is None else tuple(map(Example, (row + 1 for row in first), told))
     location = column.location if column else None
     if refusal.rows is None:
         return types, Violation(name, "type", len(rows), types, examples, location)
