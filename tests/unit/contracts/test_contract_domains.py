@@ -132,3 +132,4 @@ def test_files_with_such_values_tell_row_and_value(tmp_path: Path, declared: boo
         (found,) = caught.value.violations
         assert (found.column, found.count, rows_of(found)) == ("a", 1, [2])
         assert "too large" in caught.value.message
+        assert caught.value.hint == "have the file written again, in a type that has these values"

@@ -332,3 +332,18 @@ def test_char_is_read_without_its_padding(
     assert before is not None
     assert after is not None
     assert after.content_hash == before.content_hash
+
+
+def test_rows_of_what_is_refused_in_arrays_are_the_tables(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run("CREATE TABLE t (d date[], s timestamp[], t time[])", database)
+    postgresql_server.run(
+        "INSERT INTO t VALUES ('{2020-01-01,2020-01-02}', NULL, '{0:00,1:00}'),"
+        " ('{2020-01-01,infinity}', '{NULL,-infinity}', '{0:00,24:00}')",
+        database,
+    )
+    with pytest.raises(DataError) as caught:
+        storage.read(replace(declared(kind="source"), columns=None), None)
+    rows = {found.column: [example.row for example in found.examples] for found in caught.value.violations}
+    assert rows == {"d": [2], "s": [2], "t": [2]}
