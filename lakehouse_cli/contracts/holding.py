@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
+from lakehouse_cli.conversion.domains import check_domain, check_sound
 from lakehouse_cli.conversion.refusal import (
     InexactError,
     examples_at,
@@ -153,16 +154,13 @@ def _judge(result: pa.Table, position: int, column: Column, kept: dict[str, pa.C
     """The violations of one declared column, which is put among the kept ones as far as it can be converted."""
     target = to_arrow(column.type)
     array = result.column(position)
-    if array.type != target or column.type.id == "dictionary":
-        refused = refusal_in(result.schema.field(position))
-        if refused is not None:
-            return [replace(refused, location=column.location)]
-        from lakehouse_cli.conversion.exact import convert
-
-        try:
-            array = convert(array, target)
-        except InexactError as refusal:
-            return [replace(violation_of(refusal, column.name, column.type, array), location=column.location)]
+    refused = refusal_in(result.schema.field(position))
+    if refused is not None:
+        return [replace(refused, location=column.location)]
+    try:
+        array = _converted(array, target)
+    except InexactError as refusal:
+        return [replace(violation_of(refusal, column.name, column.type, array), location=column.location)]
     kept[column.name] = _combined(array)
     return [_nulls(array, column)] if not column.nullable and array.null_count else []
 
@@ -178,13 +176,21 @@ def _judge_undeclared(result: pa.Table, position: int, kept: dict[str, pa.Chunke
     if declarable is None:
         refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
         return [violation_of(refusal, field.name, None, source)]
+    try:
+        kept[field.name] = _combined(_converted(source, to_arrow(declarable)))
+    except InexactError as refusal:
+        return [violation_of(refusal, field.name, None, source)]
+    return []
+
+
+def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    check_sound(array)
+    if array.type == target and not pa.types.is_dictionary(target):
+        check_domain(array)
+        return array
     from lakehouse_cli.conversion.exact import convert
 
-    try:
-        kept[field.name] = _combined(convert(source, to_arrow(declarable)))
-    except InexactError as refusal:
-        return [violation_of(refusal, field.name, declarable, source)]
-    return []
+    return convert(array, target)
 
 
 def _nulls(array: pa.ChunkedArray, column: Column) -> Violation:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.conversion import numbers, texts, times
+from lakehouse_cli.conversion.domains import check_domain
 from lakehouse_cli.conversion.refusal import InexactError
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
@@ -66,16 +67,17 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Convert a column to one of the declarable types, exactly.
 
     Args:
-        column: Of any Arrow type.
+        column: Of any Arrow type, of a valid structure.
         target: Of `lakehouse_cli.arrow_types.to_arrow`.
 
     Returns:
         The same values, as many rows, of type `target`.
 
     Raises:
-        InexactError: Some values have no exact counterpart; names their rows.
+        InexactError: Some values have no exact counterpart, or are none of their own type; names their rows.
     """
     if column.type == target and kind_of(target) != "dictionary":
+        check_domain(column)
         return column
     if column.null_count == len(column):
         return pa.chunked_array([pa.nulls(len(column), target)])
@@ -85,6 +87,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         from lakehouse_cli.conversion import nested
 
         return nested.convert(column, target)
+    check_domain(column)
     if source == "timestamp" and pa.types.is_date64(column.type):
         column = column.cast(pa.timestamp("ms"))
     conversion = _CONVERSIONS.get((source, wanted))

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_cli.conversion import exact
+from lakehouse_cli.conversion.domains import at_rows
 from lakehouse_cli.conversion.refusal import InexactError
 
 
@@ -53,7 +54,7 @@ def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
     try:
         converted = exact.convert(pa.chunked_array([items]), target.value_type)
     except InexactError as refusal:
-        raise _at_rows(refusal, pc.list_parent_indices(array), items) from None
+        raise at_rows(refusal, array, items) from None
     lengths = pc.fill_null(pc.list_value_length(array), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(pa.int32())
@@ -88,8 +89,3 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 def _valid_rows(values: pa.Array) -> pa.Array:
     return pc.indices_nonzero(values.is_valid())
-
-
-def _at_rows(refusal: InexactError, parents: pa.Array, items: pa.Array) -> InexactError:
-    rows = refusal.rows if refusal.rows is not None else _valid_rows(items)
-    return InexactError(refusal.quality, parents.take(rows).unique(), hint=refusal.hint, shown=refusal.shown)

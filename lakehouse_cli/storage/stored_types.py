@@ -12,9 +12,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.conversion.domains import validate_structure
 from lakehouse_cli.conversion.exact import convert, kind_of
 from lakehouse_cli.conversion.refusal import InexactError, examples_at, plural, true_rows
-from lakehouse_cli.errors import DataError, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.missing_columns import missing_columns
 
@@ -43,7 +44,8 @@ def check_whole(table: pa.Table) -> None:
         UnicodeDecodeError: A name that is no text.
     """
     str(table.schema)
-    table.validate(full=True)
+    for column in table.columns:
+        validate_structure(column)
 
 
 def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
@@ -97,6 +99,7 @@ def read_declared(
     declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
     done: list[pa.ChunkedArray] = []
     refused: list[tuple[str, Violation]] = []
+    as_declared = True
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
         as_stored = _plain(values)
         target = _target(as_stored.type, column, field.name, name)
@@ -106,8 +109,9 @@ def read_declared(
             done.append(convert(as_stored, target))
         except InexactError as refusal:
             refused.append(_told(refusal, field.name, as_stored, column))
+            as_declared = as_declared and as_stored.type == target
     lacking = missing_columns(name, missing, stored) if missing else None
-    drift = _drift(refused, name) if refused else None
+    drift = _drift(refused, name, as_declared) if refused else None
     if lacking is not None and drift is not None:
         raise _both(lacking, drift)
     if wrong := lacking or drift:
@@ -161,7 +165,8 @@ def _told(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Col
     types = f"stored as {shown}, declared {column.type if column else shown}"
     rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
     first = rows[:5].to_pylist()
-    examples = examples_at(stored, first)
+    told = refusal.shown
+    examples = examples_at(stored, first) if told is None else tuple(map(Example, (row + 1 for row in first), told))
     location = column.location if column else None
     if refusal.rows is None:
         return types, Violation(name, "type", len(rows), types, examples, location)
@@ -172,14 +177,16 @@ def _told(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Col
     )
 
 
-def _drift(refused: Sequence[tuple[str, Violation]], name: str) -> DataError:
+def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool) -> DataError:
     told, first = refused[0]
     others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
     others = "; 1 more column differs" if len(refused) == 2 else others
     return DataError(
         f"column `{first.column}` of `{name}` is {told}{others}",
         [violation for _, violation in refused],
-        hint="declare the stored type and convert it in a transform, or have the file written as declared",
+        hint="have the file written again, in a type that has these values"
+        if as_declared
+        else "declare the stored type and convert it in a transform, or have the file written as declared",
         location=Location(name),
     )
 

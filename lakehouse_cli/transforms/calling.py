@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -14,13 +16,15 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.forks import forks_end_here
 from lakehouse_cli.model import Column
 from lakehouse_cli.own_modules import activate
-from lakehouse_cli.transforms.failure import failure_of
+from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform
 from lakehouse_cli.transforms.sharing import SharedTable
 
 Handed: TypeAlias = pa.Table | SharedTable
 
+_lock = threading.Lock()
+_under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
@@ -86,8 +90,9 @@ def _called(
         by_keyword[name] = _frame(transform, transform.keyword(name), name, table)
     constants = copy.deepcopy(dict(params))
     activate(transform.folder)
+    beside: set[str] = set()
     try:
-        with forks_end_here():
+        with _noted(transform.name, beside), forks_end_here():
             return transform.fn(*by_position, **by_keyword, **constants)
     except Interrupted:
         raise
@@ -99,8 +104,25 @@ def _called(
             frames=failure.frames,
             inputs=shapes,
             traceback=failure.traceback,
+            hint=hint_of(error, beside),
             location=failure.location,
         ) from error
+
+
+@contextmanager
+def _noted(name: str, beside: set[str]) -> Iterator[None]:
+    """Note which transforms are called at the same time in this process: each in the set of every other."""
+    me = object()
+    with _lock:
+        for other, of_other in _under_way.values():
+            beside.add(other)
+            of_other.add(name)
+        _under_way[me] = (name, beside)
+    try:
+        yield
+    finally:
+        with _lock:
+            del _under_way[me]
 
 
 def _frame(transform: Transform, parameter: Parameter | None, name: str, table: Handed) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +13,9 @@ from lakehouse_cli.errors import Interrupted, Location
 from lakehouse_cli.own_modules import is_own_file
 
 _LONGEST = 2000
+_DUCKDB = ("duckdb", "_duckdb")
+# What DuckDB says where two threads use one connection; the last is that of versions before 2.
+_SHARED_CONNECTION = ("connection is busy", "connection has an unfinished result", "closed pending query result")
 
 
 class Failure(Struct, frozen=True):
@@ -66,6 +70,25 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
         text = _text_of(error)
         exception = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return Failure(exception, tuple(frames), "".join(traceback.format_exception(error)))
+
+
+def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
+    """What to do about an exception that other transforms brought about; None for any other exception.
+
+    Args:
+        error: As caught.
+        beside: The transforms that were called at the same time in this process.
+    """
+    cause: BaseException | None = error
+    while beside and cause is not None:
+        if type(cause).__module__ in _DUCKDB and any(part in _text_of(cause) for part in _SHARED_CONNECTION):
+            others = ", ".join(f"`{name}`" for name in sorted(beside)[:3])
+            return (
+                f"{others} ran at the same time, and a DuckDB connection, such as the one behind `duckdb.sql`, serves"
+                " one thread; use a `duckdb.connect()` of its own in each function, or run with `--executor processes`"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _text_of(error: BaseException) -> str:

@@ -506,3 +506,57 @@ def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("/db", "/db?nonesuch=1"))
     error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
     assert error["hint"] == "`nonesuch` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
+
+
+def test_filter_on_char_finds_the_rows_of_the_source(lake: Lake, cli: Cli) -> None:
+    lake.run(f"CREATE TABLE {name(lake, 'codes')} (id integer, code char(5))")
+    lake.run(f"INSERT INTO {name(lake, 'codes')} VALUES (1, 'ab'), (2, 'abc'), (3, NULL)")
+    lake.folder.write(
+        "lakehouse.yaml",
+        lake.folder.read("lakehouse.yaml")
+        + "  codes: {kind: source, columns: {id: int64, code: string}, key: [id]}\n"
+        + "  found: {columns: {id: int64, code: string}}\n",
+    )
+    code = lake.folder.read("transforms.py")
+    lake.folder.write("transforms.py", f"{code}\n\ndef found(codes):\n    return codes[codes['code'] == 'ab']\n")
+    assert cli("run", "found").code == 0
+    (in_source,) = lake.run(f"SELECT id, code FROM {name(lake, 'codes')} WHERE code = 'ab'")
+    (in_copy,) = lake.run(f"SELECT id, code FROM {name(lake, 'found')} WHERE code = 'ab'")
+    assert str(in_copy[0]) == str(in_source[0]) == "1"
+    assert cli("plan", "--exit-code", "found").code == 0
+
+
+BENT_RESULT = """
+import duckdb
+import pyarrow as pa
+
+
+def result() -> pa.Table:
+    return duckdb.connect().sql("SELECT 1 AS id, VALUE AS v").to_arrow_table()
+"""
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl"])
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("type_", "value", "told"),
+    [
+        ("decimal128(38, 0)", "{}170141183460469231731687303715884105727::HUGEINT{}", "too large for its own type"),
+        ("decimal128(38, 0)", "{}(-170141183460469231731687303715884105728)::HUGEINT{}", "too large for its own type"),
+        ("time64[us]", "{}TIME '24:00'{}", "no time of a day"),
+    ],
+)
+def test_results_of_duckdb_beyond_their_type_are_refused(
+    folder: ProjectFolder, cli: Cli, type_: str, value: str, told: str, declared: bool, format_: str
+) -> None:
+    for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
+        columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ""
+        folder.write(
+            "lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  result: {{format: {format_}{columns}}}\n"
+        )
+        folder.write("transforms.py", BENT_RESULT.replace("VALUE", value.format(before, after)))
+        ran = cli("run")
+        assert ran.code == 1
+        assert f"`v` {'is declared' if declared else 'holds'}" in ran.err + ran.out
+        assert told in ran.err + ran.out
+        assert not list(folder.path.rglob("result.*"))

@@ -125,15 +125,20 @@ class DuckDBSession(Session):
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
-        from lakehouse_cli.storage.relational.duckdb_values import as_typed
+        from lakehouse_cli.storage.relational.duckdb_values import as_typed, bent_within
 
         if not names:
             return {}
         types = dict(found.columns)
-        expressions = ", ".join(f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names)
-        query = f"SELECT {expressions} FROM {self._full(relation)}"
-        data = self._connection.sql(query).to_arrow_table()
-        return {n: as_typed(column, types[n]) for n, column in zip(names, data.columns, strict=True)}
+        columns = ", ".join(map(quote, names))
+        kinds = self._connection.sql(f"SELECT {columns} FROM {self._full(relation)}").types
+        bent = dict(zip(names, map(bent_within, kinds), strict=True))
+        expressions = [
+            f"{quote(n)}::VARCHAR" if bent[n] is not None else _expression(quote(n), types[n]) for n in names
+        ]
+        wanted = ", ".join(f"{each} AS {quote(n)}" for n, each in zip(names, expressions, strict=True))
+        data = self._connection.sql(f"SELECT {wanted} FROM {self._full(relation)}").to_arrow_table()
+        return {n: as_typed(column, types[n], bent[n]) for n, column in zip(names, data.columns, strict=True)}
 
     def lock(self, relation: Relation) -> None:
         """Nothing: there is one writer at a time, from the beginning of its transaction."""

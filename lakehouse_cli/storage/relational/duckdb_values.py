@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse_cli.conversion.domains import check_leaves
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
@@ -17,6 +20,9 @@ _FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
 _FIRST_NS, _LAST_NS = -((1 << 63) - 2), (1 << 63) - 2
 _FIRST_DAY, _LAST_DAY = -((1 << 31) - 3), (1 << 31) - 2
 _US_PER = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_NESTED = {"list", "array", "struct", "map", "union"}
+# DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes.
+_BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant"}
 
 
 def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
@@ -25,7 +31,7 @@ def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    check_each(data, types, _check)
+    check_each(data, types, partial(check_leaves, check=_check))
 
 
 def as_written(data: pa.Table) -> pa.Table:
@@ -34,41 +40,58 @@ def as_written(data: pa.Table) -> pa.Table:
     return pa.table(columns, names=data.column_names)
 
 
-def as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray | Refused:
-    """A column that was read, as its type in the database tells; refused where it holds infinity."""
+def bent_within(kind: Any) -> str | None:
+    """The first type inside of a nested one whose values become others in Arrow, or nothing that can be declared.
+
+    Args:
+        kind: DuckDB's own description of the type of a column.
+    """
+    if kind.id == "variant":
+        return str(kind)
+    if kind.id not in _NESTED:
+        return None
+    # An array's size is among its children.
+    children = [child for _, child in kind.children if not isinstance(child, int)]
+    bent = next((str(child) for child in children if child.id in _BENT), None)
+    return bent or next(filter(None, map(bent_within, children)), None)
+
+
+def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.ChunkedArray | Refused:
+    """A column that was read, as its type in the database tells.
+
+    Args:
+        column: As it came; text where it is bent.
+        type_name: The column's type.
+        bent: As `bent_within` tells.
+
+    Returns:
+        The column; refused where it holds infinity, or what is bent.
+    """
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:
-        _check(column)
+        if bent is not None and column.null_count < len(column):
+            where = "" if bent == type_name else f" inside of {type_name}"
+            raise InexactError(f"{bent}{where}", hint="cast it to VARCHAR in a view")
+        check_leaves(column, _check)
     except InexactError as refusal:
         return Refused(refusal, column)
     return column
 
 
-def _check(column: pa.ChunkedArray) -> None:
-    for values in _leaves(column):
-        if pa.types.is_timestamp(values.type):
-            unit = values.type.unit
-            first, last = (_FIRST_NS, _LAST_NS) if unit == "ns" else (_FIRST_US, _LAST_US)
-            per = _US_PER.get(unit, 1)
-            # Towards zero, so that what is left fits.
-            first, last = -(-first // per), last // per
-            counts = values.cast(pa.int64())
-        elif pa.types.is_date32(values.type):
-            first, last, counts = _FIRST_DAY, _LAST_DAY, values.cast(pa.int32())
-        else:
-            continue
-        refuse_where(
-            pc.or_(pc.less(counts, first), pc.greater(counts, last)),
-            f"infinite, or outside the range of DuckDB's {'dates' if counts.type == pa.int32() else 'timestamps'}",
-        )
-
-
-def _leaves(column: pa.ChunkedArray) -> list[pa.ChunkedArray]:
-    """The columns a nested one is made of; rows of those inside of lists are not its rows."""
-    kind = column.type
-    if pa.types.is_list(kind):
-        return _leaves(pa.chunked_array([chunk.flatten() for chunk in column.chunks], kind.value_type))
-    if pa.types.is_struct(kind):
-        return [leaf for field in column.flatten() for leaf in _leaves(field)]
-    return [column]
+def _check(values: pa.Array) -> None:
+    if pa.types.is_timestamp(values.type):
+        unit = values.type.unit
+        first, last = (_FIRST_NS, _LAST_NS) if unit == "ns" else (_FIRST_US, _LAST_US)
+        per = _US_PER.get(unit, 1)
+        # Towards zero, so that what is left fits.
+        first, last = -(-first // per), last // per
+        counts = values.cast(pa.int64())
+    elif pa.types.is_date32(values.type):
+        first, last, counts = _FIRST_DAY, _LAST_DAY, values.cast(pa.int32())
+    else:
+        return
+    refuse_where(
+        pc.or_(pc.less(counts, first), pc.greater(counts, last)),
+        f"infinite, or outside the range of DuckDB's {'dates' if counts.type == pa.int32() else 'timestamps'}",
+    )

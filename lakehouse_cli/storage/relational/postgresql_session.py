@@ -40,7 +40,8 @@ _KINDS: Mapping[str, Any] = {
     "m": "materialized view",
     "f": "foreign table",
 }
-# What the driver reads into Arrow's own types; all else is asked for as text.
+# What the driver reads into Arrow's own types; all else is asked for as text. So is `character`: the driver gives it
+# padded with blanks, which mean nothing to the server, and which the server takes off when it makes text of it.
 _NATIVE = {
     "smallint",
     "integer",
@@ -50,7 +51,6 @@ _NATIVE = {
     "boolean",
     "text",
     "character varying",
-    "character",
     "bytea",
     "date",
     "time without time zone",

@@ -6,10 +6,12 @@ The server's own ranges: https://www.postgresql.org/docs/current/datatype-dateti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse_cli.conversion.domains import check_leaves
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where, true_rows
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
@@ -21,7 +23,6 @@ _FIRST_MICROSECOND = _FIRST_DAY * 86_400_000_000
 _FROM_1970_TO_2000_US = 10_957 * 86_400_000_000
 _LAST_MICROSECOND = (1 << 63) - 1 - _FROM_1970_TO_2000_US - 1
 _LAST_DAY = (1 << 31) - 1 - 10_957 - 1
-_DAY_US = 86_400_000_000
 
 
 def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
@@ -60,10 +61,7 @@ def check_read(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: It did not.
     """
-    for values in _flat(column):
-        _check(values, "infinite, or outside the range of Arrow's {}s")
-        if pa.types.is_time64(values.type):
-            refuse_where(pc.greater_equal(values.cast(pa.int64()), _DAY_US), "24:00, which is no time of a day")
+    check_leaves(column, partial(_check, quality="infinite, or outside the range of Arrow's {}s"))
 
 
 def _flat(column: pa.ChunkedArray) -> list[pa.ChunkedArray]:
@@ -72,7 +70,7 @@ def _flat(column: pa.ChunkedArray) -> list[pa.ChunkedArray]:
     return [pa.chunked_array([chunk.flatten() for chunk in column.chunks], column.type.value_type)]
 
 
-def _check(column: pa.ChunkedArray, quality: str) -> None:
+def _check(column: pa.ChunkedArray | pa.Array, quality: str) -> None:
     if pa.types.is_timestamp(column.type):
         first, last, number, name = _FIRST_MICROSECOND, _LAST_MICROSECOND, pa.int64(), "timestamp"
     elif pa.types.is_date32(column.type):

@@ -222,3 +222,55 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
     ):
         with pytest.raises((StorageError, DataError), match=told):
             storage.read(replace(source, path=name), None)
+
+
+BENT = {
+    "TIME '24:00'": "no time of a day",
+    "TIME_NS '24:00'": "no time of a day",
+    "'infinity'::DATE": "infinite",
+    "'-infinity'::TIMESTAMPTZ": "infinite",
+    "'infinity'::TIMESTAMP_NS": "infinite",
+    "170141183460469231731687303715884105727::HUGEINT": "too large",
+    "(-170141183460469231731687303715884105728)::HUGEINT": "too large",
+    "340282366920938463463374607431768211455::UHUGEINT": "UHUGEINT inside of",
+    "5::BIGNUM": "BIGNUM inside of",
+    "TIMETZ '12:00:00+05'": "TIME WITH TIME ZONE inside of",
+    "'101'::BIT": "BIT inside of",
+    "INTERVAL 1 MONTH": "INTERVAL inside of",
+}
+
+
+@pytest.mark.parametrize("value", BENT)
+def test_values_that_arrow_bends_are_refused_inside(storage: DuckDBStorage, file: Path, value: str) -> None:
+    file.parent.mkdir()
+    nested = [f"[NULL, {value}]", f"{{'a': {value}}}", f"[{{'a': [{value}]}}]", f"[NULL, {value}]::{{type}}[2]"]
+    with closing(duckdb.connect(str(file))) as connection:
+        kind = connection.execute(f"SELECT typeof({value})").fetchone()[0]  # type: ignore[index]
+        for number, expression in enumerate(nested):
+            made = f"CASE WHEN i = 2 THEN {expression.replace('{type}', kind)} END"
+            connection.execute(f"CREATE TABLE t{number} AS SELECT i, {made} AS v FROM range(4) AS r(i)")
+    for number, _ in enumerate(nested):
+        with pytest.raises(DataError, match=BENT[value]) as caught:
+            storage.read(replace(table(f"t{number}", kind="source"), columns=None), None)
+        (found,) = caught.value.violations
+        assert (found.column, found.count, [example.row for example in found.examples]) == ("v", 1, [3])
+        assert "view" in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_what_arrow_bends_is_text_or_exact_where_it_can_be(storage: DuckDBStorage, file: Path) -> None:
+    file.parent.mkdir()
+    with closing(duckdb.connect(str(file))) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT TIMETZ '12:00:00+05' AS z, '101'::BIT AS b, (2::UHUGEINT << 126) AS u,"
+            " [5::HUGEINT] AS h, NULL::BIT[] AS n, {'BIT': 1} AS s, [uuid()] AS i"
+        )
+    (row,) = storage.read(replace(table("t", kind="source"), columns=None), None).to_pylist()
+    assert {name: row[name] for name in "zbuhns"} == {
+        "z": "12:00:00+05",
+        "b": "101",
+        "u": str(2**127),
+        "h": [5],
+        "n": None,
+        "s": {"BIT": 1},
+    }
+    assert len(row["i"][0]) == 36

@@ -291,3 +291,59 @@ def test_a_table_that_is_too_wide_is_told_the_servers_limit(
     with pytest.raises(StorageError) as caught:
         stored(storage, declared(), **{f"c{i}": [0.5] for i in range(columns)})
     assert limit in (caught.value.hint or "")
+
+
+def test_char_is_read_without_its_padding(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run("CREATE DOMAIN code AS char(5)", database)
+    postgresql_server.run(
+        'CREATE TABLE t (a char(5), b char(5)[], c code, d code[], e varchar(5), f text, g bpchar, h "char", i char,'
+        " j varchar(5)[], k char(3)[][])",
+        database,
+    )
+    postgresql_server.run(
+        "INSERT INTO t VALUES ('ab', '{ab,NULL,\"  \"}', 'ab', '{ab}', 'ab ', 'ab ', 'ab ', 'x', 'x',"
+        " '{\"ab \"}', '{}'),"
+        " (' a b', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ' ', NULL, NULL)",
+        database,
+    )
+    source = replace(declared(kind="source"), columns=None)
+    first, second = storage.read(source, None).to_pylist()
+    assert first == {
+        "a": "ab",
+        "b": ["ab", None, ""],
+        "c": "ab",
+        "d": ["ab"],
+        "e": "ab ",
+        "f": "ab ",
+        "g": "ab",
+        "h": "x",
+        "i": "x",
+        "j": ["ab "],
+        "k": [],
+    }
+    assert (second["a"], second["i"]) == (" a b", "")
+    typed = storage.read(declared(kind="source", a="dictionary<string>", b="list<string>", c="string"), None)
+    assert typed.column("a").to_pylist() == ["ab", " a b"]
+    before = storage.content(source, ())
+    postgresql_server.run("UPDATE t SET a = 'ab   ' WHERE a = 'ab'", database)
+    after = storage.content(source, ())
+    assert before is not None
+    assert after is not None
+    assert after.content_hash == before.content_hash
+
+
+def test_rows_of_what_is_refused_in_arrays_are_the_tables(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
+) -> None:
+    postgresql_server.run("CREATE TABLE t (d date[], s timestamp[], t time[])", database)
+    postgresql_server.run(
+        "INSERT INTO t VALUES ('{2020-01-01,2020-01-02}', NULL, '{0:00,1:00}'),"
+        " ('{2020-01-01,infinity}', '{NULL,-infinity}', '{0:00,24:00}')",
+        database,
+    )
+    with pytest.raises(DataError) as caught:
+        storage.read(replace(declared(kind="source"), columns=None), None)
+    rows = {found.column: [example.row for example in found.examples] for found in caught.value.violations}
+    assert rows == {"d": [2], "s": [2], "t": [2]}
