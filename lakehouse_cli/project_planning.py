@@ -80,5 +80,5 @@ def masked_plan(plan: Plan, mask: Mask) -> Plan:
 def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
-    notes = masked(planned.notes, mask)
-    return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused, notes=notes)
+    notes, uri = masked(planned.notes, mask), mask.location(planned.uri)
+    return replace(planned, uri=uri, reasons=reasons, would_fail=would_fail, refused=refused, notes=notes)
