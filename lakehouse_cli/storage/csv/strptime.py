@@ -11,8 +11,9 @@ import re
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, split_format
 
@@ -69,7 +70,7 @@ def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
 
 
 def _two(parts: dict[str, pa.Array], directive: str, default: str) -> Any:
-    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else pa.scalar(default)
+    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else av.scalar(default)
 
 
 def _year(parts: dict[str, pa.Array]) -> pa.Array:
@@ -83,7 +84,7 @@ def _month(parts: dict[str, pa.Array]) -> Any:
     named = parts.get("b", parts.get("B"))
     if named is None:
         return _two(parts, "m", "01")
-    names = pa.array([name[:3].lower() for name in MONTHS], _TEXT)
+    names = av.array([name[:3].lower() for name in MONTHS], _TEXT)
     number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
     return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
 
@@ -93,7 +94,7 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
         return _two(parts, "H", "00")
     hour = parts["I"].cast(pa.int64())
     in_range = pc.and_(pc.greater_equal(hour, 1), pc.less_equal(hour, 12))
-    hour = pc.if_else(in_range, hour, pa.scalar(None, pa.int64()))
+    hour = pc.if_else(in_range, hour, av.scalar(None, pa.int64()))
     hour = pc.if_else(pc.equal(hour, 12), 0, hour)
     hour = pc.if_else(pc.equal(pc.utf8_lower(parts["p"]), "pm"), pc.add(hour, 12), hour)
     return pc.utf8_lpad(hour.cast(_TEXT), 2, "0")
@@ -111,7 +112,7 @@ def print_format(values: pa.Array, formats: tuple[str, ...]) -> pa.Array:
         return text
     same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
     lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
-    at = pc.index(lost, True).as_py()
+    at = pc.index(lost, av.scalar(True)).as_py()
     value = values[at : at + 1].cast(_TEXT)[0].as_py()
     raise StorageError(
         f"{value} would not be read back as it is from {text[at].as_py()!r}, in the format `{formats[0]}`",
@@ -120,7 +121,7 @@ def print_format(values: pa.Array, formats: tuple[str, ...]) -> pa.Array:
 
 
 def _epoch(kind: pa.DataType) -> pa.Scalar:
-    return pa.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+    return av.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
 
 
 def _print(values: pa.Array, format_: str) -> pa.Array:
@@ -138,7 +139,7 @@ def _print(values: pa.Array, format_: str) -> pa.Array:
         if directive:
             pieces.append(_piece(moments, directive))
     text = pc.binary_join_element_wise(*pieces, "")
-    return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
+    return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
 def _piece(moments: pa.Array, directive: str) -> Any:
@@ -148,10 +149,10 @@ def _piece(moments: pa.Array, directive: str) -> Any:
     if directive in "HIMSfp" and is_date:
         return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
     if directive in "bB":
-        names = pa.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
+        names = av.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
         return names.take(pc.subtract(pc.month(moments), 1))
     if directive in "aA":
-        names = pa.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
+        names = av.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
         return names.take(pc.day_of_week(moments))
     if directive == "p":
         return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")

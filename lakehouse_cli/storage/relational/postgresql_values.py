@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where, true_rows
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
