@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array as packed
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -23,7 +22,6 @@ _INTEGERS = {8: "b", 16: "h", 32: "i", 64: "q"}
 _FLOATS = {32: "f", 64: "d"}
 
 
-@lru_cache(maxsize=1024, typed=True)
 def scalar(value: bool | int | float | str | bytes | Decimal | None, type_: pa.DataType | None = None) -> pa.Scalar:
     """A value as Arrow has it.
 

@@ -53,9 +53,10 @@ def test_arrays_are_those_of_arrow(case: tuple[list[Any], pa.DataType]) -> None:
         assert av.scalar(values[0], type_).is_valid == (values[0] is not None)
 
 
-@pytest.mark.parametrize("value", [5, -1, 1.5, -0.0, True, False, "x", "", b"x", None])
+@pytest.mark.parametrize("value", [5, -1, 1.5, 0.0, -0.0, True, False, "x", "", b"x", None])
 def test_scalars_are_those_of_arrow(value: Any) -> None:
     assert av.scalar(value).equals(pa.scalar(value))
+    assert repr(av.scalar(value)) == repr(pa.scalar(value))
 
 
 @pytest.mark.parametrize(
