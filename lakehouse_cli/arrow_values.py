@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array as packed
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -29,7 +30,15 @@ def scalar(value: bool | int | float | str | bytes | Decimal | None, type_: pa.D
         value: Of a kind that `array` takes.
         type_: Its type; that which Arrow would choose where it is None.
     """
+    # Not floats: -0.0 equals 0.0.
+    return _scalar(value, type_) if isinstance(value, float) else _kept_scalar(value, type_)
+
+
+def _scalar(value: Any, type_: pa.DataType | None) -> pa.Scalar:
     return array([value], _NATURAL.get(type(value), pa.null()) if type_ is None else type_)[0]
+
+
+_kept_scalar = lru_cache(maxsize=1024, typed=True)(_scalar)
 
 
 def array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
