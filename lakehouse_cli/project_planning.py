@@ -121,4 +121,5 @@ def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
     notes, advice = masked(planned.notes, mask), masked(planned.advice, mask)
-    return replace(planned, reasons=reasons, would_fail=would_fail, refused=refused, notes=notes, advice=advice)
+    told = {"notes": notes, "advice": advice, "would_fail": would_fail, "uri": mask.location(planned.uri)}
+    return replace(planned, reasons=reasons, refused=refused, **told)

@@ -25,9 +25,12 @@ _REFERENCE = r"\$\{[^{}]*\}"
 # One with a default says what it stands for.
 _BARE_REFERENCE = r"\$\{\w+\}"
 _USER = rf"(?:{_REFERENCE}|[^/?#@\s:])*"
-_PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@)[^?#\s]*(?=@)")
+_PORT_AND_QUERY = r"\d+(?:/[^?@\s]*)?\?[^@\s=]*="
+# To the last `@` before a comment or another URL, but for one in a query: `host:5432/db?email=me@x`.
+_TO_AT = rf"(?!{_PORT_AND_QUERY})(?:(?! #|[\s\"'({{\[,=][A-Za-z][\w+.-]*://).)*(?=@)"
+_PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@){_TO_AT}")
 _TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
-_LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)([^?#\s]*)(?=@)")
+_LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)({_TO_AT})")
 # Of options of storages. A column, or a param, may go by such a name too; then a type stands behind it.
 _TELLING_OPTIONS = (
     r"\w*(?:password|passwd|pwd|secret|token|credential|(?:access|account|api|private|sas)_?key(?!_?id))\w*"
@@ -55,6 +58,11 @@ _PLAIN = re.compile(
 )
 # A word may follow an escape: of a text in quotes, of a URL, of JSON, of a terminal.
 _VALUE_BEGINS = "(?<=[:=])"
+# A piece of a password that is a plain word is one where a program quotes it, not in every sentence.
+_PIECE_BEGINS = "(?<=[:='\"])"
+_PIECES_END = re.compile(r"[/#?@:%\[\]\s]+")
+# As `Basic` of HTTP has it after a user name of whatever length; shorter ones would be found by chance.
+_SHORTEST_BASE64 = 8
 _WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[abfnrtv])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
 _WORD_BEGINS += r"|(?<=\x1b\[m)|(?<=\x1b\[\dm)|(?<=\x1b\[\d\dm))"
 # Names of files are no secrets: `lakehouse.yaml`, `transforms.py`, `daily.csv`.
@@ -97,8 +105,20 @@ class Mask(Struct, frozen=True):
         return text if text in self.names else self(text)
 
     def _without(self, pattern: re.Pattern[str] | None, text: str) -> str:
+        if pattern is None:
+            return text
         # What is masked already stays as it is, whatever a value is called.
-        return text if pattern is None else pattern.sub(lambda match: self.shown.get(match[0], match[0]), text)
+        text = pattern.sub(lambda match: self.shown.get(_folded(match[0]), match[0]), text)
+        *cut_off, rest = text.split("…")
+        return "…".join([*map(self._without_beginning, cut_off), rest])
+
+    def _without_beginning(self, text: str) -> str:
+        """A text that was cut off, without the beginning of a value at its end."""
+        for form, shown in self.shown.items():
+            for size in range(min(len(form), len(text)), SHORTEST - 1, -1):
+                if text.endswith(form[:size]) and not _PLAIN.match(form):
+                    return text[:-size] + shown
+        return text
 
 
 #: Where there is nothing to hide.
@@ -148,55 +168,129 @@ def names_a_secret(name: str) -> bool:
 
 
 def mask_of(values: Mapping[str, str], names: Iterable[str] = ()) -> Mask:
-    """What puts ``${NAME}`` in the place of each value, also as it looks inside of quotes or a URL.
+    """What puts ``${NAME}`` in the place of each value, in each of the forms that programs give it.
 
-    So it does with the password in a value that is a URL. A value that is a plain word, such as ``lake``, is looked for
-    as a whole word only.
+    These are: as it is, percent-encoded and decoded, with ``+`` for spaces, escaped as in a text of Python, JSON, SQL
+    or HTML, and with its white space folded. Of a password, in a value that is a URL or by the name of its variable,
+    also what lies between the characters that delimit the parts of a URL, and the inner part of its Base64. A value
+    that is a plain word, such as ``lake``, is looked for as a whole word only.
 
     Args:
         values: Value by name of its variable; those under four characters are left alone.
         names: Of the project's own tables, columns, environments and the like, which anybody may see: a plain word that
             is one of these is a value only where a value stands, after ``:`` or ``=``.
     """
+    references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
+    return _mask([(f"${{{name}}}", name, value) for name, value in values.items()], references, frozenset(names))
+
+
+def mask_of_url(url: str) -> Mask:
+    """What puts stars in the place of a URL and of the secrets within it, in each of the forms of `mask_of`."""
+    return _mask([(HIDDEN, "", url)], re.escape(HIDDEN), frozenset())
+
+
+def _mask(values: Iterable[tuple[str, str, str]], masked: str, names: frozenset[str]) -> Mask:
+    """A mask.
+
+    Args:
+        values: What is shown in the place of each value, its name, and the value.
+        masked: Pattern of what is shown.
+        names: Of the project's own.
+    """
     shown: dict[str, str] = {}
-    for name, value in values.items():
-        for spelling in _spellings(value):
-            if len(spelling) >= SHORTEST:
-                shown.setdefault(spelling, f"${{{name}}}")
+    pieces: dict[str, str] = {}
+    for text, name, value in values:
+        for form in _forms(value):
+            shown.setdefault(_folded(form), text)
+        for piece in _pieces(name, value):
+            pieces.setdefault(piece, text)
     if not shown:
         return unmasked
-    names = frozenset(names)
-    references = rf"\$\{{(?:{'|'.join(map(re.escape, values))})(?::-[^{{}}]*)?\}}"
-    # The longest first: one value may be part of another.
-    spellings = sorted(shown, key=len, reverse=True)
-    anywhere = [references, *(_found(each, _VALUE_BEGINS if each in names else _WORD_BEGINS) for each in spellings)]
-    in_locations = [references, *(_found(each, _VALUE_BEGINS) for each in spellings)]
-    return Mask(shown, re.compile("|".join(anywhere)), re.compile("|".join(in_locations)), names)
+    begins = {each: _VALUE_BEGINS if each in names else _WORD_BEGINS for each in shown}
+
+    def pattern(found: Mapping[str, str]) -> re.Pattern[str]:
+        # The longest first: one value may be part of another.
+        by_length = sorted(found, key=len, reverse=True)
+        return re.compile("|".join([masked, *(_found(each, found[each]) for each in by_length)]))
+
+    anywhere = pattern({**dict.fromkeys(pieces, _PIECE_BEGINS), **begins})
+    in_locations = pattern(dict.fromkeys([*shown, *pieces], _VALUE_BEGINS))
+    return Mask({**pieces, **shown}, anywhere, in_locations, names)
 
 
-def _found(spelling: str, word_begins: str) -> str:
-    """The pattern of a spelling: wherever it stands, or as a word where it is a plain one."""
-    plain = _PLAIN.match(spelling) is not None
-    return f"{word_begins}{re.escape(spelling)}{_WORD_ENDS}" if plain else re.escape(spelling)
+def _found(form: str, word_begins: str) -> str:
+    """The pattern of a form: wherever it stands, or as a word where it is a plain one."""
+    if _PLAIN.match(form):
+        return f"{word_begins}{re.escape(form)}{_WORD_ENDS}"
+    return r"\s+".join(map(re.escape, form.split())) or re.escape(form)
 
 
-def _spellings(value: str) -> Iterator[str]:
+def _folded(text: str) -> str:
+    """A text without white space around it, and with one space in the place of any other."""
+    return " ".join(text.split()) or text
+
+
+def _forms(value: str) -> Iterator[str]:
     """The ways in which a value, and the secrets within it, may turn up in a text."""
     if len(value) < SHORTEST:
         return
-    from urllib.parse import quote, unquote  # slow to load, and only needed here
+    from urllib.parse import unquote  # slow to load, and only needed here
 
     # A private key may be many lines, and what is printed is looked at line by line.
     for part in (value, *_secrets_within(value), *value.splitlines()):
         for text in (part, unquote(part)):
-            yield from (text, repr(text)[1:-1], quote(text), quote(text, safe=""))
+            yield from (form for form in _escaped(text) if len(form.strip()) >= SHORTEST or form == value)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    from html import escape
+    from json import dumps
+    from urllib.parse import quote, quote_plus
+
+    yield from (text, repr(text)[1:-1], repr(text.encode(errors="surrogateescape"))[2:-1])
+    yield from (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1])
+    yield from (text.replace("'", "''"), text.replace("\\", "\\\\").replace("'", "\\'"))
+    yield from (escape(text), escape(text, quote=False))
+    for encoded in (
+        quote(text, errors="surrogateescape"),
+        quote(text, "", errors="surrogateescape"),
+        quote_plus(text, errors="surrogateescape"),
+    ):
+        yield encoded
+        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
+
+
+def _pieces(name: str, value: str) -> Iterator[str]:
+    """What a program may quote of the passwords in a value, and the forms in which HTTP has them."""
+    from base64 import b64encode, urlsafe_b64encode
+    from urllib.parse import unquote
+
+    within = [value] if names_a_secret(name) else []
+    if len(value) < SHORTEST:
+        return
+    for secret in dict.fromkeys([*within, *_secrets_within(value)]):
+        for text in dict.fromkeys((secret, unquote(secret))):
+            yield from (piece for piece in _PIECES_END.split(text) if len(piece) >= SHORTEST)
+            raw = text.encode(errors="surrogateescape")
+            for before in range(3):
+                # Without the characters that depend on what stands beside it.
+                first, last = (before * 8 + 5) // 6, (before + len(raw)) * 8 // 6
+                for encode in (b64encode, urlsafe_b64encode):
+                    inner = encode(bytes(before) + raw)[first:last].decode()
+                    if len(inner) >= _SHORTEST_BASE64:
+                        yield inner
 
 
 def _secrets_within(value: str) -> Iterator[str]:
-    """The password and the secret parameters of a URL."""
-    before, _, user_info = value.partition("?")[0].rpartition("@")[0].partition("://")
-    if before and ":" in user_info:
-        yield user_info.partition(":")[2]
+    """The password and the secret parameters of a URL; where one was not encoded, as far as it may go."""
+    scheme, _, rest = value.partition("://")
+    for text in (rest.partition("?")[0], rest) if scheme else ():
+        user_info = text.rpartition("@")[0]
+        password = user_info.partition(":")[2]
+        if password and not re.match(_PORT_AND_QUERY, password):
+            yield password
+        elif user_info and ":" not in user_info and not _PLAIN.match(user_info):
+            yield user_info  # a token
     for match in _SECRET_PARAMETER.finditer(value):
         yield match[0].partition("=")[2]
 

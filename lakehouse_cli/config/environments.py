@@ -36,6 +36,7 @@ from lakehouse_cli.config.storages import (
     read_storage,
     storage_entries,
 )
+from lakehouse_cli.config.url_variables import url_encoding
 from lakehouse_cli.config.variables import Unset, fill, unset_in
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
@@ -295,12 +296,17 @@ class _Reading(Struct, frozen=True):
 
     def _storage(self, key: Scalar, node: Node) -> StorageSpec:
         of = f" of environment `{self.layer.name}`" if self.layer.name != DEFAULT_ENVIRONMENT else ""
-        if self.complete or not isinstance(node, Mapping):
+        if not isinstance(node, Mapping):
             return read_storage(self.reader, key, fill(self.reader, node, self.environ), self.folder, of)
         entries = {}
         for name, (each, value) in node.entries.items():
-            unset: Unset = "keep" if name == "root" else "pass over"
-            entries[name] = each, fill(self.reader, value, self.environ, unset)
+            unset: Unset = "report" if self.complete else "keep" if name == "root" else "pass over"
+            if name == "root":
+                entries[name] = each, fill(self.reader, value, self.environ, unset, url_encoding(node))
+            else:
+                entries[name] = each, fill(self.reader, value, self.environ, unset)
+        if self.complete:
+            return read_storage(self.reader, key, _mapping(node, entries), self.folder, of)
         root = entries["root"][1] if "root" in entries else None
         unknown = isinstance(root, Scalar) and root.text == root.shown and root.text.startswith("${")
         if unknown and "type" not in entries:

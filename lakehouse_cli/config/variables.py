@@ -6,7 +6,7 @@ The text with the variables still in it goes on with the value, so that no messa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Literal
 
@@ -14,19 +14,42 @@ from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 
-_REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
+REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
 
 #: What becomes of a scalar whose variable is not set: it is reported, nothing more is said of it, or it stays as it is.
 Unset = Literal["report", "pass over", "keep"]
 
 
-def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], unset: Unset = "report") -> Node:
+#: Makes of what a reference in a text stands for what is put in its place.
+Encoding = Callable[[re.Match[str], str], str]
+
+
+def as_it_is(match: re.Match[str], value: str) -> str:
+    """The value that a reference stands for, unchanged."""
+    del match
+    return value
+
+
+def fill(
+    reader: Reader,
+    node: Node,
+    environ: AnyMapping[str, str],
+    unset: Unset = "report",
+    encoding: Encoding = as_it_is,
+) -> Node:
     """A copy of a node with the variables in its scalars filled in; `${` preceded by `$` stays `${`.
 
     As in a shell, ``:-`` gives the default where the variable is unset or empty.
+
+    Args:
+        reader: Of the file it stands in.
+        node: A scalar, or what holds scalars.
+        environ: Values by name.
+        unset: What becomes of a scalar whose variable is not set.
+        encoding: Of what is put in the place of a variable in a scalar; not of scalars within another node.
     """
     if isinstance(node, Scalar):
-        return _filled(reader, node, environ, unset) if "${" in node.text else node
+        return _filled(reader, node, environ, unset, encoding) if "${" in node.text else node
     if isinstance(node, Sequence):
         items = [fill(reader, item, environ, unset) for item in node.items]
         return Sequence(items, node.size, node.start, node.end)
@@ -58,10 +81,10 @@ def _references(node: Node) -> Iterator[re.Match[str]]:
         for _, value in node.entries.values():
             yield from _references(value)
     elif isinstance(node, Scalar) and "${" in node.text:
-        yield from (match for match in _REFERENCE.finditer(node.text) if match["name"])
+        yield from (match for match in REFERENCE.finditer(node.text) if match["name"])
 
 
-def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset) -> Node:
+def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset, encoding: Encoding) -> Node:
     failed = lacking = False
     known = True
 
@@ -79,16 +102,16 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: 
         found = environ.get(name)
         if found or (found is not None and default is None):
             known = False
-            return found
+            return encoding(match, found)
         if default is not None:
-            return default
+            return encoding(match, default)
         lacking, known = True, False
         if unset == "report":
             hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
             _report(reader, node, match.group(), f"environment variable `{name}` is not set", hint)
         return match.group()
 
-    text = _REFERENCE.sub(value, node.text)
+    text = REFERENCE.sub(value, node.text)
     if failed or (lacking and unset != "keep"):
         return Broken(node.start, node.end)
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli import arrow_values as av
 from lakehouse_cli.conversion.refusal import EXAMPLES, plural, shorten
 from lakehouse_cli.errors import Example, Location, Violation
 
@@ -65,7 +66,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> Sequence[int]:
-    import pyarrow.compute as pc
+    from lakehouse_cli.arrow_values import compute as pc
 
     names = [f"k{position}" for position in range(len(columns))]
     # Row numbers, made without Python objects: of 10^7 rows those would take a second and most of a gigabyte.
@@ -93,11 +94,11 @@ class _Rows(Sequence[int]):
 
 
 def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow.compute as pc
+    from lakehouse_cli.arrow_values import compute as pc
 
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
         # Arrow tells -0.0 from 0.0 apart, which are one key.
-        return pc.add(column, pa.scalar(0.0, column.type))
+        return pc.add(column, av.scalar(0.0, column.type))
     return column

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.refusal import EXAMPLES, InexactError, true_rows
 from lakehouse_cli.conversion.times import PER_SECOND
 
@@ -51,7 +52,7 @@ def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> 
             _walk(chunk, check)
         except InexactError as refusal:
             of_chunk = refusal.rows if refusal.rows is not None else true_rows(chunk.is_valid())
-            rows.append(pc.add(of_chunk.cast(pa.int64()), pa.scalar(start, pa.int64())))
+            rows.append(pc.add(of_chunk.cast(pa.int64()), av.scalar(start, pa.int64())))
             found.append(refusal)
         start += len(chunk)
     if found:
@@ -112,7 +113,7 @@ def _no_text(column: pa.ChunkedArray) -> InexactError:
     rows = [row for row, value in enumerate(bytes_) if value is not None and not _is_text(value)]
     return InexactError(
         "no UTF-8 text",
-        pa.array(rows, pa.int64()),
+        av.array(rows, pa.int64()),
         hint="decode them in the transform with the encoding they are in, or declare binary",
         shown=[repr(bytes_[row]) for row in rows[:EXAMPLES]],
     )

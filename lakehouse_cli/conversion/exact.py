@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion import numbers, texts, times
 from lakehouse_cli.conversion.domains import check_domain
 from lakehouse_cli.conversion.refusal import InexactError
@@ -139,4 +140,4 @@ def name_of(arrow_type: pa.DataType) -> str:
 def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A float column with null for NaN, as pandas means it."""
     missing = pc.is_nan(column)
-    return pc.if_else(missing, pa.scalar(None, column.type), column) if pc.any(missing).as_py() else column
+    return pc.if_else(missing, av.scalar(None, column.type), column) if pc.any(missing).as_py() else column

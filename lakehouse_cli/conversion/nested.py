@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion import exact
 from lakehouse_cli.conversion.domains import at_rows
 from lakehouse_cli.conversion.refusal import InexactError
@@ -36,7 +37,7 @@ def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     # One dictionary, in the order of first appearance: what reading the stored column gives as well.
     array = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
     if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], values.type)
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else av.array([], values.type)
     return pa.chunked_array([array.dictionary_encode().cast(target)])
 
 
@@ -57,9 +58,9 @@ def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
         raise at_rows(refusal, array, items) from None
     lengths = pc.fill_null(pc.list_value_length(array), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
-    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(pa.int32())
+    offsets = pa.concat_arrays([av.array([0], pa.int64()), ends]).cast(pa.int32())
     mask = array.is_null() if array.null_count else None
-    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], target.value_type)
+    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], target.value_type)
     return pa.ListArray.from_arrays(offsets, flat, type=target, mask=mask)
 
 
@@ -75,14 +76,14 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
         values = array.field(child.name)
         if array.null_count:
             # By place: there is no null scalar of some dictionaries.
-            places = pc.if_else(present, pa.array(range(len(values)), pa.int64()), pa.scalar(None, pa.int64()))
+            places = pc.if_else(present, av.array(range(len(values)), pa.int64()), av.scalar(None, pa.int64()))
             values = values.take(places)
         try:
             converted = exact.convert(pa.chunked_array([values]), child.type)
         except InexactError as refusal:
             refusal.rows = refusal.rows if refusal.rows is not None else _valid_rows(values)
             raise
-        children.append(pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], child.type))
+        children.append(pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], child.type))
     mask = array.is_null() if array.null_count else None
     return pa.StructArray.from_arrays(children, fields=list(target), mask=mask)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
 NOT_WHOLE = "not whole"
@@ -34,8 +35,8 @@ def integer_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
     def locate() -> None:
         least, most = bounds(column.type)
         low, high = bounds(target)
-        below = pc.less(column, pa.scalar(max(low, least), column.type))
-        above = pc.greater(column, pa.scalar(min(high, most), column.type))
+        below = pc.less(column, av.scalar(max(low, least), column.type))
+        above = pc.greater(column, av.scalar(min(high, most), column.type))
         refuse_where(pc.or_(below, above), outside(target))
 
     return cast_or(locate, column, target)
@@ -97,8 +98,8 @@ def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
     limit = Decimal(10) ** (target.precision - target.scale)
     values = [None if value is None else Decimal(value) for value in wide.to_pylist()]
     too_large = [value is not None and abs(value) >= limit for value in values]
-    refuse_where(pa.array(too_large, pa.bool_()), _too_many_digits(target))
-    return pa.chunked_array([pa.array(values, target)])
+    refuse_where(av.array(too_large, pa.bool_()), _too_many_digits(target))
+    return pa.chunked_array([av.array(values, target)])
 
 
 def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -131,14 +132,14 @@ def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 def decimal_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Decimals to floats; refuses those that no float equals (0.1, say)."""
     values = column.to_pylist()
-    floats = pa.array([None if value is None else float(value) for value in values], pa.float64())
+    floats = av.array([None if value is None else float(value) for value in values], pa.float64())
     nearest = floats.cast(target, safe=False)
     same = [
         value is None or Decimal(found) == value
         for value, found in zip(values, nearest.cast(pa.float64()).to_pylist(), strict=True)
     ]
     refuse_where(
-        pc.invert(pa.array(same, pa.bool_())),
+        pc.invert(av.array(same, pa.bool_())),
         f"not exact in {_name(target)}",
         hint="round them in the transform with `.astype(float)`",
     )
@@ -171,7 +172,7 @@ def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
             else:
                 half = length // 2
                 pending += [(start + half, length - half), (start, half)]
-    return pa.array(failing, pa.int64())
+    return av.array(failing, pa.int64())
 
 
 def _name(target: pa.DataType) -> str:
@@ -185,7 +186,7 @@ def _widest(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _widest_scalar(text: str, like: pa.DataType) -> pa.Scalar:
     # From text: Decimal's arithmetic rounds to 28 digits. Of the same scale: Arrow aligns no others this wide.
-    return pa.scalar(Decimal(text), pa.decimal256(76, like.scale))
+    return av.scalar(Decimal(text), pa.decimal256(76, like.scale))
 
 
 def _too_many_digits(target: pa.DataType) -> str:

@@ -7,6 +7,7 @@ cannot take it reports without a row; hence the kinds here.
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,12 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli import arrow_values as av
 from lakehouse_cli.conversion import exact
 from lakehouse_cli.conversion.numbers import outside
 from lakehouse_cli.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
 from lakehouse_cli.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
 
 _EPOCH = dt.datetime(1970, 1, 1)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
 _PLAIN = {"text": pa.large_string(), "integer": pa.int64(), "bool": pa.bool_(), "date": pa.date32()}
 _MIXABLE = ({"integer", "float", "decimal"}, {"date", "timestamp"})
 
@@ -50,7 +54,7 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
         return _of_kind(present[0], list(values), target) if len(kinds) == 1 else _scattered(values, kinds, target)
     except InexactError as refusal:
         if refusal.rows is None:
-            refusal.rows = pa.array(sorted(row for kind in present for row in kinds[kind]), pa.int64())
+            refusal.rows = av.array(sorted(row for kind in present for row in kinds[kind]), pa.int64())
         if refusal.shown is None:
             refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
         raise
@@ -66,8 +70,10 @@ def _of_one_plain_kind(values: Sequence[Any], nan_is_null: bool) -> pa.ChunkedAr
     if natural is None:
         return None
     try:
-        return pa.chunked_array([pa.array(values, natural, from_pandas=True)])
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        if "pandas" in sys.modules:  # else there is none of its nulls, and to ask Arrow would import it
+            return pa.chunked_array([pa.array(values, natural, from_pandas=True)])
+        return pa.chunked_array([av.array(values, natural)])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, AttributeError):
         return None  # taken value by value, to find the rows
 
 
@@ -103,7 +109,7 @@ def _told(
     values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None, *, noun: bool = False
 ) -> InexactError:
     shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
-    return InexactError(quality, pa.array(rows, pa.int64()), hint=hint, shown=shown, noun=noun)
+    return InexactError(quality, av.array(rows, pa.int64()), hint=hint, shown=shown, noun=noun)
 
 
 def _scattered(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: pa.DataType | None) -> pa.ChunkedArray:
@@ -116,7 +122,7 @@ def _scattered(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: p
         try:
             column = _of_kind(kind, [values[row] for row in rows], target)
         except InexactError as refusal:
-            of_kind = pa.array(rows, pa.int64())
+            of_kind = av.array(rows, pa.int64())
             refusal.rows = of_kind if refusal.rows is None else of_kind.take(refusal.rows)
             raise
         parts += column.chunks
@@ -129,7 +135,7 @@ def _scattered(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: p
     places: list[int | None] = [None] * len(values)
     for place, row in enumerate(order):
         places[row] = place
-    return pa.chunked_array([joined.take(pa.array(places, pa.int64()))])
+    return pa.chunked_array([joined.take(av.array(places, pa.int64()))])
 
 
 def _common_type(values: Sequence[Any], kinds: dict[str, Sequence[int]]) -> pa.DataType:
@@ -156,9 +162,9 @@ def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
     integers = list(map(int, values))
     least, most = min(integers), max(integers)
     if least >= -(1 << 63) and most < 1 << 63:
-        return pa.array(integers, pa.int64())
+        return av.array(integers, pa.int64())
     if least >= 0 and most < 1 << 64:
-        return pa.array(integers, pa.uint64())
+        return av.array(integers, pa.uint64())
     if target is not None and not pa.types.is_integer(target):
         return _decimals([Decimal(value) for value in integers], target)
     low, high = (0, 1 << 64) if target == pa.uint64() else (-(1 << 63), 1 << 63)
@@ -168,7 +174,7 @@ def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
 
 
 def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return pa.array(list(map(float, values)), pa.float64())
+    return av.array(list(map(float, values)), pa.float64())
 
 
 def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
@@ -176,18 +182,25 @@ def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if infinite:
         raise _told(values, infinite, "infinite Decimal objects", None, noun=True)
     try:
-        array = pa.array(values)
+        return av.array(values, _decimal_type(values))
     except (pa.ArrowException, ValueError):
         long = [row for row, value in enumerate(values) if value.adjusted() > 37 or value.as_tuple().exponent < -38]
         raise _told(values, long or list(range(len(values))), "of more than 38 digits", None) from None
-    if array.type.scale < 0:
-        array = array.cast(pa.decimal256(76, 0))
-    return array
+
+
+def _decimal_type(values: Sequence[Decimal]) -> pa.DataType:
+    """The smallest type that holds all digits of finite decimals."""
+    parts = [value.as_tuple() for value in values]
+    exponents = [int(part.exponent) for part in parts]
+    scale = max(-min(exponents), 0)
+    whole = max(max(len(part.digits) + at, 0) for part, at in zip(parts, exponents, strict=True))
+    precision = max(whole + scale, 1)
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
 
 def _texts(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     try:
-        return pa.array(values, pa.large_string())
+        return av.array(values, pa.large_string())
     except UnicodeEncodeError:
         rows = [row for row, value in enumerate(values) if not _is_unicode(value)]
         raise _told([ascii(value) for value in values], rows, "not valid Unicode (lone surrogates)", None) from None
@@ -202,22 +215,22 @@ def _is_unicode(text: str) -> bool:
 
 
 def _bytes(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return pa.array(list(map(bytes, values)), pa.large_binary())
+    return av.array(list(map(bytes, values)), pa.large_binary())
 
 
 def _bools(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return pa.array(list(map(bool, values)), pa.bool_())
+    return av.array(list(map(bool, values)), pa.bool_())
 
 
 def _timestamps(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.datetime for value in values):
-        return pa.array(values, pa.timestamp("us"))
+        return av.array([_nanoseconds_of_time(value) // 1_000 for value in values], pa.timestamp("us"))
     return _ticks(values, [_nanoseconds_of_time(value) for value in values], pa.timestamp)
 
 
 def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.datetime for value in values):
-        return pa.array(values, pa.timestamp("us", "UTC"))
+        return av.array([(value - _EPOCH_UTC) // _MICROSECOND for value in values], pa.timestamp("us", "UTC"))
     wall = [value.astimezone(dt.UTC).replace(tzinfo=None) if type(value) is dt.datetime else value for value in values]
     ticks = [_nanoseconds_of_time(value) for value in wall]
     return _ticks(values, ticks, lambda unit: pa.timestamp(unit, "UTC"))
@@ -225,8 +238,8 @@ def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
 
 def _durations(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.timedelta for value in values):
-        with suppress(pa.ArrowInvalid):  # Python's go further than 64 bits of microseconds
-            return pa.array(values, pa.duration("us"))
+        with suppress(OverflowError):  # Python's go further than 64 bits of microseconds
+            return av.array([value // _MICROSECOND for value in values], pa.duration("us"))
     return _ticks(values, [_nanoseconds_of_duration(value) for value in values], pa.duration)
 
 
@@ -235,13 +248,17 @@ def _ticks(values: list[Any], nanoseconds: list[int], type_of: Callable[[str], p
     for unit, step in (("us", 1_000), ("ns", 1), ("ms", 1_000_000), ("s", 1_000_000_000)):
         ticks = [value // step for value in nanoseconds]
         if all(value % step == 0 and abs(tick) < 1 << 63 for value, tick in zip(nanoseconds, ticks, strict=True)):
-            return pa.array(ticks, pa.int64()).cast(type_of(unit))
+            return av.array(ticks, pa.int64()).cast(type_of(unit))
     raise _told(values, list(range(len(values))), "too far apart for one unit of time", None)
+
+
+def _microseconds_of_day(value: dt.time) -> int:
+    return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
 
 
 def _nanoseconds_of_time(value: Any) -> int:
     if type(value) is dt.datetime:
-        return (value - _EPOCH) // dt.timedelta(microseconds=1) * 1_000
+        return (value - _EPOCH) // _MICROSECOND * 1_000
     if hasattr(value, "to_datetime64"):
         value = value.to_datetime64()
     return _numpy_nanoseconds(value)
@@ -249,7 +266,7 @@ def _nanoseconds_of_time(value: Any) -> int:
 
 def _nanoseconds_of_duration(value: Any) -> int:
     if type(value) is dt.timedelta:
-        return value // dt.timedelta(microseconds=1) * 1_000
+        return value // _MICROSECOND * 1_000
     if hasattr(value, "to_timedelta64"):
         value = value.to_timedelta64()
     return _numpy_nanoseconds(value)
@@ -280,13 +297,13 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     try:
         converted = convert_values(items, None if target is None else target.value_type, nan_is_null=False)
     except InexactError as refusal:
-        rows = refusal.rows if refusal.rows is not None else pa.array(range(len(items)), pa.int64())
-        in_rows = pa.array(parents, pa.int64()).take(rows).unique()
+        rows = refusal.rows if refusal.rows is not None else av.array(range(len(items)), pa.int64())
+        in_rows = av.array(parents, pa.int64()).take(rows).unique()
         raise _told(
             values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
         ) from None
-    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else pa.array([], converted.type)
-    return pa.chunked_array([pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)])
+    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], converted.type)
+    return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), flat)])
 
 
 def _also(refusal: InexactError, verb: str = "") -> str:
@@ -313,7 +330,7 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
         except InexactError as refusal:
             rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
             raise _told(values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True) from None
-        arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
+        arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else av.array([], column.type))
     fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
     return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])
 
@@ -327,7 +344,7 @@ _NATURAL: dict[str, Callable[[list[Any], pa.DataType | None], pa.Array]] = {
     "bytes": _bytes,
     "timestamp": _timestamps,
     "instant": _instants,
-    "date": lambda values, _target: pa.array(values, pa.date32()),
-    "time": lambda values, _target: pa.array(values, pa.time64("us")),
+    "date": lambda values, _target: av.array([value.toordinal() - _EPOCH.toordinal() for value in values], pa.date32()),
+    "time": lambda values, _target: av.array(list(map(_microseconds_of_day, values)), pa.time64("us")),
     "duration": _durations,
 }

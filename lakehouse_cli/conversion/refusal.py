@@ -55,7 +55,7 @@ def refuse_where(bad: pa.ChunkedArray | pa.Array, quality: str, *, hint: str | N
 
 def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
     """0-based positions, uint64, where a boolean mask is true; null counts as false."""
-    import pyarrow.compute as pc
+    from lakehouse_cli.arrow_values import compute as pc
 
     return pc.indices_nonzero(mask)
 

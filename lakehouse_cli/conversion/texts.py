@@ -7,8 +7,9 @@ number, `3/4/2026` no date.
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.numbers import failing_rows, outside
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
@@ -39,7 +40,7 @@ def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArr
     if pc.any(long).as_py():
         pairs = zip(long.to_pylist(), column.to_pylist(), converted.to_pylist(), strict=True)
         changed = [bool(is_long) and int(value) != int(text) for is_long, text, value in pairs]
-        refuse_where(pa.array(changed, pa.bool_()), "not exact as a float")
+        refuse_where(av.array(changed, pa.bool_()), "not exact as a float")
     return converted
 
 
@@ -92,7 +93,7 @@ def _narrow(chunk: pa.Array, target: pa.DataType, into: list[pa.Array]) -> None:
         into.append(chunk.cast(target))
     except pa.ArrowInvalid:
         if len(chunk) == 1:
-            raise InexactError("longer than 2 GB", pa.array([0], pa.int64())) from None
+            raise InexactError("longer than 2 GB", av.array([0], pa.int64())) from None
         half = len(chunk) // 2
         for part in (chunk.slice(0, half), chunk.slice(half)):
             # Joined with nothing, that is copied: a slice keeps offsets into the whole.

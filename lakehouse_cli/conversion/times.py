@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.numbers import cast_or
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 

@@ -10,8 +10,9 @@ import datetime as dt
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.times import PER_SECOND
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -74,14 +75,14 @@ def _moved(
     is_near = pc.and_(pc.greater_equal(counts, _FIRST * per_second), pc.less(counts, _LAST * per_second))
     if pc.all(is_near).as_py() in (True, None):
         return by_arrow(values)
-    near = by_arrow(pc.if_else(is_near, values, pa.scalar(None, values.type)))
+    near = by_arrow(pc.if_else(is_near, values, av.scalar(None, values.type)))
     is_far = pc.fill_null(pc.invert(is_near), False)
     moved: list[int | None] = []
     for count in counts.filter(is_far).to_pylist():
         added = by_python(count // per_second)
         moment = None if added is None else count + added * per_second
         moved.append(moment if moment is not None and -(2**63) <= moment < 2**63 else None)
-    return pc.replace_with_mask(near, is_far, pa.array(moved, pa.int64()).cast(to))
+    return pc.replace_with_mask(near, is_far, av.array(moved, pa.int64()).cast(to))
 
 
 def _by_arrow(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
@@ -93,7 +94,7 @@ def _by_arrow(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
     fits = pc.equal(pc.local_timestamp(first), local)
     if ambiguous == "error":
         fits = pc.and_(fits, pc.equal(first, last))
-    return pc.if_else(fits, last if ambiguous == "last" else first, pa.scalar(None, first.type))
+    return pc.if_else(fits, last if ambiguous == "last" else first, av.scalar(None, first.type))
 
 
 def _datetime(seconds: int) -> dt.datetime:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 
 
 def holds_dictionary(kind: pa.DataType) -> bool:
@@ -40,7 +42,7 @@ def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
         if encode:
             array = array.dictionary_decode().dictionary_encode().cast(kind)
         return pa.DictionaryArray.from_arrays(canonical(array.indices), array.dictionary)
-    present = None if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
+    present = None if array.null_count == 0 else av.to_numpy(array.is_valid())
     validity = None if present is None else _bits(present)
     if t.is_list(kind):
         lengths = pc.fill_null(pc.list_value_length(array), 0)
@@ -59,7 +61,7 @@ def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
 def _child(values: pa.Array, present: Any, *, encode: bool) -> pa.Array:
     """A field of structs, null where the struct is."""
     if present is not None:
-        values = values.take(pa.array(np.arange(len(values)), mask=~present))
+        values = values.take(av.from_numpy(np.arange(len(values)), pa.int64(), present))
     return canonical(values, encode=encode)
 
 
@@ -68,7 +70,7 @@ def _bits(flags: Any) -> pa.Buffer:
 
 
 def _offsets(lengths: pa.Array) -> pa.Buffer:
-    counts = lengths.to_numpy(zero_copy_only=False)
+    counts = av.to_numpy(lengths)
     return pa.py_buffer(np.concatenate(([0], np.cumsum(counts))).astype("<i4"))
 
 
@@ -88,7 +90,7 @@ def _fixed_width(array: pa.Array, present: Any) -> pa.Buffer:
     if not len(array):
         return pa.py_buffer(b"")
     if pa.types.is_boolean(array.type):
-        return _bits(pc.fill_null(array, False).to_numpy(zero_copy_only=False))
+        return _bits(av.to_numpy(pc.fill_null(array, False)))
     width = array.type.bit_width // 8
     buffer = array.buffers()[1].slice(array.offset * width, len(array) * width)
     if present is None:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
+from lakehouse_cli.fingerprints.packages import find_package
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import Manifest, ManifestError, NewerManifestError
@@ -154,12 +155,18 @@ def parse_manifest(text: bytes, shown: str) -> Manifest:
         raise StorageError(f"{shown} cannot be used: {error}", hint="materializing the table replaces it") from error
 
 
-@cache
 def _packages() -> dict[str, str]:
-    """Versions of what shapes data on their way, as far as it is loaded."""
-    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "pandas", "polars", "pyarrow"))
+    """Versions of the packages that shape data on their way, of those that are loaded."""
+    loaded = {name: _version(name) for name in ("numpy", "pandas", "polars", "pyarrow") if name in sys.modules}
     python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python, **{name: module.__version__ for name, module in loaded if module is not None}}
+    return {"python": python, **{name: version for name, version in loaded.items() if version is not None}}
+
+
+@cache
+def _version(package: str) -> str | None:
+    # As installed: another thread may still be importing the module, which has no `__version__` until then.
+    found = find_package(package, sys.path)
+    return None if found is None else found.version
 
 
 def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:

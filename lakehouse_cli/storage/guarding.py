@@ -65,6 +65,12 @@ class GuardedStorage(AssetStorage):
             state = None
         return _reopened, (self.spec, state)
 
+    def uri(self, table: Table) -> str:
+        """Where a table is, with the root as it is written: one that is filled in may hold a password."""
+        with self._guarded("uri", (table,)):
+            uri = self.inner.uri(table)
+            return uri.replace(self.spec.root, self.spec.root_text) if self.spec.root else uri
+
     @contextmanager
     def _guarded(self, method: str, arguments: tuple[Any, ...]) -> Iterator[None]:
         try:
@@ -97,7 +103,7 @@ def _delegate(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name, _original in vars(AssetStorage).items():
-    if not _name.startswith("_") and callable(_original):
+    if not _name.startswith("_") and callable(_original) and _name not in vars(GuardedStorage):
         setattr(GuardedStorage, _name, _delegate(_name, _original))
 GuardedStorage.__abstractmethods__ = frozenset()
 

@@ -69,6 +69,7 @@ POSTGRESQL = StorageType(
     "lakehouse_cli.storage.relational.postgresql:PostgreSQLStorage",
     root="url",
     schemes=("postgresql", "postgres"),
+    url_encoded=True,
     options=(
         FormatOption(
             "schema",

@@ -19,6 +19,7 @@ class StorageType(Struct, frozen=True):
         root: What ``root:`` is: a folder or a file of this machine, a URL, any text that the storage itself
             understands, or nothing.
         schemes: URL schemes its root may have, where that is a URL.
+        url_encoded: Whether the parts of its root, a URL, are percent-encoded.
         formats: Whether its tables are files of a format, so that ``format`` and its options apply.
         options: Its own options, beside those of a format.
         refusal: Why it cannot hold a column type, if it cannot.
@@ -35,6 +36,7 @@ class StorageType(Struct, frozen=True):
     implementation: str
     root: Literal["folder", "file", "url", "folder or url", "text", "none"] = "folder"
     schemes: tuple[str, ...] = ()
+    url_encoded: bool = False
     formats: bool = False
     options: tuple[FormatOption, ...] = ()
     refusal: Refusal | None = None

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from importlib import metadata
+from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from lakehouse_cli.model import Table
+from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.formatted import make_manifest
 from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Invoked, ProjectFolder
 
@@ -196,3 +203,13 @@ def test_what_another_project_stored_stays(done: ProjectFolder, cli: Cli, execut
     assert statuses(cli, "--force", "best") == {"best": "materialized"}
     assert reasons(cli) == {}
     assert '"project": "other"' in done.read(BEST)
+
+
+def test_package_versions_while_importing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a module is that another thread is importing: without a `__version__`.
+    monkeypatch.setitem(sys.modules, "polars", ModuleType("polars"))
+    manifest = make_manifest(
+        Table("t"), pa.table({"a": ["x"]}), Origin("r", "p"), size=1, content_hash="h", modified_ns=1
+    )
+    assert manifest.packages["polars"] == metadata.version("polars")
+    assert manifest.packages["pyarrow"] == metadata.version("pyarrow")

@@ -214,3 +214,43 @@ def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI
     assert ran.code == 1
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"totals": "materialized", "best": "failed"}
     assert not (shelf.path / "computed").exists()
+
+
+def test_root_in_a_uri_is_as_written(
+    folder: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "Zq7xR/Kw9pT")
+    folder.write(
+        "stores.py",
+        """
+        from lakehouse_cli.storage import KeyedStorage
+
+        class Own(KeyedStorage):
+            def uri(self, table):
+                return f"{self.spec.root}/{table.path}"
+
+            def head_key(self, key):
+                return None
+
+            def get_key(self, key):
+                raise ValueError(f"nothing at {self.spec.root}")
+
+            def keys(self, prefix):
+                return []
+
+            put_key = delete_key = get_key
+        """,
+    )
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: own
+        storages: {default: {type: "stores:Own", root: "own://me:${SECRET}@host"}}
+        tables: {t: {kind: source, columns: {x: int64}}}
+        """,
+    )
+    for argv in (["plan", "-o", "json"], ["ls", "-o", "json"], ["ls"], ["graph", "-o", "json"], ["run"], ["show", "t"]):
+        done = cli(*argv)
+        assert "Zq7x" not in done.out + done.err, argv
+        assert "Kw9p" not in done.out + done.err, argv
+    assert cli("ls", "-o", "json").json["tables"][0]["uri"] == "own://me:${SECRET}@host/t"

@@ -6,8 +6,12 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
+from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.model import parse_column_type
+from lakehouse_cli.testing.every_type import VALUES
 from tests.conftest import ProjectFolder
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.s3 import S3Server
@@ -112,3 +116,76 @@ def test_the_check_can_fail(project: ProjectFolder) -> None:
 def test_a_run_to_a_log_does_not_load_rich(project: ProjectFolder) -> None:
     _, modules = loaded("run")
     assert "rich" not in modules
+
+
+#: What every storage holds.
+TYPES = [
+    *("int64", "uint8", "float64", "bool", "string", "binary", "date32", "timestamp[us]", "timestamp[us, tz=UTC]"),
+    *("duration[us]", "decimal128(10, 2)", "dictionary<string>"),
+]
+
+
+@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "memory", "sqlite", "duckdb", "postgresql"])
+def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> ProjectFolder:
+    """A project in a storage, all of whose transforms are on Arrow's tables; one fails where pandas was imported."""
+    storage = {
+        "memory": "{root: 'memory://lake'}",
+        "sqlite": "{type: sqlite, root: lake.db}",
+        "duckdb": "{type: duckdb, root: lake.db}",
+    }.get(request.param, f"{{root: lake, format: {request.param}}}")
+    if request.param == "postgresql":
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        storage = f"{{root: '{server.url(server.new_database())}'}}"
+    columns = {"id": "int64", **{f"c{at}": each for at, each in enumerate(TYPES)}}
+    declared = json.dumps({**columns, "id": {"type": "int64", "nullable": False}})
+    folder.write(
+        "lakehouse.yaml",
+        f"""
+        name: arrow
+        module: transforms
+        storages:
+          default: {{root: data}}
+          raw: {{root: data, format: ipc}}
+          lake: {storage}
+        defaults: {{storage: lake}}
+        tables:
+          source: {{kind: source, storage: raw, columns: {json.dumps(columns)}}}
+          once: {{columns: {declared}, key: [id], inputs: {{table: source}}}}
+          twice: {{columns: {declared}, key: [id], inputs: {{table: once}}}}
+          kept: {{inputs: {{table: twice}}}}
+          last: {{columns: {{id: int64}}, inputs: {{table: kept}}}}
+        """,
+    )
+    folder.write(
+        "transforms.py",
+        """
+        import sys
+        import pyarrow as pa
+
+        def once(table: pa.Table) -> pa.Table:
+            return table
+
+        twice = kept = once
+
+        def last(table: pa.Table) -> pa.Table:
+            assert "pandas" not in sys.modules
+            return table.select(["id"])
+        """,
+    )
+    types = {name: to_arrow(parse_column_type(text)) for name, text in columns.items()}
+    values = {"id": list(range(4)), **{f"c{at}": (VALUES[text] * 4)[:4] for at, text in enumerate(TYPES)}}
+    table = pa.table({name: pa.array(values[name], type_) for name, type_ in types.items()})
+    (folder.path / "data").mkdir()
+    with pa.ipc.new_file(str(folder.path / "data/source.arrow"), table.schema) as writer:
+        writer.write(table)
+    return folder
+
+
+@pytest.mark.parametrize("executor", ["threads", "serial", pytest.param("processes", marks=pytest.mark.slow)])
+def test_run_without_pandas_imports_none(arrow_project: ProjectFolder, executor: str) -> None:
+    in_memory = "memory://" in arrow_project.read("lakehouse.yaml")  # of one process
+    run = ["run", "--executor", "serial" if in_memory else executor]
+    for argv in (run, ["plan"], [*run, "--force"] if in_memory else [*run, "--force", "twice", "last"]):
+        code, modules = loaded(*argv)
+        assert code == 0, argv
+        assert "pandas" not in modules, argv

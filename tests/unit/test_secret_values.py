@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.errors import Location, Violation
 from lakehouse_cli.events import ErrorInfo, TableResult
-from lakehouse_cli.secret_values import mask_of, masked, without_secrets
+from lakehouse_cli.secret_values import mask_of, masked, without_password, without_secrets
 
 URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
 
@@ -105,3 +109,64 @@ def test_long_values_are_masked_wherever_they_stand(value: str, before: str, aft
 def test_words_are_masked_whatever_stands_around_them(value: str, around: str) -> None:
     assert mask_of({"V_": value})(f"{around}{value}{around}") == f"{around}${{V_}}{around}"
     assert mask_of({"V_": value})(f"x{value} {value}_x") == f"x{value} {value}_x"
+
+
+FORMS = {
+    "as it is": lambda text: text,
+    "repr": repr,
+    "repr of bytes": lambda text: repr(text.encode()),
+    "JSON": json.dumps,
+    "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
+    "percent-encoded": lambda text: quote(text, ""),
+    "percent-encoded but for slashes": quote,
+    "percent-encoded in lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, "")),
+    "of a form": quote_plus,
+    "HTML": html.escape,
+    "XML": lambda text: html.escape(text, quote=False),
+    "SQL": lambda text: text.replace("'", "''"),
+    "libpq": lambda text: text.replace("\\", "\\\\").replace("'", "\\'"),
+    "folded": lambda text: " ".join(text.split()),
+    "Base64": lambda text: b64encode(text.encode()).decode(),
+    "HTTP's Basic": lambda text: b64encode(f"me:{text}".encode()).decode(),
+    "of another user": lambda text: urlsafe_b64encode(f"they:{text}".encode()).decode(),
+}
+
+
+# Letters and digits at both ends make it something to look for whatever is between them.
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=4), st.sampled_from(list(FORMS)))
+def test_secrets_leave_no_trace_in_any_form(middle: str, form: str) -> None:
+    secret = f"Zq7xR2{middle}Kw9pT5"
+    text = f"could not: {FORMS[form](secret)}, sorry"
+    url = f"postgresql://me:{quote(secret, '')}@host/db"
+    for values in ({"DB_PASSWORD": secret}, {"WAREHOUSE": url}, {"WAREHOUSE": f"postgresql://me:{secret}@host/db"}):
+        shown = mask_of(values)(text)
+        assert shown.startswith("could not: ")
+        assert "${" in shown
+        for end in ("Zq7x", "Kw9p", "wOXBU"):
+            assert end not in shown, (values, shown)
+
+
+def test_pieces_of_a_password_are_masked() -> None:
+    hide = mask_of({"WAREHOUSE": "postgresql://me:Zq7xR/horse#Kw9pT@host/db?x=1"})
+    assert hide('invalid port "Zq7xR": horse Kw9pT') == 'invalid port "${WAREHOUSE}": horse ${WAREHOUSE}'
+    assert hide("host:5432 'horse'") == "host:5432 '${WAREHOUSE}'"
+    assert mask_of({"FOLDER": "/srv/Zq7xR/x"})("Zq7xR") == "Zq7xR"
+
+
+def test_at_sign_in_a_query_makes_no_password() -> None:
+    url = "postgresql://host:5432/db?email=me@x.org"
+    assert without_password(url) == url
+    assert mask_of({"W": url})("host:5432") == "host:5432"
+
+
+@pytest.mark.parametrize("odd", ["/", "?", "#", " ", "@", "://"])
+def test_password_in_a_url_is_hidden_with_any_character(odd: str) -> None:
+    url = f"postgresql://me:Zq7{odd}Kw9p@host/db"
+    assert "Kw9p" not in without_password(url)
+    assert "Kw9p" not in without_secrets(f"  root: '{url}'  # me@host")
+
+
+def test_beginning_of_a_secret_that_was_cut_off_is_masked() -> None:
+    hide = mask_of({"TOKEN": "eyJhbGciOi.JIUzI1NiJ9", "LAKE": "lakeside"})
+    assert hide("row 1: 'eyJhbGci…', by the lake…") == "row 1: '${TOKEN}…', by the lake…"
+    assert hide("eyJhbGci") == "eyJhbGci"

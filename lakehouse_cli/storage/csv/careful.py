@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Struct, field
 from pyarrow import csv
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.decode import decode
@@ -40,7 +41,7 @@ class _Findings(Struct):
         """Take in the text of one batch, whose first row has the 1-based number `first_row`."""
         if not pa.types.is_string(self.wanted.type) and not _holds_empty(self.wanted.type):
             # Other tools write null as "" in quotes; a number has no such value.
-            text = pc.if_else(pc.equal(text, ""), pa.scalar(None, _TEXT), text)
+            text = pc.if_else(pc.equal(text, ""), av.scalar(None, _TEXT), text)
         values = decode(text, self.wanted.type, options)
         bad = values.null_count - text.null_count
         if bad:

@@ -13,8 +13,9 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.storage.csv.moments import DIGITS, parse_date, parse_timestamp
 from lakehouse_cli.storage.csv_options import CsvOptions
 
@@ -46,7 +47,7 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     if t.is_string(to):
         return text
     if t.is_binary(to):
-        return pa.array([_from_base64(value) for value in text.to_pylist()], to)
+        return av.array([_from_base64(value) for value in text.to_pylist()], to)
     if t.is_boolean(to):
         return _booleans(text, options)
     if t.is_dictionary(to):
@@ -71,7 +72,7 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
 
 def _only(text: pa.Array, pattern: str) -> pa.Array:
     """The texts that match the whole pattern, null for the others."""
-    return pc.if_else(pc.match_substring_regex(text, rf"\A(?:{pattern})\z"), text, pa.scalar(None, _TEXT))
+    return pc.if_else(pc.match_substring_regex(text, rf"\A(?:{pattern})\z"), text, av.scalar(None, _TEXT))
 
 
 def _cast(text: pa.Array, to: pa.DataType, *, strip_plus: bool = False, slow: Slow | None = None) -> pa.Array:
@@ -94,13 +95,13 @@ def _cast_one(text: pa.Array, to: pa.DataType, slow: Slow | None) -> pa.Array:
         value = None if slow is None else slow(text[0].as_py())
         storage = pa.int64() if isinstance(value, int) and pa.types.is_timestamp(to) else None
         storage = pa.int32() if isinstance(value, int) and pa.types.is_date32(to) else storage
-        return pa.array([value], to) if storage is None else pa.array([value], storage).cast(to)
+        return av.array([value], to) if storage is None else av.array([value], storage).cast(to)
 
 
 def _booleans(text: pa.Array, options: CsvOptions) -> pa.Array:
-    is_true = pc.is_in(text, value_set=pa.array(options.true_values, _TEXT))
-    is_false = pc.is_in(text, value_set=pa.array(options.false_values, _TEXT))
-    return pc.if_else(is_true, True, pc.if_else(is_false, pa.scalar(False), pa.scalar(None, pa.bool_())))
+    is_true = pc.is_in(text, value_set=av.array(options.true_values, _TEXT))
+    is_false = pc.is_in(text, value_set=av.array(options.false_values, _TEXT))
+    return pc.if_else(is_true, True, pc.if_else(is_false, av.scalar(False), av.scalar(None, pa.bool_())))
 
 
 def _number(text: pa.Array, options: CsvOptions, words: str = "") -> pa.Array:
@@ -120,7 +121,7 @@ def _floats(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     if pc.any(infinite).as_py():
         # Digits that overflow to infinity do not fit; the word does.
         overflown = pc.and_(infinite, pc.invert(pc.match_substring(number, "inf", ignore_case=True)))
-        values = pc.if_else(overflown, pa.scalar(None, to), values)
+        values = pc.if_else(overflown, av.scalar(None, to), values)
     return values
 
 
@@ -139,13 +140,13 @@ def _decimals(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     is_short = pc.and_(
         pc.less_equal(pc.binary_length(number), _DIGITS), pc.invert(pc.match_substring_regex(number, "[eE]"))
     )
-    short = pc.if_else(is_short, number, pa.scalar(None, _TEXT))
+    short = pc.if_else(is_short, number, av.scalar(None, _TEXT))
     values = _fitting(_cast(short, _roomy(to, _DIGITS)), to)
     retry = pc.and_(number.is_valid(), values.is_null())
     if not pc.any(retry).as_py():
         return values
     slow = [_slow_decimal(value, to) for value in number.filter(retry).to_pylist()]
-    return pc.replace_with_mask(values, retry, pa.array(slow, to))
+    return pc.replace_with_mask(values, retry, av.array(slow, to))
 
 
 def _roomy(to: pa.DataType, longest: int) -> pa.DataType:
@@ -155,10 +156,10 @@ def _roomy(to: pa.DataType, longest: int) -> pa.DataType:
 
 def _fitting(values: pa.Array, to: pa.DataType) -> pa.Array:
     """The values as `to`, null for those with more digits than its precision."""
-    largest = pa.scalar(Decimal((0, (9,) * to.precision, -to.scale)), values.type)
+    largest = av.scalar(Decimal((0, (9,) * to.precision, -to.scale)), values.type)
     oversized = pc.greater(pc.abs(values), largest)
     if pc.any(oversized).as_py():
-        values = pc.if_else(oversized, pa.scalar(None, values.type), values)
+        values = pc.if_else(oversized, av.scalar(None, values.type), values)
     return values.cast(to)
 
 
@@ -180,24 +181,24 @@ def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array
     if scale < 0:
         shifted = exact.view(pa.decimal128(_DIGITS, -scale))
         whole = pc.floor(shifted)
-        exact = pc.if_else(pc.equal(shifted, whole), whole, pa.scalar(None, whole.type)).cast(exact.type)
-    lowest, highest = (pa.scalar(Decimal(n).scaleb(-max(scale, 0)), exact.type) for n in (-(2**63), 2**63 - 1))
+        exact = pc.if_else(pc.equal(shifted, whole), whole, av.scalar(None, whole.type)).cast(exact.type)
+    lowest, highest = (av.scalar(Decimal(n).scaleb(-max(scale, 0)), exact.type) for n in (-(2**63), 2**63 - 1))
     fits = pc.and_(pc.greater_equal(exact, lowest), pc.less_equal(exact, highest))
-    exact = pc.if_else(fits, exact, pa.scalar(None, exact.type))
+    exact = pc.if_else(fits, exact, av.scalar(None, exact.type))
     return unscaled(exact).cast(to)
 
 
 def unscaled(values: pa.Array) -> pa.Array:
     """The digits of decimal128 values that fit into 64 bits, as int64."""
     if len(values) == 0:
-        return pa.array([], pa.int64())
+        return av.array([], pa.int64())
     words = np.frombuffer(values.buffers()[1], dtype="<i8")[values.offset * 2 : (values.offset + len(values)) * 2 : 2]
-    return pa.array(words, pa.int64(), mask=values.is_null().to_numpy(zero_copy_only=False))
+    return av.from_numpy(words, pa.int64(), av.to_numpy(values.is_valid()) if values.null_count else None)
 
 
 def _times(text: pa.Array, to: pa.DataType) -> pa.Array:
     text = _trim_fraction(_only(text, _TIME), to.unit)
-    day = pc.binary_join_element_wise(pa.scalar("1970-01-01"), text, " ")
+    day = pc.binary_join_element_wise(av.scalar("1970-01-01"), text, " ")
     moment = _cast(day, pa.timestamp(to.unit))
     counts = moment.cast(pa.int64())
     return (counts.cast(pa.int32()) if pa.types.is_time32(to) else counts).cast(to)

@@ -6,8 +6,9 @@ import base64
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -49,7 +50,7 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
     if t.is_duration(kind):
         return _with_decimal(_durations(values, options), options)
     if t.is_binary(kind):
-        return pa.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
+        return av.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
     if t.is_dictionary(kind):
         return encode(values.dictionary, options).take(values.indices)
     from lakehouse_cli.storage.csv.nested import encode_json
@@ -73,7 +74,7 @@ def _floats(values: pa.Array) -> pa.Array:
     if not pc.any(other).as_py():
         return text
     respelled = [repr(float(each)) for each in text.filter(other).to_pylist()]
-    return pc.replace_with_mask(text, pc.fill_null(other, False), pa.array(respelled, _TEXT))
+    return pc.replace_with_mask(text, pc.fill_null(other, False), av.array(respelled, _TEXT))
 
 
 def _decimals(values: pa.Array) -> pa.Array:
@@ -81,7 +82,7 @@ def _decimals(values: pa.Array) -> pa.Array:
     if not pc.any(pc.match_substring(text, "E")).as_py():
         return text
     # Arrow prints small ones with an exponent, which some readers of decimals do not take.
-    return pa.array([None if v is None else f"{v:f}" for v in values.to_pylist()], _TEXT)
+    return av.array([None if v is None else f"{v:f}" for v in values.to_pylist()], _TEXT)
 
 
 def _moments(values: pa.Array, options: CsvOptions) -> pa.Array:
@@ -110,7 +111,7 @@ def encode_iso(values: pa.Array) -> pa.Array:
             return values.cast(_TEXT)
         # In UTC, because Arrow prints other zones with an offset cut to minutes; without a zone, because it is faster.
         return pc.binary_join_element_wise(counts.cast(pa.timestamp(unit)).cast(_TEXT), "Z", "")
-    return pa.array([_moment_text(count, unit, zoned=zoned) for count in counts.to_pylist()], _TEXT)
+    return av.array([_moment_text(count, unit, zoned=zoned) for count in counts.to_pylist()], _TEXT)
 
 
 def _moment_text(count: int | None, unit: str | None, *, zoned: bool) -> str | None:
@@ -144,9 +145,9 @@ def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
 
 def _scaled(counts: pa.Array, digits: int) -> pa.Array:
     """The integers as decimals with their last `digits` digits behind the point."""
-    low = counts.fill_null(0).to_numpy(zero_copy_only=False)
+    low = av.to_numpy(pc.fill_null(counts, 0))
     words = np.empty((len(low), 2), dtype="<i8")
     words[:, 0] = low
     words[:, 1] = low >> 63
-    mask = pa.array(counts.is_valid()).buffers()[1] if counts.null_count else None
+    mask = counts.is_valid().buffers()[1] if counts.null_count else None
     return pa.Array.from_buffers(pa.decimal128(38, digits), len(low), [mask, pa.py_buffer(words)])

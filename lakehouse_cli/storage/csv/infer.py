@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.encode import encode
 from lakehouse_cli.storage.csv_options import CsvOptions

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
-_NULL = pa.scalar("null")
+_NULL = av.scalar("null")
 _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 
@@ -28,7 +29,7 @@ def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
 
     cells = json_cells(options.duration_unit)
     text = json_text(values, lambda leaves: encode(leaves, cells))
-    return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
+    return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
 @lru_cache(maxsize=8)
@@ -63,9 +64,9 @@ def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Ar
 
 def _json_lists(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
     items = json_text(values.flatten(), leaves)
-    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    lengths = av.to_numpy(pc.fill_null(pc.list_value_length(values), 0))
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), items), ",")
+    joined = pc.binary_join(pa.ListArray.from_arrays(av.from_numpy(offsets, pa.int32()), items), ",")
     return pc.binary_join_element_wise("[", joined, "]", "")
 
 
@@ -102,7 +103,7 @@ def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Arra
     parsed = [parse_json(value) for value in text.to_pylist()]
     values, good = build_values(parsed, to, json_cells(options.duration_unit))
     if good is not None and not good.all():
-        values = pc.if_else(pa.array(good), values, pa.scalar(None, to))
+        values = pc.if_else(av.array(good.tolist(), pa.bool_()), values, av.scalar(None, to))
     return values
 
 
@@ -171,8 +172,8 @@ def _build_lists(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple
     if fitted is not None and not fitted.all():
         owner = np.repeat(np.arange(len(lists)), lengths)
         good[owner[~fitted]] = False
-    mask = pa.array([type(v) is not list for v in parsed], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(offsets), items, type=to, mask=mask), good
+    mask = av.array([type(v) is not list for v in parsed], pa.bool_())
+    return pa.ListArray.from_arrays(av.from_numpy(offsets, pa.int32()), items, type=to, mask=mask), good
 
 
 def _build_structs(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
@@ -184,7 +185,7 @@ def _build_structs(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tup
         child, fitted = build_values([v.get(field.name) for v in structs], field.type, cells)
         good = good if fitted is None else good & fitted
         children.append(child)
-    mask = pa.array([type(v) is not dict for v in parsed], pa.bool_())
+    mask = av.array([type(v) is not dict for v in parsed], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(to), mask=mask), good
 
 
@@ -199,7 +200,7 @@ def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tupl
         texts = [v if type(v) is str else None for v in parsed]
     else:
         texts = [v if isinstance(v, str) else None for v in parsed]
-    values = decode(pa.array(texts, _TEXT), to, cells)
+    values = decode(av.array(texts, _TEXT), to, cells)
     expected = np.fromiter((v is not None for v in parsed), bool, len(parsed))
-    valid = np.asarray(values.is_valid().to_numpy(zero_copy_only=False))
+    valid = av.to_numpy(values.is_valid())
     return values, valid | ~expected

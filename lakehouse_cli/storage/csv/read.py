@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.compression import BLOCK

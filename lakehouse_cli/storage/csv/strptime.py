@@ -11,8 +11,9 @@ import re
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.decode import decode_iso
@@ -44,7 +45,7 @@ def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], amb
         is_same = pc.fill_null(pc.equal(values, others), False)
         clashes = pc.and_not(pc.and_(is_read, moments.is_valid()), is_same)
         # What has clashed once stays null: it is read, and null equals nothing.
-        values = pc.if_else(pc.or_(clashes, is_read), pc.if_else(clashes, pa.scalar(None, to), values), others)
+        values = pc.if_else(pc.or_(clashes, is_read), pc.if_else(clashes, av.scalar(None, to), values), others)
         is_read = pc.or_(is_read, moments.is_valid())
     return values
 
@@ -56,7 +57,7 @@ def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] 
         option, formats = "date_format", options.date_formats
     readings: dict[str, tuple[str, pa.Array]] = {}
     for format_ in formats:
-        moments, _ = _parse(pa.array([text.strip(" \t")]), to, format_, options.ambiguous)
+        moments, _ = _parse(av.array([text.strip(" \t")], _TEXT), to, format_, options.ambiguous)
         if moments.null_count == 0:
             readings.setdefault(_shown(moments), (format_, moments))
     if len(readings) > 1:
@@ -131,7 +132,7 @@ def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
 
 
 def _two(parts: dict[str, pa.Array], directive: str, default: str) -> Any:
-    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else pa.scalar(default)
+    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else av.scalar(default)
 
 
 def _year(parts: dict[str, pa.Array]) -> pa.Array:
@@ -145,7 +146,7 @@ def _month(parts: dict[str, pa.Array]) -> Any:
     named = parts.get("b", parts.get("B"))
     if named is None:
         return _two(parts, "m", "01")
-    names = pa.array([name[:3].lower() for name in MONTHS], _TEXT)
+    names = av.array([name[:3].lower() for name in MONTHS], _TEXT)
     number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
     return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
 
@@ -155,7 +156,7 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
         return _two(parts, "H", "00")
     hour = parts["I"].cast(pa.int64())
     in_range = pc.and_(pc.greater_equal(hour, 1), pc.less_equal(hour, 12))
-    hour = pc.if_else(in_range, hour, pa.scalar(None, pa.int64()))
+    hour = pc.if_else(in_range, hour, av.scalar(None, pa.int64()))
     hour = pc.if_else(pc.equal(hour, 12), 0, hour)
     hour = pc.if_else(pc.equal(pc.utf8_lower(parts["p"]), "pm"), pc.add(hour, 12), hour)
     return pc.utf8_lpad(hour.cast(_TEXT), 2, "0")
@@ -173,7 +174,7 @@ def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions
         return text
     same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
     lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
-    at = pc.index(lost, True).as_py()
+    at = pc.index(lost, av.scalar(True)).as_py()
     value = values[at : at + 1].cast(_TEXT)[0].as_py()
     written = text[at].as_py()
     reason = explain(written, values.type, options) if written else None
@@ -187,7 +188,7 @@ def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions
 
 
 def _epoch(kind: pa.DataType) -> pa.Scalar:
-    return pa.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+    return av.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
 
 
 def _print(values: pa.Array, format_: str) -> pa.Array:
@@ -205,7 +206,7 @@ def _print(values: pa.Array, format_: str) -> pa.Array:
         if directive:
             pieces.append(_piece(moments, directive))
     text = pc.binary_join_element_wise(*pieces, "")
-    return pc.if_else(values.is_valid(), text, pa.scalar(None, _TEXT))
+    return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
 def _piece(moments: pa.Array, directive: str) -> Any:
@@ -215,10 +216,10 @@ def _piece(moments: pa.Array, directive: str) -> Any:
     if directive in "HIMSfp" and is_date:
         return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
     if directive in "bB":
-        names = pa.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
+        names = av.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
         return names.take(pc.subtract(pc.month(moments), 1))
     if directive in "aA":
-        names = pa.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
+        names = av.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
         return names.take(pc.day_of_week(moments))
     if directive == "p":
         return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")

@@ -14,9 +14,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.base import Sink
 from lakehouse_cli.storage.compression import compressed
@@ -149,7 +150,7 @@ class _Writer:
         self.special = tuple(c.encode() for c in (options.delimiter, options.quote_char, "\r", "\n"))
         self.pattern = f"[{re.escape(options.delimiter + options.quote_char)}\r\n]"
         spellings = {*options.null_values, ""}
-        self.null_set = pa.array(sorted(spellings), _TEXT)
+        self.null_set = av.array(sorted(spellings), _TEXT)
         self.plain_needs_quotes = (
             bool({options.delimiter, options.quote_char} & _OF_PLAIN_VALUES)
             or options.decimal in (options.delimiter, options.quote_char)
@@ -163,7 +164,7 @@ class _Writer:
         """What comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
-            names = pa.array(self.schema.names, _TEXT)
+            names = av.array(self.schema.names, _TEXT)
             quoted = self._quoted(names).to_pylist()
             head += self.options.delimiter.join(quoted) + self.options.line_terminator
         return head.encode()

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec.structs import replace
 
+from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
@@ -96,9 +97,9 @@ def _typed(cells: list[Any], column: Column, at: int, sheet: Sheet) -> tuple[pa.
     is_text = pa.types.is_string(leaf)
     texts = [each if type(each) is str and (each or is_text) else None for each in cells]
     others = [None if each is None or type(each) is str else as_value(each) for each in cells]
-    spelled = decode(pa.array(texts, _TEXT), leaf, _SPELLINGS)
+    spelled = decode(av.array(texts, _TEXT), leaf, _SPELLINGS)
     bad = [row for row, each in enumerate(others) if each is UNFIT]
-    bad += pc.indices_nonzero(pc.and_(pc.is_valid(pa.array(texts, _TEXT)), pc.is_null(spelled))).to_pylist()
+    bad += pc.indices_nonzero(pc.and_(pc.is_valid(av.array(texts, _TEXT)), pc.is_null(spelled))).to_pylist()
     if bad:
         return spelled, _violation(sorted(bad), cells, column, at, sheet)
     values = spelled
@@ -110,8 +111,8 @@ def _typed(cells: list[Any], column: Column, at: int, sheet: Sheet) -> tuple[pa.
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     t = pa.types
     if t.is_date(kind) or t.is_time32(kind):
-        return pa.array(values, pa.int32()).cast(kind)
-    return pa.array(values, pa.int64()).cast(kind) if t.is_temporal(kind) else pa.array(values, kind)
+        return av.array(values, pa.int32()).cast(kind)
+    return av.array(values, pa.int64()).cast(kind) if t.is_temporal(kind) else av.array(values, kind)
 
 
 def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet: Sheet) -> Violation:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.compression import BLOCK

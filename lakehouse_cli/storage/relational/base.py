@@ -49,6 +49,7 @@ class RelationalStorage(AssetStorage):
         self._looks: dict[Relation, Look] = {}
         self._manifests: dict[Relation, Kept | None] = {}
         self._unclaimed: dict[Relation, Found | None] = {}
+        self._no_way_in: Exception | None = None
         self._seen = Seen()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,8 +161,19 @@ class RelationalStorage(AssetStorage):
                 location=table.where("path", "storage") if table is not None else self.spec.location,
             ) from error
 
+    @contextmanager
+    def _looking(self, table: Table, doing: str) -> Iterator[Session | None]:
+        """A transaction that reads; where `prefetch` waited for a database in vain, it is not waited for again."""
+        with self._told(table, doing):
+            no_way_in, self._no_way_in = self._no_way_in, None
+            if no_way_in is not None:
+                raise no_way_in
+            with self.session() as session:
+                yield session
+
     def prefetch(self, tables: Iterable[Table]) -> None:
         """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
+        self._no_way_in = None
         for seen in (self._looks, self._manifests, self._unclaimed):
             seen.clear()
         relations: list[Relation] = []
@@ -178,6 +190,7 @@ class RelationalStorage(AssetStorage):
                     return
                 looks = look_at(session, relations, self.digests)
         except Exception as error:
+            self._no_way_in = error if self.is_out_of_reach(error) else None
             if isinstance(error, LakehouseError) or self.reason(error) is not None:
                 return  # each table tells of it
             raise
@@ -206,7 +219,7 @@ class RelationalStorage(AssetStorage):
         look = self._looks.pop(relation, None)
         digest = look.digest if look is not None else None
         if look is None or (look.found is not None and not look.untouched and digest is None):
-            with self._told(table, "read"), self.session() as session:
+            with self._looking(table, "read") as session:
                 if session is None:
                     self._seen.note(relation, None)
                     return None
@@ -369,7 +382,7 @@ class RelationalStorage(AssetStorage):
         if relation in self._manifests:
             kept = self._manifests.pop(relation)
         else:
-            with self._told(table, "looked at"), self.session() as session:
+            with self._looking(table, "looked at") as session:
                 kept = None if session is None else session.kept_of(relation)
         return None if kept is None else parsed(kept.text, table.name)
 

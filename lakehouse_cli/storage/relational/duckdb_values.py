@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.domains import check_leaves
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.model import ColumnType

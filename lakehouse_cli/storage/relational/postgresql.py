@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType, StorageSpec
-from lakehouse_cli.secret_values import SHORTEST
+from lakehouse_cli.secret_values import mask_of_url
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
 from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
@@ -51,6 +50,12 @@ _CONNECT_HINTS = {
 _NO_CONNECTION = ("Failed to connect", "closed the connection", "terminating connection", "no connection")
 _UNREACHABLE = "see that the server runs and that host and port of the storage's `root:` are right"
 _GONE = "the server went away: see that the server runs, and run again"
+_ENCODE = (
+    "write `%` as `%25`, `@` as `%40`, `:` as `%3A`, `/` as `%2F` and a space as `%20` in the user and password of the"
+    " storage's `root:`, or let `${VAR}` stand for each of them, which is encoded"
+)
+# To the last quote: a password may hold one.
+_QUOTED_TEXT = r'(?: in|:)? ".*"'
 _AT = re.compile(
     r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)|on socket "(?P<socket>[^"]*)")'
 )
@@ -176,9 +181,11 @@ class PostgreSQLStorage(RelationalStorage):
         """The server's own sentence, or the driver's; whatever could be secret taken out."""
         if not type(error).__module__.startswith("adbc_driver_manager"):
             return None
-        details = {_text(key): _text(value) for key, value in getattr(error, "details", None) or ()}
+        # Before anything is taken out or folded: what is left of a password afterwards would not be found.
+        mask = mask_of_url(self.spec.root)
+        details = {_text(key): mask(_text(value)) for key, value in getattr(error, "details", None) or ()}
         state = getattr(error, "sqlstate", None)
-        message = str(error)
+        message = mask(str(error))
         text = details.get("PG_DIAG_MESSAGE_PRIMARY")
         if text is None:
             text = re.sub(
@@ -191,48 +198,43 @@ class PostgreSQLStorage(RelationalStorage):
         elif "PG_DIAG_MESSAGE_DETAIL" in details:
             text += f": {details['PG_DIAG_MESSAGE_DETAIL'].splitlines()[0].rstrip('.')}"
         if "Failed to connect" in message:
-            return self._without_secrets(_cause(text)), self._hint_to_connect(message)
+            return self._connect_reason(re.sub(r"^Failed to connect: ", "", text))
         gone = any(part in message for part in _NO_CONNECTION)
         if gone:
             text = re.sub(r"^Error message returned by \w+: | This probably means .*", "", text)
         hint = _HINTS.get(state or "") or (_GONE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
-        return self._without_secrets(text), hint and self._without_secrets(hint.rstrip("."))
+        return text, hint and hint.rstrip(".")
 
-    def _hint_to_connect(self, message: str) -> str:
-        state = next((code for part, code in _CONNECT_HINTS.items() if part in message), None)
-        if state is not None:
-            return _HINTS[state]
-        parameter = re.search(r'invalid URI query parameter: "([^"]*)"', message)
-        if parameter is not None:
-            return f"`{parameter[1]}` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
-        return _GONE if self._was_reached else _UNREACHABLE
+    def _connect_reason(self, text: str) -> tuple[str, str]:
+        """Why there is no connection, and a hint; quotes no text that was read from the URL where it was misread."""
+        hint = _GONE if self._was_reached else _UNREACHABLE
+        state = next((code for part, code in _CONNECT_HINTS.items() if part in text), None)
+        if _AT.search(text):
+            return _cause(text), _HINTS[state] if state is not None else hint
+        host = re.search('could not translate host name "(.*)" to address', text)
+        if host is not None:
+            known = host[1] == self.spec.root.rpartition("@")[2].partition("/")[0].partition(":")[0]
+            return f"no address is known for {f'host `{host[1]}`' if known else 'its host'}", hint
+        parameter = re.search(r'invalid URI query parameter: "([^"]*)"', text)
+        if parameter is not None and re.search(rf"[?&]{re.escape(parameter[1])}=", self.spec.root_text):
+            return text, f"`{parameter[1]}` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
+        text = re.sub(r' for connection option "(\w+)"$', r" of `\1`", text)
+        return f"its URL cannot be read: {re.sub(_QUOTED_TEXT, '', text)}", _ENCODE
 
     def is_out_of_reach(self, error: Exception) -> bool:
         """Whether there is no connection, or none any more."""
         text = str(error)
         return type(error).__module__.startswith("adbc_driver_manager") and any(part in text for part in _NO_CONNECTION)
 
-    def _without_secrets(self, text: str) -> str:
-        secrets = [self.spec.root]
-        user_info = self.spec.root.partition("://")[2].partition("?")[0].rpartition("@")[0]
-        password = user_info.partition(":")[2]
-        secrets += [password, unquote(password), *re.findall(r"[?&]password=([^&]*)", self.spec.root)]
-        for secret in secrets:
-            # A shorter one is in every other word, and would be told by what is missing.
-            if len(secret) >= SHORTEST:
-                text = text.replace(secret, "***")
-        return text
-
 
 def _cause(text: str) -> str:
     """Why there is no connection, without what leads up to it.
 
-    >>> _cause('Failed to connect: connection to server at "::1", port 5432 failed: Connection refused Is the …?')
+    >>> _cause('connection to server at "::1", port 5432 failed: Connection refused Is the …?')
     'nothing listens at ::1:5432'
-    >>> _cause('Failed to connect: connection to server at "db" (10.0.0.1), port 5432 failed: FATAL: no such role')
+    >>> _cause('connection to server at "db" (10.0.0.1), port 5432 failed: FATAL: no such role')
     'no such role'
     """
-    text = re.sub(r"^Failed to connect: ", "", text)
     place = _AT.search(text)
     if place is None:
         return text

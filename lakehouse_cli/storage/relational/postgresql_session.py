@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.domains import check_leaves
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where, true_rows
 from lakehouse_cli.model import ColumnType

@@ -30,13 +30,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
+_UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
+#: What is said where SQLite's own sentence does not tell what is wrong.
+_REASONS = {
+    "SQLITE_READONLY_ROLLBACK": "a killed program left changes half made, which must be undone before it is read",
+    "SQLITE_IOERR_DELETE": "the journal beside it cannot be deleted",
+    "SQLITE_READONLY_RECOVERY": "a killed program left its write-ahead log, which must be taken in before it is read",
+    "SQLITE_READONLY_CANTINIT": "it is in WAL mode and the files beside it cannot be made",
+    "SQLITE_READONLY_DIRECTORY": "it is in WAL mode and the files beside it cannot be made",
+}
+_BESIDE = "let this user write to its folder, or take it out of WAL mode: `PRAGMA journal_mode = DELETE`"
 _HINTS = {
-    "SQLITE_BUSY": "another program is writing; wait, or raise the storage's option `lock_timeout`",
+    "SQLITE_BUSY": "another program is writing, or has left a transaction open: wait for it or end it, or raise the"
+    " storage's option `lock_timeout`",
+    "SQLITE_READONLY_ROLLBACK": _UNDONE,
+    "SQLITE_IOERR_DELETE": _UNDONE,
+    "SQLITE_READONLY_RECOVERY": _UNDONE,
+    "SQLITE_READONLY_CANTINIT": _BESIDE,
+    "SQLITE_READONLY_DIRECTORY": _BESIDE,
     "SQLITE_FULL": "make room on the disk and run again",
     "SQLITE_READONLY": "check the permissions of the file and of its folder",
-    "SQLITE_CANTOPEN": "check the path in the storage's `root:`, and the permissions of its folder",
+    "SQLITE_CANTOPEN": "check the path in the storage's `root:`, and the permissions of the file and its folder",
     "SQLITE_NOTADB": "name a file of SQLite in the storage's `root:`",
 }
+_OUT_OF_REACH = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_NOTADB")
 _ROWS_AT_ONCE = 20_000
 
 
@@ -61,16 +78,17 @@ class SQLiteStorage(OneFileStorage):
         check_values(data, types)
 
     def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """SQLite's own sentence."""
+        """SQLite's own sentence, or what it means."""
         if not isinstance(error, sqlite3.Error):
             return None
         code = getattr(error, "sqlite_errorname", "")
-        return str(error), next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
+        hint = next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
+        return _REASONS.get(code, str(error)), hint
 
     def is_out_of_reach(self, error: Exception) -> bool:
-        """Whether the file cannot be opened, or is of another kind."""
+        """Whether the file cannot be opened or read as it is, is locked, or is of another kind."""
         code = getattr(error, "sqlite_errorname", "")
-        return isinstance(error, sqlite3.Error) and code.startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB"))
+        return isinstance(error, sqlite3.Error) and (code in _REASONS or code.startswith(_OUT_OF_REACH))
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[SQLiteSession]:

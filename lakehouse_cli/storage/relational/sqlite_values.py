@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
+from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.refusal import refuse_where
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
@@ -65,7 +66,7 @@ def _has_negative_zero(column: pa.ChunkedArray) -> bool:
     if not pa.types.is_floating(column.type):
         return False
     bits, sign = (pa.int32(), -(1 << 31)) if column.type == pa.float32() else (pa.int64(), -(1 << 63))
-    return any(pc.any(pc.equal(chunk.view(bits), pa.scalar(sign, bits))).as_py() for chunk in column.chunks)
+    return any(pc.any(pc.equal(chunk.view(bits), av.scalar(sign, bits))).as_py() for chunk in column.chunks)
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:
@@ -99,17 +100,17 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
     unit = _DURATIONS.get(declared)
     kinds = set(map(type, values)) - {type(None)}
     if unit is not None and kinds <= {int}:
-        return pa.chunked_array([pa.array(values, pa.duration(unit))])
+        return pa.chunked_array([av.array(values, pa.duration(unit))])
     if declared.upper() in ("BOOLEAN", "BOOL") and kinds <= {int} and not set(values) - {0, 1, None}:
-        return pa.chunked_array([pa.array([None if v is None else bool(v) for v in values], pa.bool_())])
+        return pa.chunked_array([av.array([None if v is None else bool(v) for v in values], pa.bool_())])
     if not kinds:
         affinities = _AFFINITIES + _OTHER_AFFINITIES
         kind = next((kind for part, kind in affinities if part in declared.upper()), pa.string())
         return pa.chunked_array([pa.nulls(len(values), kind)])
     if kinds == {bytes}:
-        return pa.chunked_array([pa.array(values, pa.large_binary())])
+        return pa.chunked_array([av.array(values, pa.large_binary())])
     if kinds == {float}:
-        return pa.chunked_array([pa.array(values, pa.float64())])
+        return pa.chunked_array([av.array(values, pa.float64())])
     return values
 
 

@@ -1,0 +1,139 @@
+"""Arrow arrays and scalars of Python's values, and numpy arrays of Arrow's, without pandas.
+
+`pa.scalar`, `pa.array`, every value of Python that is handed to a function of Arrow, and `Array.to_numpy` import pandas
+wherever it is installed, which takes longer than many a run. These here are made of buffers
+(https://arrow.apache.org/docs/format/Columnar.html).
+"""
+
+from __future__ import annotations
+
+from array import array as packed
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+_NATURAL = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), bytes: pa.binary()}
+_INTEGERS = {8: "b", 16: "h", 32: "i", 64: "q"}
+_FLOATS = {32: "f", 64: "d"}
+
+
+def scalar(value: bool | int | float | str | bytes | Decimal | None, type_: pa.DataType | None = None) -> pa.Scalar:
+    """A value as Arrow has it.
+
+    Args:
+        value: Of a kind that `array` takes.
+        type_: Its type; that which Arrow would choose where it is None.
+    """
+    # Not floats: -0.0 equals 0.0.
+    return _scalar(value, type_) if isinstance(value, float) else _kept_scalar(value, type_)
+
+
+def _scalar(value: Any, type_: pa.DataType | None) -> pa.Scalar:
+    return array([value], _NATURAL.get(type(value), pa.null()) if type_ is None else type_)[0]
+
+
+_kept_scalar = lru_cache(maxsize=1024, typed=True)(_scalar)
+
+
+def array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    """Values of one kind as an array.
+
+    Args:
+        values: Booleans, integers, floats, texts, bytes or Decimal objects, as the type has them, and None. For a
+            temporal type integers that count its unit.
+        type_: Of any such type.
+
+    Raises:
+        OverflowError: An integer does not fit the type.
+        UnicodeEncodeError: A text has lone surrogates.
+    """
+    t = pa.types
+    if all(value is None for value in values):
+        return pa.nulls(len(values), type_)
+    if t.is_decimal(type_):
+        return array([None if value is None else f"{value:f}" for value in values], pa.string()).cast(type_)
+    if t.is_boolean(type_):
+        return array(values, pa.int8()).cast(type_)
+    valid = [value is not None for value in values] if None in values else None
+    bits = None if valid is None else _bits(np.array(valid, bool))
+    if t.is_string(type_) or t.is_binary(type_) or t.is_large_string(type_) or t.is_large_binary(type_):
+        return _texts(values, type_, bits)
+    if t.is_floating(type_):
+        code = _FLOATS[type_.bit_width]
+    else:
+        code = _INTEGERS[type_.bit_width]
+        code = code.upper() if t.is_unsigned_integer(type_) else code
+    data = packed(code, values if valid is None else [0 if value is None else value for value in values])
+    return pa.Array.from_buffers(type_, len(values), [bits, pa.py_buffer(data)])
+
+
+def _texts(values: Sequence[Any], type_: pa.DataType, bits: pa.Buffer | None) -> pa.Array:
+    is_text = pa.types.is_string(type_) or pa.types.is_large_string(type_)
+    pieces = [b"" if value is None else value.encode() if is_text else value for value in values]
+    data = b"".join(pieces)
+    offsets = packed("q", accumulate(map(len, pieces), initial=0))
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
+    made = pa.Array.from_buffers(pa.large_string() if is_text else pa.large_binary(), len(values), buffers)
+    return made.cast(type_)
+
+
+def from_numpy(values: Any, type_: pa.DataType, valid: Any = None) -> pa.Array:
+    """An array of integers or floats that shares memory with one of numpy's.
+
+    Args:
+        values: Of the type's own width.
+        type_: The type.
+        valid: Which are not null; None for all.
+    """
+    bits = None if valid is None else _bits(valid)
+    return pa.Array.from_buffers(type_, len(values), [bits, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def to_numpy(values: pa.Array | pa.ChunkedArray) -> Any:
+    """Booleans, integers or floats without null as one of numpy's arrays."""
+    if isinstance(values, pa.ChunkedArray):
+        return np.concatenate([to_numpy(chunk) for chunk in values.chunks]) if values.num_chunks else np.array([])
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+        return np.from_dlpack(values).astype(bool)
+    return np.from_dlpack(values)
+
+
+class _Compute:
+    """`pyarrow.compute`, whose functions are handed values of Python as scalars of Arrow."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(pyarrow.compute, name)
+        about = getattr(function, "__arrow_compute_function__", None)
+        if about is None:
+            return function
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            count = len(arguments) if about["arity"] is Ellipsis else about["arity"]
+            return function(*map(_as_scalar, arguments[:count]), *arguments[count:], **options)
+
+        setattr(self, name, call)
+        return call
+
+    @staticmethod
+    def fill_null(values: Any, value: Any) -> Any:
+        """The values, with another in the place of null."""
+        return pyarrow.compute.coalesce(values, value if isinstance(value, pa.Scalar) else scalar(value, values.type))
+
+
+def _as_scalar(value: Any) -> Any:
+    return scalar(value) if value is None or isinstance(value, bool | int | float | str | bytes) else value
+
+
+#: To be imported in the place of `pyarrow.compute`.
+compute: Any = _Compute()
+
+
+def _bits(flags: Any) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
