@@ -201,6 +201,8 @@ def holder_of(folder: Path, environment: str) -> Holder | None:
 def _write(descriptor: int, text: str) -> None:
     # Only for people to read: one whose holder cannot be told (a full disk, another user's file) is a lock as well.
     try:
+        if os.fstat(descriptor).st_nlink > 1:
+            return  # under another name it may be somebody's file: empty ones are all alike
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
     except OSError:

@@ -22,7 +22,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.errors import LakehouseError, ObstructedError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
@@ -81,7 +81,19 @@ class DeltaStorage(AssetStorage):
     def _place(self, path: str) -> str:
         return f"{self.spec.root}/{path}" if self._local else f"{self.spec.root.rstrip('/')}/{quote(path)}"
 
+    def _refuse_link(self, table: Table) -> None:
+        """Refuse a link in place of the table's folder, its log or one above: a commit would be written through it."""
+        log = f"{os.path.realpath(self.spec.root) if self._local else ''}/{table.path}/{_LOG}"
+        if self._local and os.path.realpath(log) != log.replace("//", "/"):
+            raise ObstructedError(
+                f"{self.uri(table)} is behind a link",
+                hint="replace the link by a folder, or give the table another `path:`",
+                location=table.where("path", "storage"),
+            )
+
     def _open(self, table: Table, version: int | None = None) -> Snapshot | None:
+        if table.kind == "computed":
+            self._refuse_link(table)
         place = self._place(table.path)
         if self._local and not os.path.isdir(f"{place}/{_LOG}"):
             return None
@@ -199,6 +211,7 @@ class DeltaStorage(AssetStorage):
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
         with self._told(table, "written"):
+            self._refuse_link(table)
             data = storable(data, WHAT)
             schema = file_schema(table, data.schema)
             if self._local:

@@ -80,8 +80,17 @@ class FileStorage(FormattedStorage):
         return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
     def _path(self, table: Table) -> str:
-        """The stored file, or the one that would be written; links resolved and inside the root."""
+        """The stored file as it is read; links resolved and inside the root."""
         return self._inside(f"{self.spec.root}/{table.path}{self._suffix(table)}", table)
+
+    def _target(self, table: Table) -> str:
+        """The name that is written: a link there is replaced, and what it leads to stays as it is."""
+        path = f"{self.spec.root}/{table.path}{self._suffix(table)}"
+        self._inside(path, table)
+        return self._in_folder(path)
+
+    def _is_link(self, table: Table) -> bool:
+        return os.path.islink(self._in_folder(f"{self.spec.root}/{table.path}{self._suffix(table)}"))
 
     def _inside(self, path: str, table: Table) -> str:
         """The path with links resolved, refused where they lead out of the root."""
@@ -105,6 +114,16 @@ class FileStorage(FormattedStorage):
                 location=table.where("path", "storage"),
             )
         return real
+
+    def _refuse_behind_link(self, table: Table) -> None:
+        """Refuse to replace what links between the root and the table's folder lead to and no run stored."""
+        folder = os.path.dirname(f"{self.spec.root}/{table.path}")
+        if self._real_folder(folder) != f"{self._inside_root}{os.path.dirname(table.path)}".rstrip(os.sep):
+            raise ObstructedError(
+                f"{self.uri(table)} is behind a link, and not what a run stored",
+                hint="move it away, or replace the link by a folder; what a link leads to is never written over",
+                location=table.where("path", "storage"),
+            )
 
     def _real_folder(self, folder: str) -> str:
         # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
@@ -161,12 +180,20 @@ class FileStorage(FormattedStorage):
         stored = self.stat(table)
         if stored is None:
             return None
+        if table.kind == "computed" and self._is_link(table):
+            # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
+            with self._told(table, "read"):
+                return InputRecord(f"link {hash_file(self._path(table))}", -1, stored.bytes)
         for record in known:
             if record.bytes == stored.bytes and record.modified_ns == stored.modified_ns:
                 return record
         with self._told(table, "read"):
-            hash_ = hash_file(self._path(table))
-        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
+            path = self._path(table)
+            hash_ = hash_file(path)
+        same = next((record for record in known if record.content_hash == hash_), None)
+        if same is None and table.kind == "computed":
+            self._refuse_behind_link(table)
+        rows = same.rows if same is not None else -1
         return InputRecord(hash_, rows, stored.bytes, stored.modified_ns)
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
@@ -213,7 +240,7 @@ class FileStorage(FormattedStorage):
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
         with self._told(table, "written"):
-            target = self._path(table)
+            target = self._target(table)
             if os.path.isdir(target):
                 raise self._is_a_folder(table)
             manifest_path = self._manifest_path(table)
@@ -271,13 +298,27 @@ class FileStorage(FormattedStorage):
             self._real_folders.clear()
 
     def _manifest_path(self, table: Table) -> str:
-        return self._inside(f"{self.spec.root}/{MANIFESTS}/{table.path}.json", table)
+        """The name of the manifest; a link there is replaced as one in the place of data is."""
+        path = f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
+        self._inside(path, table)
+        return self._in_own_folder(path, table)
+
+    def _in_own_folder(self, path: str, table: Table) -> str:
+        """The path of a manifest, refused where a link on the way makes it perhaps that of another table."""
+        real = self._held_inside(self._in_folder(path), path, table)
+        if real != f"{self._inside_root}{MANIFESTS}/{table.path}.json":
+            raise ObstructedError(
+                f"{self._shown_manifest(table)} is behind a link",
+                hint=f"replace the link by a folder: nothing in {self._under_root(MANIFESTS)} may be one",
+                location=table.where("path", "storage"),
+            )
+        return real
 
     def _manifest_bytes(self, table: Table) -> bytes:
         path = f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
         try:
             # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
-            real = self._held_inside(self._in_folder(path), path, table)
+            real = self._in_own_folder(path, table)
             descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             if error.errno != errno.ELOOP:
@@ -307,6 +348,8 @@ class FileStorage(FormattedStorage):
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""
+        if self._is_link(table):
+            return "a link that was put in its place"
         with suppress(OSError, StorageError):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
@@ -340,7 +383,7 @@ class FileStorage(FormattedStorage):
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
         with self._told(table, "removed"):
-            for path in (self._path(table), self._manifest_path(table)):
+            for path in (self._target(table), self._manifest_path(table)):
                 Path(path).unlink(missing_ok=True)
 
     def list(self) -> Iterable[Manifest]:
@@ -359,7 +402,7 @@ class FileStorage(FormattedStorage):
         for table in tables:
             # One that leads out of the root is told when its turn comes; there is nothing of ours behind it.
             with suppress(StorageError):
-                folders |= {os.path.dirname(path) for path in (self._path(table), self._manifest_path(table))}
+                folders |= {os.path.dirname(path) for path in (self._target(table), self._manifest_path(table))}
         for folder in folders:
             remove_leftovers(folder)
 

@@ -37,8 +37,10 @@ class KeptDigests:
 
     def __init__(self, project: Path, path: str, beside: Sequence[str]) -> None:
         self._project = project
-        self._paths = [path, *(path + ending for ending in beside)]
-        self._name = f"digests-{xxhash.xxh3_64_hexdigest(os.path.realpath(path).encode())}.json"
+        # The files beside it are beside what a link leads to.
+        real = os.path.realpath(path)
+        self._paths = [real, *(real + ending for ending in beside)]
+        self._name = f"digests-{xxhash.xxh3_64_hexdigest(real.encode())}.json"
 
     def of(
         self, found: Mapping[Relation, Found], digest: Callable[[Relation, Found], Digest]
