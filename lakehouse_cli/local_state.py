@@ -6,9 +6,15 @@ Files in it may be held: locked by the process that works on them until it lets 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from xxhash import xxh3_128_hexdigest
+
+from lakehouse_cli.regular_files import open_regular, read_regular
 
 STATE = ".lakehouse"
 _held: set[int] = set()
@@ -41,20 +47,37 @@ def make_state_folder(project: Path, name: str) -> Path:
     return folder
 
 
-def keep(project: Path, name: str, file: str, text: str) -> None:
+def keep(project: Path, name: str, file: str, document: Any) -> None:
     """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
-        text: What it is to hold.
+        document: What it is to hold, written as JSON behind a line with its hash.
     """
     with suppress(OSError):
         path = make_state_folder(project, name) / file
         for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
             left.unlink()
-        _replace(path, text)
+        text = json.dumps(document, separators=(",", ":"))
+        _replace(path, f"{xxh3_128_hexdigest(text.encode())}\n{text}")
+
+
+def kept(project: Path, name: str, file: str) -> Any:
+    """What `keep` wrote, parsed; None where it is not there, or not as it was written.
+
+    Args:
+        project: The project's folder.
+        name: Of the folder of its state.
+        file: With an ending.
+    """
+    with suppress(OSError, ValueError):
+        digest, _, text = read_regular(state_folder(project, name) / file).partition(b"\n")
+        # What was damaged is not even looked at: it might be nested deeply, or be of other types.
+        if digest.decode() == xxh3_128_hexdigest(text):
+            return json.loads(text)
+    return None
 
 
 def _replace(path: Path, text: str) -> None:
@@ -98,7 +121,7 @@ def let_go(descriptor: int) -> None:
 def is_held(path: str | os.PathLike[str]) -> bool:
     """Whether a process holds a file; not where it cannot be known."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_regular(path, follow=False)
     except OSError:
         return False
     try:

@@ -56,7 +56,7 @@ def load_valid_project(
         raise ProjectError(in_order(everything, spec.file.name))
     if thorough:
         code.read(spec.tables.values())
-        if missing := code.missing_packages():
+        if missing := [*code.hidden_packages(), *code.missing_packages()]:
             raise ProjectError(in_order(missing, spec.file.name))
     return ValidProject(spec, code, loaded.variables)
 

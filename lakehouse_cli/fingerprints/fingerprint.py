@@ -23,6 +23,7 @@ from lakehouse_cli.fingerprints.unseen import Unseen
 from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN, CodeFingerprint
 from lakehouse_cli.fingerprints.world import World
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.source_code import SourceError, SourceReader
 
 _AROUND = "<module>"
@@ -340,7 +341,7 @@ class _Room:
                 modules.append(module)
             else:
                 try:
-                    text = digest(path.read_bytes())
+                    text = digest(read_regular(path))
                 except OSError:  # such as a link to nowhere, by which some editors mark a file as open
                     text = "unreadable"
                 found.append(Part(shown, f"module {text}"))

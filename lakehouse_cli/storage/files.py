@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.storage.base import Origin, Stored, Stray
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
@@ -319,15 +320,11 @@ class FileStorage(FormattedStorage):
         try:
             # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
             real = self._in_own_folder(path, table)
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return read_regular(real, follow=False)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            descriptor = os.open(self._inside(path, table), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
-        finally:
-            os.close(descriptor)
+            return read_regular(self._inside(path, table))
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
@@ -390,7 +387,7 @@ class FileStorage(FormattedStorage):
         """Manifests under the root, by path."""
         folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
-            yield parse_manifest(path.read_bytes(), self._under_root(path.relative_to(self.spec.root).as_posix()))
+            yield parse_manifest(read_regular(path), self._under_root(path.relative_to(self.spec.root).as_posix()))
 
     def local_files(self, table: Table) -> Iterable[str]:
         """The file under each ending it may have."""

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import xxhash
 
+from lakehouse_cli.regular_files import open_regular
 from lakehouse_cli.storage.base import Sink
 
 ASIDE_SUFFIX = ".lakehouse-tmp"
@@ -152,7 +153,7 @@ def remove_leftovers(folder: str) -> int:
 
 def _remove_if_unlocked(path: str) -> bool:
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = open_regular(path, follow=False)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(path)
@@ -169,7 +170,7 @@ def hash_file(path: str) -> str:
         OSError: It cannot be read.
     """
     digest = xxhash.xxh3_128()
-    with open(path, "rb") as file:
+    with open(open_regular(path), "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
+from lakehouse_cli.regular_files import open_regular, read_regular
 from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file
 
@@ -192,8 +193,7 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 
 
 def _parsed(path: str) -> Manifest:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        return Manifest.from_text(file.read())
+    return Manifest.from_text(read_regular(path, follow=False))
 
 
 def left_aside(manifest_path: str, content_hash: str) -> Manifest | None:
@@ -251,7 +251,7 @@ def remove_former(files: Iterable[str], manifest: Manifest) -> None:
 
 
 def _remove_unheld(path: str) -> str | None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = open_regular(path, follow=False)
     try:
         if not hold(descriptor, wait=False):
             return "a run is writing it"

@@ -7,16 +7,14 @@ whoever has no such notes, as a fresh clone, hashes the rows and comes to the sa
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import xxhash
 
-from lakehouse_cli.local_state import keep, state_folder
+from lakehouse_cli.local_state import keep, kept
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation
 from lakehouse_cli.version import __version__
 
@@ -86,13 +84,12 @@ class KeptDigests:
         return stamp
 
     def _load(self, stamp: _Stamp) -> dict[tuple[str, str, str], Digest]:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads((state_folder(self._project, _FOLDER) / self._name).read_bytes())
-            if document["version"] == __version__ and document["stamp"] == stamp:
-                return {(schema, name, sign): Digest(*rest) for schema, name, sign, *rest in document["digests"]}
-        return {}
+        document = kept(self._project, _FOLDER, self._name)
+        if document is None or document["version"] != __version__ or document["stamp"] != stamp:
+            return {}
+        return {(schema, name, sign): Digest(*rest) for schema, name, sign, *rest in document["digests"]}
 
     def _keep(self, stamp: _Stamp, digests: Mapping[tuple[str, str, str], Digest]) -> None:
         rows = [[*key, each.hash, each.rows, each.bytes] for key, each in digests.items()]
         document = {"version": __version__, "stamp": stamp, "digests": rows}
-        keep(self._project, _FOLDER, self._name, json.dumps(document, separators=(",", ":")))
+        keep(self._project, _FOLDER, self._name, document)
