@@ -39,6 +39,7 @@ from lakehouse_cli.storage.delta_log import (
 )
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.object_errors import Told, explain_text
+from lakehouse_cli.storage.publishing import make_folder, sync_all
 from lakehouse_cli.storage.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
 
@@ -214,8 +215,7 @@ class DeltaStorage(AssetStorage):
             self._refuse_link(table)
             data = storable(data, WHAT)
             schema = file_schema(table, data.schema)
-            if self._local:
-                os.makedirs(place, exist_ok=True)
+            made = make_folder(place) if self._local else set()
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
             try:
@@ -223,11 +223,18 @@ class DeltaStorage(AssetStorage):
                 manifest = make_manifest(
                     table, data, origin, size=file.bytes, content_hash=hash_, modified_ns=file.modified_ms
                 )
-                return self._commit(table, file, schema, manifest, forced=origin.forced)
+                if self._local:
+                    # Before a version names it: neither Arrow nor delta-rs waits for the disk.
+                    sync_all([f"{place}/{name}"])
+                committed = self._commit(table, file, schema, manifest, forced=origin.forced)
             except BaseException:
                 with suppress(Exception):
                     files.delete_file(name)
                 raise
+        if self._local:
+            newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
+            sync_all({str(newest), f"{place}/{_LOG}", place, *made})
+        return committed
 
     def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, *, forced: bool) -> Manifest:
         place = self._place(table.path)

@@ -24,7 +24,7 @@ from lakehouse_cli.storage.formatted import (
     needs_manifest,
     parse_manifest,
 )
-from lakehouse_cli.storage.publishing import hash_file, remove_leftovers, replacing, sync_folder
+from lakehouse_cli.storage.publishing import hash_file, make_folder, remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class FileStorage(FormattedStorage):
         super().__init__(spec)
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
-        # Of what is in use, the folders that got a file; None where every file is seen to by itself.
+        # Of what is in use, the manifests and folders that may not be on disk yet; None where each is waited for.
         self._unsynced: set[str] | None = None
 
     @cached_property
@@ -223,17 +223,17 @@ class FileStorage(FormattedStorage):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Which files are in its folders is waited for once, at the end, and not after every table.
+        """Manifests, and which files are in its folders, are waited for once, at the end, and not after every table.
 
-        What a power failure takes back until then is a whole table with its manifest, which the next run makes again.
+        Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
+        run makes these again.
         """
         self._unsynced = set()
         try:
             yield
         finally:
-            folders, self._unsynced = self._unsynced, None
-            for folder in folders:
-                sync_folder(folder)
+            unsynced, self._unsynced = self._unsynced, None
+            sync_all(tuple(unsynced))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
@@ -248,10 +248,9 @@ class FileStorage(FormattedStorage):
             before = _mode_of(manifest_path)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
-            self._make_folder(target)
-            self._make_folder(manifest_path)
+            made = self._make_folder(target) | self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
-            # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
+            # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
             with ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(replacing(manifest_path, durable=False))
                 with replacing(target) as sink:
@@ -272,14 +271,15 @@ class FileStorage(FormattedStorage):
                 if before is not None:
                     # Before the old manifest goes, without which nobody would know that the file is ours.
                     self._remove_former(table)
-            self._settle(os.path.dirname(target))
+            self._settle({manifest_path, os.path.dirname(manifest_path), os.path.dirname(target), *made})
         return manifest
 
-    def _settle(self, folder: str) -> None:
-        if self._unsynced is None:
-            sync_folder(folder)
+    def _settle(self, paths: set[str]) -> None:
+        unsynced = self._unsynced  # another thread may come to its end meanwhile
+        if unsynced is None:
+            sync_all(paths)
         else:
-            self._unsynced.add(folder)
+            unsynced |= paths
 
     def _remove_former(self, table: Table) -> None:
         """Remove the file of another format, or compression, that this table was stored in until now."""
@@ -291,12 +291,14 @@ class FileStorage(FormattedStorage):
             if before is not None:
                 remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
-    def _make_folder(self, path: str) -> None:
+    def _make_folder(self, path: str) -> set[str]:
         folder = os.path.dirname(path)
-        if folder not in self._made_folders:
-            os.makedirs(folder, exist_ok=True)
-            self._made_folders.add(folder)
-            self._real_folders.clear()
+        if folder in self._made_folders:
+            return set()
+        changed = make_folder(folder)
+        self._made_folders.add(folder)
+        self._real_folders.clear()
+        return changed
 
     def _manifest_path(self, table: Table) -> str:
         """The name of the manifest; a link there is replaced as one in the place of data is."""
@@ -382,6 +384,7 @@ class FileStorage(FormattedStorage):
         with self._told(table, "removed"):
             for path in (self._target(table), self._manifest_path(table)):
                 Path(path).unlink(missing_ok=True)
+                self._settle({os.path.dirname(path)})
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""

@@ -19,7 +19,7 @@ from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.regular_files import open_regular, read_regular
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file
+from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file, sync_all
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -230,6 +230,7 @@ def remove_stray(stray: Stray) -> str | None:
         for file in files:
             # The data come first: a manifest without data is found again, data without a manifest would not be.
             os.unlink(file.path)
+            sync_all([os.path.dirname(file.path)])
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
     return None

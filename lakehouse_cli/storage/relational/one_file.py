@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.publishing import make_folder, sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.kept_digests import KeptDigests
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
@@ -46,7 +47,7 @@ class OneFileStorage(RelationalStorage):
             if not write:
                 yield None
                 return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            sync_all(make_folder(os.path.dirname(path)))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
             yield session
