@@ -17,7 +17,7 @@ import xxhash
 from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.packages import find_package
-from lakehouse_cli.local_state import keep, kept
+from lakehouse_cli.local_state import keep, kept, with_hash
 from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
 from lakehouse_cli.version import __version__
@@ -80,7 +80,7 @@ class CodeCache:
             "modules": {module.name: _document(module, self._folder) for module in modules},
             "fingerprints": {ref: [f.hash, dict(f.parts)] for ref, f in fingerprints.items()},
         }
-        keep(self._folder, _FOLDER, _FILE, document)
+        keep(self._folder, _FOLDER, _FILE, with_hash(document))
 
 
 def _key_of(files: Iterable[str]) -> str | None:

@@ -47,25 +47,30 @@ def make_state_folder(project: Path, name: str) -> Path:
     return folder
 
 
-def keep(project: Path, name: str, file: str, document: Any) -> None:
+def keep(project: Path, name: str, file: str, text: str) -> None:
     """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
-        document: What it is to hold, written as JSON behind a line with its hash.
+        text: What it is to hold.
     """
     with suppress(OSError):
         path = make_state_folder(project, name) / file
         for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
             left.unlink()
-        text = json.dumps(document, separators=(",", ":"))
-        _replace(path, f"{xxh3_128_hexdigest(text.encode())}\n{text}")
+        _replace(path, text)
+
+
+def with_hash(document: Any) -> str:
+    """A document as JSON, behind a line with its hash, by which `kept` knows it again."""
+    text = json.dumps(document, separators=(",", ":"))
+    return f"{xxh3_128_hexdigest(text.encode())}\n{text}"
 
 
 def kept(project: Path, name: str, file: str) -> Any:
-    """What `keep` wrote, parsed; None where it is not there, or not as it was written.
+    """The document that was kept `with_hash`; None where it is not there, or not as it was written.
 
     Args:
         project: The project's folder.

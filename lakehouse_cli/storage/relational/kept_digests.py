@@ -14,7 +14,7 @@ from pathlib import Path
 
 import xxhash
 
-from lakehouse_cli.local_state import keep, kept
+from lakehouse_cli.local_state import keep, kept, with_hash
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation
 from lakehouse_cli.version import __version__
 
@@ -92,4 +92,4 @@ class KeptDigests:
     def _keep(self, stamp: _Stamp, digests: Mapping[tuple[str, str, str], Digest]) -> None:
         rows = [[*key, each.hash, each.rows, each.bytes] for key, each in digests.items()]
         document = {"version": __version__, "stamp": stamp, "digests": rows}
-        keep(self._project, _FOLDER, self._name, document)
+        keep(self._project, _FOLDER, self._name, with_hash(document))
