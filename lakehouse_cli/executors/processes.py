@@ -46,8 +46,9 @@ class Work(Struct):
 class ProcessesExecutor(Executor):
     """Worker processes, each led by a thread here that hands it work and waits for the answer.
 
-    They are started as work comes for which none is free, up to `workers`, and only so many at once as there are cores:
-    work that is done soon leaves the next piece to a process that is there.
+    A few are started ahead, no more than there will be work for at once. The others, up to `workers`, are started as
+    work comes for which none is free, and only so many at once as there are cores: work that is done soon leaves the
+    next piece to a process that is there.
 
     `concurrent.futures` gives up on all that is under way when one process of its pool dies; here that one piece of
     work fails, and the place of its process is taken by a new one.
@@ -78,9 +79,10 @@ class ProcessesExecutor(Executor):
         atexit.register(self.stop)
         # Forked before any thread is started: they begin with all that is loaded here.
         fork = can_fork()
-        for index in range(min(workers, at_once or workers, WORKERS_PER_CORE * cores) if fork else 0):
+        self._ahead = min(workers, at_once or workers, WORKERS_PER_CORE * cores)
+        for index in range(self._ahead):
             with suppress(Exception):  # it is started when it is needed, and told then if that fails too
-                self._workers[index] = _Worker(prepare, fork=True)
+                self._workers[index] = _Worker(prepare, fork=fork)
 
     @classmethod
     def note_on(cls, workers: int | None) -> str | None:
@@ -95,11 +97,11 @@ class ProcessesExecutor(Executor):
         """Have the next free process run `fn`."""
         future: Future[Any] = Future()
         with self._changed:
-            if len(self._threads) < min(self._undone + 1, self.workers):
-                index = len(self._threads)
+            for index in range(len(self._threads), min(max(self._undone + 1, self._ahead), self.workers)):
                 thread = threading.Thread(target=self._lead, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
-                if could_start(thread):
-                    self._threads.append(thread)
+                if not could_start(thread):
+                    break
+                self._threads.append(thread)
             if self._threads:
                 self._undone += 1
                 self._queue.append(Work(future, fn, args, timeout))

@@ -254,8 +254,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def test_processes_start_as_work_comes(started: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lakehouse_cli.executors.processes.can_fork", lambda: False)
-    with ProcessesExecutor(300) as executor:
-        assert started == []
+    with ProcessesExecutor(300, at_once=1) as executor:
+        assert started == [False]
         pids = {executor.submit(os.getpid).result(timeout=30) for _ in range(5)}
         assert (len(started), len(pids)) == (1, 1)
         for future in [executor.submit(sleeps, 0.1) for _ in range(3)]:
