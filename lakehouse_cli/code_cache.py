@@ -7,10 +7,8 @@ Python, and to the versions of the packages that the code reaches; where any of 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.packages import find_package
 from lakehouse_cli.fingerprints.value import OutsideRead
-from lakehouse_cli.local_state import keep, state_folder
+from lakehouse_cli.local_state import keep, kept, with_hash
 from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
 from lakehouse_cli.version import __version__
 
@@ -52,21 +50,17 @@ class CodeCache:
         self.key = code_key(self._code, snapshot)
         self.modules: dict[str, ModuleSource] = {}
         self.fingerprints: dict[str, CodeFingerprint] = {}
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            self._load()
+        self._load()
 
     def _load(self) -> None:
-        if self.key is None:
-            return
-        with open(state_folder(self._folder, _FOLDER) / _FILE, "rb") as file:
-            document = json.load(file)
-        if document["key"] != self.key or not _same_packages(document["packages"]):
+        document = None if self.key is None else kept(self._folder, _FOLDER, _FILE)
+        if document is None or document["key"] != self.key or not _same_packages(document["packages"]):
             return
         fingerprints = {
             ref: CodeFingerprint(hash_, parts, tuple(OutsideRead(*read) for read in reads))
             for ref, (hash_, parts, reads) in document["fingerprints"].items()
         }
-        modules = {name: _module(name, self._folder, kept) for name, kept in document["modules"].items()}
+        modules = {name: _module(name, self._folder, each) for name, each in document["modules"].items()}
         self.fingerprints, self.modules = fingerprints, modules
 
     def keep(
@@ -91,7 +85,7 @@ class CodeCache:
             "modules": {module.name: _document(module, self._folder) for module in modules},
             "fingerprints": {ref: [f.hash, dict(f.parts), f.reads] for ref, f in fingerprints.items()},
         }
-        keep(self._folder, _FOLDER, _FILE, json.dumps(document, separators=(",", ":")))
+        keep(self._folder, _FOLDER, _FILE, with_hash(document))
 
 
 def code_key(files: Iterable[str], snapshot: CodeSnapshot) -> str | None:
@@ -147,8 +141,8 @@ def _document(module: ModuleSource, folder: Path) -> dict[str, Any]:
     return {"file": file, "shown": module.shown, "package": module.is_package, "functions": functions, "lines": lines}
 
 
-def _module(name: str, folder: Path, kept: Mapping[str, Any]) -> ModuleSource:
-    lines = kept["lines"]
+def _module(name: str, folder: Path, document: Mapping[str, Any]) -> ModuleSource:
+    lines = document["lines"]
 
     def place(value: list[Any]) -> Location:
         file, line, column, length = value
@@ -161,6 +155,6 @@ def _module(name: str, folder: Path, kept: Mapping[str, Any]) -> ModuleSource:
             None if parameters is None else tuple(Parameter(n, k, d, place(where)) for n, k, d, where in parameters),
             is_async,
         )
-        for known_as, own_name, location, parameters, is_async in kept["functions"]
+        for known_as, own_name, location, parameters, is_async in document["functions"]
     }
-    return ModuleSource(name, folder / kept["file"], kept["shown"], functions, kept["package"])
+    return ModuleSource(name, folder / document["file"], document["shown"], functions, document["package"])

@@ -6,6 +6,8 @@ import os
 import time
 from functools import cache
 
+from lakehouse_cli.regular_files import read_regular
+
 
 class CodeSnapshot:
     """The bytes of files, each read once.
@@ -27,8 +29,7 @@ class CodeSnapshot:
         """
         key = file_key(os.fspath(file))
         if key not in self.files:
-            with open(file, "rb") as opened:
-                self.files[key] = opened.read()
+            self.files[key] = read_regular(file)
         return self.files[key]
 
 

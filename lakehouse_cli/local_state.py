@@ -6,9 +6,15 @@ Files in it may be held: locked by the process that works on them until it lets 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from xxhash import xxh3_128_hexdigest
+
+from lakehouse_cli.regular_files import open_regular, read_regular
 
 STATE = ".lakehouse"
 _held: set[int] = set()
@@ -57,6 +63,28 @@ def keep(project: Path, name: str, file: str, text: str) -> None:
         _replace(path, text)
 
 
+def with_hash(document: Any) -> str:
+    """A document as JSON, behind a line with its hash, by which `kept` knows it again."""
+    text = json.dumps(document, separators=(",", ":"))
+    return f"{xxh3_128_hexdigest(text.encode())}\n{text}"
+
+
+def kept(project: Path, name: str, file: str) -> Any:
+    """The document that was kept `with_hash`; None where it is not there, or not as it was written.
+
+    Args:
+        project: The project's folder.
+        name: Of the folder of its state.
+        file: With an ending.
+    """
+    with suppress(OSError, ValueError):
+        digest, _, text = read_regular(state_folder(project, name) / file).partition(b"\n")
+        # What was damaged is not even looked at: it might be nested deeply, or be of other types.
+        if digest.decode() == xxh3_128_hexdigest(text):
+            return json.loads(text)
+    return None
+
+
 def _replace(path: Path, text: str) -> None:
     aside = path.with_suffix(f".{os.getpid()}")
     try:
@@ -98,7 +126,7 @@ def let_go(descriptor: int) -> None:
 def is_held(path: str | os.PathLike[str]) -> bool:
     """Whether a process holds a file; not where it cannot be known."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_regular(path, follow=False)
     except OSError:
         return False
     try:

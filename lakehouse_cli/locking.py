@@ -21,6 +21,7 @@ from msgspec import Struct, to_builtins
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.local_state import STATE, hold, let_go, make_state_folder, state_folder
+from lakehouse_cli.regular_files import open_regular
 from lakehouse_cli.terminal import printable
 
 LOCKS = "locks"
@@ -167,10 +168,10 @@ class RunLock:
         make_state_folder(self.folder, LOCKS)
         flags = os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | flags, 0o666)
         except PermissionError:
             # Another user's; it can be locked all the same.
-            return os.open(self.path, os.O_RDONLY | flags)
+            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | flags)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
@@ -189,7 +190,7 @@ class RunLock:
 def holder_of(folder: Path, environment: str) -> Holder | None:
     """Who says to hold the lock; reads without locking, so the holder may have died or let go since."""
     try:
-        descriptor = os.open(RunLock(folder, environment).path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_regular(RunLock(folder, environment).path, follow=False)
     except OSError:
         return None
     try:
@@ -201,6 +202,8 @@ def holder_of(folder: Path, environment: str) -> Holder | None:
 def _write(descriptor: int, text: str) -> None:
     # Only for people to read: one whose holder cannot be told (a full disk, another user's file) is a lock as well.
     try:
+        if os.fstat(descriptor).st_nlink > 1:
+            return  # under another name it may be somebody's file: empty ones are all alike
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
     except OSError:
@@ -215,8 +218,8 @@ def _read(descriptor: int) -> Holder | None:
         holder = Holder(
             int(document["pid"]), str(document["host"]), str(document["since"]), str(run_id) if run_id else None
         )
-        datetime.fromisoformat(holder.since)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        _clock(holder.since)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     return holder if holder.host != os.uname().nodename or _lives(holder.pid) else None
 

@@ -22,6 +22,7 @@ from types import CodeType, ModuleType
 from msgspec import Struct, field
 
 from lakehouse_cli.code_snapshot import file_key
+from lakehouse_cli.regular_files import read_regular
 
 _PACKAGE = str(Path(__file__).resolve().parent)
 _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
@@ -46,10 +47,10 @@ class _Room(Struct):
     def text(self, file: str) -> bytes:
         """The bytes of a file."""
         if self.pinned is None:
-            return Path(file).read_bytes()
+            return read_regular(file)
         key = file_key(file)
         if key not in self.pinned:
-            self.pinned[key] = Path(file).read_bytes()
+            self.pinned[key] = read_regular(file)
         return self.pinned[key]
 
     def is_own(self, file: str, folder: Path) -> bool:
@@ -210,7 +211,7 @@ def was_edited(folder: Path, since_ns: int) -> bool:
     """Whether a file of a project that is pinned was written since a moment, or is not what it was."""
     for file, text in list((_rooms[folder].pinned or {}).items()):
         try:
-            if Path(file).stat().st_ctime_ns >= since_ns or Path(file).read_bytes() != text:
+            if Path(file).stat().st_ctime_ns >= since_ns or read_regular(file) != text:
                 return True
         except OSError:
             return True

@@ -103,6 +103,14 @@ class Plan(Struct, frozen=True):
         """The tables that would be materialized."""
         return tuple(table for table in self.tables if table.action == "run")
 
+    @property
+    def at_once(self) -> int:
+        """How many tables a run may compute at once, at most: of the longest chain it is one at a time."""
+        depths: dict[str, int] = {}
+        for table in self.runs:
+            depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
+        return len(depths) - max(depths.values()) + 1 if depths else 0
+
     def to_json(self) -> dict[str, Any]:
         """The document of `lakehouse plan -o json`."""
         return {

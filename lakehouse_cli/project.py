@@ -285,10 +285,13 @@ class Project:
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
             began = Moment.now() if wait else asked
             plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
+            workers = workers or self.spec.workers
+            if plan.runs and (note := executor_class.note_on(workers)) is not None:
+                plan = replace(plan, notes=(*plan.notes, note))
             runner = Runner(
                 self.graph,
                 self.storages if deferral is None else {**self.storages, **deferral.storages},
-                partial(executor_class, workers or self.spec.workers),
+                partial(executor_class, workers, at_once=plan.at_once),
                 self.folder.resolve(),
                 self._code.snapshot,
                 emit,

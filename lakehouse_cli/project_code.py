@@ -105,6 +105,20 @@ class ProjectCode:
             for name, place in found.items()
         ]
 
+    def hidden_packages(self) -> list[Problem]:
+        """Modules beside the project file that hide installed packages by their name."""
+        from lakehouse_cli.fingerprints.hidden import hidden_packages
+
+        code = [file for file in own_files(self._spec) if file.endswith(".py")]
+        return [
+            Problem(
+                f"`{shown}` hides the installed package `{name}` from the transforms and from lakehouse",
+                f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`, and where the project imports it",
+                Location(shown),
+            )
+            for name, shown in hidden_packages(self._spec.folder, code)
+        ]
+
     def keep(self) -> None:
         """Keep what was read for the commands to come."""
         read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()

@@ -7,6 +7,8 @@ parent packages (importing one would run its code).
 from __future__ import annotations
 
 import ast
+import codecs
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,11 +21,14 @@ from msgspec import Struct, field
 from lakehouse_cli.code_depth import parsing
 from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
+from lakehouse_cli.regular_files import read_regular
 
 PROJECT_FILE = "lakehouse.yaml"
 # An import that may be inside a function; what is no such thing and looks like it does no harm.
 _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
 _PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
+# https://docs.python.org/3/reference/lexical_analysis.html#encoding-declarations
+_ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _GLOBAL = re.compile(r"\bglobal[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
@@ -139,6 +144,11 @@ class SourceReader(Struct):
                 raise SourceError(
                     f"`{name}` is a file's name, not a module's", f"write `{name[:-3].replace('/', '.')}`"
                 )
+            in_the_way = Path(*name.split(".")).with_suffix(".py")
+            if os.path.lexists(self.folder / in_the_way):
+                raise SourceError(
+                    f"{in_the_way} is not a regular file", "put the module in its place", Location(str(in_the_way))
+                )
             beside = sorted(path.stem for path in self.folder.glob("*.py"))
             hint = f"create {name.replace('.', '/')}.py beside the project file"
             if beside:
@@ -149,8 +159,8 @@ class SourceReader(Struct):
             text = _decode(self.snapshot.read(file))
         except OSError as error:
             raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
-        except (UnicodeDecodeError, SyntaxError) as error:
-            raise SourceError(f"{shown} is not text in its declared encoding", str(error), Location(shown)) from error
+        except (UnicodeError, LookupError, SyntaxError) as error:
+            raise _undecodable(file, shown, error) from error
         lines = text.splitlines()
         try:
             with parsing():
@@ -266,6 +276,21 @@ def _decode(data: bytes) -> str:
 
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return data.decode(encoding)
+
+
+def _undecodable(file: Path, shown: str, error: Exception) -> SourceError:
+    """The error of a module that is not text in the encoding that it declares, or that declares none of text."""
+    for number, line in enumerate(read_regular(file).split(b"\n", 2)[:2], 1):
+        declared = _ENCODING.match(line.removeprefix(codecs.BOM_UTF8))
+        if declared is not None:
+            text = line.decode("ascii", "replace").rstrip("\r")
+            place = Location(shown, number, declared.start(1) + 1, len(declared[1]), text)
+            name = declared[1].decode("ascii", "replace")
+            if isinstance(error, UnicodeDecodeError):
+                return SourceError(f"{shown} is not text in its declared encoding, {name}", str(error), place)
+            hint = "declare the encoding that the file is saved in, or remove the line and save it as UTF-8"
+            return SourceError(f"{shown} declares `{name}`, which is no encoding of Python source", hint, place)
+    return SourceError(f"{shown} is not text in its declared encoding, UTF-8", str(error), Location(shown))
 
 
 def _shown(file: Path, folder: Path) -> str:

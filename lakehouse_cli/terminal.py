@@ -366,7 +366,7 @@ def moment_text(at: str) -> str:
     """A moment for people, where they are: ``2026-11-21 18:04``; what is no ISO 8601 as it is."""
     try:
         return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
+    except (ValueError, OverflowError):
         return at
 
 

@@ -7,7 +7,6 @@ moment that nobody knows, so that a record is only made of what stayed the same 
 from __future__ import annotations
 
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
+from lakehouse_cli.regular_files import open_regular
 from lakehouse_cli.used_files import MatchError, is_pattern, matches
 
 # An mtime or ctime this recent does not prove that a file is unchanged.
@@ -206,10 +206,7 @@ def content_hash(file: Path) -> str:
         OSError: It cannot be read, or is no regular file.
     """
     digest = xxhash.xxh3_128()
-    # One that has become a pipe since it was matched is not waited for.
-    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(0, "not a regular file")
+    with open(open_regular(file), "rb", buffering=0) as opened:
         while chunk := opened.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lakehouse_cli.config.problems import Problems
 from lakehouse_cli.errors import Location
+from lakehouse_cli.regular_files import read_regular
 
 ENV_FILE = ".env"
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
@@ -60,24 +61,16 @@ class DotEnv(Mapping[str, str]):
         if self._file.is_dir():
             return {}
         try:
-            with self._file.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-            text = content.decode("utf-8-sig")
+            text = read_regular(self._file, _MAX_BYTES).decode("utf-8-sig")
         except FileNotFoundError:
             return {}
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            self._report(
-                f"`{ENV_FILE}` cannot be read: {reason}", "make it readable, or set the variables in the process"
-            )
+            hint = "make it a file of variables that can be read, or set the variables in the process"
+            self._report(f"`{ENV_FILE}` cannot be read: {reason}", hint)
             return {}
         except UnicodeDecodeError:
             self._report(f"`{ENV_FILE}` is not UTF-8", "save it as UTF-8")
-            return {}
-        if len(content) > _MAX_BYTES:
-            self._report(
-                f"`{ENV_FILE}` is larger than {_MAX_BYTES // 1_000_000} MB", "keep nothing but variables in it"
-            )
             return {}
         return self._parsed(text)
 

@@ -15,7 +15,7 @@ from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments, read_environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
 from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
-from lakehouse_cli.config.paths import Places
+from lakehouse_cli.config.places import Places
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, ValueType
 from lakehouse_cli.config.source import SourceFile, read_source

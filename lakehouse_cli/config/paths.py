@@ -1,17 +1,14 @@
-"""What the path of a table and the root of a storage may be, and when two tables meet on one path."""
+"""What the path of a table and the root of a storage may be."""
 
 from __future__ import annotations
 
-import os
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, bucket_problem, scheme_of
+from lakehouse_cli.model import Table
+from lakehouse_cli.storage_types import SCHEMES, StorageType, bucket_problem, scheme_of
 
 #: The folder under a storage's root where manifests lie.
 RESERVED_FOLDER = ".lakehouse"
@@ -25,7 +22,8 @@ PATH_PATTERN = (
 ).replace("REST", _RESERVED)
 #: The rules of `root_problem` likewise; what variables stand for is not known there.
 ROOT_PATTERN = r"(?!~)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
-_COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+#: By the value of the option `compression`, the ending that it adds.
+COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
 
 def path_problem(path: str) -> tuple[str, str] | None:
@@ -92,7 +90,7 @@ def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
     folded = table.path.casefold()
     if not suffix:
         return None
-    for compressed in ("", *_COMPRESSED.values()):
+    for compressed in ("", *COMPRESSED.values()):
         full = suffix.casefold() + compressed
         if folded.endswith(full) and len(folded) > len(full):
             ending, stem = table.path[-len(full) :], table.path[: -len(full)]
@@ -104,54 +102,3 @@ def suffix_of(table: Table) -> str:
     """The ending of a table's file, without that of its compression; empty where it is no file."""
     known = FORMATS.get(table.format)
     return str(table.options.get("suffix") or known.suffix) if known else ""
-
-
-class Places:
-    """Where the tables seen so far are stored, to find two in one place."""
-
-    def __init__(self) -> None:
-        self._taken: dict[str, Table] = {}
-        self._roots: dict[str, str] = {}
-
-    def clash(self, table: Table, storage: StorageSpec) -> Problem | None:
-        """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
-        # What has no root is a place of its own.
-        key = storage.root or f"{storage.name}:"
-        root = self._roots.get(key)
-        if root is None:
-            # Two roots may be one folder by way of a link.
-            real = key if scheme_of(key) or not storage.root else os.path.realpath(key)
-            root = self._roots.setdefault(key, real)
-        suffix = suffix_of(table) + _COMPRESSED.get(str(table.options.get("compression")), "")
-        stem = f"{root}/{_qualified(table, storage)}"
-        if not stem.isascii():
-            stem = unicodedata.normalize("NFC", stem)
-        stem = stem.casefold()
-        # By stem too: manifests and what failed runs leave are named by it.
-        for place in (stem + "/", stem + suffix.casefold()):
-            other = self._taken.setdefault(place, table)
-            if other is not table:
-                return _clash(table, other)
-        return None
-
-
-def _qualified(table: Table, storage: StorageSpec) -> str:
-    """The path of a table with the schema that a database takes where it names none."""
-    known = STORAGE_TYPES.get(storage.type)
-    if known is None or not known.schema or "/" in table.path:
-        return table.path
-    return f"{storage.connection.get('schema') or known.schema}/{table.path}"
-
-
-def _clash(table: Table, other: Table) -> Problem:
-    here: Location | None = table.location
-    if "path" in table.locations and table.location and table.locations["path"].file == table.location.file:
-        # A path from the defaults stands far from both tables.
-        own = table.locations["path"]
-        here = own if (own.line or 0) >= (table.location.line or 0) else table.location
-    at = f" ({other.location})" if other.location else ""
-    return Problem(
-        f"tables `{other.name}` and `{table.name}` are stored on one path, {quoted(table.path)}",
-        f"give one of them another `path`; the other is `{other.name}`{at}",
-        here,
-    )

@@ -27,7 +27,9 @@ from lakehouse_cli.errors import Location, Problem, did_you_mean
 
 #: Deeper nesting is refused; a project file needs five levels.
 MAX_DEPTH = 64
-#: A document that holds more values than this, each alias counted as what it stands for, is refused.
+#: A document that holds more values than this is refused before the rest is read: each takes a quarter of a kilobyte.
+MAX_WRITTEN = 500_000
+#: One that holds more than this, each alias counted as what it stands for, is refused too.
 MAX_VALUES = 1_000_000
 
 _CORE = "tag:yaml.org,2002:"
@@ -159,6 +161,7 @@ class _Builder:
         self.anchors: dict[str, Node] = {}
         self.open: set[str] = set()
         self.depth = 0
+        self.written = 0
         # The deepest level so far, aliases expanded; and of each anchor, how many levels its value has.
         self.deepest = 0
         self.heights: dict[str, int] = {}
@@ -213,6 +216,11 @@ class _Builder:
             raise _UnreadableError(Problem(message, "use fewer aliases of aliases", place))
         return node
 
+    def too_many(self, event: Any) -> _UnreadableError:
+        message = f"`{self.source.name}` holds more than {MAX_WRITTEN:,} values"
+        place = self.source.location(event.start_mark, event.end_mark)
+        return _UnreadableError(Problem(message, "split its tables over files named in `include`", place))
+
     def descend(self, event: Any, levels: int = 1) -> None:
         """Note how deep a value reaches; refuse what recursive functions could not walk."""
         self.deepest = max(self.deepest, self.depth + levels)
@@ -226,8 +234,11 @@ class _Builder:
         event = self.next()
         while event.__class__ is not SequenceEndEvent:
             item = self.node(event)
+            self.written += 1
             items.append(item)
             size += item.size
+            if self.written > MAX_WRITTEN:
+                raise self.too_many(event)
             event = self.next()
         return Sequence(items, size, start.start_mark, _end(event))
 
@@ -242,6 +253,9 @@ class _Builder:
             key = node(event)
             value = node(read())
             size += value.size + 1
+            self.written += 2
+            if self.written > MAX_WRITTEN:
+                raise self.too_many(event)
             event = read()
             if not isinstance(key, Scalar):
                 self.report_key(key)

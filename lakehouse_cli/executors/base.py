@@ -18,6 +18,8 @@ class Executor(ABC):
         workers: How many submitted functions may be under way at once; None for the executor's own choice.
         prepare: Called first in each process that the executor starts, so that what computing loads is loaded while
             the work is still on its way.
+        at_once: How many submitted functions will be under way at once, at most; None where that is not known. No more
+            is started for them.
 
     Attributes:
         workers: How many may be.
@@ -26,9 +28,18 @@ class Executor(ABC):
 
     shares_memory: ClassVar[bool] = True
 
-    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, workers: int | None = None, prepare: Callable[[], None] | None = None, *, at_once: int | None = None
+    ) -> None:
+        del at_once
         self.prepare = prepare
         self.workers = workers or 1
+
+    @classmethod
+    def note_on(cls, workers: int | None) -> str | None:
+        """What to tell whoever asks for so many workers; None, by default, for nothing."""
+        del workers
+        return None
 
     @abstractmethod
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:

@@ -13,8 +13,10 @@ from lakehouse_cli.executors.base import Executor
 class SerialExecutor(Executor):
     """Runs what is submitted at once, before `submit` returns."""
 
-    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
-        del workers, prepare
+    def __init__(
+        self, workers: int | None = None, prepare: Callable[[], None] | None = None, *, at_once: int | None = None
+    ) -> None:
+        del workers, prepare, at_once
         super().__init__(1)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:

@@ -38,8 +38,10 @@ class ThreadsExecutor(Executor):
     transform is doing; these end with the process.
     """
 
-    def __init__(self, workers: int | None = None, prepare: Callable[[], None] | None = None) -> None:
-        super().__init__(workers or default_workers(), prepare)
+    def __init__(
+        self, workers: int | None = None, prepare: Callable[[], None] | None = None, *, at_once: int | None = None
+    ) -> None:
+        super().__init__(workers or default_workers(), prepare, at_once=at_once)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 

@@ -74,6 +74,16 @@ def _versions(top: str, folder: str) -> list[str]:
     return [version for info in found if (version := _version(folder, info))]
 
 
+def comes_from_index(top: str, found: Found) -> bool:
+    """Whether a distribution of the very name of a package holds it, and was not installed from a folder or a URL."""
+    if found.file is None:
+        return False
+    folder = found.file.parent.parent if found.file.name.startswith("__init__.") else found.file.parent
+    own = [info for name, info in _infos(str(folder)) if name == _normal(top)]
+    # https://packaging.python.org/en/latest/specifications/direct-url/
+    return bool(own) and not any((folder / info / "direct_url.json").exists() for info in own)
+
+
 def _infos(folder: str) -> list[tuple[str, str]]:
     try:
         names = [path.name for path in Path(folder).iterdir()]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.event_json import SCHEMA, from_document
 from lakehouse_cli.local_state import state_folder
+from lakehouse_cli.regular_files import open_regular
 
 RUNS = "runs"
 SUFFIX = ".jsonl"
@@ -129,6 +131,23 @@ def lines_of(path: Path, event: str) -> Iterator[bytes]:
         yield from (line for line in file if line.startswith(start) and line.endswith(b"\n"))
 
 
+def parse_json(line: bytes) -> Any:
+    """Parse a line as JSON has it, without what Python's parser takes besides: NaN, and numbers beyond a float's.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(line, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is no number in JSON")
+    return number
+
+
 def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
     """One line of a run's file, as a document.
 
@@ -136,7 +155,7 @@ def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
         UnreadableRunError: It is none.
     """
     try:
-        document = json.loads(line)
+        document = parse_json(line)
     except (ValueError, RecursionError):
         raise UnreadableRunError(path.stem, f"line {number} is not JSON") from None
     if not isinstance(document, dict):
@@ -148,7 +167,7 @@ def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file opened for reading; trouble with the operating system is told as of the run."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with os.fdopen(open_regular(path, follow=False), "rb") as file:
             yield file
     except OSError as error:
         raise UnreadableRunError(path.stem, (error.strerror or type(error).__name__).lower()) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.events import Cancellation, ErrorInfo, TableResult
-from lakehouse_cli.history.files import UnreadableRunError, head, lines_of, run_files
+from lakehouse_cli.history.files import UnreadableRunError, head, lines_of, parse_json, run_files
 from lakehouse_cli.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
 from lakehouse_cli.history.told import Finish, Told, told
 from lakehouse_cli.local_state import is_held
@@ -145,13 +144,13 @@ def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, l
     wanted = f'"{field_name}":'.encode()
     for path in run_files(folder)[:_RUNS]:
         # What may be odd in a line is no reason for a run not to begin.
-        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError):
+        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if environment not in (None, head(path).environment):
                 continue
             for line in lines_of(path, "table_finished"):
                 name = line.partition(b'"table":"')[2].partition(b'"')[0].decode()
                 if b'"status":"materialized"' in line and wanted in line and len(found.get(name, ())) < _TIMES:
-                    value = json.loads(line)["result"].get(field_name)
+                    value = parse_json(line)["result"].get(field_name)
                     if isinstance(value, int | float):
                         found[name].append(value)
     return found

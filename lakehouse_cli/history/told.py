@@ -14,7 +14,7 @@ from msgspec import Struct, convert, field
 from msgspec.json import Decoder
 
 from lakehouse_cli.events import RunStatus, TableResult
-from lakehouse_cli.history.files import Beginning, UnreadableRunError, beginning, opened, parsed
+from lakehouse_cli.history.files import Beginning, UnreadableRunError, beginning, opened, parse_json, parsed
 
 
 class Finish(Struct, frozen=True):
@@ -101,7 +101,7 @@ def _event(line: bytes) -> _Event | None:
         # What Python writes as JSON is more than others read, such as halves of surrogate pairs in names of files.
         document = json.loads(line)
     name = document.get("event") if isinstance(document, dict) else None
-    return None if isinstance(name, str) and name not in _KNOWN else convert(document, _Event)
+    return None if isinstance(name, str) and name not in _KNOWN else convert(parse_json(line), _Event)
 
 
 def told(path: Path) -> Told:

@@ -19,6 +19,7 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.events import violations_json
 from lakehouse_cli.terminal import HANGING, Terminal, count_text, plural, printable, text_width
 
+_MOST_PROBLEMS = 100
 _MOST_FRAMES = 12
 _LONGEST_ROUND = 6  # functions that call each other again and again
 _CONTEXT = 100  # columns of a source line shown around its caret
@@ -77,8 +78,11 @@ def error_lines(
     """Any error of ours: each problem of a project, or the one thing that went wrong."""
     if isinstance(error, ProjectError):
         lines: list[str] = []
-        for problem in error.problems:
+        for problem in error.problems[:_MOST_PROBLEMS]:
             lines += [*problem_lines(terminal, problem), ""]
+        more = len(error.problems) - _MOST_PROBLEMS
+        if more > 0:
+            lines += [f"and {more:,} more; `-o json` has all", ""]
         return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)

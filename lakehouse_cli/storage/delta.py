@@ -22,7 +22,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.errors import LakehouseError, ObstructedError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
@@ -39,6 +39,7 @@ from lakehouse_cli.storage.delta_log import (
 )
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.object_errors import Told, explain_text
+from lakehouse_cli.storage.publishing import make_folder, sync_all
 from lakehouse_cli.storage.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
 
@@ -81,7 +82,19 @@ class DeltaStorage(AssetStorage):
     def _place(self, path: str) -> str:
         return f"{self.spec.root}/{path}" if self._local else f"{self.spec.root.rstrip('/')}/{quote(path)}"
 
+    def _refuse_link(self, table: Table) -> None:
+        """Refuse a link in place of the table's folder, its log or one above: a commit would be written through it."""
+        log = f"{os.path.realpath(self.spec.root) if self._local else ''}/{table.path}/{_LOG}"
+        if self._local and os.path.realpath(log) != log.replace("//", "/"):
+            raise ObstructedError(
+                f"{self.uri(table)} is behind a link",
+                hint="replace the link by a folder, or give the table another `path:`",
+                location=table.where("path", "storage"),
+            )
+
     def _open(self, table: Table, version: int | None = None) -> Snapshot | None:
+        if table.kind == "computed":
+            self._refuse_link(table)
         place = self._place(table.path)
         if self._local and not os.path.isdir(f"{place}/{_LOG}"):
             return None
@@ -214,10 +227,10 @@ class DeltaStorage(AssetStorage):
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
         with self._told(table, "written"):
+            self._refuse_link(table)
             data = storable(data, WHAT)
             schema = file_schema(table, data.schema)
-            if self._local:
-                os.makedirs(place, exist_ok=True)
+            made = make_folder(place) if self._local else set()
             files = filesystem(place, self._settings)
             name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
             try:
@@ -225,11 +238,18 @@ class DeltaStorage(AssetStorage):
                 manifest = make_manifest(
                     table, data, origin, size=file.bytes, content_hash=hash_, modified_ns=file.modified_ms
                 )
-                return self._commit(table, file, schema, manifest, forced=origin.forced)
+                if self._local:
+                    # Before a version names it: neither Arrow nor delta-rs waits for the disk.
+                    sync_all([f"{place}/{name}"])
+                committed = self._commit(table, file, schema, manifest, forced=origin.forced)
             except BaseException:
                 with suppress(Exception):
                     files.delete_file(name)
                 raise
+        if self._local:
+            newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
+            sync_all({str(newest), f"{place}/{_LOG}", place, *made})
+        return committed
 
     def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, *, forced: bool) -> Manifest:
         place = self._place(table.path)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from lakehouse_cli.regular_files import open_regular
 from lakehouse_cli.storage.base import ChangedError
 from lakehouse_cli.storage.publishing import hash_of
 from lakehouse_cli.storage.stat_cache import Stamp, stat_cache
@@ -78,7 +79,7 @@ def open_unchanged(path: str, stamp: Stamp) -> BinaryIO:
         ChangedError: It is gone, or has another one by now.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115  # whoever asks for it closes it
+        file = open(open_regular(path), "rb")  # noqa: SIM115  # whoever asks for it closes it
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ChangedError(path) from error
     try:

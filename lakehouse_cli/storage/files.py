@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.storage.base import READINGS, ChangedError, Origin, Stored, Stray, changed_while_read
 from lakehouse_cli.storage.file_hashes import FileHashes, open_unchanged
 from lakehouse_cli.storage.formatted import (
@@ -24,7 +25,7 @@ from lakehouse_cli.storage.formatted import (
     needs_manifest,
     parse_manifest,
 )
-from lakehouse_cli.storage.publishing import remove_leftovers, replacing, sync_folder
+from lakehouse_cli.storage.publishing import make_folder, remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.stat_cache import Stamp
 from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
 
@@ -56,7 +57,7 @@ class FileStorage(FormattedStorage):
         self._hashes = FileHashes(spec.folder)
         self._real_folders: dict[str, str] = {}
         self._made_folders: set[str] = set()
-        # Of what is in use, the folders that got a file; None where every file is seen to by itself.
+        # Of what is in use, the manifests and folders that may not be on disk yet; None where each is waited for.
         self._unsynced: set[str] | None = None
 
     @cached_property
@@ -85,8 +86,17 @@ class FileStorage(FormattedStorage):
         return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
     def _path(self, table: Table) -> str:
-        """The stored file, or the one that would be written; links resolved and inside the root."""
+        """The stored file as it is read; links resolved and inside the root."""
         return self._inside(f"{self.spec.root}/{table.path}{self._suffix(table)}", table)
+
+    def _target(self, table: Table) -> str:
+        """The name that is written: a link there is replaced, and what it leads to stays as it is."""
+        path = f"{self.spec.root}/{table.path}{self._suffix(table)}"
+        self._inside(path, table)
+        return self._in_folder(path)
+
+    def _is_link(self, table: Table) -> bool:
+        return os.path.islink(self._in_folder(f"{self.spec.root}/{table.path}{self._suffix(table)}"))
 
     def _inside(self, path: str, table: Table) -> str:
         """The path with links resolved, refused where they lead out of the root."""
@@ -110,6 +120,16 @@ class FileStorage(FormattedStorage):
                 location=table.where("path", "storage"),
             )
         return real
+
+    def _refuse_behind_link(self, table: Table) -> None:
+        """Refuse to replace what links between the root and the table's folder lead to and no run stored."""
+        folder = os.path.dirname(f"{self.spec.root}/{table.path}")
+        if self._real_folder(folder) != f"{self._inside_root}{os.path.dirname(table.path)}".rstrip(os.sep):
+            raise ObstructedError(
+                f"{self.uri(table)} is behind a link, and not what a run stored",
+                hint="move it away, or replace the link by a folder; what a link leads to is never written over",
+                location=table.where("path", "storage"),
+            )
 
     def _real_folder(self, folder: str) -> str:
         # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
@@ -175,15 +195,22 @@ class FileStorage(FormattedStorage):
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
+        known = tuple(known)
         for _ in range(READINGS):
             found = self._find(table)
             if found is None:
                 return None
             try:
                 with self._told(table, "read"):
-                    return _record(self._hashes.of(*found), found[1], known)
+                    hash_ = self._hashes.of(*found)
             except ChangedError:
                 continue
+            if table.kind == "computed" and self._is_link(table):
+                # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
+                return InputRecord(f"link {hash_}", -1, found[1].size)
+            if table.kind == "computed" and not any(record.content_hash == hash_ for record in known):
+                self._refuse_behind_link(table)
+            return _record(hash_, found[1], known)
         raise changed_while_read(table, self.uri(table))
 
     def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
@@ -236,17 +263,17 @@ class FileStorage(FormattedStorage):
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Which files are in its folders is waited for once, at the end, and not after every table.
+        """Manifests, and which files are in its folders, are waited for once, at the end, and not after every table.
 
-        What a power failure takes back until then is a whole table with its manifest, which the next run makes again.
+        Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
+        run makes these again.
         """
         self._unsynced = set()
         try:
             yield
         finally:
-            folders, self._unsynced = self._unsynced, None
-            for folder in folders:
-                sync_folder(folder)
+            unsynced, self._unsynced = self._unsynced, None
+            sync_all(tuple(unsynced))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
@@ -254,17 +281,16 @@ class FileStorage(FormattedStorage):
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
         with self._told(table, "written"):
-            target = self._path(table)
+            target = self._target(table)
             if os.path.isdir(target):
                 raise self._is_a_folder(table)
             manifest_path = self._manifest_path(table)
             before = _mode_of(manifest_path)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
-            self._make_folder(target)
-            self._make_folder(manifest_path)
+            made = self._make_folder(target) | self._make_folder(manifest_path)
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
-            # It is not waited for: one that a power failure spoils does not fit its data and is not believed.
+            # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
             with ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(replacing(manifest_path, durable=False))
                 with replacing(target) as sink:
@@ -285,15 +311,16 @@ class FileStorage(FormattedStorage):
                 if before is not None:
                     # Before the old manifest goes, without which nobody would know that the file is ours.
                     self._remove_former(table)
-            self._settle(os.path.dirname(target))
+            self._settle({manifest_path, os.path.dirname(manifest_path), os.path.dirname(target), *made})
             self._hashes.keep(target, sink.status, manifest.content_hash)
         return manifest
 
-    def _settle(self, folder: str) -> None:
-        if self._unsynced is None:
-            sync_folder(folder)
+    def _settle(self, paths: set[str]) -> None:
+        unsynced = self._unsynced  # another thread may come to its end meanwhile
+        if unsynced is None:
+            sync_all(paths)
         else:
-            self._unsynced.add(folder)
+            unsynced |= paths
 
     def _remove_former(self, table: Table) -> None:
         """Remove the file of another format, or compression, that this table was stored in until now."""
@@ -305,30 +332,42 @@ class FileStorage(FormattedStorage):
             if before is not None:
                 remove_former([self._inside(file, table) for file in found if not os.path.islink(file)], before)
 
-    def _make_folder(self, path: str) -> None:
+    def _make_folder(self, path: str) -> set[str]:
         folder = os.path.dirname(path)
-        if folder not in self._made_folders:
-            os.makedirs(folder, exist_ok=True)
-            self._made_folders.add(folder)
-            self._real_folders.clear()
+        if folder in self._made_folders:
+            return set()
+        changed = make_folder(folder)
+        self._made_folders.add(folder)
+        self._real_folders.clear()
+        return changed
 
     def _manifest_path(self, table: Table) -> str:
-        return self._inside(f"{self.spec.root}/{MANIFESTS}/{table.path}.json", table)
+        """The name of the manifest; a link there is replaced as one in the place of data is."""
+        path = f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
+        self._inside(path, table)
+        return self._in_own_folder(path, table)
+
+    def _in_own_folder(self, path: str, table: Table) -> str:
+        """The path of a manifest, refused where a link on the way makes it perhaps that of another table."""
+        real = self._held_inside(self._in_folder(path), path, table)
+        if real != f"{self._inside_root}{MANIFESTS}/{table.path}.json":
+            raise ObstructedError(
+                f"{self._shown_manifest(table)} is behind a link",
+                hint=f"replace the link by a folder: nothing in {self._under_root(MANIFESTS)} may be one",
+                location=table.where("path", "storage"),
+            )
+        return real
 
     def _manifest_bytes(self, table: Table) -> bytes:
         path = f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
         try:
             # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
-            real = self._held_inside(self._in_folder(path), path, table)
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            real = self._in_own_folder(path, table)
+            return read_regular(real, follow=False)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            descriptor = os.open(self._inside(path, table), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return b"".join(iter(lambda: os.read(descriptor, 1 << 20), b""))
-        finally:
-            os.close(descriptor)
+            return read_regular(self._inside(path, table))
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
@@ -349,6 +388,8 @@ class FileStorage(FormattedStorage):
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""
+        if self._is_link(table):
+            return "a link that was put in its place"
         with suppress(OSError, StorageError):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
@@ -382,14 +423,15 @@ class FileStorage(FormattedStorage):
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
         with self._told(table, "removed"):
-            for path in (self._path(table), self._manifest_path(table)):
+            for path in (self._target(table), self._manifest_path(table)):
                 Path(path).unlink(missing_ok=True)
+                self._settle({os.path.dirname(path)})
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""
         folder = Path(self.spec.root, MANIFESTS)
         for path in sorted(folder.rglob("*.json")):
-            yield parse_manifest(path.read_bytes(), self._under_root(path.relative_to(self.spec.root).as_posix()))
+            yield parse_manifest(read_regular(path), self._under_root(path.relative_to(self.spec.root).as_posix()))
 
     def local_files(self, table: Table) -> Iterable[str]:
         """The file under each ending it may have."""
@@ -401,7 +443,7 @@ class FileStorage(FormattedStorage):
         for table in tables:
             # One that leads out of the root is told when its turn comes; there is nothing of ours behind it.
             with suppress(StorageError):
-                folders |= {os.path.dirname(path) for path in (self._path(table), self._manifest_path(table))}
+                folders |= {os.path.dirname(path) for path in (self._target(table), self._manifest_path(table))}
         for folder in folders:
             remove_leftovers(folder)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from msgspec import json
 
 from lakehouse_cli.local_state import keep, make_state_folder, state_folder
+from lakehouse_cli.regular_files import read_regular
 
 _FOLDER, _FILE = "cache", "stat.jsonl"
 #: A time this recent does not prove that a file is unchanged: file systems count ticks, some of two seconds, and a
@@ -116,7 +117,7 @@ class StatCache:
             if seen == self._known or not S_ISREG(status.st_mode):
                 return False
             lines: dict[str, bytes] = {}
-            for line in self._path.read_bytes().splitlines():
+            for line in read_regular(self._path).splitlines():
                 with suppress(ValueError, TypeError, RecursionError):
                     name, stamps, value = json.decode(line)
                     self._values[str(name)] = stamps, value

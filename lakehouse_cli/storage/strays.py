@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
+from lakehouse_cli.regular_files import open_regular, read_regular
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file
+from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file, sync_all
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -192,8 +193,7 @@ def _of_unknown_ending(folder: str, stem: str) -> list[str]:
 
 
 def _parsed(path: str) -> Manifest:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        return Manifest.from_text(file.read())
+    return Manifest.from_text(read_regular(path, follow=False))
 
 
 def left_aside(manifest_path: str, content_hash: str) -> Manifest | None:
@@ -230,6 +230,7 @@ def remove_stray(stray: Stray) -> str | None:
         for file in files:
             # The data come first: a manifest without data is found again, data without a manifest would not be.
             os.unlink(file.path)
+            sync_all([os.path.dirname(file.path)])
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
     return None
@@ -251,7 +252,7 @@ def remove_former(files: Iterable[str], manifest: Manifest) -> None:
 
 
 def _remove_unheld(path: str) -> str | None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = open_regular(path, follow=False)
     try:
         if not hold(descriptor, wait=False):
             return "a run is writing it"

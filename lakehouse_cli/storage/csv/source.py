@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from lakehouse_cli.storage.csv.scan import count_line_ends, record_end, split_re
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _BOM = codecs.BOM_UTF8
+_LINE_END = re.compile(rb"\r\n?|\n")
 _LONGEST_RECORD = 1 << 30
 
 
@@ -110,8 +112,7 @@ class CsvSource:
             )
         refuse_packed(self._rest, self.name, self._options.compression_of(self.name))
         self._rest = self._rest.removeprefix(_BOM)
-        for _ in range(self._options.skip_rows):
-            self._skip_line()
+        self._skip_lines(self._options.skip_rows)
         if self._options.header:
             record = self._first_record(consume=True)
             if record is None:
@@ -131,18 +132,27 @@ class CsvSource:
         except UnicodeDecodeError as error:
             raise undecodable(self.name, max(1, self.first_line - 1), "utf-8", error) from None
 
-    def _skip_line(self) -> None:
-        while True:
-            ends = [at for at in (self._rest.find(b"\n"), self._rest.find(b"\r")) if at >= 0]
+    def _skip_lines(self, count: int) -> None:
+        at = 0
+        for skipped in range(count):
+            end = _LINE_END.search(self._rest, at)
             # A CR at the very end may be half of a CRLF.
-            if ends and (min(ends) + 1 < len(self._rest) or not self._more()):
-                at = min(ends)
-                self._rest = self._rest[at + (2 if self._rest[at : at + 2] == b"\r\n" else 1) :]
-                self.first_line += 1
-                return
-            if not ends and not self._more():
-                self._rest = b""
-                return
+            while end is None or end.end() == len(self._rest):
+                self._rest, at = self._rest[at:], 0
+                self._check_length()
+                more = self._more()
+                end = _LINE_END.search(self._rest)
+                if not more:
+                    break
+            if end is None and at == len(self._rest):
+                raise StorageError(
+                    f"`{self.name}` has {skipped:,} lines, fewer than the {count:,} that `skip_rows` skips",
+                    hint="correct `skip_rows` in its options: how many lines there are before the header",
+                    location=Location(self.name),
+                )
+            at = len(self._rest) if end is None else end.end()
+            self.first_line += end is not None
+        self._rest = self._rest[at:]
 
     def _first_record(self, *, consume: bool) -> list[bytes] | None:
         """The values of the first record that is not a blank line, None where all are."""

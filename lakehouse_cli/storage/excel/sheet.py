@@ -93,6 +93,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     wanted, skipped = options.get("sheet"), options.get("skip_rows", 0)
     suspects: list[tuple[int, int]] = []
     rows: list[Row] = []
+    number = 0
     with _opened(open_source, name, wanted, computed=True) as (sheet, is_due):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
             if number <= skipped:
@@ -109,6 +110,12 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
                 values.pop()
             rows.append(Row(number, values))
         title = sheet.title
+    if number < skipped:
+        raise StorageError(
+            f"sheet `{title}` of `{name}` has {number:,} rows, fewer than the {skipped:,} that `skip_rows` skips",
+            hint="correct `skip_rows` in its options: how many rows there are before the header",
+            location=Location(name),
+        )
     if suspects:
         rows = _with_formulas(open_source, name, wanted, rows, suspects)
     rows = [row for row in rows if row.values]

@@ -27,8 +27,10 @@ class KeptDigests:
 
     def __init__(self, project: Path, path: str, beside: Sequence[str]) -> None:
         self._notes = stat_cache(project)
-        self._paths = [path, *(path + ending for ending in beside)]
-        self._name = f"digests {__version__} {os.path.realpath(path)}"
+        # The files beside it are beside what a link leads to.
+        real = os.path.realpath(path)
+        self._paths = [real, *(real + ending for ending in beside)]
+        self._name = f"digests {__version__} {real}"
 
     def of(
         self, found: Mapping[Relation, Found], digest: Callable[[Relation, Found], Digest]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar
 
+from lakehouse_cli.errors import ObstructedError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.publishing import make_folder, sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.kept_digests import KeptDigests
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
@@ -38,14 +42,33 @@ class OneFileStorage(RelationalStorage):
         """A transaction on a connection of its own, in which all queries see the same."""
         del reading
         path = self.spec.root
+        if write:
+            self._refuse_second_name()
         if not os.path.exists(path):
             if not write:
                 yield None
                 return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            sync_all(make_folder(os.path.dirname(path)))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
             yield session
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """As of any database; a computed table is refused here, for a plan to tell, that `session` would not write."""
+        if table.kind == "computed":
+            self._refuse_second_name()
+        return super().content(table, known)
+
+    def _refuse_second_name(self) -> None:
+        """Refuse to write to a file that has another name, by a hard link: it is written in place, under both."""
+        with suppress(OSError):
+            if os.stat(self.spec.root).st_nlink > 1:
+                name = os.path.basename(self.spec.root)
+                raise ObstructedError(
+                    f"{self.spec.root_text} has another name, a hard link, under which it would change as well",
+                    hint=f"give it a file of its own: `cp {name} {name}.copy && mv {name}.copy {name}` in its folder",
+                    location=self.spec.location,
+                )
 
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
         """All, as opening the file again costs more than hashing; but for what is known of the file as it is now."""

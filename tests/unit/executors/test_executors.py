@@ -18,6 +18,7 @@ import pytest
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.processes import ProcessesExecutor
 from lakehouse_cli.executors.serial import SerialExecutor
+from lakehouse_cli.executors.starting import WorkerProcess, start
 from lakehouse_cli.executors.threads import ThreadsExecutor
 
 
@@ -236,3 +237,50 @@ def test_processes_share_the_cores_among_the_threads_of_libraries(monkeypatch: p
     with ProcessesExecutor(1) as executor:
         assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == str(cores)
     assert os.getenv("OPENBLAS_NUM_THREADS") is None
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each process that an executor starts, whether it was forked; filled while the test goes on."""
+    found: list[bool] = []
+
+    def starting(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:
+        found.append(fork)
+        return start(prepare, fork=fork)
+
+    monkeypatch.setattr("lakehouse_cli.executors.processes.start", starting)
+    return found
+
+
+def test_processes_start_as_work_comes(started: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakehouse_cli.executors.processes.can_fork", lambda: False)
+    with ProcessesExecutor(300, at_once=1) as executor:
+        assert started == [False]
+        pids = {executor.submit(os.getpid).result(timeout=30) for _ in range(5)}
+        assert (len(started), len(pids)) == (1, 1)
+        for future in [executor.submit(sleeps, 0.1) for _ in range(3)]:
+            future.result(timeout=30)
+        assert 2 <= len(started) <= 3
+
+
+def test_no_more_processes_are_forked_than_work_there_will_be(started: list[bool]) -> None:
+    with ProcessesExecutor(64, at_once=2) as executor:
+        assert len(started) <= 2
+        assert [executor.submit(double, n).result(timeout=30) for n in range(3)] == [0, 2, 4]
+    assert len(started) <= 2
+
+
+def test_work_waits_for_a_process_where_no_more_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = 0
+
+    def only_one(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:
+        nonlocal begun
+        begun += 1
+        if begun > 1:
+            raise OSError(11, "Resource temporarily unavailable")
+        return start(prepare, fork=fork)
+
+    monkeypatch.setattr("lakehouse_cli.executors.processes.start", only_one)
+    with ProcessesExecutor(4, at_once=1) as executor:
+        futures = [executor.submit(sleeps, 0.05) for _ in range(4)]
+        assert len({future.result(timeout=30) for future in futures}) == 1

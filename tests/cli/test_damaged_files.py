@@ -1,0 +1,250 @@
+"""Files of a project that are damaged, endless or no files at all: words and no traceback, and no waiting."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+DAMAGED = {
+    "nested": b"[" * 100_000,
+    "nested objects": b'{"a":' * 4_000,
+    "empty": b"",
+    "binary": bytes(range(256)),
+    "not UTF-8": b'{"key": "\xff"}',
+    "null": b"null",
+    "a list": b"[1, 2]",
+    "a text": b'"key"',
+    "NaN": b"NaN",
+    "infinity": b"1e999",
+    "numbers": b'{"key": 1e999, "pid": Infinity, "host": NaN, "since": 1e400, "format": 1e999, "stamp": [[1e999]]}',
+    "a huge number": b"9" * 5_000,
+    "half a file": b'{"key": "x", "packages": {',
+    "wrong types": b'{"key": [], "packages": 5, "modules": [], "pid": {}, "since": [], "format": "1", "event": 5}',
+}
+COMMANDS = (
+    ("validate",),
+    ("plan",),
+    ("run",),
+    ("ls",),
+    ("show", "totals"),
+    ("runs",),
+    ("runs", "show", "last"),
+    ("clean",),
+)
+
+
+def is_told_in_words(cli: Cli, *commands: tuple[str, ...]) -> None:
+    for command in commands:
+        done = cli(*command)
+        assert done.code in (0, 1, 2, 3), (command, done)
+        assert "Traceback" not in done.out + done.err, (command, done)
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize(
+    "name", [".lakehouse/cache/code.json", ".lakehouse/locks/default.lock", "data/.lakehouse/manifests/totals.json"]
+)
+def test_damaged_files_of_ours(project: ProjectFolder, cli: Cli, name: str, content: bytes) -> None:
+    assert cli("run").code == 0
+    (project.path / name).write_bytes(content)
+    is_told_in_words(cli, ("validate",), ("plan",), ("show", "totals"))
+    (project.path / name).write_bytes(content)
+    is_told_in_words(cli, ("run",), ("clean",))
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_history(project: ProjectFolder, cli: Cli, content: bytes) -> None:
+    assert cli("run").code == 0
+    (file,) = (project.path / ".lakehouse/runs").glob("*.jsonl")
+    first, *others = file.read_bytes().splitlines(keepends=True)
+    finished = next(line for line in others if b'"table_finished"' in line)
+    within = finished.replace(b'"duration_s":', b'"duration_s":' + content.replace(b"\n", b"") + b',"x":')
+    for text in (content + b"\n", first + content + b"\n", first + within, within):
+        file.write_bytes(text)
+        is_told_in_words(cli, ("runs",), ("runs", "show", "last"), ("plan", "-s", "state:failed"))
+        is_told_in_words(cli, ("run", "--force"))
+        for later in sorted((project.path / ".lakehouse/runs").glob("*.jsonl")):
+            if later != file:
+                later.unlink()
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_digests(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr("lakehouse_cli.storage.relational.kept_digests._TELLING_AGE_NS", 0)
+    text = project.read("lakehouse.yaml").replace("module:", "storages: {db: {type: sqlite, root: one.db}}\nmodule:")
+    project.write("lakehouse.yaml", text.replace("    kind: source\n", "    kind: source\n    storage: db\n"))
+    with sqlite3.connect(project.path / "one.db") as connection:
+        connection.execute("CREATE TABLE orders (customer TEXT, amount INTEGER)")
+        connection.execute("INSERT INTO orders VALUES ('a', 1)")
+    assert cli("run").code == 0
+    (note,) = (project.path / ".lakehouse/cache").glob("digests-*.json")
+    note.write_bytes(content)
+    is_told_in_words(cli, ("plan",), ("run",))
+    assert "up to date" in cli("plan").out
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_socket(path: Path) -> None:
+    before = Path.cwd()
+    os.chdir(path.parent)  # a socket's path may be 100 bytes long
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+    os.chdir(before)
+
+
+KINDS = (a_pipe, a_device, a_socket, Path.mkdir)
+FILES = (
+    "lakehouse.yaml",
+    ".env",
+    "more.yaml",
+    "transforms.py",
+    "other.py",
+    "data/orders.csv",
+    "data/totals.csv",
+    "data/.lakehouse/manifests/totals.json",
+    "data/.lakehouse/manifests/best.json",
+    ".lakehouse/cache/code.json",
+    ".lakehouse/locks/default.lock",
+    ".lakehouse/runs/20260101-120000-abcd.jsonl",
+    "data/.totals.csv.1-0.lakehouse-tmp",
+)
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.slow
+def test_what_is_no_file_is_not_waited_for(
+    project: ProjectFolder, cli: Cli, name: str, make: Callable[[Path], None]
+) -> None:
+    text = project.read("lakehouse.yaml")
+    more = "include: ['more*.yaml']\nstorages: {default: {root: '${ROOT:-data}'}}\n"
+    project.write("lakehouse.yaml", more + text)
+    project.write("more.yaml", "tables: {}\n")
+    project.write("other.py", "x = 1\n")
+    assert cli("run").code == 0
+    file = project.path / name
+    file.unlink(missing_ok=True)
+    make(file)
+    is_told_in_words(cli, *COMMANDS)
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_device, a_socket])
+def test_an_env_file_that_is_no_file_is_a_problem(
+    project: ProjectFolder, cli: Cli, make: Callable[[Path], None]
+) -> None:
+    text = project.read("lakehouse.yaml")
+    project.write("lakehouse.yaml", "storages: {default: {root: '${ROOT:-data}'}}\n" + text)
+    make(project.path / ".env")
+    done = cli("validate")
+    assert done.code == 3
+    assert "`.env` cannot be read: it is not a regular file" in done.err
+
+
+def test_a_module_that_is_no_file_is_a_problem(project: ProjectFolder, cli: Cli) -> None:
+    (project.path / "transforms.py").unlink()
+    a_pipe(project.path / "transforms.py")
+    done = cli("validate")
+    assert done.code == 3
+    assert "transforms.py is not a regular file" in done.err
+
+
+@pytest.mark.parametrize("codec", ["hex", "rot13", "zip", "base64", "nosuch", "undefined", "punycode", "utf-32"])
+@pytest.mark.parametrize("module", ["transforms.py", "units.py"])
+def test_a_module_in_no_encoding_of_text(project: ProjectFolder, cli: Cli, module: str, codec: str) -> None:
+    project.write("units.py", "x = 1\n")
+    project.write("transforms.py", "import units\n" + project.read("transforms.py"))
+    project.write(module, f"#!/usr/bin/env python\n# -*- coding: {codec} -*-\n" + project.read(module))
+    for command in ("validate", "plan", "run"):
+        done = cli(command)
+        assert done.code == 3, (command, done)
+        assert f"{module}:2:15" in done.err
+        assert f"# -*- coding: {codec} -*-" in done.err
+        assert "Traceback" not in done.out + done.err
+
+
+@pytest.mark.parametrize("name", ["pandas.py", "numpy.py", "pyarrow.py", "duckdb.py", "polars/__init__.py", "yaml.py"])
+def test_a_module_that_hides_a_package(project: ProjectFolder, cli: Cli, name: str) -> None:
+    pytest.importorskip(name.removesuffix(".py").removesuffix("/__init__"))
+    project.write(name, "x = 1\n")
+    done = cli("validate")
+    shown, package = name.removesuffix("__init__.py"), name.partition(".")[0].partition("/")[0]
+    assert done.code == 3
+    assert f"`{shown}` hides the installed package `{package}`" in done.err
+    assert f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`" in done.err
+
+
+def test_a_module_that_hides_a_package_of_the_transforms(project: ProjectFolder, cli: Cli) -> None:
+    project.write("hypothesis.py", "x = 1\n")
+    assert cli("validate").code == 0
+    project.write("transforms.py", "import hypothesis\n" + project.read("transforms.py"))
+    assert "`hypothesis.py` hides the installed package `hypothesis`" in cli("validate").err
+
+
+@pytest.mark.parametrize("name", ["calendar.py", "utils.py", "pandas_extra.py", "numpy/readme.py"])
+def test_a_module_that_hides_nothing(project: ProjectFolder, cli: Cli, name: str) -> None:
+    project.write(name, "x = 1\n")
+    assert cli("validate").code == 0
+
+
+def test_more_values_than_a_project_has(project: ProjectFolder, cli: Cli) -> None:
+    project.write("lakehouse.yaml", "name: x\ntables: {}\nx-a: [" + "0," * 600_000 + "0]\n")
+    done = cli("validate")
+    assert done.code == 3
+    assert "`lakehouse.yaml` holds more than 500,000 values" in done.err
+    assert "split its tables over files named in `include`" in done.err
+    # However they are nested.
+    project.write("lakehouse.yaml", "name: x\ntables: {}\nx-a:\n" + "- {a: [0, 0, 0]}\n" * 100_000)
+    assert "`lakehouse.yaml` holds more than 500,000 values" in cli("validate").err
+
+
+def test_the_text_of_many_problems_is_short(project: ProjectFolder, cli: Cli) -> None:
+    tables = "".join(f"  t{n}: {{colums: {{a: int64}}}}\n" for n in range(5_000))
+    project.write("lakehouse.yaml", f"name: x\nmodule: transforms\ntables:\n{tables}")
+    done = cli("validate")
+    assert done.code == 3
+    assert len(done.err) < 100_000
+    count = len(cli("validate", "-o", "json").json["error"]["problems"])
+    assert count >= 5_000
+    assert f"and {count - 100:,} more; `-o json` has all" in done.err
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_more_rows_to_skip_than_there_are(project: ProjectFolder, cli: Cli, header: bool) -> None:
+    options = f"    options: {{skip_rows: 1000000000, header: {str(header).lower()}}}\n"
+    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{options}")
+    project.write("lakehouse.yaml", text)
+    done = cli("run", "-o", "json")
+    assert done.code == 1
+    message = json.dumps(done.json)
+    assert "`data/orders.csv` has 4 lines, fewer than the 1,000,000,000 that `skip_rows` skips" in message
+
+
+def test_more_rows_to_skip_than_a_sheet_has(project: ProjectFolder, cli: Cli) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["customer", "amount"])
+    workbook.active.append(["a", 1])
+    workbook.save(project.path / "data/orders.xlsx")
+    how = "    format: excel\n    options: {skip_rows: 1000000000, header: false}\n"
+    text = project.read("lakehouse.yaml").replace("    kind: source\n", f"    kind: source\n{how}")
+    project.write("lakehouse.yaml", text)
+    done = cli("run", "-o", "json")
+    assert done.code == 1
+    assert "has 2 rows, fewer than the 1,000,000,000 that `skip_rows` skips" in json.dumps(done.json)
