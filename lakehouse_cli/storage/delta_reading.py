@@ -122,9 +122,8 @@ class DeltaReader:
         return files
 
     def _open(self, handler: Any, file: _DataFile) -> ParquetReader:
-        # Of Arrow's own threads none may hold what belongs to Python: one that lets go of it late ends the process.
         source = f"{self._place}/{file.path}" if handler is None else handler.open_input_file(file.path)
-        return ParquetReader(source, f"{self._name}/{file.path}", file.metadata, threads=handler is None)
+        return ParquetReader(source, f"{self._name}/{file.path}", file.metadata)
 
     def _with_metadata(self, handler: Any, file: _DataFile) -> _DataFile:
         with _told(f"{self._name}/{file.path}"), self._open(handler, file) as reader:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow_types import is_list
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.stored_types import check_whole
 
 #: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
@@ -29,13 +30,12 @@ class ParquetReader:
         source: A path, or a file that stays open.
         name: The file as messages show it.
         metadata: Of the file, where they are known already.
-        threads: Whether Arrow's own threads may read from it.
     """
 
-    def __init__(self, source: Any, name: str, metadata: Any = None, *, threads: bool = True) -> None:
-        self._source = source
+    def __init__(self, source: Any, name: str, metadata: Any = None) -> None:
+        self._path = source if isinstance(source, str) else None
+        self._file = None if isinstance(source, str) else ReadableFile(source)
         self._name = name
-        self._threads = threads
         self._open: dict[str, Any] = {}
         self.metadata = metadata
         self.metadata = self._in_unit("us").metadata
@@ -43,17 +43,19 @@ class ParquetReader:
     def __enter__(self) -> ParquetReader:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for file in self._open.values():
-            file.close()
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+        # A traceback holds what failed.
+        if self._file is not None and failed is None:
+            self._file.release()
 
     def _in_unit(self, unit: str) -> Any:
         """The file with INT96 in a unit."""
         if unit not in self._open:
             self._open[unit] = pq.ParquetFile(
-                self._source,
+                self._path if self._file is None else self._file.native,
                 metadata=self.metadata,
-                pre_buffer=self._threads,
                 coerce_int96_timestamp_unit=unit,
                 page_checksum_verification=True,
             )
@@ -87,10 +89,7 @@ class ParquetReader:
     def _columns(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
         file, columns = self._in_unit(unit), list(wanted)
         # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
-        if group is None:
-            found = file.read(columns=columns, use_threads=self._threads)
-        else:
-            found = file.read_row_group(group, columns=columns, use_threads=self._threads)
+        found = file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
         for name in wanted:
             if name not in found.column_names:
                 raise StorageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.parquet import ParquetFormat
 from lakehouse_cli.storage.parquet_reading import ParquetReader
 from tests.unit.storage.test_typed_files import columns, read
@@ -147,7 +149,7 @@ def test_int64_timestamps_beyond_nanoseconds_are_refused(unit: str) -> None:
 def test_row_groups_are_read_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     path.write_bytes(int96(moments(), row_group_size=3).getvalue())
-    with ParquetReader(str(path), "t.parquet", threads=False) as reader:
+    with ParquetReader(str(path), "t.parquet") as reader:
         assert reader.read(["t"], 1)["t"].to_pylist() == [FIRST]
         assert reader.metadata.num_rows == 4
 
@@ -176,3 +178,15 @@ def test_group_without_fields_is_named() -> None:
         with pytest.raises(StorageError, match=r"column `g` of `data/t\.parquet` is a group without fields") as caught:
             read("parquet", opened(sink), declared)
         assert caught.value.hint == "declare the columns to read, without this one"
+
+
+def test_file_is_released_when_arrow_holds_it_no_longer() -> None:
+    file = ReadableFile(io.BytesIO(b"PAR1"))
+    held = [file.native]  # as a thread of Arrow's does
+    waiting = threading.Thread(target=file.release)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    held.clear()
+    waiting.join(5)
+    assert not waiting.is_alive()
