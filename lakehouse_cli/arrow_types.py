@@ -85,7 +85,7 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
     if pa.types.is_dictionary(arrow_type):
         values = from_arrow(arrow_type.value_type)
         return None if values is None or values.is_nested else ColumnType("dictionary", fields=(("values", values),))
-    if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
+    if is_list(arrow_type):
         item = from_arrow(arrow_type.value_type)
         return None if item is None else ColumnType("list", fields=(("item", item),))
     if pa.types.is_struct(arrow_type):
@@ -95,6 +95,13 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
         known = [(name, child) for name, child in children if child is not None]
         return ColumnType("struct", fields=tuple(known)) if len(known) == len(children) else None
     return None
+
+
+def is_list(arrow_type: pa.DataType) -> bool:
+    """Whether values of a type are lists, however they are laid out."""
+    t = pa.types
+    plain: bool = t.is_list(arrow_type) or t.is_large_list(arrow_type) or t.is_fixed_size_list(arrow_type)
+    return plain or bool(t.is_list_view(arrow_type) or t.is_large_list_view(arrow_type))
 
 
 def schema_of(columns: Iterable[Column]) -> pa.Schema:

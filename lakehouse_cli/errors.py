@@ -289,6 +289,25 @@ class SystemTroubleError(LakehouseError):
         self.traceback = "".join(format_exception(error))
 
 
+class UnexpectedError(LakehouseError):
+    """What neither the user nor the environment is known to have done.
+
+    Attributes:
+        traceback: Where, as text, shown with ``-v``.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        from traceback import format_exception  # slow to load, and only needed here
+
+        if isinstance(error, MemoryError):
+            super().__init__("there was not enough memory", hint="read fewer columns, or work on fewer rows at once")
+        else:
+            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            hint = "this looks like a defect of the tool; `-v` shows the traceback to report"
+            super().__init__(f"unexpected {told}", hint=hint)
+        self.traceback = "".join(format_exception(error))
+
+
 def first_few(names: Sequence[str], limit: int) -> str:
     """Names as part of a sentence, the first few of them and how many there are besides.
 

@@ -60,7 +60,7 @@ class ErrorInfo(Struct, frozen=True):
             error.violations if isinstance(error, DataError) else (),
             transform.frames if transform else (),
             transform.inputs if transform else (),
-            transform.traceback if transform else "",
+            getattr(error, "traceback", ""),
             note,
         )
 

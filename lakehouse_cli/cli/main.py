@@ -20,7 +20,7 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
 from lakehouse_cli.own_modules import anything_imported
 from lakehouse_cli.version import __version__
 
@@ -179,6 +179,10 @@ def _invoke(argv: Sequence[str]) -> int:
             options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
             return UsageError.exit_code
         return options.tell_error(_usage_error(error, argv))
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in words
+        return options.tell_error(UnexpectedError(error))
 
 
 # typer carries click's exceptions with it in some versions and imports click's in others.

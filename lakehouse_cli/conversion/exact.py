@@ -8,10 +8,12 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_types import is_list
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion import numbers, texts, times
 from lakehouse_cli.conversion.domains import check_domain
 from lakehouse_cli.conversion.refusal import InexactError
+from lakehouse_cli.conversion.views import without_views
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
 
@@ -82,6 +84,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         return column
     if column.null_count == len(column):
         return pa.chunked_array([pa.nulls(len(column), target)])
+    column = without_views(column)
     source = kind_of(column.type)
     wanted = kind_of(target)
     if source == "dictionary" or wanted in ("dictionary", "list", "struct"):
@@ -123,7 +126,7 @@ def kind_of(arrow_type: pa.DataType) -> str:
         ("time", t.is_time(arrow_type)),
         ("duration", t.is_duration(arrow_type)),
         ("dictionary", t.is_dictionary(arrow_type)),
-        ("list", t.is_list(arrow_type) or t.is_large_list(arrow_type) or t.is_fixed_size_list(arrow_type)),
+        ("list", is_list(arrow_type)),
         ("struct", t.is_struct(arrow_type)),
     )
     return next((name for name, matches in families if matches), "other")

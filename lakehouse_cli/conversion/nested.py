@@ -52,13 +52,14 @@ def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(array.type):
         array = array.cast(pa.list_(array.type.value_type))
     items = array.flatten()
-    try:
-        converted = exact.convert(pa.chunked_array([items]), target.value_type)
-    except InexactError as refusal:
-        raise at_rows(refusal, array, items) from None
     lengths = pc.fill_null(pc.list_value_length(array), 0)
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
     offsets = pa.concat_arrays([av.array([0], pa.int64()), ends]).cast(pa.int32())
+    try:
+        converted = exact.convert(pa.chunked_array([items]), target.value_type)
+    except InexactError as refusal:
+        # Of a list made here: views of lists may share items.
+        raise at_rows(refusal, pa.ListArray.from_arrays(offsets, items), items) from None
     mask = array.is_null() if array.null_count else None
     flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], target.value_type)
     return pa.ListArray.from_arrays(offsets, flat, type=target, mask=mask)

@@ -14,6 +14,7 @@ from lakehouse_cli.errors import (
     ProjectError,
     SystemTroubleError,
     TransformError,
+    UnexpectedError,
     Violation,
 )
 from lakehouse_cli.events import violations_json
@@ -87,7 +88,7 @@ def error_lines(
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
     lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
-    if isinstance(error, TransformError | SystemTroubleError) and error.traceback and verbose:
+    if isinstance(error, TransformError | SystemTroubleError | UnexpectedError) and error.traceback and verbose:
         lines += error.traceback.splitlines()
     return lines
 

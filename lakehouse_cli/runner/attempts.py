@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, TransformError
+from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
 from lakehouse_cli.events import ErrorInfo, TableRetrying
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.runner.inbox import Inbox
@@ -113,7 +112,7 @@ class Attempts:
         else:
             failure = _failure(job, error)
             if failure is None:
-                self._end(job, AttemptError(_unexpected(error), job.attempt))
+                self._end(job, AttemptError(UnexpectedError(error), job.attempt))
             elif job.attempt > job.table.retries:
                 self._end(job, failure)
             elif self._stopped_by() is not None:
@@ -161,15 +160,3 @@ def _failure(job: Job, raised: BaseException) -> AttemptError | None:
         error = TransformError(f"the process that computed `{job.table.name}` {raised}", hint=hint)
         return AttemptError(error, job.attempt)
     return None
-
-
-def _unexpected(error: BaseException) -> LakehouseError:
-    """What neither the user nor the environment is known to have done, as a table's error."""
-    if isinstance(error, MemoryError):
-        return LakehouseError("there was not enough memory", hint="read fewer columns, or work on fewer rows at once")
-    text = "".join(traceback.format_exception(error))
-    return TransformError(
-        f"unexpected {type(error).__name__}: {error}",
-        hint="this looks like a defect of the tool; `-v` shows the traceback to report",
-        traceback=text,
-    )

@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -156,7 +157,7 @@ class DeltaStorage(AssetStorage):
 
     def _read(self, found: Snapshot, columns: Sequence[Column] | None, table: Table) -> pa.Table:
         stored = [field.name for field in found.table.schema().fields]
-        return read_declared(stored, columns, self.uri(table), found.read)
+        return read_declared(stored, columns, self.uri(table), partial(found.read, self.uri(table)))
 
     def read_version(self, table: Table, version: int) -> pa.Table:
         """All columns of a version, with the types its run gave them where a run of this tool committed it."""

@@ -52,7 +52,9 @@ def write_file(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: 
     with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
         sink = HashingSink(_Pieces(stream))
         # Without Arrow's own schema in it: what it says would be believed before what Delta says.
-        writer = pq.ParquetWriter(arrow_file(sink), schema, compression="zstd", version="2.6", store_schema=False)
+        writer = pq.ParquetWriter(
+            arrow_file(sink), schema, compression="zstd", version="2.6", write_page_checksum=True, store_schema=False
+        )
         with finished(writer):
             for start in range(0, data.num_rows, _ROW_GROUP):
                 rows = in_types_of_file(data.slice(start, _ROW_GROUP), WHAT, schema.types, start)

@@ -21,6 +21,8 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from msgspec import Struct
 
+from lakehouse_cli.storage.delta_reading import DeltaReader
+
 #: Names this tool's commits in a table's application transactions.
 APPLICATION = "lakehouse-cli"
 #: The member of a commit's metadata that holds the manifest.
@@ -137,13 +139,9 @@ class Snapshot(Struct, frozen=True, dict=True):
                 return str(found).encode()
         return None
 
-    def read(self, names: list[str]) -> pa.Table:
-        """Columns by name, in the order in which they were stored."""
-        features = self.table.protocol().reader_features or ()
-        if "deletionVectors" in features or self._maps_columns:
-            # Arrow's reader knows neither, and would give nulls; the engine that does may change the order of rows.
-            return pa.table(self.table.scan(columns=names))
-        return self.table.to_pyarrow_dataset().to_table(columns=names)
+    def read(self, name: str, columns: list[str]) -> pa.Table:
+        """Columns by name, of a table that messages show so."""
+        return DeltaReader(self.table, self.uri, self.settings, name).read(columns)
 
 
 def _from_arrow(rows: Any) -> pa.Table:

@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.parquet_options import ParquetOptions
+from lakehouse_cli.storage.parquet_reading import ParquetReader
 from lakehouse_cli.storage.stored_types import (
-    check_whole,
     in_types_of_file,
     read_declared,
     storable,
@@ -40,19 +41,14 @@ class ParquetFormat(Format):
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
+        zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
-            with told_as_damaged(name, _WHAT):
-                stored = file.schema_arrow.names
 
             def read(wanted: list[str]) -> pa.Table:
                 with told_as_damaged(name, _WHAT):
-                    # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
-                    found = file.read(columns=wanted)
-                    table = pa.table({each: found.column(each) for each in wanted}) if wanted else found
-                    check_whole(table)
-                    return table
+                    return file.read(wanted, zoned=zoned)
 
-            return read_declared(stored, columns, name, read)
+            return read_declared(file.schema.names, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """As its metadata tell."""
@@ -72,6 +68,7 @@ class ParquetFormat(Format):
             compression=checked.compression,
             compression_level=checked.compression_level,
             version="2.6",
+            write_page_checksum=True,
         )
         with finished(writer):
             at_once = max(1, min(checked.row_group_rows, _CELLS // table.num_columns))
@@ -81,14 +78,12 @@ class ParquetFormat(Format):
 
 
 @contextmanager
-def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[Any]:
+def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ParquetReader]:
     with open_source() as source:
         with told_as_damaged(name, _WHAT):
-            file = pq.ParquetFile(source)
-        try:
+            file = ParquetReader(source, name)
+        with file:
             yield file
-        finally:
-            file.close()
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:

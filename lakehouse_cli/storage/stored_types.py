@@ -21,7 +21,9 @@ from lakehouse_cli.storage.missing_columns import missing_columns
 
 
 @contextmanager
-def told_as_damaged(name: str, what: str) -> Iterator[None]:
+def told_as_damaged(
+    name: str, what: str, hint: str = "write or fetch it again, or correct `format:`"
+) -> Iterator[None]:
     """Tell what Arrow says of bytes that it cannot read as an error of that file."""
     try:
         yield
@@ -31,7 +33,7 @@ def told_as_damaged(name: str, what: str) -> Iterator[None]:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise StorageError(
             f"`{name}` is not {what}, or is damaged: {reason}",
-            hint="write or fetch it again, or correct `format:`",
+            hint=hint,
             location=Location(name),
         ) from error
 

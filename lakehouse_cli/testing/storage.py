@@ -9,6 +9,7 @@ class TestMine(StorageConformance):
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
@@ -103,6 +104,31 @@ class StorageConformance(ABC):
         read = storage.read(declared, declared.columns)
         assert read.schema == data.schema
         assert read.equals(data)
+
+    @pytest.mark.parametrize(
+        ("type_name", "values"),
+        [
+            ("float64", [1.0, math.nan, None]),
+            ("float32", [1.0, math.nan, None]),
+            ("list<float64>", [[1.0, math.nan, None], None, [math.nan]]),
+            ("struct<f: float32>", [{"f": math.nan}, {"f": None}, None]),
+        ],
+    )
+    def test_nan_is_no_null(self, storage: AssetStorage, type_name: str, values: list[Any]) -> None:
+        """A float that is not a number comes back as one, whether its column is declared or not, or is refused."""
+        declared = table("typed", column("id", "int64"), column("value", type_name))
+        assert declared.columns is not None
+        if self.refusal(storage, declared.columns[1].type) is not None:
+            return
+        told = ""
+        try:
+            storage.publish(declared, data_of(declared, *enumerate(values)), ORIGIN)
+        except StorageError as refusal:
+            told = refusal.message
+        assert not told or "NaN" in told
+        for columns in () if told else (declared.columns, None):
+            read = storage.read(replace(declared, columns=columns), columns)
+            assert repr(read["value"].to_pylist()) == repr(values)
 
     def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
         """Even where more is stored."""

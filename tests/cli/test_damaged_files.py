@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse_cli.storage import stat_cache
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -80,17 +81,22 @@ def test_damaged_history(project: ProjectFolder, cli: Cli, content: bytes) -> No
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_digests(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr("lakehouse_cli.storage.relational.kept_digests._TELLING_AGE_NS", 0)
+    monkeypatch.setattr(stat_cache, "RACY_NS", 0)
     text = project.read("lakehouse.yaml").replace("module:", "storages: {db: {type: sqlite, root: one.db}}\nmodule:")
     project.write("lakehouse.yaml", text.replace("    kind: source\n", "    kind: source\n    storage: db\n"))
     with sqlite3.connect(project.path / "one.db") as connection:
         connection.execute("CREATE TABLE orders (customer TEXT, amount INTEGER)")
         connection.execute("INSERT INTO orders VALUES ('a', 1)")
     assert cli("run").code == 0
-    (note,) = (project.path / ".lakehouse/cache").glob("digests-*.json")
-    note.write_bytes(content)
-    is_told_in_words(cli, ("plan",), ("run",))
-    assert "up to date" in cli("plan").out
+    note = project.path / ".lakehouse/cache/stat.jsonl"
+    kept = [json.loads(line) for line in note.read_bytes().splitlines()]
+    wrong = [[[name, stamps, value] for name, stamps, _ in kept] for value in (5, [5], [["a"]], {"a": 1}, None)]
+    wrong += [[[name, stamps, value] for name, _, value in kept] for stamps in (5, [5], "a", None)]
+    for lines in (content, *("\n".join(map(json.dumps, each)).encode() + b"\n" for each in wrong)):
+        note.write_bytes(lines)
+        stat_cache.stat_cache.cache_clear()  # as in another process
+        is_told_in_words(cli, ("plan",), ("run",))
+        assert "up to date" in cli("plan").out
 
 
 def a_pipe(path: Path) -> None:

@@ -203,3 +203,33 @@ def test_a_hint_lists_no_more_options_than_can_be_read(project: ProjectFolder, c
         told = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
         assert hint in told
         assert told.count(",") <= 8
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["show", "orders"],
+        ["run"],
+        ["diff", "orders", "--against", "other"],
+        ["copy", "orders", "--to", "other", "--sources", "--force"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_shows_a_traceback(
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    def read(*_: Any) -> pa.Table:
+        raise pa.ArrowNotImplementedError("no kernel for this")
+
+    edit(project, "tables:", "environments:\n  other: {storages: {default: {root: elsewhere}}}\ntables:")
+    project.write("elsewhere/orders.csv", "customer,amount\n007,5\n")
+    monkeypatch.setattr("lakehouse_cli.storage.csv.format.CsvFormat.read", read)
+    told = cli(*argv)
+    assert told.code == 1
+    assert "Traceback" not in told.out + told.err
+    assert "unexpected ArrowNotImplementedError: no kernel for this" in told.out + told.err
+    assert "-v` shows the traceback to report" in told.out + told.err
+    in_json = cli(*argv, "-o", "json")
+    assert in_json.code == 1
+    assert "unexpected ArrowNotImplementedError: no kernel for this" in in_json.out
+    assert "Traceback (most recent call last)" in cli(*argv, "-v").err

@@ -1,0 +1,192 @@
+"""Parquet of other programs: INT96 timestamps, checksums of pages, groups without fields."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.storage.arrow_streams import ReadableFile
+from lakehouse_cli.storage.parquet import ParquetFormat
+from lakehouse_cli.storage.parquet_reading import ParquetReader
+from tests.unit.storage.test_typed_files import columns, read
+
+FAR, NEAR, FIRST = datetime(9999, 12, 31), datetime(2024, 6, 1, 12), datetime(1, 1, 1)
+EPOCH = 2_440_588  # as a Julian day
+
+
+def int96(table: pa.Table, **how: Any) -> io.BytesIO:
+    """A file as Spark writes it by default."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, store_schema=False, **how)
+    return sink
+
+
+def opened(sink: io.BytesIO) -> Any:
+    return lambda: io.BytesIO(sink.getvalue())
+
+
+def with_days(days: list[int], nanoseconds: list[int]) -> io.BytesIO:
+    """A column `t` of INT96 that no Arrow type could be written from."""
+    marks = [struct.pack("<qi", at + 1, EPOCH) for at in range(len(days))]
+    sink = int96(
+        pa.table({"t": pa.array(range(1, len(days) + 1), pa.timestamp("ns"))}),
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    content = sink.getvalue()
+    for mark, day, count in zip(marks, days, nanoseconds, strict=True):
+        assert content.count(mark) == 1
+        content = content.replace(mark, struct.pack("<qi", count, EPOCH + day))
+    return io.BytesIO(content)
+
+
+def with_empty_group() -> io.BytesIO:
+    """A column `x` and a group `g` without fields, which Arrow itself does not write."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}), sink, store_schema=False)
+    content = sink.getvalue()
+    length = int.from_bytes(content[-8:-4], "little")
+    body, footer = content[: -8 - length], content[-8 - length : -8]
+    # Thrift's compact protocol: a list of two elements, whose root has one child.
+    root = b"\x35\x00\x18\x06schema\x15"
+    assert footer.count(b"\x2c" + root + b"\x02\x00") == 1
+    group = b"\x35\x02\x18\x01g\x15\x00\x00"
+    footer = footer.replace(b"\x2c" + root + b"\x02\x00", b"\x3c" + root + b"\x04\x00" + group)
+    return io.BytesIO(body + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+def moments() -> pa.Table:
+    """INT96 at every depth, beside a timestamp that is none."""
+    values = pa.array([FAR, NEAR, None, FIRST], pa.timestamp("us"))
+    offsets = pa.array([0, 2, 2, 3, 4], pa.int32())
+    pairs = pa.StructArray.from_arrays([values, pa.array(range(4))], ["t", "n"], mask=pa.array([False] * 3 + [True]))
+    return pa.table(
+        {
+            "id": range(4),
+            "t": values,
+            "list": pa.ListArray.from_arrays(offsets, values, mask=pa.array([False, True, False, False])),
+            "struct": pairs,
+            "deep": pa.ListArray.from_arrays(offsets, pairs),
+            "a.b": values,
+        }
+    )
+
+
+@pytest.mark.parametrize("zone", ["", ", tz=UTC", ", tz=Europe/Berlin"])
+@pytest.mark.parametrize("unit", ["us", "ms", "s"])
+def test_int96_of_any_year(unit: str, zone: str) -> None:
+    kind = f"timestamp[{unit}{zone}]"
+    declared = columns(
+        id="int64",
+        t=kind,
+        list=f"list<{kind}>",
+        struct=f"struct<t: {kind}, n: int64>",
+        deep=f"list<struct<t: {kind}, n: int64>>",
+        **{"a.b": kind},
+    )
+    found = read("parquet", opened(int96(moments())), declared)
+    assert found.schema == pa.schema([(column.name, to_arrow(column.type)) for column in declared])
+    # Arrow's cast, too, takes wall-clock times for UTC.
+    assert found.equals(moments().cast(found.schema))
+
+
+def test_undeclared_int96_is_read_in_microseconds() -> None:
+    found = read("parquet", opened(int96(moments())), None)
+    assert found.to_pylist() == moments().to_pylist()
+    assert found.schema.field("t").type == pa.timestamp("us")
+
+
+def test_nanoseconds_of_int96_are_kept() -> None:
+    values = pa.array([1, None, -1, 1_717_243_200_123_456_789], pa.timestamp("ns"))
+    data = pa.table(
+        {"t": values, "l": [[value] for value in values]}, pa.schema([("t", values.type), ("l", pa.list_(values.type))])
+    )
+    for declared in (columns(t="timestamp[ns]", l="list<timestamp[ns]>"), None):
+        assert read("parquet", opened(int96(data)), declared).equals(data)
+    with pytest.raises(DataError, match="3 values that are finer than timestamp"):
+        read("parquet", opened(int96(data)), columns(t="timestamp[us]"))
+
+
+def test_int96_beyond_the_declared_type_shows_true_dates() -> None:
+    with pytest.raises(DataError, match="2 values that are outside the range of timestamp") as caught:
+        read("parquet", opened(int96(moments())), columns(t="timestamp[ns]"))
+    (violation,) = caught.value.violations
+    assert [(each.row, each.value[:10]) for each in violation.examples] == [(1, "9999-12-31"), (4, "0001-01-01")]
+
+
+def test_int96_that_no_type_holds_is_refused() -> None:
+    far = (FAR - datetime(1970, 1, 1)).days
+    with pytest.raises(StorageError, match=r"column `t` of `data/t\.parquet` holds an INT96 timestamp that is outside"):
+        read("parquet", opened(with_days([far, 0], [0, 1])), None)
+    with pytest.raises(StorageError, match="is outside of the years 1677 to 2262, while others have nanoseconds"):
+        read("parquet", opened(with_days([far], [1])), columns(t="timestamp[us]"))
+    with pytest.raises(StorageError, match="too far from 1970 for timestamp"):
+        read("parquet", opened(with_days([2**31 - 1 - EPOCH, 0], [0, 0])), None)
+    edge = read("parquet", opened(with_days([far, -719_162], [999_000, 0])), None)
+    assert edge["t"].to_pylist() == [FAR.replace(microsecond=999), FIRST]
+
+
+@pytest.mark.parametrize("unit", ["us", "ms"])
+def test_int64_timestamps_beyond_nanoseconds_are_refused(unit: str) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"t": pa.array([FAR, NEAR], pa.timestamp(unit))}), sink)
+    with pytest.raises(DataError, match="1 value that is outside the range of timestamp") as caught:
+        read("parquet", opened(sink), columns(t="timestamp[ns]"))
+    assert caught.value.violations[0].examples[0].value.startswith("9999-12-31")
+
+
+def test_row_groups_are_read_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(int96(moments(), row_group_size=3).getvalue())
+    with ParquetReader(str(path), "t.parquet") as reader:
+        assert reader.read(["t"], 1)["t"].to_pylist() == [FIRST]
+        assert reader.metadata.num_rows == 4
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd", "snappy"])
+def test_pages_are_written_and_checked_with_checksums(compression: str) -> None:
+    sink = io.BytesIO()
+    data = pa.table({"x": range(1000), "text": [f"text {at}" for at in range(1000)]})
+    ParquetFormat().write(data, sink, {"compression": compression})
+    for name in ("x", "text"):
+        content = bytearray(sink.getvalue())
+        chunk = pq.read_metadata(sink).row_group(0).column(data.column_names.index(name))
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
+        content[start + chunk.total_compressed_size // 2] ^= 0x10
+        with pytest.raises(StorageError, match=r"`data/t\.parquet` is not a Parquet file, or is damaged: ") as caught:
+            read("parquet", opened(io.BytesIO(content)), None)
+        assert "checksum" in caught.value.message
+        assert caught.value.hint == "write or fetch it again, or correct `format:`"
+    assert read("parquet", opened(sink), None).equals(data)
+
+
+def test_group_without_fields_is_named() -> None:
+    sink = with_empty_group()
+    assert read("parquet", opened(sink), columns(x="int64")).num_rows == 1
+    for declared in (None, columns(x="int64", g="struct<a: int64>")):
+        with pytest.raises(StorageError, match=r"column `g` of `data/t\.parquet` is a group without fields") as caught:
+            read("parquet", opened(sink), declared)
+        assert caught.value.hint == "declare the columns to read, without this one"
+
+
+def test_file_is_released_when_arrow_holds_it_no_longer() -> None:
+    file = ReadableFile(io.BytesIO(b"PAR1"))
+    held = [file.native]  # as a thread of Arrow's does
+    waiting = threading.Thread(target=file.release)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    held.clear()
+    waiting.join(5)
+    assert not waiting.is_alive()

@@ -1,0 +1,92 @@
+"""Python scripts that use `Project` end with exit code 0, whatever Arrow's threads are at when they do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from tests.conftest import ProjectFolder
+from tests.servers.s3 import S3Server
+
+pytestmark = pytest.mark.slow
+
+TIMES = 8
+SCRIPT = """
+import sys
+from lakehouse_cli import Project
+project = Project.load(".")
+if "run" in sys.argv:
+    assert project.run().status == "success"
+print(project.read_arrow("copy").num_rows)
+"""
+TRANSFORMS = """
+import pyarrow as pa
+
+def numbers() -> pa.Table:
+    return pa.table({"n": range(100_000), "text": [f"value {n}" for n in range(100_000)]})
+
+def copy(numbers: pa.Table) -> pa.Table:
+    return numbers
+"""
+STORAGES = {
+    "csv": "{root: data}",
+    "parquet": "{root: data, format: parquet, options: {row_group_rows: 1000}}",
+    "ipc": "{root: data, format: ipc}",
+    "jsonl": "{root: data, format: jsonl}",
+    "delta": "{type: delta, root: lake}",
+    "duckdb": "{type: duckdb, root: data.duckdb}",
+    "sqlite": "{type: sqlite, root: data.sqlite}",
+}
+
+
+def ran(folder: ProjectFolder, *argv: str, **environ: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "script.py", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environ},
+        cwd=folder.path,
+    )
+    return done.returncode, done.stdout
+
+
+def prepare(folder: ProjectFolder, storage: str) -> None:
+    tables = "tables: {numbers: {}, copy: {}}"
+    folder.write("lakehouse.yaml", f"name: exits\nmodule: t\nstorages:\n  default: {storage}\n{tables}\n")
+    folder.write("t.py", TRANSFORMS)
+    folder.write("script.py", SCRIPT)
+
+
+def append(place: str, **options: str) -> None:
+    for _ in range(20):
+        row = pa.table({"n": [1], "text": ["more"]})
+        deltalake.write_deltalake(place, row, mode="append", storage_options=options)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_script_ends_with_zero(folder: ProjectFolder, storage: str) -> None:
+    prepare(folder, STORAGES[storage])
+    assert ran(folder, "run") == (0, "100000\n")
+    rows = 100_000
+    if storage == "delta":
+        append("lake/copy")
+        rows += 20
+    assert [ran(folder) for _ in range(TIMES)] == [(0, f"{rows}\n")] * TIMES
+
+
+@pytest.mark.parametrize("how", ["type: delta", "format: parquet, options: {row_group_rows: 1000}"])
+def test_script_on_s3_ends_with_zero(folder: ProjectFolder, s3_server: S3Server, how: str) -> None:
+    s3_server.make_bucket("exits")
+    prepare(folder, f'{{root: "s3://exits/{how[:4]}", {how}}}')
+    assert ran(folder, "run", **s3_server.environ) == (0, "100000\n")
+    rows = 100_000
+    if "delta" in how:
+        append("s3://exits/type/copy", aws_conditional_put="etag", **s3_server.environ)
+        rows += 20
+    assert [ran(folder, **s3_server.environ) for _ in range(TIMES)] == [(0, f"{rows}\n")] * TIMES
