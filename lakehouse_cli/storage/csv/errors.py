@@ -56,7 +56,8 @@ def malformed(
             )
             hint = "end all lines with the same characters, and put quotes around values that hold others"
         case "dangling":
-            message, hint = f"`{name}` ends with an escape character, on {place}", f"double the {escape} if it is text"
+            message = f"the file ends with an escape character, on {place}"
+            hint = f"double the {escape} if it is text; if not, fetch the file again"
         case "mixed escapes":
             message = (
                 f"{escape} in {_text(error.value)} on {place}, may be text or escape what follows: the file has both"

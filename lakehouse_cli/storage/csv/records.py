@@ -54,8 +54,8 @@ class _Patterns(Struct, frozen=True):
     """Regular expressions of one dialect.
 
     Attributes:
-        ordinary: What Arrow takes as it is, without escapes and other kinds of line ends outside quotes: in group 1 up to
-            a line end, in group 2 values of the next record.
+        ordinary: What Arrow takes as it is, so without escapes and foreign line ends: in group 1 up to a line end, in
+            group 2 values of the next record.
         value: A value, up to what ends it; nothing where its quote does not close.
         first: A record of values without a CR or LF outside quotes.
         stop: A delimiter, group 1, or what ends a line.
@@ -140,10 +140,12 @@ class Records:
                     continue  # a long record: looked at again when there is twice as much of it
             data, waiting, size = b"".join((data, *waiting)), [], 0
             final = piece is None
-            if not data or (self.line_end is None and not self._find_line_end(data, final=final)):
-                continue
-            end = None if final else self._checked_end(data)
-            text, end, error = self._scan(data, final=final) if end is None else (data[:end], end, None)
+            if self.line_end is None and not self._find_line_end(data, final=final):
+                text, end, error = b"", 0, None
+            elif final or (checked := self._checked_end(data)) is None:
+                text, end, error = self._scan(data, final=final)
+            else:
+                text, end, error = data[:checked], checked, None
             self._offset += end
             data = data[end:]
             if text:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, parse_column_type
-from lakehouse_cli.storage.csv import CsvFormat, CsvOptions, read_csv, write_csv
+from lakehouse_cli.storage import compression
+from lakehouse_cli.storage.csv import CsvFormat, CsvOptions, read_csv, records, write_csv
 
 ROWS = 600_000
 
@@ -91,6 +93,13 @@ def test_an_open_quote_is_refused_whatever_the_count(data: str, line: int) -> No
     error = refusal(data)
     assert f"a quote that opens on line {line} of `x.csv` is never closed, in column `" in error.message
     assert str(error.location) == f"x.csv:{line}"
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,"x\n', '"a,b\n1,x\n'])
+def test_a_row_without_end_is_refused_before_memory_is_full(data: str) -> None:
+    with mock.patch.object(records, "LONGEST_RECORD", 10_000), mock.patch.object(compression, "BLOCK", 1_000):
+        error = refusal(data + "more,text\n" * 10_000)
+    assert "does not end within" in error.message
 
 
 def test_an_open_quote_is_refused_when_rows_are_counted() -> None:
@@ -176,7 +185,7 @@ def test_lines_are_right_behind_escaped_line_ends() -> None:
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ("a,b\n1,x\\", {}, "`x.csv` ends with an escape character, on line 2 of `x.csv`, in column `b`"),
+        ("a,b\n1,x\\", {}, "the file ends with an escape character, on line 2 of `x.csv`, in column `b`"),
         ('a,b\n1,"x\\', {}, "a quote that opens on line 2 of `x.csv` is never closed, in column `b`"),
         ('a,b\n1,"C:\\dir"\n', {}, "`\\d` on line 2 of `x.csv`, in column `b`, is not an escape"),
         ("a,b\n1,C:\\dir\n", {"quote_char": "none"}, "`\\d` on line 2 of `x.csv`, in column `b`, is not an escape"),
