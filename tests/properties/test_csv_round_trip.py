@@ -237,7 +237,7 @@ def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Col
 
 @LAW
 @given(tables(flat_types), valid_options(), st.sampled_from([None, "\\", "~"]))
-def test_every_value_comes_back_without_quotes_or_is_refused(
+def test_values_come_back_without_quotes_or_are_refused(
     made: tuple[pa.Table, list[Column]], options: CsvOptions, escape: str | None
 ) -> None:
     try:

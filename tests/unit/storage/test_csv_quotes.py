@@ -61,7 +61,7 @@ def test_text_after_a_closing_quote_is_refused(data: str, options: dict[str, Any
     assert str(error.location) == f"x.csv:{line}"
 
 
-def test_a_stray_quote_in_a_column_nobody_declared_is_refused() -> None:
+def test_stray_quote_in_undeclared_column_is_refused() -> None:
     data = 'a,note,b\n1,"y,x\n2,z,y\n3,"w",z\n'
     error = refusal(data, AB)
     assert error.message == (
@@ -71,7 +71,7 @@ def test_a_stray_quote_in_a_column_nobody_declared_is_refused() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_stray_quote_far_into_a_file_is_refused(late: bool, packed: bool) -> None:
+def test_stray_quote_far_into_a_file_is_refused(late: bool, packed: bool) -> None:
     rows = "".join(f"{n},row\n" for n in range(ROWS))
     data = ('a,b\n1,"x"\n' + rows + '7,"x"y\n' + (rows if not late else "")).encode()
     error = refusal(gzip.compress(data, 1, mtime=0) if packed else data, AB, compression="gzip" if packed else "none")
@@ -89,20 +89,20 @@ def test_a_stray_quote_far_into_a_file_is_refused(late: bool, packed: bool) -> N
         ('a,note,b\n1,"x,2\n', 2),
     ],
 )
-def test_an_open_quote_is_refused_whatever_the_count(data: str, line: int) -> None:
+def test_open_quote_is_refused_whatever_the_count(data: str, line: int) -> None:
     error = refusal(data)
     assert f"a quote that opens on line {line} of `x.csv` is never closed, in column `" in error.message
     assert str(error.location) == f"x.csv:{line}"
 
 
 @pytest.mark.parametrize("data", ['a,b\n1,"x\n', '"a,b\n1,x\n'])
-def test_a_row_without_end_is_refused_before_memory_is_full(data: str) -> None:
+def test_row_without_end_is_refused_early(data: str) -> None:
     with mock.patch.object(records, "LONGEST_RECORD", 10_000), mock.patch.object(compression, "BLOCK", 1_000):
         error = refusal(data + "more,text\n" * 10_000)
     assert "does not end within" in error.message
 
 
-def test_an_open_quote_is_refused_when_rows_are_counted() -> None:
+def test_open_quote_is_refused_in_counting() -> None:
     with pytest.raises(StorageError, match="is never closed"):
         CsvFormat().count_rows(lambda: io.BytesIO(b'a,b\n1,5" x\n2,"y\n'), "x.csv", {})
 
@@ -176,7 +176,7 @@ def test_escapes_without_quotes(written: str, value: str | None) -> None:
     assert texts(data, escape_char="\\", quote_char="none", delimiter="\t") == [value, "last"]
 
 
-def test_lines_are_right_behind_escaped_line_ends() -> None:
+def test_line_numbers_behind_escaped_line_ends() -> None:
     data = "a\tb\n1\tx\\\ny\n2\tp\\nq\nno\tz\n"
     error = refusal(data, AB, escape_char="\\", quote_char="none", delimiter="\t")
     assert str(error.location) == "x.csv:5"
@@ -212,14 +212,14 @@ def test_line_ends_in_a_file_of_one_column(end: str, last: bool) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
-def test_a_lone_cr_is_text_where_lines_end_in_lf(end: str) -> None:
+def test_lone_cr_is_text_where_lines_end_in_lf(end: str) -> None:
     data = end.join(["b", "one\rtwo", '"three\rfour"', "five", ""])
     assert texts(data) == ["one\rtwo", "three\rfour", "five"]
     assert texts(data, header=False)[1:] == ["one\rtwo", "three\rfour", "five"]
     assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", {}) == 3
 
 
-def test_blank_lines_in_a_file_of_one_column_are_null_however_they_end() -> None:
+def test_blank_line_with_crcrlf_is_null() -> None:
     assert texts("b\r\r\nx\r\r\n\r\r\ny\r\r\n") == ["x", None, "y"]
 
 
@@ -227,7 +227,7 @@ def test_lines_may_end_in_lf_and_crlf() -> None:
     assert texts("a,b\r\n1,x\n2,y\r\n3,z\r\r\n4,w") == ["x", "y", "z", "w"]
 
 
-def test_a_line_feed_is_refused_where_lines_end_in_cr() -> None:
+def test_lf_is_refused_where_lines_end_in_cr() -> None:
     error = refusal('a,b\r1,"x\ny"\r2,p\nq\r')
     assert error.message.startswith("a line feed is in column `b` on line 3 of `x.csv`")
     assert texts('a,b\r1,"x\ny"\r2,p\r') == ["x\ny", "p"]
@@ -238,7 +238,7 @@ def test_lines_are_counted_by_the_same_rule() -> None:
     assert str(error.location) == "x.csv:4"
 
 
-def test_a_lone_cr_that_was_meant_to_end_a_row_is_named() -> None:
+def test_hint_names_a_cr_meant_to_end_a_row() -> None:
     error = refusal("a,b\n1,x\r2,y\n3,z\n", AB)
     assert error.message.startswith("line 2 of `x.csv` has 3 values where 2 are expected")
     assert "CR" in str(error.hint)
@@ -250,7 +250,7 @@ def test_skipped_lines_end_as_others_do() -> None:
 
 
 @pytest.mark.parametrize("escape", [None, "\\"])
-def test_a_value_that_needs_quotes_is_refused_without(escape: str | None) -> None:
+def test_value_that_needs_quotes_is_refused_without(escape: str | None) -> None:
     table = pa.table({"b": ["x", "NA"]})
     options = CsvOptions(quote_char="none", escape_char=escape, null_values=("NA",))
     with pytest.raises(StorageError, match="column `b`: `NA` cannot be written without quotes") as caught:
@@ -258,7 +258,7 @@ def test_a_value_that_needs_quotes_is_refused_without(escape: str | None) -> Non
     assert caught.value.hint
 
 
-def test_escapes_are_written_as_other_programs_read_them() -> None:
+def test_written_escapes() -> None:
     table = pa.table({"a": ['say "hi"', "C:\\new", "x,y", None, ""]})
     sink = io.BytesIO()
     write_csv(table, sink, CsvOptions(escape_char="\\"))
