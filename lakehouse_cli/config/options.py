@@ -40,6 +40,8 @@ _KNOWN_KEYWORDS = {
     "number": {"type", "minimum"},
 }
 
+_CHARACTER = Text("one character", pattern=r"[\s\S]", types=("string",))
+
 
 class Options:
     """A map of options; which ones there are depends on the format, so the node is kept to be read later."""
@@ -123,13 +125,14 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
         option = spec.option(name)
         return options.get(name, option.default if option else None)
 
-    characters = [name for name in ("delimiter", "quote_char", "decimal") if spec.option(name)]
+    characters = [name for name in ("delimiter", "quote_char", "decimal", "escape_char") if spec.option(name)]
     for index, name in enumerate(characters):
         if value(name) in ("\n", "\r", "\0"):
             return f"say that `{name}` is a character that ends lines", "choose another character"
         for other in characters[:index]:
             if value(name) == value(other):
-                return f"say that `{other}` and `{name}` are the same character", f"set another `{other}`"
+                hint = "remove `escape_char`" if name == "escape_char" else f"set another `{other}`"
+                return f"say that `{other}` and `{name}` are the same character", hint
     lists = [name for name in ("null_values", "true_values", "false_values") if spec.option(name)]
     for index, name in enumerate(lists):
         if not value(name) and name != "null_values":
@@ -159,6 +162,11 @@ def _from_schema(schema: JsonSchema) -> ValueType:
         text, texts = (_from_schema(part) for part in schema["oneOf"])
         if isinstance(text, Text) and isinstance(texts, Texts):
             return Texts(text, single=True, unique=texts.unique, minimum=texts.minimum)
+    if "anyOf" in schema and len(schema) == 1:
+        character, words = schema["anyOf"]
+        if _from_schema(character) == _CHARACTER and isinstance(choice := _from_schema(words), Choice):
+            listed = " or ".join(f"`{word}`" for word in choice.words)
+            return Text(f"one character, or {listed}", pattern="|".join([r"[\s\S]", *choice.words]), types=("string",))
     kind = schema.get("type")
     if kind not in _KNOWN_KEYWORDS or not set(schema) <= _KNOWN_KEYWORDS[kind]:
         raise ValueError(f"no value type for {schema}")
@@ -179,7 +187,7 @@ def _from_schema(schema: JsonSchema) -> ValueType:
 def _text_from_schema(schema: JsonSchema) -> Text:
     least, most, pattern = schema.get("minLength", 0), schema.get("maxLength"), schema.get("pattern")
     if most == 1:
-        return Text("one character", pattern=r"[\s\S]", types=("string",))
+        return _CHARACTER
     if most is not None or least > 1:
         raise ValueError(f"no value type for {schema}")
     if pattern is not None:

@@ -21,7 +21,18 @@ CSV = FormatSpec(
     compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},
     options=(
         FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
-        FormatOption("quote_char", '"', _CHARACTER, "The character around values that need it; doubled inside."),
+        FormatOption(
+            "quote_char",
+            '"',
+            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            "The character around values that need it, doubled inside; `none` where quotes are text.",
+        ),
+        FormatOption(
+            "escape_char",
+            None,
+            _CHARACTER,
+            "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null.",
+        ),
         FormatOption("decimal", ".", _CHARACTER, "The decimal point of numbers."),
         FormatOption("encoding", "utf-8", {"type": "string", "minLength": 1}, "Of the text, by Python's name for it."),
         FormatOption(

@@ -21,7 +21,8 @@ class CsvOptions(Struct, frozen=True):
 
     Attributes:
         delimiter: Between values; one ASCII character.
-        quote_char: Around values that need it; one ASCII character, doubled inside.
+        quote_char: Around values that need it; one ASCII character, doubled inside. ``none`` where quotes are text.
+        escape_char: Before a character that is meant as text; one ASCII character, or None.
         decimal: The decimal point of numbers; one ASCII character.
         encoding: Python's name of the text encoding, normalised.
         compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
@@ -40,6 +41,7 @@ class CsvOptions(Struct, frozen=True):
 
     delimiter: str = ","
     quote_char: str = '"'
+    escape_char: str | None = None
     decimal: str = "."
     encoding: str = "utf-8"
     compression: str | None = None
@@ -80,7 +82,25 @@ class CsvOptions(Struct, frozen=True):
                 values[f"{key}s"] = formats
             elif key in cls.__struct_fields__:
                 values[key] = tuple(value) if isinstance(value, list) else value
+        if values.get("quote_char") == "none" and values.get("escape_char"):
+            # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
+            values.setdefault("null_values", (f"{values['escape_char']}N",))
         return cls(**values)
+
+    @property
+    def quotes(self) -> bool:
+        """Whether values may stand in quotes."""
+        return self.quote_char != "none"
+
+    @property
+    def arrow_quote(self) -> str:
+        """The quote character for Arrow: where the file has none, one that is hardly ever in a text."""
+        return self.quote_char if self.quotes else "\x1f" if self.delimiter != "\x1f" else "\x1e"
+
+    @property
+    def null_spellings(self) -> tuple[str, ...]:
+        """What is read as null where it is not in quotes."""
+        return (*self.null_values, *([f"{self.escape_char}N"] if self.escape_char else []))
 
     @property
     def null_text(self) -> str | None:
@@ -100,28 +120,27 @@ def codec_of(name: str, compression: str | None) -> str | None:
 
 
 def _check_characters(options: CsvOptions) -> None:
-    for what, character in (
-        ("delimiter", options.delimiter),
-        ("quote_char", options.quote_char),
-        ("decimal", options.decimal),
-    ):
+    characters = {"delimiter": options.delimiter, "decimal": options.decimal}
+    if options.quotes:
+        characters["quote_char"] = options.quote_char
+    if options.escape_char is not None:
+        characters["escape_char"] = options.escape_char
+    for what, character in characters.items():
         if len(character) != 1 or not character.isascii() or character in "\r\n\0":
             raise StorageError(
                 f"option `{what}` of format csv must be one ASCII character, not {character!r}",
                 hint="such as `,` `;` `|` or `\\t`",
             )
-    if options.delimiter == options.quote_char or options.decimal == options.quote_char:
-        what = "delimiter" if options.delimiter == options.quote_char else "decimal"
-        raise StorageError(
-            f"options `{what}` and `quote_char` of format csv are both {options.quote_char!r}", hint="choose two"
-        )
-    for what, character in (("delimiter", options.delimiter), ("decimal", options.decimal)):
-        if character.isalnum() or (what == "decimal" and character in _OF_NUMBERS + " "):
+        same = next((other for other in characters if other != what and characters[other] == character), None)
+        if same and {what, same} != {"delimiter", "decimal"}:
+            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else "choose two"
+            raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
+        if character.isalnum() or (what in ("decimal", "escape_char") and character in _OF_NUMBERS + " "):
             raise StorageError(
                 f"option `{what}` of format csv cannot be {character!r}, values are made of it",
                 hint="such as `,` or `.`",
             )
-    if options.quote_char.isalnum() or options.quote_char in " \t":
+    if options.quote_char in (" ", "\t"):
         raise StorageError(f"option `quote_char` of format csv cannot be {options.quote_char!r}", hint="such as `'`")
 
 
@@ -136,7 +155,7 @@ def _check_spellings(options: CsvOptions) -> None:
         )
     # Quoted, a spelling of null would be read as text.
     for spelling in options.null_values[:1]:
-        if any(c in spelling for c in (options.delimiter, options.quote_char, "\r", "\n")):
+        if any(c in spelling for c in (options.delimiter, options.arrow_quote, "\r", "\n")):
             raise StorageError(
                 f"null cannot be written as {spelling!r}, it would need quotes",
                 hint="put another first in `null_values`",

@@ -41,6 +41,8 @@ DIALECTS: list[dict[str, Any]] = [
     {"quote_char": "'"},
     {"delimiter": ";", "skip_rows": 1},
     {"encoding": "utf-16"},
+    {"escape_char": ";"},
+    {"quote_char": "none", "escape_char": "'"},
 ]
 
 
@@ -58,8 +60,7 @@ def test_other_peoples_csv_is_counted_as_it_is_read(text: str, options: dict[str
         rows = csv.read(lambda: io.BytesIO(stored), "x.csv", None, options).num_rows
     except LakehouseError:
         assume(False)
-    counted = csv.count_rows(lambda: io.BytesIO(stored), "x.csv", options)
-    assert counted == rows or (counted is None and text.count(options.get("quote_char", '"')) % 2)
+    assert csv.count_rows(lambda: io.BytesIO(stored), "x.csv", options) == rows
 
 
 @LAW

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import StorageError
@@ -206,6 +207,7 @@ options_strategy = st.builds(
     CsvOptions,
     delimiter=st.sampled_from([",", ";", "\t", "|", " ", ":", "-", "^", "\\", "."]),
     quote_char=st.sampled_from(['"', "'", "`", "$"]),
+    escape_char=st.sampled_from([None, None, "\\", "^", "~"]),
     decimal=st.sampled_from([".", ","]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"]),
     compression=st.sampled_from([None, "none", "gzip", "bz2", "zstd"]),
@@ -233,6 +235,31 @@ def valid_options(draw: st.DrawFn) -> CsvOptions:
 @LAW
 @given(tables(), valid_options())
 def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Column]], options: CsvOptions) -> None:
+    assert_comes_back(*made, options)
+
+
+@LAW
+@given(tables(flat_types), valid_options(), st.sampled_from([None, "\\", "~"]))
+def test_values_come_back_without_quotes_or_are_refused(
+    made: tuple[pa.Table, list[Column]], options: CsvOptions, escape: str | None
+) -> None:
+    try:
+        options = structs.replace(options, quote_char="none", escape_char=escape)
+        written(made[0], options)
+    except StorageError:
+        assume(False)
+    assert_comes_back(*made, options)
+
+
+@LAW
+@given(tables(st.just(ColumnType("string"))), st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_escapes_alone_hold_every_text(made: tuple[pa.Table, list[Column]], header: bool, line_end: str) -> None:
+    options = CsvOptions.from_mapping(
+        {"quote_char": "none", "escape_char": "\\", "header": header, "line_terminator": line_end}
+    )
+    # A byte order mark at the start of the file would be taken for one.
+    texts = [*made[0].column_names, *(text or "" for column in made[0].columns for text in column.to_pylist())]
+    assume(not any(text.startswith("\ufeff") for text in texts))
     assert_comes_back(*made, options)
 
 

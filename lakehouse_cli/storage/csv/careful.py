@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -14,17 +14,15 @@ from pyarrow import csv
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
-from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.errors import shorten, undecodable
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
-from lakehouse_cli.storage.csv.scan import UnclosedQuoteError, count_line_ends, lines_of_rows
-from lakehouse_cli.storage.csv.source import CsvSource, unclosed, undecodable
+from lakehouse_cli.storage.csv.scan import count_lines, lines_of_rows
+from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
 _EXAMPLES = 5
-_SHOWN = 60
-_LARGEST_BLOCK = (1 << 31) - (1 << 20)
 
 Opener = Callable[[], BinaryIO]
 
@@ -66,25 +64,18 @@ def read_carefully(open_source: Opener, name: str, wanted: Sequence[Wanted], opt
         DataError: Values that do not fit, of every column, with rows, lines and the counts.
         StorageError: Rows of another length than the header, quotes that never close, bytes that are not text.
     """
-    block_size = BLOCK
-    while True:
-        try:
-            return _attempt(open_source, name, wanted, options, block_size)
-        except pa.ArrowInvalid as error:
-            if "straddl" in str(error) and block_size < _LARGEST_BLOCK:
-                block_size = min(block_size * 8, _LARGEST_BLOCK)
-                continue
-            _raise_undecodable(open_source, name, options)
-            raise StorageError(
-                f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",
-                hint="check `delimiter`, `quote_char` and `encoding` in its options",
-                location=Location(name),
-            ) from error
+    try:
+        return _attempt(open_source, name, wanted, options)
+    except pa.ArrowInvalid as error:
+        _raise_undecodable(open_source, name, options)
+        raise StorageError(
+            f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",
+            hint="check `delimiter`, `quote_char` and `encoding` in its options",
+            location=Location(name),
+        ) from error
 
 
-def _attempt(
-    open_source: Opener, name: str, wanted: Sequence[Wanted], options: CsvOptions, block_size: int
-) -> pa.Table:
+def _attempt(open_source: Opener, name: str, wanted: Sequence[Wanted], options: CsvOptions) -> pa.Table:
     ragged: list[Any] = []
 
     def on_ragged(row: Any) -> str:
@@ -94,27 +85,24 @@ def _attempt(
     findings = [_Findings(column) for column in wanted]
     with CsvSource(open_source, name, options) as source:
         rows = 0
-        for batch in _text_batches(source, wanted, options, block_size, on_ragged):
+        for batch in _text_batches(source, wanted, options, on_ragged):
             if not ragged:
                 for at, found in enumerate(findings):
                     found.add(batch.column(at), rows + 1, options)
             rows += batch.num_rows
-        odd_quotes = source.quotes % 2
     if ragged:
         _raise_ragged(open_source, name, ragged, options)
-    if odd_quotes:
-        check_closed(open_source, name, options)
     if any(found.count for found in findings):
         _raise_unfit(open_source, name, findings, rows, options)
     return table_of([pa.chunked_array(found.chunks, found.wanted.type) for found in findings], wanted)
 
 
 def _text_batches(
-    source: CsvSource, wanted: Sequence[Wanted], options: CsvOptions, block_size: int, on_ragged: Callable[[Any], str]
+    source: CsvSource, wanted: Sequence[Wanted], options: CsvOptions, on_ragged: Callable[[Any], str]
 ) -> Iterator[pa.RecordBatch]:
     reader = csv.open_csv(
         pa.PythonFile(source, mode="r"),
-        read_options=read_options(source, block_size, use_threads=False),
+        read_options=read_options(source, use_threads=False),
         parse_options=parse_options(source, options, on_ragged),
         convert_options=convert_options(wanted, [_TEXT] * len(wanted), options),
     )
@@ -123,27 +111,16 @@ def _text_batches(
 
 
 def _lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
-    with CsvSource(open_source, name, options) as source:
-        try:
-            return lines_of_rows(
-                source.pieces(),
-                rows,
-                first_line=source.first_line,
-                delimiter=options.delimiter,
-                quote=options.quote_char,
-                skip_blank=source.width != 1,
-            )
-        except UnclosedQuoteError as error:
-            raise unclosed(name, error.line, options.quote_char) from None
-
-
-def check_closed(open_source: Opener, name: str, options: CsvOptions) -> None:
-    """See to it that the file does not end inside quotes, which Arrow's reader does not mind.
-
-    Raises:
-        StorageError: It does, with the line on which they open.
-    """
-    _lines(open_source, name, [sys.maxsize], options)
+    with CsvSource(open_source, name, options, for_lines=True) as source:
+        return lines_of_rows(
+            source.pieces(),
+            rows,
+            first_line=source.first_line,
+            line_end=source.line_end,
+            delimiter=options.delimiter,
+            quote=options.arrow_quote,
+            skip_blank=source.width != 1,
+        )
 
 
 def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> None:
@@ -154,9 +131,17 @@ def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options
     raise StorageError(
         f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {expected}"
         f"{others}: {shorten(row.text)}",
-        hint=f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options",
+        hint=_ragged_hint(row.text, options),
         location=Location(name, line),
     )
+
+
+def _ragged_hint(text: str, options: CsvOptions) -> str:
+    if "\r" in text:
+        return "end every line as the first one ends: a CR alone is part of a value here"
+    if not options.quotes:
+        return "set `delimiter` in its options, or remove `quote_char: none` if it quotes values"
+    return f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options"
 
 
 def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], rows: int, options: CsvOptions) -> None:
@@ -225,20 +210,14 @@ def _hint(found: _Findings, options: CsvOptions) -> str:
 _NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
 
 
-def shorten(value: str) -> str:
-    """A value as it is shown in a message: cut where it is long, in quotes where it would not be seen as it is."""
-    text = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
-    return text if text.isprintable() and text == text.strip() and text else repr(text)
-
-
 def _raise_undecodable(open_source: Opener, name: str, options: CsvOptions) -> None:
     """Tell the line of the first bytes that are not UTF-8, if there are any."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with CsvSource(open_source, name, options) as source:
+    with CsvSource(open_source, name, options, for_lines=True) as source:
         line = source.first_line
-        for piece in (*source.pieces(), None):
+        for piece in chain(source.pieces(), [None]):
             try:
-                line += count_line_ends(decoder.decode(piece or b"", final=piece is None).encode())
+                line += count_lines(decoder.decode(piece or b"", final=piece is None).encode(), source.line_end)
             except UnicodeDecodeError as error:
-                line += count_line_ends(error.object[: error.start])
+                line += count_lines(error.object[: error.start], source.line_end)
                 raise undecodable(name, line, "utf-8", error) from None

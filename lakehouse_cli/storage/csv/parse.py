@@ -13,6 +13,8 @@ from lakehouse_cli.model import Column
 from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
 
+_LARGEST_BLOCK = (1 << 31) - (1 << 20)
+
 
 class Wanted(Struct, frozen=True):
     """A column to read.
@@ -35,20 +37,19 @@ class Wanted(Struct, frozen=True):
         return str(self.position)
 
 
-def read_options(source: CsvSource, block_size: int, *, use_threads: bool = True) -> csv.ReadOptions:
-    """Columns by position, for a source whose header is already behind."""
-    return csv.ReadOptions(
-        use_threads=use_threads, block_size=block_size, column_names=[str(at) for at in range(source.width or 0)]
-    )
+def read_options(source: CsvSource, *, use_threads: bool = True) -> csv.ReadOptions:
+    """Columns by position, for a source whose header is already behind and that cuts itself into blocks."""
+    names = [str(at) for at in range(source.width or 0)]
+    return csv.ReadOptions(use_threads=use_threads, block_size=_LARGEST_BLOCK, column_names=names)
 
 
 def parse_options(source: CsvSource, options: CsvOptions, on_ragged: Callable[[Any], str] | None = None) -> Any:
     """The grammar of the file; a blank line is a null in a file of one column, nothing in others."""
     return csv.ParseOptions(
         delimiter=options.delimiter,
-        quote_char=options.quote_char,
-        # Finding the ends of rows is slower where some newlines end none.
-        newlines_in_values=source.may_hold_quotes,
+        quote_char=options.arrow_quote,
+        # Blocks end with a row; looking for its end is slower where some newlines end none.
+        newlines_in_values=False,
         ignore_empty_lines=source.width != 1,
         invalid_row_handler=on_ragged,
     )
@@ -59,7 +60,7 @@ def convert_options(wanted: Sequence[Wanted], types: Sequence[pa.DataType], opti
     return csv.ConvertOptions(
         column_types={column.key: kind for column, kind in zip(wanted, types, strict=True)},
         include_columns=[column.key for column in wanted],
-        null_values=list(options.null_values),
+        null_values=list(options.null_spellings),
         true_values=list(options.true_values),
         false_values=list(options.false_values),
         decimal_point=options.decimal,

@@ -17,12 +17,12 @@ from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.compression import BLOCK
-from lakehouse_cli.storage.csv.careful import check_closed, read_carefully, shorten
+from lakehouse_cli.storage.csv.careful import read_carefully
 from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.errors import shorten
 from lakehouse_cli.storage.csv.infer import infer_column
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
-from lakehouse_cli.storage.csv.source import CsvSource, QuoteSeenError
+from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.missing_columns import missing_columns
 
@@ -48,25 +48,15 @@ def read_csv(
         StorageError: A file that is not CSV text: wrong encoding, damaged compression, rows of different lengths.
     """
     as_text: set[str] = set()
-    allow_quotes = False
     while True:
-        with CsvSource(open_source, name, options, allow_quotes=allow_quotes) as source:
+        with CsvSource(open_source, name, options) as source:
             wanted = _resolve(source, columns)
             nothing = source.width is None or not wanted
-            try:
-                read = _empty(wanted) if nothing else _read_fast(source, wanted, options, as_text)
-            except QuoteSeenError:
-                allow_quotes = True
-                continue
+            read = _empty(wanted) if nothing else _read_fast(source, wanted, options, as_text)
         if not isinstance(read, set):
             break
         as_text |= read
-    if read is None:
-        table = read_carefully(open_source, name, wanted, options)
-    else:
-        table = read
-        if source.quotes % 2:
-            check_closed(open_source, name, options)
+    table = read_carefully(open_source, name, wanted, options) if read is None else read
     return table if columns is not None else _inferred(table, options)
 
 
@@ -170,7 +160,7 @@ def _read_fast(
     try:
         table = csv.read_csv(
             pa.PythonFile(source, mode="r"),
-            read_options=read_options(source, BLOCK),
+            read_options=read_options(source),
             parse_options=parse_options(source, options),
             convert_options=convert_options(wanted, native, options),
         )

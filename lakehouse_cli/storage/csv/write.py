@@ -22,6 +22,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.base import Sink
 from lakehouse_cli.storage.compression import compressed
 from lakehouse_cli.storage.csv.encode import encode
+from lakehouse_cli.storage.csv.errors import shorten
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
@@ -147,13 +148,17 @@ class _Writer:
         self.schema = schema
         self.options = options
         self.null_text = options.null_text
-        self.special = tuple(c.encode() for c in (options.delimiter, options.quote_char, "\r", "\n"))
-        self.pattern = f"[{re.escape(options.delimiter + options.quote_char)}\r\n]"
-        spellings = {*options.null_values, ""}
+        self.quote = options.quote_char if options.quotes else ""
+        self.escape = options.escape_char or ""
+        special = options.delimiter + self.quote + self.escape + "\r\n"
+        self.special = tuple(c.encode() for c in special)
+        self.pattern = f"([{re.escape(special)}])"
+        # What quotes tell from null, and, where there are quotes, from nothing.
+        spellings = {*options.null_spellings, *([""] if options.quotes else [])}
         self.null_set = av.array(sorted(spellings), _TEXT)
         self.plain_needs_quotes = (
-            bool({options.delimiter, options.quote_char} & _OF_PLAIN_VALUES)
-            or options.decimal in (options.delimiter, options.quote_char)
+            bool({options.delimiter, self.quote} & _OF_PLAIN_VALUES)
+            or options.decimal in (options.delimiter, self.quote)
             or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
         )
         self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
@@ -188,6 +193,7 @@ class _Writer:
         distinct = values if repeated is None else repeated.dictionary.view(field.type)
         try:
             text = encode(distinct, self.options)
+            text = self._quoted(text) if self._may_need_quotes(field.type) else text
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
         if values.null_count and self.null_text is None:
@@ -195,7 +201,6 @@ class _Writer:
                 f"column `{field.name}` holds null, and `null_values` is empty",
                 hint='say how null is written, such as `null_values: [""]`, in the options',
             )
-        text = self._quoted(text) if self._may_need_quotes(field.type) else text
         if ending:
             if text.nbytes > _OFFSETS_END:
                 text = text.cast(pa.large_string())
@@ -242,9 +247,34 @@ class _Writer:
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
         if not pc.any(mask).as_py():
             return text
-        quote = self.options.quote_char
-        doubled = pc.replace_substring(text, quote, quote * 2) if quote.encode() in data else text
-        return pc.if_else(mask, pc.binary_join_element_wise(quote, doubled, quote, ""), text)
+        if not self.quote:
+            return self._unquoted(text)
+        if self.escape:
+            inner = pc.replace_substring_regex(text, f"([{re.escape(self.quote + self.escape)}])", _behind(self.escape))
+        else:
+            inner = pc.replace_substring(text, self.quote, self.quote * 2) if self.quote.encode() in data else text
+        return pc.if_else(mask, pc.binary_join_element_wise(self.quote, inner, self.quote, ""), text)
+
+    def _unquoted(self, text: pa.Array) -> pa.Array:
+        """With escapes in front of what would otherwise be read as something else."""
+        refused = f"[{re.escape(self.options.delimiter)}\r\n]"
+        if self.escape:
+            text, refused = pc.replace_substring_regex(text, self.pattern, _behind(self.escape)), "(?:a^)"
+        unfit = pc.or_(pc.is_in(text, value_set=self.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
+        unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
+        if pc.any(unfit).as_py():
+            value = shorten(text.filter(unfit)[0].as_py())
+            raise StorageError(
+                f"`{value}` cannot be written without quotes, and `quote_char` is none",
+                hint="remove `quote_char: none` from the options, or set `escape_char`, or another `delimiter` "
+                "or spelling of null",
+            )
+        return text
+
+
+def _behind(escape: str) -> str:
+    """The replacement that puts an escape character before what was found."""
+    return f"{escape * (2 if escape == chr(92) else 1)}\\1"
 
 
 def _data_of(text: pa.Array) -> bytes:

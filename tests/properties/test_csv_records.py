@@ -1,0 +1,216 @@
+"""Quotes, escapes and line ends are read as a simple machine reads them, wherever a file is cut into blocks."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+from unittest import mock
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.storage import compression
+from lakehouse_cli.storage.csv import CsvOptions, read_csv
+from lakehouse_cli.storage.csv.source import CsvSource
+from tests.properties.test_csv_round_trip import LAW
+
+DIALECTS: list[dict[str, Any]] = [
+    {},
+    {"quote_char": "'", "delimiter": ";"},
+    {"quote_char": "none"},
+    {"escape_char": "\\"},
+    {"escape_char": "\\", "quote_char": "none"},
+]
+PIECES = ["a", "b", ",", ";", '"', "'", '""', "\n", "\r\n", "\r", "\r\r\n", "\\", "\\\\", '\\"', "\\,", "\\\n", "\\N"]
+PIECES += ["\\n", "\\x", '"a"', '"a\n"', "\x1f", '5"', '\n"', ',"']
+soup = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+CONTROLS = {"0": "\0", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "Z": "\x1a"}
+
+
+class RefusedError(Exception):
+    """What the machine does not take."""
+
+
+class Value(NamedTuple):
+    """What a file says: a text, and whether it may be null."""
+
+    text: str
+    bare: bool
+
+
+class Machine:
+    """Reads one character at a time."""
+
+    def __init__(self, text: str, options: CsvOptions) -> None:
+        self.text, self.at = text, 0
+        self.delimiter, self.escape = options.delimiter, options.escape_char
+        self.quote = options.quote_char if options.quotes else None
+        self.seen: set[str] = set()
+        self.end = "\n"
+        self.end = self._line_end()
+
+    def _line_end(self) -> str:
+        """What ends the first record: found by reading it as in each kind of file."""
+        at = 0
+        text = self.text
+        quoted = False
+        start = True
+        while at < len(text):
+            c = text[at]
+            if quoted:
+                if c == self.escape:
+                    at += 2
+                    continue
+                if c == self.quote:
+                    if text[at + 1 : at + 2] == self.quote:
+                        at += 2
+                        continue
+                    quoted = False
+                    if text[at + 1 : at + 2] not in (self.delimiter, "\r", "\n", ""):
+                        return "\n"
+                at += 1
+                continue
+            if c == self.escape:
+                at += 3 if text[at + 1 : at + 3] == "\r\n" else 2
+                start = False
+                continue
+            if c in "\r\n":
+                rest = text[at:].lstrip("\r")
+                return ("\r\n" if c == "\r" else "\n") if rest.startswith("\n") else "\r"
+            quoted = start and c == self.quote
+            start = c == self.delimiter
+            at += 1
+        return "\n"
+
+    def records(self) -> list[list[Value]]:
+        records = []
+        while self.at < len(self.text):
+            record = [self._value()]
+            while self._take(self.delimiter):
+                record.append(self._value())
+            if not self._take_line_end():
+                raise RefusedError
+            records.append(record)
+            if self.seen == {"escape", "text"}:
+                raise RefusedError
+        return records
+
+    def _take(self, what: str) -> bool:
+        found = self.text.startswith(what, self.at)
+        self.at += len(what) if found else 0
+        return found
+
+    def _at_line_end(self) -> bool:
+        if self.at == len(self.text):
+            return True
+        if self.end == "\r":
+            return self.text[self.at] == "\r"
+        rest = self.text[self.at :].lstrip("\r")
+        return not rest or rest.startswith("\n")
+
+    def _take_line_end(self) -> bool:
+        if not self._at_line_end():
+            return False
+        if self.end == "\r":
+            self._take("\r")
+        else:
+            self.at += len(self.text[self.at :]) - len(self.text[self.at :].lstrip("\r"))
+            self._take("\n")
+        return True
+
+    def _value(self) -> Value:
+        start = self.at
+        quoted = self.quote is not None and self._take(self.quote)
+        text = ""
+        if self.escape and self._is_null(start, quoted=quoted):
+            return Value(f"{self.escape}N", bare=True)
+        while True:
+            if quoted:
+                if self.at == len(self.text):
+                    raise RefusedError
+                if self._take(str(self.quote)):
+                    if self._take(str(self.quote)):
+                        text += str(self.quote)
+                        continue
+                    break
+            elif self._at_line_end() or self.text[self.at] == self.delimiter:
+                break
+            elif self.end == "\r" and self.text[self.at] == "\n":
+                raise RefusedError
+            if self.escape and self._take(self.escape):
+                text += self._escaped(strict=quoted or self.quote is None)
+            else:
+                text += self.text[self.at]
+                self.at += 1
+        raw = self.text[start : self.at]
+        bare = not quoted and not (self.escape and self.escape in raw)
+        return Value(text, bare=bare and "\r" not in raw)
+
+    def _is_null(self, start: int, *, quoted: bool) -> bool:
+        """Whether the value is the escape character and N alone, in quotes or not; if so it is passed."""
+        quote = str(self.quote) if quoted else ""
+        spelled = f"{quote}{self.escape}N{quote}"
+        before, self.at = self.at, start + len(spelled)
+        if self.text.startswith(spelled, start) and (self._at_line_end() or self.text[self.at] == self.delimiter):
+            return True
+        self.at = before
+        return False
+
+    def _escaped(self, *, strict: bool) -> str:
+        if self.at == len(self.text):
+            raise RefusedError
+        if self.end == "\r\n" and self._take("\r\n"):
+            character = "\r\n"
+        else:
+            character = self.text[self.at]
+            self.at += 1
+        special = {self.delimiter, self.escape, "\r", "\n", "\r\n", self.quote} | ({'"', "'"} if strict else set())
+        if strict and character not in special and character not in CONTROLS:
+            raise RefusedError
+        if not strict:
+            self.seen.add("escape" if character in special else "text")
+        if character in special:
+            return character
+        return CONTROLS.get(character, "?") if strict else f"{self.escape}{character}"
+
+
+def expected(text: str, options: CsvOptions) -> list[list[str | None]]:
+    """The rows of a file without a header, blank lines left out where they are no rows."""
+    records = Machine(text, options).records()
+    first = next((record for record in records if record != [Value("", bare=True)]), None)
+    width = len(first) if first else 1
+    if width > 1:
+        records = [record for record in records if record != [Value("", bare=True)]]
+    if any(len(record) != width for record in records):
+        raise RefusedError
+    nulls = options.null_spellings
+    return [[None if value.bare and value.text in nulls else value.text for value in record] for record in records]
+
+
+def read(text: str, options: CsvOptions, block: int) -> list[list[str | None]]:
+    """The rows as `read_csv` finds them in blocks of a size."""
+    with mock.patch.object(compression, "BLOCK", block):
+        with CsvSource(lambda: io.BytesIO(text.encode()), "x.csv", options) as source:
+            width = source.width or 0
+        columns = [Column(f"c{at}", ColumnType("string")) for at in range(width)]
+        table = read_csv(lambda: io.BytesIO(text.encode()), "x.csv", columns, options)
+    return [list(row.values()) for row in table.to_pylist()]
+
+
+@settings(LAW, max_examples=1500)
+@given(soup, st.sampled_from(DIALECTS), st.sampled_from([1, 2, 3, 5, 8, 1 << 20]))
+@example('1,"2"3\n', {}, 1 << 20)
+@example('1,5" pipe\n2,"bolt\n3,nut\n', {}, 1 << 20)
+@example("one\rtwo\nthree\n", {}, 4)
+def test_files_are_read_as_the_machine_reads_them(text: str, dialect: dict[str, Any], block: int) -> None:
+    options = CsvOptions.from_mapping({"header": False, **dialect})
+    try:
+        rows = expected(text, options)
+    except RefusedError:
+        with pytest.raises(StorageError):
+            read(text, options, block)
+    else:
+        assert read(text, options, block) == rows

@@ -1,0 +1,287 @@
+"""Quotes, escapes and line ends of other people's CSV: read exactly, or refused with line and column."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import Any
+from unittest import mock
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.storage import compression
+from lakehouse_cli.storage.csv import CsvFormat, CsvOptions, read_csv, records, write_csv
+
+ROWS = 600_000
+
+
+def columns_of(**types: str) -> list[Column]:
+    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+
+
+AB = columns_of(a="int64", b="string")
+
+
+def read(data: bytes | str, columns: list[Column] | None = None, name: str = "x.csv", **options: Any) -> pa.Table:
+    raw = data.encode() if isinstance(data, str) else data
+    return read_csv(lambda: io.BytesIO(raw), name, columns, CsvOptions.from_mapping(options))
+
+
+def texts(data: bytes | str, **options: Any) -> list[str | None]:
+    return read(data, columns_of(b="string"), **options)["b"].to_pylist()
+
+
+def refusal(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> LakehouseError:
+    with pytest.raises(LakehouseError) as caught:
+        read(data, columns, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message", "line"),
+    [
+        ('a,b\n1,"2"3\n', {}, "`3` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
+        ('a,b\r\n1,"Hi" there\r\n', {}, "`' there'` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
+        ('a,b\r1,"x"y\r', {}, "`y` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
+        ('a,b\n1,"x"\ry\n', {}, "`'\\ry'` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
+        ('1,"x"y\n', {"header": False}, "`y` follows a closing quote on line 1 of `x.csv`, in column 2", 1),
+        ('a,"b"c\n1,x\n', {}, "`c` follows a closing quote on line 1 of `x.csv`, in column 2", 1),
+        ("a;b\n1;'x'y;2\n", {"quote_char": "'", "delimiter": ";"}, "`y` follows a closing quote on line 2", 2),
+        ('one\ntwo\na,b\n1,"x"y\n', {"skip_rows": 2}, "`y` follows a closing quote on line 4", 4),
+        ('b\n"x"y\n', {}, "`y` follows a closing quote on line 2 of `x.csv`, in column `b`", 2),
+        ('a,b,c\n1,x,"2\n3,y,"4"\n', {}, '`4"` follows a closing quote on line 3 of `x.csv`, in column `c` (the', 3),
+    ],
+)
+def test_text_after_a_closing_quote_is_refused(data: str, options: dict[str, Any], message: str, line: int) -> None:
+    error = refusal(data, **options)
+    assert message in error.message
+    assert str(error.location) == f"x.csv:{line}"
+
+
+def test_stray_quote_in_undeclared_column_is_refused() -> None:
+    data = 'a,note,b\n1,"y,x\n2,z,y\n3,"w",z\n'
+    error = refusal(data, AB)
+    assert error.message == (
+        '`w"` follows a closing quote on line 4 of `x.csv`, in column `note` (the quote opens on line 2)'
+    )
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_stray_quote_far_into_a_file_is_refused(late: bool, packed: bool) -> None:
+    rows = "".join(f"{n},row\n" for n in range(ROWS))
+    data = ('a,b\n1,"x"\n' + rows + '7,"x"y\n' + (rows if not late else "")).encode()
+    error = refusal(gzip.compress(data, 1, mtime=0) if packed else data, AB, compression="gzip" if packed else "none")
+    assert str(error.location) == f"x.csv:{ROWS + 3}"
+    assert "in column `b`" in error.message
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ('a,b\n1,5" pipe\n2,"bolt\n3,nut\n', 3),
+        ('a,b\n1,x\n2,"bolt""\n3,nut\n', 3),
+        ('a,b\n1,"x"\n2,y" z "\n3,"', 4),
+        ('b\n"x"\n"', 3),
+        ('a,note,b\n1,"x,2\n', 2),
+    ],
+)
+def test_open_quote_is_refused_whatever_the_count(data: str, line: int) -> None:
+    error = refusal(data)
+    assert f"a quote that opens on line {line} of `x.csv` is never closed, in column `" in error.message
+    assert str(error.location) == f"x.csv:{line}"
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,"x\n', '"a,b\n1,x\n'])
+def test_row_without_end_is_refused_early(data: str) -> None:
+    with mock.patch.object(records, "LONGEST_RECORD", 10_000), mock.patch.object(compression, "BLOCK", 1_000):
+        error = refusal(data + "more,text\n" * 10_000)
+    assert "does not end within" in error.message
+
+
+def test_open_quote_is_refused_in_counting() -> None:
+    with pytest.raises(StorageError, match="is never closed"):
+        CsvFormat().count_rows(lambda: io.BytesIO(b'a,b\n1,5" x\n2,"y\n'), "x.csv", {})
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"), [("utf-16", 'a,b\n1,"é"ü\n'), ("latin-1", 'a,b\n1,"é"ü\n'), ("utf-8-sig", 'a,b\n1,"é"ü\n')]
+)
+def test_quotes_are_judged_in_every_encoding(encoding: str, data: str) -> None:
+    assert "`ü` follows a closing quote on line 2" in refusal(data.encode(encoding), encoding=encoding).message
+
+
+def test_quotes_inside_unquoted_values_are_text() -> None:
+    assert texts('a,b\n1,5" pipe\n2,x"y"\n3,z""\n4,"q ""r"""\n5, "s"\n') == ['5" pipe', 'x"y"', 'z""', 'q "r"', ' "s"']
+
+
+def test_hints_name_the_option_that_reads_the_file() -> None:
+    escaped = 'a,b\n1,"say \\"hi\\" now"\n'
+    assert "set `escape_char: '\\'`" in str(refusal(escaped).hint)
+    assert texts(escaped, escape_char="\\") == ['say "hi" now']
+    never_closed = 'a,b\n1,"5\\""\n'
+    assert "set `escape_char: '\\'`" in str(refusal(never_closed).hint)
+    assert texts(never_closed, escape_char="\\") == ['5"']
+    stray = 'a,b\n1,"Hi" there\n2,"y\n'
+    assert "`quote_char: none`" in str(refusal(stray).hint)
+    assert texts(stray, quote_char="none") == ['"Hi" there', '"y']
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (r'"say \"hi\""', 'say "hi"'),
+        (r'"C:\\dir, x"', r"C:\dir, x"),
+        (r'"ends in \\"', "ends in \\"),
+        ('"doubled ""too"""', 'doubled "too"'),
+        (r"a\,b", "a,b"),
+        ("a\\\nb", "a\nb"),
+        ('"a\\\nb"', "a\nb"),
+        (r"C:\\dir", r"C:\dir"),
+        (r"say \"hi\"", 'say "hi"'),
+        (r"C:\new", r"C:\new"),
+        (r"\N", None),
+        (r'"\N"', None),
+        (r"\\N", r"\N"),
+        (r"\Nx", r"\Nx"),
+        ('""', ""),
+        ("", None),
+        (r'"line\nbreak\0"', "line\nbreak\0"),
+    ],
+)
+def test_escape_char(written: str, value: str | None) -> None:
+    data = f"a,b\n1,{written}\n2,last\n"
+    assert texts(data, escape_char="\\") == [value, "last"]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("a\\\tb", "a\tb"),
+        ("a\\\nb", "a\nb"),
+        (r"a\nb\tc\\d", "a\nb\tc\\d"),
+        (r"\N", None),
+        ("", ""),
+        ('"quoted"', '"quoted"'),
+        ('5"', '5"'),
+        ("\x1fx", "\x1fx"),
+        ("it\\'s", "it's"),
+    ],
+)
+def test_escapes_without_quotes(written: str, value: str | None) -> None:
+    data = f"a\tb\n1\t{written}\n2\tlast\n"
+    assert texts(data, escape_char="\\", quote_char="none", delimiter="\t") == [value, "last"]
+
+
+def test_line_numbers_behind_escaped_line_ends() -> None:
+    data = "a\tb\n1\tx\\\ny\n2\tp\\nq\nno\tz\n"
+    error = refusal(data, AB, escape_char="\\", quote_char="none", delimiter="\t")
+    assert str(error.location) == "x.csv:5"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ("a,b\n1,x\\", {}, "the file ends with an escape character, on line 2 of `x.csv`, in column `b`"),
+        ('a,b\n1,"x\\', {}, "a quote that opens on line 2 of `x.csv` is never closed, in column `b`"),
+        ('a,b\n1,"C:\\dir"\n', {}, "`\\d` on line 2 of `x.csv`, in column `b`, is not an escape"),
+        ("a,b\n1,C:\\dir\n", {"quote_char": "none"}, "`\\d` on line 2 of `x.csv`, in column `b`, is not an escape"),
+        ("a,b\n1,\\\\srv\\share\n", {}, "on line 2 of `x.csv`, in column `b`"),
+        ("a,b\n1,C:\\new\n2,\\\\srv\n", {}, "on line 3 of `x.csv`, in column `b`"),
+    ],
+)
+def test_escapes_that_are_none_are_refused(data: str, options: dict[str, Any], message: str) -> None:
+    error = refusal(data, escape_char="\\", **options)
+    assert message in error.message
+    assert error.hint
+
+
+def test_a_header_may_hold_escapes() -> None:
+    assert read('a\\,b,"c \\"d\\""\n1,2\n', escape_char="\\").column_names == ["a,b", 'c "d"']
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_line_ends_in_a_file_of_one_column(end: str, last: bool) -> None:
+    data = end.join(["a", "1", "2"]) + (end if last else "")
+    assert read(data, columns_of(a="int64"))["a"].to_pylist() == [1, 2]
+    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", {}) == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
+def test_lone_cr_is_text_where_lines_end_in_lf(end: str) -> None:
+    data = end.join(["b", "one\rtwo", '"three\rfour"', "five", ""])
+    assert texts(data) == ["one\rtwo", "three\rfour", "five"]
+    assert texts(data, header=False)[1:] == ["one\rtwo", "three\rfour", "five"]
+    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", {}) == 3
+
+
+def test_blank_line_with_crcrlf_is_null() -> None:
+    assert texts("b\r\r\nx\r\r\n\r\r\ny\r\r\n") == ["x", None, "y"]
+
+
+def test_lines_may_end_in_lf_and_crlf() -> None:
+    assert texts("a,b\r\n1,x\n2,y\r\n3,z\r\r\n4,w") == ["x", "y", "z", "w"]
+
+
+def test_lf_is_refused_where_lines_end_in_cr() -> None:
+    error = refusal('a,b\r1,"x\ny"\r2,p\nq\r')
+    assert error.message.startswith("a line feed is in column `b` on line 3 of `x.csv`")
+    assert texts('a,b\r1,"x\ny"\r2,p\r') == ["x\ny", "p"]
+
+
+def test_lines_are_counted_by_the_same_rule() -> None:
+    error = refusal('a,b\r\r\n1,one\rtwo\r\r\n2,"x\ry"\r\r\nno,z\r\r\n', AB)
+    assert str(error.location) == "x.csv:4"
+
+
+def test_hint_names_a_cr_meant_to_end_a_row() -> None:
+    error = refusal("a,b\n1,x\r2,y\n3,z\n", AB)
+    assert error.message.startswith("line 2 of `x.csv` has 3 values where 2 are expected")
+    assert "CR" in str(error.hint)
+
+
+def test_skipped_lines_end_as_others_do() -> None:
+    assert texts("made\r\r\nby hand\r\r\na,b\r\r\n1,x\r\r\n", skip_rows=2) == ["x"]
+    with pytest.raises(StorageError, match="has 2 lines, fewer than the 1,000,000,000"):
+        texts("a,b\n1,x\n", skip_rows=10**9, header=False)
+
+
+@pytest.mark.parametrize("escape", [None, "\\"])
+def test_value_that_needs_quotes_is_refused_without(escape: str | None) -> None:
+    table = pa.table({"b": ["x", "NA"]})
+    options = CsvOptions(quote_char="none", escape_char=escape, null_values=("NA",))
+    with pytest.raises(StorageError, match="column `b`: `NA` cannot be written without quotes") as caught:
+        write_csv(table, io.BytesIO(), options)
+    assert caught.value.hint
+
+
+def test_written_escapes() -> None:
+    table = pa.table({"a": ['say "hi"', "C:\\new", "x,y", None, ""]})
+    sink = io.BytesIO()
+    write_csv(table, sink, CsvOptions(escape_char="\\"))
+    assert sink.getvalue().decode() == 'a\n"say \\"hi\\""\n"C:\\\\new"\n"x,y"\n\n""\n'
+    sink = io.BytesIO()
+    write_csv(table, sink, CsvOptions.from_mapping({"escape_char": "\\", "quote_char": "none"}))
+    assert sink.getvalue().decode() == 'a\nsay "hi"\nC:\\\\new\nx\\,y\n\\N\n\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"escape_char": '"'}, "`quote_char` and `escape_char` of format csv are both '\"'"),
+        ({"escape_char": ","}, "`delimiter` and `escape_char` of format csv are both"),
+        ({"escape_char": "é"}, "`escape_char` of format csv must be one ASCII character"),
+        ({"escape_char": "\n"}, "`escape_char` of format csv must be one ASCII character"),
+        ({"escape_char": "-"}, "`escape_char` of format csv cannot be '-'"),
+        ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
+    ],
+)
+def test_options_that_cannot_stand_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping(options)
+    assert message in caught.value.message
+    assert caught.value.hint
