@@ -265,7 +265,10 @@ def _storage_changes(before: str, now: str) -> list[str]:
     if _HASH.fullmatch(old):
         return ["an older version of lakehouse did not keep how it is stored"]
     if old != new:
-        return [f"format {old} → {new}"]
+        (former, _, _), (kind, _, _) = old.partition("#"), new.partition("#")
+        if former == kind:
+            return [f"this version of lakehouse reads {kind} by other rules"]
+        return [f"format {former} → {kind}"]
     was, is_ = (dict(option.partition("=")[::2] for option in options) for options in (old_options, new_options))
     changes = []
     for name in sorted(was.keys() | is_.keys()):

@@ -18,6 +18,9 @@ from lakehouse_cli.uses import Used
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Of wider tables every table that is computed from them would keep too much.
 _LONGEST = 4000
+# How often the rules changed by which a source in a format is read into values. Whoever computed from one by former
+# rules does so again: a value that was read wrong must not stay "up to date".
+_REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "delta", "duckdb", "postgresql"), 1)
 
 
 def recipe_of(
@@ -88,6 +91,9 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]
     # No columns declared, so all as they come, is something else than none.
     text = "" if columns is None else _compact(columns)
+    if table.kind == "source":
+        kind, comma, others = options.partition(",")
+        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}"
     return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
 
 

@@ -213,3 +213,14 @@ def test_package_versions_while_importing(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert manifest.packages["polars"] == metadata.version("polars")
     assert manifest.packages["pyarrow"] == metadata.version("pyarrow")
+
+
+def test_sources_read_by_former_rules_are_read_again(done: ProjectFolder, cli: Cli) -> None:
+    path = "data/.lakehouse/manifests/totals.json"
+    text = done.read(path)
+    assert '"csv#1' in text
+    done.write(path, text.replace('"csv#1', '"csv'))  # as version 0.1.0 recorded it
+    told = "`orders` is read differently now (this version of lakehouse reads csv by other rules)"
+    assert reasons(cli)["totals"] == [("input_changed", told)]
+    assert statuses(cli) == {"totals": "materialized", "best": "unchanged"}
+    assert reasons(cli) == {}
