@@ -105,7 +105,7 @@ class DeltaReader:
             groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
             pieces = list(pool.map(read, *zip(*groups, strict=True))) if groups else []
         schema = pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names])
-        return pa.concat_tables([schema.empty_table(), *pieces])
+        return pa.concat_tables([pa.Table.from_batches([], schema=schema), *pieces])
 
     def _files(self, added: pa.Table) -> list[_DataFile]:
         deletions: dict[str, pa.BooleanArray] = {}

@@ -118,25 +118,28 @@ def test_a_run_to_a_log_does_not_load_rich(project: ProjectFolder) -> None:
     assert "rich" not in modules
 
 
-#: What every storage holds.
+#: What every storage holds, but for Delta.
 TYPES = [
     *("int64", "uint8", "float64", "bool", "string", "binary", "date32", "timestamp[us]", "timestamp[us, tz=UTC]"),
     *("duration[us]", "decimal128(10, 2)", "dictionary<string>"),
 ]
+NOT_IN_DELTA = {"uint8", "duration[us]", "dictionary<string>"}
 
 
-@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "memory", "sqlite", "duckdb", "postgresql"])
+@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "memory", "sqlite", "duckdb", "delta", "postgresql"])
 def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> ProjectFolder:
     """A project in a storage, all of whose transforms are on Arrow's tables; one fails where pandas was imported."""
     storage = {
         "memory": "{root: 'memory://lake'}",
         "sqlite": "{type: sqlite, root: lake.db}",
         "duckdb": "{type: duckdb, root: lake.db}",
+        "delta": "{type: delta, root: lake}",
     }.get(request.param, f"{{root: lake, format: {request.param}}}")
     if request.param == "postgresql":
         server: PostgreSQL = request.getfixturevalue("postgresql_server")
         storage = f"{{root: '{server.url(server.new_database())}'}}"
-    columns = {"id": "int64", **{f"c{at}": each for at, each in enumerate(TYPES)}}
+    kept = [each for each in TYPES if request.param != "delta" or each not in NOT_IN_DELTA]
+    columns = {"id": "int64", **{f"c{at}": each for at, each in enumerate(kept)}}
     declared = json.dumps({**columns, "id": {"type": "int64", "nullable": False}})
     folder.write(
         "lakehouse.yaml",
@@ -173,7 +176,7 @@ def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> Proj
         """,
     )
     types = {name: to_arrow(parse_column_type(text)) for name, text in columns.items()}
-    values = {"id": list(range(4)), **{f"c{at}": (VALUES[text] * 4)[:4] for at, text in enumerate(TYPES)}}
+    values = {"id": list(range(4)), **{f"c{at}": (VALUES[text] * 4)[:4] for at, text in enumerate(kept)}}
     table = pa.table({name: pa.array(values[name], type_) for name, type_ in types.items()})
     (folder.path / "data").mkdir()
     with pa.ipc.new_file(str(folder.path / "data/source.arrow"), table.schema) as writer:
