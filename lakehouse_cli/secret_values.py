@@ -199,9 +199,12 @@ def _mask(values: Iterable[tuple[str, str, str]], masked: str, names: frozenset[
     """
     shown: dict[str, str] = {}
     pieces: dict[str, str] = {}
+    ends: dict[str, str] = {}
     for text, name, value in values:
         for form in _forms(value):
             shown.setdefault(_folded(form), text)
+            if form[-1].isspace():
+                ends[_folded(form)] = r"\s?"
         for piece in _pieces(name, value):
             pieces.setdefault(piece, text)
     if not shown:
@@ -211,7 +214,7 @@ def _mask(values: Iterable[tuple[str, str, str]], masked: str, names: frozenset[
     def pattern(found: Mapping[str, str]) -> re.Pattern[str]:
         # The longest first: one value may be part of another.
         by_length = sorted(found, key=len, reverse=True)
-        return re.compile("|".join([masked, *(_found(each, found[each]) for each in by_length)]))
+        return re.compile("|".join([masked, *(_found(each, found[each]) + ends.get(each, "") for each in by_length)]))
 
     anywhere = pattern({**dict.fromkeys(pieces, _PIECE_BEGINS), **begins})
     in_locations = pattern(dict.fromkeys([*shown, *pieces], _VALUE_BEGINS))

@@ -96,6 +96,9 @@ class ParquetS3(S3Storage):
     def read(self, declared: Table, columns: Any) -> pa.Table:
         return super().read(replace(declared, format="parquet"), columns)
 
+    def read_with_content(self, declared: Table, columns: Any, known: Any) -> Any:
+        return super().read_with_content(replace(declared, format="parquet"), columns, known)
+
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(replace(declared, format="parquet"), data, origin)
 
