@@ -132,7 +132,7 @@ class Deferral(Struct, frozen=True, dict=True):
     @cached_property
     def _stored(self) -> StoredTables:
         specs = {self._named(name): spec for name, spec in self.there.specs.items()}
-        return StoredTables(self.tables, self.storages, specs, self.there.graph)
+        return StoredTables(self.tables, self.storages, specs, self.there.graph, self.environment)
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables there; those of which it cannot be told are left out."""

@@ -22,7 +22,6 @@ from lakehouse_cli.reasons import (
     input_reasons,
     recipe_reasons,
     refresh_reasons,
-    stored_in_another_format,
 )
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.uses import Used
@@ -313,7 +312,8 @@ def _run_reasons(
 
 
 def _is_missing(state: TableState) -> bool:
-    return not state.exists and state.trouble is None
+    """Whether nothing is stored that can be read as it is declared."""
+    return state.trouble is None and (not state.exists or state.other_form is not None)
 
 
 def _listed(names: Sequence[str], limit: int = 3) -> str:
@@ -335,30 +335,32 @@ def _refuse_missing_inputs(
     needing = list(dict.fromkeys(name for name, _ in lacking))
     missing = list(dict.fromkeys(upstream for _, upstream in lacking))
     them = "it" if len(missing) == 1 else "them"
-    told = [*_why_missing(graph, missing, states, here="" if defer is None else " here")]
-    if defer is not None:
+    told = [*_why_missing(missing, states, here="" if defer is None else " here")]
+    if defer is not None and not all(states[name].other_form for name in missing):
         told.append(f"nothing of {them} is in `{defer}`")
     shown = needing[:_TOLD]
     what = "it needs" if len(shown) == 1 else "they need"
     rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
+    if any(states[name].other_form for name in missing):
+        rest += "; or take the change back"
     raise UsageError(
         f"{', '.join(told)}, and {_listed(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
         hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
     )
 
 
-def _why_missing(graph: AssetGraph, names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
-    """What is true of each of some tables of which nothing is stored, those of which the same is in one sentence."""
-    of: dict[str, list[str]] = {"never": [], "moved": [], "gone": []}
+def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
+    """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
+    never, gone = [], []
     for name in names:
         state = states[name]
-        never = state.manifest is None and state.manifest_trouble is None
-        of["never" if never else "moved" if stored_in_another_format(graph.tables[name], state) else "gone"].append(
-            name
-        )
-    if of["never"]:
-        yield f"{_listed(of['never'], _TOLD)} {'was' if len(of['never']) == 1 else 'were'} never materialized{here}"
-    if of["moved"]:
-        yield f"what was stored of {_listed(of['moved'], _TOLD)}{here} is in another format than declared"
-    if of["gone"]:
-        yield f"what was stored of {_listed(of['gone'], _TOLD)}{here} is gone"
+        if state.other_form is not None:
+            yield state.other_form.message
+        elif state.manifest is None and state.manifest_trouble is None:
+            never.append(name)
+        else:
+            gone.append(name)
+    if never:
+        yield f"{_listed(never, _TOLD)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
+    if gone:
+        yield f"what was stored of {_listed(gone, _TOLD)}{here} is gone"

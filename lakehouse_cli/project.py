@@ -321,9 +321,9 @@ class Project:
             UsageError: There is no such table.
             MissingDataError: It was never materialized.
             DataError: What is stored is not as declared.
+            StorageError: It was stored in another form, such as with other options, than is declared now.
         """
-        declared = self.table(table)
-        return self.storage(table).read(declared, declared.columns)
+        return self.stored.read(self.table(table).name)
 
     def read(self, table: str) -> pd.DataFrame:
         """A stored table as transforms are given it: a `pandas.DataFrame`, numpy dtypes where they are exact.

@@ -37,18 +37,11 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
         else:
             yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
     elif not state.exists:
-        moved = stored_in_another_format(table, state)
-        yield Reason("missing_data", f"{state.uri} is {'not there yet' if moved else 'gone'}")
+        yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
-
-
-def stored_in_another_format(table: Table, state: TableState) -> bool:
-    """Whether what the manifest tells of is another file: of the format that was declared then."""
-    before = state.manifest.recipe if state.manifest is not None else None
-    return before is not None and bool(table.format) and before.storage.partition(",")[0] != table.format
 
 
 def _written(table: Table, state: TableState) -> str:
@@ -82,7 +75,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
     if params:
         yield Reason("params_changed", listed(params))
     if before.storage != now.storage:
-        yield Reason("storage_changed", ", ".join(_storage_changes(before.storage, now.storage)))
+        yield Reason("storage_changed", ", ".join(storage_changes(before.storage, now.storage)))
     if files := list(_file_changes(before.files, now.files)):
         yield Reason("file_changed", listed(files))
     if variables := list(_variable_changes(before.variables, now.variables)):
@@ -240,7 +233,7 @@ def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:
     if " " not in before.reading:
         return f"how `{name}` was read is not recorded"
     (was_stored, _, were), (is_stored, _, are) = before.reading.partition(" "), now.reading.partition(" ")
-    changes = [*_column_changes(were, are), *_storage_changes(was_stored, is_stored)]
+    changes = [*_column_changes(were, are), *storage_changes(was_stored, is_stored)]
     return f"`{name}` is read differently now ({listed(changes)})"
 
 
@@ -257,7 +250,7 @@ def _column_changes(before: str, now: str) -> list[str]:
     return [message for message, _ in column_changes(old, new)]
 
 
-def _storage_changes(before: str, now: str) -> list[str]:
+def storage_changes(before: str, now: str) -> list[str]:
     """What changed of format and options; of values only that they did, as they may be secret."""
     if before == now:
         return []

@@ -65,8 +65,13 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     """
     kind = table.format or storage.type
     # Options may hold what came from the environment: of their values only a fingerprint is kept.
-    options = (f",{name}={_hash(_json_text(value, sort_keys=True))}" for name, value in sorted(table.options.items()))
+    options = (f",{name}={option_hash(value)}" for name, value in sorted(table.options.items()))
     return kind + "".join(options) if table.options else kind
+
+
+def option_hash(value: Any) -> str:
+    """Hash the value of an option, as it stands in what a table is `stored_as`."""
+    return _hash(_json_text(value, sort_keys=True))
 
 
 def _hash(text: str) -> str:

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError, UnreachableError
 from lakehouse_cli.graph import AssetGraph
-from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
+from lakehouse_cli.stored_form import columns_changed, options_changed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +45,21 @@ class StoredEnvironment(Struct, frozen=True):
 
     def looked_at(self) -> StoredTables:
         """What is stored there now."""
-        return StoredTables(self.tables, self.storages, self.specs, self.graph)
+        return StoredTables(self.tables, self.storages, self.specs, self.graph, self.environment)
+
+    def read(self, name: str) -> pa.Table:
+        """Read a table as it is declared.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: What is stored is not as declared.
+            StorageError: It was stored in another form than is declared now, or cannot be read.
+        """
+        table = self.tables[name]
+        misread = next(filter(None, self.looked_at().other_form(name)), None) if table.kind == "computed" else None
+        if misread is not None:
+            raise misread
+        return self.storages[table.storage].read(table, table.columns)
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.
@@ -58,8 +73,10 @@ class StoredEnvironment(Struct, frozen=True):
         Raises:
             MissingDataError: Nothing is stored.
             DataError: The data are neither as they were stored nor as declared.
-            StorageError: They cannot be read.
+            StorageError: They cannot be read, or were stored in another format or with other options.
         """
+        if state.other_options is not None:
+            raise state.other_options
         table = self.tables[name]
         storage = self.storages[table.storage]
         stored, known = _stored_columns(state), () if state.content is None else (state.content,)
@@ -81,12 +98,14 @@ class StoredTables(Struct):
         storages: By name.
         specs: What is declared of the storages, by name.
         graph: Tells whose manifests speak of a source.
+        environment: Where they are stored.
     """
 
     tables: Mapping[str, Table]
     storages: Mapping[str, AssetStorage]
     specs: Mapping[str, StorageSpec]
     graph: AssetGraph
+    environment: str
     _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
     _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
     _counts: dict[str, int | None] = field(default_factory=dict)
@@ -144,9 +163,39 @@ class StoredTables(Struct):
         if content is not None:
             content = content._replace(reading=self._reading(table, content, manifest))
         state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        if manifest is not None and any(other := self.other_form(name)):
+            state = replace(state, other_options=other[0], other_columns=other[1])
         if content is not None and state.altered_since:
             return replace(state, altered_by=storage.altered_by(table, content))
         return state
+
+    def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
+        """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.
+
+        What was modified outside lakehouse since then is read as it is declared.
+        """
+        table, manifest = self.tables[name], self._manifest(name)
+        if not isinstance(manifest, Manifest):
+            return None, None
+        options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
+        columns = columns_changed(table, manifest)
+        if not options and not columns:
+            return None, None
+        content = self._content(name)
+        if isinstance(content, InputRecord) and content.content_hash != manifest.content_hash:
+            return None, None
+        return self._other_form(table, options), self._other_form(table, columns)
+
+    def _other_form(self, table: Table, changes: str) -> StorageError | None:
+        if not changes:
+            return None
+        elsewhere = self.environment != DEFAULT_ENVIRONMENT
+        where, chosen = (f" in `{self.environment}`", f" -e {self.environment}") if elsewhere else ("", "")
+        return StorageError(
+            f"`{table.name}` was stored{where} in another way than it is declared now ({changes})",
+            hint=f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back",
+            location=table.where("options", "columns"),
+        )
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those of which it cannot be told are left out."""

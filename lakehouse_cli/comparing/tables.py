@@ -57,7 +57,7 @@ def compare_environments(
 def _stored(
     here: StoredEnvironment, against: StoredEnvironment, name: str, now: TableState, before: TableState, limit: int
 ) -> ComparedTable:
-    trouble = now.trouble or before.trouble
+    trouble = now.trouble or before.trouble or now.other_options or before.other_options
     if trouble is not None:
         raise trouble
     rows_before, rows = _rows(before), _rows(now)

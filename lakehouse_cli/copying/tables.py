@@ -114,7 +114,7 @@ class Copying:
         table = self.source.tables[name]
         rows = here.manifest.rows if here.manifest is not None else None
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
-        trouble = here.trouble or there.trouble
+        trouble = here.trouble or there.trouble or here.other_options
         if trouble is not None:
             info = masked(ErrorInfo.of(trouble), self.mask)
             return replace(found, status="failed", note=info.message, error=info)

@@ -67,6 +67,6 @@ CSV = FormatSpec(
             "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
         ),
         DURATION_UNIT,
-        FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line."),
+        FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),
     ),
 )

@@ -8,6 +8,7 @@ IPC = FormatSpec(
     name="ipc",
     implementation="lakehouse_cli.storage.ipc:IpcFormat",
     suffix=".arrow",
+    typed=True,
     options=(
         FormatOption(
             "compression", "zstd", {"enum": ["zstd", "lz4", "none"]}, "Of the columns inside of the file; any is read."

@@ -9,6 +9,7 @@ PARQUET = FormatSpec(
     implementation="lakehouse_cli.storage.parquet:ParquetFormat",
     suffix=".parquet",
     options_class="lakehouse_cli.storage.parquet_options:ParquetOptions",
+    typed=True,
     options=(
         FormatOption(
             "compression",

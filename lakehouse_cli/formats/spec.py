@@ -25,6 +25,7 @@ class FormatOption(Struct, frozen=True, eq=False):
         schema: JSON Schema (2020-12) of its value.
         description: For docs and editors.
         secret: Whether its value is a credential, which is never shown.
+        reading: Whether it decides how stored bytes are read, and not only how they are written.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FormatOption(Struct, frozen=True, eq=False):
     schema: JsonSchema
     description: str
     secret: bool = False
+    reading: bool = True
 
 
 class FormatSpec(Struct, frozen=True):
@@ -49,6 +51,7 @@ class FormatSpec(Struct, frozen=True):
         writable: Whether computed tables can be stored in it.
         needs: Modules of packages that lakehouse does not itself depend on.
         install: What to install where one of these is missing.
+        typed: Whether the bytes tell by themselves how they are read: the types of columns, whatever the options.
     """
 
     name: str
@@ -61,6 +64,7 @@ class FormatSpec(Struct, frozen=True):
     writable: bool = True
     needs: tuple[str, ...] = ()
     install: str | None = None
+    typed: bool = False
 
     def option(self, name: str) -> FormatOption | None:
         """The option of that name, None where there is none."""

@@ -17,6 +17,10 @@ class TableState(Struct, frozen=True):
         trouble: Why it cannot be looked at, None where it can.
         altered_by: Who altered what is stored, where somebody did.
         refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
+        other_options: Why it cannot be read at all: it was stored in another format, or with other options; None where
+            it was not.
+        other_columns: Why it cannot be read with the declared columns: they are others than were stored; None where it
+            can.
         content: What is stored there now; None where nothing is, or where nobody needs to know.
         manifest: What was stored by the last run that did.
         manifest_trouble: Why the manifest cannot be read, None where it can, or where there is none.
@@ -32,6 +36,8 @@ class TableState(Struct, frozen=True):
     environment: str | None = None
     altered_by: str = ANOTHER_HAND
     refused: StorageError | None = None
+    other_options: StorageError | None = None
+    other_columns: StorageError | None = None
 
     def refusal(self, *, force: bool) -> StorageError | None:
         """Why a run would leave it as it is though it is due; None where it would not.
@@ -50,6 +56,11 @@ class TableState(Struct, frozen=True):
     def unclaimed(self) -> bool:
         """Whether no manifest tells whose it is, and it is known that none does."""
         return self.manifest is None and self.manifest_trouble is None and self.trouble is None
+
+    @property
+    def other_form(self) -> StorageError | None:
+        """Why it cannot be read as it is declared now: it was stored in another form."""
+        return self.other_options or self.other_columns
 
     @property
     def altered(self) -> bool:
