@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import io
+import string
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.storage import compression
@@ -277,6 +282,8 @@ def test_written_escapes() -> None:
         ({"escape_char": "é"}, "`escape_char` of format csv must be one ASCII character"),
         ({"escape_char": "\n"}, "`escape_char` of format csv must be one ASCII character"),
         ({"escape_char": "-"}, "`escape_char` of format csv cannot be '-'"),
+        ({"escape_char": ":", "quote_char": "none"}, "`escape_char` of format csv cannot be ':'"),
+        ({"escape_char": ".", "decimal": ",", "delimiter": ";"}, "`escape_char` of format csv cannot be '.'"),
         ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
     ],
 )
@@ -285,3 +292,47 @@ def test_options_that_cannot_stand_are_refused(options: dict[str, Any], message:
         CsvOptions.from_mapping(options)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+def test_escape_char_none_is_no_escape() -> None:
+    options = CsvOptions.from_mapping({"quote_char": "none", "escape_char": "none"})
+    assert options == CsvOptions(quote_char="none")
+
+
+def test_hint_of_escape_char_can_be_followed() -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping({"escape_char": "a"})
+    assert caught.value.hint == r"such as `'\'`"
+
+
+@pytest.mark.parametrize("option", ["delimiter", "quote_char", "escape_char", "decimal"])
+@pytest.mark.parametrize("others", [{}, {"quote_char": "none"}, {"decimal": ",", "delimiter": ";"}])
+def test_any_special_character_is_read_back(option: str, others: dict[str, str]) -> None:
+    values = {
+        "int64": [-5, None],
+        "float64": [1.5e-7, float("-inf")],
+        "decimal128(4, 2)": [Decimal("-1.20"), None],
+        "bool": [True, False],
+        "string": ["a:b", ""],
+        "binary": [b"\xfb\xef\xbe", None],
+        "date32": [dt.date(2020, 2, 29), None],
+        "timestamp[us]": [dt.datetime(2020, 1, 2, 3, 4, 5, 6), None],
+        "timestamp[s, tz=Europe/Berlin]": [0, None],
+        "time32[s]": [dt.time(23, 48, 35), None],
+        "duration[ms]": [-1500, None],
+        "list<duration[s]>": [[5, None], None],
+        "struct<a: float64>": [{"a": 0.5}, None],
+    }
+    columns = [Column(kind, parse_column_type(kind)) for kind in values]
+    tables = {each: pa.table({each.name: pa.array(values[each.name], to_arrow(each.type))}) for each in columns}
+    for mark in string.punctuation + "\t\x01\x1f ":
+        try:
+            options = CsvOptions.from_mapping({"header": False, **others, option: mark})
+        except StorageError:
+            continue
+        for column, table in tables.items():
+            sink = io.BytesIO()
+            with suppress(StorageError):  # what needs quotes, where there are none
+                write_csv(table, sink, options)
+                back = read_csv(lambda file=sink: io.BytesIO(file.getvalue()), "x.csv", [column], options)
+                assert back.equals(table), (mark, column.name)
