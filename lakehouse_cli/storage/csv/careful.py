@@ -37,14 +37,15 @@ class _Findings(Struct):
 
     def add(self, text: pa.Array, first_row: int, options: CsvOptions) -> None:
         """Take in the text of one batch, whose first row has the 1-based number `first_row`."""
-        if not pa.types.is_string(self.wanted.type) and not _holds_empty(self.wanted.type):
-            # Other tools write null as "" in quotes; a number has no such value.
-            text = pc.if_else(pc.equal(text, ""), av.scalar(None, _TEXT), text)
         values = decode(text, self.wanted.type, options)
-        bad = values.null_count - text.null_count
+        unfit = pc.and_(text.is_valid(), values.is_null())
+        if not _holds_text(self.wanted.type):
+            # Other tools put quotes around all values, so around null too; a number has no such value.
+            nulls = av.array(["", *options.null_spellings], _TEXT)
+            unfit = pc.and_not(unfit, pc.is_in(text, value_set=nulls))
+        bad = pc.sum(unfit).as_py() or 0
         if bad:
-            unfit = pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null()))
-            for at in unfit[: _EXAMPLES - len(self.examples)].to_pylist():
+            for at in pc.indices_nonzero(unfit)[: _EXAMPLES - len(self.examples)].to_pylist():
                 self.examples.append((first_row + at, text[at].as_py()))
             self.count += bad
             self.chunks.clear()
@@ -52,7 +53,7 @@ class _Findings(Struct):
             self.chunks.append(values)
 
 
-def _holds_empty(kind: pa.DataType) -> bool:
+def _holds_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 

@@ -336,3 +336,39 @@ def test_any_special_character_is_read_back(option: str, others: dict[str, str])
                 write_csv(table, sink, options)
                 back = read_csv(lambda file=sink: io.BytesIO(file.getvalue()), "x.csv", [column], options)
                 assert back.equals(table), (mark, column.name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int64", "5"),
+        ("float32", "0.5"),
+        ("decimal128(4, 1)", "1.5"),
+        ("bool", "true"),
+        ("date32", "2020-02-29"),
+        ("timestamp[s, tz=UTC]", "2020-02-29 01:02:03Z"),
+        ("time32[s]", "01:02:03"),
+        ("duration[s]", "7"),
+        ("list<int64>", "[1]"),
+        ("dictionary<int64>", "5"),
+    ],
+)
+def test_quoted_null_is_null_where_no_text_is_possible(kind: str, value: str) -> None:
+    data = f'a,b\n"{value}","NA"\n"NA","x"\n"",""\nNA,NA\n'
+    back = read(data, columns_of(a=kind, b="string"), null_values=["NA", ""])
+    assert back["a"].is_null().to_pylist() == [False, True, True, True]
+    assert back["b"].to_pylist() == ["NA", "x", "", None]
+
+
+def test_quoted_null_that_is_a_value_is_that_value() -> None:
+    columns = columns_of(a="int64", b="float64", c="list<int64>", d="int64")
+    data = 'a,b,c,d\n"-1","nan","[]",5\n-1,nan,[],"NA"\n'
+    back = read(data, columns, null_values=["-1", "nan", "[]", "NA"])
+    assert str(back.to_pylist()[0]) == "{'a': -1, 'b': nan, 'c': [], 'd': 5}"
+    assert back.to_pylist()[1] == {"a": None, "b": None, "c": None, "d": None}
+
+
+def test_other_words_in_quotes_are_refused() -> None:
+    error = refusal('a\n"NA"\n"n/a"\n', columns_of(a="int64"), null_values=["NA"])
+    assert "`n/a` in column `a`" in error.message
+    assert error.hint == "if 'n/a' stands for null, add it to `null_values` in the options"
