@@ -372,3 +372,32 @@ def test_other_words_in_quotes_are_refused() -> None:
     error = refusal('a\n"NA"\n"n/a"\n', columns_of(a="int64"), null_values=["NA"])
     assert "`n/a` in column `a`" in error.message
     assert error.hint == "if 'n/a' stands for null, add it to `null_values` in the options"
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,"x" \n', 'a,b\n"1" , "y"\n', 'a,b\r\n1,"x"\t\r\n'])
+def test_hint_on_blanks_behind_a_quote(data: str) -> None:
+    hint = refusal(data, AB).hint or ""
+    assert hint.startswith("remove blanks between quotes and what ends the value")
+    assert read(data.replace(" ", "").replace("\t", ""), AB).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "row"),
+    [
+        ('a,b\n4,"C:\\\\d",x\n', {"quote_char": "none", "escape_char": "\\"}, '4,"C:\\\\d",x'),
+        ('a,b\n1,"x\ny"\n4,"C:\\"d",x\n', {"escape_char": "\\"}, '4,"C:\\"d",x'),
+        ("a,b\r\n1,x\ry,z\r\n", {}, "'1,x\\ry,z'"),
+        ("\ufeffa,b\n1,\\N,\\N", {"escape_char": "\\"}, "1,\\N,\\N"),
+        ("a,b\n" + "1,x\n" * 300_000 + f"{'y' * 3000},2,3\n", {}, "y" * 59 + "…"),
+    ],
+)
+def test_ragged_row_is_shown_as_in_the_file(data: str, options: dict[str, Any], row: str) -> None:
+    assert refusal(data, AB, **options).message.endswith(f"3 values where 2 are expected: {row}")
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [('1,"x"y\n', "column `b`"), ('1,"x\n', "column `b`"), ('1,2,"x"y\n', "column 3"), ('"1"1,x\n', "column `a`")],
+)
+def test_fault_without_header_names_the_declared_column(data: str, place: str) -> None:
+    assert place in refusal(data, AB, header=False).message
