@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lakehouse_cli.config import load_project
+from lakehouse_cli.config.options import option_conflict
 from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import ProjectSpec
@@ -74,6 +75,8 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
         if (options := f"{table.format} {table.options}") in told:
             continue
         told.add(options)
+        if option_conflict(table.options, known):
+            continue  # reported as they were read
         try:
             load(Entry(known.options_class)).from_mapping(table.options)
         except StorageError as error:

@@ -130,7 +130,7 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
         if value(name) in ("\n", "\r", "\0"):
             return f"say that `{name}` is a character that ends lines", "choose another character"
         for other in characters[:index]:
-            if value(name) == value(other):
+            if value(name) == value(other) != "none":
                 hint = "remove `escape_char`" if name == "escape_char" else f"set another `{other}`"
                 return f"say that `{other}` and `{name}` are the same character", hint
     lists = [name for name in ("null_values", "true_values", "false_values") if spec.option(name)]

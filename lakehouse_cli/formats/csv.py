@@ -30,8 +30,9 @@ CSV = FormatSpec(
         FormatOption(
             "escape_char",
             None,
-            _CHARACTER,
-            "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null.",
+            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null. "
+            "`none` unsets that of the storage.",
         ),
         FormatOption("decimal", ".", _CHARACTER, "The decimal point of numbers."),
         FormatOption("encoding", "utf-8", {"type": "string", "minLength": 1}, "Of the text, by Python's name for it."),

@@ -12,8 +12,9 @@ from msgspec.structs import force_setattr
 from lakehouse_cli.errors import StorageError
 
 COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-# What numbers are made of: such a character could be neither delimiter nor decimal point and stay readable.
-_OF_NUMBERS = "0123456789+-eE"
+# What none of these can be beside letters and digits, because plain values are made of it.
+_TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
+_SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
 
 
 class CsvOptions(Struct, frozen=True):
@@ -82,6 +83,8 @@ class CsvOptions(Struct, frozen=True):
                 values[f"{key}s"] = formats
             elif key in cls.__struct_fields__:
                 values[key] = tuple(value) if isinstance(value, list) else value
+        if values.get("escape_char") == "none":
+            del values["escape_char"]
         if values.get("quote_char") == "none" and values.get("escape_char"):
             # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
@@ -129,19 +132,17 @@ def _check_characters(options: CsvOptions) -> None:
         if len(character) != 1 or not character.isascii() or character in "\r\n\0":
             raise StorageError(
                 f"option `{what}` of format csv must be one ASCII character, not {character!r}",
-                hint="such as `,` `;` `|` or `\\t`",
+                hint=f"such as {_SUCH_AS[what]}",
             )
         same = next((other for other in characters if other != what and characters[other] == character), None)
         if same and {what, same} != {"delimiter", "decimal"}:
             hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else "choose two"
             raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
-        if character.isalnum() or (what in ("decimal", "escape_char") and character in _OF_NUMBERS + " "):
+        if character.isalnum() or character in _TAKEN[what]:
             raise StorageError(
                 f"option `{what}` of format csv cannot be {character!r}, values are made of it",
-                hint="such as `,` or `.`",
+                hint=f"such as {_SUCH_AS[what]}",
             )
-    if options.quote_char in (" ", "\t"):
-        raise StorageError(f"option `quote_char` of format csv cannot be {options.quote_char!r}", hint="such as `'`")
 
 
 def _check_spellings(options: CsvOptions) -> None:

@@ -86,7 +86,19 @@ def test_times_a_zone_has_twice_or_never_say_so(folder: ProjectFolder, cli: Cli)
     found = cli("show", "s")
     assert found.code == 1
     assert "Europe/Berlin never has 2024-03-31 02:30 (clocks were turned forward)" in found.err
-    assert "`ambiguous` is no help" in found.err
+    assert "correct times that never were, which `ambiguous` does not rescue" in found.err
+
+
+def test_each_kind_of_local_time_has_its_reason(folder: ProjectFolder, cli: Cli) -> None:
+    values = "2024-10-27 02:30", "2024-10-27 02:45", "2024-03-31 02:30", "2024-03-31 02:45"
+    source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', *values)
+    error = " ".join(cli("show", "s").err.split())
+    assert (
+        f"4 values of 4 are not {BERLIN}: Europe/Berlin has 2024-10-27 02:30 twice (clocks were turned back); "
+        "Europe/Berlin never has 2024-03-31 02:30 (clocks were turned forward)"
+    ) in error
+    assert "next: set `ambiguous: first`" in error
+    assert "correct times that never were, which `ambiguous` does not rescue" in error
 
 
 @pytest.mark.parametrize(("ambiguous", "utc"), [("first", "2024-10-27 00:30:00"), ("last", "2024-10-27 01:30:00")])

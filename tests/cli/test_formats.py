@@ -119,6 +119,22 @@ def test_wrong_options_are_told_before_anything_runs(
     assert project.files() == ["orders.csv"]
 
 
+@pytest.mark.parametrize("character", ["a", ",", "\\n", ":"])
+def test_wrong_escape_char_is_one_problem(project: ProjectFolder, cli: Cli, character: str) -> None:
+    in_format(project, "totals", "csv", f'{{escape_char: "{character}"}}')
+    problems = cli("validate", "-o", "json").json["error"]["problems"]
+    assert len(problems) == 1
+    assert "escape_char" in problems[0]["message"]
+
+
+def test_escape_char_of_a_storage_is_unset_for_a_table(project: ProjectFolder, cli: Cli) -> None:
+    edit(project, "tables:", "storages:\n  default: {root: data, options: {escape_char: '\\'}}\ntables:")
+    project.write("data/orders.csv", project.read("data/orders.csv").replace("007", '"\\007"', 1))
+    assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\x0007"
+    in_format(project, "orders", "csv", "{escape_char: none}")
+    assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\\007"
+
+
 def test_a_schema_that_drifted_is_told_with_column_and_types(project: ProjectFolder, cli: Cli) -> None:
     in_format(project, "orders", "parquet")
     pq.write_table(pa.table({"customer": ["007"], "amount": ["5"]}), project.path / "data/orders.parquet")

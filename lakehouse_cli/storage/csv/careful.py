@@ -37,14 +37,15 @@ class _Findings(Struct):
 
     def add(self, text: pa.Array, first_row: int, options: CsvOptions) -> None:
         """Take in the text of one batch, whose first row has the 1-based number `first_row`."""
-        if not pa.types.is_string(self.wanted.type) and not _holds_empty(self.wanted.type):
-            # Other tools write null as "" in quotes; a number has no such value.
-            text = pc.if_else(pc.equal(text, ""), av.scalar(None, _TEXT), text)
         values = decode(text, self.wanted.type, options)
-        bad = values.null_count - text.null_count
+        unfit = pc.and_(text.is_valid(), values.is_null())
+        if not _holds_text(self.wanted.type):
+            # Other tools put quotes around all values, so around null too; a number has no such value.
+            nulls = av.array(["", *options.null_spellings], _TEXT)
+            unfit = pc.and_not(unfit, pc.is_in(text, value_set=nulls))
+        bad = pc.sum(unfit).as_py() or 0
         if bad:
-            unfit = pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null()))
-            for at in unfit[: _EXAMPLES - len(self.examples)].to_pylist():
+            for at in pc.indices_nonzero(unfit)[: _EXAMPLES - len(self.examples)].to_pylist():
                 self.examples.append((first_row + at, text[at].as_py()))
             self.count += bad
             self.chunks.clear()
@@ -52,7 +53,7 @@ class _Findings(Struct):
             self.chunks.append(values)
 
 
-def _holds_empty(kind: pa.DataType) -> bool:
+def _holds_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
@@ -83,7 +84,7 @@ def _attempt(open_source: Opener, name: str, wanted: Sequence[Wanted], options: 
         return "skip"
 
     findings = [_Findings(column) for column in wanted]
-    with CsvSource(open_source, name, options) as source:
+    with CsvSource(open_source, name, options, names=[column.name for column in wanted]) as source:
         rows = 0
         for batch in _text_batches(source, wanted, options, on_ragged):
             if not ragged:
@@ -125,13 +126,14 @@ def _lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOpti
 
 def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> None:
     row = ragged[0]
-    line = _lines(open_source, name, [row.number], options).get(row.number)
+    line = _lines(open_source, name, [row.number], options).get(row.number, 1)
+    with CsvSource(open_source, name, options) as source:
+        text = source.record_on(line)
     others = f" (and {counted(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
     expected = f"{row.expected_columns:,} {'is' if row.expected_columns == 1 else 'are'} expected"
     raise StorageError(
-        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {expected}"
-        f"{others}: {shorten(row.text)}",
-        hint=_ragged_hint(row.text, options),
+        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
+        hint=_ragged_hint(text, options),
         location=Location(name, line),
     )
 
@@ -148,8 +150,8 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     unfit = [found for found in findings if found.count]
     lines = _lines(open_source, name, [row for found in unfit for row, _ in found.examples], options)
     violations = []
-    reasons = [_reason(found, options) for found in unfit]
-    for found, (why, _) in zip(unfit, reasons, strict=True):
+    reasons = [_reasons(found, options) for found in unfit]
+    for found, (_, whys, _) in zip(unfit, reasons, strict=True):
         column = found.wanted.column
         violations.append(
             Violation(
@@ -157,7 +159,7 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
                 "type",
                 found.count,
                 f"{counted(found.count, 'value')} of {rows:,} {'is' if found.count == 1 else 'are'} not "
-                f"{column.type if column else found.wanted.type}{why}",
+                f"{column.type if column else found.wanted.type}{whys}",
                 tuple(Example(row, shorten(value), lines.get(row)) for row, value in found.examples),
                 location=column.location if column else None,
             )
@@ -170,24 +172,35 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
     raise DataError(
         f"`{shorten(value)}` in column `{first.wanted.name}` of `{name}` is not {named}{reasons[0][0]}{others}",
         violations,
-        hint=reasons[0][1],
+        hint=reasons[0][2],
         location=Location(name, lines.get(row)),
     )
 
 
-def _reason(found: _Findings, options: CsvOptions) -> tuple[str, str]:
-    """Why the first value does not fit, where more can be told than that, and a hint."""
-    kind = found.wanted.type.value_type if pa.types.is_dictionary(found.wanted.type) else found.wanted.type
-    value, explained = found.examples[0][1], None
+def _reasons(found: _Findings, options: CsvOptions) -> tuple[str, str, str]:
+    """Why the first value does not fit, where more can be told than that, then of all that are shown, and a hint."""
+    explained = [_explained(value, found.wanted.type, options) for _, value in found.examples]
+    first = explained[0] or ("", _hint(found, options))
+    # Of each kind, which its hint tells, the first.
+    hints: dict[str, str] = {}
+    for why, hint in (first, *filter(None, explained)):
+        hints.setdefault(hint, why)
+    whys = [why for why in hints.values() if why]
+    return f": {first[0]}" if first[0] else "", f": {'; '.join(whys)}" if whys else "", "; ".join(hints)
+
+
+def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
+    """Why a value does not fit, and what to do, where more can be told than that."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         from lakehouse_cli.storage.csv.strptime import explain
 
-        explained = explain(value, kind, options)
-    elif pa.types.is_nested(kind):
+        return explain(value, kind, options)
+    if pa.types.is_nested(kind):
         from lakehouse_cli.storage.csv.nested import explain_number, parse_json
 
-        explained = explain_number(parse_json(value), kind, options)
-    return (f": {explained[0]}", explained[1]) if explained else ("", _hint(found, options))
+        return explain_number(parse_json(value), kind, options)
+    return None
 
 
 def _hint(found: _Findings, options: CsvOptions) -> str:

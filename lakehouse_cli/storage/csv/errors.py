@@ -42,6 +42,11 @@ def malformed(
         double = f"set `escape_char: '\\'` in its options, if a backslash stands before each {quote} inside a value"
     match error.reason:
         case "after quote":
+            if not error.after.strip(b" \t"):
+                double = (
+                    "remove blanks between quotes and what ends the value; or set `quote_char: none` in its options, "
+                    "declare string, and strip blanks and quotes in a transform"
+                )
             since = f" (the quote opens on line {opened})" if opened != line else ""
             message, hint = f"{_text(error.after)} follows a closing quote on {place}{since}", double
         case "unclosed":

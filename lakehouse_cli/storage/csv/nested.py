@@ -160,7 +160,8 @@ def _has_bare_duration(value: Any, to: pa.DataType) -> bool:
     if pa.types.is_struct(to):
         return type(value) is dict and any(_has_bare_duration(value.get(each.name), each.type) for each in to)
     leaf = to.value_type if pa.types.is_dictionary(to) else to
-    return pa.types.is_duration(leaf) and isinstance(value, JsonNumber)
+    # NaN and Infinity, which are numbers here too, are of no unit.
+    return pa.types.is_duration(leaf) and isinstance(value, JsonNumber) and value[-1:].isdigit()
 
 
 def _build_lists(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:

@@ -48,8 +48,9 @@ def read_csv(
         StorageError: A file that is not CSV text: wrong encoding, damaged compression, rows of different lengths.
     """
     as_text: set[str] = set()
+    names = [column.name for column in columns or ()]
     while True:
-        with CsvSource(open_source, name, options) as source:
+        with CsvSource(open_source, name, options, names=names) as source:
             wanted = _resolve(source, columns)
             nothing = source.width is None or not wanted
             read = _empty(wanted) if nothing else _read_fast(source, wanted, options, as_text)

@@ -161,6 +161,15 @@ class Records:
             if not text and len(data) > LONGEST_RECORD:
                 raise RecordError("long", 0, self._offset, self._offset, data[:1], b"")
 
+    def first(self, data: bytes) -> bytes:
+        """The first record of some data as it stands there, its line end left out."""
+        patterns, at = self._patterns_for(self.line_end or _LF), 0
+        while (value := patterns.value.match(data, at)) and (stop := patterns.stop_at_end.match(data, value.end())):
+            if stop[1] is None:
+                return data[: value.end()]
+            at = stop.end()
+        return data
+
     def _find_line_end(self, data: bytes, *, final: bool) -> bool:
         """Look for what ends the first record; False where that takes more data."""
         match = self._patterns_for(b"\r\n").first.match(data)

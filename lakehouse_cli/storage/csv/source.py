@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
@@ -16,6 +16,8 @@ from lakehouse_cli.storage.csv.scan import count_lines, record_end, split_record
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _BOM = codecs.BOM_UTF8
+# Bytes of a record that are more than is shown of it.
+_SHOWN = 1 << 10
 _LINE_END = re.compile(rb"\r*+\n|\r")
 
 
@@ -31,9 +33,25 @@ class CsvSource:
     """
 
     def __init__(
-        self, open_source: Callable[[], BinaryIO], name: str, options: CsvOptions, *, for_lines: bool = False
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        options: CsvOptions,
+        *,
+        names: Sequence[str] = (),
+        for_lines: bool = False,
     ) -> None:
+        """Open it and read the header.
+
+        Args:
+            open_source: Opens the file's bytes; called again where the place of a fault is looked for.
+            name: Path to show.
+            options: Of the format.
+            names: What the columns of a file without a header are called, for messages.
+            for_lines: As for `Records`.
+        """
         self.name = name
+        self._names = () if options.header else names
         self.closed = False
         self.has_hexadecimal = False
         self.first_line = 1
@@ -134,7 +152,7 @@ class CsvSource:
             yield from self._records
         except RecordError as error:
             lines = self._line_at(before + error.opened), self._line_at(before + error.offset)
-            raise malformed(self.name, error, lines, self.header, self._options) from None
+            raise malformed(self.name, error, lines, self.header or self._names, self._options) from None
 
     def _line_at(self, offset: int) -> int:
         """The line of a byte of the file's text, which is read again up to there."""
@@ -146,6 +164,19 @@ class CsvSource:
                 if offset <= 0:
                     break
         return line
+
+    def record_on(self, line: int) -> str:
+        """The record that begins on a line as it stands in the file, or enough of it to be shown."""
+        mark = b"\r" if self.line_end == b"\r" else b"\n"
+        data, missing = b"", line - 1
+        with self._open() as file:
+            for piece in _utf8_pieces(file, self.name, self._options):
+                before = min(missing, piece.count(mark))
+                missing -= before
+                data += piece.split(mark, before)[-1] if missing == 0 else b""
+                if len(data) >= _SHOWN:
+                    break
+        return self._records.first(data.removeprefix(_BOM)).decode(errors="replace")
 
     def _read_header(self) -> None:
         if self._options.header:

@@ -83,7 +83,7 @@ def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
     if before < after:
         return (
             f"{zone} never has {_shown(local)} (clocks were turned forward)",
-            f"correct the file, or {without}; `ambiguous` is no help, as there is no such time",
+            f"correct times that never were, which `ambiguous` does not rescue, or {without}",
         )
     return None
 

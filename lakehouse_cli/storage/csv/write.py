@@ -157,7 +157,7 @@ class _Writer:
         spellings = {*options.null_spellings, *([""] if options.quotes else [])}
         self.null_set = av.array(sorted(spellings), _TEXT)
         self.plain_needs_quotes = (
-            bool({options.delimiter, self.quote} & _OF_PLAIN_VALUES)
+            bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES)
             or options.decimal in (options.delimiter, self.quote)
             or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
         )

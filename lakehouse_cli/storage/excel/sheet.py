@@ -31,6 +31,12 @@ NOT_COMPUTED = "(not computed)"
 # What programs that compute no formulas store as their value, as openpyxl reads it from cells of each format.
 _PLACEHOLDERS = (0, "0", dt.time(), dt.timedelta())
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+_MAIN = f"{{{SHEET_MAIN_NS}}}"
+_BLOCK = 1 << 20
+_FORMULA = re.compile(rb"<(?:[^\s<>/:]+:)?f[\s/>]")
+_LONGEST_TAG = 100
+# Of the names that elements have in workbooks saved as Strict Open XML.
+_STRICT = "{http://purl.oclc.org/ooxml/"
 
 
 class Refused(Struct, frozen=True):
@@ -94,7 +100,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     suspects: list[tuple[int, int]] = []
     rows: list[Row] = []
     number = 0
-    with _opened(open_source, name, wanted, computed=True) as (sheet, is_due):
+    with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
             if number <= skipped:
                 continue
@@ -104,7 +110,11 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
                 values.append(
                     Refused(str(value)) if cell.data_type == "e" else unescape(value) if type(value) is str else value
                 )
-                if (is_due and value in _PLACEHOLDERS) or (value is None and not isinstance(cell, EmptyCell)):
+                if calculation.has_formulas and (
+                    (calculation.is_due and value in _PLACEHOLDERS)
+                    or _is_java_zero(value)
+                    or (value is None and not isinstance(cell, EmptyCell))
+                ):
                     suspects.append((number, at))
             while values and values[-1] is None:
                 values.pop()
@@ -117,7 +127,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
             location=Location(name),
         )
     if suspects:
-        rows = _with_formulas(open_source, name, wanted, rows, suspects)
+        rows = _with_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
     rows = [row for row in rows if row.values]
     if not options.get("header", True):
         return Sheet(title, None, rows)
@@ -146,6 +156,23 @@ def unescape(text: str) -> str:
         return text  # half of a character is none
 
 
+def _is_java_zero(value: Any) -> bool:
+    """Whether a value is 0 spelled `0.0`, as Apache POI stores it where it computed nothing; Excel stores `0`."""
+    return type(value) is float and value == 0
+
+
+class Calculation(Struct, frozen=True):
+    """What a sheet's XML says of formulas.
+
+    Attributes:
+        has_formulas: Whether there are any.
+        is_due: Whether the workbook or the sheet asks for them to be computed when it is opened.
+    """
+
+    has_formulas: bool
+    is_due: bool
+
+
 class _Reader(ExcelReader):  # type: ignore[misc]
     """Opens a workbook as openpyxl does, with texts as they are stored: it removes each ``x005F_`` from them."""
 
@@ -160,22 +187,49 @@ class _Reader(ExcelReader):  # type: ignore[misc]
                     self.shared_strings.append(Text.from_tree(node).content)
                     node.clear()
 
-    @property
-    def is_due(self) -> bool:
-        """Whether the workbook asks for its formulas to be computed when it is opened.
+    def calculation(self, sheet: Any) -> Calculation:
+        """What the XML says of formulas: openpyxl's own attribute is true also where nothing is said."""
+        has_formulas = may_ask = False
+        before = b""
+        # Bytes are looked at first, which takes a hundredth of the time; what is no UTF-8 has zeros in it.
+        with self.archive.open(sheet._worksheet_path) as source:
+            while block := source.read(_BLOCK):
+                data, is_wide = before + block, b"\0" in block
+                has_formulas = has_formulas or is_wide or _FORMULA.search(data) is not None
+                may_ask = may_ask or is_wide or b"sheetCalcPr" in data
+                before = block[-_LONGEST_TAG:]
+        is_due = _asks_to_compute(self._root.find(f"{_MAIN}calcPr"))
+        return Calculation(has_formulas, is_due or (may_ask and self._is_due(sheet)))
 
-        By its XML: openpyxl's own attribute is true also where nothing is said.
-        """
-        root = fromstring(self.archive.read(self.parser.workbook_part_name))
-        properties = root.find(f"{{{SHEET_MAIN_NS}}}calcPr")
-        return properties is not None and properties.get("fullCalcOnLoad", "0").strip() in ("1", "true")
+    def _is_due(self, sheet: Any) -> bool:
+        """Whether a sheet itself asks for its formulas to be computed."""
+        with self.archive.open(sheet._worksheet_path) as source:
+            for _, node in iterparse(source):
+                if node.tag == f"{_MAIN}sheetCalcPr":
+                    return _asks_to_compute(node)
+                if node.tag == f"{_MAIN}row":
+                    node.clear()
+        return False
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether it is saved as Strict Open XML, which openpyxl sees no sheets in."""
+        return str(self._root.tag).startswith(_STRICT)
+
+    @property
+    def _root(self) -> Any:
+        return fromstring(self.archive.read(self.parser.workbook_part_name))
+
+
+def _asks_to_compute(properties: Any) -> bool:
+    return properties is not None and properties.get("fullCalcOnLoad", "0").strip() in ("1", "true")
 
 
 @contextmanager
 def _opened(
     open_source: Callable[[], BinaryIO], name: str, wanted: str | None, *, computed: bool
-) -> Iterator[tuple[Any, bool]]:
-    """The sheet, and whether the workbook's formulas are due to be computed."""
+) -> Iterator[tuple[Any, Calculation]]:
+    """The sheet, and what is said of its formulas."""
     with open_source() as source:
         if source.read(len(_OLE)) == _OLE:
             raise StorageError(
@@ -188,10 +242,16 @@ def _opened(
             reader = _Reader(source, read_only=True, data_only=computed)
             try:
                 reader.read()
+                if reader.is_strict:
+                    raise StorageError(
+                        f"`{name}` is a workbook in the Strict Open XML format, which cannot be read",
+                        hint="save it as an ordinary Excel workbook (.xlsx)",
+                        location=Location(name),
+                    )
                 sheet = _sheet(reader.wb, name, wanted)
                 # Some programs write wrong ones, beyond which cells would not be seen.
                 sheet.reset_dimensions()
-                yield sheet, reader.is_due
+                yield sheet, reader.calculation(sheet)
             finally:
                 reader.archive.close()
         except (
@@ -227,6 +287,8 @@ def _with_formulas(
     wanted: str | None,
     rows: Sequence[Row],
     suspects: Sequence[tuple[int, int]],
+    *,
+    is_due: bool,
 ) -> list[Row]:
     """The rows, with formulas that no program has computed yet told from cells that are empty, or zero."""
     places: dict[int, list[int]] = {}
@@ -234,6 +296,8 @@ def _with_formulas(
         places.setdefault(number, []).append(at)
     by_number = {row.number: row for row in rows}
     ranges: list[tuple[tuple[int, int, int, int], str]] = []
+    found: list[tuple[int, int, str]] = []
+    has_evaluated = False
     with _opened(open_source, name, wanted, computed=False) as (sheet, _):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
             # The formula of a range stands in its first cell.
@@ -242,16 +306,28 @@ def _with_formulas(
                 for cell in cells
                 if cell.data_type == "f" and hasattr(cell.value, "ref")
             ]
+            has_evaluated = has_evaluated or _has_evaluated(cells, by_number.get(number))
             for at in places.get(number, ()):
                 formula = cells[at].value if cells[at].data_type == "f" else None
                 if formula is None or hasattr(formula, "ref"):
                     formula = next((text for range_, text in ranges if _is_in(range_, at + 1, number)), None)
                 if formula is not None:
-                    values = list(by_number[number].values)
-                    values.extend([None] * (at + 1 - len(values)))
-                    values[at] = Refused(f"{formula} {NOT_COMPUTED}")
-                    by_number[number] = Row(number, values)
+                    found.append((number, at, formula))
+    for number, at, formula in found:
+        values = list(by_number[number].values)
+        values.extend([None] * (at + 1 - len(values)))
+        if is_due or not has_evaluated or not _is_java_zero(values[at]):
+            values[at] = Refused(f"{formula} {NOT_COMPUTED}")
+            by_number[number] = Row(number, values)
     return list(by_number.values())
+
+
+def _has_evaluated(cells: Sequence[Any], row: Row | None) -> bool:
+    """Whether a program that stores whole numbers as `2.0` computed a formula of a row; then it computed zeros too."""
+    return row is not None and any(
+        cell.data_type == "f" and type(value) is float and value != 0 and value.is_integer()
+        for cell, value in zip(cells, row.values, strict=False)
+    )
 
 
 def _is_in(range_: tuple[int, int, int, int], column: int, row: int) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import io
+import string
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.storage import compression
@@ -277,6 +281,8 @@ def test_written_escapes() -> None:
         ({"escape_char": "é"}, "`escape_char` of format csv must be one ASCII character"),
         ({"escape_char": "\n"}, "`escape_char` of format csv must be one ASCII character"),
         ({"escape_char": "-"}, "`escape_char` of format csv cannot be '-'"),
+        ({"escape_char": ":", "quote_char": "none"}, "`escape_char` of format csv cannot be ':'"),
+        ({"escape_char": ".", "decimal": ",", "delimiter": ";"}, "`escape_char` of format csv cannot be '.'"),
         ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
     ],
 )
@@ -285,3 +291,131 @@ def test_options_that_cannot_stand_are_refused(options: dict[str, Any], message:
         CsvOptions.from_mapping(options)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+def test_escape_char_none_is_no_escape() -> None:
+    options = CsvOptions.from_mapping({"quote_char": "none", "escape_char": "none"})
+    assert options == CsvOptions(quote_char="none")
+
+
+def test_hint_of_escape_char_can_be_followed() -> None:
+    with pytest.raises(StorageError) as caught:
+        CsvOptions.from_mapping({"escape_char": "a"})
+    assert caught.value.hint == r"such as `'\'`"
+
+
+@pytest.mark.parametrize("option", ["delimiter", "quote_char", "escape_char", "decimal"])
+@pytest.mark.parametrize(
+    "others", [{}, {"quote_char": "none", "escape_char": "\\"}, {"decimal": ",", "delimiter": ";"}]
+)
+def test_any_special_character_is_read_back(option: str, others: dict[str, str]) -> None:
+    values = {
+        "int64": [-5, None],
+        "float64": [1.5e-7, float("-inf")],
+        "decimal128(4, 2)": [Decimal("-1.20"), None],
+        "bool": [True, False],
+        "string": ["a:b", ""],
+        "binary": [b"\xfb\xef\xbe", None],
+        "date32": [dt.date(2020, 2, 29), None],
+        "timestamp[us]": [dt.datetime(2020, 1, 2, 3, 4, 5, 6), None],
+        "timestamp[s, tz=Europe/Berlin]": [0, None],
+        "time32[s]": [dt.time(23, 48, 35), None],
+        "duration[ms]": [-1500, None],
+        "list<duration[s]>": [[5, None], None],
+        "struct<a: float64>": [{"a": 0.5}, None],
+    }
+    columns = [Column(kind, parse_column_type(kind)) for kind in values]
+    table = pa.table({each.name: pa.array(values[each.name], to_arrow(each.type)) for each in columns})
+    for mark in string.punctuation + "\t\x01\x1f ":
+        try:
+            options = CsvOptions.from_mapping({"header": False, **others, option: mark})
+        except StorageError:
+            continue
+        sink = io.BytesIO()
+        write_csv(table, sink, options)
+        assert read_csv(lambda file=sink: io.BytesIO(file.getvalue()), "x.csv", columns, options).equals(table), mark
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int64", "5"),
+        ("float32", "0.5"),
+        ("decimal128(4, 1)", "1.5"),
+        ("bool", "true"),
+        ("date32", "2020-02-29"),
+        ("timestamp[s, tz=UTC]", "2020-02-29 01:02:03Z"),
+        ("time32[s]", "01:02:03"),
+        ("duration[s]", "7"),
+        ("list<int64>", "[1]"),
+        ("dictionary<int64>", "5"),
+    ],
+)
+def test_quoted_null_is_null_where_no_text_is_possible(kind: str, value: str) -> None:
+    data = f'a,b\n"{value}","NA"\n"NA","x"\n"",""\nNA,NA\n'
+    back = read(data, columns_of(a=kind, b="string"), null_values=["NA", ""])
+    assert back["a"].is_null().to_pylist() == [False, True, True, True]
+    assert back["b"].to_pylist() == ["NA", "x", "", None]
+
+
+def test_quoted_null_that_is_a_value_is_that_value() -> None:
+    columns = columns_of(a="int64", b="float64", c="list<int64>", d="int64")
+    data = 'a,b,c,d\n"-1","nan","[]",5\n-1,nan,[],"NA"\n'
+    back = read(data, columns, null_values=["-1", "nan", "[]", "NA"])
+    assert str(back.to_pylist()[0]) == "{'a': -1, 'b': nan, 'c': [], 'd': 5}"
+    assert back.to_pylist()[1] == {"a": None, "b": None, "c": None, "d": None}
+
+
+def test_other_words_in_quotes_are_refused() -> None:
+    error = refusal('a\n"NA"\n"n/a"\n', columns_of(a="int64"), null_values=["NA"])
+    assert "`n/a` in column `a`" in error.message
+    assert error.hint == "if 'n/a' stands for null, add it to `null_values` in the options"
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,"x" \n', 'a,b\n"1" , "y"\n', 'a,b\r\n1,"x"\t\r\n'])
+def test_hint_on_blanks_behind_a_quote(data: str) -> None:
+    hint = refusal(data, AB).hint or ""
+    assert hint.startswith("remove blanks between quotes and what ends the value")
+    assert read(data.replace(" ", "").replace("\t", ""), AB).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "row"),
+    [
+        ('a,b\n4,"C:\\\\d",x\n', {"quote_char": "none", "escape_char": "\\"}, '4,"C:\\\\d",x'),
+        ('a,b\n1,"x\ny"\n4,"C:\\"d",x\n', {"escape_char": "\\"}, '4,"C:\\"d",x'),
+        ("a,b\r\n1,x\ry,z\r\n", {}, "'1,x\\ry,z'"),
+        ("\ufeffa,b\n1,\\N,\\N", {"escape_char": "\\"}, "1,\\N,\\N"),
+        ("a,b\n" + "1,x\n" * 300_000 + f"{'y' * 3000},2,3\n", {}, "y" * 59 + "…"),
+    ],
+)
+def test_ragged_row_is_shown_as_in_the_file(data: str, options: dict[str, Any], row: str) -> None:
+    assert refusal(data, AB, **options).message.endswith(f"3 values where 2 are expected: {row}")
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [('1,"x"y\n', "column `b`"), ('1,"x\n', "column `b`"), ('1,2,"x"y\n', "column 3"), ('"1"1,x\n', "column `a`")],
+)
+def test_fault_without_header_names_the_declared_column(data: str, place: str) -> None:
+    assert place in refusal(data, AB, header=False).message
+
+
+@pytest.mark.parametrize("line_terminator", ["\n", "\r\n"])
+def test_escaped_line_ends_are_read_back(line_terminator: str) -> None:
+    table = pa.table({"a": ["x\r", "\r\ny", "z\n"], "b": ["\r", "\r\n", "\n\r"]})
+    options = CsvOptions.from_mapping({"quote_char": "none", "escape_char": "\\", "line_terminator": line_terminator})
+    sink = io.BytesIO()
+    write_csv(table, sink, options)
+    assert read_csv(lambda: io.BytesIO(sink.getvalue()), "x.csv", columns_of(a="string", b="string"), options) == table
+
+
+def test_escape_before_crlf_takes_what_ends_the_first_line() -> None:
+    options = {"quote_char": "none", "escape_char": "\\"}
+    assert texts("b\r\nx\\\r\ny\r\n", **options) == ["x\r\ny"]
+    assert texts("b\nx\\\r\ny\n", **options) == ["x\r", "y"]
+
+
+def test_returns_at_the_end_of_a_file_end_its_last_line() -> None:
+    assert texts("b\nx\r\r\r") == ["x"]
+    assert texts("b\rx\r\r") == ["x", None]

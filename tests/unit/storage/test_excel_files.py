@@ -305,6 +305,7 @@ def test_escapes_in_texts_are_decoded_once(kind: str) -> None:
     assert read(data, columns(**{"x\ny": "string"}), null_values=[expected[0]])["x\ny"][0].as_py() is None
 
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 DUE = '<calcPr calcId="124519" fullCalcOnLoad="1"'
 
 
@@ -347,6 +348,38 @@ def test_computed_zeros_are_read(calculation: str) -> None:
         assert read(data, declared)["x"].to_pylist() == [0, 0]
 
 
+@pytest.mark.parametrize("flag", ['<sheetCalcPr fullCalcOnLoad="true"/>', "<sheetCalcPr fullCalcOnLoad = '1' />"])
+def test_sheet_that_asks_to_be_computed_has_no_zeros(flag: str) -> None:
+    data = formulas("<c><f>1+1</f><v>0</v></c>", "<c><v>0</v></c>", calculation="<absent")
+    asking = altered(data, "sheet1.xml", ("</sheetData>", f"</sheetData>{flag}"))
+    with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
+        read(asking, columns(x="int64"))
+    for other in ('<sheetCalcPr fullCalcOnLoad="0"/>', f"<!--{flag}-->", "<sheetCalcPr/>"):
+        silent = altered(data, "sheet1.xml", ("</sheetData>", f"</sheetData>{other}"))
+        assert read(silent, columns(x="int64"))["x"].to_pylist() == [0, 0]
+
+
+def test_zeros_of_apache_poi_are_refused_where_it_computed_nothing() -> None:
+    zero, constant = "<c><f>1-1</f><v>0.0</v></c>", "<c><v>0.0</v></c>"
+    with pytest.raises(DataError, match=r"cell A2 of .* holds =1-1 \(not computed\)"):
+        read(formulas(zero, constant, "<c><v>7.0</v></c>", calculation="<absent"), columns(x="int64"))
+    assert read(formulas(constant, calculation="<absent"), columns(x="int64"))["x"].to_pylist() == [0]
+    # Its evaluator was used: another formula has a value as it stores them.
+    evaluated = formulas(zero, "<c><f>6*7</f><v>42.0</v></c>", calculation="<absent")
+    assert read(evaluated, columns(x="int64"))["x"].to_pylist() == [0, 42]
+    with pytest.raises(DataError, match=r"cell A2 of .* holds =1-1 \(not computed\)"):
+        read(formulas(zero, "<c><f>6*7</f><v>42.0</v></c>"), columns(x="int64"))
+
+
+def test_strict_workbooks_are_named() -> None:
+    data = workbook(["x"], [1])
+    for part in ("workbook.xml", "sheet1.xml"):
+        data = altered(data, part, (MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main"))
+    with pytest.raises(StorageError, match=r"`data/t\.xlsx` is a workbook in the Strict Open XML format") as caught:
+        read(data, None)
+    assert caught.value.hint == "save it as an ordinary Excel workbook (.xlsx)"
+
+
 def test_dates_nobody_computed_are_refused() -> None:
     book = openpyxl.Workbook()
     book.active.append(["x"])
@@ -379,3 +412,20 @@ def test_names_nobody_computed_are_refused() -> None:
         StorageError, match=r"column A of sheet `Sheet` in `data/t\.xlsx` is named by =B1 \(not computed\)"
     ):
         read(data, None)
+
+
+def test_formulas_in_prefixed_and_wide_xml_are_seen() -> None:
+    data = formulas("<c><f>1+1</f></c>", calculation="<absent")
+    prefixed = altered(
+        data, "sheet1.xml", ("<f>", "<x:f>"), ("</f>", "</x:f>"), ("<worksheet", f'<worksheet xmlns:x="{MAIN}"')
+    )
+    with zipfile.ZipFile(io.BytesIO(data)) as before:
+        sheet = before.read("xl/worksheets/sheet1.xml").decode()
+    wide = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(wide, "w") as after:
+        for entry in before.infolist():
+            is_sheet = entry.filename.endswith("sheet1.xml")
+            after.writestr(entry, f'<?xml version="1.0"?>{sheet}'.encode("utf-16") if is_sheet else before.read(entry))
+    for each in (prefixed, wide.getvalue()):
+        with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
+            read(each, columns(x="int64"))

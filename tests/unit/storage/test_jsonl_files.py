@@ -281,3 +281,11 @@ def test_times_outside_a_day_are_not_written() -> None:
     table = pa.table({"clock": pa.array([86_400], pa.int32()).cast(pa.time32("s"))})
     with pytest.raises(StorageError, match="column `clock`: 86400 s is not within a day"):
         written(table)
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_words_as_durations_are_no_matter_of_the_unit(word: str) -> None:
+    for options in ({}, {"duration_unit": "ms"}):
+        with pytest.raises(DataError, match=f"`{word}` in column `d`") as caught:
+            read(f'{{"d": {word}}}\n', columns(d="duration[s]"), **options)
+        assert caught.value.hint == "correct the file, or declare another type"
