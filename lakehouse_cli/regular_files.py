@@ -11,19 +11,20 @@ MAX_BYTES = 100_000_000
 _NOT_REGULAR = "it is not a regular file"
 
 
-def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> int:
+def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: int | None = None) -> int:
     """Open a file for reading, without waiting for whoever would write into it; returns the descriptor.
 
     Args:
         path: The file.
         follow: Whether it may be a link.
+        folder: The descriptor of the folder that its path is relative to; None for the current one.
 
     Raises:
         OSError: It cannot be opened, or is a folder, a pipe, a device or a socket.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as error:
         if error.errno != errno.ENXIO:  # what the system says of a socket
             raise

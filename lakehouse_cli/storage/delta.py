@@ -38,9 +38,10 @@ from lakehouse_cli.storage.delta_log import (
     filesystem,
     stamp,
 )
+from lakehouse_cli.storage.folders import make_folder
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.object_errors import Told, explain_text
-from lakehouse_cli.storage.publishing import make_folder, sync_all
+from lakehouse_cli.storage.publishing import sync_all
 from lakehouse_cli.storage.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
 

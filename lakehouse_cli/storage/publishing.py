@@ -17,6 +17,7 @@ import xxhash
 
 from lakehouse_cli.regular_files import open_regular
 from lakehouse_cli.storage.base import Sink
+from lakehouse_cli.storage.folders import Folder, naming
 
 ASIDE_SUFFIX = ".lakehouse-tmp"
 #: How many files are waited for at once.
@@ -77,32 +78,35 @@ class HashingFile(HashingSink):
 
 
 @contextmanager
-def replacing(path: str, *, durable: bool = True) -> Iterator[HashingFile]:
-    """Write a file aside; put it in the place of `path` when the block ends without an exception.
+def replacing(folder: Folder, name: str, *, durable: bool = True) -> Iterator[HashingFile]:
+    """Write a file aside; put it in its place when the block ends without an exception.
 
     Args:
-        path: The file to be. Its folder exists.
+        folder: Where it is to be.
+        name: What it is to be called there.
         durable: Whether to wait until the data are on disk. Without it a power failure may leave an unreadable file.
             With it, it may bring back the old one until `sync_all` was called with its folder.
 
     Raises:
-        OSError: The file cannot be written; `path` is as it was.
+        OSError: The file cannot be written; what has its name is as it was.
     """
-    aside, descriptor = _create_aside(path)
+    aside, descriptor = _create_aside(folder, name)
+    within = folder.descriptor
     try:
         with open(descriptor, "wb", closefd=False) as file:
             sink = HashingFile(file)
             yield sink
             file.flush()
             with suppress(FileNotFoundError):
-                os.fchmod(descriptor, os.stat(path).st_mode & 0o7777)
+                os.fchmod(descriptor, os.stat(name, dir_fd=within).st_mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
-        os.replace(aside, path)
+        with naming(folder.path):
+            os.replace(aside, name, src_dir_fd=within, dst_dir_fd=within)
         sink.status = os.fstat(descriptor)
     except BaseException:
         with suppress(OSError):
-            os.unlink(aside)
+            os.unlink(aside, dir_fd=within)
         raise
     finally:
         os.close(descriptor)
@@ -115,11 +119,13 @@ def aside_begin(path: str) -> str:
     return f".{stem}."
 
 
-def _create_aside(path: str) -> tuple[str, int]:
-    folder = path.rpartition("/")[0]
+def _create_aside(folder: Folder, name: str) -> tuple[str, int]:
     while True:
-        aside = f"{folder}/{aside_begin(path)}{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}"
-        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        aside = f"{aside_begin(name)}{os.getpid()}-{next(_counter)}{ASIDE_SUFFIX}"
+        with naming(folder.path):
+            descriptor = os.open(
+                aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder.descriptor
+            )
         try:
             with suppress(OSError):  # a file system without locks; then nobody can take it for a leftover either
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -130,21 +136,6 @@ def _create_aside(path: str) -> tuple[str, int]:
             raise
         # Another run took it for a leftover in the instant before it was locked.
         os.close(descriptor)
-
-
-def make_folder(folder: str) -> set[str]:
-    """Make a folder and those above it; returns the folders that got an entry, for `sync_all`.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    changed = set()
-    missing = folder
-    while missing and not os.path.isdir(missing):
-        missing = os.path.dirname(missing)
-        changed.add(missing)
-    os.makedirs(folder, exist_ok=True)
-    return changed
 
 
 def sync_all(paths: Collection[str]) -> None:
@@ -172,7 +163,7 @@ def _sync(path: str) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: str) -> int:
+def remove_leftovers(folder: Folder) -> int:
     """Remove the files that killed processes left half-written in a folder; those being written are locked.
 
     Returns:
@@ -180,18 +171,23 @@ def remove_leftovers(folder: str) -> int:
     """
     removed = 0
     with suppress(OSError):
-        for entry in os.scandir(folder):
-            if entry.name.endswith(ASIDE_SUFFIX) and entry.name.startswith(".") and _remove_if_unlocked(entry.path):
+        listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+        try:
+            names = os.listdir(listed)
+        finally:
+            os.close(listed)
+        for name in names:
+            if name.endswith(ASIDE_SUFFIX) and name.startswith(".") and _remove_if_unlocked(folder, name):
                 removed += 1
     return removed
 
 
-def _remove_if_unlocked(path: str) -> bool:
+def _remove_if_unlocked(folder: Folder, name: str) -> bool:
     with suppress(OSError):
-        descriptor = open_regular(path, follow=False)
+        descriptor = open_regular(name, follow=False, folder=folder.descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
+            os.unlink(name, dir_fd=folder.descriptor)
             return True
         finally:
             os.close(descriptor)

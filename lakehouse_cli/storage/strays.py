@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from stat import S_ISREG
 
 from msgspec import Struct
@@ -19,7 +19,8 @@ from lakehouse_cli.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
 from lakehouse_cli.regular_files import open_regular, read_regular
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file, sync_all
+from lakehouse_cli.storage.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.publishing import ASIDE_SUFFIX, aside_begin, hash_file, hash_of, sync_all
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
@@ -37,10 +38,10 @@ class Seen(Struct, frozen=True):
     modified_ns: int
 
     @classmethod
-    def of(cls, path: str) -> Seen | None:
-        """A regular file, the link itself looked at; None for anything else."""
+    def of(cls, path: str, folder: Folder | None = None) -> Seen | None:
+        """A regular file, the link itself looked at, by its name in a folder that is open; None for anything else."""
         try:
-            status = os.lstat(path)
+            status = os.lstat(path) if folder is None else os.lstat(os.path.basename(path), dir_fd=folder.descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return None
         if not S_ISREG(status.st_mode):
@@ -217,46 +218,58 @@ def left_aside(manifest_path: str, content_hash: str) -> Manifest | None:
     return None
 
 
-def remove_stray(stray: Stray) -> str | None:
-    """Remove what was listed; returns why not where it was not: it changed since, or somebody works on it."""
+def remove_stray(stray: Stray, root: str) -> str | None:
+    """Remove what was listed; returns why not where it was not: it changed since, or somebody works on it.
+
+    Args:
+        stray: From `find_strays`.
+        root: Where it was looked for, links resolved.
+    """
     if stray.keep is not None:
         return stray.keep
     files: tuple[Seen, ...] = stray.handle
     try:
-        if any(Seen.of(file.path) != file for file in files):
-            return "it changed since it was listed"
-        if stray.kind == "unfinished":
-            return _remove_unheld(files[0].path)
-        for file in files:
-            # The data come first: a manifest without data is found again, data without a manifest would not be.
-            os.unlink(file.path)
-            sync_all([os.path.dirname(file.path)])
+        with ExitStack() as opened:
+            folders = [
+                opened.enter_context(open_folder(root, os.path.relpath(os.path.dirname(file.path), root)))
+                for file in files
+            ]
+            if any(Seen.of(file.path, folder) != file for file, folder in zip(files, folders, strict=True)):
+                return "it changed since it was listed"
+            if stray.kind == "unfinished":
+                return _remove_unheld(os.path.basename(files[0].path), folders[0])
+            for file, folder in zip(files, folders, strict=True):
+                # The data come first: a manifest without data is found again, data without one would not be.
+                os.unlink(os.path.basename(file.path), dir_fd=folder.descriptor)
+                sync_all([folder.path])
+    except LinkedFolderError:
+        return "it changed since it was listed"
     except OSError as error:
         return (error.strerror or type(error).__name__).lower()
     return None
 
 
-def remove_former(files: Iterable[str], manifest: Manifest) -> None:
+def remove_former(folder: Folder, names: Iterable[str], manifest: Manifest) -> None:
     """Remove what a table was stored as before, under another ending: the file that its manifest describes.
 
     Args:
-        files: Where it may be, the file that it is stored as now not among them.
+        folder: Where it may be.
+        names: What it may be called, the name that it has now not among them.
         manifest: Of what was stored before. A file that is not this, byte for byte, is not ours and stays.
     """
-    for file in files:
+    for name in names:
         # What cannot be removed does no harm: no table is read from it.
-        with suppress(OSError):
-            seen = Seen.of(file)
-            if seen is not None and seen.bytes == manifest.bytes and hash_file(file) == manifest.content_hash:
-                os.unlink(file)
+        with suppress(OSError), open(open_regular(name, follow=False, folder=folder.descriptor), "rb") as file:
+            if os.fstat(file.fileno()).st_size == manifest.bytes and hash_of(file) == manifest.content_hash:
+                os.unlink(name, dir_fd=folder.descriptor)
 
 
-def _remove_unheld(path: str) -> str | None:
-    descriptor = open_regular(path, follow=False)
+def _remove_unheld(name: str, folder: Folder) -> str | None:
+    descriptor = open_regular(name, follow=False, folder=folder.descriptor)
     try:
         if not hold(descriptor, wait=False):
             return "a run is writing it"
-        os.unlink(path)
+        os.unlink(name, dir_fd=folder.descriptor)
     finally:
         let_go(descriptor)
     return None

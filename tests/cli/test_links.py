@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -259,3 +261,138 @@ def test_changes_beside_a_linked_database_are_seen(
     connection.execute("UPDATE clean SET id = 5 WHERE id = 1")
     assert "one.db/clean was altered" in cli("plan").out
     connection.close()
+
+
+EXECUTORS = pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
+LINKS_MEANWHILE = """
+import pathlib
+
+LINK, TARGET = pathlib.Path({link!r}), pathlib.Path({target!r})
+
+
+def clean(raw):
+    if LINK.exists():
+        LINK.rename(LINK.with_name("moved"))
+    LINK.symlink_to(TARGET)
+    return raw * 10
+
+
+def last(clean):
+    return clean
+"""
+
+
+def link_meanwhile(copies: ProjectFolder, link: Path, target: Path) -> None:
+    """Have a folder become a link while `clean` is computed."""
+    copies.write("transforms.py", LINKS_MEANWHILE.format(link=str(link), target=str(target)))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@EXECUTORS
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("data", "precious"),
+        ("data/out", "precious"),
+        ("data/out", "data/elsewhere"),
+        ("data/.lakehouse", "precious"),
+        ("data/.lakehouse/manifests/out", "precious"),
+        ("data/.lakehouse/manifests/out", "data/elsewhere"),
+    ],
+)
+def test_a_folder_that_becomes_a_link_is_not_followed(
+    copies: ProjectFolder, cli: Cli, executor: str, link: str, target: str
+) -> None:
+    assert cli("run").code == 0
+    code = copies.read("transforms.py")
+    folder, other = copies.path / link, copies.path / target
+    shutil.copytree(folder, other)
+    for file in other.rglob("clean.*"):
+        file.write_text("not to be written over")
+    before = contents(other)
+    link_meanwhile(copies, folder, other)
+    ran = cli("run", "--executor", executor)
+    assert ran.code == 1
+    assert f"{link} became a link after `clean` was planned" in ran.err
+    assert "put a folder in its place and run again" in ran.err
+    assert contents(other) == before
+    folder.unlink()
+    folder.with_name("moved").rename(folder)
+    assert copies.read("data/out/clean.csv") == RAW
+    copies.write("transforms.py", code)
+    edit(copies)
+    assert cli("run").code == 0
+    assert copies.read("data/out/clean.csv") == copies.read("data/out/last.csv") == TIMES_TEN
+
+
+@EXECUTORS
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_source_is_not_written_by_way_of_a_new_link(
+    copies: ProjectFolder, cli: Cli, executor: str, suffix: str, is_there: bool
+) -> None:
+    text = copies.read("lakehouse.yaml").replace("path: out/clean", f"path: out/raw, format: {suffix}")
+    copies.write("lakehouse.yaml", text)
+    copies.write(f"data/in/raw.{suffix}", RAW)
+    if is_there:
+        (copies.path / "data/out").mkdir()
+    link_meanwhile(copies, copies.path / "data/out", copies.path / "data/in")
+    for arguments in ((), ("--force",)):
+        assert cli("run", "--executor", executor, *arguments).code in (1, 3)
+        assert copies.read(f"data/in/raw.{suffix}") == RAW
+        assert copies.read("data/in/raw.csv") == RAW
+
+
+@EXECUTORS
+def test_manifests_of_another_table_are_not_written(copies: ProjectFolder, cli: Cli, executor: str) -> None:
+    text = copies.read("lakehouse.yaml").replace("out/last", "other/clean")
+    copies.write("lakehouse.yaml", text)
+    assert cli("run").code == 0
+    manifests = copies.path / "data/.lakehouse/manifests"
+    before = contents(manifests / "other")
+    link_meanwhile(copies, manifests / "out", manifests / "other")
+    assert cli("run", "clean", "--executor", executor).code == 1
+    assert contents(manifests / "other") == before
+    assert copies.read("data/out/clean.csv") == RAW
+
+
+def test_a_linked_folder_that_leads_elsewhere_is_refused(copies: ProjectFolder, cli: Cli) -> None:
+    for year in ("2026", "2027"):
+        copies.write(f"data/{year}/.keep", "")
+    (copies.path / "data/out").symlink_to("2026")
+    assert cli("run").code == 0
+    copies.write("data/2027/clean.csv", "id\n7\n")
+    link_meanwhile(copies, copies.path / "data/out", Path("2027"))
+    ran = cli("run")
+    assert ran.code == 1
+    assert "data/out was replaced after `clean` was planned" in ran.err
+    assert copies.read("data/2026/clean.csv") == RAW
+    assert copies.read("data/2027/clean.csv") == "id\n7\n"
+
+
+def test_a_link_made_before_a_table_is_begun_is_told(copies: ProjectFolder, cli: Cli) -> None:
+    """Not that the file behind it is there already: `--force` would not replace it."""
+    text = copies.read("lakehouse.yaml").replace("out/last", "late/last")
+    copies.write("lakehouse.yaml", text)
+    copies.write("precious/last.csv", "id\n7\n")
+    (copies.path / "data/late").mkdir()
+    link_meanwhile(copies, copies.path / "data/late", copies.path / "precious")
+    ran = cli("run")
+    assert ran.code == 1
+    assert "data/late became a link after `last` was planned" in ran.err
+    assert "late/last.csv is as it was" not in ran.err
+    assert copies.read("precious/last.csv") == "id\n7\n"
+
+
+def test_a_pipe_in_place_of_a_table_is_refused(copies: ProjectFolder, cli: Cli) -> None:
+    (copies.path / "data/out").mkdir()
+    os.mkfifo(copies.path / "data/out/clean.csv")
+    planned = cli("plan", "clean")
+    assert "data/out/clean.csv is not a file" in planned.out
+    assert "move it away, or give the table another `path:`" in planned.out + planned.err
+    assert cli("run", "clean").code == cli("run", "clean", "--force").code == 1
+    (copies.path / "data/out/clean.csv").unlink()
+    assert cli("run", "clean").code == 0

@@ -256,8 +256,8 @@ def test_a_first_table_of_which_the_end_is_cut_off_is_ours(
     declared = table()
     put = os.replace
 
-    def killed_after_the_data(source: str, target: str) -> None:
-        put(source, target)
+    def killed_after_the_data(source: str, target: str, **folders: int) -> None:
+        put(source, target, **folders)
         if target.endswith(".csv"):
             raise KeyboardInterrupt
 

@@ -1,0 +1,124 @@
+"""Folders held open, in which files are made, replaced and removed whatever their paths lead to meanwhile.
+
+A path is walked anew for every system call that is given it, and whoever may write to a folder can put a link in place
+of one on the way. A folder that is open stays the one that was opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from stat import S_ISLNK
+
+# `O_PATH`, where there is such a thing, needs no permission to list the folder.
+_OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LinkedFolderError(OSError):
+    """A folder is a link, or is no longer what was opened; its `filename` is the path."""
+
+
+class Folder:
+    """A folder that is open.
+
+    Attributes:
+        path: The path that it was opened by.
+        descriptor: For the `dir_fd` of system calls.
+        made: The folders that got an entry as it was made, for `sync_all`.
+    """
+
+    def __init__(self, path: str, descriptor: int, made: set[str]) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self.made = made
+
+    def refuse_moved(self) -> None:
+        """Make sure that the path still leads here, and not by a link in the folder's place.
+
+        Raises:
+            LinkedFolderError: It does not.
+        """
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(os.lstat(self.path), os.fstat(self.descriptor)):
+                return
+        raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), self.path)
+
+
+def make_folder(folder: str) -> set[str]:
+    """Make a folder and those above it; returns the folders that got an entry, for `sync_all`.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    changed = set()
+    missing = folder
+    while missing and not os.path.isdir(missing):
+        missing = os.path.dirname(missing)
+        changed.add(missing)
+    os.makedirs(folder, exist_ok=True)
+    return changed
+
+
+@contextmanager
+def open_folder(root: str, path: str, *, make: bool = False) -> Iterator[Folder]:
+    """Open a folder, step by step from a root; no link is followed.
+
+    Args:
+        root: A folder without links on the way to it.
+        path: Relative to the root; empty for the root itself.
+        make: Whether to make it where it is missing, and those above.
+
+    Raises:
+        LinkedFolderError: The root, or a folder on the way, is a link.
+        OSError: It cannot be opened, or made.
+    """
+    reached, made = root, set[str]()
+    try:
+        descriptor = _open(root, None, root)
+    except FileNotFoundError:
+        if not make:
+            raise
+        made |= make_folder(root)
+        descriptor = _open(root, None, root)
+    try:
+        for name in filter(None, path.split("/")):
+            above, reached = reached, f"{reached.rstrip('/')}/{name}"
+            try:
+                inner = _open(name, descriptor, reached)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                with naming(above), suppress(FileExistsError):  # another thread may have made it just now
+                    os.mkdir(name, dir_fd=descriptor)
+                made.add(above)
+                inner = _open(name, descriptor, reached)
+            os.close(descriptor)
+            descriptor = inner
+        yield Folder(reached, descriptor, made)
+    finally:
+        os.close(descriptor)
+
+
+def _open(name: str, folder: int | None, path: str) -> int:
+    try:
+        return os.open(name, _OPEN, dir_fd=folder)
+    except OSError as error:
+        error.filename = path
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+                    raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+        raise
+
+
+@contextmanager
+def naming(folder: str) -> Iterator[None]:
+    """Have an error of the system name the whole path of a file, which it was given by its name in a folder."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = f"{folder}/{error.filename}"
+        raise
