@@ -14,9 +14,11 @@ _KEYS = ("files", "env")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: The rules of `file_problem` as one regular expression, for the JSON Schema.
 _FILE_RULES = r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*\.?$)(?:[^\\\x00-\x1f\x7f-\x9f\u2028\u2029])+"
+#: What the name of a variable looks like, as a regular expression.
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_.()-]*"
 _VARIABLE = Text(
     "the name of an environment variable",
-    r"[A-Za-z_][A-Za-z0-9_.()-]*",
+    VARIABLE,
     hint="write the name alone, such as `MARKET`: without `$`, braces or a value",
 )
 _VARIABLES = Texts(_VARIABLE, unique=True)
