@@ -11,6 +11,7 @@ from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.errors import first_few
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.value import OutsideRead
+from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.used_files import escaped
 
@@ -43,6 +44,23 @@ def advice_for(
         once = "`refresh: 1d` computes it each day, and `uses: {}` says that once is enough"
         return f"`{table.name}` has no inputs and is computed once: {once}"
     return None
+
+
+def at_once(graph: AssetGraph, names: Sequence[str]) -> list[str]:
+    """Those of some tables that may be computed at the same time as another of them."""
+    above = {name: graph.ancestors(name) for name in names}
+    return [
+        name
+        for name in names
+        if any(each != name and each not in above[name] and name not in above[each] for each in names)
+    ]
+
+
+def shared_connection(names: Sequence[str]) -> str:
+    """The note on tables whose transforms use DuckDB's module-wide connection and may do so at the same time."""
+    listed = first_few([f"`{name}`" for name in names], _NAMED)
+    way = "use `duckdb.connect()` in each, or `executor: processes`"
+    return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
 
 def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:

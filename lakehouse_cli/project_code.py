@@ -52,6 +52,16 @@ class ProjectCode:
         """The project's."""
         return self._spec.folder
 
+    @property
+    def executor(self) -> str:
+        """The name of the executor that the project declares."""
+        return self._spec.executor
+
+    @property
+    def workers(self) -> int | None:
+        """How many tables it computes at once; None for the executor's own choice."""
+        return self._spec.workers
+
     def anew(self) -> ProjectCode:
         """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.
 
