@@ -52,6 +52,16 @@ class AssetGraph(Struct, frozen=True, dict=True):
                 found[upstream].append(name)
         return found
 
+    def ancestors(self, name: str) -> set[str]:
+        """All tables that a table is computed from, through others as well."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            new = set(self.upstream(waiting.pop())) - found
+            found |= new
+            waiting += new
+        return found
+
     def downstream(self, name: str) -> tuple[str, ...]:
         """The tables computed from `name`, in order."""
         return tuple(self._downstream[name])

@@ -50,7 +50,7 @@ class PlannedTable(Struct, frozen=True):
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
         notes: What else is worth telling of a table that would run, such as an input that another hand altered.
-        advice: Which key would have its transform's surroundings count; None where nothing in its code asks for one.
+        advice: Which key would have its transform's surroundings count, and what it shares with other transforms.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
 
@@ -67,7 +67,7 @@ class PlannedTable(Struct, frozen=True):
     refused: StorageError | None = None
     would_fail: str | None = None
     notes: tuple[str, ...] = ()
-    advice: str | None = None
+    advice: tuple[str, ...] = ()
     used: Used | None = None
 
     @property
@@ -127,7 +127,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
-                    "notes": [*table.notes, *([table.advice] if table.advice is not None else [])],
+                    "notes": [*table.notes, *table.advice],
                 }
                 for table in self.tables
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from lakehouse_cli.code_cache import CodeCache, code_key
 from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.fingerprints import CodeFingerprint
+from lakehouse_cli.fingerprints.hidden import hidden_packages
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.project_files import own_files
@@ -31,22 +32,35 @@ class ProjectCode:
     Attributes:
         snapshot: The files as they were read.
         graph: The tables, and what each is computed from; as far as the problems allow.
-        problems: Functions that are not there, parameters that match no table, cycles.
+        problems: Packages that the project's modules hide, functions that are not there, parameters that match no
+            table, cycles.
     """
 
     def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None) -> None:
         self._spec = spec
         self.snapshot = snapshot or CodeSnapshot()
-        self._cache = CodeCache(spec.folder, own_files(spec), self.snapshot)
+        code = [file for file in own_files(spec) if file.endswith(".py")]
+        self._cache = CodeCache(spec.folder, code, self.snapshot)
         self._fingerprints = dict(self._cache.fingerprints)
         self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
-        self.graph, self.problems = build_graph(spec, self._source)
+        self.graph, problems = build_graph(spec, self._source)
+        self.problems = [*self._hidden_packages(code), *problems]
 
     @property
     def folder(self) -> Path:
         """The project's."""
         return self._spec.folder
+
+    @property
+    def executor(self) -> str:
+        """The name of the executor that the project declares."""
+        return self._spec.executor
+
+    @property
+    def workers(self) -> int | None:
+        """How many tables it computes at once; None for the executor's own choice."""
+        return self._spec.workers
 
     def anew(self) -> ProjectCode:
         """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.
@@ -105,18 +119,15 @@ class ProjectCode:
             for name, place in found.items()
         ]
 
-    def hidden_packages(self) -> list[Problem]:
+    def _hidden_packages(self, code: Collection[str]) -> list[Problem]:
         """Modules beside the project file that hide installed packages by their name."""
-        from lakehouse_cli.fingerprints.hidden import hidden_packages
-
-        code = [file for file in own_files(self._spec) if file.endswith(".py")]
         return [
             Problem(
                 f"`{shown}` hides the installed package `{name}` from the transforms and from lakehouse",
                 f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`, and where the project imports it",
                 Location(shown),
             )
-            for name, shown in hidden_packages(self._spec.folder, code)
+            for name, shown in hidden_packages(self._spec.folder, code, self.snapshot)
         ]
 
     def keep(self) -> None:

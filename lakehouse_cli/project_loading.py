@@ -60,7 +60,7 @@ def load_valid_project(
         code.read(spec.tables.values())
         if wrong := list(UsedContent(spec.folder).problems(spec.tables.values())):
             raise ProjectError(in_order(wrong, spec.file.name))
-        if missing := [*code.hidden_packages(), *code.missing_packages()]:
+        if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
     return ValidProject(spec, code, loaded.variables)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from lakehouse_cli.advice import advice_for
+from lakehouse_cli.advice import advice_for, at_once, shared_connection
 from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
 from lakehouse_cli.model import Table
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
@@ -65,20 +65,28 @@ def plan_selection(
     )
     if lenient:
         return plan
+    shared = _shared_connection(code, (tables[name] for name in computed))
     planned = (
-        _with_used(each, tables[each.name], used[each.name], content, code) if each.name in recipes else each
+        _with_used(each, tables[each.name], used[each.name], content, code, shared) if each.name in recipes else each
         for each in plan.tables
     )
     return replace(plan, tables=tuple(planned))
 
 
 def _with_used(
-    planned: PlannedTable, table: Table, used: Used | None, content: UsedContent, code: ProjectCode
+    planned: PlannedTable,
+    table: Table,
+    used: Used | None,
+    content: UsedContent,
+    code: ProjectCode,
+    shared: Mapping[str, str],
 ) -> PlannedTable:
     """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
-    advice = advice_for(table, code.of(table), planned.inputs, () if used is None else used.files)
+    files = () if used is None else used.files
+    told = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
+    advice = tuple(each for each in told if each is not None)
     if used is None:
-        return planned if advice is None else replace(planned, advice=advice)
+        return replace(planned, advice=advice) if advice else planned
     return replace(planned, notes=(*planned.notes, *content.missing(table)), advice=advice, used=used)
 
 
@@ -90,12 +98,26 @@ def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
     """
     content = UsedContent(code.folder)
     found: list[str] = []
+    tables = tuple(tables)
+    shared = _shared_connection(code, tables)
     for table in tables:
         found += content.missing(table)
         files = (*content.files(table), *((table.uses and table.uses.files) or ()))
         advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
-        found += [advice] if advice is not None else []
+        found += [each for each in (advice, shared.get(table.name)) if each is not None]
     return tuple(found)
+
+
+def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
+    """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
+    reads = {table.name: found.reads for table in tables if (found := code.of(table)) is not None}
+    names = [name for name, found in reads.items() if any(read.kind == "duckdb" for read in found)]
+    if len(names) < 2 or code.executor != "threads":
+        return {}
+    from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+
+    names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
+    return {names[0]: shared_connection(names)} if names else {}
 
 
 def names_in_state(state: str, plan: Plan) -> set[str]:

@@ -34,6 +34,15 @@ def is_pattern(text: str) -> bool:
     return _MAGIC.search(text) is not None
 
 
+def escaped(path: str) -> str:
+    """The pattern that a path alone matches.
+
+    >>> escaped("lookups/a[1].csv")
+    'lookups/a[[]1].csv'
+    """
+    return _MAGIC.sub(r"[\g<0>]", path)
+
+
 def matches(folder: Path, pattern: str) -> list[str]:
     """The files that a pattern names, sorted, as paths below the folder; empty where there are none.
 

@@ -90,7 +90,7 @@ def render(plan: Plan, settings: options.Settings) -> None:
     options.write(terminal.wrap(_summed_up(plan)))
     for line in _trouble_lines(plan, terminal):
         options.write(line)
-    for line in note_lines([table.advice for table in plan.tables if table.advice is not None], terminal, _NOTES):
+    for line in note_lines([each for table in plan.tables for each in table.advice], terminal, _NOTES):
         options.write(line)
 
 

@@ -16,6 +16,7 @@ _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,4000}|0o[0-7]{1,4000}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_PLAIN = re.compile(r"[\w.][\w./()-]*")
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -34,6 +35,18 @@ def core_value(text: str) -> CoreValue:
         return text in _TRUE
     number = core_number(text)
     return text if number is None else number
+
+
+def flow_text(text: str) -> str:
+    """A printable text as it is written inside `[ ]` and `{ }`, in quotes where it needs them.
+
+    >>> [flow_text(text) for text in ("lookups/a.csv", "it's, here", "[x]", "7")]
+    ['lookups/a.csv', "'it''s, here'", "'[x]'", "'7'"]
+    """
+    if _PLAIN.fullmatch(text) and isinstance(core_value(text), str):
+        return text
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
 
 
 def core_number(text: str) -> int | float | None:

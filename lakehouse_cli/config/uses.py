@@ -13,10 +13,15 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 _KEYS = ("files", "env")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: The rules of `file_problem` as one regular expression, for the JSON Schema.
-_FILE_RULES = r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*\.?$)(?:[^\\\x00-\x1f\x7f-\x9f\u2028\u2029])+"
+_FILE_RULES = (
+    r"(?![/~])(?!.*\$\{)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.?/)*(?:\.?$|\.lakehouse(?:/|$)))"
+    r"(?:[^\\\x00-\x1f\x7f-\x9f\u2028\u2029])+"
+)
+#: What the name of a variable looks like, as a regular expression.
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_.()-]*"
 _VARIABLE = Text(
     "the name of an environment variable",
-    r"[A-Za-z_][A-Za-z0-9_.()-]*",
+    VARIABLE,
     hint="write the name alone, such as `MARKET`: without `$`, braces or a value",
 )
 _VARIABLES = Texts(_VARIABLE, unique=True)
@@ -94,6 +99,8 @@ def file_problem(text: str) -> tuple[str, str] | None:
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if ".." in parts:
         return "leaves the project's folder by `..`", "move the file into the project, or declare it as a source table"
+    if parts and parts[0] == ".lakehouse":
+        return "is a file of lakehouse itself, which every run changes", "leave it out"
     if not parts:
         return "is the project's folder itself", "name the files, or a folder that holds nothing else"
     return None

@@ -13,7 +13,6 @@ from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
 NOT_WHOLE = "not whole"
 _FLOAT32_HINT = 'round them in the transform with `.astype("float32")`, or declare float64'
-_DECIMAL_HINT = "make them exact in the transform: text such as `.map('{:.2f}'.format)` or Decimal objects"
 
 
 def bounds(integer: pa.DataType) -> tuple[int, int]:
@@ -94,7 +93,9 @@ def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
     # 2^scale, which is exact, leaves a whole number just where k <= scale.
     scaled = pc.multiply(wide, float(2**target.scale))
     whole = pc.and_(pc.is_finite(wide), pc.equal(pc.trunc(scaled), scaled))
-    refuse_where(pc.invert(whole), f"not exact in {target}", hint=_DECIMAL_HINT)
+    text = f"`.map('{{:.{max(target.scale, 0)}f}}'.format)`"
+    hint = f"make them exact in the transform: text such as {text}, or Decimal objects of as many digits"
+    refuse_where(pc.invert(whole), f"not exact in {target}", hint=hint)
     limit = Decimal(10) ** (target.precision - target.scale)
     values = [None if value is None else Decimal(value) for value in wide.to_pylist()]
     too_large = [value is not None and abs(value) >= limit for value in values]

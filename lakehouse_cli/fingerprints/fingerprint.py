@@ -18,7 +18,7 @@ from lakehouse_cli.fingerprints.missing import missing_imports
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
 from lakehouse_cli.fingerprints.objects import ANYTHING
-from lakehouse_cli.fingerprints.outside_reads import reads_in
+from lakehouse_cli.fingerprints.outside_reads import changes_name, reads_in
 from lakehouse_cli.fingerprints.parts import Part, digest_of, value_of_acting
 from lakehouse_cli.fingerprints.unseen import Unseen
 from lakehouse_cli.fingerprints.value import (
@@ -111,6 +111,7 @@ class _Room:
         self._modules: dict[str, Part] = {}
         self._modules_below: dict[str, frozenset[str]] = {}
         self._changing: dict[Name, list[Piece]] = {}
+        self._reads_of: dict[Name, tuple[list[Name], list[OutsideRead]]] = {}
         for code in self._imported:
             for (changed, name), pieces in effects.of(code).items():
                 for module in self._below(changed) if changed.endswith(BELOW) else (changed,):
@@ -149,9 +150,37 @@ class _Room:
         unbound = frozenset().union(*[node.leads.unbound for node in nodes])
         if unbound:
             parts[NOT_BOUND] = " ".join(sorted(f"{code.label}:{name}" for code, name in self._codes_of(unbound)))
-        # In the order in which they are reached, the function's own first; what is reached twice is told once.
-        reads = tuple(dict.fromkeys(read for node in nodes for read in node.reads))
-        return CodeFingerprint(hash_, parts, reads)
+        return CodeFingerprint(hash_, parts, self._reads(names))
+
+    def _reads(self, names: Iterable[Name]) -> tuple[OutsideRead, ...]:
+        """What code reads from outside that names lead to, the first name's own first.
+
+        Statements and modules count in a fingerprint that may only change what the names stand for; here they do not,
+        but for those without a name of their own, as `load_dotenv()`.
+        """
+        waiting = list(dict.fromkeys(names))
+        known = set(waiting)
+        found: dict[OutsideRead, None] = {}
+        for name in waiting:
+            leads, reads = self._own_reads(name)
+            found.update(dict.fromkeys(reads))
+            waiting += [each for each in leads if each not in known]
+            known.update(leads)
+        statements = [piece for piece in self._changing.get(ANYTHING, ()) if isinstance(piece.statement, ast.Expr)]
+        return tuple(dict.fromkeys((*found, *(read for piece in statements for read in reads_in(piece)))))
+
+    def _own_reads(self, name: Name) -> tuple[list[Name], list[OutsideRead]]:
+        """Where what binds and changes a name leads, and what that reads from outside itself."""
+        known = self._reads_of.get(name)
+        if known is None:
+            module, bound = name
+            code = self._world.code(module)
+            entries = code.entries.get(bound, []) if code is not None else []
+            changing = [piece for piece in self._changing.get(name, ()) if changes_name(piece.statement, bound)]
+            pieces = [piece for piece in (*entries, *changing) if isinstance(piece, Piece)]
+            leads = frozenset().union(*(self._world.landing(piece).all_names for piece in pieces))
+            known = self._reads_of[name] = sorted(leads), [read for piece in pieces for read in reads_in(piece)]
+        return known
 
     def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
         for module, name in names:
@@ -278,7 +307,6 @@ class _Room:
     ) -> Part:
         """A part of statements, first those in the module `code`, then those in other files."""
         value, landings, docs = kind, [], []
-        reads: list[OutsideRead] = []
         asks_docs = asks_annotations = asks_source = False
         for file, stated in (("", events), *elsewhere):
             texts = []
@@ -289,13 +317,12 @@ class _Room:
                     continue
                 landings.append(self._world.landing(event))
                 docs += event.canonical.docs
-                reads += reads_in(event)
                 asks_docs |= event.canonical.asks_docs
                 asks_annotations |= event.canonical.asks_annotations
                 asks_source |= event.canonical.asks_source
             value += f"; {file} {digest_of(texts, 6)}" if file else f" {digest_of(texts, 6)}"
         leads = Landing.joined(landings)
-        return Part(key, value, leads, tuple(docs), asks_docs, asks_annotations, asks_source, tuple(reads))
+        return Part(key, value, leads, tuple(docs), asks_docs, asks_annotations, asks_source)
 
     def _whole(self, code: ModuleCode) -> Part:
         module = code.name
@@ -332,8 +359,7 @@ class _Room:
         asks_docs = any(node.asks_docs for node in (*bound, others))
         asks_annotations = any(node.asks_annotations for node in (*bound, others))
         asks_source = any(node.asks_source for node in (*bound, others))
-        reads = tuple(read for node in (*bound, others) for read in node.reads)
-        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source, reads)
+        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source)
 
     def _order_of_classes(self) -> Part:
         """In which order classes come to be, which a class can tell of its subclasses."""

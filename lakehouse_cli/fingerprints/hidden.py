@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.fingerprints.packages import comes_from_index, find_package
-from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.source_code import installed_search
 
 # What lakehouse imports, and what that imports.
@@ -21,7 +21,7 @@ _NEEDED = frozenset(
 )
 
 
-def hidden_packages(folder: Path, code: Collection[str]) -> Iterator[tuple[str, str]]:
+def hidden_packages(folder: Path, code: Collection[str], snapshot: CodeSnapshot) -> Iterator[tuple[str, str]]:
     """The installed packages that modules beside the project file hide, each with what hides it.
 
     A package counts that lakehouse needs, or that the project's code imports and that was installed from an index: one
@@ -30,24 +30,38 @@ def hidden_packages(folder: Path, code: Collection[str]) -> Iterator[tuple[str, 
     Args:
         folder: The project's.
         code: Its Python files.
+        snapshot: Reads them.
     """
     search = installed_search()
-    for entry in sorted(folder.iterdir()):
-        name, is_package = entry.stem, (entry / "__init__.py").is_file()
-        if not name.isidentifier() or not (is_package or (entry.suffix == ".py" and entry.is_file())):
-            continue
+    for name, shown in sorted(_modules_beside(folder, code)):
         found = find_package(name, search)
-        if found is None or found.version is None or (found.file is not None and found.file.is_relative_to(entry)):
+        if found is None or found.version is None:
             continue
-        if name in _NEEDED or (comes_from_index(name, found) and _is_imported(name, code)):
-            yield name, f"{entry.name}/" if is_package else entry.name
+        if found.file is not None and found.file.is_relative_to(folder / shown):
+            continue
+        if name in _NEEDED or (comes_from_index(name, found) and _is_imported(name, code, snapshot)):
+            yield name, shown
 
 
-def _is_imported(name: str, files: Iterable[str]) -> bool:
+def _modules_beside(folder: Path, code: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The modules and packages beside the project file: the name of each, and its file or folder."""
+    begin = len(str(folder)) + 1
+    for file in code:
+        below = file[begin:]
+        name = below.removesuffix("/__init__.py")
+        if name != below:
+            below = f"{name}/"
+        else:
+            name = below.removesuffix(".py")
+        if name.isidentifier():
+            yield name, below
+
+
+def _is_imported(name: str, files: Iterable[str], snapshot: CodeSnapshot) -> bool:
     asks = re.compile(rb"^\s*(?:import|from)\s+%s\b" % name.encode(), re.MULTILINE)
     for file in files:
         try:
-            if asks.search(read_regular(file)):
+            if asks.search(snapshot.read(file)):
                 return True
         except OSError:
             continue

@@ -19,35 +19,58 @@ from lakehouse_cli.fingerprints.value import OutsideRead
 # Most modules have none of these words, and are not gone through.
 _WORDS = re.compile(
     r"environ|getenv|expandvars|Settings|decouple|dotenv|open|load|read_|scan_|connect|fromfile|genfromtxt|memmap"
-    r"|ParquetFile|dataset|fileinput|get_data|urlretrieve|\brequests\b|\bhttpx\b|ZipFile"
+    r"|ParquetFile|ExcelFile|HDFStore|dataset|fileinput|get_data|resources|configparser|shutil|ZipFile"
+    r"|listdir|scandir|walk|glob|iterdir|os\.path|exists|isfile|isdir|getmtime|getsize"
+    r"|urlretrieve|requests|httpx|create_engine|boto3|http\.client|HTTPS?Connection|urllib3|aiohttp|fsspec|duckdb"
 )
 _ENVIRONMENT = frozenset(("os.environ", "os.environb", "posix.environ"))
 _GETTERS = frozenset(("os.getenv", "os.getenvb", "decouple.config"))
 _SETTINGS = frozenset(("os.path.expandvars", "pydantic_settings.BaseSettings", "environs.Env", "decouple.config"))
 _BY_NAME = frozenset(("get", "__getitem__", "pop", "setdefault", "__contains__"))
 _WRITERS = frozenset(("update", "clear", "__setitem__", "__delitem__", "putenv"))
-_READERS = frozenset(
-    (
-        *("open", "io.open", "codecs.open", "os.open", "gzip.open", "bz2.open", "lzma.open", "zipfile.ZipFile"),
-        *("tarfile.open", "fileinput.input", "linecache.getline", "linecache.getlines", "pkgutil.get_data"),
-        *("sqlite3.connect", "duckdb.connect", "joblib.load", "openpyxl.load_workbook", "xlrd.open_workbook"),
-        *("numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile", "numpy.memmap"),
-        *("pyarrow.parquet.ParquetFile", "pyarrow.dataset.dataset", "pyarrow.memory_map", "pyarrow.OSFile"),
-        *("dotenv.load_dotenv", "dotenv.dotenv_values", "xarray.open_dataset", "geopandas.read_file"),
-        *("urllib.request.urlopen", "urllib.request.urlretrieve"),
-        *("requests.get", "requests.post", "requests.request", "httpx.get", "httpx.post", "httpx.stream"),
-    )
+# Calls that read, by kind; the first argument of a `part` is not the file that is read.
+_CALLS = {
+    "file": re.compile(
+        r"open|(?:io|codecs|os|gzip|bz2|lzma|tarfile|fsspec)\.open|zipfile\.ZipFile|fileinput\.input"
+        r"|linecache\.getlines?|sqlite3\.connect|duckdb\.connect|joblib\.load|openpyxl\.load_workbook"
+        r"|xlrd\.open_workbook|numpy\.(?:load|loadtxt|genfromtxt|fromfile|memmap)|pyarrow\.(?:memory_map|OSFile)"
+        r"|pyarrow\.parquet\.ParquetFile|pyarrow\.dataset\.dataset|dotenv\.(?:load_dotenv|dotenv_values)"
+        r"|xarray\.open_dataset|geopandas\.read_file|deltalake\.DeltaTable|pandas\.(?:ExcelFile|HDFStore)"
+        r"|(?:pandas|pyarrow(?:\.\w+)*)\.(?:read|scan)_(?!sql|clipboard|gbq)\w+"
+        r"|os\.(?:listdir|scandir|walk)|os\.path\.(?:exists|isfile|isdir|getmtime|getsize)"
+        r"|shutil\.(?:copy|copy2|copyfile|copytree)"
+    ),
+    "pattern": re.compile(
+        r"(?:polars|duckdb|dask\.dataframe)\.(?:read|scan)_(?!sql|database|clipboard)\w+|glob\.i?glob"
+    ),
+    "part": re.compile(r"importlib\.resources\.\w+|pkgutil\.get_data|configparser\.(?:Raw)?ConfigParser"),
+    "network": re.compile(
+        r"urllib\.request\.(?:urlopen|urlretrieve)|urllib3\.(?:request|PoolManager)|aiohttp\.(?:request|ClientSession)"
+        r"|requests\.(?:get|post|request|Session)|httpx\.(?:get|post|request|stream|Client|AsyncClient)"
+        r"|http\.client\.HTTPS?Connection|socket\.create_connection|psycopg2?\.connect|boto3\.(?:client|resource|Session)"
+        r"|sqlalchemy\.create_engine|pandas\.read_(?:sql\w*|gbq)|polars\.read_database\w*"
+    ),
+}
+_BY_QUERY = re.compile(r"\w+\.read_(?:sql|database)\w*")  # calls whose second argument is where they read
+_METHODS = {
+    "read_text": "file",
+    "read_bytes": "file",
+    "open": "file",
+    "iterdir": "file",
+    "glob": "pattern",
+    "rglob": "pattern",
+}
+# Functions of DuckDB that use one connection for the whole process.
+_SHARED = re.compile(
+    r"duckdb\.(?:sql|query|execute|executemany|register|unregister|table|view|values|table_function|query_df|df|arrow"
+    r"|append|begin|commit|rollback|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
 )
-_NETWORK = ("urllib.", "requests.", "httpx.")
-_READING = re.compile(
-    r"(?:pandas|polars|duckdb|pyarrow(?:\.\w+)*|dask\.dataframe)\.(?:read|scan)_(?!sql|database|clipboard|gbq)\w+"
-    r"|deltalake\.DeltaTable|importlib\.resources\.\w+"
-)
-_METHODS = frozenset(("read_text", "read_bytes", "open"))
+_WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")
 # Stands for the module's own file, which is no path of a file that is read.
 _HERE = "<here>"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_DATABASE_FILE = re.compile(r"(?:sqlite|duckdb)(?:\+\w+)?:///?(.*)")
 
 
 _line = attrgetter("line")
@@ -62,6 +85,24 @@ def reads_in(piece: Piece) -> tuple[OutsideRead, ...]:
     first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
     begin = bisect_left(reads, first, key=_line)
     return reads[begin : bisect_right(reads, statement.end_lineno or statement.lineno, key=_line)]
+
+
+def changes_name(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement changes by a method, an item or an attribute what a name stands for: ``CONF.update(…)``."""
+    targets: list[ast.expr] = []
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets += node.targets
+        elif isinstance(node, ast.AugAssign):
+            targets.append(node.target)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            targets.append(node.value.func)
+    for target in targets:
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+        if isinstance(target, ast.Name) and target.id == name:
+            return True
+    return False
 
 
 def reads_of(code: ModuleCode) -> tuple[OutsideRead, ...]:
@@ -84,6 +125,8 @@ def _found(code: ModuleCode) -> Iterator[OutsideRead]:
                 if found is not None:
                     kind, name = found
                     yield OutsideRead(kind, name, code.label, node.lineno)
+                if isinstance(node, ast.Call) and _SHARED.fullmatch(names.dotted(node.func)):
+                    yield OutsideRead("duckdb", "", code.label, node.lineno)
 
 
 class _Names:
@@ -174,19 +217,32 @@ def _called(node: ast.Call, names: _Names, known: set[ast.AST]) -> tuple[str, st
     if owner in _ENVIRONMENT and method in _WRITERS:
         known.update(ast.walk(node.func))
         return None
-    if dotted in _READERS or _READING.fullmatch(dotted):
-        if _is_written(node) or _is_in_memory(argument, dotted):
+    kind = next((kind for kind, calls in _CALLS.items() if calls.fullmatch(dotted)), None) if dotted else None
+    if kind is not None:
+        if _BY_QUERY.fullmatch(dotted):
+            argument = node.args[1] if len(node.args) > 1 else _keyword(node, "con", "connection", "uri")
+        if (dotted.endswith(_WITH_MODE) and _is_written(node)) or _is_in_memory(argument, dotted):
             return None
-        if dotted.startswith(_NETWORK) or _URL.match(names.text(argument)):
-            return "network", names.text(argument)
-        if dotted.startswith("dotenv.") and argument is None:
-            return "file", ".env"
-        return "file", names.text(argument)
-    if not dotted and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
-        if node.func.attr == "open" and _is_written(node, 0):
+        return _place(kind, ".env" if dotted.startswith("dotenv.") and argument is None else names.text(argument))
+    method = node.func.attr if isinstance(node.func, ast.Attribute) and not dotted else ""
+    if method in _METHODS and isinstance(node.func, ast.Attribute):
+        if method == "open" and _is_written(node, 0):
             return None
-        return "file", names.text(node.func.value)
+        name, kind = names.text(node.func.value), _METHODS[method]
+        if kind == "pattern":
+            below = posixpath.join("**" if method == "rglob" else "", names.text(argument))
+            name = posixpath.join(name, below) if name and names.text(argument) else ""
+        return kind, name
     return None
+
+
+def _place(kind: str, text: str) -> tuple[str, str] | None:
+    """The kind of what a call reads and its name, by the path or the URL that it is given."""
+    if (found := _DATABASE_FILE.fullmatch(text)) is not None:
+        return ("file", found[1]) if found[1] not in ("", ":memory:") else None
+    if kind == "network" or _URL.match(text):
+        return "network", text
+    return ("file", "") if kind == "part" else (kind, text)
 
 
 def _sets(node: ast.Call, names: _Names) -> bool:
@@ -195,9 +251,13 @@ def _sets(node: ast.Call, names: _Names) -> bool:
     return owner in _ENVIRONMENT and method in ("setdefault", "pop", *_WRITERS)
 
 
+def _keyword(node: ast.Call, *names: str) -> ast.expr | None:
+    return next((each.value for each in node.keywords if each.arg in names), None)
+
+
 def _is_written(node: ast.Call, position: int = 1) -> bool:
     """Whether a file is opened for writing alone, by a mode that is written there."""
-    mode = next((each.value for each in node.keywords if each.arg == "mode"), None)
+    mode = _keyword(node, "mode")
     if mode is None and len(node.args) > position:
         mode = node.args[position]
     text = mode.value if isinstance(mode, ast.Constant) and isinstance(mode.value, str) else ""

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from lakehouse_cli.fingerprints.landing import NOWHERE, Landing
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece
-from lakehouse_cli.fingerprints.value import OutsideRead
 
 
 class Part(Struct, frozen=True):
@@ -22,7 +21,6 @@ class Part(Struct, frozen=True):
         asks_docs: Whether docstrings are looked at.
         asks_annotations: Whether annotations of a module's variables may be looked at.
         asks_source: Whether code is looked at as it is written.
-        reads: What it reads from outside.
     """
 
     key: str
@@ -32,7 +30,6 @@ class Part(Struct, frozen=True):
     asks_docs: bool = False
     asks_annotations: bool = False
     asks_source: bool = False
-    reads: tuple[OutsideRead, ...] = ()
 
 
 def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:

@@ -106,7 +106,13 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
 
     def result_of() -> pa.Table:
         return apply(
-            transform, named, positional=positional, params=table.params, columns=table.columns, table_names=names
+            transform,
+            named,
+            positional=positional,
+            params=table.params,
+            columns=table.columns,
+            table_names=names,
+            uses_duckdb=job.recipe is not None and "package duckdb" in job.recipe.code_parts,
         )
 
     limit = table.timeout if job.keeps_time else None

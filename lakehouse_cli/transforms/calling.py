@@ -6,8 +6,8 @@ import copy
 import inspect
 import threading
 import types
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -36,6 +36,7 @@ def apply(
     columns: Sequence[Column] | None = None,
     *,
     table_names: Mapping[str, str] | None = None,
+    uses_duckdb: bool = False,
 ) -> pa.Table:
     """Call a transform on tables.
 
@@ -47,6 +48,7 @@ def apply(
         columns: The contract's, which say what columns of Python objects are meant to be; None where none are
             declared. The result is not judged here but by `lakehouse_cli.contracts.hold`.
         table_names: Parameter → name of the table it is given, for messages; the parameter's own where it is not in.
+        uses_duckdb: Whether its code reaches that package, of which all transforms may share one connection.
 
     Returns:
         The result, of whatever Arrow types its frame has.
@@ -56,7 +58,9 @@ def apply(
         Interrupted: Passed on.
     """
     shapes = _shapes(transform, inputs, positional, table_names)
-    result = _called(transform, inputs, positional, params or {}, shapes)
+    beside: set[str] = set()
+    with _noted(transform.name, beside) if uses_duckdb else nullcontext():
+        result = _called(transform, inputs, positional, params or {}, shapes, beside)
     owner = owner_of(result)
     if owner is None:
         raise _no_frame(transform, result)
@@ -80,6 +84,7 @@ def _called(
     positional: Sequence[Handed],
     params: Mapping[str, Any],
     shapes: Sequence[tuple[str, str, int, int]],
+    beside: Collection[str],
 ) -> Any:
     by_position = []
     for position in range(len(positional)):
@@ -90,9 +95,8 @@ def _called(
         by_keyword[name] = _frame(transform, transform.keyword(name), name, table)
     constants = copy.deepcopy(dict(params))
     activate(transform.folder)
-    beside: set[str] = set()
     try:
-        with _noted(transform.name, beside), forks_end_here():
+        with forks_end_here():
             return transform.fn(*by_position, **by_keyword, **constants)
     except Interrupted:
         raise
@@ -111,7 +115,7 @@ def _called(
 
 @contextmanager
 def _noted(name: str, beside: set[str]) -> Iterator[None]:
-    """Note which transforms are called at the same time in this process: each in the set of every other."""
+    """Note which transforms that use DuckDB are called at the same time in this process: each in every other's set."""
     me = object()
     with _lock:
         for other, of_other in _under_way.values():

@@ -77,15 +77,16 @@ def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
 
     Args:
         error: As caught.
-        beside: The transforms that were called at the same time in this process.
+        beside: The transforms whose code uses DuckDB and that were called at the same time in this process.
     """
     cause: BaseException | None = error
     while beside and cause is not None:
         if type(cause).__module__ in _DUCKDB and any(part in _text_of(cause) for part in _SHARED_CONNECTION):
             others = ", ".join(f"`{name}`" for name in sorted(beside)[:3])
             return (
-                f"{others} ran at the same time, and a DuckDB connection, such as the one behind `duckdb.sql`, serves"
-                " one thread; use a `duckdb.connect()` of its own in each function, or run with `--executor processes`"
+                f"{others} ran at the same time and may have used the same DuckDB connection, such as the one behind"
+                " `duckdb.sql`, which serves one thread; use a `duckdb.connect()` of its own in each function, or run"
+                " with `--executor processes`"
             )
         cause = cause.__cause__ or cause.__context__
     return None

@@ -188,19 +188,26 @@ def test_a_module_in_no_encoding_of_text(project: ProjectFolder, cli: Cli, modul
 @pytest.mark.parametrize("name", ["pandas.py", "numpy.py", "pyarrow.py", "duckdb.py", "polars/__init__.py", "yaml.py"])
 def test_a_module_that_hides_a_package(project: ProjectFolder, cli: Cli, name: str) -> None:
     pytest.importorskip(name.removesuffix(".py").removesuffix("/__init__"))
+    assert cli("plan").code == 0
     project.write(name, "x = 1\n")
-    done = cli("validate")
     shown, package = name.removesuffix("__init__.py"), name.partition(".")[0].partition("/")[0]
-    assert done.code == 3
-    assert f"`{shown}` hides the installed package `{package}`" in done.err
-    assert f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`" in done.err
+    for command in ("validate", "plan", "run", "ls", "graph", ("show", "orders"), ("diff", "default", "default")):
+        done = cli(*((command,) if isinstance(command, str) else command))
+        assert done.code == 3, (command, done)
+        assert f"`{shown}` hides the installed package `{package}`" in done.err
+        assert f"\n  {shown}\n" in done.err
+        assert f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`" in done.err
 
 
 def test_a_module_that_hides_a_package_of_the_transforms(project: ProjectFolder, cli: Cli) -> None:
     project.write("hypothesis.py", "x = 1\n")
-    assert cli("validate").code == 0
+    for command in ("validate", "plan"):
+        assert cli(command).code == 0
     project.write("transforms.py", "import hypothesis\n" + project.read("transforms.py"))
-    assert "`hypothesis.py` hides the installed package `hypothesis`" in cli("validate").err
+    for command in ("validate", "plan", "run"):
+        done = cli(command)
+        assert done.code == 3
+        assert "`hypothesis.py` hides the installed package `hypothesis`" in done.err
 
 
 @pytest.mark.parametrize("name", ["calendar.py", "utils.py", "pandas_extra.py", "numpy/readme.py"])

@@ -73,17 +73,17 @@ def notes(cli: Cli) -> list[str]:
             'os.environ["MARKET"]',
             "reads `MARKET` from the environment (transforms.py:10): list it under `uses: {env: [MARKET]}`",
         ),
-        ("dict(os.environ)", "reads the environment (transforms.py:10): list it under `uses: {env: […]}`"),
+        ("dict(os.environ)", "reads the environment (transforms.py:10): list its variables under `uses.env`"),
         ('open("a.json")', "opens `a.json` (transforms.py:10): list it under `uses: {files: [a.json]}`"),
         (
             'pd.read_csv(HERE / "lookups" / "a.csv")',
             "opens `lookups/a.csv` (transforms.py:10): list it under `uses: {files: [lookups/a.csv]}`",
         ),
-        ("open(orders.name)", "opens a file (transforms.py:10): list it under `uses: {files: […]}`"),
+        ("open(orders.name)", "opens a file (transforms.py:10): list its files under `uses.files`"),
         (
             'open("a"), os.getenv("A"), os.getenv("B"), os.getenv("C"), os.getenv("D")',
             "reads `A`, `B`, `C` and 1 more from the environment (transforms.py:10) and opens `a` (transforms.py:10): "
-            "list them under `uses: {env: [A, B, C, …], files: [a]}`",
+            "list them under `uses: {env: [A, B, C, D], files: [a]}`",
         ),
         (
             'open("/etc/hosts")',
@@ -92,6 +92,25 @@ def notes(cli: Cli) -> list[str]:
         (
             'pd.read_csv("https://example.org/a.csv")',
             "reads from the network (transforms.py:10): set `refresh: 1d`, or another age",
+        ),
+        (
+            'open("/etc/hosts"), pd.read_csv("https://example.org/a.csv")',
+            "opens `/etc/hosts` (transforms.py:10) and reads from the network (transforms.py:10): "
+            "set `refresh: 1d`, or another age",
+        ),
+        (
+            'open("a"), open("/etc/hosts")',
+            "opens `a`, `/etc/hosts` (transforms.py:10): "
+            "set `uses: {files: [a]}`, and set `refresh: 1d`, or another age",
+        ),
+        (
+            'os.environ["A"], open(orders.name)',
+            "reads `A` from the environment (transforms.py:10) and opens a file (transforms.py:10): "
+            "set `uses: {env: [A]}`, and list its files under `uses.files`",
+        ),
+        (
+            'os.environ["A B"]',
+            "reads `A B` from the environment (transforms.py:10): set `refresh: 1d`, or another age",
         ),
     ],
 )
@@ -132,6 +151,90 @@ def test_following_the_hint_ends_the_note(reading: Callable[..., None], project:
     key = note.rpartition(" under `")[2].rstrip("`")
     assert key == "uses: {env: [MARKET], files: [lookups/a.json]}"
     reading('os.environ["MARKET"], (HERE / "lookups/a.json").read_text()', key)
+    assert notes(cli) == []
+
+
+NAMES = [
+    *(
+        "a, b.json",
+        "[x].json",
+        "{y}.json",
+        "a: b.json",
+        "a #b.json",
+        "#a",
+        "-",
+        "- a",
+        "a*b.json",
+        "what?.json",
+        "a[1].json",
+    ),
+    *(
+        "it's.json",
+        '"a".json',
+        "null",
+        "true",
+        "1",
+        "0x1f",
+        "a b",
+        " a",
+        "a ",
+        "@a",
+        "`a`",
+        "%a",
+        "&a",
+        "!a",
+        "|a",
+        ">a",
+    ),
+    *("ü.json", "表.json", ".a", "a,b", "a:b", "**", "x/[y]/a*.json", "=", "<<", "?", ":"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pasted_hint_works_for_any_name(
+    reading: Callable[..., None], project: ProjectFolder, cli: Cli, name: str
+) -> None:
+    project.write(name, "1")
+    project.write("x/other.json", "1")
+    statement = f"(HERE / {name!r}).read_text()"
+    reading(statement)
+    (note,) = notes(cli)
+    _, _, key = note.partition(" list it under `")
+    assert key.endswith("`")
+    reading(statement, key[:-1])
+    assert notes(cli) == []
+    assert cli("run").code == 0
+    project.write("x/other.json", "2")
+    assert cli("plan", "totals", "--exit-code").code == 0
+    project.write(name, "2")
+    assert cli("plan", "totals", "--exit-code").code == 4
+
+
+def test_file_that_cannot_be_listed_asks_for_an_age(reading: Callable[..., None], cli: Cli) -> None:
+    reading(r'open("a\tb")')
+    assert "opens `a\\tb` (transforms.py:10): declare it as a source table, or set `refresh: 1d`" in cli("validate").out
+
+
+def test_hint_lists_all_names_or_none(reading: Callable[..., None], cli: Cli) -> None:
+    few, many = ([f"lookups/country_{number:02}.json" for number in range(count)] for count in (5, 30))
+    reading(", ".join(f"open({name!r})" for name in few))
+    assert notes(cli)[0].endswith(f": list it under `uses: {{files: [{', '.join(few)}]}}`")
+    reading(", ".join(f"open({name!r})" for name in many))
+    assert notes(cli)[0].endswith(": list its files under `uses.files`")
+
+
+def test_hint_keeps_what_is_declared(reading: Callable[..., None], project: ProjectFolder, cli: Cli) -> None:
+    project.write("a*.json", "{}")
+    reading('os.environ["B"], open("a*.json"), open("c")', "uses: {files: ['a[*].json'], env: [A]}")
+    assert notes(cli)[0].endswith(": list them under `uses: {env: [A, B], files: ['a[*].json', c]}`")
+
+
+def test_pattern_is_listed_as_it_is(reading: Callable[..., None], project: ProjectFolder, cli: Cli) -> None:
+    project.write("lookups/a.json", "1")
+    reading('list(HERE.glob("lookups/*.json"))')
+    (note,) = notes(cli)
+    assert note.endswith(": list it under `uses: {files: ['lookups/*.json']}`")
+    reading('list(HERE.glob("lookups/*.json"))', "uses: {files: ['lookups/*.json']}")
     assert notes(cli) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -545,3 +546,17 @@ def test_the_time_of_a_run_counts_from_when_it_was_asked_for(
     assert document["duration_s"] > 0.3
     started, finished = (datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at"))
     assert (finished - started).total_seconds() > 0.29
+
+
+@pytest.mark.parametrize("declared", ["decimal128(4, 1)", "decimal128(9, 0)", "decimal128(20, 4)"])
+def test_hint_for_inexact_decimals_works(folder: ProjectFolder, cli: Cli, declared: str) -> None:
+    columns = f"{{amount: {{type: '{declared}'}}}}"
+    folder.write("lakehouse.yaml", f"name: p\nmodule: transforms\ntables:\n  t: {{columns: {columns}}}\n")
+    module = "import pandas as pd\n\n\ndef t():\n    return pd.DataFrame({'amount': pd.Series([1.23456, 2.5])HOW})\n"
+    folder.write("transforms.py", module.replace("HOW", ""))
+    failed = cli("run")
+    assert failed.code == 1
+    how = re.search(r"text such as `([^`]*)`", " ".join(failed.err.split()))
+    assert how is not None, failed.err
+    folder.write("transforms.py", module.replace("HOW", how[1]))
+    assert cli("run").code == 0

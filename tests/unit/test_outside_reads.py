@@ -13,7 +13,9 @@ from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
 
 IMPORTS = """\
-import gzip, json, os, sqlite3
+import configparser, glob, gzip, http.client, importlib.resources, json, os, shutil, socket, sqlite3
+import aiohttp, boto3, fsspec, psycopg, psycopg2, sqlalchemy, urllib3
+from importlib import resources
 import duckdb
 import numpy as np
 import pandas as pd
@@ -68,20 +70,49 @@ def reads(folder: Path, text: str, others: Mapping[str, str] | None = None) -> l
         ("path.read_text()", ("file", "")),
         ('pd.read_csv("a.csv")', ("file", "a.csv")),
         ('pd.read_parquet(HERE / "a.parquet")', ("file", "./a.parquet")),
-        ('pl.scan_csv("a/*.csv")', ("file", "a/*.csv")),
+        ('pl.scan_csv("a/*.csv")', ("pattern", "a/*.csv")),
         ('pq.read_table("a.parquet")', ("file", "a.parquet")),
         ('np.load("a.npy")', ("file", "a.npy")),
         ('np.loadtxt("a.txt")', ("file", "a.txt")),
         ('gzip.open("a.gz", "rt")', ("file", "a.gz")),
         ('sqlite3.connect("a.db")', ("file", "a.db")),
-        ('duckdb.read_csv("a.csv")', ("file", "a.csv")),
+        ('duckdb.connect("a.db")', ("file", "a.db")),
         ('pd.read_csv("https://example.org/a.csv")', ("network", "https://example.org/a.csv")),
         ('requests.get("https://example.org")', ("network", "https://example.org")),
+        ('pd.ExcelFile("a.xlsx")', ("file", "a.xlsx")),
+        ('pd.HDFStore("a.h5")', ("file", "a.h5")),
+        ('os.listdir("a")', ("file", "a")),
+        ('list(os.walk(top="a"))', ("file", "a")),
+        ('os.path.exists("a")', ("file", "a")),
+        ('os.path.getmtime(HERE / "a")', ("file", "./a")),
+        ('shutil.copy2("a", "b")', ("file", "a")),
+        ('glob.glob("a/*.csv")', ("pattern", "a/*.csv")),
+        ('list(HERE.glob("*.csv"))', ("pattern", "./*.csv")),
+        ('list(Path("a").rglob("*.csv"))', ("pattern", "a/**/*.csv")),
+        ('[p.name for p in Path("a").iterdir()]', ("file", "a")),
+        ("list(path.glob(key))", ("pattern", "")),
+        ('configparser.ConfigParser().read("a.ini")', ("file", "")),
+        ('resources.files("a").joinpath("b")', ("file", "")),
+        ('importlib.resources.read_text("a", "x")', ("file", "")),
+        ('fsspec.open("a")', ("file", "a")),
+        ('fsspec.open("s3://a/b")', ("network", "s3://a/b")),
+        ('psycopg.connect("host=a")', ("network", "host=a")),
+        ('psycopg2.connect(host="a")', ("network", "a")),
+        ('sqlalchemy.create_engine("postgresql://a/b")', ("network", "postgresql://a/b")),
+        ('sqlalchemy.create_engine("sqlite:///a.db")', ("file", "a.db")),
+        ('pd.read_sql("SELECT 1", "postgresql://a/b")', ("network", "postgresql://a/b")),
+        ('pd.read_sql_query("SELECT 1", con="sqlite:///a.db")', ("file", "a.db")),
+        ('boto3.client("s3")', ("network", "s3")),
+        ('boto3.resource("s3")', ("network", "s3")),
+        ('socket.create_connection(("a", 1))', ("network", "")),
+        ('http.client.HTTPSConnection("a")', ("network", "a")),
+        ('urllib3.request("GET", "x")', ("network", "GET")),
+        ("aiohttp.ClientSession()", ("network", "")),
     ],
 )
 def test_expression_reads(tmp_path: Path, expression: str, expected: tuple[str, str]) -> None:
     found = reads(tmp_path, f"{IMPORTS}\n\ndef table(orders, key, path):\n    return {expression}\n")
-    assert found == [(*expected, "transforms.py", 17)]
+    assert found == [(*expected, "transforms.py", 19)]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +128,8 @@ def test_expression_reads(tmp_path: Path, expression: str, expected: tuple[str, 
         'duckdb.connect(":memory:")',
         "duckdb.connect()",
         'sqlite3.connect(":memory:")',
+        'sqlalchemy.create_engine("sqlite://")',
+        'orders.copy().glob_count("a")',
         'orders.get("open")',
         "orders.open_price",
         'orders["environ"].read_count()',
@@ -189,3 +222,49 @@ def test_dotenv_is_a_file_that_is_read(tmp_path: Path) -> None:
 def test_deep_code_is_gone_through(tmp_path: Path) -> None:
     text = f'def table(orders):\n    x = {"+".join(["1"] * 2500)}\n    return open("a")\n'
     assert reads(tmp_path, text) == [("file", "a", "transforms.py", 3)]
+
+
+DECORATED = """
+import functools, json, os
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CONF = json.load(open(HERE / "lookups/a.json"))
+LATE = {}
+LATE.update(json.load(open("b.json")))
+
+def noted(function):
+    @functools.wraps(function)
+    def wrapper(*inputs):
+        os.getenv("LEVEL")
+        return function(*inputs)
+    return wrapper
+
+@noted
+def other(orders):
+    return orders
+
+def table(orders):
+    return EXPRESSION
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("orders", []),
+        ("orders, HERE", []),
+        ("orders, CONF", ["lookups/a.json"]),
+        ("orders, LATE", ["b.json"]),
+        ("noted(orders)", ["LEVEL"]),
+        ("other(orders)", ["LEVEL"]),
+    ],
+)
+def test_only_what_names_lead_to_is_noted(tmp_path: Path, expression: str, expected: list[str]) -> None:
+    found = reads(tmp_path, DECORATED.replace("EXPRESSION", expression))
+    assert [name.removeprefix("./") for _, name, _, _ in found] == expected
+
+
+def test_what_a_whole_module_reads_is_not_noted(tmp_path: Path) -> None:
+    text = "import tools\n\n\ndef table(orders):\n    return getattr(tools, orders.name)(orders)\n"
+    assert reads(tmp_path, text, {"tools.py": "def clean(x):\n    return open('a')\n"}) == []
