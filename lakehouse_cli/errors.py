@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text
+
 _NAMED = 8  # tables in a command that a hint tells
 
 
@@ -150,7 +152,7 @@ class ProjectError(LakehouseError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         count = len(problems)
-        super().__init__(problems[0].message if count == 1 else f"{count} problems in the project")
+        super().__init__(problems[0].message if count == 1 else f"{count_text(count)} problems in the project")
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
@@ -195,7 +197,7 @@ class UnclaimedError(StorageError):
     def advice(cls, tables: Sequence[str]) -> str:
         """What to do next where this is so of these tables."""
         named, more = " ".join(tables[:_NAMED]), len(tables) - _NAMED
-        others = f", and so on for {more} more" if more > 0 else ""
+        others = f", and so on for {count_text(more)} more" if more > 0 else ""
         which = "table" if len(tables) == 1 else "tables"
         return f"give the {which} another `path:`; `lakehouse run --force {named}` replaces what is there{others}"
 
@@ -319,7 +321,7 @@ def first_few(names: Sequence[str], limit: int) -> str:
         limit: How many to name.
     """
     more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(names[:limit]) + (f" and {count_text(more)} more" if more > 0 else "")
 
 
 def others_unfit(total: int, what: str) -> str:
@@ -334,7 +336,7 @@ def others_unfit(total: int, what: str) -> str:
     """
     if total <= 1:
         return ""
-    return f", and {total - 1:,} more {what}{' does' if total == 2 else 's do'} not fit"
+    return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:

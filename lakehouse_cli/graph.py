@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.source_code import FunctionSource, Parameter, SourceError, SourceReader
@@ -224,7 +225,7 @@ class _Matcher:
                 found.append(Input(table, None, True))
             else:
                 count = len(declared)
-                message = f"`{self.function.name}` takes {len(slots)} tables and `inputs` lists {count}"
+                message = f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count}"
                 self.problem(message, self.signature(), f"inputs.{index}", "inputs")
                 break
         for parameter in slots[len(declared) :]:

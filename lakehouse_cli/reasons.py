@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
@@ -232,8 +233,8 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
 
 
 def _counts(before: int, now: int, what: str) -> str:
-    counted = f"{now:,} {what}{'' if now == 1 else 's'}"
-    return f"{counted} as before" if now == before else f"{counted}, before {before:,}"
+    counted = plural(now, what)
+    return f"{counted} as before" if now == before else f"{counted}, before {count_text(before)}"
 
 
 def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:

@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text, plural
+
 _SGR = {
     "bold": "1",
     "dim": "2",
@@ -329,15 +331,12 @@ def size_text(size: int | None) -> str:
         return ""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5 or unit == "GB":
+        if value < 999.5:
             return f"{int(value)} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        if unit == "GB":
+            return f"{count_text(round(value))} {unit}"
         value /= 1000
     raise AssertionError
-
-
-def count_text(count: int | None) -> str:
-    """A count for people, its thousands apart: ``10 000 000``."""
-    return "" if count is None else f"{count:,}".replace(",", " ")
 
 
 def time_text(seconds: float | None) -> str:
@@ -368,8 +367,3 @@ def moment_text(at: str) -> str:
         return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         return at
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun: ``1 table``, ``2 tables``."""
-    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text
+from lakehouse_cli.counts import plural
+from lakehouse_cli.terminal import Cell, Terminal, columns, printable, size_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.project import Project

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, columns, plural
+from lakehouse_cli.counts import plural
+from lakehouse_cli.terminal import Cell, columns
 
 if TYPE_CHECKING:
     from lakehouse_cli.project import Project

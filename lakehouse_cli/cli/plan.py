@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
-from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, plural, printable
+from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, printable
 
 if TYPE_CHECKING:
     from lakehouse_cli.planning import Plan, PlannedTable
@@ -108,9 +109,9 @@ def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     if not blocked:
         return []
     causes = _causes(plan, blocked)
-    more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+    more = f" and {count_text(len(causes) - 1)} more" if len(causes) > 1 else ""
     would_fail = terminal.style("a run would fail:", "error")
-    told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
+    told = f"{would_fail} {count_text(len(blocked))} of these could not be materialized; {printable(causes[0])}{more}"
     hint = _next(plan)
     return [terminal.wrap(told, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
 

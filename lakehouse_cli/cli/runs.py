@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.terminal import (
     Cell,
     Terminal,
     columns,
-    count_text,
     moment_text,
-    plural,
     printable,
     size_text,
     time_text,

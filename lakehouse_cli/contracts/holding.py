@@ -16,11 +16,11 @@ from lakehouse_cli.conversion.refusal import (
     InexactError,
     examples_at,
     is_index_level,
-    plural,
     refusal_in,
     true_rows,
     violation_of,
 )
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
 
@@ -117,7 +117,9 @@ def _name_violations(names: Sequence[str]) -> list[Violation]:
     violations = []
     if len(set(names)) < len(names):
         violations = [
-            Violation(name, "duplicate", count, f"{count} columns are called `{name}`; rename or drop all but one")
+            Violation(
+                name, "duplicate", count, f"{plural(count, 'column')} are called `{name}`; rename or drop all but one"
+            )
             for name, count in Counter(names).items()
             if count > 1 and name
         ]

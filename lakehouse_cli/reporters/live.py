@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import (
     Event,
     RunFinished,
@@ -35,7 +36,7 @@ from lakehouse_cli.reporters.run_text import (
     summary_line,
     title_line,
 )
-from lakehouse_cli.terminal import Terminal, count_text, plural, screen_size, time_text
+from lakehouse_cli.terminal import Terminal, screen_size, time_text
 
 _REFRESHES_PER_SECOND = 8
 # Title, blank lines, header, the line of the rest, the summary and the prompt.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -18,7 +19,7 @@ from lakehouse_cli.errors import (
     Violation,
 )
 from lakehouse_cli.events import violations_json
-from lakehouse_cli.terminal import HANGING, Terminal, count_text, plural, printable, text_width
+from lakehouse_cli.terminal import HANGING, Terminal, printable, text_width
 
 _MOST_PROBLEMS = 100
 _MOST_FRAMES = 12
@@ -83,7 +84,7 @@ def error_lines(
             lines += [*problem_lines(terminal, problem), ""]
         more = len(error.problems) - _MOST_PROBLEMS
         if more > 0:
-            lines += [f"and {more:,} more; `-o json` has all", ""]
+            lines += [f"and {count_text(more)} more; `-o json` has all", ""]
         return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
@@ -130,7 +131,7 @@ def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
     shown: list[Frame | str] = list(_collapsed(frames))
     if len(shown) > _MOST_FRAMES:
         left_out = len(shown) - _MOST_FRAMES
-        shown = [*shown[: _MOST_FRAMES // 2], f"… {left_out} more", *shown[-_MOST_FRAMES // 2 :]]
+        shown = [*shown[: _MOST_FRAMES // 2], f"… {count_text(left_out)} more", *shown[-_MOST_FRAMES // 2 :]]
     for each in shown:
         if isinstance(each, str):
             yield each

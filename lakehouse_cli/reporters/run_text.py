@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.terminal import (
     HANGING,
     Terminal,
-    count_text,
     folded,
     pad,
-    plural,
     printable,
     size_text,
     text_width,

@@ -6,13 +6,14 @@ import io
 
 import pytest
 
+from lakehouse_cli.counts import plural
+from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.terminal import (
     Cell,
     Terminal,
     columns,
     folded,
     pad,
-    plural,
     printable,
     size_text,
     text_width,
@@ -30,7 +31,7 @@ from lakehouse_cli.terminal import (
         (1900, "1.9 kB"),
         (999_600, "1 MB"),
         (5e8, "500 MB"),
-        (1.234e12, "1.23e+03 GB"),
+        (1.234e12, "1,234 GB"),
     ],
 )
 def test_sizes(size: int | None, text: str) -> None:
@@ -46,7 +47,11 @@ def test_times(seconds: float | None, text: str) -> None:
 
 
 def test_plural() -> None:
-    assert (plural(1, "row"), plural(0, "row"), plural(10_000, "row")) == ("1 row", "0 rows", "10 000 rows")
+    assert (plural(1, "row"), plural(0, "row"), plural(10_000, "row")) == ("1 row", "0 rows", "10,000 rows")
+
+
+def test_problems_are_counted_with_a_comma() -> None:
+    assert ProjectError([Problem("it is wrong")] * 40_000).message == "40,000 problems in the project"
 
 
 def test_widths_count_columns_of_the_terminal() -> None:
