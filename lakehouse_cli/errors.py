@@ -189,7 +189,7 @@ class UnclaimedError(StorageError):
     """
 
     def __init__(self, shown: str, table: str, *, location: Location | None = None) -> None:
-        message = f"{shown} is there already, with no manifest that would tell that lakehouse made it"
+        message = f"{shown} was not created by lakehouse (no manifest)"
         super().__init__(message, hint=self.advice([table]), location=location)
         self.table = table
 
@@ -287,7 +287,7 @@ class SystemTroubleError(LakehouseError):
 
         about = f" ({error.filename})" if error.filename else ""
         reason = (error.strerror or str(error) or type(error).__name__).lower()
-        super().__init__(f"the system does not let the command go on: {reason}{about}", hint="`-v` shows where")
+        super().__init__(f"operating system error: {reason}{about}", hint="`-v` shows where")
         self.traceback = "".join(format_exception(error))
 
 

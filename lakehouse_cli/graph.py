@@ -296,7 +296,7 @@ def _cycle(waiting: Mapping[str, Iterable[str]], stuck: set[str], names: list[st
 def _cycle_problem(cycle: list[str], spec: ProjectSpec) -> Problem:
     path = " → ".join(f"`{name}`" for name in cycle)
     if len(cycle) == 2:
-        message, hint = f"table {path.split(' → ')[0]} is its own input", "let it read another table"
+        message, hint = f"table {path.split(' → ')[0]} is its own input", "a table cannot depend on itself"
     else:
         message, hint = f"tables form a cycle: {path}", "one of these transforms must do without one of its inputs"
     return Problem(message, hint, spec.tables[cycle[0]].where("inputs", "function"))

@@ -50,7 +50,7 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
-        notes: What else is worth telling of a table that would run, such as an input that another hand altered.
+        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse.
         advice: Which key would have its transform's surroundings count; None where nothing in its code asks for one.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
@@ -309,7 +309,7 @@ def _run_reasons(
     if upstream:
         yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:
-        yield Reason("forced", "asked for with --force")
+        yield Reason("forced", "forced (`--force`)")
 
 
 def _is_missing(state: TableState) -> bool:

@@ -19,7 +19,7 @@ Examples:
   lakehouse plan                     every table, in order
   lakehouse plan +summary            `summary` and all it is computed from
   lakehouse plan -e dev summary --defer prod
-                                     inputs that `dev` has not are read from `prod`
+                                     inputs missing in `dev` are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
 # How many notes are shown below a plan.

@@ -154,7 +154,7 @@ def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path)
         return None
     if found is None:
         known = list(known_names())
-        hint = did_you_mean(name, known) or f"there are {', '.join(known)}; one of your own is `module:Class`"
+        hint = did_you_mean(name, known) or f"choose one of: {', '.join(known)}; one of your own is `module:Class`"
         reader.report(node, f"`type` of {owner}: there is no {quoted(name)}", hint)
     return found
 

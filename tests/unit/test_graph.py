@@ -95,7 +95,7 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
             "`limit`",
             "lakehouse.yaml:6:16",
         ),
-        ("t: {}", "def t(t): ...", "table `t` is its own input", "another", "lakehouse.yaml:6:3"),
+        ("t: {}", "def t(t): ...", "table `t` is its own input", "cannot depend on itself", "lakehouse.yaml:6:3"),
     ],
 )
 def test_what_does_not_fit_is_told(load: Load, table: str, code: str, message: str, hint: str, place: str) -> None:

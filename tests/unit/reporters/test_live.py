@@ -117,13 +117,13 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
         "max_tmpf",
         "null",
         3,
-        "`max_tmpf` has 3 nulls where none may be",
+        "column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         (BadValue(4, "null"), BadValue(17, "null")),
         place,
     )
     error = ErrorInfo(
         "ContractError",
-        "`max_tmpf` has 3 nulls where none may be",
+        "column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         "allow nulls",
         place,
         (violation,),
@@ -131,7 +131,7 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
     )
     lines = failure_lines(Terminal(), [finished("report", "failed", error), finished("fine")])
     assert lines == [
-        "report  `max_tmpf` has 3 nulls where none may be",
+        "report  column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         "  lakehouse.yaml:31:7",
         "    rows 4, 17 and 1 more",
         "  next: allow nulls",
