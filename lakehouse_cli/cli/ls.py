@@ -49,7 +49,7 @@ def command(
         options.write(note)
     if rows:
         header = ("table", "kind", "storage", "path", "tags")
-        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0):
+        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0, shortest=24):
             options.write(line)
     options.write(terminal.style(plural(len(rows), "table"), "dim"))
 

@@ -176,7 +176,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.
-    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26, fold=True)
+    header = ("", "table", "action", "why")
+    return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)
 
 
 def _told_of(refused: StorageError, table: PlannedTable) -> list[str]:
