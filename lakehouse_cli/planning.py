@@ -50,8 +50,8 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
-        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse.
-        advice: Which key would have its transform's surroundings count; None where nothing in its code asks for one.
+        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse,
+            or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
 
@@ -68,7 +68,6 @@ class PlannedTable(Struct, frozen=True):
     refused: StorageError | None = None
     would_fail: str | None = None
     notes: tuple[str, ...] = ()
-    advice: str | None = None
     used: Used | None = None
 
     @property
@@ -128,7 +127,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
-                    "notes": [*table.notes, *([table.advice] if table.advice is not None else [])],
+                    "notes": list(table.notes),
                 }
                 for table in self.tables
             ],

@@ -78,8 +78,9 @@ def _with_used(
     """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
     advice = advice_for(table, code.of(table), planned.inputs, () if used is None else used.files)
     if used is None:
-        return planned if advice is None else replace(planned, advice=advice)
-    return replace(planned, notes=(*planned.notes, *content.missing(table)), advice=advice, used=used)
+        return planned if advice is None else replace(planned, notes=(*planned.notes, advice))
+    notes = (*planned.notes, *content.missing(table), *(() if advice is None else (advice,)))
+    return replace(planned, notes=notes, used=used)
 
 
 def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
@@ -120,6 +121,6 @@ def masked_plan(plan: Plan, mask: Mask) -> Plan:
 def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
-    notes, advice = masked(planned.notes, mask), masked(planned.advice, mask)
-    told = {"notes": notes, "advice": advice, "would_fail": would_fail, "uri": mask.location(planned.uri)}
+    notes = masked(planned.notes, mask)
+    told = {"notes": notes, "would_fail": would_fail, "uri": mask.location(planned.uri)}
     return replace(planned, reasons=reasons, refused=refused, **told)

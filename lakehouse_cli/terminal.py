@@ -241,6 +241,21 @@ def _pieces(word: str, width: int) -> Iterator[str]:
     yield piece
 
 
+def note_lines(terminal: Terminal, notes: Iterable[str], limit: int = 5) -> Iterator[str]:
+    """Notes for people, each once, so many of them and how many there are besides."""
+    shown = list(dict.fromkeys(notes))
+    for note in shown[:limit]:
+        yield terminal.fit(terminal.wrap(f"{terminal.style('note:', 'bold')} {printable(note)}", HANGING))
+    if len(shown) > limit:
+        yield f"and {plural(len(shown) - limit, 'note')} more; `-o json` has them all"
+
+
+def table_notes(table: str, notes: Iterable[str]) -> Iterator[str]:
+    """The notes on a table, each naming it."""
+    for note in notes:
+        yield note if f"`{table}`" in note else f"`{table}`: {note}"
+
+
 def printable(text: str) -> str:
     """The text with what would move the cursor, ring or recolour the terminal made visible.
 

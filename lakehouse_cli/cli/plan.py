@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
-from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, printable
+from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
 
 if TYPE_CHECKING:
     from lakehouse_cli.planning import Plan, PlannedTable
@@ -22,8 +21,6 @@ Examples:
                                      inputs missing in `dev` are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
-# How many notes are shown below a plan.
-_NOTES = 5
 _NOT_THERE = "put it there, or correct `path:` or the storage's `root:`"
 _MARKS = {
     "run": ("▸", "cyan"),
@@ -91,16 +88,8 @@ def render(plan: Plan, settings: options.Settings) -> None:
     options.write(terminal.wrap(_summed_up(plan)))
     for line in _trouble_lines(plan, terminal):
         options.write(line)
-    for line in note_lines([table.advice for table in plan.tables if table.advice is not None], terminal, _NOTES):
+    for line in note_lines(terminal, [note for table in plan.tables for note in table_notes(table.name, table.notes)]):
         options.write(line)
-
-
-def note_lines(notes: Sequence[str], terminal: Terminal, limit: int) -> Iterator[str]:
-    """Notes for people, so many of them and how many there are besides."""
-    for note in notes[:limit]:
-        yield terminal.wrap(f"{terminal.style('note:', 'bold')} {printable(note)}", HANGING)
-    if len(notes) > limit:
-        yield f"and {plural(len(notes) - limit, 'note')} more; `-o json` has them all"
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -159,7 +148,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
-        told = [*(reason.message for reason in table.reasons), *table.notes]
+        told = [reason.message for reason in table.reasons]
         trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame tells the rest.

@@ -204,6 +204,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
         header_line,
         layout,
         result_line,
+        result_note_lines,
         row_line,
         title_line,
     )
@@ -222,7 +223,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
             state = "running" if name in record.started else "waiting"
             lines.append(row_line(terminal, widths, state, (name, "", "", ""), ""))
         lines.append("")
-    lines.append(_end_line(terminal, record))
+    lines += [_end_line(terminal, record), *result_note_lines(terminal, record.tables)]
     return lines + failure_lines(terminal, record.tables, verbose=verbose)
 
 

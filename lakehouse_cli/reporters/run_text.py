@@ -15,10 +15,12 @@ from lakehouse_cli.terminal import (
     Terminal,
     folded,
     names_width,
+    note_lines,
     pad,
     printable,
     share_of,
     size_text,
+    table_notes,
     text_width,
     time_text,
 )
@@ -123,7 +125,7 @@ def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
         return _brief(result.error.message) if result.status == "failed" else _first_line(result.error.message)
-    return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
+    return "; ".join(reason.message for reason in result.reasons)
 
 
 def retry_text(event: TableRetrying) -> str:
@@ -167,6 +169,12 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
     how = result.cancelled_by or "interrupted"
     ended = terminal.style(f"{how}: ", "yellow") if result.status == "cancelled" else ""
     return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
+
+
+def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:
+    """The notes on the tables of a run, but for those that failed: what went wrong with these has its own lines."""
+    told = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
+    return list(note_lines(terminal, told))
 
 
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:

@@ -102,8 +102,10 @@ def test_reading_what_another_hand_altered_is_told(done: ProjectFolder, cli: Cli
     edit(done, "lakehouse.yaml", "count: 1", "count: 2")
     note = "`totals` was modified outside lakehouse"
     assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
-    assert f"param `count` 1 → 2; {note}\n" in cli("plan", "best").out
-    assert f"param `count` 1 → 2; {note}\n" in cli("run", "best").out
+    for command in ("plan", "run"):
+        shown = cli(command, "best").out
+        assert "param `count` 1 → 2\n" in shown
+        assert shown.endswith(f"\nnote: `best`: {note}\n")
     # Where it is selected itself it is made anew.
     edit(done, "lakehouse.yaml", "count: 2", "count: 1")
     assert note not in cli("plan").out
@@ -194,7 +196,7 @@ UNDECLARED = """
 name: free
 module: transforms
 tables:
-  made: {}
+  made: {uses: {}}
 """
 
 
@@ -209,8 +211,8 @@ def test_a_run_tells_how_undeclared_columns_changed(folder: ProjectFolder, cli: 
     assert (first["notes"], first["schema_change"]) == ([], None)
     made(folder, "{'a': ['1'], 'c': ['x']}")
     told = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
-    assert f"`made` changed (transforms.py); {told}\n" in cli("run").out
-    assert f"; {told}\n" in cli("runs", "show", "last").out
+    assert f"\nnote: `made`: {told}\n" in cli("run").out
+    assert f"\nnote: `made`: {told}\n" in cli("runs", "show", "last").out
     shown = cli("runs", "show", "last", "-o", "json").json["tables"][0]
     assert (shown["notes"], shown["schema_change"]) == ([told], "breaking")
     made(folder, "{'a': ['1'], 'c': ['x'], 'd': [1.5]}")
