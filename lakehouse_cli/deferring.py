@@ -96,7 +96,7 @@ class ReadOnlyStorage(AssetStorage):
     def remove_stray(self, stray: Stray) -> str | None:
         """Refused."""
         del stray
-        return f"environment `{self._environment}` is only read"
+        return f"environment `{self._environment}` is read-only"
 
     def _refuse(self, table: Table) -> NoReturn:
         raise StorageError(f"`{table.name}` is read from environment `{self._environment}`, where nothing is changed")

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text
+
 _NAMED = 8  # tables in a command that a hint tells
 
 
@@ -150,7 +152,7 @@ class ProjectError(LakehouseError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         count = len(problems)
-        super().__init__(problems[0].message if count == 1 else f"{count} problems in the project")
+        super().__init__(problems[0].message if count == 1 else f"{count_text(count)} problems in the project")
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
@@ -187,7 +189,7 @@ class UnclaimedError(StorageError):
     """
 
     def __init__(self, shown: str, table: str, *, location: Location | None = None) -> None:
-        message = f"{shown} is there already, with no manifest that would tell that lakehouse made it"
+        message = f"{shown} was not created by lakehouse (no manifest)"
         super().__init__(message, hint=self.advice([table]), location=location)
         self.table = table
 
@@ -195,7 +197,7 @@ class UnclaimedError(StorageError):
     def advice(cls, tables: Sequence[str]) -> str:
         """What to do next where this is so of these tables."""
         named, more = " ".join(tables[:_NAMED]), len(tables) - _NAMED
-        others = f", and so on for {more} more" if more > 0 else ""
+        others = f", and so on for {count_text(more)} more" if more > 0 else ""
         which = "table" if len(tables) == 1 else "tables"
         return f"give the {which} another `path:`; `lakehouse run --force {named}` replaces what is there{others}"
 
@@ -285,7 +287,7 @@ class SystemTroubleError(LakehouseError):
 
         about = f" ({error.filename})" if error.filename else ""
         reason = (error.strerror or str(error) or type(error).__name__).lower()
-        super().__init__(f"the system does not let the command go on: {reason}{about}", hint="`-v` shows where")
+        super().__init__(f"operating system error: {reason}{about}", hint="`-v` shows where")
         self.traceback = "".join(format_exception(error))
 
 
@@ -319,7 +321,7 @@ def first_few(names: Sequence[str], limit: int) -> str:
         limit: How many to name.
     """
     more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(names[:limit]) + (f" and {count_text(more)} more" if more > 0 else "")
 
 
 def others_unfit(total: int, what: str) -> str:
@@ -334,7 +336,7 @@ def others_unfit(total: int, what: str) -> str:
     """
     if total <= 1:
         return ""
-    return f", and {total - 1:,} more {what}{' does' if total == 2 else 's do'} not fit"
+    return f", and {count_text(total - 1)} more {what}{' does' if total == 2 else 's do'} not fit"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.source_code import FunctionSource, Parameter, SourceError, SourceReader
@@ -234,7 +235,7 @@ class _Matcher:
                 found.append(Input(table, None, True))
             else:
                 count = len(declared)
-                message = f"`{self.function.name}` takes {len(slots)} tables and `inputs` lists {count}"
+                message = f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count}"
                 self.problem(message, self.signature(), f"inputs.{index}", "inputs")
                 break
         for parameter in slots[len(declared) :]:
@@ -305,7 +306,7 @@ def _cycle(waiting: Mapping[str, Iterable[str]], stuck: set[str], names: list[st
 def _cycle_problem(cycle: list[str], spec: ProjectSpec) -> Problem:
     path = " → ".join(f"`{name}`" for name in cycle)
     if len(cycle) == 2:
-        message, hint = f"table {path.split(' → ')[0]} is its own input", "let it read another table"
+        message, hint = f"table {path.split(' → ')[0]} is its own input", "a table cannot depend on itself"
     else:
         message, hint = f"tables form a cycle: {path}", "one of these transforms must do without one of its inputs"
     return Problem(message, hint, spec.tables[cycle[0]].where("inputs", "function"))

@@ -49,8 +49,8 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
-        notes: What else is worth telling of a table that would run, such as an input that another hand altered.
-        advice: Which key would have its transform's surroundings count, and what it shares with other transforms.
+        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse,
+            or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
 
@@ -67,7 +67,6 @@ class PlannedTable(Struct, frozen=True):
     refused: StorageError | None = None
     would_fail: str | None = None
     notes: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
     used: Used | None = None
 
     @property
@@ -127,7 +126,7 @@ class Plan(Struct, frozen=True):
                     "reasons": [reason.to_json() for reason in table.reasons],
                     "schema_change": table.schema_change,
                     "would_fail": table.would_fail,
-                    "notes": [*table.notes, *table.advice],
+                    "notes": list(table.notes),
                 }
                 for table in self.tables
             ],
@@ -308,7 +307,7 @@ def _run_reasons(
     if upstream:
         yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:
-        yield Reason("forced", "asked for with --force")
+        yield Reason("forced", "forced (`--force`)")
 
 
 def _is_missing(state: TableState) -> bool:

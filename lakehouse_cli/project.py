@@ -309,7 +309,7 @@ class Project:
 
     def _executor_class(self, name: str) -> type[Executor]:
         if name not in EXECUTORS:
-            hint = did_you_mean(name, EXECUTORS) or f"there are {', '.join(EXECUTORS)}"
+            hint = did_you_mean(name, EXECUTORS) or f"choose one of: {', '.join(EXECUTORS)}"
             raise UsageError(f"there is no executor `{name}`", hint=hint)
         found: type[Executor] = lookup(EXECUTORS, "executor", name)
         return found

@@ -94,5 +94,5 @@ def no_environment(name: str, known: Collection[str]) -> UsageError:
     hint = did_you_mean(name, known)
     if hint is None:
         named = ", ".join(f"`{each}`" for each in known)
-        hint = f"there are {named}" if len(known) > 1 else "the project file declares no `environments`"
+        hint = f"choose one of: {named}" if len(known) > 1 else "the project file declares no `environments`"
     return UsageError(f"there is no environment `{name}`", hint=hint)

@@ -86,8 +86,8 @@ def _with_used(
     told = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
     advice = tuple(each for each in told if each is not None)
     if used is None:
-        return replace(planned, advice=advice) if advice else planned
-    return replace(planned, notes=(*planned.notes, *content.missing(table)), advice=advice, used=used)
+        return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
+    return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
 
 
 def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
@@ -142,6 +142,6 @@ def masked_plan(plan: Plan, mask: Mask) -> Plan:
 def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
-    notes, advice = masked(planned.notes, mask), masked(planned.advice, mask)
-    told = {"notes": notes, "advice": advice, "would_fail": would_fail, "uri": mask.location(planned.uri)}
+    notes = masked(planned.notes, mask)
+    told = {"notes": notes, "would_fail": would_fail, "uri": mask.location(planned.uri)}
     return replace(planned, reasons=reasons, refused=refused, **told)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
@@ -35,11 +36,11 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
         if not state.exists:
             yield Reason("never_materialized", "never materialized")
         else:
-            yield Reason("data_changed", f"{state.uri} has no manifest that would tell that lakehouse made it")
+            yield Reason("data_changed", f"{state.uri} was not created by lakehouse (no manifest)")
     elif not state.exists:
         yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
     elif state.altered:
-        yield Reason("data_changed", f"{state.uri} was altered by {state.altered_by}{_written(table, state)}")
+        yield Reason("data_changed", f"{state.uri} was modified {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:
         yield Reason("never_materialized", "not computed here yet")
 
@@ -138,9 +139,7 @@ def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]
     if old and new:
         return (f"version {before.code[8:]} → {now.code[8:]}",)
     if old or new:
-        return (
-            f"version {now.code[8:]} now stands for the code" if new else "no version stands for the code any more",
-        )
+        return (f"pinned to version {now.code[8:]}" if new else "no longer pinned to a version",)
     from lakehouse_cli.fingerprints.explaining import explain  # not needed where nothing changed
 
     return explain(before.code_parts, now.code_parts, function) or (f"`{function}` changed",)
@@ -189,7 +188,7 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
         else:
             if current.content_hash != before.content_hash:
                 told = f"content of `{name}` changed ({_content_change(before, current)})"
-                yield Reason("input_changed", f"{told}; {state.altered_by} altered it" if state.altered_since else told)
+                yield Reason("input_changed", f"{told}; modified {state.altered_by}" if state.altered_since else told)
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
 
@@ -210,7 +209,7 @@ def input_notes(manifest: Manifest | None, now: Mapping[str, TableState]) -> Ite
     for name, state in now.items():
         told = name in known and state.content is not None and state.content.content_hash != known[name].content_hash
         if state.altered_since and not told:
-            yield f"`{name}` was altered by {state.altered_by}"
+            yield f"`{name}` was modified {state.altered_by}"
 
 
 def gone(name: str) -> str:
@@ -225,8 +224,8 @@ def _content_change(before: InputRecord, now: InputRecord) -> str:
 
 
 def _counts(before: int, now: int, what: str) -> str:
-    counted = f"{now:,} {what}{'' if now == 1 else 's'}"
-    return f"{counted} as before" if now == before else f"{counted}, before {before:,}"
+    counted = plural(now, what)
+    return f"{counted} as before" if now == before else f"{counted}, before {count_text(before)}"
 
 
 def _reading_change(name: str, before: InputRecord, now: InputRecord) -> str:

@@ -69,6 +69,6 @@ def lookup(table: Mapping[str, Entry], kind: str, name: str) -> Any:
         LakehouseError: The name is not known, with close matches.
     """
     if name not in table:
-        hint = did_you_mean(name, table) or f"there are {', '.join(table)}"
+        hint = did_you_mean(name, table) or f"choose one of: {', '.join(table)}"
         raise LakehouseError(f"unknown {kind} `{name}`", hint=hint)
     return load(table[name])

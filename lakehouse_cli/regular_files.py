@@ -6,6 +6,8 @@ import errno
 import os
 from stat import S_ISDIR, S_ISREG
 
+from lakehouse_cli.counts import count_text
+
 #: More is read of no file that is read whole.
 MAX_BYTES = 100_000_000
 _NOT_REGULAR = "it is not a regular file"
@@ -59,5 +61,5 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_BYTES, *, follow
     finally:
         os.close(descriptor)
     if left <= 0:
-        raise OSError(errno.EFBIG, f"it is larger than {limit // 1_000_000:,} MB", os.fspath(path))
+        raise OSError(errno.EFBIG, f"it is larger than {count_text(limit // 1_000_000)} MB", os.fspath(path))
     return b"".join(pieces)

@@ -11,10 +11,11 @@ import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, repeat
 from typing import Any, TextIO
 
 from msgspec import Struct
+
+from lakehouse_cli.counts import count_text, plural
 
 _SGR = {
     "bold": "1",
@@ -75,12 +76,7 @@ class Terminal(Struct, frozen=True):
         """The text in at most so many columns, an ellipsis where something was left out."""
         if width is None or text_width(text) <= width:
             return text
-        kept = ""
-        for character in text:
-            if text_width(kept + character) > width - 1:
-                break
-            kept += character
-        return kept.rstrip() + "…" if width > 0 else ""
+        return beginning(text, width - 1).rstrip() + "…" if width > 0 else ""
 
     def cut_apart(self, texts: Sequence[str], width: int) -> list[str]:
         """Texts that stand side by side, each in at most so many columns.
@@ -98,7 +94,7 @@ class Terminal(Struct, frozen=True):
         ]
 
     def wrap(self, text: str, hanging: str = "") -> str:
-        """The text broken between words where it is wider than the screen.
+        """The text broken between words, and between wide characters, where it is wider than the screen.
 
         Args:
             text: Of one line.
@@ -108,15 +104,15 @@ class Terminal(Struct, frozen=True):
             return text
         words = text.lstrip(" ")
         indent = " " * (len(text) - len(words))
-        lines = _filled(((" ", word) for word in words.split(" ")), self.width - len(indent), hanging)
+        lines = _filled(_units(words), self.width - len(indent), hanging)
         return "\n".join(indent + line for line in lines)
 
     def cut_middle(self, text: str, width: int) -> str:
         """A name in at most so many columns; its ends, which tell names apart, are kept."""
-        if len(text) <= width:
+        if text_width(text) <= width:
             return text
         tail = (width - 1) // 2
-        return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+        return f"{beginning(text, width - 1 - tail)}…{beginning(text[::-1], tail)[::-1]}"
 
 
 def holds_marks(stream: TextIO) -> bool:
@@ -143,6 +139,16 @@ def screen_size(stream: TextIO) -> tuple[int, int]:
     return shutil.get_terminal_size((columns or 80, lines or 24))
 
 
+def beginning(text: str, width: int) -> str:
+    """As much of a text's beginning as so many columns hold."""
+    kept = ""
+    for character in text:
+        if text_width(kept + character) > width:
+            break
+        kept += character
+    return kept
+
+
 def _before_difference(texts: Iterable[str], room: int) -> int:
     """Where to begin, so that no more than so many columns come before the first difference of several texts."""
     # Whatever begins both of these begins all that lies between them.
@@ -157,7 +163,8 @@ def _before_difference(texts: Iterable[str], room: int) -> int:
 def folded(text: str, width: int) -> list[str]:
     """A text as the lines of a column so wide: one where it fits, else what ``; `` divides begins lines of its own.
 
-    Words are broken only where they are wider than the column; what continues a line is indented.
+    Lines are broken between words and between wide characters, within a word only where it is wider than the column;
+    what continues a line is indented, where that leaves room for the word.
     """
     if text_width(text) <= width:
         return [text]
@@ -165,23 +172,53 @@ def folded(text: str, width: int) -> list[str]:
     room = max(width - len(indent), 1)
     lines = []
     for part in text.split("; "):
-        # The pieces of one word have nothing between them.
-        words = [
-            (" " if first else "", piece)
-            for word in part.split(" ")
-            for first, piece in zip(chain((True,), repeat(False)), _pieces(word, room), strict=False)
-        ]
+        words: list[tuple[str, str]] = []
+        for between, unit in _units(part):
+            first, *more = (unit,) if text_width(unit) <= width else _pieces(unit, room)
+            words += [(between, first), *(("", piece) for piece in more)]
         lines += _filled(words, width, indent)
     return lines
 
 
+def _units(text: str) -> Iterator[tuple[str, str]]:
+    """What a text is broken between, each with what stands before it: its words, and the wide characters of these.
+
+    What stands in backticks is not broken.
+    """
+    for word in text.split(" "):
+        between, unit, quoted = " ", "", False
+        for character in word if not word.isascii() else ():
+            if unit and not quoted and _is_break(unit[-1], character):
+                yield between, unit
+                between, unit = "", ""
+            unit += character
+            quoted ^= character == "`"
+        yield between, unit or word
+
+
+def _is_break(before: str, after: str) -> bool:
+    """Whether a line may end between two characters of a word: beside a wide one that punctuation does not hold."""
+    return (
+        (_is_wide(before) or _is_wide(after))
+        and unicodedata.category(before) not in ("Ps", "Pi")
+        and unicodedata.category(after) not in ("Pe", "Pf", "Po", "Lm", "Mn")
+    )
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in ("W", "F")
+
+
 def _filled(words: Iterable[tuple[str, str]], width: int, indent: str = "") -> list[str]:
-    """Lines of words, each with what stands before it, as long as there is room for; all but the first indented."""
+    """Lines of words, each with what stands before it, as long as there is room for.
+
+    All but the first are indented, except where a word has no room then.
+    """
     lines = [""]
     for between, word in words:
         begun = f"{lines[-1]}{between}{word}" if lines[-1] else word
         if lines[-1] and text_width(begun) > width:
-            lines.append(indent + word)
+            lines.append(indent + word if text_width(indent + word) <= width else word)
         else:
             lines[-1] = begun
     return lines
@@ -202,6 +239,21 @@ def _pieces(word: str, width: int) -> Iterator[str]:
             piece = piece[end:]
         piece += character
     yield piece
+
+
+def note_lines(terminal: Terminal, notes: Iterable[str], limit: int = 5) -> Iterator[str]:
+    """Notes for people, each once, so many of them and how many there are besides."""
+    shown = list(dict.fromkeys(notes))
+    for note in shown[:limit]:
+        yield terminal.fit(terminal.wrap(f"{terminal.style('note:', 'bold')} {printable(note)}", HANGING))
+    if len(shown) > limit:
+        yield f"and {plural(len(shown) - limit, 'note')} more; `-o json` has them all"
+
+
+def table_notes(table: str, notes: Iterable[str]) -> Iterator[str]:
+    """The notes on a table, each naming it."""
+    for note in notes:
+        yield note if f"`{table}`" in note else f"`{table}`: {note}"
 
 
 def printable(text: str) -> str:
@@ -234,7 +286,7 @@ def text_width(text: str) -> int:
     if text.isascii():
         return len(_ANSI.sub("", text)) if "\x1b" in text else len(text)
     plain = _ANSI.sub("", text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
+    return sum(0 if unicodedata.combining(c) else 2 if _is_wide(c) else 1 for c in plain)
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:
@@ -259,6 +311,7 @@ def columns(
     indent: str = "",
     dispensable: Sequence[int] = (),
     shortened: int | None = None,
+    shortest: int | None = None,
     least: int = 8,
     fold: bool = False,
 ) -> list[str]:
@@ -274,6 +327,8 @@ def columns(
         indent: Before every line.
         dispensable: Indices of columns that are left out, the first of them first, where the last one has no room.
         shortened: Index of a column of names, which are shortened in the middle where that is not enough.
+        shortest: To how many columns of the screen names are shortened before others are left out; None where these go
+            first.
         least: Columns of the screen that the last one should have, if it needs them.
         fold: Whether the last one goes on in more lines where its text is too long, and is not cut.
     """
@@ -282,16 +337,16 @@ def columns(
     last = len(header) - 1
     shown = list(range(len(header)))
     if terminal.width is not None:
-        lacking = len(indent) + sum(w + 2 for w in widths[:last]) + min(widths[last], least) - terminal.width
+        names = 0 if shortened is None else widths[shortened]
+        needed = min(widths[last], least) + (names if shortest is None else min(names, shortest))
+        room = terminal.width - len(indent) + names - sum(w + 2 for w in widths[:last])
         for index in dispensable:
-            if lacking > 0:
+            if room < needed:
                 shown.remove(index)
-                lacking -= widths[index] + 2
-        if lacking > 0 and shortened is not None:
-            narrow = min(max(widths[shortened] - lacking, _SHORTEST_NAME), widths[shortened])
-            lacking -= widths[shortened] - narrow
-            widths[shortened] = narrow
-        widths[last] = max(terminal.width - len(indent) - sum(widths[i] + 2 for i in shown if i != last), 0)
+                room += widths[index] + 2
+        if shortened is not None:
+            widths[shortened] = names_width(names, room, min(widths[last], max(least, share_of(room) if fold else 0)))
+        widths[last] = max(room - (0 if shortened is None else widths[shortened]), 0)
     lines = []
     if any(header):
         texts = [pad(header[i], widths[i], right=i in right) for i in shown]
@@ -307,6 +362,22 @@ def columns(
         begin = indent + "".join(f"{part}  " for part in parts)
         lines += _with_last(terminal, begin, row[last], widths[last], fold=fold)
     return lines
+
+
+def share_of(room: int) -> int:
+    """How many of the columns that names and folded text have in common are the text's, if it needs them."""
+    return room * 3 // 5
+
+
+def names_width(longest: int, room: int, text: int) -> int:
+    """Columns for names, where they and a text beside them have so many.
+
+    Args:
+        longest: Width of the longest name.
+        room: For both.
+        text: What the text should have of it.
+    """
+    return min(longest, max(room - text, _SHORTEST_NAME))
 
 
 def _with_last(terminal: Terminal, begin: str, cell: Cell, width: int, *, fold: bool) -> list[str]:
@@ -329,15 +400,12 @@ def size_text(size: int | None) -> str:
         return ""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5 or unit == "GB":
+        if value < 999.5:
             return f"{int(value)} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        if unit == "GB":
+            return f"{count_text(round(value))} {unit}"
         value /= 1000
     raise AssertionError
-
-
-def count_text(count: int | None) -> str:
-    """A count for people, its thousands apart: ``10 000 000``."""
-    return "" if count is None else f"{count:,}".replace(",", " ")
 
 
 def time_text(seconds: float | None) -> str:
@@ -368,8 +436,3 @@ def moment_text(at: str) -> str:
         return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
         return at
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun: ``1 table``, ``2 tables``."""
-    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"

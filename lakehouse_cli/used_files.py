@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from fnmatch import translate
 from pathlib import Path
 
+from lakehouse_cli.counts import count_text
+
 #: More files than this are no lookup tables, and would be hashed for every plan.
 MOST_FILES = 10_000
 _MOST_ENTRIES = 200_000
@@ -116,7 +118,7 @@ class _Walk:
                 raise MatchError(f"the name of `{os.fsencode(path)!r}` is not UTF-8", "rename the file") from None
             self._files += 1
             if self._files > MOST_FILES:
-                raise MatchError(f"there are more than {MOST_FILES:,} files", "name fewer of them")
+                raise MatchError(f"there are more than {count_text(MOST_FILES)} files", "name fewer of them")
             yield path
         else:
             raise MatchError(f"`{path}` is not a regular file", "leave it out: its content cannot be known beforehand")
@@ -142,7 +144,7 @@ class _Walk:
         self._seen += len(names)
         if self._seen > _MOST_ENTRIES:
             hint = "name the folder that the files are in"
-            raise MatchError(f"there are more than {_MOST_ENTRIES:,} files and folders to look through", hint)
+            raise MatchError(f"there are more than {count_text(_MOST_ENTRIES)} files and folders to look through", hint)
         return names
 
     def _hold_inside(self, path: str) -> None:

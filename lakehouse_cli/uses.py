@@ -161,7 +161,8 @@ class UsedContent:
             place = table.where(f"uses.files.{index}")
             what = "matches no file" if is_pattern(pattern) else "is not there"
             close = did_you_mean(pattern, self._beside(pattern)) if not is_pattern(pattern) else None
-            yield f"`{pattern}` under `uses` {what}{f' ({place})' if place else ''}{f': {close}' if close else ''}"
+            at, hint = f" ({place})" if place else "", f": {close}" if close else ""
+            yield f"`{pattern}` under `uses` of `{table.name}` {what}{at}{hint}"
 
     def _beside(self, path: str) -> list[str]:
         parent = path.rpartition("/")[0]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text
+from lakehouse_cli.counts import plural
+from lakehouse_cli.terminal import Cell, Terminal, columns, printable, size_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.project import Project
@@ -43,8 +44,8 @@ def command(
 
     What failed runs left half-written, and stored tables that the project file does not declare any more: listed with
     their sizes, and asked about, before anything is removed. Where nobody can be asked (no terminal, -o json),
-    nothing is removed without --yes. What no manifest of ours describes, another project stored, or another hand has
-    altered, is left alone.
+    nothing is removed without --yes. What no manifest of ours describes, another project stored, or was modified
+    outside lakehouse, is left alone.
     """
     project = settings.project()
     found = project.leftovers()

@@ -10,7 +10,8 @@ import typer
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, plural, printable, size_text, time_text
+from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.terminal import Cell, Terminal, columns, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.copying import CopiedTable, CopyResult
@@ -177,7 +178,7 @@ def _finish(result: CopyResult) -> None:
     for note in result.notes:
         options.write(note)
     counts = Counter(table.status for table in result.tables)
-    told = ", ".join(f"{count} {_MARKS[status][2]}" for status, count in counts.items())
+    told = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
     options.write(told or "nothing to copy")
 
 

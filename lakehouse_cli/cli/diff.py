@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import TableResult
 from lakehouse_cli.printing import MaskedStream, own_stream, redirected
 from lakehouse_cli.reporters.run_text import failure_lines
-from lakehouse_cli.terminal import Cell, Terminal, columns, count_text, pad, plural, printable, text_width, value_text
+from lakehouse_cli.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.comparing import ComparedTable, Comparison
@@ -103,7 +104,7 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
         if table.status == "different":
             lines += ["", *_details(table, heads, terminal)]
     counts = Counter(_MARKS[table.status][2] for table in found.tables)
-    told = ", ".join(f"{number} {word}" for word, number in counts.items())
+    told = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
     return [*lines, "", told or "nothing to compare"]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import count_text, plural
+from lakehouse_cli.counts import count_text, plural
 
 if TYPE_CHECKING:
     from lakehouse_cli.graph_text import Lineage

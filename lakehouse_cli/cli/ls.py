@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, columns, plural
+from lakehouse_cli.counts import plural
+from lakehouse_cli.terminal import Cell, columns
 
 if TYPE_CHECKING:
     from lakehouse_cli.project import Project
@@ -48,7 +49,7 @@ def command(
         options.write(note)
     if rows:
         header = ("table", "kind", "storage", "path", "tags")
-        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0):
+        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0, shortest=24):
             options.write(line)
     options.write(terminal.style(plural(len(rows), "table"), "dim"))
 

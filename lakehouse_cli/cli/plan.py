@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
-from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, plural, printable
+from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
 
 if TYPE_CHECKING:
     from lakehouse_cli.planning import Plan, PlannedTable
@@ -18,11 +18,9 @@ Examples:
   lakehouse plan                     every table, in order
   lakehouse plan +summary            `summary` and all it is computed from
   lakehouse plan -e dev summary --defer prod
-                                     inputs that `dev` has not are read from `prod`
+                                     inputs missing in `dev` are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
-# How many notes are shown below a plan.
-_NOTES = 5
 _NOT_THERE = "put it there, or correct `path:` or the storage's `root:`"
 _MARKS = {
     "run": ("▸", "cyan"),
@@ -90,16 +88,8 @@ def render(plan: Plan, settings: options.Settings) -> None:
     options.write(terminal.wrap(_summed_up(plan)))
     for line in _trouble_lines(plan, terminal):
         options.write(line)
-    for line in note_lines([each for table in plan.tables for each in table.advice], terminal, _NOTES):
+    for line in note_lines(terminal, [note for table in plan.tables for note in table_notes(table.name, table.notes)]):
         options.write(line)
-
-
-def note_lines(notes: Sequence[str], terminal: Terminal, limit: int) -> Iterator[str]:
-    """Notes for people, so many of them and how many there are besides."""
-    for note in notes[:limit]:
-        yield terminal.wrap(f"{terminal.style('note:', 'bold')} {printable(note)}", HANGING)
-    if len(notes) > limit:
-        yield f"and {plural(len(notes) - limit, 'note')} more; `-o json` has them all"
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -108,9 +98,9 @@ def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     if not blocked:
         return []
     causes = _causes(plan, blocked)
-    more = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+    more = f" and {count_text(len(causes) - 1)} more" if len(causes) > 1 else ""
     would_fail = terminal.style("a run would fail:", "error")
-    told = f"{would_fail} {len(blocked)} of these could not be materialized; {printable(causes[0])}{more}"
+    told = f"{would_fail} {count_text(len(blocked))} of these could not be materialized; {printable(causes[0])}{more}"
     hint = _next(plan)
     return [terminal.wrap(told, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
 
@@ -158,7 +148,7 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
-        told = [*(reason.message for reason in table.reasons), *table.notes]
+        told = [reason.message for reason in table.reasons]
         trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
             # The row of the table that is to blame tells the rest.
@@ -175,7 +165,8 @@ def _lines(plan: Plan, terminal: Terminal) -> list[str]:
         why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
         rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
     # The mark tells the action as well.
-    return columns(terminal, ("", "table", "action", "why"), rows, dispensable=(2,), shortened=1, least=26, fold=True)
+    header = ("", "table", "action", "why")
+    return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)
 
 
 def _told_of(refused: StorageError, table: PlannedTable) -> list[str]:

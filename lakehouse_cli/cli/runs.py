@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.terminal import (
     Cell,
     Terminal,
     columns,
-    count_text,
     moment_text,
-    plural,
     printable,
     size_text,
     time_text,
@@ -205,6 +204,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
         header_line,
         layout,
         result_line,
+        result_note_lines,
         row_line,
         title_line,
     )
@@ -223,7 +223,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
             state = "running" if name in record.started else "waiting"
             lines.append(row_line(terminal, widths, state, (name, "", "", ""), ""))
         lines.append("")
-    lines.append(_end_line(terminal, record))
+    lines += [_end_line(terminal, record), *result_note_lines(terminal, record.tables)]
     return lines + failure_lines(terminal, record.tables, verbose=verbose)
 
 

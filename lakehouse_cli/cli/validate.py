@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.cli.plan import note_lines
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import ProjectError
-from lakehouse_cli.terminal import plural
+from lakehouse_cli.terminal import note_lines
 
 EXAMPLES = """\b
 Examples:
@@ -41,10 +41,10 @@ def command(settings: options.Settings) -> int:
             }
         )
     elif not settings.quiet:
-        parts = f"{plural(len(project.tables) - computed, 'source')}, {computed} computed"
+        parts = f"{plural(len(project.tables) - computed, 'source')}, {count_text(computed)} computed"
         environments = len(project.environments)
         of_all = f", in {plural(environments, 'environment')}" if environments > 1 else ""
         options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")
-        for line in note_lines(notes, settings.stdout, _NOTES):
+        for line in note_lines(settings.stdout, notes, _NOTES):
             options.write(line)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text
+from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text, is_misspelt
 from lakehouse_cli.config.type_pattern import type_pattern
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
@@ -97,7 +97,8 @@ def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | N
             hint = did_you_mean(each, _KEYS) or "its keys are `type`, `nullable` and `description`"
             reader.report(each_key, f"unknown key {quoted(each)} in {own}", hint)
     if "type" not in entries:
-        reader.report(key, f"{own} has no `type`", "add one: `type: int64`")
+        if not is_misspelt("type", entries, _KEYS):
+            reader.report(key, f"{own} has no `type`", "add one: `type: int64`")
         return None
     type_ = _type(reader, *entries["type"], name, owner)
     if type_ is None or isinstance(nullable, Invalid) or isinstance(description, Invalid):

@@ -161,7 +161,8 @@ class _Overriding(Struct, frozen=True):
                 storages[name] = storage_key, override
             else:
                 hint = (
-                    did_you_mean(name, known) or f"declare it under `storages` at the top; there are {', '.join(known)}"
+                    did_you_mean(name, known)
+                    or f"declare it under `storages` at the top, or choose one of: {', '.join(known)}"
                 )
                 reader.report(storage_key, f"storage {quoted(name)} in {owner} is not declared", hint)
         description = None

@@ -17,7 +17,7 @@ from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tabl
 from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
 from lakehouse_cli.config.places import Places
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.reading import Invalid, Reader, ValueType
+from lakehouse_cli.config.reading import Invalid, Reader, ValueType, is_misspelt
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
@@ -210,7 +210,7 @@ class _Loader:
 
     def misspelt(self, key: str) -> bool:
         """Whether an unknown key is close to `key`, which is then not missing as well."""
-        return any(did_you_mean(name, [key]) for name in self.root.entries if name not in PROJECT_KEYS)
+        return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
     def text(self, key: str, kind: ValueType | None) -> str | None:
         node = self.section(key)

@@ -24,6 +24,7 @@ from lakehouse_cli.config.reading import (
     ValueType,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
@@ -111,7 +112,7 @@ def read_options(
 
 def _report_unknown(reader: Reader, key: Scalar, specs: Sequence[FormatSpec | StorageType], owner: str) -> None:
     names = [option.name for spec in specs for option in spec.options]
-    more = f", … ({len(names)} in all; see docs)" if len(names) > _LISTED else ""
+    more = f", … ({count_text(len(names))} in all; see docs)" if len(names) > _LISTED else ""
     known = f"its options are {', '.join(names[:_LISTED])}{more}" if names else "remove it: it has no options"
     of = " and ".join(f"{'format' if isinstance(spec, FormatSpec) else 'storage type'} {spec.name}" for spec in specs)
     message = f"unknown option {quoted(key.text)} of {of} in {owner}"

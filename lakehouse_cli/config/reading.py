@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from enum import Enum
 from math import isfinite
@@ -78,6 +79,11 @@ class Reader:
             if name not in known:
                 hint = did_you_mean(name, known) or "its keys are " + ", ".join(f"`{each}`" for each in known)
                 self.report(key, f"unknown key {quoted(name)} in {owner}", hint)
+
+
+def is_misspelt(key: str, written: Iterable[str], known: Collection[str]) -> bool:
+    """Whether an unknown name is close to `key`, which is then not missing as well."""
+    return any(did_you_mean(name, [key]) for name in written if name not in known)
 
 
 def shown(node: Node) -> str:

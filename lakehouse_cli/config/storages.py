@@ -15,7 +15,7 @@ from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, STORAGE_KEYS
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Invalid, Reader
+from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
 from lakehouse_cli.config.variables import Unset, fill
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
@@ -99,7 +99,10 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
             conflict = option_conflict(options, spec)
             if conflict:
                 reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
-    if "options" not in node.entries or "options" in values:
+    unread = "options" not in values and (
+        "options" in node.entries or is_misspelt("options", node.entries, STORAGE_KEYS)
+    )
+    if not unread:
         # One that is there and wrong was told.
         written = dict.fromkeys(values["options"].entries) if "options" in values else {}
         _check_options(reader, key, written, storage_type, spec)
@@ -151,7 +154,7 @@ def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path)
         return None
     if found is None:
         known = list(known_names())
-        hint = did_you_mean(name, known) or f"there are {', '.join(known)}; one of your own is `module:Class`"
+        hint = did_you_mean(name, known) or f"choose one of: {', '.join(known)}; one of your own is `module:Class`"
         reader.report(node, f"`type` of {owner}: there is no {quoted(name)}", hint)
     return found
 
@@ -161,8 +164,9 @@ def _check_options(
 ) -> None:
     """Report options that must be given and are not, and those that would be taken for the format's."""
     owner = f"storage `{key.text}`"
+    known = [option.name for option in storage_type.options]
     for name in storage_type.required:
-        if name not in options:
+        if name not in options and not is_misspelt(name, options, known):
             reader.report(key, f"{owner} lacks option `{name}` of type {storage_type.name}", "give it under `options`")
     for option in storage_type.options if spec is not None and storage_type.own else ():
         if spec is not None and spec.option(option.name) is not None:
@@ -199,7 +203,8 @@ def _root(
         hint = "name the folder its tables live in: `root: …`"
         if "folder" not in storage_type.root:
             hint = f"say where it is: `root: {storage_type.schemes[0]}://…`" if storage_type.schemes else "`root: …`"
-        reader.report(key, f"{owner} has no `root`", hint)
+        if not is_misspelt("root", node.entries, STORAGE_KEYS):
+            reader.report(key, f"{owner} has no `root`", hint)
         return None
     written = node.entries["root"][1]
     if "root" not in values or not isinstance(written, Scalar):

@@ -282,7 +282,7 @@ class TableBuilder:
         """Whether format and storage can hold the columns."""
         spec, storage_type = FORMATS.get(table.format), self._type_of(storage)
         if spec is not None and not spec.writable and table.kind == "computed":
-            message = f"{draft.owner} is computed, and format {spec.name} is only read"
+            message = f"{draft.owner} is computed, and format {spec.name} is read-only"
             hint = "choose another `format`, or make it `kind: source`"
             reader.problems.report(message, hint, table.where("format", "storage"))
         holders = [("format", spec), ("storage type", storage_type)]

@@ -23,6 +23,7 @@ from yaml.events import (
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.source import Mark, SourceFile
 from lakehouse_cli.config.yaml_syntax import explain
+from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 
 #: Deeper nesting is refused; a project file needs five levels.
@@ -211,13 +212,13 @@ class _Builder:
             self.heights[anchor] = self.deepest - self.depth
         self.deepest = max(self.deepest, outside)
         if node.size > MAX_VALUES:
-            message = f"with its aliases expanded this holds more than {MAX_VALUES:,} values"
+            message = f"with its aliases expanded this holds more than {count_text(MAX_VALUES)} values"
             place = self.source.location(event.start_mark, event.end_mark)
             raise _UnreadableError(Problem(message, "use fewer aliases of aliases", place))
         return node
 
     def too_many(self, event: Any) -> _UnreadableError:
-        message = f"`{self.source.name}` holds more than {MAX_WRITTEN:,} values"
+        message = f"`{self.source.name}` holds more than {count_text(MAX_WRITTEN)} values"
         place = self.source.location(event.start_mark, event.end_mark)
         return _UnreadableError(Problem(message, "split its tables over files named in `include`", place))
 

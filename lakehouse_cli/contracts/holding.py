@@ -16,11 +16,11 @@ from lakehouse_cli.conversion.refusal import (
     InexactError,
     examples_at,
     is_index_level,
-    plural,
     refusal_in,
     true_rows,
     violation_of,
 )
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
 
@@ -117,7 +117,9 @@ def _name_violations(names: Sequence[str]) -> list[Violation]:
     violations = []
     if len(set(names)) < len(names):
         violations = [
-            Violation(name, "duplicate", count, f"{count} columns are called `{name}`; rename or drop all but one")
+            Violation(
+                name, "duplicate", count, f"{plural(count, 'column')} are called `{name}`; rename or drop all but one"
+            )
             for name, count in Counter(names).items()
             if count > 1 and name
         ]
@@ -195,7 +197,7 @@ def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 def _nulls(array: pa.ChunkedArray, column: Column) -> Violation:
     rows = true_rows(array.is_null())
-    message = f"`{column.name}` has {plural(len(rows), 'null')} where none may be"
+    message = f"column `{column.name}` has {plural(len(rows), 'null')} but is declared `nullable: false`"
     return Violation(column.name, "null", len(rows), message, examples_at(array, rows[:5].to_pylist()), column.location)
 
 
@@ -216,14 +218,14 @@ def _key_violations(
         column = by_name.get(name)
         if name not in table.column_names:
             if column is None and name not in names:
-                message = f"`{name}` is of the key and not in the result"
+                message = f"key column `{name}` is missing from the result"
                 violations.append(Violation(name, "missing", 1, message))
             continue
         array = table.column(name)
         # A column that is itself declared not null has been judged.
         if array.null_count and (column is None or column.nullable):
             rows = true_rows(array.is_null())
-            message = f"`{name}` is of the key and has {plural(len(rows), 'null')}"
+            message = f"key column `{name}` has {plural(len(rows), 'null')}"
             examples = examples_at(array, rows[:5].to_pylist())
             violations.append(Violation(name, "key", len(rows), message, examples, _place(column)))
     if all(name in table.column_names for name in key):

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
-from lakehouse_cli.conversion.refusal import EXAMPLES, plural, shorten
+from lakehouse_cli.conversion.refusal import EXAMPLES, shorten
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import Example, Location, Violation
 
 _FEW = 1_000

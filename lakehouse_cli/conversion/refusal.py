@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import Example, Violation
 
 EXAMPLES = 5
@@ -95,15 +96,6 @@ def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, 
     """The first few of some 0-based rows, as examples."""
     first = list(rows[:EXAMPLES])
     return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun.
-
-    >>> plural(1, "row"), plural(2000, "row")
-    ('1 row', '2,000 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:

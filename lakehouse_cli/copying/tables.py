@@ -201,9 +201,9 @@ class Copying:
             # Whoever put them there loses nothing.
             return None
         if manifest is None:
-            return _Refusal(f"{there.uri} has no manifest that would tell that lakehouse made it")
+            return _Refusal(f"{there.uri} was not created by lakehouse (no manifest)")
         if there.content is None or manifest.content_hash != there.content.content_hash:
-            return _Refusal(f"{there.uri} was altered by another hand")
+            return _Refusal(f"{there.uri} was modified outside lakehouse")
         return None
 
     def _why_not_from(self, name: str, here: TableState) -> _Refusal:
@@ -211,7 +211,7 @@ class Copying:
         run = f"lakehouse run {name} -e {self.source.environment}"
         if here.manifest is not None:
             hint = f"`{run}` computes it anew; `--force` copies it as it is"
-            return _Refusal(f"{here.uri} was altered by another hand", hint)
+            return _Refusal(f"{here.uri} was modified outside lakehouse", hint)
         hint = f"`{run} --force` computes it anew; `--force` here copies it as it is"
         if here.manifest_trouble is not None:
             return _Refusal(here.manifest_trouble.message, hint)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.starting import can_fork, start
@@ -90,8 +91,9 @@ class ProcessesExecutor(Executor):
         cores = default_workers()
         if workers is None or workers <= WORKERS_PER_CORE * cores:
             return None
-        which = "one core" if cores == 1 else f"{cores:,} cores"
-        return f"{workers:,} workers share {which}: more than {WORKERS_PER_CORE * cores:,} take memory, not less time"
+        which = "one core" if cores == 1 else plural(cores, "core")
+        useful = count_text(WORKERS_PER_CORE * cores)
+        return f"{plural(workers, 'worker')} share {which}: more than {useful} take memory, not less time"
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free process run `fn`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import first_few
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN
@@ -69,7 +70,7 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     messages = list(dict.fromkeys(message for _, _, message in sorted(told)))
     most = min(_MOST, len({message for rank, _, message in told if rank != _LAST}) + _NAMED + 1)
     if len(messages) > most:
-        messages[most - 1 :] = [f"and {len(messages) - most + 1} more"]
+        messages[most - 1 :] = [f"and {count_text(len(messages) - most + 1)} more"]
     return tuple(messages)
 
 

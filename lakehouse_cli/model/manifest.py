@@ -11,8 +11,8 @@ from msgspec.json import Decoder
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
-#: Who alters stored data, if it was no run of this tool.
-ANOTHER_HAND = "another hand"
+#: Where stored data were modified, if by no run of this tool.
+ANOTHER_HAND = "outside lakehouse"
 _Text = str | bytes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from lakehouse_cli.counts import count_text
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import short_names
 
@@ -157,5 +158,5 @@ def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
 
 def listed(messages: Sequence[str]) -> str:
     """Changes in one line, as many as can be read there."""
-    more = f" and {len(messages) - _TOLD} changes more" if len(messages) > _TOLD + 1 else ""
+    more = f" and {count_text(len(messages) - _TOLD)} changes more" if len(messages) > _TOLD + 1 else ""
     return short_names(", ".join(messages[:_TOLD] if more else messages) + more)

@@ -21,6 +21,7 @@ from lakehouse_cli.reporters.run_text import (
     is_plain,
     layout,
     result_line,
+    result_note_lines,
     retry_text,
     summary_line,
     title_line,
@@ -67,7 +68,8 @@ class LinesReporter(Reporter):
             case RunFinished():
                 if self._headed:
                     self._write("")
-                self._write(summary_line(terminal, event.result))
+                for line in (summary_line(terminal, event.result), *result_note_lines(terminal, event.result.tables)):
+                    self._write(line)
 
     def _head(self) -> None:
         """Write the names of the columns before the first line that has something to tell of a table."""

@@ -12,9 +12,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import (
     Event,
     RunFinished,
+    RunResult,
     RunStarted,
     RunStopping,
     RunTrouble,
@@ -30,12 +32,13 @@ from lakehouse_cli.reporters.run_text import (
     header_line,
     layout,
     result_line,
+    result_note_lines,
     retry_text,
     row_line,
     summary_line,
     title_line,
 )
-from lakehouse_cli.terminal import Terminal, count_text, plural, screen_size, time_text
+from lakehouse_cli.terminal import Terminal, screen_size, time_text
 
 _REFRESHES_PER_SECOND = 8
 # Title, blank lines, header, the line of the rest, the summary and the prompt.
@@ -85,12 +88,14 @@ class LiveReporter(Reporter):
                 self._retrying.pop(event.result.name, None)
                 self._results[event.result.name] = event.result
             case RunFinished():
-                self.close()
-                for line in self._last_lines():
-                    self._write(line)
-                if self._results:
-                    self._write("")
-                self._write(summary_line(self._terminal, event.result))
+                self._finish(event.result)
+
+    def _finish(self, result: RunResult) -> None:
+        self.close()
+        rows = self._last_lines()
+        notes = result_note_lines(self._terminal, result.tables)
+        for line in (*rows, *([""] if rows else []), summary_line(self._terminal, result), *notes):
+            self._write(line)
 
     def close(self) -> None:
         """Stop redrawing."""

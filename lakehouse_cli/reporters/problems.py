@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -18,7 +21,7 @@ from lakehouse_cli.errors import (
     Violation,
 )
 from lakehouse_cli.events import violations_json
-from lakehouse_cli.terminal import HANGING, Terminal, count_text, plural, printable, text_width
+from lakehouse_cli.terminal import HANGING, Terminal, beginning, printable, text_width
 
 _MOST_PROBLEMS = 100
 _MOST_FRAMES = 12
@@ -52,16 +55,17 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     source = (place.source or "").replace("\t", " ")
     at = min(place.column or 1, len(source) + 1) - 1
     ahead, marked, behind = (_STARS.sub("***", part) for part in _parted(source, at, at + place.length))
-    source, column, first = ahead + marked + behind, len(ahead) + 1, 0
-    if len(source) > _CONTEXT and column > _CONTEXT * 2 // 3:
-        first = column - _CONTEXT // 2
-    visible = printable(source[first : first + _CONTEXT])
-    before = printable(source[first : column - 1])
+    source, start, first = ahead + marked + behind, len(ahead), 0
     gutter = str(place.line)
+    context = _CONTEXT if terminal.width is None else max(min(_CONTEXT, terminal.width - len(gutter) - 3), 1)
+    if text_width(source) > context and text_width(ahead) > context * 2 // 3:
+        first = start - len(beginning(ahead[::-1], context // 2))
+    visible = beginning(printable(source[first : first + context]), context)
+    before = printable(source[first:start])
     bar = terminal.style("|", "dim")
     blank = " " * len(gutter)
-    marked = marked[: max(_CONTEXT - len(before), 1)]
-    carets = terminal.style("^" * max(text_width(printable(marked)), 1), "error")
+    marks = min(text_width(printable(marked[:context])), context - text_width(before))
+    carets = terminal.style("^" * max(marks, 1), "error")
     indent = " " * text_width(before)
     lines = [f"{blank} {bar}", f"{terminal.style(gutter, 'dim')} {bar} {visible}"]
     pointer = f"{blank} {bar} {indent}{carets}"
@@ -70,7 +74,8 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
     beside = f"{pointer}  {hint}"
     if terminal.width is None or text_width(beside) <= terminal.width:
         return [*lines, beside]
-    return [*lines, pointer, f"{blank} {bar} {hint}"]
+    room = replace(terminal, width=max(terminal.width - len(blank) - 3, 1))
+    return [*lines, pointer, *(f"{blank} {bar} {line}" for line in room.wrap(hint).split("\n"))]
 
 
 def error_lines(
@@ -83,7 +88,7 @@ def error_lines(
             lines += [*problem_lines(terminal, problem), ""]
         more = len(error.problems) - _MOST_PROBLEMS
         if more > 0:
-            lines += [f"and {more:,} more; `-o json` has all", ""]
+            lines += [f"and {count_text(more)} more; `-o json` has all", ""]
         return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
     if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
         return _data_error_lines(terminal, error)
@@ -130,7 +135,7 @@ def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
     shown: list[Frame | str] = list(_collapsed(frames))
     if len(shown) > _MOST_FRAMES:
         left_out = len(shown) - _MOST_FRAMES
-        shown = [*shown[: _MOST_FRAMES // 2], f"… {left_out} more", *shown[-_MOST_FRAMES // 2 :]]
+        shown = [*shown[: _MOST_FRAMES // 2], f"… {count_text(left_out)} more", *shown[-_MOST_FRAMES // 2 :]]
     for each in shown:
         if isinstance(each, str):
             yield each

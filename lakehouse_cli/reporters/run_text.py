@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
 from lakehouse_cli.terminal import (
     HANGING,
     Terminal,
-    count_text,
     folded,
+    names_width,
+    note_lines,
     pad,
-    plural,
     printable,
+    share_of,
     size_text,
+    table_notes,
     text_width,
     time_text,
 )
@@ -39,7 +42,8 @@ _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
 # What tells least goes first where there is no room; without its state, a table still has its mark.
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
-_SHARE_OF_LONG_NAMES = 0.05
+# To this width names are shortened before columns are left out, and the reason has this much before long names do.
+_SHORT_NAME, _WIDE_WHY = 16, 52
 _MESSAGE_LINES = 20
 _BRIEF = 72
 _NAMED = 4
@@ -60,22 +64,19 @@ class Layout(Struct, frozen=True):
 
 
 def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """What fits: first counts and times make way for the reason, then names are shortened.
-
-    A few names that are much longer than the others take nothing away from these: they are shortened at once.
-    """
-    lengths = sorted([len(HEADER[0]), *(len(name) for name in names)])
-    longest, needed = lengths[-1], lengths[-1 - int(len(lengths) * _SHARE_OF_LONG_NAMES)]
+    """What fits: first names are shortened, then counts and times make way for the reason."""
+    longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
     if terminal.width is None:
         return Layout(max(longest, _MIN_NAME))
     shown = list(_WIDTHS)
-    room = terminal.width - 2 - 2 - _MIN_WHY - sum(width + 2 for width in _WIDTHS.values())
+    room = terminal.width - 2 - 2 - sum(width + 2 for width in _WIDTHS.values())
     for column in (*_DISPENSABLE, "state"):
-        if room >= (needed if column != "state" else min(needed, _MIN_NAME)):
+        if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
             break
         shown.remove(column)
         room += _WIDTHS[column] + 2
-    return Layout(max(min(longest, room), len(HEADER[0])), tuple(shown))
+    why = max(_MIN_WHY, min(share_of(room), _WIDE_WHY))
+    return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
 
 
 def header_line(terminal: Terminal, columns: Layout) -> str:
@@ -124,7 +125,7 @@ def why_text(result: TableResult) -> str:
     """Why a table ended as it did, in one line."""
     if result.error is not None:
         return _brief(result.error.message) if result.status == "failed" else _first_line(result.error.message)
-    return "; ".join([*(reason.message for reason in result.reasons), *result.notes])
+    return "; ".join(reason.message for reason in result.reasons)
 
 
 def retry_text(event: TableRetrying) -> str:
@@ -170,6 +171,12 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
     return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
 
 
+def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:
+    """The notes on the tables of a run, but for those that failed: what went wrong with these has its own lines."""
+    told = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
+    return list(note_lines(terminal, told))
+
+
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
     """What runs, where."""
     title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
@@ -212,6 +219,7 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         code = [printable(line) for line in error.traceback.rstrip().splitlines()]
     else:
         code = list(frame_lines(terminal, error.frames))
+    code = [terminal.wrap(f"  {line}", 2 * HANGING) for line in code]
     body: list[str] = []
     if error.inputs:
         shapes = [
@@ -226,4 +234,4 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     told = [*results[0].notes, error.note] if error.note else results[0].notes
     body += [terminal.style(note, "dim") for note in told if alone]
     said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
-    return [head, *said, *(f"  {line}" for line in code), *body]
+    return [head, *said, *code, *body]

@@ -121,7 +121,7 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         error.location = error.location or table.where("columns")
-        error.hint = error.hint or f"mend it in {_place(transform, job.folder)}, or change what the contract says"
+        error.hint = error.hint or f"fix {_place(transform, job.folder)}, or relax the contract"
         raise
 
 

@@ -343,7 +343,7 @@ class AssetStorage(ABC):
         """
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
-        """Who stored what is not as its manifest tells, in words that follow "was altered by".
+        """Where or by what data were modified that are not as their manifest says, in words that follow "was modified".
 
         Asked for a plan, of tables found altered and of nothing else.
 

@@ -262,11 +262,11 @@ class FileStorage(FolderStorage):
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data in place leaves their manifest aside, whole."""
         if self._is_link(table):
-            return "a link that was put in its place"
+            return "by a link that was put in its place"
         with suppress(OSError, StorageError):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
-                return f"the interrupted run {left.run_id}"
+                return f"by the interrupted run {left.run_id}"
         return super().altered_by(table, content)
 
     def delete(self, table: Table) -> None:

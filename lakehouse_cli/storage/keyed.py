@@ -324,7 +324,7 @@ class KeyedStorage(FormattedStorage):
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data leaves nothing that tells of it."""
-        return f"{super().altered_by(table, content)} or an interrupted run"
+        return f"{super().altered_by(table, content)} or by an interrupted run"
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""

@@ -14,7 +14,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.domains import validate_structure
 from lakehouse_cli.conversion.exact import convert, kind_of
-from lakehouse_cli.conversion.refusal import InexactError, examples_at, plural, true_rows
+from lakehouse_cli.conversion.refusal import InexactError, examples_at, true_rows
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.missing_columns import missing_columns
@@ -70,7 +71,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
         count = stored.count(each)
         if count > 1:
             raise StorageError(
-                f"`{name}` has {count} columns named `{each}`",
+                f"`{name}` has {count_text(count)} columns named `{each}`",
                 hint="rename all but one of them where the file is written",
                 location=Location(name),
             )
@@ -228,7 +229,8 @@ def _check_names(names: Sequence[str], what: str) -> None:
         raise StorageError(f"a table without columns cannot be written as {what}", hint="return at least one column")
     if "" in names:
         raise StorageError(
-            f"column {names.index('') + 1} of {len(names)} has an empty name", hint="name it, or leave it out"
+            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
+            hint="name it, or leave it out",
         )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

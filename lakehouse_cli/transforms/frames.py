@@ -173,4 +173,4 @@ def _unsupported(text: str, returned: bool) -> TransformError:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
     if text.endswith("LazyFrame"):
         hint = f"use {POLARS}; call `.lazy()` and `.collect()` in the transform"
-    return TransformError(f"`{text}` is no in-memory type of tables", hint=hint)
+    return TransformError(f"`{text}` is not a supported frame type", hint=hint)

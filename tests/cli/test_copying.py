@@ -176,7 +176,7 @@ def test_force_overwrites_what_another_hand_put_there(computed: ProjectFolder, c
 def test_a_refusal_is_told_once(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/totals.csv", "mine\n")
     done = cli("copy", "--to", "dev")
-    assert (done.out + done.err).count("dev/totals.csv has no manifest") == 1
+    assert (done.out + done.err).count("dev/totals.csv was not created") == 1
     assert "nothing was copied" in done.err.splitlines()
 
 
@@ -240,7 +240,7 @@ def test_what_another_hand_altered(computed: ProjectFolder, cli: Cli, env: str, 
     computed.write(f"{why}/totals.csv", "customer,total\n1,1\n")
     done = cli("copy", "totals", "--to", "dev")
     assert done.code == 1
-    assert f"{why}/totals.csv was altered by another hand" in done.err
+    assert f"{why}/totals.csv was modified outside lakehouse" in done.err
     assert cli("copy", "totals", "--to", "dev", "-f").code == 0
     assert plan(cli, "dev")["totals"][0] == "run", "nobody knows what it was made by"
 
@@ -249,7 +249,7 @@ def test_a_source_of_another_hand_is_not_overwritten(computed: ProjectFolder, cl
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     done = cli("copy", "orders", "--to", "dev", "--sources")
     assert done.code == 1
-    assert "has no manifest that would tell that lakehouse made it" in done.err
+    assert "was not created by lakehouse (no manifest)" in done.err
     assert computed.read("dev/orders.csv") == "customer,amount\n1,1\n"
 
 

@@ -148,12 +148,12 @@ def test_anothers_table_is_replaced_only_by_force(lake: Lake, cli: Cli) -> None:
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert (planned["orders"], planned["totals"]) == (None, None)
     assert planned["best"].startswith("`best` stays as it is: ")
-    assert planned["best"].endswith("best is there already, with no manifest that would tell that lakehouse made it")
+    assert planned["best"].endswith("best was not created by lakehouse (no manifest)")
     assert cli("run", "--dry-run", "--force", "-o", "json").json["tables"][-1]["would_fail"] is None
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     error = {t["name"]: t["error"] for t in ran.json["tables"]}["best"]
-    assert "is there already, with no manifest that would tell that lakehouse made it" in error["message"]
+    assert "was not created by lakehouse (no manifest)" in error["message"]
     assert "lakehouse run --force best" in error["hint"]
     assert lake.run(f"SELECT count(mine) FROM {name(lake, 'best')}")[0][0] in (0, "0")
     assert not (lake.folder.path / "computed").exists()
@@ -462,7 +462,7 @@ def test_two_schemas_under_one_root_are_told_apart(
         "mine": "${WH}/an alytics.x/mine",
         "named": "${WH}/named",
     }
-    assert tables["mine"]["error"]["message"].startswith("${WH}/an alytics.x/mine is there already")
+    assert tables["mine"]["error"]["message"].startswith("${WH}/an alytics.x/mine was not created")
     assert "${WH}/an alytics.x/totals" in cli("show", "again").out
     listed = cli("env").out
     assert "shop" in listed

@@ -170,7 +170,7 @@ def test_the_name_of_an_environment_stays_also_where_a_variable_is_called_so(
     monkeypatch.setenv("LAKE_BUCKET", "lake")
     environments = 'environments: {lake: {storages: {default: {root: "s3://${LAKE_BUCKET}/x"}}}}\n'
     project.write("lakehouse.yaml", environments + project.read("lakehouse.yaml"))
-    assert "there are `default`, `lake`" in cli("env", "nope").err
+    assert "choose one of: `default`, `lake`" in cli("env", "nope").err
     assert "`lake` cannot be compared against itself" in cli("diff", "-e", "lake", "--against", "lake").err
 
 

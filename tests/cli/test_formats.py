@@ -105,7 +105,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
         ("ipc", "{compression: gzip}", "option `compression` of table `totals`"),
         ("jsonl", "{compression: lz4}", "option `compression` of table `totals`"),
         ("jsonl", "{header: false}", "unknown option `header` of format jsonl"),
-        ("excel", "{}", "table `totals` is computed, and format excel is only read"),
+        ("excel", "{}", "table `totals` is computed, and format excel is read-only"),
         ("parqet", "{}", "did you mean `parquet`?"),
     ],
 )

@@ -87,23 +87,25 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
     assert reasons(cli)["totals"] == [("input_changed", "content of `orders` changed (4 rows, before 3)")]
     done.write("data/totals.csv", "customer,total\n042,99\n")
     assert reasons(cli, "best")["best"] == [
-        ("input_changed", "content of `totals` changed (1 row, before 2); another hand altered it")
+        ("input_changed", "content of `totals` changed (1 row, before 2); modified outside lakehouse")
     ]
 
 
 def test_reading_what_another_hand_altered_is_told(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
-    told = "content of `totals` changed (2 rows as before); another hand altered it"
+    told = "content of `totals` changed (2 rows as before); modified outside lakehouse"
     assert told in cli("plan", "best").out
     best = cli("run", "best", "-o", "json").json["tables"][0]
     assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([told], [])
     assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
     # Made from it once, it is no change of the input any more, and still read.
     edit(done, "lakehouse.yaml", "count: 1", "count: 2")
-    note = "`totals` was altered by another hand"
+    note = "`totals` was modified outside lakehouse"
     assert cli("plan", "best", "-o", "json").json["tables"][0]["notes"] == [note]
-    assert f"param `count` 1 → 2; {note}\n" in cli("plan", "best").out
-    assert f"param `count` 1 → 2; {note}\n" in cli("run", "best").out
+    for command in ("plan", "run"):
+        shown = cli(command, "best").out
+        assert "param `count` 1 → 2\n" in shown
+        assert shown.endswith(f"\nnote: `best`: {note}\n")
     # Where it is selected itself it is made anew.
     edit(done, "lakehouse.yaml", "count: 2", "count: 1")
     assert note not in cli("plan").out
@@ -194,7 +196,7 @@ UNDECLARED = """
 name: free
 module: transforms
 tables:
-  made: {}
+  made: {uses: {}}
 """
 
 
@@ -209,8 +211,8 @@ def test_a_run_tells_how_undeclared_columns_changed(folder: ProjectFolder, cli: 
     assert (first["notes"], first["schema_change"]) == ([], None)
     made(folder, "{'a': ['1'], 'c': ['x']}")
     told = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
-    assert f"`made` changed (transforms.py); {told}\n" in cli("run").out
-    assert f"; {told}\n" in cli("runs", "show", "last").out
+    assert f"\nnote: `made`: {told}\n" in cli("run").out
+    assert f"\nnote: `made`: {told}\n" in cli("runs", "show", "last").out
     shown = cli("runs", "show", "last", "-o", "json").json["tables"][0]
     assert (shown["notes"], shown["schema_change"]) == ([told], "breaking")
     made(folder, "{'a': ['1'], 'c': ['x'], 'd': [1.5]}")
@@ -300,7 +302,7 @@ def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/best.csv", "customer,total\n999,6\n")
     os.utime(done.path / "data/best.csv", (time.time(), datetime(2026, 1, 2, 3, 4).timestamp()))
     run_id = json.loads(done.read("data/.lakehouse/manifests/best.json"))["run_id"]
-    told = f"data/best.csv was altered by another hand (its time is 2026-01-02 03:04) since run {run_id} stored it"
+    told = f"data/best.csv was modified outside lakehouse (its time is 2026-01-02 03:04) since run {run_id} stored it"
     assert reasons(cli) == {"best": [("data_changed", told)]}
     (done.path / "data/best.csv").unlink()
     assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}

@@ -187,11 +187,11 @@ def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its
     planned = {table["name"]: table["reasons"] for table in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"][0]["code"] == "data_changed"
     told = planned["totals"][0]["message"]
-    assert told.startswith(f"data/totals.csv was altered by the interrupted run {killed} (its time is ")
+    assert told.startswith(f"data/totals.csv was modified by the interrupted run {killed} (its time is ")
     assert told.endswith(f" since run {first['run_id']} stored it")
     # Of other data than those of the killed run it tells nothing.
     project.write("data/totals.csv", "customer,total\n007,1\n")
-    assert "was altered by another hand" in cli("plan").out
+    assert "was modified outside lakehouse" in cli("plan").out
 
 
 def test_what_a_killed_run_left_of_the_cache_of_code_goes_with_the_next_that_writes_it(

@@ -188,7 +188,7 @@ def test_what_the_system_refuses_otherwise_is_not_told_of_the_output(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("lakehouse_cli.project.Project.load", load)
-    told = "error: the system does not let the command go on: too many open files\n  `-v` shows where\n"
+    told = "error: operating system error: too many open files\n  `-v` shows where\n"
     assert cli("run") == Invoked(1, "", told)
     assert "in load" in cli("run", "-v").err
     assert json.loads(cli("run", "-o", "json").out)["error"]["type"] == "SystemTroubleError"

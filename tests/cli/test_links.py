@@ -259,7 +259,7 @@ def test_changes_beside_a_linked_database_are_seen(
     connection.execute("PRAGMA wal_autocheckpoint=0")
     assert "up to date" in cli("plan").out
     connection.execute("UPDATE clean SET id = 5 WHERE id = 1")
-    assert "one.db/clean was altered" in cli("plan").out
+    assert "one.db/clean was modified" in cli("plan").out
     connection.close()
 
 

@@ -294,3 +294,13 @@ def test_notes_fit_a_terminal(reading: Callable[..., None], project: ProjectFold
 def test_our_own_projects_have_no_notes(cli: Cli, place: str) -> None:
     for file in sorted((Path(__file__).parents[2] / place).glob("*/lakehouse.yaml")):
         assert cli("-C", str(file.parent), "validate", "-o", "json").json["notes"] == [], file
+
+
+def test_run_notes_the_tables_that_run(reading: Callable[..., None], cli: Cli) -> None:
+    reading('print(os.environ.get("MARKET"))')
+    told = "reads `MARKET` from the environment (transforms.py:10): list it under `uses: {env: [MARKET]}`"
+    note = f"\nnote: `totals` {told}\n"
+    assert cli("run").out.count(note) == 1
+    assert "note:" not in cli("run").out
+    assert cli("run", "--force", "best").out.count("note:") == 0
+    assert cli("plan").out.count(note) == 1

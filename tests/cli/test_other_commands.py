@@ -305,7 +305,7 @@ def test_show_tells_how_many_columns_it_leaves_out(folder: ProjectFolder, cli: C
     folder.write("data/t.csv", ",".join(f"c{i}" for i in range(1500)) + "\n")
     lines = cli("show", "t").out.splitlines()
     assert len(lines) < 50
-    assert "  … and 1 460 more columns; -v shows them" in lines
+    assert "  … and 1,460 more columns; -v shows them" in lines
     assert len(cli("show", "t", "-v").out.splitlines()) > 1500
     assert len(cli("show", "t", "-o", "json").json["columns"]) == 1500
 

@@ -102,7 +102,7 @@ def test_a_replaced_table_is_computed_again(
     assert stored.read_bytes() == b"customer,total\n007,6\n008,2\n"
     replace(stored, b"customer,total\n007,6\n008,9\n")
     [message] = due(cli)["totals"]
-    assert "was altered by another hand" in message
+    assert "was modified outside lakehouse" in message
     assert cli("run").code == 0
     assert stored.read_bytes() == b"customer,total\n007,6\n008,2\n"
 

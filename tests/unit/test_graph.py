@@ -85,7 +85,7 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
         ("t: {}", "t = make()", "the parameters of `t` cannot be read", "`inputs: []`", "lakehouse.yaml:6:3"),
         ("t: {}", "t = lambda aa, *, b=1: aa", "parameter `aa` of `t` matches no table", "`a`", "transforms.py:1:12"),
         ("t: {inputs: [aa]}", "def t(x): ...", "input `aa` of table `t` is not a table", "`a`", "lakehouse.yaml:6:16"),
-        ("t: {inputs: [a, b]}", "def t(x): ...", "`t` takes 1 tables and `inputs` lists 2", "x", "lakehouse.yaml:6:19"),
+        ("t: {inputs: [a, b]}", "def t(x): ...", "`t` takes 1 table and `inputs` lists 2", "x", "lakehouse.yaml:6:19"),
         ("t: {inputs: [a]}", "def t(x, y): ...", "parameter `y` of `t` gets no table", "inputs", "lakehouse.yaml:6:7"),
         ("t: {inputs: {z: a}}", "def t(zz=1): ...", "`t` has no parameter `z`", "`zz`", "lakehouse.yaml:6:19"),
         (
@@ -95,7 +95,7 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
             "`limit`",
             "lakehouse.yaml:6:16",
         ),
-        ("t: {}", "def t(t): ...", "table `t` is its own input", "another", "lakehouse.yaml:6:3"),
+        ("t: {}", "def t(t): ...", "table `t` is its own input", "cannot depend on itself", "lakehouse.yaml:6:3"),
     ],
 )
 def test_what_does_not_fit_is_told(load: Load, table: str, code: str, message: str, hint: str, place: str) -> None:

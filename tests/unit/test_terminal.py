@@ -6,13 +6,14 @@ import io
 
 import pytest
 
+from lakehouse_cli.counts import plural
+from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.terminal import (
     Cell,
     Terminal,
     columns,
     folded,
     pad,
-    plural,
     printable,
     size_text,
     text_width,
@@ -30,7 +31,7 @@ from lakehouse_cli.terminal import (
         (1900, "1.9 kB"),
         (999_600, "1 MB"),
         (5e8, "500 MB"),
-        (1.234e12, "1.23e+03 GB"),
+        (1.234e12, "1,234 GB"),
     ],
 )
 def test_sizes(size: int | None, text: str) -> None:
@@ -46,7 +47,11 @@ def test_times(seconds: float | None, text: str) -> None:
 
 
 def test_plural() -> None:
-    assert (plural(1, "row"), plural(0, "row"), plural(10_000, "row")) == ("1 row", "0 rows", "10 000 rows")
+    assert (plural(1, "row"), plural(0, "row"), plural(10_000, "row")) == ("1 row", "0 rows", "10,000 rows")
+
+
+def test_problems_are_counted_with_a_comma() -> None:
+    assert ProjectError([Problem("it is wrong")] * 40_000).message == "40,000 problems in the project"
 
 
 def test_widths_count_columns_of_the_terminal() -> None:
@@ -135,7 +140,34 @@ def test_names_are_broken_between_their_parts() -> None:
         assert all(text_width(line) <= width for line in lines)
         assert "".join(lines).replace(" ", "") == "data/daily_extremes_of_stations.parquetisnotthere"
         assert not any(". parquet" in line for line in lines)
-    assert folded("表表表表表表", 6) == ["表表", "  表表", "  表表"]
+    assert folded("表表表表表表", 6) == ["表表表", "  表表", "  表"]
+
+
+def test_identifier_is_broken_only_where_it_is_wider() -> None:
+    name = "`" + "_".join(["table"] * 5) + "`"
+    for width in range(len(name), 80):
+        assert any(name in line for line in folded(f"the content of {name} changed (2 rows)", width))
+
+
+def test_wide_text_fills_its_lines() -> None:
+    assert folded("列 東京都の最高気温、それは高い。", 14) == ["列 東京都の最", "  高気温、それ", "  は高い。"]
+    assert folded("列 `最高気温` が", 12) == ["列", "  `最高気温`", "  が"]
+    for width in range(8, 40):
+        lines = Terminal(width=width).wrap("東京都の最高気温(摂氏)は高い", "  ").split("\n")
+        assert all(text_width(line) <= width for line in lines)
+        assert "".join(line.strip() for line in lines) == "東京都の最高気温(摂氏)は高い"
+    assert text_width(Terminal().cut_middle("東京都の最高気温", 9)) <= 9
+
+
+def test_long_name_leaves_columns_and_reason_their_room() -> None:
+    rows = [[Cell("▸"), Cell("x" * 69), Cell("run"), Cell("a reason of several words " * 5)]]
+    header = ("", "table", "action", "why")
+    for width, names in ((60, 18), (80, 26), (140, 49)):
+        lines = columns(Terminal(width=width), header, rows, dispensable=(2,), shortened=1, shortest=16, fold=True)
+        assert lines[0].split() == ["table", "action", "why"]
+        assert all(text_width(line) <= width for line in lines)
+        assert abs(text_width(lines[1].split()[1]) - names) <= 2
+        assert "…" in lines[1]
 
 
 def test_text_is_broken_between_words() -> None:

@@ -13,10 +13,11 @@ from pyarrow import csv
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.errors import shorten, undecodable
-from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
+from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
 from lakehouse_cli.storage.csv.scan import count_lines, lines_of_rows
 from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -129,10 +130,10 @@ def _raise_ragged(open_source: Opener, name: str, ragged: Sequence[Any], options
     line = _lines(open_source, name, [row.number], options).get(row.number, 1)
     with CsvSource(open_source, name, options) as source:
         text = source.record_on(line)
-    others = f" (and {counted(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
-    expected = f"{row.expected_columns:,} {'is' if row.expected_columns == 1 else 'are'} expected"
+    others = f" (and {plural(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
+    expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
     raise StorageError(
-        f"line {line} of `{name}` has {counted(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
+        f"line {line} of `{name}` has {plural(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
         hint=_ragged_hint(text, options),
         location=Location(name, line),
     )
@@ -158,7 +159,7 @@ def _raise_unfit(open_source: Opener, name: str, findings: Sequence[_Findings], 
                 found.wanted.name,
                 "type",
                 found.count,
-                f"{counted(found.count, 'value')} of {rows:,} {'is' if found.count == 1 else 'are'} not "
+                f"{plural(found.count, 'value')} of {count_text(rows)} {'is' if found.count == 1 else 'are'} not "
                 f"{column.type if column else found.wanted.type}{whys}",
                 tuple(Example(row, shorten(value), lines.get(row)) for row, value in found.examples),
                 location=column.location if column else None,

@@ -74,8 +74,3 @@ def table_of(columns: Sequence[pa.ChunkedArray], wanted: Sequence[Wanted]) -> pa
     schema = pa.schema([pa.field(column.name, column.type) for column in wanted])
     table = pa.Table.from_arrays(list(columns), schema=schema)
     return table.unify_dictionaries() if any(pa.types.is_dictionary(kind) for kind in schema.types) else table
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things in words: ``1 value``, ``12,000 values``."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -15,13 +15,14 @@ from pyarrow import csv
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.csv.careful import read_carefully
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.errors import shorten
 from lakehouse_cli.storage.csv.infer import infer_column
-from lakehouse_cli.storage.csv.parse import Wanted, convert_options, counted, parse_options, read_options, table_of
+from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
 from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.missing_columns import missing_columns
@@ -73,7 +74,7 @@ def _resolve(source: CsvSource, columns: Sequence[Column] | None) -> list[Wanted
             _raise_missing(
                 source,
                 columns[source.width :],
-                f"it has {counted(source.width, 'column')}, {len(columns)} are declared",
+                f"it has {plural(source.width, 'column')}, {count_text(len(columns))} are declared",
             )
         return [Wanted(at, column.name, to_arrow(column.type), column) for at, column in enumerate(columns)]
     places: dict[str, list[int]] = {}
@@ -85,7 +86,7 @@ def _resolve(source: CsvSource, columns: Sequence[Column] | None) -> list[Wanted
     for column in columns:
         if len(places[column.name]) > 1:
             raise StorageError(
-                f"`{source.name}` has {len(places[column.name])} columns named `{column.name}`",
+                f"`{source.name}` has {count_text(len(places[column.name]))} columns named `{column.name}`",
                 hint="rename all but one of them, or read by position with `header: false` and `skip_rows: 1`",
                 location=Location(source.name, source.first_line - 1),
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.storage.compression import plain_pieces, refuse_packed
 from lakehouse_cli.storage.csv.errors import malformed, undecodable
@@ -130,7 +131,8 @@ class CsvSource:
     def _fewer_lines(self, there: int) -> StorageError:
         """The error of a file that has fewer lines than are to be skipped."""
         return StorageError(
-            f"`{self.name}` has {there:,} lines, fewer than the {self._options.skip_rows:,} that `skip_rows` skips",
+            f"`{self.name}` has {plural(there, 'line')}, "
+            f"fewer than the {count_text(self._options.skip_rows)} that `skip_rows` skips",
             hint="correct `skip_rows` in its options: how many lines there are before the header",
             location=Location(self.name),
         )

@@ -18,6 +18,7 @@ import pyarrow as pa
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.base import Sink
 from lakehouse_cli.storage.compression import compressed
@@ -86,7 +87,8 @@ def _check_names(names: list[str]) -> None:
         raise StorageError("a table without columns cannot be written as CSV", hint="return at least one column")
     if "" in names:
         raise StorageError(
-            f"column {names.index('') + 1} of {len(names)} has an empty name", hint="name it, or leave it out"
+            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
+            hint="name it, or leave it out",
         )
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:

@@ -15,6 +15,7 @@ from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.base import Format, Sink
@@ -73,7 +74,8 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
             for column in columns[sheet.width :]
         ]
         raise DataError(
-            f"sheet `{sheet.title}` of `{name}` has {len(positions)} columns, and {len(columns)} are declared",
+            f"sheet `{sheet.title}` of `{name}` has {plural(len(positions), 'column')}, "
+            f"and {count_text(len(columns))} are declared",
             missing,
             hint="declare as many as there are, or set `sheet` in its options",
             location=Location(name),
@@ -117,9 +119,7 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet: Sheet) -> Violation:
     count = len(bad)
-    told = (
-        f"{count:,} cell{'' if count == 1 else 's'} of {len(cells):,} {'is' if count == 1 else 'are'} not {column.type}"
-    )
+    told = f"{plural(count, 'cell')} of {count_text(len(cells))} {'is' if count == 1 else 'are'} not {column.type}"
     examples = tuple(
         Example(row + 1, f"{address(at, sheet.rows[row].number)}: {_shown(cells[row])}", sheet.rows[row].number)
         for row in bad[:_EXAMPLES]

@@ -20,6 +20,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
 
 # It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.
@@ -122,7 +123,8 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
         title = sheet.title
     if number < skipped:
         raise StorageError(
-            f"sheet `{title}` of `{name}` has {number:,} rows, fewer than the {skipped:,} that `skip_rows` skips",
+            f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
+            f"fewer than the {count_text(skipped)} that `skip_rows` skips",
             hint="correct `skip_rows` in its options: how many rows there are before the header",
             location=Location(name),
         )

@@ -15,6 +15,7 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values, explain_number
@@ -109,7 +110,7 @@ def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:
             reading.column.name,
             "type",
             reading.count,
-            f"{reading.count:,} value{'' if reading.count == 1 else 's'} of {rows:,} "
+            f"{plural(reading.count, 'value')} of {count_text(rows)} "
             f"{'is' if reading.count == 1 else 'are'} not {reading.column.type}{_why(reading)}",
             tuple(reading.examples),
             location=reading.column.location,

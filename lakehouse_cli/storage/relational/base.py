@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -340,7 +341,8 @@ class RelationalStorage(AssetStorage):
             written = session.find([aside])[aside]
             digest = session.digest(aside, written)
             if digest.rows != data.num_rows:
-                raise StorageError(f"{self.names.owner} took {digest.rows} of {data.num_rows} rows of `{table.name}`")
+                rows = f"{count_text(digest.rows)} of {plural(data.num_rows, 'row')}"
+                raise StorageError(f"{self.names.owner} took {rows} of `{table.name}`")
             if self._seen.is_overtaken(relation, kept, digest, table.name):
                 raise overtaken(table, self.uri(table))
             manifest = make_manifest(

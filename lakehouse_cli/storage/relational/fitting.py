@@ -12,6 +12,7 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.conversion.exact import convert
 from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Raw, Refused
@@ -120,7 +121,8 @@ def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Locati
         if len(violations) == 1:  # told by itself, with what the column is of
             violations = [replace(violations[0], message=f"{shown}: {violations[0].message}")]
         trouble = "are not as declared" if columns is not None else "cannot be read as they are"
-        message = violations[0].message if len(violations) == 1 else f"{len(violations)} columns of {shown} {trouble}"
+        several = f"{plural(len(violations), 'column')} of {shown} {trouble}"
+        message = violations[0].message if len(violations) == 1 else several
         wanted = "declare another type" if columns is not None else "declare the columns that are wanted"
         hint = f"correct the data, {wanted}, or select from a view that casts them"
         raise DataError(message, violations, hint=hint, location=violations[0].location or place)

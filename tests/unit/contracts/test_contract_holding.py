@@ -93,7 +93,7 @@ def test_a_dropped_column_may_be_of_any_type() -> None:
 def test_nulls_where_none_may_be_are_counted_and_the_first_shown() -> None:
     result = pa.table({"a": pa.array([1, None, 3, *[None] * 6])})
     null = only(violations(result, columns(a="int64!")))
-    assert null.message == "`a` has 7 nulls where none may be"
+    assert null.message == "column `a` has 7 nulls but is declared `nullable: false`"
     assert (null.count, rows(null)) == (7, [(2, "null"), (4, "null"), (5, "null"), (6, "null"), (7, "null")])
 
 
@@ -197,7 +197,7 @@ def test_keys_that_compare_equal_are_equal(size: int) -> None:
 def test_a_null_in_the_key_is_told_once() -> None:
     result = pa.table({"k": pa.array([1, None, None])})
     nullable = only(violations(result, columns(k="int64"), key=("k",)))
-    assert (nullable.check, nullable.message) == ("key", "`k` is of the key and has 2 nulls")
+    assert (nullable.check, nullable.message) == ("key", "key column `k` has 2 nulls")
     assert only(violations(result, columns(k="int64!"), key=("k",))).check == "null"
 
 

@@ -79,7 +79,7 @@ def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.Monkey
     names = ["daily_temperature_highs", "x"]
     header = {w: last_screen(names, [finished(n) for n in names], monkeypatch, w)[0].split() for w in (40, 80, 140)}
     assert header[40] == ["table", "why"]
-    assert header[80] == ["table", "state", "time", "why"]
+    assert header[80] == ["table", "state", "rows", "time", "why"]
     assert header[140] == ["table", "state", "rows", "size", "time", "why"]
     for width in (80, 140):
         assert "never materialized, and" in last_screen(names, [finished(n) for n in names], monkeypatch, width)[1]
@@ -117,13 +117,13 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
         "max_tmpf",
         "null",
         3,
-        "`max_tmpf` has 3 nulls where none may be",
+        "column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         (BadValue(4, "null"), BadValue(17, "null")),
         place,
     )
     error = ErrorInfo(
         "ContractError",
-        "`max_tmpf` has 3 nulls where none may be",
+        "column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         "allow nulls",
         place,
         (violation,),
@@ -131,7 +131,7 @@ def test_failures_tell_rows_values_places_and_what_is_still_there() -> None:
     )
     lines = failure_lines(Terminal(), [finished("report", "failed", error), finished("fine")])
     assert lines == [
-        "report  `max_tmpf` has 3 nulls where none may be",
+        "report  column `max_tmpf` has 3 nulls but is declared `nullable: false`",
         "  lakehouse.yaml:31:7",
         "    rows 4, 17 and 1 more",
         "  next: allow nulls",
@@ -165,8 +165,8 @@ def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None
     assert layout(terminal, [*names, "x" * 60]).shown == layout(terminal, names).shown == ("state", "rows", "time")
     # Where there is room for it, it is not shortened.
     assert layout(Terminal(width=160), [*names, "x" * 60]).name == 60
-    # Of a few tables each counts.
-    assert layout(terminal, [*names[:3], "x" * 60]).shown == ("state",)
+    # Nor where there are few tables.
+    assert layout(terminal, [*names[:3], "x" * 60]).shown == ("state", "rows", "time")
 
 
 def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
@@ -191,6 +191,19 @@ def test_what_went_wrong_stays_in_its_place_on_a_narrow_terminal() -> None:
         "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",
         "  write it again with a program that\n    somebody knows",
     ]
+
+
+def test_code_fits_a_narrow_terminal() -> None:
+    code = 'raise ValueError("東京都の最高気温が高すぎる。東京都の最高気温が高すぎる。", highs, lows)'
+    error = ErrorInfo("TransformError", "東京都の最高気温" * 9, frames=(("transforms.py", 3, "highs", code),))
+    place = Location("transforms.py", 3, len(code) - 4, 4, code)
+    problem = problem_lines(
+        Terminal(width=60), Problem("東京都の最高気温" * 9, "a hint in more words than there is room for", place)
+    )
+    for lines in (failure_lines(Terminal(width=60), [finished("highs", "failed", error)]), problem):
+        assert all(text_width(line) <= 60 for each in lines for line in each.split("\n"))
+    excerpt, pointer = problem[-3:-1] if "hint" not in problem[-2] else problem[-4:-2]
+    assert text_width(excerpt[: excerpt.index("lows")]) == pointer.index("^")
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

@@ -154,7 +154,7 @@ def test_missing_columns_are_told() -> None:
     with pytest.raises(DataError, match="lacks column `staton`") as caught:
         read(workbook(["station"], ["a"]), columns(staton="string"))
     assert caught.value.hint == "did you mean `station`?"
-    with pytest.raises(DataError, match="has 1 columns, and 2 are declared"):
+    with pytest.raises(DataError, match="has 1 column, and 2 are declared"):
         read(workbook([1]), columns(a="int64", b="int64"), header=False)
 
 

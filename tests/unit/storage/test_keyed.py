@@ -165,7 +165,7 @@ class TestStrays:
         publish(storage, "a")
         content = storage.content(table(), ())
         assert content is not None
-        assert storage.altered_by(table(), content) == "another hand or an interrupted run"
+        assert storage.altered_by(table(), content) == "outside lakehouse or by an interrupted run"
 
     def test_one_altered_by_another_hand_stays(self, storage: DictStorage) -> None:
         publish(storage, "a")

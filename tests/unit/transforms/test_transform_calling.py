@@ -84,15 +84,15 @@ def f(p: pd.DataFrame, a: pa.Table, l: pl.DataFrame):
 @pytest.mark.parametrize(
     ("annotation", "message", "hint"),
     [
-        (dict, "`dict` is no in-memory type of tables", "use pandas.DataFrame"),
-        (pl.LazyFrame, "`polars.LazyFrame` is no in-memory type", "call `.lazy()` and `.collect()`"),
-        (pd.Series, "`pandas.Series` is no in-memory type", "a pandas.Series can only be returned"),
-        ("np.ndarray", "`np.ndarray` is no in-memory type", "pyarrow.Table or polars.DataFrame"),
-        (list[int], "`list[int]` is no in-memory type", "use pandas.DataFrame"),
+        (dict, "`dict` is not a supported frame type", "use pandas.DataFrame"),
+        (pl.LazyFrame, "`polars.LazyFrame` is not a supported frame type", "call `.lazy()` and `.collect()`"),
+        (pd.Series, "`pandas.Series` is not a supported frame type", "a pandas.Series can only be returned"),
+        ("np.ndarray", "`np.ndarray` is not a supported frame type", "pyarrow.Table or polars.DataFrame"),
+        (list[int], "`list[int]` is not a supported frame type", "use pandas.DataFrame"),
     ],
 )
 def test_other_annotations_are_refused(annotation: Any, message: str, hint: str) -> None:
-    with pytest.raises(TransformError, match="in-memory type") as caught:
+    with pytest.raises(TransformError, match="supported frame type") as caught:
         frame_type_of(annotation)
     assert caught.value.message.startswith(message)
     assert hint in (caught.value.hint or "")
@@ -106,7 +106,7 @@ def test_the_result_may_be_annotated_as_a_series(folder: Path) -> None:
 def test_a_wrong_annotation_of_the_result_is_told_on_loading(folder: Path) -> None:
     with pytest.raises(TransformError) as caught:
         load(folder, "def f(t) -> dict:\n    return {}\n")
-    assert caught.value.message == "result of `f`: `dict` is no in-memory type of tables"
+    assert caught.value.message == "result of `f`: `dict` is not a supported frame type"
 
 
 def test_the_other_annotations_are_nobodys_business(folder: Path) -> None:
