@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from traceback import clear_frames
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from lakehouse_cli.storage.base import Sink
 
 _PATIENCE_S = 5.0
+_T = TypeVar("_T")
 
 
 class Unclosed:
@@ -43,34 +45,68 @@ def finished(writer: Any) -> Iterator[Any]:
 
 
 class _Lent:
-    """A file that Arrow reads from, which lives until Arrow has let go of it."""
+    """A file for one reader of Arrow's, which tells whether Arrow still holds it."""
 
     closed = False
 
-    def __init__(self, file: Any) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+    def __init__(self, file: Any, read: Callable[[int], memoryview]) -> None:
+        self.read = read
+        # A source that is only read from one end to the other has neither.
+        self.seek, self.tell = getattr(file, "seek", None), getattr(file, "tell", None)
+
+    def readable(self) -> bool:
+        """Always; part of the protocol of binary files."""
+        return True
+
+    def close(self) -> None:
+        """Leave the file to the caller."""
 
 
 class ReadableFile:
-    """A file for Arrow's readers, whose threads may hold it for a moment after all is read.
+    """A Python file for Arrow's readers, to be left when they are dropped: it waits for Arrow's threads.
 
-    A thread that lets go of what belongs to Python when Python has ended aborts the process (exit code 134).
+    A thread of Arrow's lets go of the file, and of each piece it was given, a moment after the reader has returned.
+    For that it takes Python's lock; where Python ends meanwhile, the process is aborted (exit code 134).
+
+    Args:
+        file: Stays open.
+        keeps_pieces: Whether what was read refers to the file's bytes, so that they are not waited for.
 
     Attributes:
-        native: What Arrow reads from; None once it is released.
+        native: What Arrow reads from; no variable may hold it, nor a reader, when the file is left.
     """
 
-    def __init__(self, file: Any) -> None:
-        lent = _Lent(file)
-        self.native: pa.PythonFile | None = pa.PythonFile(lent, mode="r")
-        self._held = weakref.ref(lent)
+    def __init__(self, file: Any, *, keeps_pieces: bool = False) -> None:
+        held: list[weakref.ref[Any]] = []
 
-    def release(self) -> None:
-        """Wait until no thread of Arrow's holds the file; who calls this has closed and dropped the readers."""
+        def read(size: int) -> memoryview:
+            piece = memoryview(file.read(size))
+            if not keeps_pieces:
+                held.append(weakref.ref(piece))
+            return piece
+
+        lent = _Lent(file, read)
+        held.append(weakref.ref(lent))
+        self.native = pa.PythonFile(lent, mode="r")
+        self._held = held
+
+    def __enter__(self) -> ReadableFile:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        while error is not None:
+            # The variables of what failed may hold a reader.
+            clear_frames(error.__traceback__)
+            error = error.__context__
         self.native = None
         deadline = time.monotonic() + _PATIENCE_S
-        while self._held() is not None and time.monotonic() < deadline:
+        while any(each() is not None for each in self._held) and time.monotonic() < deadline:
             time.sleep(0.0005)
+
+    def lend(self, thing: _T) -> _T:
+        """Wait for something else too that is given to the reader, such as a function that it calls."""
+        self._held.append(weakref.ref(thing))
+        return thing
 
 
 def arrow_file(sink: Sink) -> pa.PythonFile:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.arrow_streams import arrow_file, finished
+from lakehouse_cli.storage.arrow_streams import ReadableFile, arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
 from lakehouse_cli.storage.stored_types import check_whole, read_declared, storable, told_as_damaged
@@ -32,14 +33,14 @@ class IpcFormat(Format):
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            stored = pa.ipc.open_file(source).schema.names
+        with _lent(open_source, name) as file:
+            stored = pa.ipc.open_file(file.native).schema.names
 
         def read(wanted: list[str]) -> pa.Table:
             included = sorted(stored.index(each) for each in wanted)
-            with open_source() as source, told_as_damaged(name, _WHAT):
-                reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=included or [0]))
-                table = reader.read_all().select(wanted)
+            reading = pa.ipc.IpcReadOptions(included_fields=included or [0])
+            with _lent(open_source, name) as file:
+                table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
                 check_whole(table)
                 return table
 
@@ -48,14 +49,17 @@ class IpcFormat(Format):
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """By its batches, of which only the narrowest column is read."""
         del options
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            schema = pa.ipc.open_file(source).schema
+        with _lent(open_source, name) as file:
+            schema = pa.ipc.open_file(file.native).schema
         if not schema.names:
             return 0
         narrowest = min(range(len(schema)), key=lambda at: _width(schema.field(at).type))
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=[narrowest]))
-            return sum(int(reader.get_batch(at).num_rows) for at in range(reader.num_record_batches))
+        reading = pa.ipc.IpcReadOptions(included_fields=[narrowest])
+        with _lent(open_source, name) as file:
+            reader = pa.ipc.open_file(file.native, options=reading)
+            rows = sum(int(reader.get_batch(at).num_rows) for at in range(reader.num_record_batches))
+            del reader
+        return rows
 
     def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
         """Write batch by batch, each made of the same rows whatever the chunks of the table."""
@@ -65,6 +69,13 @@ class IpcFormat(Format):
         with finished(pa.ipc.new_file(arrow_file(sink), table.schema, options=written)) as writer:
             for batch in _batches(table):
                 writer.write_batch(batch)
+
+
+@contextmanager
+def _lent(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ReadableFile]:
+    # Of what is not compressed, the table refers to the bytes as they were read.
+    with open_source() as source, told_as_damaged(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
+        yield file
 
 
 def _width(kind: pa.DataType) -> int:

@@ -6,6 +6,7 @@ nanoseconds of any year, of which Arrow's own default keeps 64 bits: 9999 become
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,17 +39,20 @@ class ParquetReader:
         self._name = name
         self._open: dict[str, Any] = {}
         self.metadata = metadata
-        self.metadata = self._in_unit("us").metadata
+        try:
+            self.metadata = self._in_unit("us").metadata
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
 
     def __enter__(self) -> ParquetReader:
         return self
 
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *failure: Any) -> None:
         while self._open:
             self._open.popitem()[1].close()
-        # A traceback holds what failed.
-        if self._file is not None and failed is None:
-            self._file.release()
+        if self._file is not None:
+            self._file.__exit__(*failure)
 
     def _in_unit(self, unit: str) -> Any:
         """The file with INT96 in a unit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.errors import shorten, undecodable
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
@@ -102,14 +104,13 @@ def _attempt(open_source: Opener, name: str, wanted: Sequence[Wanted], options: 
 def _text_batches(
     source: CsvSource, wanted: Sequence[Wanted], options: CsvOptions, on_ragged: Callable[[Any], str]
 ) -> Iterator[pa.RecordBatch]:
-    reader = csv.open_csv(
-        pa.PythonFile(source, mode="r"),
-        read_options=read_options(source, use_threads=False),
-        parse_options=parse_options(source, options, on_ragged),
-        convert_options=convert_options(wanted, [_TEXT] * len(wanted), options),
-    )
-    with reader:
-        yield from reader
+    with ReadableFile(source) as file:
+        yield from csv.open_csv(
+            file.native,
+            read_options=read_options(source, use_threads=False),
+            parse_options=parse_options(source, options, file.lend(partial(on_ragged))),
+            convert_options=convert_options(wanted, [_TEXT] * len(wanted), options),
+        )
 
 
 def _lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 from pyarrow import csv
 
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.csv.parse import parse_options, read_options
 from lakehouse_cli.storage.csv.source import CsvSource
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -31,13 +32,16 @@ def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptio
         # Looking for hexadecimal numbers takes as long as the rest.
         source.has_hexadecimal = True
         try:
-            batches = csv.open_csv(
-                pa.PythonFile(source, mode="r"),
-                read_options=read_options(source, use_threads=False),
-                parse_options=parse_options(source, options),
-                convert_options=csv.ConvertOptions(include_columns=["0"], column_types={"0": pa.binary()}),
-            )
-            return sum(batch.num_rows for batch in batches)
+            rows = 0
+            with ReadableFile(source) as file:
+                for batch in csv.open_csv(
+                    file.native,
+                    read_options=read_options(source, use_threads=False),
+                    parse_options=parse_options(source, options),
+                    convert_options=csv.ConvertOptions(include_columns=["0"], column_types={"0": pa.binary()}),
+                ):
+                    rows += batch.num_rows
+            return rows
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
                 raise

@@ -18,6 +18,7 @@ from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.csv.careful import read_carefully
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv.errors import shorten
@@ -160,12 +161,13 @@ def _read_fast(
     """The table; or names of columns to be read as text, lest they lose something; or None where Arrow gave up."""
     native = [_TEXT if column.name in as_text else _native_type(column.type, options) for column in wanted]
     try:
-        table = csv.read_csv(
-            pa.PythonFile(source, mode="r"),
-            read_options=read_options(source),
-            parse_options=parse_options(source, options),
-            convert_options=convert_options(wanted, native, options),
-        )
+        with ReadableFile(source) as file:
+            table = csv.read_csv(
+                file.native,
+                read_options=read_options(source),
+                parse_options=parse_options(source, options),
+                convert_options=convert_options(wanted, native, options),
+            )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         return _empty(wanted) if "Empty CSV" in str(error) else None
     doubtful = {

@@ -14,6 +14,7 @@ from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column
+from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.compression import BLOCK
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -31,11 +32,12 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> p
     native = pa.schema([pa.field(name, _native(kind)) for name, kind in zip(names, types, strict=True)])
     source = _Counted(opened.pieces())
     try:
-        read = arrow_json.read_json(
-            pa.PythonFile(source, mode="r"),
-            read_options=arrow_json.ReadOptions(block_size=BLOCK),
-            parse_options=arrow_json.ParseOptions(explicit_schema=native, unexpected_field_behavior="ignore"),
-        ).select(names)
+        with ReadableFile(source) as file:
+            read = arrow_json.read_json(
+                file.native,
+                read_options=arrow_json.ReadOptions(block_size=BLOCK),
+                parse_options=arrow_json.ParseOptions(explicit_schema=native, unexpected_field_behavior="ignore"),
+            ).select(names)
         # Its reader takes bytes for text that are none.
         read.validate(full=True)
     except (pa.ArrowException, OSError, StorageError):
@@ -88,8 +90,6 @@ def _all_seen(opened: Opened, read: pa.Table) -> bool:
 class _Counted:
     """A readable file over pieces, which counts the lines that are read from it."""
 
-    closed = False
-
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = b""
@@ -108,10 +108,3 @@ class _Counted:
         self._ended = data.endswith(b"\n")
         self.lines -= self._ended
         return data
-
-    def readable(self) -> bool:
-        """Always; part of the protocol of binary files."""
-        return True
-
-    def close(self) -> None:
-        """Nothing: the pieces close their file at their end."""

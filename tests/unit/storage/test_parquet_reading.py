@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.parquet import ParquetFormat
 from lakehouse_cli.storage.parquet_reading import ParquetReader
 from tests.unit.storage.test_typed_files import columns, read
@@ -178,15 +176,3 @@ def test_group_without_fields_is_named() -> None:
         with pytest.raises(StorageError, match=r"column `g` of `data/t\.parquet` is a group without fields") as caught:
             read("parquet", opened(sink), declared)
         assert caught.value.hint == "declare the columns to read, without this one"
-
-
-def test_file_is_released_when_arrow_holds_it_no_longer() -> None:
-    file = ReadableFile(io.BytesIO(b"PAR1"))
-    held = [file.native]  # as a thread of Arrow's does
-    waiting = threading.Thread(target=file.release)
-    waiting.start()
-    waiting.join(0.05)
-    assert waiting.is_alive()
-    held.clear()
-    waiting.join(5)
-    assert not waiting.is_alive()

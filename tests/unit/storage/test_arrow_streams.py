@@ -1,0 +1,140 @@
+"""Files that Arrow reads in its own threads: nothing of them is in use any more when a table was read."""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.storage import arrow_streams
+from lakehouse_cli.storage.arrow_streams import ReadableFile
+from lakehouse_cli.storage.csv.format import CsvFormat
+from lakehouse_cli.storage.ipc import IpcFormat
+from lakehouse_cli.storage.jsonl.format import JsonlFormat
+from lakehouse_cli.storage.parquet import ParquetFormat
+from lakehouse_cli.storage.parquet_reading import ParquetReader
+from tests.unit.storage.test_typed_files import columns
+
+FORMATS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "ipc": IpcFormat(), "parquet": ParquetFormat()}
+PLAIN = {"ipc": {"compression": "none"}, "parquet": {"compression": "none"}}
+ROWS = 30_000
+DECLARED = columns(n="int64", text="string")
+
+
+def written(kind: str, rows: int = ROWS) -> bytes:
+    sink = io.BytesIO()
+    table = pa.table({"n": pa.array(range(rows), pa.int64()), "text": [f"value {n}" for n in range(rows)]})
+    FORMATS[kind].write(table, sink, PLAIN.get(kind, {}))
+    return sink.getvalue()
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each file that was left: whether something of it was still held."""
+    found: list[bool] = []
+    leave = ReadableFile.__exit__
+
+    def watched(self: ReadableFile, *failure: Any) -> None:
+        leave(self, *failure)
+        found.append(any(each() is not None for each in self._held))
+
+    monkeypatch.setattr(ReadableFile, "__exit__", watched)
+    monkeypatch.setattr(arrow_streams, "_PATIENCE_S", 20.0)
+    return found
+
+
+def held_pieces(monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], Any]) -> list[Any]:
+    """What a thread of Arrow's still holds when a file is left, and lets go of while that is waited for."""
+    held: list[Any] = []
+    monkeypatch.setattr(time, "sleep", lambda _: held.clear())
+    with ReadableFile(io.BytesIO(b"PAR1")) as file:
+        held.append(hold(file))
+    return held
+
+
+def test_file_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_pieces(monkeypatch, lambda file: file.native) == []
+
+
+def test_piece_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_pieces(monkeypatch, lambda file: file.native.read_buffer(4)) == []
+
+
+def test_function_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_pieces(monkeypatch, lambda file: file.lend(lambda: None)) == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
+    content = written(kind)
+    table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+    assert table.num_rows == ROWS
+    assert left
+    assert not any(left)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_held_after_counting(kind: str, left: list[bool]) -> None:
+    content = written(kind)
+    assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", {}) == ROWS
+    assert not any(left)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
+    content = bytearray(written(kind))
+    content[len(content) // 2 :] = b"x\n" * 100
+    with pytest.raises(StorageError):
+        FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+    assert left
+    assert not any(left)
+
+
+def test_nothing_is_held_after_a_damaged_page(left: list[bool]) -> None:
+    content = bytearray(written("parquet"))
+    content[len(content) // 2] ^= 0x10
+    with pytest.raises(StorageError, match="checksum"):
+        FORMATS["parquet"].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+    assert left
+    assert not any(left)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_source_is_gone_when_text_was_read(kind: str) -> None:
+    content = written(kind)
+    gc.disable()
+    try:
+        for _ in range(40):
+            opened: list[weakref.ref[io.BytesIO]] = []
+
+            def source() -> io.BytesIO:
+                file = io.BytesIO(content)
+                opened.append(weakref.ref(file))  # noqa: B023
+                return file
+
+            FORMATS[kind].read(source, "t", DECLARED, {})
+            assert [each() for each in opened] == [None] * len(opened)
+    finally:
+        gc.enable()
+
+
+def test_pieces_are_gone_when_parquet_was_read() -> None:
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1) -> Any:
+            piece = memoryview(super().read(size))
+            given.append(weakref.ref(piece))
+            return piece
+
+    content = written("parquet")
+    for _ in range(40):
+        given: list[weakref.ref[memoryview]] = []
+        with ParquetReader(Source(content), "t") as reader:
+            reader.read(["n", "text"])
+        assert [each() for each in given] == [None] * len(given)
