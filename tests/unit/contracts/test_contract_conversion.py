@@ -293,3 +293,28 @@ def test_python_objects_that_do_not_are_refused_by_row(
     assert message in violation.message
     if shown is not None:
         assert rows(violation) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        (pa.array([str(2**128 - 1)]), "decimal128(5, 0)"),
+        (pa.array([str(2**128 + 5)]).dictionary_encode(), "decimal128(38, 0)"),
+        (pa.array(["0.1361129467683753853853498434729727072845837"]), "decimal128(37, 1)"),
+        (pa.array(["13611294676837538538534984297270728.45825"]), "decimal128(5, 5)"),
+        (pa.array([Decimal("-81046170581301261101496891396417650.688")]), "decimal128(38, 38)"),
+        (pa.array([5]), "decimal128(3, 3)"),
+        (pa.array([Decimal(5)]), "decimal128(1, 1)"),
+        (pa.array(["16777217"]), "float32"),
+    ],
+)
+def test_numbers_beyond_a_type_are_refused(values: pa.Array, target: str) -> None:
+    assert [row for row, _ in rows(refused(values, target))] == [1]
+    lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), values)
+    assert [row for row, _ in rows(refused(lists, f"list<{target}>"))] == [1]
+
+
+def test_narrow_decimals_become_integers() -> None:
+    column = Column("x", parse_column_type("int64"))
+    held = hold(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
+    assert held.table["x"].to_pylist() == [-1, None]
