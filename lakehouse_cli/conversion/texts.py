@@ -11,6 +11,7 @@ import pyarrow as pa
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.decimal_texts import decimals_of
+from lakehouse_cli.conversion.moments import parse_timestamp
 from lakehouse_cli.conversion.numbers import failing_rows, outside
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
@@ -72,7 +73,22 @@ def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
         _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
     else:
         _require(column, f"^{_DATE}{clock}{_ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
-    return _cast(column, target, f"not a {target}")
+    try:
+        return column.cast(target)
+    except pa.ArrowInvalid:
+        return _moments_one_by_one(column, target)
+
+
+def _moments_one_by_one(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """What Arrow reads, and what it refuses though the type holds it: the first second of nanoseconds, in 1677."""
+    rows = failing_rows(column, target)
+    counts = [parse_timestamp(text, target.unit, zoned=target.tz is not None) for text in column.take(rows).to_pylist()]
+    unread = [count is None for count in counts]
+    if any(unread):
+        raise InexactError(f"not a {target}", rows.filter(av.array(unread, pa.bool_())))
+    failed = pc.is_in(av.array(range(len(column)), pa.int64()), value_set=rows)
+    read = pc.if_else(failed, av.scalar(None, column.type), pa.concat_arrays(column.chunks)).cast(target)
+    return pa.chunked_array([pc.replace_with_mask(read, failed, av.array(counts, pa.int64()).cast(target))])
 
 
 def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

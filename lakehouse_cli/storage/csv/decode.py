@@ -17,7 +17,7 @@ import pyarrow as pa
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.decimal_texts import decimals_of
-from lakehouse_cli.storage.csv.moments import DIGITS, parse_date, parse_timestamp
+from lakehouse_cli.conversion.moments import DIGITS, parse_date, parse_timestamp
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()

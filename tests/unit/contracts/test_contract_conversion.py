@@ -318,3 +318,19 @@ def test_narrow_decimals_become_integers() -> None:
     column = Column("x", parse_column_type("int64"))
     held = hold(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
     assert held.table["x"].to_pylist() == [-1, None]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("encode", [lambda texts: texts, lambda texts: texts.dictionary_encode()])
+def test_text_of_the_first_second_of_nanoseconds_is_read(zone: str | None, encode: Any) -> None:
+    counts = [None, -(2**63), 0, -(2**63) + 1, 2**63 - 1]
+    moments = pa.array(counts, pa.timestamp("ns"))
+    texts = pa.array([text and text + ("Z" if zone else "") for text in moments.cast(pa.string()).to_pylist()])
+    column = Column("x", parse_column_type(f"timestamp[ns, tz={zone}]" if zone else "timestamp[ns]"))
+    held = hold(pa.table({"x": encode(texts)}), (column,))
+    assert held.table["x"].cast(pa.int64()).to_pylist() == counts
+
+
+def test_text_before_the_first_nanosecond_is_refused() -> None:
+    texts = pa.array(["1677-09-21 00:12:43.145224192", "1677-09-21 00:12:43.145224191", None])
+    assert rows(refused(texts, "timestamp[ns]")) == [(2, "'1677-09-21 00:12:43.145224191'")]
