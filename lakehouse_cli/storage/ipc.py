@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
@@ -32,13 +33,14 @@ class IpcFormat(Format):
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            stored = pa.ipc.open_file(source).schema.names
+        stored = _schema(open_source, name).names
 
         def read(wanted: list[str]) -> pa.Table:
             included = sorted(stored.index(each) for each in wanted)
             with open_source() as source, told_as_damaged(name, _WHAT):
-                reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=included or [0]))
+                # Arrow reads all where none are to be included.
+                fields = included or ([0] if stored else [])
+                reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
                 table = reader.read_all().select(wanted)
                 check_whole(table)
                 return table
@@ -48,8 +50,7 @@ class IpcFormat(Format):
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """By its batches, of which only the narrowest column is read."""
         del options
-        with open_source() as source, told_as_damaged(name, _WHAT):
-            schema = pa.ipc.open_file(source).schema
+        schema = _schema(open_source, name)
         if not schema.names:
             return 0
         narrowest = min(range(len(schema)), key=lambda at: _width(schema.field(at).type))
@@ -65,6 +66,25 @@ class IpcFormat(Format):
         with finished(pa.ipc.new_file(arrow_file(sink), table.schema, options=written)) as writer:
             for batch in _batches(table):
                 writer.write_batch(batch)
+
+
+def _schema(open_source: Callable[[], BinaryIO], name: str) -> pa.Schema:
+    """Names and types, without which no column can be read.
+
+    Raises:
+        StorageError: The file is damaged, or has a column of a type that Arrow's C++ library does not know.
+    """
+    with open_source() as source, told_as_damaged(name, _WHAT):
+        try:
+            schema = pa.ipc.open_file(source).schema
+            schema.names  # noqa: B018  # which may be no text
+            return schema
+        except pa.ArrowNotImplementedError as error:
+            raise StorageError(
+                f"`{name}` holds a column of a type that pyarrow cannot read: {error}",
+                hint="have it written in another type, such as decimal128 for the 128-bit integers of polars",
+                location=Location(name),
+            ) from error
 
 
 def _width(kind: pa.DataType) -> int:
