@@ -90,7 +90,7 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
         return None if item is None else ColumnType("list", fields=(("item", item),))
     if pa.types.is_struct(arrow_type):
         children = [(child.name, from_arrow(child.type)) for child in arrow_type]
-        if len({name for name, _ in children}) < len(children):
+        if not children or len({name for name, _ in children}) < len(children):
             return None
         known = [(name, child) for name, child in children if child is not None]
         return ColumnType("struct", fields=tuple(known)) if len(known) == len(children) else None

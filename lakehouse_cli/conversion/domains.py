@@ -12,6 +12,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow_types import is_list
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.conversion.refusal import EXAMPLES, InexactError, true_rows
 from lakehouse_cli.conversion.times import PER_SECOND
@@ -73,6 +74,8 @@ def _walk(array: pa.Array, check: Callable[[pa.Array], None]) -> None:
             _walk(items, check)
         except InexactError as refusal:
             raise at_rows(refusal, array, items) from None
+    elif _is_list_view(kind):
+        pass  # their items are checked as they become lists: one may stand in several, or in none
     elif t.is_dictionary(kind):
         try:
             _walk(array.dictionary, check)
@@ -179,11 +182,15 @@ def at_rows(refusal: InexactError, lists: pa.Array, items: pa.Array) -> InexactE
     return InexactError(refusal.quality, rows.unique(), hint=refusal.hint, shown=shown, noun=refusal.noun)
 
 
+def _is_list_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+
+
 @lru_cache(maxsize=1024)
 def _is_bounded(kind: pa.DataType) -> bool:
     """Whether buffers may hold what the type does not."""
     t = pa.types
-    if t.is_dictionary(kind) or t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+    if t.is_dictionary(kind) or is_list(kind):
         return _is_bounded(kind.value_type)
     if t.is_struct(kind):
         return any(_is_bounded(child.type) for child in kind)
@@ -204,6 +211,8 @@ def _free(kind: pa.DataType) -> pa.DataType:
         return pa.large_list(_free(kind.value_type))
     if t.is_fixed_size_list(kind):
         return pa.list_(_free(kind.value_type), kind.list_size)
+    if _is_list_view(kind):
+        return (pa.list_view if t.is_list_view(kind) else pa.large_list_view)(_free(kind.value_type))
     if t.is_struct(kind):
         return pa.struct([pa.field(child.name, _free(child.type), child.nullable) for child in kind])
     return pa.binary(kind.byte_width) if t.is_decimal(kind) else pa.int32() if kind.bit_width == 32 else pa.int64()

@@ -105,26 +105,34 @@ def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
 
 def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Between precisions and scales; refuses what would lose digits."""
+    added = target.scale - column.type.scale
+    most = 10**target.precision - 1
+    most = most // 10**added if added > 0 else most * 10**-added
+    if most < 10**column.type.precision - 1:
+        # Before the cast, which lets what is too large for the target's bits wrap.
+        limit = _widest_scalar(Decimal((0, _digits(most), -column.type.scale)), column.type)
+        refuse_where(pc.greater(pc.abs(_widest(column)), limit), _too_many_digits(target))
 
     def locate() -> None:
-        if column.type.scale > target.scale:
-            kept = pc.round(_widest(column), target.scale, round_mode="towards_zero")
-            refuse_where(pc.not_equal(kept, _widest(column)), f"not exact in {target}")
-        most = "9" * (target.precision - target.scale) + "." + "9" * column.type.scale
-        refuse_where(pc.greater(pc.abs(_widest(column)), _widest_scalar(most, column.type)), _too_many_digits(target))
+        wide = _widest(column)
+        refuse_where(pc.not_equal(_cut(wide, target.scale).cast(wide.type), wide), f"not exact in {target}")
 
     return cast_or(locate, column, target)
 
 
 def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Whole decimals to integers."""
+    if column.type.bit_width < 128:
+        # Arrow wants room for the widest integer in decimals as narrow as these.
+        column = column.cast(pa.decimal128(38, column.type.scale))
 
     def locate() -> None:
-        if column.type.scale > 0:
-            wide = _widest(column)
-            refuse_where(pc.not_equal(pc.round(wide, 0, round_mode="towards_zero"), wide), NOT_WHOLE)
-        low, high = (_widest_scalar(str(bound), column.type) for bound in bounds(target))
         wide = _widest(column)
+        if column.type.scale > 0:
+            whole = _cut(wide, 0)
+            refuse_where(pc.not_equal(whole.cast(wide.type), wide), NOT_WHOLE)
+            wide = whole
+        low, high = (_widest_scalar(Decimal(bound), wide.type) for bound in bounds(target))
         refuse_where(pc.or_(pc.less(wide, low), pc.greater(wide, high)), outside(target))
 
     return cast_or(locate, column, target)
@@ -185,9 +193,19 @@ def _widest(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.decimal256(76, column.type.scale))
 
 
-def _widest_scalar(text: str, like: pa.DataType) -> pa.Scalar:
-    # From text: Decimal's arithmetic rounds to 28 digits. Of the same scale: Arrow aligns no others this wide.
-    return av.scalar(Decimal(text), pa.decimal256(76, like.scale))
+def _cut(wide: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
+    """Without digits behind a scale; Arrow's function for it knows no 76 of them."""
+    return wide.cast(pa.decimal256(76, scale), safe=False)
+
+
+def _widest_scalar(value: Decimal, like: pa.DataType) -> pa.Scalar:
+    # Of the same scale: Arrow aligns no others this wide.
+    return av.scalar(value, pa.decimal256(76, like.scale))
+
+
+def _digits(number: int) -> tuple[int, ...]:
+    """Of which a Decimal is made without arithmetic, which rounds to 28 of them."""
+    return tuple(map(int, str(number)))
 
 
 def _too_many_digits(target: pa.DataType) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -62,9 +63,24 @@ def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def shorten(value: Any) -> str:
-    """A value as text for display: strings quoted, long ones cut."""
-    text = repr(value) if isinstance(value, (str, bytes)) else str(value)
+    """A value as text for display: strings quoted, lists and structs as in JSON, long ones cut."""
+    if isinstance(value, (list, tuple, dict)):
+        text = _nested_text(value)
+    else:
+        text = repr(value) if isinstance(value, (str, bytes)) else str(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _nested_text(value: Any) -> str:
+    """What lists and dicts hold, as in JSON; what that has no form for is a text."""
+    if isinstance(value, dict):
+        fields = (f"{_nested_text(str(name))}: {_nested_text(each)}" for name, each in value.items())
+        return f"{{{', '.join(fields)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_nested_text, value))}]"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Decimal) else json.dumps(str(value), ensure_ascii=False)
 
 
 def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.conversion.decimal_texts import decimals_of
+from lakehouse_cli.conversion.moments import parse_timestamp
 from lakehouse_cli.conversion.numbers import failing_rows, outside
 from lakehouse_cli.conversion.refusal import InexactError, refuse_where
 
@@ -20,8 +22,8 @@ _BOOL = r"^([Tt]rue|[Ff]alse)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-# Of this many digits on, an integer may be no float.
-_LONG_INTEGER = r"^-?[0-9]{16,}$"
+# Of this many digits on, an integer may be no float of so many bits.
+_LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,}$"}
 
 
 def text_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -36,10 +38,10 @@ def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArr
     converted = _cast(column, target, "not a number")
     infinite = pc.and_(pc.is_inf(converted), pc.invert(pc.match_substring_regex(column, "inf")))
     refuse_where(infinite, "too large for a float")
-    long = pc.match_substring_regex(column, _LONG_INTEGER)
+    long = pc.match_substring_regex(column, _LONG_INTEGERS[target.bit_width])
     if pc.any(long).as_py():
         pairs = zip(long.to_pylist(), column.to_pylist(), converted.to_pylist(), strict=True)
-        changed = [bool(is_long) and int(value) != int(text) for is_long, text, value in pairs]
+        changed = [bool(is_long) and value != int(text) for is_long, text, value in pairs]
         refuse_where(av.array(changed, pa.bool_()), "not exact as a float")
     return converted
 
@@ -47,7 +49,9 @@ def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArr
 def text_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Text such as ``-12.50``, with no more digits than the type holds."""
     _require(column, _DECIMAL, "not a number such as `12.50`")
-    return _cast(column, target, f"not exact in {target}")
+    converted = pa.chunked_array([decimals_of(chunk, target) for chunk in column.chunks], target)
+    refuse_where(pc.and_(converted.is_null(), column.is_valid()), f"not exact in {target}")
+    return converted
 
 
 def text_to_bool(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -69,7 +73,22 @@ def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
         _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
     else:
         _require(column, f"^{_DATE}{clock}{_ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
-    return _cast(column, target, f"not a {target}")
+    try:
+        return column.cast(target)
+    except pa.ArrowInvalid:
+        return _moments_one_by_one(column, target)
+
+
+def _moments_one_by_one(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """What Arrow reads, and what it refuses though the type holds it: the first second of nanoseconds, in 1677."""
+    rows = failing_rows(column, target)
+    counts = [parse_timestamp(text, target.unit, zoned=target.tz is not None) for text in column.take(rows).to_pylist()]
+    unread = [count is None for count in counts]
+    if any(unread):
+        raise InexactError(f"not a {target}", rows.filter(av.array(unread, pa.bool_())))
+    failed = pc.is_in(av.array(range(len(column)), pa.int64()), value_set=rows)
+    read = pc.if_else(failed, av.scalar(None, column.type), pa.concat_arrays(column.chunks)).cast(target)
+    return pa.chunked_array([pc.replace_with_mask(read, failed, av.array(counts, pa.int64()).cast(target))])
 
 
 def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

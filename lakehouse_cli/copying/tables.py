@@ -29,6 +29,7 @@ from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import AssetStorage, Origin, in_use
 from lakehouse_cli.storage.publishing import HashingSink
+from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
 from lakehouse_cli.terminal import moment_text
 
@@ -299,7 +300,9 @@ class Copying:
         # What nobody knows the making of may go where it is forced, or where it is the very same.
         forced = self.force or _are_the_same_bytes(here, self._there.state(name))
         origin = replace(self._origin(name, here), forced=forced)
-        return self.target.storages[target.storage].publish(target, data, origin)
+        storage = self.target.storages[target.storage]
+        check_undeclared_types(storage, target, data)
+        return storage.publish(target, data, origin)
 
 
 def _are_the_same_bytes(here: TableState, there: TableState) -> bool:

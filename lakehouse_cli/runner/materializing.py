@@ -19,6 +19,7 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.own_modules import was_edited
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     try:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
+        check_undeclared_types(job.storages[table.storage], table, held.table)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
         origin = Origin(job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced)
         manifest = job.storages[table.storage].publish(table, held.table, origin)

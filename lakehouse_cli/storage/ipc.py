@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import ReadableFile, arrow_file, finished
 from lakehouse_cli.storage.base import Format, Sink
@@ -33,12 +34,12 @@ class IpcFormat(Format):
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
-        with _lent(open_source, name) as file:
-            stored = pa.ipc.open_file(file.native).schema.names
+        stored = _schema(open_source, name).names
 
         def read(wanted: list[str]) -> pa.Table:
             included = sorted(stored.index(each) for each in wanted)
-            reading = pa.ipc.IpcReadOptions(included_fields=included or [0])
+            # Arrow reads all where none are to be included.
+            reading = pa.ipc.IpcReadOptions(included_fields=included or ([0] if stored else []))
             with _lent(open_source, name) as file:
                 table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
                 check_whole(table)
@@ -49,8 +50,7 @@ class IpcFormat(Format):
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
         """By its batches, of which only the narrowest column is read."""
         del options
-        with _lent(open_source, name) as file:
-            schema = pa.ipc.open_file(file.native).schema
+        schema = _schema(open_source, name)
         if not schema.names:
             return 0
         narrowest = min(range(len(schema)), key=lambda at: _width(schema.field(at).type))
@@ -76,6 +76,25 @@ def _lent(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ReadableFi
     # Of what is not compressed, the table refers to the bytes as they were read.
     with open_source() as source, told_as_damaged(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
         yield file
+
+
+def _schema(open_source: Callable[[], BinaryIO], name: str) -> pa.Schema:
+    """Names and types, without which no column can be read.
+
+    Raises:
+        StorageError: The file is damaged, or has a column of a type that Arrow's C++ library does not know.
+    """
+    with _lent(open_source, name) as file:
+        try:
+            schema = pa.ipc.open_file(file.native).schema
+            schema.names  # noqa: B018  # which may be no text
+            return schema
+        except pa.ArrowNotImplementedError as error:
+            raise StorageError(
+                f"`{name}` holds a column of a type that pyarrow cannot read: {error}",
+                hint="have it written in another type, such as decimal128 for the 128-bit integers of polars",
+                location=Location(name),
+            ) from error
 
 
 def _width(kind: pa.DataType) -> int:

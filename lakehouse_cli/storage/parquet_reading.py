@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow_types import is_list
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.conversion.domains import at_rows
+from lakehouse_cli.conversion.moments import timestamp_text
+from lakehouse_cli.conversion.refusal import EXAMPLES, InexactError, true_rows
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.stored_types import check_whole
@@ -113,59 +116,87 @@ class ParquetReader:
     def _moments(
         self, column: pa.ChunkedArray, name: str, group: int | None, zoned: pa.DataType | None
     ) -> pa.ChunkedArray:
-        """INT96 in microseconds, in nanoseconds where they have such and fit."""
-        finer = self._columns("ns", [name], group).column(0)
-        coarser = self._columns("s", [name], group).column(0)
-        pairs = list(zip(*(_leaves(each, column.type, finer.type) for each in (column, finer, coarser)), strict=True))
-        if any(_any_beyond(seconds, _MOST_SECONDS) for _, _, seconds in pairs):
-            raise self._unfit(name, "is too far from 1970 for timestamp[us]")
-        if any(_is_finer(nanoseconds, microseconds) for microseconds, nanoseconds, _ in pairs):
-            if any(_any_beyond(microseconds, _MOST_MICROSECONDS) for microseconds, _, _ in pairs):
-                raise self._unfit(name, "is outside of the years 1677 to 2262, while others have nanoseconds")
-            return finer.cast(_with_zones(finer.type, column.type, zoned))
-        return column.cast(_with_zones(column.type, finer.type, zoned))
+        """INT96 in microseconds; in nanoseconds wherever a field has such."""
+        if not len(column):
+            return column
+        finer, coarser = (self._columns(unit, [name], group).column(0) for unit in ("ns", "s"))
+        in_us, in_ns, in_s = (pa.concat_arrays(each.chunks) for each in (column, finer, coarser))
+        try:
+            return pa.chunked_array([_merged(in_us, in_ns, in_s, zoned)])
+        except InexactError as refusal:
+            before = sum(self.metadata.row_group(at).num_rows for at in range(group or 0))
+            rows = [] if refusal.rows is None else refusal.rows[:EXAMPLES].to_pylist()
+            shown = zip(rows, refusal.shown or (), strict=False)
+            raise StorageError(
+                f"column `{name}` of `{self._name}` holds an INT96 timestamp that is {refusal.quality}"
+                f" ({', '.join(f'row {before + row + 1:,}: {text}' for row, text in shown)})",
+                hint="have the file written with another type of timestamps, or leave the column out",
+            ) from None
 
-    def _unfit(self, name: str, why: str) -> StorageError:
-        return StorageError(
-            f"column `{name}` of `{self._name}` holds an INT96 timestamp that {why}",
-            hint="have the file written with another type of timestamps, or leave the column out",
+
+def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zoned: pa.DataType | None) -> pa.Array:
+    """What was INT96, read in three units, in the one that holds it: each field of structs by itself.
+
+    Args:
+        microseconds: A column or what is inside of it, of one layout in all three units.
+        nanoseconds: With values that have wrapped around where they are too far from 1970.
+        seconds: The same.
+        zoned: The declared type; where it has a time zone, what was INT96 are moments in UTC.
+
+    Raises:
+        InexactError: No unit holds all values.
+    """
+    kind, t = microseconds.type, pa.types
+    if kind == nanoseconds.type:
+        return microseconds
+    if t.is_timestamp(kind):
+        held = _held(microseconds, nanoseconds, seconds)
+        return (
+            held
+            if zoned is None or getattr(zoned, "tz", None) is None
+            else held.cast(pa.timestamp(held.type.unit, "UTC"))
         )
+    if t.is_struct(kind):
+        wanted = {child.name: child.type for child in zoned} if zoned is not None and t.is_struct(zoned) else {}
+        inner = [
+            _merged(microseconds.field(at), nanoseconds.field(at), seconds.field(at), wanted.get(child.name))
+            for at, child in enumerate(kind)
+        ]
+        type_: pa.DataType = pa.struct([child.with_type(made.type) for child, made in zip(kind, inner, strict=True)])
+    elif is_list(kind):
+        item = zoned.value_type if zoned is not None and is_list(zoned) else None
+        try:
+            inner = [_merged(microseconds.values, nanoseconds.values, seconds.values, item)]
+        except InexactError as refusal:
+            raise at_rows(refusal, microseconds, microseconds.values) from None
+        field = kind.value_field.with_type(inner[0].type)
+        size = kind.list_size if t.is_fixed_size_list(kind) else -1
+        type_ = pa.large_list(field) if t.is_large_list(kind) else pa.list_(field, size)
+    else:
+        return microseconds  # of maps, which no column type of the project file holds
+    return pa.Array.from_buffers(type_, len(microseconds), microseconds.buffers()[: type_.num_buffers], children=inner)
 
 
-def _leaves(column: pa.ChunkedArray, one: pa.DataType, other: pa.DataType) -> list[pa.ChunkedArray]:
-    """The timestamps in a column that were INT96: where its types in two units differ."""
-    if one == other:
-        return []
-    if pa.types.is_struct(one):
-        children = zip(column.flatten(), one, other, strict=True)
-        return [leaf for child, here, there in children for leaf in _leaves(child, here.type, there.type)]
-    if is_list(one):
-        return _leaves(pc.list_flatten(column), one.value_type, other.value_type)
-    # Of maps, which no column type of the project file holds, nothing is read in the end.
-    return [column.cast(pa.int64())] if pa.types.is_timestamp(one) else []
+def _held(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array) -> pa.Array:
+    _refuse(_beyond(seconds, _MOST_SECONDS), seconds, "too far from 1970 for timestamp[us]")
+    rest = pc.subtract(nanoseconds.cast(pa.int64()), pc.multiply(microseconds.cast(pa.int64()), 1000))
+    is_fine = pc.not_equal(rest, 0)  # also where the nanoseconds have wrapped around, as this does
+    if not pc.any(is_fine).as_py():
+        return microseconds
+    is_far = _beyond(microseconds, _MOST_MICROSECONDS)
+    _refuse(pc.and_(is_far, is_fine), microseconds, "outside of the years 1677 to 2262 and has nanoseconds")
+    _refuse(is_far, microseconds, "outside of the years 1677 to 2262, while others have nanoseconds")
+    return nanoseconds
 
 
-def _any_beyond(counts: pa.ChunkedArray, most: int) -> bool:
-    ends = pc.min_max(counts).as_py()
-    return ends["min"] is not None and (ends["min"] < -most or ends["max"] > most)
+def _beyond(moments: pa.Array, most: int) -> pa.Array:
+    counts = moments.cast(pa.int64())
+    return pc.or_(pc.less(counts, -most), pc.greater(counts, most))
 
 
-def _is_finer(nanoseconds: pa.ChunkedArray, microseconds: pa.ChunkedArray) -> bool:
-    """Whether there are digits below the microsecond, also where the nanoseconds have wrapped around, as this does."""
-    rest = pc.subtract(nanoseconds, pc.multiply(microseconds, 1000))
-    return bool(pc.any(pc.not_equal(rest, 0)).as_py())
-
-
-def _with_zones(kind: pa.DataType, other: pa.DataType, zoned: pa.DataType | None) -> pa.DataType:
-    """A type in which what was INT96 is in UTC wherever the type beside it has a time zone."""
-    if kind == other or zoned is None:
-        return kind
-    if pa.types.is_struct(kind) and pa.types.is_struct(zoned):
-        wanted = {child.name: child.type for child in zoned}
-        pairs = zip(kind, other, strict=True)
-        return pa.struct([one.with_type(_with_zones(one.type, two.type, wanted.get(one.name))) for one, two in pairs])
-    if is_list(kind) and is_list(zoned):
-        return pa.list_(kind.value_field.with_type(_with_zones(kind.value_type, other.value_type, zoned.value_type)))
-    if pa.types.is_timestamp(kind) and pa.types.is_timestamp(zoned) and zoned.tz is not None:
-        return pa.timestamp(kind.unit, "UTC")
-    return kind
+def _refuse(bad: pa.Array, moments: pa.Array, quality: str) -> None:
+    rows = true_rows(bad)
+    if len(rows):
+        counts = moments.take(rows[:EXAMPLES]).cast(pa.int64()).to_pylist()
+        shown = [timestamp_text(count, moments.type.unit, zoned=False) for count in counts]
+        raise InexactError(quality, rows, shown=shown)

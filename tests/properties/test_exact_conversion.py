@@ -352,3 +352,68 @@ def test_values_that_neither_python_nor_arrow_can_print_are_told(kind: str) -> N
     assert shown_values(pa.chunked_array([dictionary]), [0]) == [f"{count} ({dictionary.type})"]
     for nested in (pa.ListArray.from_arrays([0, 1], far), pa.StructArray.from_arrays([far], ["x"])):
         assert shown_values(pa.chunked_array([nested]), [0]) == [f"a value of {nested.type}"]
+
+
+def _decimal_texts() -> st.SearchStrategy[str]:
+    """Numbers in plain digits, up to 80 of them, many beside a power of two or ten at which arithmetic wraps."""
+    powers = st.builds(pow, st.sampled_from([2, 10]), st.integers(1, 79))
+    near = st.builds(lambda power, added: power + added, powers, st.integers(-9, 9))
+    digits = (st.integers(0, 10**80 - 1) | near | st.integers(0, 10**6)).filter(lambda number: number < 10**80)
+    return st.builds(
+        lambda number, scale, sign: f"{sign}{Decimal(f'{abs(number)}e-{scale}'):f}",
+        digits,
+        st.integers(0, 80),
+        st.sampled_from(["", "-"]),
+    )
+
+
+@settings(QUICK, max_examples=300)
+@given(
+    texts=st.lists(st.none() | _decimal_texts(), min_size=1, max_size=4),
+    precision=st.integers(1, 38),
+    data=st.data(),
+    encoding=st.sampled_from([pa.string(), pa.large_string(), pa.string_view()]),
+)
+def test_texts_become_decimals_or_are_refused_by_row(
+    texts: list[str | None], precision: int, data: st.DataObject, encoding: pa.DataType
+) -> None:
+    scale = data.draw(st.integers(0, precision))
+    column = pa.chunked_array([pa.array(texts, encoding)])
+    most, unit = Fraction(10**precision - 1, 10**scale), 10**scale
+    bad = [
+        row
+        for row, text in enumerate(texts)
+        if text is not None and (abs(Fraction(text)) > most or (Fraction(text) * unit).denominator > 1)
+    ]
+    if bad:
+        with pytest.raises(InexactError) as caught:
+            convert(column, pa.decimal128(precision, scale))
+        assert rows_of(caught.value) == bad
+    else:
+        converted = convert(column, pa.decimal128(precision, scale))
+        assert list(map(exact_value, converted.to_pylist())) == list(map(exact_value, texts))
+
+
+@settings(QUICK, max_examples=300)
+@given(data=st.data())
+def test_decimals_of_any_width_keep_their_value_or_are_refused(data: st.DataObject) -> None:
+    type_of, most = data.draw(
+        st.sampled_from([(pa.decimal32, 9), (pa.decimal64, 18), (pa.decimal128, 38), (pa.decimal256, 76)])
+    )
+    precision = data.draw(st.integers(1, most))
+    source = type_of(precision, data.draw(st.integers(0, precision)))
+    digits = data.draw(st.integers(0, 10**precision - 1) | st.integers(0, precision - 1).map(lambda power: 10**power))
+    value = Decimal(f"{data.draw(st.sampled_from(['', '-']))}{digits}e-{source.scale}")
+    kept = data.draw(st.integers(1, 38))
+    target = data.draw(
+        st.builds(pa.decimal128, st.just(kept), st.integers(0, kept)) | st.sampled_from([pa.int8(), pa.uint64()])
+    )
+    limits = {pa.int8(): (-(2**7), 2**7 - 1), pa.uint64(): (0, 2**64 - 1)}
+    low, high = limits.get(target, (-(10**kept) + 1, 10**kept - 1))
+    counted = Fraction(value) * (10**target.scale if pa.types.is_decimal(target) else 1)
+    try:
+        converted = convert(pa.chunked_array([pa.array([value], source)]), target).to_pylist()
+    except InexactError:
+        assert counted.denominator > 1 or not low <= counted <= high
+    else:
+        assert converted == [value]

@@ -9,14 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
-from lakehouse_cli.storage.csv.moments import DIGITS, parse_date, parse_timestamp
+from lakehouse_cli.conversion.decimal_texts import decimals_of
+from lakehouse_cli.conversion.moments import DIGITS, parse_date, parse_timestamp
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
@@ -126,52 +127,8 @@ def _floats(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
 
 
 def _decimals(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Decimals, with digits behind the scale refused unless they are zeros.
-
-    Arrow computes in 128 bits and lets what is too large for them wrap, so it gets short texts only, or 256 bits.
-    """
-    longest = pc.max(pc.binary_length(text)).as_py() or 0
-    if longest <= _DIGITS and options.decimal == "." and not pc.any(pc.match_substring_regex(text, "[eE]")).as_py():
-        try:
-            return _fitting(text.cast(_roomy(to, longest)), to)
-        except pa.ArrowInvalid:
-            pass  # some value is none; find out which
-    number = _number(text, options)
-    is_short = pc.and_(
-        pc.less_equal(pc.binary_length(number), _DIGITS), pc.invert(pc.match_substring_regex(number, "[eE]"))
-    )
-    short = pc.if_else(is_short, number, av.scalar(None, _TEXT))
-    values = _fitting(_cast(short, _roomy(to, _DIGITS)), to)
-    retry = pc.and_(number.is_valid(), values.is_null())
-    if not pc.any(retry).as_py():
-        return values
-    slow = [_slow_decimal(value, to) for value in number.filter(retry).to_pylist()]
-    return pc.replace_with_mask(values, retry, av.array(slow, to))
-
-
-def _roomy(to: pa.DataType, longest: int) -> pa.DataType:
-    """A decimal type in which no text of that length can wrap when it is scaled."""
-    return pa.decimal128(_DIGITS, to.scale) if longest + to.scale <= _DIGITS else pa.decimal256(2 * _DIGITS, to.scale)
-
-
-def _fitting(values: pa.Array, to: pa.DataType) -> pa.Array:
-    """The values as `to`, null for those with more digits than its precision."""
-    largest = av.scalar(Decimal((0, (9,) * to.precision, -to.scale)), values.type)
-    oversized = pc.greater(pc.abs(values), largest)
-    if pc.any(oversized).as_py():
-        values = pc.if_else(oversized, av.scalar(None, values.type), values)
-    return values.cast(to)
-
-
-def _slow_decimal(text: str, to: pa.DataType) -> Decimal | None:
-    try:
-        with localcontext(Context(prec=len(text) + 2 * _DIGITS, traps=[InvalidOperation, Inexact])):
-            value = Decimal(text)
-            if value and value.adjusted() >= to.precision - to.scale:
-                return None
-            return value.quantize(Decimal((0, (1,), -to.scale)))
-    except (InvalidOperation, Inexact):
-        return None
+    """Decimals, with digits behind the scale refused unless they are zeros."""
+    return decimals_of(text if options.decimal == "." else _number(text, options), to)
 
 
 def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.conversion.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.csv.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()

@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.conversion.moments import UNITS
 from lakehouse_cli.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.csv.decode import decode_iso
 from lakehouse_cli.storage.csv.encode import encode_iso
-from lakehouse_cli.storage.csv.moments import UNITS
 from lakehouse_cli.storage.csv_directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
 from lakehouse_cli.storage.csv_options import CsvOptions
 

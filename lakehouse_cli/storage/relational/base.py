@@ -328,8 +328,9 @@ class RelationalStorage(AssetStorage):
             hint = "give the column another name in the contract and in the transform"
             raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
         try:
-            prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()})
-            self.check_values(prepared, types)
+            declared = {column.name: column.type for column in table.columns or ()}
+            prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()}, declared)
+            self.check_values(prepared, declared)
         except UnfitError as error:
             raise self._unfit(table, error.violations[0]) from error
         with self._told(table, "written"), self.session(write=True) as session:
@@ -355,13 +356,17 @@ class RelationalStorage(AssetStorage):
         self._seen.note(relation, stored)
         return manifest
 
-    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
         """Find values that the database would take and not give back, or refuse without saying where.
+
+        Args:
+            data: As it would be stored.
+            declared: Types of the columns that are declared, for messages.
 
         Raises:
             UnfitError: There are such.
         """
-        del data, types
+        del data, declared
 
     def _unfit(self, table: Table, violation: Any) -> StorageError:
         rows = ", ".join(str(example.row) for example in violation.examples if example.row is not None)

@@ -56,11 +56,11 @@ class DuckDBStorage(OneFileStorage):
             fields,
         )
 
-    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""
         from lakehouse_cli.storage.relational.duckdb_values import check_ranges
 
-        check_ranges(data, types)
+        check_ranges(data, declared)
 
     def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
         """DuckDB's own sentence."""

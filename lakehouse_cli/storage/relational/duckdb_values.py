@@ -25,13 +25,13 @@ _NESTED = {"list", "array", "struct", "map", "union"}
 _BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant"}
 
 
-def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
+def check_ranges(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
     """Whether DuckDB holds all values of a table.
 
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    check_each(data, types, partial(check_leaves, check=_check))
+    check_each(data, declared, partial(check_leaves, check=_check))
 
 
 def as_written(data: pa.Table) -> pa.Table:

@@ -28,12 +28,13 @@ class UnfitError(Exception):
         self.violations = tuple(violations)
 
 
-def stored_as(data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
+def stored_as(data: pa.Table, types: Mapping[str, ColumnType], declared: Mapping[str, ColumnType]) -> pa.Table:
     """Convert data to the types a database has for them.
 
     Args:
         data: Of declarable types.
         types: What each column becomes.
+        declared: Types of the columns that are declared, for messages.
 
     Raises:
         UnfitError: Values that these types do not hold.
@@ -43,18 +44,18 @@ def stored_as(data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
         try:
             columns.append(convert(column, to_arrow(types[name])))
         except InexactError as refusal:
-            violations.append(violation_of(refusal, name, types[name], column))
+            violations.append(violation_of(refusal, name, declared.get(name), column))
     if violations:
         raise UnfitError(violations)
     return pa.table(columns, names=data.column_names)
 
 
-def check_each(data: pa.Table, types: Mapping[str, ColumnType], check: Callable[[pa.ChunkedArray], None]) -> None:
+def check_each(data: pa.Table, declared: Mapping[str, ColumnType], check: Callable[[pa.ChunkedArray], None]) -> None:
     """Hold every column to what a database has of its type.
 
     Args:
         data: As it would be stored.
-        types: Declared type of each column.
+        declared: Types of the columns that are declared, for messages.
         check: Raises `InexactError` for a column that holds what the database cannot.
 
     Raises:
@@ -65,7 +66,7 @@ def check_each(data: pa.Table, types: Mapping[str, ColumnType], check: Callable[
         try:
             check(column)
         except InexactError as refusal:
-            violations.append(violation_of(refusal, name, types[name], column))
+            violations.append(violation_of(refusal, name, declared.get(name), column))
     if violations:
         raise UnfitError(violations)
 

@@ -109,11 +109,11 @@ class PostgreSQLStorage(RelationalStorage):
             return ColumnType("list", fields=(("item", self.stored_type(column_type.item)),))
         return _WIRE.get(column_type.id, column_type)
 
-    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
         """What the driver makes others of, or the server refuses without saying where: moments out of range, NUL."""
         from lakehouse_cli.storage.relational.postgresql_values import check_ranges
 
-        check_ranges(data, types)
+        check_ranges(data, declared)
 
     def _connect(self) -> PostgreSQLConnection:
         try:

@@ -25,13 +25,13 @@ _LAST_MICROSECOND = (1 << 63) - 1 - _FROM_1970_TO_2000_US - 1
 _LAST_DAY = (1 << 31) - 1 - 10_957 - 1
 
 
-def check_ranges(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
+def check_ranges(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
     """Whether PostgreSQL can hold all values of a table that has the types it stores.
 
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    check_each(data, types, _check_stored)
+    check_each(data, declared, _check_stored)
 
 
 def _check_stored(column: pa.ChunkedArray) -> None:

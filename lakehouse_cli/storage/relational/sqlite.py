@@ -71,11 +71,11 @@ class SQLiteStorage(OneFileStorage):
         """Dictionaries as what they stand for; the rest becomes values of Python."""
         return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
 
-    def check_values(self, data: pa.Table, types: dict[str, ColumnType]) -> None:
+    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
         """NaN, which SQLite makes null, and days outside of the years that its texts have."""
         from lakehouse_cli.storage.relational.sqlite_values import check_values
 
-        check_values(data, types)
+        check_values(data, declared)
 
     def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
         """SQLite's own sentence, or what it means."""

@@ -30,13 +30,13 @@ _AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string())
 _OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
 
 
-def check_values(data: pa.Table, types: Mapping[str, ColumnType]) -> None:
+def check_values(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
     """Whether SQLite keeps all values of a table.
 
     Raises:
         UnfitError: Not all; a violation for each column.
     """
-    check_each(data, types, _check)
+    check_each(data, declared, _check)
 
 
 def _check(column: pa.ChunkedArray) -> None:

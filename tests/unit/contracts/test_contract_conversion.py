@@ -171,7 +171,7 @@ def test_values_with_an_exact_counterpart_are_converted(values: pa.Array, target
         ([[1], [1.5, 2.5], [2.5]], "list<int64>", "2 values that are not whole", [(2, "[1.5, 2.5]"), (3, "[2.5]")]),
         ([[1]], "int64", "lists; make integers of them in the transform", None),
         ([1], "list<int64>", "integers; make a list of each in the transform", None),
-        ([{"a": 1.5}], "struct<a: int8>", "1 value that is not whole", [(1, "{'a': 1.5}")]),
+        ([{"a": 1.5}], "struct<a: int8>", "1 value that is not whole", [(1, '{"a": 1.5}')]),
         ([{"a": 1}], "struct<b: int64>", "structs with the fields a; give them b", None),
         (["a", "1"], "dictionary<int64>", "1 value that is not an integer such as `12`", [(1, "'a'")]),
     ],
@@ -272,8 +272,8 @@ def test_python_objects_become_what_is_declared(values: list[Any], target: str |
         ([Decimal("Infinity")], "decimal128(5, 1)", "holds infinite Decimal objects in 1 row", None),
         ([Decimal("1e99")], "decimal128(5, 1)", "1 value that is", None),
         (["ok", "\ud800"], "string", "1 value that is not valid Unicode", None),
-        ([[1], [2, "a"]], "list<int64>", "holds lists with items text among integers in 1 row", [(2, "[2, 'a']")]),
-        ([{"a": 1}, {"c": 1}], "struct<a: int64>", "holds dicts with other keys than a in 1 row", [(2, "{'c': 1}")]),
+        ([[1], [2, "a"]], "list<int64>", "holds lists with items text among integers in 1 row", [(2, '[2, "a"]')]),
+        ([{"a": 1}, {"c": 1}], "struct<a: int64>", "holds dicts with other keys than a in 1 row", [(2, '{"c": 1}')]),
         ([{1: 1}], None, "holds dicts with keys not text in 1 row", None),
         ([{}], None, "holds dicts without keys", None),
         ([{"a": 1.5}], "struct<a: int64>", "holds dicts whose `a` is not whole in 1 row", None),
@@ -293,3 +293,51 @@ def test_python_objects_that_do_not_are_refused_by_row(
     assert message in violation.message
     if shown is not None:
         assert rows(violation) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        (pa.array([str(2**128 - 1)]), "decimal128(5, 0)"),
+        (pa.array([str(2**128 + 5)]).dictionary_encode(), "decimal128(38, 0)"),
+        (pa.array(["0.1361129467683753853853498434729727072845837"]), "decimal128(37, 1)"),
+        (pa.array(["13611294676837538538534984297270728.45825"]), "decimal128(5, 5)"),
+        (pa.array([Decimal("-81046170581301261101496891396417650.688")]), "decimal128(38, 38)"),
+        (pa.array([5]), "decimal128(3, 3)"),
+        (pa.array([Decimal(5)]), "decimal128(1, 1)"),
+        (pa.array(["16777217"]), "float32"),
+    ],
+)
+def test_numbers_beyond_a_type_are_refused(values: pa.Array, target: str) -> None:
+    assert [row for row, _ in rows(refused(values, target))] == [1]
+    lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), values)
+    assert [row for row, _ in rows(refused(lists, f"list<{target}>"))] == [1]
+
+
+def test_narrow_decimals_become_integers() -> None:
+    column = Column("x", parse_column_type("int64"))
+    held = hold(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
+    assert held.table["x"].to_pylist() == [-1, None]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("encode", [lambda texts: texts, lambda texts: texts.dictionary_encode()])
+def test_text_of_the_first_second_of_nanoseconds_is_read(zone: str | None, encode: Any) -> None:
+    counts = [None, -(2**63), 0, -(2**63) + 1, 2**63 - 1]
+    moments = pa.array(counts, pa.timestamp("ns"))
+    texts = pa.array([text and text + ("Z" if zone else "") for text in moments.cast(pa.string()).to_pylist()])
+    column = Column("x", parse_column_type(f"timestamp[ns, tz={zone}]" if zone else "timestamp[ns]"))
+    held = hold(pa.table({"x": encode(texts)}), (column,))
+    assert held.table["x"].cast(pa.int64()).to_pylist() == counts
+
+
+def test_text_before_the_first_nanosecond_is_refused() -> None:
+    texts = pa.array(["1677-09-21 00:12:43.145224192", "1677-09-21 00:12:43.145224191", None])
+    assert rows(refused(texts, "timestamp[ns]")) == [(2, "'1677-09-21 00:12:43.145224191'")]
+
+
+def test_nested_values_are_shown_as_json() -> None:
+    kind = pa.struct([("at", pa.timestamp("us")), ("n", pa.list_(pa.float64()))])
+    values = pa.array([{"at": dt.datetime(2020, 1, 2), "n": [0.5, None]}], kind)
+    shown = rows(refused(values, "struct<at: timestamp[us], n: list<int64>>"))
+    assert shown == [(1, '{"at": "2020-01-02 00:00:00", "n": [0.5, null]}')]

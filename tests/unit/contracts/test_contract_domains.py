@@ -133,3 +133,14 @@ def test_files_with_such_values_tell_row_and_value(tmp_path: Path, declared: boo
         assert (found.column, found.count, rows_of(found)) == ("a", 1, [2])
         assert "too large" in caught.value.message
         assert caught.value.hint == "have the file written again, in a type that has these values"
+
+
+@pytest.mark.parametrize("made", [pa.ListViewArray, pa.LargeListViewArray])
+def test_only_items_that_list_views_use_are_checked(made: type) -> None:
+    offset = pa.int32() if made is pa.ListViewArray else pa.int64()
+    items = numbers(DIGITS_38, 10**38, 1)
+    unused = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 0], offset), items)
+    assert hold(pa.table({"a": unused}), None).table["a"].to_pylist() == [[1], []]
+    used = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 1], offset), items)
+    assert rows_of(violation(pa.table({"a": used}))) == [2]
+    assert rows_of(violation(pa.table({"a": pa.StructArray.from_arrays([used], ["x"])}))) == [2]

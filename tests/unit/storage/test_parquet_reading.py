@@ -127,12 +127,38 @@ def test_int96_that_no_type_holds_is_refused() -> None:
     far = (FAR - datetime(1970, 1, 1)).days
     with pytest.raises(StorageError, match=r"column `t` of `data/t\.parquet` holds an INT96 timestamp that is outside"):
         read("parquet", opened(with_days([far, 0], [0, 1])), None)
-    with pytest.raises(StorageError, match="is outside of the years 1677 to 2262, while others have nanoseconds"):
+    with pytest.raises(StorageError, match=r"others have nanoseconds \(row 2: 9999-12-31 00:00:00\.000000\)"):
+        read("parquet", opened(with_days([0, far], [1, 0])), columns(t="timestamp[us]"))
+    with pytest.raises(StorageError, match="is outside of the years 1677 to 2262 and has nanoseconds"):
         read("parquet", opened(with_days([far], [1])), columns(t="timestamp[us]"))
     with pytest.raises(StorageError, match="too far from 1970 for timestamp"):
         read("parquet", opened(with_days([2**31 - 1 - EPOCH, 0], [0, 0])), None)
     edge = read("parquet", opened(with_days([far, -719_162], [999_000, 0])), None)
     assert edge["t"].to_pylist() == [FAR.replace(microsecond=999), FIRST]
+
+
+def test_each_field_of_int96_has_its_own_unit() -> None:
+    far, fine = pa.array([FAR, None, FIRST], pa.timestamp("us")), pa.array([1, 2, None], pa.timestamp("ns"))
+    kind = pa.struct([("f", far.type), ("n", fine.type)])
+    pairs = pa.StructArray.from_arrays([far, fine], fields=list(kind), mask=pa.array([False, True, False]))
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pairs)
+    named = "struct<f: timestamp[us], n: timestamp[ns]>"
+    data = pa.table({"s": pairs, "l": lists})
+    for declared in (columns(s=named, l=f"list<{named}>"), None):
+        sink = int96(data)
+        found = read("parquet", opened(sink), declared)
+        assert found.schema.types == [kind, pa.list_(kind)]
+        assert found.to_pylist() == data.to_pylist()
+
+
+def test_int96_in_lists_is_refused_by_row() -> None:
+    lists = pa.array([[1, None], None, [], [2]], pa.list_(pa.timestamp("ns")))
+    sink = int96(pa.table({"l": lists}), compression="none", use_dictionary=False, write_statistics=False)
+    mark = struct.pack("<qi", 2, EPOCH)
+    assert sink.getvalue().count(mark) == 1
+    content = sink.getvalue().replace(mark, struct.pack("<qi", 0, EPOCH + (FAR - datetime(1970, 1, 1)).days))
+    with pytest.raises(StorageError, match=r"row 4: 9999-12-31 00:00:00"):
+        read("parquet", opened(io.BytesIO(content)), None)
 
 
 @pytest.mark.parametrize("unit", ["us", "ms"])

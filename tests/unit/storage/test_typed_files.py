@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -288,3 +289,16 @@ def test_other_programs_read_the_files(name: str) -> None:
     for reader in readers:
         sink.seek(0)
         assert reader(sink)["s"].to_list() == ["a", ""]  # type: ignore[operator]
+
+
+def test_ipc_type_that_arrow_does_not_know_is_told() -> None:
+    sink = io.BytesIO()
+    pl.DataFrame({"id": [1], "v": [5]}, schema={"id": pl.Int64, "v": pl.Int128}).write_ipc(sink)
+    with pytest.raises(StorageError, match="holds a column of a type that pyarrow cannot read: Integers with more"):
+        read("ipc", lambda: io.BytesIO(sink.getvalue()), columns(id="int64"))
+
+
+def test_ipc_without_columns_is_read() -> None:
+    sink = io.BytesIO()
+    pa.ipc.new_file(sink, pa.schema([])).close()
+    assert read("ipc", lambda: io.BytesIO(sink.getvalue()), None).num_columns == 0

@@ -1,0 +1,60 @@
+"""Types of columns that are not declared: judged before they are published as declared ones are at load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.errors import ContractError, Violation
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.spec import Refusal
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage_types import STORAGE_TYPES
+from lakehouse_cli.storage_types.own import refusal_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) -> None:
+    """Check that a storage can hold the columns of a table that are not declared.
+
+    Args:
+        storage: Where it is to be published.
+        table: As declared; types of its declared columns were judged when the project was loaded.
+        data: In declarable types.
+
+    Raises:
+        ContractError: It cannot; a violation for each column.
+    """
+    from lakehouse_cli.arrow_types import from_arrow
+
+    declared = {column.name for column in table.columns or ()}
+    violations: list[Violation] = []
+    for field in data.schema:
+        column_type = from_arrow(field.type) if field.name not in declared else None
+        if column_type is None:
+            continue
+        for holder, refusal in _refusals(storage, table):
+            why = refusal(column_type)
+            if why is not None:
+                message = f"{holder} cannot hold column `{field.name}`, which is not declared: {why}"
+                violations.append(Violation(field.name, "type", data.num_rows, message))
+                break
+    if violations:
+        message = violations[0].message if len(violations) == 1 else f"{len(violations)} violations"
+        hint = "declare a type that it holds, convert or drop the column in the transform, or choose another storage"
+        raise ContractError(message, violations, hint=hint, location=table.where("columns", "storage"))
+
+
+def _refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
+    """What refuses types, by its name: the type of storage, then the format."""
+    own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
+    spec: StorageSpec | None = getattr(storage, "spec", None)
+    built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None
+    written = FORMATS.get(table.format)
+    found = [
+        (f"storage type {spec.type}" if spec is not None else "the storage", built_in.refusal if built_in else own),
+        (f"format {table.format}", written.refusal if written else None),
+    ]
+    return [(holder, refusal) for holder, refusal in found if refusal is not None]
