@@ -167,9 +167,13 @@ def without_edits(folder: ProjectFolder) -> None:
         script.unlink()
 
 
+#: Each storage by threads; each executor on files and on a database.
+PAIRS = [(storage, "threads") for storage in [*STORAGES, "postgresql"]]
+PAIRS += [(storage, executor) for storage in ("csv", "sqlite") for executor in ("serial", "processes")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("write", [*STORAGES, "postgresql"], indirect=True)
+@pytest.mark.parametrize(("write", "executor"), PAIRS, indirect=["write"])
 class TestEdits:
     def test_edit_that_is_undone_after_the_run(
         self, folder: ProjectFolder, cli: Cli, write: Callable[[int], str], executor: str

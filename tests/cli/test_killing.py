@@ -163,10 +163,10 @@ DYING = """
 import os, signal
 from lakehouse_cli.cli.main import main
 replace = os.replace
-def dying(source, target):
-    if str(target).endswith("manifests/totals.json"):
+def dying(source, target, **folders):
+    if str(target).endswith("totals.json"):
         os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
+    replace(source, target, **folders)
 os.replace = dying
 main()
 """
