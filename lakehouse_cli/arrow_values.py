@@ -128,7 +128,7 @@ class _Compute:
 
 
 def _as_scalar(value: Any) -> Any:
-    return scalar(value) if value is None or isinstance(value, bool | int | float | str | bytes) else value
+    return scalar(value) if value is None or type(value) in _NATURAL else value
 
 
 #: To be imported in the place of `pyarrow.compute`.

@@ -69,10 +69,13 @@ def _floats(values: pa.Array) -> pa.Array:
     whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, _PLAIN_FLOATS))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    large = pc.and_(pc.greater_equal(size, _PLAIN_FLOATS), pc.less(size, 1e16))
-    other = pc.or_(large, pc.and_(pc.greater(size, 0), pc.less(size, 1e-4)))
+    if values.type == pa.float32():
+        return text  # Python has no shortest text of it
+    small = pc.and_(pc.less(size, 1e-4), pc.greater(size, 0))
+    other = pc.or_(small, pc.greater_equal(size, _PLAIN_FLOATS))
     if not pc.any(other).as_py():
         return text
+    other = pc.and_(other, pc.less(size, 1e16))
     respelled = [repr(float(each)) for each in text.filter(other).to_pylist()]
     return pc.replace_with_mask(text, pc.fill_null(other, False), av.array(respelled, _TEXT))
 

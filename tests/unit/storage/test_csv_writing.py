@@ -252,3 +252,10 @@ def test_many_batches_keep_their_order() -> None:
     table = pa.table({"n": range(rows), "f": [n / 4 for n in range(rows)], "t": [f"t{n % 7}" for n in range(rows)]})
     lines = write(table).decode().splitlines()
     assert lines[1:] == [f"{n},{n / 4},t{n % 7}" for n in range(rows)]
+
+
+def test_floats_are_written_as_short_as_their_type_has_them() -> None:
+    double = pa.array([1e-5, 12345678901.5, 1e16, 0.1, -0.0, None])
+    assert cells(double) == ["1e-05", "12345678901.5", "1e+16", "0.1", "-0.0", ""]
+    single = pa.array([1e-5, 0.1, 2.0, 16777216.0, None], pa.float32())
+    assert cells(single) == ["0.00001", "0.1", "2.0", "16777216.0", ""]
