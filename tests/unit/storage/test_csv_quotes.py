@@ -304,6 +304,7 @@ def test_hint_of_escape_char_can_be_followed() -> None:
     assert caught.value.hint == r"such as `'\'`"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["delimiter", "quote_char", "escape_char", "decimal"])
 @pytest.mark.parametrize(
     "others", [{}, {"quote_char": "none", "escape_char": "\\"}, {"decimal": ",", "delimiter": ";"}]
