@@ -37,7 +37,7 @@ class Executor(ABC):
 
     @classmethod
     def note_on(cls, workers: int | None) -> str | None:
-        """What to tell whoever asks for so many workers; None, by default, for nothing."""
+        """A note on so many workers; None, by default, where there is nothing to say."""
         del workers
         return None
 
