@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute
 
 _NATURAL = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), bytes: pa.binary()}
+_KINDS_OF_PYTHON = {*_NATURAL, type(None)}
 _INTEGERS = {8: "b", 16: "h", 32: "i", 64: "q"}
 _FLOATS = {32: "f", 64: "d"}
+_OFFSETS_END = (1 << 31) - 1
 
 
 def scalar(value: bool | int | float | str | bytes | Decimal | None, type_: pa.DataType | None = None) -> pa.Scalar:
@@ -80,7 +82,33 @@ def _texts(values: Sequence[Any], type_: pa.DataType, bits: pa.Buffer | None) ->
     offsets = packed("q", accumulate(map(len, pieces), initial=0))
     buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
     made = pa.Array.from_buffers(pa.large_string() if is_text else pa.large_binary(), len(values), buffers)
-    return made.cast(type_)
+    return with_offsets(made, type_)
+
+
+def with_offsets(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Texts or bytes with offsets of another width, and the same data: a tenth of the time that `cast` takes for few.
+
+    Args:
+        values: Of text or bytes, whose offsets have 32 or 64 bits.
+        type_: The same with the wanted width.
+
+    Raises:
+        ArrowInvalid: More than 32 bits can address.
+    """
+    if values.type == type_ or len(values) == 0:
+        return values.cast(type_)
+    bits, offsets, data = values.buffers()
+    count = values.offset + len(values) + 1
+    if pa.types.is_large_string(type_) or pa.types.is_large_binary(type_):
+        wider = np.frombuffer(offsets, np.int32, count).astype(np.int64)
+    else:
+        narrow = np.frombuffer(offsets, np.int64, count)
+        if narrow[-1] > _OFFSETS_END:
+            return values.cast(type_)
+        wider = narrow.astype(np.int32)
+    return pa.Array.from_buffers(
+        type_, len(values), [bits, pa.py_buffer(wider), data], values.null_count, values.offset
+    )
 
 
 def from_numpy(values: Any, type_: pa.DataType, valid: Any = None) -> pa.Array:
@@ -113,10 +141,13 @@ class _Compute:
         about = getattr(function, "__arrow_compute_function__", None)
         if about is None:
             return function
+        arity = about["arity"]
 
         def call(*arguments: Any, **options: Any) -> Any:
-            count = len(arguments) if about["arity"] is Ellipsis else about["arity"]
-            return function(*map(_as_scalar, arguments[:count]), *arguments[count:], **options)
+            given = arguments if arity is Ellipsis else arguments[:arity]
+            if not _KINDS_OF_PYTHON.isdisjoint(map(type, given)):
+                given = tuple(map(_as_scalar, given))
+            return function(*given, **options) if arity is Ellipsis else function(*given, *arguments[arity:], **options)
 
         setattr(self, name, call)
         return call
@@ -128,7 +159,7 @@ class _Compute:
 
 
 def _as_scalar(value: Any) -> Any:
-    return scalar(value) if value is None or type(value) in _NATURAL else value
+    return scalar(value) if type(value) in _KINDS_OF_PYTHON else value
 
 
 #: To be imported in the place of `pyarrow.compute`.

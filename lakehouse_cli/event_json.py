@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
 from msgspec import convert, to_builtins
+from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from lakehouse_cli.events import Event, RunFinished, RunStarted, RunWaiting, TableFinished
@@ -51,7 +53,12 @@ def event_document(event: Event, at: datetime) -> dict[str, Any]:
 
 def event_line(event: Event, at: datetime) -> str:
     """The same as one line with its newline, in ASCII: no text in it can end the line or spoil its encoding."""
-    return _ENCODER.encode(event_document(event, at)) + "\n"
+    document = event_document(event, at)
+    with suppress(UnicodeEncodeError):  # the name of a file that is no text, which only an escape can hold
+        line = _encode(document)
+        if line.isascii():
+            return line.decode() + "\n"
+    return _ENCODER.encode(document) + "\n"
 
 
 @cache
@@ -60,6 +67,7 @@ def _event_name(class_name: str) -> str:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_encode = Encoder().encode
 
 
 def _plain(value: Any) -> Any:

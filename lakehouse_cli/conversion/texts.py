@@ -22,6 +22,7 @@ _BOOL = r"^([Tt]rue|[Ff]alse)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_LARGE = frozenset((pa.large_string(), pa.large_binary()))
 # Of this many digits on, an integer may be no float of so many bits.
 _LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,}$"}
 
@@ -109,7 +110,7 @@ def to_string(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 def _narrow(chunk: pa.Array, target: pa.DataType, into: list[pa.Array]) -> None:
     try:
-        into.append(chunk.cast(target))
+        into.append(av.with_offsets(chunk, target) if chunk.type in _LARGE else chunk.cast(target))
     except pa.ArrowInvalid:
         if len(chunk) == 1:
             raise InexactError("longer than 2 GB", av.array([0], pa.int64())) from None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct, ValidationError, field, to_builtins
-from msgspec.json import Decoder
+from msgspec.json import Decoder, Encoder
 
 MANIFEST_FORMAT = 2
 _OLDEST_FORMAT = 1
@@ -130,11 +130,9 @@ class Manifest(Struct, frozen=True):
 
     def to_text(self) -> str:
         """As JSON, `format` first; a member to a line, which is quick to write and easy to compare."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "format"}
+        values = {name: getattr(self, name) for name in _WRITTEN_FIRST_TO_LAST}
         values["columns"] = [{"name": name, "type": column_type} for name, column_type in self.columns]
-        values["recipe"] = to_builtins(self.recipe)
-        members = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in values.items())
-        return "{\n " + ",\n ".join((f'"format": {self.format}', *members)) + "\n}\n"
+        return "{\n " + ",\n ".join([f'"{name}": {_json_of(value)}' for name, value in values.items()]) + "\n}\n"
 
     @classmethod
     def from_text(cls, text: _Text) -> Manifest:
@@ -156,6 +154,16 @@ class Manifest(Struct, frozen=True):
 
 
 _FIELDS = Manifest.__struct_fields__
+_WRITTEN_FIRST_TO_LAST = ("format", *(name for name in _FIELDS if name != "format"))
+
+
+def _json_of(value: Any) -> str:
+    try:
+        return _encode(value).decode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8, which only an escape can hold
+        return json.dumps(to_builtins(value))
+
+
 _Count = Annotated[int, Meta(ge=0)]
 
 
@@ -193,6 +201,7 @@ class _Written(_Format, kw_only=True):
 
 
 _read_written = Decoder(_Written).decode
+_encode = Encoder().encode
 _read_format = Decoder(_Format).decode
 
 

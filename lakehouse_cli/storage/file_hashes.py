@@ -43,14 +43,21 @@ class FileHashes:
             cache.put(f"hash {path}", (stamp,), hash_)
         return hash_
 
-    def keep(self, path: str, status: os.stat_result | None, hash_: str) -> None:
+    def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:
         """Keep the hash of a file that was just put in place, if its stamp proves that nobody wrote to it since.
+
+        Other processes see it once it was flushed.
 
         It proves so where the file was put in place at a later tick of the clock than its last write: whoever writes to
         it from then on leaves another modification time.
         """
         if self._project is not None and status is not None and status.st_mtime_ns < status.st_ctime_ns:
-            stat_cache(self._project).put(f"hash {path}", (Stamp.of(status),), hash_)
+            stat_cache(self._project).put(f"hash {path}", (Stamp.of(status),), hash_, flush=flush)
+
+    def flush(self) -> None:
+        """Let other processes see what was kept."""
+        if self._project is not None:
+            stat_cache(self._project).flush()
 
     @contextmanager
     def reading(self, path: str, stamp: Stamp) -> Iterator[str]:

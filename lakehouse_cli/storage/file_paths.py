@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISLNK
 
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
@@ -75,11 +76,23 @@ class FolderStorage(FormattedStorage):
         """The stored file as it is read; links resolved and inside the root."""
         return self._inside(self._file(table), table)
 
-    def _target(self, table: Table) -> str:
-        """The name that is written: a link there is replaced, and what it leads to stays as it is."""
-        path = self._file(table)
-        self._inside(path, table)
-        return self._in_folder(path)
+    def _replaced(self, path: str, table: Table) -> tuple[str, int | None]:
+        """The name that is written, and the mode of what has it, or of what a link there leads to; None for nothing.
+
+        A link is replaced, and what it leads to stays as it is.
+        """
+        real = self._in_folder(path)
+        try:
+            mode = os.lstat(real).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = None
+        if mode is None or not S_ISLNK(mode):
+            self._held_inside(real, path, table)
+            return real, mode
+        self._held_inside(os.path.realpath(real), path, table)
+        with suppress(OSError):
+            return real, os.stat(real).st_mode
+        return real, None
 
     def _is_link(self, table: Table) -> bool:
         return os.path.islink(self._in_folder(self._file(table)))

@@ -169,6 +169,7 @@ class FileStorage(FolderStorage):
         finally:
             unsynced, self._unsynced = self._unsynced, None
             sync_all(tuple(unsynced))
+            self._hashes.flush()
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
@@ -176,10 +177,11 @@ class FileStorage(FolderStorage):
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
         with self._told(table, "written"), ExitStack() as opened:
-            target, manifest_path = self._target(table), self._manifest_path(table)
-            if os.path.isdir(target):
+            target, mode = self._replaced(self._file(table), table)
+            if mode is not None and S_ISDIR(mode):
                 raise self._is_a_folder(table)
-            before = _mode_of(manifest_path)
+            self._in_own_folder(self._manifest_file(table), table)
+            manifest_path, before = self._replaced(self._manifest_file(table), table)
             if before is not None and S_ISDIR(before):
                 raise self._manifest_is_a_folder(table)
             folder = opened.enter_context(self._open_folder(self._file(table), table, make=True))
@@ -187,8 +189,10 @@ class FileStorage(FolderStorage):
             # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
             # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
             with ExitStack() as at_the_end:
-                beside = at_the_end.enter_context(replacing(manifests, os.path.basename(manifest_path), durable=False))
-                with replacing(folder, os.path.basename(target)) as sink:
+                beside = at_the_end.enter_context(
+                    replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
+                )
+                with replacing(folder, os.path.basename(target), mode=mode) as sink:
                     self._format(table).write(data, sink, table.options)
                     sink.settle()
                     manifest = make_manifest(
@@ -211,7 +215,7 @@ class FileStorage(FolderStorage):
             self._settle(
                 {manifest_path, os.path.dirname(manifest_path), os.path.dirname(target), *folder.made, *manifests.made}
             )
-            self._hashes.keep(target, sink.status, manifest.content_hash)
+            self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
         return manifest
 
     def _settle(self, paths: set[str]) -> None:
@@ -326,10 +330,3 @@ class FileStorage(FolderStorage):
 def _record(hash_: str, stamp: Stamp, known: Iterable[InputRecord]) -> InputRecord:
     rows = next((record.rows for record in known if record.content_hash == hash_), -1)
     return InputRecord(hash_, rows, stamp.size, stamp.modified_ns)
-
-
-def _mode_of(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None

@@ -7,6 +7,7 @@ run is writing now, whatever process ids have been used again meanwhile.
 from __future__ import annotations
 
 import fcntl
+import io
 import itertools
 import os
 from collections.abc import Collection, Iterator
@@ -78,12 +79,13 @@ class HashingFile(HashingSink):
 
 
 @contextmanager
-def replacing(folder: Folder, name: str, *, durable: bool = True) -> Iterator[HashingFile]:
+def replacing(folder: Folder, name: str, *, mode: int | None, durable: bool = True) -> Iterator[HashingFile]:
     """Write a file aside; put it in its place when the block ends without an exception.
 
     Args:
         folder: Where it is to be.
         name: What it is to be called there.
+        mode: The permissions it is to have; None for those of any new file.
         durable: Whether to wait until the data are on disk. Without it a power failure may leave an unreadable file.
             With it, it may bring back the old one until `sync_all` was called with its folder.
 
@@ -93,12 +95,13 @@ def replacing(folder: Folder, name: str, *, durable: bool = True) -> Iterator[Ha
     aside, descriptor = _create_aside(folder, name)
     within = folder.descriptor
     try:
-        with open(descriptor, "wb", closefd=False) as file:
+        # `open` would ask the system whether it is a terminal, and where it stands.
+        with io.BufferedWriter(io.FileIO(descriptor, "wb", closefd=False)) as file:
             sink = HashingFile(file)
             yield sink
             file.flush()
-            with suppress(FileNotFoundError):
-                os.fchmod(descriptor, os.stat(name, dir_fd=within).st_mode & 0o7777)
+            if mode is not None:
+                os.fchmod(descriptor, mode & 0o7777)
             if durable:
                 os.fsync(descriptor)
         with naming(folder.path):

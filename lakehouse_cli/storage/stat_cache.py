@@ -72,6 +72,7 @@ class StatCache:
         self._values: dict[str, tuple[list[list[int] | None], Any]] = {}
         # Inode and size of the file as far as its lines are known.
         self._known: tuple[int, int] | None = None
+        self._unwritten: list[bytes] = []
 
     def get(self, name: str, stamps: Stamps) -> Any | None:
         """The value computed from files that had these stamps; None where it is not known."""
@@ -82,22 +83,31 @@ class StatCache:
         known = self._values.get(name)
         return known[1] if known is not None and known[0] == _plain(stamps) else None
 
-    def put(self, name: str, stamps: Stamps, value: Any) -> None:
+    def put(self, name: str, stamps: Stamps, value: Any, *, flush: bool = True) -> None:
         """Keep a value; trouble in writing is ignored.
 
         Args:
             name: What it is the value of.
             stamps: Of the files it was computed from, before and after; not racy then.
             value: JSON.
+            flush: Whether to write it at once; otherwise `flush` does.
         """
         self._values[name] = _plain(stamps), value
-        with suppress(OSError, ValueError):  # a name of a file may be no text
-            line = json.encode((name, stamps, value)) + b"\n"
-            try:
-                self._append(line)
-            except FileNotFoundError:
-                make_state_folder(self._project, _FOLDER)
-                self._append(line)
+        with suppress(ValueError):  # a name of a file may be no text
+            self._unwritten.append(json.encode((name, stamps, value)) + b"\n")
+        if flush:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept and not written yet, in one append."""
+        lines, self._unwritten = self._unwritten, []
+        if lines:
+            with suppress(OSError):
+                try:
+                    self._append(b"".join(lines))
+                except FileNotFoundError:
+                    make_state_folder(self._project, _FOLDER)
+                    self._append(b"".join(lines))
 
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lakehouse_cli import arrow_values as av
 from lakehouse_cli.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.model import Column
 from lakehouse_cli.transforms.frames import PANDAS, FrameType
@@ -145,8 +146,8 @@ def _extension_array(column: pa.ChunkedArray) -> Any:
     """An array of pandas' own, or one of Python objects (1 × rows)."""
     kind = _view_of(column.type)
     if kind == "text":
-        large = column.cast(pa.large_string())
-        return _ArrowStringArray(large, dtype=_STR)
+        large = [av.with_offsets(chunk, pa.large_string()) for chunk in column.chunks]
+        return _ArrowStringArray(pa.chunked_array(large, pa.large_string()), dtype=_STR)
     if kind == "whole":
         return _NULLABLE[column.type].__from_arrow__(column)
     if kind == "pandas":

@@ -16,6 +16,7 @@ from lakehouse_cli.storage.csv_options import CsvOptions
 _TEXT = pa.string()
 # Arrow prints a float without an exponent below this. Python, and so pandas, do from 1e-4 to 1e16.
 _PLAIN_FLOATS = 1e10
+_FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
@@ -35,6 +36,10 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
     t, kind = pa.types, values.type
     if t.is_string(kind):
         return values
+    if (t.is_integer(kind) or t.is_float64(kind)) and len(values) <= _FEW:
+        # A kernel of Arrow costs more than Python's own text of a few hundred numbers.
+        text = av.array([None if value is None else repr(value) for value in values.to_pylist()], _TEXT)
+        return _with_decimal(text, options)
     if t.is_integer(kind):
         return values.cast(_TEXT)
     if t.is_floating(kind):

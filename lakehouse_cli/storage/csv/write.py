@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -127,6 +128,9 @@ def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
         return
     per_row = max(1, table.nbytes // table.num_rows)
     rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))
+    if table.num_rows <= rows and all(column.num_chunks == 1 for column in table.columns):
+        yield from table.to_batches()
+        return
     for start in range(0, table.num_rows, rows):
         yield from table.slice(start, rows).combine_chunks().to_batches()
 
@@ -157,7 +161,7 @@ class _Writer:
         self.pattern = f"([{re.escape(special)}])"
         # What quotes tell from null, and, where there are quotes, from nothing.
         spellings = {*options.null_spellings, *([""] if options.quotes else [])}
-        self.null_set = av.array(sorted(spellings), _TEXT)
+        self.null_set = _texts(tuple(sorted(spellings)))
         self.plain_needs_quotes = (
             bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES)
             or options.decimal in (options.delimiter, self.quote)
@@ -171,8 +175,7 @@ class _Writer:
         """What comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
-            names = av.array(self.schema.names, _TEXT)
-            quoted = self._quoted(names).to_pylist()
+            quoted = self._quoted(_texts(tuple(self.schema.names))).to_pylist()
             head += self.options.delimiter.join(quoted) + self.options.line_terminator
         return head.encode()
 
@@ -185,8 +188,7 @@ class _Writer:
             if sum(column.nbytes for column in columns) > _OFFSETS_END:
                 columns = [column.cast(pa.large_string()) for column in columns]
             lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.replace_null)
-        size = pc.sum(pc.binary_length(lines)).as_py() or 0
-        return memoryview(lines.buffers()[2])[:size]
+        return _data_of(lines)
 
     def _column(self, values: pa.Array, at: int, ending: str) -> pa.Array:
         """The text of a column, in quotes where it needs them, with what ends the line behind the last one."""
@@ -240,7 +242,7 @@ class _Writer:
         """With quotes around what would otherwise be read as something else."""
         if len(text) == text.null_count:
             return text
-        data = _data_of(text)
+        data = _data_of(text).tobytes()
         mask = pc.is_in(text, value_set=self.null_set, skip_nulls=True)
         if any(mark in data for mark in self.special):
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.pattern), False))
@@ -279,12 +281,17 @@ def _behind(escape: str) -> str:
     return f"{escape * (2 if escape == chr(92) else 1)}\\1"
 
 
-def _data_of(text: pa.Array) -> bytes:
-    """The bytes of all the values, one after another."""
+@lru_cache(maxsize=64)
+def _texts(values: tuple[str, ...]) -> pa.Array:
+    return av.array(values, _TEXT)
+
+
+def _data_of(text: pa.Array) -> memoryview:
+    """The bytes of all the values, one after another; of one that is null, what lies under it as well."""
     buffers = text.buffers()
-    offsets = memoryview(buffers[1]).cast("i")
+    offsets = memoryview(buffers[1]).cast("q" if pa.types.is_large_string(text.type) else "i")
     start, end = offsets[text.offset], offsets[text.offset + len(text)]
-    return b"" if buffers[2] is None else memoryview(buffers[2])[start:end].tobytes()
+    return memoryview(b"" if buffers[2] is None else buffers[2])[start:end]
 
 
 def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
