@@ -53,6 +53,7 @@ def array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
 
     Raises:
         OverflowError: An integer does not fit the type.
+        ArrowInvalid: Texts of more than 2 GiB for a type of 32-bit offsets.
         UnicodeEncodeError: A text has lone surrogates.
     """
     t = pa.types
@@ -79,10 +80,11 @@ def _texts(values: Sequence[Any], type_: pa.DataType, bits: pa.Buffer | None) ->
     is_text = pa.types.is_string(type_) or pa.types.is_large_string(type_)
     pieces = [b"" if value is None else value.encode() if is_text else value for value in values]
     data = b"".join(pieces)
-    offsets = packed("q", accumulate(map(len, pieces), initial=0))
-    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(data)]
-    made = pa.Array.from_buffers(pa.large_string() if is_text else pa.large_binary(), len(values), buffers)
-    return with_offsets(made, type_)
+    is_large = pa.types.is_large_string(type_) or pa.types.is_large_binary(type_)
+    if len(data) > _OFFSETS_END and not is_large:
+        raise pa.ArrowInvalid("more text than 32 bits can address")
+    offsets = packed("q" if is_large else "i", accumulate(map(len, pieces), initial=0))
+    return pa.Array.from_buffers(type_, len(values), [bits, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def with_offsets(values: pa.Array, type_: pa.DataType) -> pa.Array:

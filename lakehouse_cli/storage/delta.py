@@ -250,7 +250,7 @@ class DeltaStorage(AssetStorage):
                 raise
         if self._local:
             newest = max(Path(place, _LOG).glob("*.json"), default=Path(place))
-            sync_all({str(newest), f"{place}/{_LOG}", place, *made})
+            sync_all([str(newest), f"{place}/{_LOG}", place, *made])
         return committed
 
     def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, *, forced: bool) -> Manifest:

@@ -221,7 +221,7 @@ class FileStorage(FolderStorage):
     def _settle(self, paths: set[str]) -> None:
         unsynced = self._unsynced  # another thread may come to its end meanwhile
         if unsynced is None:
-            sync_all(paths)
+            sync_all(tuple(paths))
         else:
             unsynced |= paths
 

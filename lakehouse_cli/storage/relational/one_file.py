@@ -49,7 +49,7 @@ class OneFileStorage(RelationalStorage):
             if not write:
                 yield None
                 return
-            sync_all(make_folder(os.path.dirname(path)))
+            sync_all(list(make_folder(os.path.dirname(path))))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
             yield session
