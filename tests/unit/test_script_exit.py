@@ -1,4 +1,4 @@
-"""Python scripts that use `Project` end with exit code 0, whatever Arrow's threads are at when they do."""
+"""Python scripts that use `Project` end with the right exit code, whatever Arrow's threads are at when they do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import deltalake
+import openpyxl
 import pyarrow as pa
 import pytest
 
@@ -22,7 +23,10 @@ from lakehouse_cli import Project
 project = Project.load(".")
 if "run" in sys.argv:
     assert project.run().status == "success"
-print(project.read_arrow("copy").num_rows)
+table, frame = project.read_arrow("copy"), project.read("copy")
+print(table.num_rows)
+if "raise" in sys.argv:
+    raise ValueError("at the end")
 """
 TRANSFORMS = """
 import pyarrow as pa
@@ -78,6 +82,29 @@ def test_script_ends_with_zero(folder: ProjectFolder, storage: str) -> None:
         append("lake/copy")
         rows += 20
     assert [ran(folder) for _ in range(TIMES)] == [(0, f"{rows}\n")] * TIMES
+
+
+@pytest.mark.parametrize("storage", ["parquet", "delta"])
+def test_raising_script_ends_with_one(folder: ProjectFolder, storage: str) -> None:
+    prepare(folder, STORAGES[storage])
+    assert [ran(folder, "run", "raise") for _ in range(2)] == [(1, "100000\n")] * 2
+
+
+def test_script_on_memory_ends_with_zero(folder: ProjectFolder) -> None:
+    prepare(folder, "{root: 'memory://exits', format: parquet, options: {row_group_rows: 1000}}")
+    assert [ran(folder, "run") for _ in range(2)] == [(0, "100000\n")] * 2
+
+
+def test_script_on_excel_ends_with_zero(folder: ProjectFolder) -> None:
+    book = openpyxl.Workbook()
+    for row in [("n", "text"), *((n, f"value {n}") for n in range(1_000))]:
+        book.active.append(row)
+    prepare(folder, "{root: data}\n  books: {root: data, format: excel}")
+    source = "{kind: source, storage: books, columns: {n: int64, text: string}}"
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("numbers: {}", f"numbers: {source}"))
+    (folder.path / "data").mkdir()
+    book.save(folder.path / "data/numbers.xlsx")
+    assert [ran(folder, "run") for _ in range(2)] == [(0, "1000\n")] * 2
 
 
 @pytest.mark.parametrize("how", ["type: delta", "format: parquet, options: {row_group_rows: 1000}"])
