@@ -310,20 +310,6 @@ class UnexpectedError(LakehouseError):
         self.traceback = "".join(format_exception(error))
 
 
-def first_few(names: Sequence[str], limit: int) -> str:
-    """Names as part of a sentence, the first few of them and how many there are besides.
-
-    >>> first_few(["a", "b", "c"], 2)
-    'a, b and 1 more'
-
-    Args:
-        names: At least one.
-        limit: How many to name.
-    """
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {count_text(more)} more" if more > 0 else "")
-
-
 def others_unfit(total: int, what: str) -> str:
     """What a message of the first value that does not fit says of the others.
 

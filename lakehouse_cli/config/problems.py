@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.secret_values import without_password
+from lakehouse_cli.shortening import cut_end
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
@@ -24,7 +25,7 @@ def quoted(text: str) -> str:
     text = without_password(text) if "://" in text else text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[: _SHOWN - 1]}…`"
+    return f"`{cut_end(text, _SHOWN)}`"
 
 
 class Problems:

@@ -17,6 +17,7 @@ from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.listing import any_of
 
 JsonSchema = dict[str, Any]
 
@@ -179,8 +180,7 @@ class Choice(Struct, frozen=True):
         return node.text
 
     def _expected(self) -> str:
-        names = [quoted(word) for word in self.words]
-        return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+        return any_of([quoted(word) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

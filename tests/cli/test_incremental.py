@@ -228,7 +228,7 @@ def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None
     made(folder, "{f'c{i}': [1] for i in range(500)}")
     note = cli("run", "-o", "json").json["tables"][0]["notes"][0]
     assert note.startswith("column `a` removed, column `c0` added, ")
-    assert note.endswith(", column `c4` added and 495 changes more (breaking)")
+    assert note.endswith(", column `c4` added and 495 more changes (breaking)")
 
 
 def test_of_very_long_names_the_ends_are_told(done: ProjectFolder, cli: Cli) -> None:

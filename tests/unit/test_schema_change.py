@@ -89,5 +89,5 @@ def test_of_many_changes_the_gravest_are_told() -> None:
     now = recipe(*(ColumnRecord(f"c{i}", "float64" if i > 297 else "string") for i in range(300)), B)
     told = contract_told(table, now)
     assert told.startswith("column `c0` int64 → string (breaking), ")
-    assert told.endswith(" and 296 changes more")
+    assert told.endswith(" and 296 more changes")
     assert len(told) < 400
