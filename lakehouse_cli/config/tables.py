@@ -19,7 +19,7 @@ from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import FunctionRef, StorageSpec, Table, Uses
+from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
 from lakehouse_cli.source_code import SourceError
 from lakehouse_cli.storage_types import StorageType, find_type
 
@@ -158,11 +158,12 @@ class TableBuilder:
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(reader, draft, values, storage),
-            columns=columns.columns if columns else None,
+            contract=Contract(
+                columns.columns if columns else None, values.get("key", ()), values.get("extra_columns", "error")
+            ),
             function=None if source else self._function(reader, name, draft, values, places),
             inputs=_inputs(values.get("inputs")),
             params=values.get("params", {}),
-            extra_columns=values.get("extra_columns", "error"),
             options=self._options(draft, values, storage, places) if storage else {},
             tags=values.get("tags", ()),
             description=values.get("description"),
@@ -171,7 +172,6 @@ class TableBuilder:
             version=values.get("version"),
             uses=Uses(**values["uses"]) if "uses" in values else None,
             refresh=values.get("refresh"),
-            key=values.get("key", ()),
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),
             timeout=values.get("timeout"),

@@ -94,11 +94,7 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
 def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, SchemaChange | None]]:
     """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
     before = manifest.recipe
-    if before is None or (before.contract, before.key, before.extra_columns) == (
-        now.contract,
-        now.key,
-        now.extra_columns,
-    ):
+    if before is None or (before.shape == now.shape and before.rules == now.rules):
         return
     stored = stored_columns(manifest)
     if now.contract is None and before.contract is not None:
