@@ -185,12 +185,6 @@ class _Loader:
                 spec, environment=name, storages=environment.storages, tables=tables, broken=frozenset(broken)
             )
 
-    def section(self, key: str) -> Node | None:
-        """The value of a key at the top; one that is empty is reported at its key."""
-        if key not in self.root.entries:
-            return None
-        return self.reader.value(*self.root.entries[key])
-
     def place(self, key: str) -> Location | None:
         return self.reader.place(*self.root.entries[key]) if key in self.root.entries else None
 
@@ -213,14 +207,14 @@ class _Loader:
         return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
     def text(self, key: str, kind: ValueType | None) -> str | None:
-        node = self.section(key)
+        node = self.reader.section(self.root, key)
         if node is None or kind is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
         return None if isinstance(value, Invalid) else str(value)
 
     def defaults(self, reader: Reader) -> Draft | None:
-        node = self.section("defaults")
+        node = self.reader.section(self.root, "defaults")
         if node is None:
             return None
         if not isinstance(node, Mapping):
@@ -234,7 +228,7 @@ class _Loader:
             mapping = tables_mapping(self.reader, *self.root.entries["tables"])
             if mapping is not None:
                 self.includes.tables.append((self.reader, mapping))
-        include = self.section("include")
+        include = self.reader.section(self.root, "include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
 

@@ -59,6 +59,10 @@ class Reader:
             return Scalar("", True, key.start, key.end)
         return value
 
+    def section(self, mapping: Mapping, key: str) -> Node | None:
+        """As `value`, of a key that may not be there."""
+        return self.value(*mapping.entries[key]) if key in mapping.entries else None
+
     def report(self, node: Node, message: str, hint: str | None = None) -> Invalid:
         """Report a problem at a node."""
         self.problems.report(message, hint, self.at(node))

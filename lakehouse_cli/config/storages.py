@@ -125,7 +125,7 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
         if "type" not in values:
             return None
         return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
-    if _is_open(node) or ("root" in node.entries and isinstance(node.entries["root"][1], Broken)):
+    if _is_open(node) or isinstance(node.get("root"), Broken):
         return None
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
@@ -142,7 +142,7 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
 
 def _is_open(node: Mapping) -> bool:
     """Whether the root begins with a variable that is not set, as it may in an environment that was not chosen."""
-    root = node.entries["root"][1] if "root" in node.entries else None
+    root = node.get("root")
     return isinstance(root, Scalar) and root.text.startswith("${") and root.text == root.shown
 
 
