@@ -24,20 +24,8 @@ _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
-# Without any of these there is nothing to hide in a file; most have none.
-_BESIDE_SECRETS = (
-    "://",
-    "secret",
-    "token",
-    "passw",
-    "pwd",
-    "credential",
-    "private_key",
-    "access_key",
-    "account_key",
-    "api_key",
-    "sas_key",
-)
+# A line without any of these, whatever their case, has nothing to hide.
+_BESIDE_SECRETS = ("://", "secret", "token", "passw", "pwd", "credential", "key", "sig")
 
 
 class Mark(Protocol):
@@ -75,9 +63,10 @@ class SourceFile:
     @cached_property
     def _hidden(self) -> dict[int, str]:
         """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
-        if not any(word in self.text for word in _BESIDE_SECRETS):
-            return {}
-        shown = ((number, without_secrets(line)) for number, line in enumerate(self.lines))
+        text = self.text.casefold()
+        words = [word for word in _BESIDE_SECRETS if word in text]
+        lines = ((number, line, line.casefold()) for number, line in enumerate(self.lines) if words)
+        shown = ((n, without_secrets(line)) for n, line, folded in lines if any(word in folded for word in words))
         return {number: line for number, line in shown if line != self.lines[number]}
 
     def _shown(self, number: int) -> str:

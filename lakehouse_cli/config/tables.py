@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as AnyMapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -12,16 +11,14 @@ from msgspec import Struct, field
 from lakehouse_cli.config.columns import ColumnsRead
 from lakehouse_cli.config.inputs import InputsRead
 from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
-from lakehouse_cli.config.options import option_conflict, read_options
-from lakehouse_cli.config.paths import path_problem, suffix_of, suffix_problem
+from lakehouse_cli.config.options import read_options
+from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
-from lakehouse_cli.source_code import SourceError
-from lakehouse_cli.storage_types import StorageType, find_type
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -96,8 +93,8 @@ def _note_places(reader: Reader, draft: Draft, key: str, read: Any, node: Node) 
         draft.options.append((reader, read))
 
 
-class TableBuilder:
-    """Makes tables of drafts, with the defaults beneath and the storages at hand."""
+class TableReader:
+    """Reads tables, with the defaults beneath and the storages at hand; knows where their parts are written."""
 
     def __init__(self, defaults: Draft | None, storages: AnyMapping[str, StorageSpec], module: str | None) -> None:
         self.defaults = defaults
@@ -105,9 +102,25 @@ class TableBuilder:
         self.module = module
         #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
-        self._types: dict[str, StorageType | None] = {}
+        self._columns: dict[str, ColumnsRead | None] = {}
+        self._invalid: dict[str, set[str]] = {}
 
-    def build(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
+    def column_type(self, table: Table, column: str) -> Location | None:
+        """The place of a column's type."""
+        read = self._columns[table.name]
+        found = next((i for i, each in enumerate(read.columns) if each.name == column), None) if read else None
+        if read is None or found is None:
+            return table.location
+        return read.reader.at(read.reader.value(*read.types[found]))
+
+    def unread(self, table: Table) -> set[str]:
+        """Parts that could not be read, by dotted path."""
+        invalid, read = self._invalid[table.name], self._columns[table.name]
+        if read is None or len(read.names) == len(read.columns):
+            return invalid
+        return invalid | {f"columns.{name}" for name in read.names}
+
+    def read(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
         """One table; None after a problem that leaves it without shape."""
         table = name.text
         owner = f"table {quoted(table)}"
@@ -145,14 +158,9 @@ class TableBuilder:
             values = self._without_transform(reader, draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
-        if storage is None and "storage" in values:
-            hint = did_you_mean(storage_name, self.storages) or "declare it under `storages`"
-            message = f"storage `{storage_name}` of {draft.owner} is not declared"
-            reader.problems.report(message, hint, places.get("storage", draft.location))
-        columns: ColumnsRead | None = values.get("columns")
-        if "columns" not in draft.invalid:
-            self._check_key(reader, draft, values, places, columns)
-        table = Table(
+        columns = self._columns[name] = values.get("columns")
+        self._invalid[name] = draft.invalid
+        return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
@@ -164,7 +172,7 @@ class TableBuilder:
             function=None if source else self._function(reader, name, draft, values, places),
             inputs=_inputs(values.get("inputs")),
             params=values.get("params", {}),
-            options=self._options(draft, values, storage, places) if storage else {},
+            options=self._options(draft, values, storage) if storage else {},
             tags=values.get("tags", ()),
             description=values.get("description"),
             owner=values.get("owner"),
@@ -178,14 +186,6 @@ class TableBuilder:
             location=draft.location,
             locations=places,
         )
-        if storage is not None:
-            self._check_types(reader, storage, table, draft, columns)
-            self._check_names(reader, storage, table, draft)
-            wrong = suffix_problem(table, suffix_of(table)) if "path" in own and table.format else None
-            if wrong:
-                message = f"path {quoted(table.path)} of {draft.owner} {wrong[0]}"
-                reader.problems.report(message, wrong[1], places["path"])
-        return table
 
     @staticmethod
     def _without_transform(reader: Reader, draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
@@ -195,22 +195,6 @@ class TableBuilder:
                 message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
                 reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
-
-    @staticmethod
-    def _check_key(
-        reader: Reader,
-        draft: Draft,
-        values: dict[str, Any],
-        places: dict[str, Location],
-        columns: ColumnsRead | None,
-    ) -> None:
-        if columns is None:
-            return
-        for index, column in enumerate(values.get("key", ())):
-            if column not in columns.names:
-                message = f"`key` of {draft.owner} names column {quoted(column)}, which is not declared"
-                hint = did_you_mean(column, columns.names) or "declare it under `columns`"
-                reader.problems.report(message, hint, places.get(f"key.{index}", draft.location))
 
     def _function(
         self, reader: Reader, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
@@ -241,9 +225,7 @@ class TableBuilder:
             reader.problems.report(message, "remove it", draft.places["format"])
         return ""
 
-    def _options(
-        self, draft: Draft, values: dict[str, Any], storage: StorageSpec, places: dict[str, Location]
-    ) -> AnyMapping[str, Any]:
+    def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
             for reader, mapping in draft.options:
@@ -261,58 +243,7 @@ class TableBuilder:
         for reader, mapping in layers:
             owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
             options |= read_options(reader, mapping, [spec], owner)[0]
-        conflict = option_conflict(options, spec)
-        if conflict and not option_conflict(inherited, spec):
-            message = f"options of {draft.owner} {conflict[0]}"
-            layers[-1][0].problems.report(message, conflict[1], places["options"])
         return options
-
-    def _type_of(self, storage: StorageSpec) -> StorageType | None:
-        """The type of a storage; None where it is not known, which was told then."""
-        if storage.type not in self._types:
-            try:
-                self._types[storage.type] = find_type(storage.type, storage.folder or Path())
-            except SourceError:
-                self._types[storage.type] = None
-        return self._types[storage.type]
-
-    def _check_types(
-        self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft, columns: ColumnsRead | None
-    ) -> None:
-        """Whether format and storage can hold the columns."""
-        spec, storage_type = FORMATS.get(table.format), self._type_of(storage)
-        if spec is not None and not spec.writable and table.kind == "computed":
-            message = f"{draft.owner} is computed, and format {spec.name} is read-only"
-            hint = "choose another `format`, or make it `kind: source`"
-            reader.problems.report(message, hint, table.where("format", "storage"))
-        holders = [("format", spec), ("storage type", storage_type)]
-        for what, holder in holders:
-            if holder is None or holder.refusal is None or columns is None:
-                continue
-            for column, written in zip(columns.columns, columns.types, strict=True):
-                why = holder.refusal(column.type)
-                if why is not None:
-                    message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {draft.owner}: {why}"
-                    hint = "choose another type, or a storage that can hold it"
-                    columns.reader.report(columns.reader.value(*written), message, hint)
-
-    def _check_names(self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft) -> None:
-        """Whether the database takes the names of the table and of its columns."""
-        storage_type = self._type_of(storage)
-        names = storage_type.names if storage_type is not None else None
-        if names is None:
-            return
-        wrong = names.path_problem(table.path) if "path" not in draft.invalid else None
-        if wrong is not None:
-            part, why = wrong
-            which = "" if part == table.path else f": {quoted(part)}"
-            message = f"path {quoted(table.path)} of {draft.owner}{which} {why}"
-            reader.problems.report(message, "give the table another `path:`", table.where("path"))
-        places = {column.name: column.location for column in table.columns or ()}
-        for name, why in names.column_problems(places):
-            message = f"column {quoted(name)} of {draft.owner} {why}"
-            hint = "give the column another name in the contract and in the transform"
-            reader.problems.report(message, hint, places[name])
 
 
 def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
