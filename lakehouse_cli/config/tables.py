@@ -8,8 +8,6 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.config.columns import ColumnsRead
-from lakehouse_cli.config.inputs import InputsRead
 from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.paths import path_problem
@@ -30,25 +28,29 @@ class Draft(Struct):
     """The keys of one table, or of the defaults, each read by itself.
 
     Attributes:
+        reader: Of the file it stands in.
         owner: What messages call it: "table `x`".
         location: Where its name stands.
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
+        column_types: The type of each of its columns, also of those that could not be read.
         options: Maps of options with their readers, each over those before it.
     """
 
+    reader: Reader
     owner: str
     location: Location
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Location] = field(default_factory=dict)
     invalid: set[str] = field(default_factory=set)
+    column_types: dict[str, Node] = field(default_factory=dict)
     options: list[tuple[Reader, Mapping]] = field(default_factory=list)
 
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
     """Read the keys of a table or of the defaults, each by itself."""
-    draft = Draft(owner, reader.at(name))
+    draft = Draft(reader, owner, reader.at(name))
     reader.unknown_keys(node, TABLE_KEYS, owner)
     for each, (key, value) in node.entries.items():
         known = TABLE_KEYS.get(each)
@@ -58,6 +60,7 @@ def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft
             reader.report(key, f"`{each}` of {owner} is not supported yet", "remove it for now")
             continue
         place = draft.places[each] = reader.place(key, value)
+        reader.parts = []
         read = known.type.read(reader, reader.value(key, value), f"`{each}` of {owner}")
         if isinstance(read, Invalid):
             draft.invalid.add(each)
@@ -66,31 +69,13 @@ def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft
             draft.invalid.add(each)
         else:
             draft.values[each] = read
-            _note_places(reader, draft, each, read, value)
+            if each == "columns":
+                draft.column_types = dict(reader.parts)
+            elif each == "options":
+                draft.options.append((reader, read))
+            elif each != "tags":
+                draft.places.update((f"{each}.{part}", reader.at(item)) for part, item in reader.parts)
     return draft
-
-
-def _note_places(reader: Reader, draft: Draft, key: str, read: Any, node: Node) -> None:
-    if key == "inputs" and isinstance(read, InputsRead):
-        for index, (_, item) in enumerate(read.tables):
-            label = read.parameters[index] if read.parameters is not None else index
-            draft.places[f"inputs.{label}"] = reader.at(item)
-    elif key == "params" and isinstance(node, Mapping):
-        for name, (name_node, _) in node.entries.items():
-            draft.places[f"params.{name}"] = reader.at(name_node)
-    elif key == "key":
-        for index, (_, item) in enumerate(read):
-            draft.places[f"key.{index}"] = reader.at(item)
-        draft.values[key] = tuple(text for text, _ in read)
-    elif key == "tags":
-        draft.values[key] = tuple(text for text, _ in read)
-    elif key == "uses":
-        for name, items in read.items():
-            for index, (_, item) in enumerate(items):
-                draft.places[f"uses.{name}.{index}"] = reader.at(item)
-        draft.values[key] = {name: tuple(text for text, _ in items) for name, items in read.items()}
-    elif key == "options":
-        draft.options.append((reader, read))
 
 
 class TableReader:
@@ -102,23 +87,22 @@ class TableReader:
         self.module = module
         #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
-        self._columns: dict[str, ColumnsRead | None] = {}
-        self._invalid: dict[str, set[str]] = {}
+        self._drafts: dict[str, Draft] = {}
 
     def column_type(self, table: Table, column: str) -> Location | None:
         """The place of a column's type."""
-        read = self._columns[table.name]
-        found = next((i for i, each in enumerate(read.columns) if each.name == column), None) if read else None
-        if read is None or found is None:
-            return table.location
-        return read.reader.at(read.reader.value(*read.types[found]))
+        draft = self._draft_of_columns(table)
+        return draft.reader.at(draft.column_types[column])
 
     def unread(self, table: Table) -> set[str]:
         """Parts that could not be read, by dotted path."""
-        invalid, read = self._invalid[table.name], self._columns[table.name]
-        if read is None or len(read.names) == len(read.columns):
-            return invalid
-        return invalid | {f"columns.{name}" for name in read.names}
+        read = {column.name for column in table.columns or ()}
+        types = self._draft_of_columns(table).column_types
+        return self._drafts[table.name].invalid | {f"columns.{name}" for name in types if name not in read}
+
+    def _draft_of_columns(self, table: Table) -> Draft:
+        own = self._drafts[table.name]
+        return own if "columns" in own.values or self.defaults is None else self.defaults
 
     def read(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
         """One table; None after a problem that leaves it without shape."""
@@ -158,19 +142,16 @@ class TableReader:
             values = self._without_transform(reader, draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
-        columns = self._columns[name] = values.get("columns")
-        self._invalid[name] = draft.invalid
+        self._drafts[name] = draft
         return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(reader, draft, values, storage),
-            contract=Contract(
-                columns.columns if columns else None, values.get("key", ()), values.get("extra_columns", "error")
-            ),
+            contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
             function=None if source else self._function(reader, name, draft, values, places),
-            inputs=_inputs(values.get("inputs")),
+            inputs=values.get("inputs"),
             params=values.get("params", {}),
             options=self._options(draft, values, storage) if storage else {},
             tags=values.get("tags", ()),
@@ -244,10 +225,3 @@ class TableReader:
             owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
             options |= read_options(reader, mapping, [spec], owner)[0]
         return options
-
-
-def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
-    if read is None:
-        return None
-    names = tuple(name for name, _ in read.tables)
-    return names if read.parameters is None else dict(zip(read.parameters, names, strict=True))
