@@ -15,7 +15,6 @@ options that the new type cannot have.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.config.keys import DESCRIPTION, ENVIRONMENT_KEYS, NAME_PATTERN
+from lakehouse_cli.config.keys import DESCRIPTION, ENVIRONMENT_KEYS
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.scalars import core_value
@@ -32,9 +31,9 @@ from lakehouse_cli.config.storages import (
     UNKNOWN,
     Execution,
     default_storage,
+    named_entries,
     read_execution,
     read_storage,
-    storage_entries,
 )
 from lakehouse_cli.config.url_variables import url_encoding
 from lakehouse_cli.config.variables import Unset, as_it_is, fill, unset_in
@@ -90,10 +89,16 @@ def read_environments(
         wanted: Name of the environment to choose.
         incomplete: Whether that one's variables may be unset as well.
     """
-    storages = storage_entries(reader, reader.section(root, "storages"))
+    storages = named_entries(reader, reader.section(root, "storages"), "storages", "a storage's name")
     layers = {DEFAULT_ENVIRONMENT: _Layer(DEFAULT_ENVIRONMENT, storages, reader.section(root, "execution"))}
-    for key, node in _named(reader, reader.section(root, "environments")):
-        layers[key.text] = _layer(reader, environ, key, node, layers[DEFAULT_ENVIRONMENT])
+    declared = named_entries(reader, reader.section(root, "environments"), "environments", "an environment's name")
+    for name, (key, node) in declared.items():
+        if name == DEFAULT_ENVIRONMENT:
+            hint = "its `storages` and `execution` stand at the top of the file"
+            hint += "; move them there, or choose another name"
+            reader.report(key, f"environment `{name}` is the base that others are over", hint)
+        else:
+            layers[name] = _layer(reader, environ, key, node, layers[DEFAULT_ENVIRONMENT])
     chosen = wanted if wanted in layers else DEFAULT_ENVIRONMENT
     every: dict[str, EnvironmentSpec] = {}
     executions: dict[str, Execution] = {}
@@ -102,27 +107,6 @@ def read_environments(
         every[name] = _environment(reader, folder, layer, environ, complete=complete)
         executions[name] = read_execution(reader, layer.execution, environ, "report" if complete else "pass over")
     return Environments(every, chosen, executions[chosen])
-
-
-def _named(reader: Reader, node: Node | None) -> list[tuple[Scalar, Node]]:
-    if node is None:
-        return []
-    if not isinstance(node, Mapping):
-        reader.mismatch(node, "`environments`", "a map of names to environments")
-        return []
-    named = []
-    for name, (key, value) in node.entries.items():
-        if name == DEFAULT_ENVIRONMENT:
-            hint = (
-                "its `storages` and `execution` stand at the top of the file; move them there, or choose another name"
-            )
-            reader.report(key, f"environment `{name}` is the base that others are over", hint)
-        elif re.fullmatch(NAME_PATTERN, name) is None:
-            hint = "names are letters, digits and `_`, and begin with no digit"
-            reader.report(key, f"{quoted(name)} is not an environment's name", hint)
-        else:
-            named.append((key, value))
-    return named
 
 
 def _layer(reader: Reader, environ: AnyMapping[str, str], key: Scalar, node: Node, base: _Layer) -> _Layer:
@@ -137,7 +121,8 @@ def _layer(reader: Reader, environ: AnyMapping[str, str], key: Scalar, node: Nod
     reader.unknown_keys(node, ENVIRONMENT_KEYS, owner)
     storages = dict(base.storages)
     known = list(dict.fromkeys(["default", *base.storages]))
-    for name, (storage_key, override) in storage_entries(reader, reader.section(node, "storages")).items():
+    overrides = named_entries(reader, reader.section(node, "storages"), "storages", "a storage's name")
+    for name, (storage_key, override) in overrides.items():
         if name in known:
             under = base.storages[name][1] if name in base.storages else override
             storages[name] = storage_key, _storage_over(environ, under, override)

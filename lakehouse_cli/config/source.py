@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
-import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.secret_values import without_secrets
 
 #: Larger files are refused: a project of thousands of tables takes a tenth of this.
@@ -132,23 +133,22 @@ def read_source(path: Path, name: str) -> SourceFile | Problem:
 
 
 def _read_bytes(path: Path, name: str) -> bytes | Problem:
-    here = Location(name)
+    hint: str | None = "put the project file in its place"
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            return Problem(f"`{name}` is a folder, not a file", "put the project file in its place", here)
-        if not stat.S_ISREG(status.st_mode):
-            return Problem(f"`{name}` is not a regular file", "put the project file in its place", here)
-        # One byte more than allowed: the file may grow between the two calls.
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        return read_regular(path, MAX_BYTES)
     except FileNotFoundError:
-        return Problem(f"there is no `{name}`", "create it with `lakehouse init`", here)
+        message, hint = f"there is no `{name}`", "create it with `lakehouse init`"
+    except IsADirectoryError:
+        message = f"`{name}` is a folder, not a file"
     except PermissionError:
-        return Problem(f"`{name}` may not be read", "give yourself permission to read it", here)
+        message, hint = f"`{name}` may not be read", "give yourself permission to read it"
     except OSError as error:
-        return Problem(f"`{name}` cannot be read: {error.strerror or error}", None, here)
-    if len(data) > MAX_BYTES:
-        limit = f"{MAX_BYTES // 1_000_000} MB"
-        return Problem(f"`{name}` is larger than {limit}", "split its tables over files named in `include`", here)
-    return data
+        message = f"`{name}` cannot be read: {error.strerror or error}"
+        if error.errno == errno.EINVAL:
+            message = f"`{name}` is not a regular file"
+        elif error.errno == errno.EFBIG:
+            message = f"`{name}` is larger than {MAX_BYTES // 1_000_000} MB"
+            hint = "split its tables over files named in `include`"
+        else:
+            hint = None
+    return Problem(message, hint, Location(name))

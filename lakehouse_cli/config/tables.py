@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
+from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.config.problems import quoted
@@ -112,9 +112,9 @@ class TableReader:
         if not named:
             fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
             fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
-            rule = "names are letters, digits and `_`, and begin with no digit"
             shown_name = quoted(table) if table else EMPTY
-            reader.report(name, f"{shown_name} is not a table's name", f"{rule}: `{fixed}`" if fixed else rule)
+            hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
+            reader.report(name, f"{shown_name} is not a table's name", hint)
         if not isinstance(node, Mapping):
             if isinstance(node, Scalar) and node.is_null:
                 hint = "write `{}` after its name for a computed table with nothing but defaults"
