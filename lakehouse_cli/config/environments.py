@@ -60,11 +60,6 @@ class Environments(Struct, frozen=True):
     chosen: str
     execution: Execution
 
-    @property
-    def storages(self) -> AnyMapping[str, StorageSpec]:
-        """Those of the chosen one."""
-        return self.all[self.chosen].storages
-
 
 class _Layer(Struct, frozen=True):
     """The nodes of one environment, before anything is filled in."""
