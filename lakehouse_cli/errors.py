@@ -341,6 +341,13 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
     if not matches:
         folded = {candidate.casefold(): candidate for candidate in candidates}
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    if not matches:
-        return None
-    return "did you mean " + " or ".join(f"`{written.format(match)}`" for match in matches) + "?"
+    return suggestion([written.format(match) for match in matches]) if matches else None
+
+
+def suggestion(names: Iterable[str]) -> str:
+    """A hint naming what was probably meant.
+
+    >>> suggestion(["int32", "int64"])
+    'did you mean `int32` or `int64`?'
+    """
+    return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"

@@ -13,7 +13,6 @@ from msgspec import Struct
 from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
 from lakehouse_cli.listing import first_named
 
-DEFAULT_TEMPLATE = "minimal"
 _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"
 
