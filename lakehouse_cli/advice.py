@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lakehouse_cli.config.scalars import flow_text
 from lakehouse_cli.config.uses import VARIABLE, file_problem
-from lakehouse_cli.errors import first_few
 from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.value import OutsideRead
 from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.listing import first_named
 from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.used_files import escaped
 
@@ -39,7 +39,7 @@ def advice_for(
     reads = code.reads if code is not None else ()
     undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
     if undeclared:
-        return f"`{table.name}` {_told(undeclared, table.uses or Uses())}"
+        return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"
     if not inputs and table.uses is None:
         once = "`refresh: 1d` computes it each day, and `uses: {}` says that once is enough"
         return f"`{table.name}` has no inputs and is computed once: {once}"
@@ -58,7 +58,7 @@ def at_once(graph: AssetGraph, names: Sequence[str]) -> list[str]:
 
 def shared_connection(names: Sequence[str]) -> str:
     """The note on tables whose transforms use DuckDB's module-wide connection and may do so at the same time."""
-    listed = first_few([f"`{name}`" for name in names], _NAMED)
+    listed = first_named(names, _NAMED)
     way = "use `duckdb.connect()` in each, or `executor: processes`"
     return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
 
@@ -76,7 +76,7 @@ def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
     return any(each in (name, escaped(name)) or each.startswith(f"{name}/") for each in files)
 
 
-def _told(reads: Collection[OutsideRead], uses: Uses) -> str:
+def _reads_in_words(reads: Collection[OutsideRead], uses: Uses) -> str:
     """What is read, where, and what to do about it."""
     variables = [read for read in reads if read.kind == "variable"]
     files = [read for read in reads if read.kind in ("file", "pattern")]
@@ -132,8 +132,7 @@ def _shown(read: OutsideRead) -> str:
 
 
 def _listed(reads: Iterable[OutsideRead]) -> str:
-    names = list(dict.fromkeys(f"`{_shown(read)}`" for read in reads if read.name))
-    return first_few(names, _NAMED) if names else ""
+    return first_named(list(dict.fromkeys(_shown(read) for read in reads if read.name)), _NAMED)
 
 
 def _place(reads: list[OutsideRead]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 import pyarrow as pa
 
-from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.model import ColumnType
 
 _PLAIN: dict[str, pa.DataType] = {
     "int8": pa.int8(),
@@ -102,8 +101,3 @@ def is_list(arrow_type: pa.DataType) -> bool:
     t = pa.types
     plain: bool = t.is_list(arrow_type) or t.is_large_list(arrow_type) or t.is_fixed_size_list(arrow_type)
     return plain or bool(t.is_list_view(arrow_type) or t.is_large_list_view(arrow_type))
-
-
-def schema_of(columns: Iterable[Column]) -> pa.Schema:
-    """The Arrow schema of declared columns, in order; not-null columns are marked so."""
-    return pa.schema([pa.field(column.name, to_arrow(column.type), column.nullable) for column in columns])

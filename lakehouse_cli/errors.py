@@ -310,20 +310,6 @@ class UnexpectedError(LakehouseError):
         self.traceback = "".join(format_exception(error))
 
 
-def first_few(names: Sequence[str], limit: int) -> str:
-    """Names as part of a sentence, the first few of them and how many there are besides.
-
-    >>> first_few(["a", "b", "c"], 2)
-    'a, b and 1 more'
-
-    Args:
-        names: At least one.
-        limit: How many to name.
-    """
-    more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {count_text(more)} more" if more > 0 else "")
-
-
 def others_unfit(total: int, what: str) -> str:
     """What a message of the first value that does not fit says of the others.
 
@@ -355,6 +341,13 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
     if not matches:
         folded = {candidate.casefold(): candidate for candidate in candidates}
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    if not matches:
-        return None
-    return "did you mean " + " or ".join(f"`{written.format(match)}`" for match in matches) + "?"
+    return suggestion([written.format(match) for match in matches]) if matches else None
+
+
+def suggestion(names: Iterable[str]) -> str:
+    """A hint naming what was probably meant.
+
+    >>> suggestion(["int32", "int64"])
+    'did you mean `int32` or `int64`?'
+    """
+    return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"

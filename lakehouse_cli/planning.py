@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from lakehouse_cli.errors import StorageError, UnreachableError, UsageError, first_few
+from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
 from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.listing import first_named
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
@@ -305,7 +306,7 @@ def _run_reasons(
         yield from refresh_reasons(table, manifest, now)
     upstream = [name for name in inputs if name not in as_stored]
     if upstream:
-        yield Reason("upstream_runs", f"{_listed(upstream)} {'runs' if len(upstream) == 1 else 'run'}")
+        yield Reason("upstream_runs", f"{first_named(upstream, 3)} {'runs' if len(upstream) == 1 else 'run'}")
     if force:
         yield Reason("forced", "forced (`--force`)")
 
@@ -313,10 +314,6 @@ def _run_reasons(
 def _is_missing(state: TableState) -> bool:
     """Whether nothing is stored that can be read as it is declared."""
     return state.trouble is None and (not state.exists or state.other_form is not None)
-
-
-def _listed(names: Sequence[str], limit: int = 3) -> str:
-    return first_few([f"`{name}`" for name in names], limit)
 
 
 def _refuse_missing_inputs(
@@ -343,7 +340,7 @@ def _refuse_missing_inputs(
     if any(states[name].other_form for name in missing):
         rest += "; or take the change back"
     raise UsageError(
-        f"{', '.join(told)}, and {_listed(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
+        f"{', '.join(told)}, and {first_named(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
         hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
     )
 
@@ -360,6 +357,6 @@ def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) 
         else:
             gone.append(name)
     if never:
-        yield f"{_listed(never, _TOLD)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
+        yield f"{first_named(never, _TOLD)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
     if gone:
-        yield f"what was stored of {_listed(gone, _TOLD)}{here} is gone"
+        yield f"what was stored of {first_named(gone, _TOLD)}{here} is gone"

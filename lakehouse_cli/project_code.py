@@ -14,7 +14,9 @@ from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.fingerprints.hidden import hidden_packages
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.project_files import own_files
+from lakehouse_cli.python_functions import FunctionCode, computation_of
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.source_code import SourceError, SourceReader
 
@@ -44,7 +46,8 @@ class ProjectCode:
         self._fingerprints = dict(self._cache.fingerprints)
         self._source = SourceReader(spec.folder, self.snapshot)
         self._source.know(self._cache.modules.values())
-        self.graph, problems = build_graph(spec, self._source)
+        self._functions = FunctionCode(spec, self._source, self._fingerprint)
+        self.graph, problems = build_graph(spec, self.computation)
         self.problems = [*self._hidden_packages(code), *problems]
 
     @property
@@ -75,6 +78,10 @@ class ProjectCode:
         if now.problems:
             raise ProjectError(in_order(now.problems, self._spec.file.name))
         return now
+
+    def computation(self, table: Table) -> Computation | None:
+        """How a table is computed; None for a source."""
+        return computation_of(table, self._functions)
 
     def of(self, table: Table) -> CodeFingerprint | None:
         """The fingerprint of a table's transform; None where it has none, or a version stands for the code.

@@ -38,15 +38,6 @@ def project_file(path: str | os.PathLike[str] | None) -> Path:
     return given
 
 
-def project_folder(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a project, whether the project is valid or not.
-
-    Raises:
-        ProjectError: There is none.
-    """
-    return project_file(path).parent
-
-
 def _current_folder() -> Path:
     try:
         return Path.cwd()

@@ -52,7 +52,9 @@ def plan_selection(
     content = UsedContent(code.folder)
     used = {name: content.of(tables[name]) for name in computed}
     recipes = {
-        name: recipe_of(graph, tables[name], code.of(tables[name]), stored.specs[tables[name].storage], used[name])
+        name: recipe_of(
+            graph, tables[name], code.computation(tables[name]), stored.specs[tables[name].storage], used[name]
+        )
         for name in computed
     }
     states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)

@@ -14,6 +14,7 @@ from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, M
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.shortening import cut_end
 from lakehouse_cli.terminal import age_text, moment_text
 
 _HASH = re.compile("[0-9a-f]{16}")
@@ -167,8 +168,7 @@ def _apart(before: str, now: str) -> tuple[str, str]:
 
 
 def _part(text: str, start: int) -> str:
-    begin = "…" if start else ""
-    return begin + (text[start:] if len(text) - start <= _SHOWN else text[start : start + _SHOWN - 1] + "…")
+    return ("…" if start else "") + cut_end(text[start:], _SHOWN)
 
 
 def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator[Reason]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import xxhash
 
-from lakehouse_cli.fingerprints import CodeFingerprint
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
 from lakehouse_cli.uses import Used
 
@@ -24,14 +24,14 @@ _REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "delta", "duckdb
 
 
 def recipe_of(
-    graph: AssetGraph, table: Table, code: CodeFingerprint | None, storage: StorageSpec, used: Used | None
+    graph: AssetGraph, table: Table, computation: Computation | None, storage: StorageSpec, used: Used | None
 ) -> Recipe:
     """The recipe of a computed table.
 
     Args:
         graph: For which table goes into which parameter.
         table: A computed table.
-        code: Fingerprint of its transform; not looked at where the table has a `version`.
+        computation: Its own; not asked for its fingerprint where the table has a `version`.
         storage: Its storage.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
@@ -40,7 +40,8 @@ def recipe_of(
         contract = tuple(ColumnRecord(c.name, str(c.type), c.nullable) for c in table.columns)
     if table.version is not None:
         hash_, parts = f"version:{table.version}", {}
-    elif code is not None:
+    elif computation is not None:
+        code = computation.fingerprint()
         hash_, parts = code.hash, dict(code.parts)
     else:
         hash_, parts = "", {}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean, first_few
+from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.listing import first_named
 
-DEFAULT_TEMPLATE = "minimal"
 _NAME_MARK = "__project_name__"
 _DESCRIPTION = "template.txt"
 
@@ -64,7 +64,7 @@ def scaffold(folder: Path, template_name: str) -> Scaffolded:
     in_the_way = [target for target in targets.values() if os.path.lexists(target)]
     if in_the_way:
         where = "this folder" if folder == Path() else f"`{folder}`"
-        shown = first_few([f"`{path.relative_to(folder).as_posix()}`" for path in in_the_way], 5)
+        shown = first_named([path.relative_to(folder).as_posix() for path in in_the_way], 5)
         raise LakehouseError(
             f"{where} already has {shown}",
             hint="nothing was written; choose another folder: `lakehouse init DIR`",

@@ -63,7 +63,7 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
     for each in data.schema:
         column = declared.get(each.name)
         text = str(from_arrow(each.type) or each.type)
-        nullable = column is None or (column.nullable and column.name not in table.key)
+        nullable = table.contract.may_be_null(each.name)
         columns.append(ShownColumn(each.name, text, nullable, (column.description or "") if column else ""))
     first = data.slice(0, count)
     local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}

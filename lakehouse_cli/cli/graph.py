@@ -9,6 +9,7 @@ import typer
 
 from lakehouse_cli.cli import options
 from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.listing import any_of
 
 if TYPE_CHECKING:
     from lakehouse_cli.graph_text import Lineage
@@ -25,7 +26,7 @@ _TOLD = {"source": "to read", "run": "to run", "skip": "up to date", "missing": 
 
 def _format(value: str) -> str:
     if value not in FORMATS:
-        raise typer.BadParameter(f"`{value}` is not a format; use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        raise typer.BadParameter(f"`{value}` is not a format; use {any_of(FORMATS)}")
     return value
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Flag, Invalid, JsonSchema, Reader, Text, is_misspelt
 from lakehouse_cli.config.type_pattern import type_pattern
@@ -21,27 +19,11 @@ _KEYS = ("type", "nullable", "description")
 LATER_CHECKS = ("min", "max", "checks")
 
 
-class ColumnsRead(Struct, frozen=True):
-    """What `columns` of a table holds.
-
-    Attributes:
-        columns: Those that could be read, in order.
-        names: All that are named, also where their types are wrong.
-        reader: Of the file they stand in.
-        types: The type of each of `columns` as written, with its key.
-    """
-
-    columns: tuple[Column, ...]
-    names: tuple[str, ...]
-    reader: Reader
-    types: tuple[tuple[Scalar, Node], ...]
-
-
 class Columns:
     """An ordered map of names to types, or to maps with `type`, `nullable` and `description`."""
 
-    def read(self, reader: Reader, node: Node, what: str) -> ColumnsRead | Invalid:
-        """The columns; those that are wrong are left out after being reported."""
+    def read(self, reader: Reader, node: Node, what: str) -> tuple[Column, ...] | Invalid:
+        """The columns; those that are wrong are left out after being reported. The types are parts, right or wrong."""
         if not isinstance(node, Mapping):
             hint = "write `name: type`, one column a line, without `- `" if isinstance(node, Sequence) else None
             return reader.mismatch(node, what, "a map of column names to types", hint)
@@ -52,21 +34,21 @@ class Columns:
         owner = what.removeprefix("`columns` of ")
         locate = reader.source.location
         columns: list[Column] = []
-        types: list[tuple[Scalar, Node]] = []
+        parts = reader.parts
         for name, (key, value) in node.entries.items():
             if isinstance(value, Mapping):
                 column = _long(reader, key, value, owner)
                 if column is not None:
                     columns.append(column)
-                    types.append(value.entries["type"])
+                parts.append((name, reader.section(value, "type") or key))
             else:
                 type_ = _type(reader, key, value, name, owner)
                 if type_ is not None:
                     columns.append(Column(name, type_, location=locate(key.start, key.end)))
-                    types.append((key, value))
+                parts.append((name, value))
         if "" in node.entries:
             reader.report(node.entries[""][0], f"a column of {owner} has an empty name", "name it")
-        return ColumnsRead(tuple(columns), tuple(node.entries), reader, tuple(types))
+        return tuple(columns)
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

@@ -21,9 +21,8 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.regular_files import read_regular
 
 ENV_FILE = ".env"
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
-_SINGLE = re.compile(r"'(?P<text>[^']*)'\s*(?:#.*)?")
-_DOUBLE = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"\s*(?:#.*)?')
+_NAMED = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)
+_QUOTED = re.compile(r"""(?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
@@ -85,33 +84,26 @@ class DotEnv(Mapping[str, str]):
             if not stripped or stripped.startswith("#"):
                 continue
             column = len(line) - len(line.lstrip()) + 1
-            match = _LINE.fullmatch(stripped)
+            match = _NAMED.fullmatch(stripped)
             if match is None:
                 hint = "write `NAME=value`, or `#` before a comment"
                 self._report(f"line {number} of `{ENV_FILE}` sets no variable", hint, number, column)
                 continue
-            value = _value(match["value"])
+            name, value = match["name"], _value(match["value"])
             if value is None:
-                hint = (
-                    f'close the quotes on the same line, with nothing but a comment after them; `{match["name"]}="…"`'
-                )
-                at = column + match.start("value")
-                self._report(
-                    f"the value of `{match['name']}` in `{ENV_FILE}` has quotes that do not fit", hint, number, at
-                )
-                continue
-            values[match["name"]] = value
+                hint = f'close the quotes on the same line, with nothing but a comment after them; `{name}="…"`'
+                message = f"the value of `{name}` in `{ENV_FILE}` has quotes that do not fit"
+                self._report(message, hint, number, column + match.start("value"))
+            else:
+                values[name] = value
         return values
 
 
 def _value(text: str) -> str | None:
     """The value that stands behind the `=`; None where its quotes do not fit."""
-    if text[:1] in ("'", '"'):
-        single = text[0] == "'"
-        match = (_SINGLE if single else _DOUBLE).fullmatch(text)
-        if match is None:
-            return None
-        if single:
-            return match["text"]
-        return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), match["text"])
-    return _COMMENT.sub("", text, count=1).rstrip()
+    if not text.startswith(("'", '"')):
+        return _COMMENT.sub("", text, count=1).rstrip()
+    match = _QUOTED.fullmatch(text)
+    if match is None or match["single"] is not None:
+        return None if match is None else match["single"]
+    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[0]), match["double"])

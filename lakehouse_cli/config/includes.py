@@ -42,14 +42,15 @@ class Includes(Struct):
             node: The value of its `include`.
             above: The files by which it was reached, itself last.
         """
+        reader.parts = []
         patterns = PATTERNS.read(reader, node, "`include`")
         if isinstance(patterns, Invalid):
             return
-        for pattern, item in patterns:
+        for pattern, (_, item) in zip(patterns, reader.parts, strict=True):
             for path in self._matches(reader, pattern, item):
                 self._file(reader, item, path, above)
 
-    def _matches(self, reader: Reader, pattern: str, item: Scalar) -> list[Path]:
+    def _matches(self, reader: Reader, pattern: str, item: Node) -> list[Path]:
         """The files a pattern matches, sorted."""
         here = reader.source.path.parent
         if pattern.startswith(("/", "~")) or "\\" in pattern or "\0" in pattern:
@@ -88,7 +89,7 @@ class Includes(Struct):
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
 
-    def _file(self, reader: Reader, item: Scalar, path: Path, above: tuple[SourceFile, ...]) -> None:
+    def _file(self, reader: Reader, item: Node, path: Path, above: tuple[SourceFile, ...]) -> None:
         real = os.path.realpath(path)
         chain = [os.path.realpath(each.path) for each in above]
         if real in chain:

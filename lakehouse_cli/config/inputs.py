@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import (
     INVALID,
@@ -17,41 +15,34 @@ from lakehouse_cli.config.reading import (
     as_list,
     is_parameter,
 )
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Sequence
 
 _TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"), hint="name it as under `tables`")
 _TABLES = Texts(_TABLE)
 
 
-class InputsRead(Struct, frozen=True):
-    """What `inputs` holds: tables with their nodes, by parameter where parameters are named."""
-
-    tables: tuple[tuple[str, Scalar], ...]
-    parameters: tuple[str, ...] | None = None
-
-
 class Inputs:
     """A list of tables, matched to the parameters in order, or a map of parameters to tables."""
 
-    def read(self, reader: Reader, node: Node, what: str) -> InputsRead | Invalid:
-        """The tables; whether they are declared is not looked at here."""
+    def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | dict[str, str] | Invalid:
+        """The tables, each a part by its number or parameter; whether they are declared is not looked at here."""
         if isinstance(node, Sequence):
-            listed = _TABLES.read(reader, node, what)
-            return INVALID if isinstance(listed, Invalid) else InputsRead(tuple(listed))
+            return _TABLES.read(reader, node, what)
         if not isinstance(node, Mapping):
             return reader.mismatch(node, what, "a list of tables, or a map of parameters to tables", as_list(node))
-        found: list[tuple[str, Scalar]] = []
+        found: dict[str, str] = {}
         broken = False
         for name, (key, value) in node.entries.items():
             table = _TABLE.read(reader, value, f"{quoted(name)} in {what}")
             if not is_parameter(name):
                 reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
                 broken = True
-            elif isinstance(table, Invalid) or not isinstance(value, Scalar):
+            elif isinstance(table, Invalid):
                 broken = True
             else:
-                found.append((table, value))
-        return INVALID if broken else InputsRead(tuple(found), tuple(node.entries))
+                found[name] = table
+                reader.parts.append((name, value))
+        return INVALID if broken else found
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

@@ -18,6 +18,7 @@ from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
 #: Names of tables and storages.
 NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+NAME_RULE = "names are letters, digits and `_`, and begin with no digit"
 _IDENTIFIER = rf"(?!(?:{'|'.join(keyword.kwlist)})(?![A-Za-z0-9_]))[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*"
 _DOTTED = rf"{_IDENTIFIER}(?:\.{_IDENTIFIER})*"
 _NAME_TYPES = ("string", "boolean")

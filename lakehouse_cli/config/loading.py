@@ -12,15 +12,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
-from lakehouse_cli.config.environments import Environments, read_environments
+from lakehouse_cli.config.environments import read_environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
 from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
-from lakehouse_cli.config.places import Places
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, ValueType, is_misspelt
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
-from lakehouse_cli.config.tables import Draft, TableBuilder, read_draft
+from lakehouse_cli.config.tables import Draft, TableReader, read_draft
+from lakehouse_cli.config.validation import validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
 from lakehouse_cli.errors import Location, Problem, did_you_mean
@@ -133,63 +133,41 @@ class _Loader:
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
         self.includes = Includes(self.folder, reader.problems, [self.source.name])
+        self.defaults: Draft | None = None
 
     def load(self) -> ProjectSpec:
         self.check_keys()
         name = self.text("name", PROJECT_NAME)
         module = self.text("module", MODULE)
         description = self.text("description", DESCRIPTION.type)
-        environments = self.environments()
-        execution = environments.execution
-        builder = TableBuilder(self.defaults(self.reader), environments.storages, module)
-        self.find_tables()
-        tables, broken = self.tables(builder, self.includes.tables)
-        self.check_module(builder)
-        return ProjectSpec(
-            name=name or self.folder.name,
-            file=self.source.path,
-            module=module,
-            description=description,
-            storages=environments.storages,
-            tables=tables,
-            broken=frozenset(broken),
-            executor=execution.executor,
-            workers=execution.workers,
-            memory=execution.memory,
-            executor_options=execution.options,
-            module_location=self.place("module"),
-            environment=environments.chosen,
-            environments=environments.all,
-        )
-
-    def environments(self) -> Environments:
-        return read_environments(
+        environments = read_environments(
             self.reader, self.root, self.folder, self.environ, self.environment, incomplete=self.incomplete
+        )
+        execution = environments.execution
+        self.find_defaults()
+        self.find_tables()
+        return self.with_tables(
+            ProjectSpec(
+                name=name or self.folder.name,
+                file=self.source.path,
+                module=module,
+                description=description,
+                executor=execution.executor,
+                workers=execution.workers,
+                memory=execution.memory,
+                executor_options=execution.options,
+                module_location=self.place("module"),
+                environments=environments.all,
+            ),
+            environments.chosen,
         )
 
     def others(self, spec: ProjectSpec) -> Iterator[ProjectSpec]:
         """The project in the environments that are not the chosen one; problems found there name theirs."""
-        for name, environment in spec.environments.items():
-            if name == spec.environment:
-                continue
-            apart = Problems()
-            readers = {id(self.reader): Reader(self.source, apart)}
-            places = [
-                (readers.setdefault(id(reader), Reader(reader.source, apart)), mapping)
-                for reader, mapping in self.includes.tables
-            ]
-            defaults = self.defaults(readers[id(self.reader)])
-            tables, broken = self.tables(TableBuilder(defaults, environment.storages, spec.module), places)
-            self.reader.problems.take(apart, name)
-            yield replace(
-                spec, environment=name, storages=environment.storages, tables=tables, broken=frozenset(broken)
-            )
-
-    def section(self, key: str) -> Node | None:
-        """The value of a key at the top; one that is empty is reported at its key."""
-        if key not in self.root.entries:
-            return None
-        return self.reader.value(*self.root.entries[key])
+        for name in spec.environments:
+            if name != spec.environment:
+                with self.reader.problems.of_environment(name):
+                    yield self.with_tables(spec, name)
 
     def place(self, key: str) -> Location | None:
         return self.reader.place(*self.root.entries[key]) if key in self.root.entries else None
@@ -213,20 +191,18 @@ class _Loader:
         return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
     def text(self, key: str, kind: ValueType | None) -> str | None:
-        node = self.section(key)
+        node = self.reader.section(self.root, key)
         if node is None or kind is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
         return None if isinstance(value, Invalid) else str(value)
 
-    def defaults(self, reader: Reader) -> Draft | None:
-        node = self.section("defaults")
-        if node is None:
-            return None
-        if not isinstance(node, Mapping):
-            reader.mismatch(node, "`defaults`", "a map of table keys")
-            return None
-        return read_draft(reader, self.root.entries["defaults"][0], node, "`defaults`")
+    def find_defaults(self) -> None:
+        node = self.reader.section(self.root, "defaults")
+        if isinstance(node, Mapping):
+            self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
+        elif node is not None:
+            self.reader.mismatch(node, "`defaults`", "a map of table keys")
 
     def find_tables(self) -> None:
         """Collect what `tables` holds, here and in the files that are included."""
@@ -234,18 +210,18 @@ class _Loader:
             mapping = tables_mapping(self.reader, *self.root.entries["tables"])
             if mapping is not None:
                 self.includes.tables.append((self.reader, mapping))
-        include = self.section("include")
+        include = self.reader.section(self.root, "include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
 
-    @staticmethod
-    def tables(builder: TableBuilder, found: list[tuple[Reader, Mapping]]) -> tuple[dict[str, Table], set[str]]:
-        """All tables by name, and the names of those without shape."""
+    def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
+        """The project in one environment, with its tables."""
+        storages = spec.environments[environment].storages
+        reading = TableReader(self.defaults, storages, spec.module)
         tables: dict[str, Table] = {}
         broken: set[str] = set()
         declared: dict[str, Location] = {}
-        places = Places()
-        for reader, mapping in found:
+        for reader, mapping in self.includes.tables:
             for name, (key, node) in mapping.entries.items():
                 here = reader.at(key)
                 first = declared.setdefault(name, here)
@@ -253,21 +229,21 @@ class _Loader:
                     message = f"table {quoted(name)} is declared twice, first at {first}"
                     reader.problems.report(message, "rename or remove one of the two", here)
                     continue
-                table = builder.build(reader, key, node)
+                table = reading.read(reader, key, node)
                 if table is None:
                     broken.add(name)
-                    continue
-                tables[name] = table
-                storage = builder.storages.get(table.storage)
-                clash = places.clash(table, storage) if storage else None
-                if clash:
-                    reader.problems.add(clash)
-        return tables, broken
+                else:
+                    tables[name] = table
+        self.check_module(reading)
+        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=frozenset(broken))
+        for problem in validate(whole, reading):
+            self.reader.problems.add(problem)
+        return whole
 
-    def check_module(self, builder: TableBuilder) -> None:
-        if builder.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
+    def check_module(self, reading: TableReader) -> None:
+        if reading.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
             return
-        table, place = builder.wants_module
+        table, place = reading.wants_module
         hint = "name the Python module with the transforms: `module: transforms`"
         message = f"`module` is missing: computed table `{table}` has its function there"
         self.reader.problems.report(message, hint, place)

@@ -106,7 +106,7 @@ def read_options(
             hint = "name it as Python does: `utf-8`, `latin-1`, `cp1252`, …"
             reader.mismatch(node, what, "a text encoding", hint)
             continue
-        read[index][name] = [text for text, _ in value] if isinstance(value, list) else value
+        read[index][name] = list(value) if isinstance(value, tuple) else value
     return read
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.secret_values import without_password
+from lakehouse_cli.shortening import cut_end
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
@@ -24,7 +26,7 @@ def quoted(text: str) -> str:
     text = without_password(text) if "://" in text else text
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"`{text}`" if len(text) <= _SHOWN else f"`{text[: _SHOWN - 1]}…`"
+    return f"`{cut_end(text, _SHOWN)}`"
 
 
 class Problems:
@@ -32,25 +34,27 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: list[Problem] = []
+        self._environment = ""
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, problem: Problem) -> None:
         """Keep a problem."""
+        if self._environment:
+            problem = replace(problem, message=f"environment `{self._environment}`: {problem.message}")
         self._found.append(problem)
 
     def report(self, message: str, hint: str | None, location: Location | None) -> None:
         """Keep a problem, by its parts."""
-        self._found.append(Problem(message, hint, location))
+        self.add(Problem(message, hint, location))
 
-    def take(self, problems: Iterable[Problem], environment: str) -> None:
-        """Keep what was found in another environment, unless it is told already without its name."""
-        for problem in problems:
-            self._found.append(replace(problem, message=f"environment `{environment}`: {problem.message}"))
-
-    def __iter__(self) -> Iterator[Problem]:
-        return iter(self._found)
+    @contextmanager
+    def of_environment(self, name: str) -> Iterator[None]:
+        """Have the problems that are found meanwhile name an environment."""
+        self._environment = name
+        yield
+        self._environment = ""
 
     def sorted(self, files: list[str]) -> tuple[Problem, ...]:
         """All of them, each once, by file (in the order of `files`) and place."""

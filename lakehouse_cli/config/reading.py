@@ -17,6 +17,7 @@ from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.listing import any_of
 
 JsonSchema = dict[str, Any]
 
@@ -35,11 +36,16 @@ TEXT_TYPES = ["string", "number", "boolean"]
 
 
 class Reader:
-    """One file being read: its text for the places, and where its problems go."""
+    """One file being read: its text for the places, and where its problems go.
+
+    Attributes:
+        parts: Of the value being read: each part that has a place of its own, by its name or number.
+    """
 
     def __init__(self, source: SourceFile, problems: Problems) -> None:
         self.source = source
         self.problems = problems
+        self.parts: list[tuple[str, Node]] = []
 
     def at(self, node: Node) -> Location:
         """Where a node stands."""
@@ -57,6 +63,10 @@ class Reader:
         if isinstance(value, Scalar) and value.plain and not value.shown:
             return Scalar("", True, key.start, key.end)
         return value
+
+    def section(self, mapping: Mapping, key: str) -> Node | None:
+        """As `value`, of a key that may not be there."""
+        return self.value(*mapping.entries[key]) if key in mapping.entries else None
 
     def report(self, node: Node, message: str, hint: str | None = None) -> Invalid:
         """Report a problem at a node."""
@@ -179,8 +189,7 @@ class Choice(Struct, frozen=True):
         return node.text
 
     def _expected(self) -> str:
-        names = [quoted(word) for word in self.words]
-        return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+        return any_of([quoted(word) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
@@ -259,27 +268,29 @@ class Texts(Struct, frozen=True):
     unique: bool = False
     minimum: int = 0
 
-    def read(self, reader: Reader, node: Node, what: str) -> list[tuple[str, Scalar]] | Invalid:
-        """The texts with their nodes, in order; those that are wrong are left out after being reported."""
+    def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | Invalid:
+        """The texts in order, each a part by its number."""
         if self.single and isinstance(node, Scalar):
+            reader.parts.append(("0", node))
             text = self.item.read(reader, node, what)
-            return INVALID if isinstance(text, Invalid) else [(text, node)]
+            return INVALID if isinstance(text, Invalid) else (text,)
         if not isinstance(node, Sequence):
             return reader.mismatch(node, what, "a list of texts", as_list(node))
         if len(node.items) < self.minimum:
             return reader.report(node, f"{what} is an empty list", "name at least one, or remove it")
-        found: list[tuple[str, Scalar]] = []
+        found: list[str] = []
         broken = False
         for index, item in enumerate(node.items, 1):
             text = self.item.read(reader, item, f"item {index} of {what}")
             if isinstance(text, Invalid) or not isinstance(item, Scalar):
                 broken = True
-            elif self.unique and any(text == known for known, _ in found):
+            elif self.unique and text in found:
                 reader.report(item, f"{quoted(item.shown)} is twice in {what}", "remove one of the two")
                 broken = True
             else:
-                found.append((text, item))
-        return INVALID if broken else found
+                reader.parts.append((str(len(found)), item))
+                found.append(text)
+        return INVALID if broken else tuple(found)
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
@@ -297,11 +308,12 @@ class FreeMap(Struct, frozen=True):
     parameters: bool = False
 
     def read(self, reader: Reader, node: Node, what: str) -> dict[str, Any] | Invalid:
-        """The values by name."""
+        """The values by name; parameters are parts."""
         if not isinstance(node, Mapping):
             return reader.mismatch(node, what, "a map of names to values")
         if self.parameters:
             for name, (key, _) in node.entries.items():
+                reader.parts.append((name, key))
                 if not is_parameter(name):
                     return reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
         values = {name: free_value(value) for name, (_, value) in node.entries.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
-import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.secret_values import without_secrets
 
 #: Larger files are refused: a project of thousands of tables takes a tenth of this.
@@ -24,20 +25,8 @@ _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 # An anchor or a tag before a value, which a caret should not stand under.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+(?=\S)")
 _TAG = re.compile(r"![^\s,\[\]{}]*")
-# Without any of these there is nothing to hide in a file; most have none.
-_BESIDE_SECRETS = (
-    "://",
-    "secret",
-    "token",
-    "passw",
-    "pwd",
-    "credential",
-    "private_key",
-    "access_key",
-    "account_key",
-    "api_key",
-    "sas_key",
-)
+# A line without any of these, whatever their case, has nothing to hide.
+_BESIDE_SECRETS = ("://", "secret", "token", "passw", "pwd", "credential", "key", "sig")
 
 
 class Mark(Protocol):
@@ -75,9 +64,10 @@ class SourceFile:
     @cached_property
     def _hidden(self) -> dict[int, str]:
         """By number, the lines that hold a secret as it is, without it: problems, logs and the history show lines."""
-        if not any(word in self.text for word in _BESIDE_SECRETS):
-            return {}
-        shown = ((number, without_secrets(line)) for number, line in enumerate(self.lines))
+        text = self.text.casefold()
+        words = [word for word in _BESIDE_SECRETS if word in text]
+        lines = ((number, line, line.casefold()) for number, line in enumerate(self.lines) if words)
+        shown = ((n, without_secrets(line)) for n, line, folded in lines if any(word in folded for word in words))
         return {number: line for number, line in shown if line != self.lines[number]}
 
     def _shown(self, number: int) -> str:
@@ -143,23 +133,22 @@ def read_source(path: Path, name: str) -> SourceFile | Problem:
 
 
 def _read_bytes(path: Path, name: str) -> bytes | Problem:
-    here = Location(name)
+    hint: str | None = "put the project file in its place"
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            return Problem(f"`{name}` is a folder, not a file", "put the project file in its place", here)
-        if not stat.S_ISREG(status.st_mode):
-            return Problem(f"`{name}` is not a regular file", "put the project file in its place", here)
-        # One byte more than allowed: the file may grow between the two calls.
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        return read_regular(path, MAX_BYTES)
     except FileNotFoundError:
-        return Problem(f"there is no `{name}`", "create it with `lakehouse init`", here)
+        message, hint = f"there is no `{name}`", "create it with `lakehouse init`"
+    except IsADirectoryError:
+        message = f"`{name}` is a folder, not a file"
     except PermissionError:
-        return Problem(f"`{name}` may not be read", "give yourself permission to read it", here)
+        message, hint = f"`{name}` may not be read", "give yourself permission to read it"
     except OSError as error:
-        return Problem(f"`{name}` cannot be read: {error.strerror or error}", None, here)
-    if len(data) > MAX_BYTES:
-        limit = f"{MAX_BYTES // 1_000_000} MB"
-        return Problem(f"`{name}` is larger than {limit}", "split its tables over files named in `include`", here)
-    return data
+        message = f"`{name}` cannot be read: {error.strerror or error}"
+        if error.errno == errno.EINVAL:
+            message = f"`{name}` is not a regular file"
+        elif error.errno == errno.EFBIG:
+            message = f"`{name}` is larger than {MAX_BYTES // 1_000_000} MB"
+            hint = "split its tables over files named in `include`"
+        else:
+            hint = None
+    return Problem(message, hint, Location(name))

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, STORAGE_KEYS, Key
+from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS, Key
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
@@ -44,21 +44,24 @@ def default_storage(folder: Path) -> StorageSpec:
     return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder)
 
 
-def storage_entries(reader: Reader, node: Node | None) -> dict[str, tuple[Scalar, Node]]:
-    """The entries of `storages` by name, each with its key; those that are named wrongly left out after a report."""
+def named_entries(reader: Reader, node: Node | None, section: str, name_of: str) -> dict[str, tuple[Scalar, Node]]:
+    """The entries of a section by name, each with its key; those that are named wrongly left out after a report.
+
+    Args:
+        reader: Of the file it stands in.
+        node: The section's value.
+        section: What it is called.
+        name_of: What messages call a name in it.
+    """
     if node is None:
         return {}
     if not isinstance(node, Mapping):
-        reader.mismatch(node, "`storages`", "a map of names to storages")
+        reader.mismatch(node, f"`{section}`", f"a map of names to {section}")
         return {}
-    named = {}
-    for name, (key, value) in node.entries.items():
+    for name, (key, _) in node.entries.items():
         if re.fullmatch(NAME_PATTERN, name) is None:
-            hint = "names are letters, digits and `_`, and begin with no digit"
-            reader.report(key, f"{quoted(name)} is not a storage's name", hint)
-        else:
-            named[name] = key, value
-    return named
+            reader.report(key, f"{quoted(name)} is not {name_of}", NAME_RULE)
+    return {name: entry for name, entry in node.entries.items() if re.fullmatch(NAME_PATTERN, name)}
 
 
 def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
@@ -125,7 +128,7 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
         if "type" not in values:
             return None
         return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
-    if _is_open(node) or ("root" in node.entries and isinstance(node.entries["root"][1], Broken)):
+    if _is_open(node) or isinstance(node.get("root"), Broken):
         return None
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
@@ -142,7 +145,7 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
 
 def _is_open(node: Mapping) -> bool:
     """Whether the root begins with a variable that is not set, as it may in an environment that was not chosen."""
-    root = node.entries["root"][1] if "root" in node.entries else None
+    root = node.get("root")
     return isinstance(root, Scalar) and root.text.startswith("${") and root.text == root.shown
 
 

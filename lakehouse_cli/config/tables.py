@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as AnyMapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.config.columns import ColumnsRead
-from lakehouse_cli.config.inputs import InputsRead
-from lakehouse_cli.config.keys import NAME_PATTERN, TABLE_KEYS
-from lakehouse_cli.config.options import option_conflict, read_options
-from lakehouse_cli.config.paths import path_problem, suffix_of, suffix_problem
+from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
+from lakehouse_cli.config.options import read_options
+from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import FunctionRef, StorageSpec, Table, Uses
-from lakehouse_cli.source_code import SourceError
-from lakehouse_cli.storage_types import StorageType, find_type
+from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
 
 _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
@@ -33,25 +28,29 @@ class Draft(Struct):
     """The keys of one table, or of the defaults, each read by itself.
 
     Attributes:
+        reader: Of the file it stands in.
         owner: What messages call it: "table `x`".
         location: Where its name stands.
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
+        column_types: The type of each of its columns, also of those that could not be read.
         options: Maps of options with their readers, each over those before it.
     """
 
+    reader: Reader
     owner: str
     location: Location
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Location] = field(default_factory=dict)
     invalid: set[str] = field(default_factory=set)
+    column_types: dict[str, Node] = field(default_factory=dict)
     options: list[tuple[Reader, Mapping]] = field(default_factory=list)
 
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
     """Read the keys of a table or of the defaults, each by itself."""
-    draft = Draft(owner, reader.at(name))
+    draft = Draft(reader, owner, reader.at(name))
     reader.unknown_keys(node, TABLE_KEYS, owner)
     for each, (key, value) in node.entries.items():
         known = TABLE_KEYS.get(each)
@@ -61,6 +60,7 @@ def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft
             reader.report(key, f"`{each}` of {owner} is not supported yet", "remove it for now")
             continue
         place = draft.places[each] = reader.place(key, value)
+        reader.parts = []
         read = known.type.read(reader, reader.value(key, value), f"`{each}` of {owner}")
         if isinstance(read, Invalid):
             draft.invalid.add(each)
@@ -69,35 +69,17 @@ def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft
             draft.invalid.add(each)
         else:
             draft.values[each] = read
-            _note_places(reader, draft, each, read, value)
+            if each == "columns":
+                draft.column_types = dict(reader.parts)
+            elif each == "options":
+                draft.options.append((reader, read))
+            elif each != "tags":
+                draft.places.update((f"{each}.{part}", reader.at(item)) for part, item in reader.parts)
     return draft
 
 
-def _note_places(reader: Reader, draft: Draft, key: str, read: Any, node: Node) -> None:
-    if key == "inputs" and isinstance(read, InputsRead):
-        for index, (_, item) in enumerate(read.tables):
-            label = read.parameters[index] if read.parameters is not None else index
-            draft.places[f"inputs.{label}"] = reader.at(item)
-    elif key == "params" and isinstance(node, Mapping):
-        for name, (name_node, _) in node.entries.items():
-            draft.places[f"params.{name}"] = reader.at(name_node)
-    elif key == "key":
-        for index, (_, item) in enumerate(read):
-            draft.places[f"key.{index}"] = reader.at(item)
-        draft.values[key] = tuple(text for text, _ in read)
-    elif key == "tags":
-        draft.values[key] = tuple(text for text, _ in read)
-    elif key == "uses":
-        for name, items in read.items():
-            for index, (_, item) in enumerate(items):
-                draft.places[f"uses.{name}.{index}"] = reader.at(item)
-        draft.values[key] = {name: tuple(text for text, _ in items) for name, items in read.items()}
-    elif key == "options":
-        draft.options.append((reader, read))
-
-
-class TableBuilder:
-    """Makes tables of drafts, with the defaults beneath and the storages at hand."""
+class TableReader:
+    """Reads tables, with the defaults beneath and the storages at hand; knows where their parts are written."""
 
     def __init__(self, defaults: Draft | None, storages: AnyMapping[str, StorageSpec], module: str | None) -> None:
         self.defaults = defaults
@@ -105,9 +87,24 @@ class TableBuilder:
         self.module = module
         #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
-        self._types: dict[str, StorageType | None] = {}
+        self._drafts: dict[str, Draft] = {}
 
-    def build(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
+    def column_type(self, table: Table, column: str) -> Location | None:
+        """The place of a column's type."""
+        draft = self._draft_of_columns(table)
+        return draft.reader.at(draft.column_types[column])
+
+    def unread(self, table: Table) -> set[str]:
+        """Parts that could not be read, by dotted path."""
+        read = {column.name for column in table.columns or ()}
+        types = self._draft_of_columns(table).column_types
+        return self._drafts[table.name].invalid | {f"columns.{name}" for name in types if name not in read}
+
+    def _draft_of_columns(self, table: Table) -> Draft:
+        own = self._drafts[table.name]
+        return own if "columns" in own.values or self.defaults is None else self.defaults
+
+    def read(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
         """One table; None after a problem that leaves it without shape."""
         table = name.text
         owner = f"table {quoted(table)}"
@@ -115,9 +112,9 @@ class TableBuilder:
         if not named:
             fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
             fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
-            rule = "names are letters, digits and `_`, and begin with no digit"
             shown_name = quoted(table) if table else EMPTY
-            reader.report(name, f"{shown_name} is not a table's name", f"{rule}: `{fixed}`" if fixed else rule)
+            hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
+            reader.report(name, f"{shown_name} is not a table's name", hint)
         if not isinstance(node, Mapping):
             if isinstance(node, Scalar) and node.is_null:
                 hint = "write `{}` after its name for a computed table with nothing but defaults"
@@ -145,25 +142,18 @@ class TableBuilder:
             values = self._without_transform(reader, draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
-        if storage is None and "storage" in values:
-            hint = did_you_mean(storage_name, self.storages) or "declare it under `storages`"
-            message = f"storage `{storage_name}` of {draft.owner} is not declared"
-            reader.problems.report(message, hint, places.get("storage", draft.location))
-        columns: ColumnsRead | None = values.get("columns")
-        if "columns" not in draft.invalid:
-            self._check_key(reader, draft, values, places, columns)
-        table = Table(
+        self._drafts[name] = draft
+        return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
             format=self._format(reader, draft, values, storage),
-            columns=columns.columns if columns else None,
+            contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
             function=None if source else self._function(reader, name, draft, values, places),
-            inputs=_inputs(values.get("inputs")),
+            inputs=values.get("inputs"),
             params=values.get("params", {}),
-            extra_columns=values.get("extra_columns", "error"),
-            options=self._options(draft, values, storage, places) if storage else {},
+            options=self._options(draft, values, storage) if storage else {},
             tags=values.get("tags", ()),
             description=values.get("description"),
             owner=values.get("owner"),
@@ -171,21 +161,12 @@ class TableBuilder:
             version=values.get("version"),
             uses=Uses(**values["uses"]) if "uses" in values else None,
             refresh=values.get("refresh"),
-            key=values.get("key", ()),
             retries=values.get("retries", 0),
             retry_delay=values.get("retry_delay", 1.0),
             timeout=values.get("timeout"),
             location=draft.location,
             locations=places,
         )
-        if storage is not None:
-            self._check_types(reader, storage, table, draft, columns)
-            self._check_names(reader, storage, table, draft)
-            wrong = suffix_problem(table, suffix_of(table)) if "path" in own and table.format else None
-            if wrong:
-                message = f"path {quoted(table.path)} of {draft.owner} {wrong[0]}"
-                reader.problems.report(message, wrong[1], places["path"])
-        return table
 
     @staticmethod
     def _without_transform(reader: Reader, draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
@@ -195,22 +176,6 @@ class TableBuilder:
                 message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
                 reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
-
-    @staticmethod
-    def _check_key(
-        reader: Reader,
-        draft: Draft,
-        values: dict[str, Any],
-        places: dict[str, Location],
-        columns: ColumnsRead | None,
-    ) -> None:
-        if columns is None:
-            return
-        for index, column in enumerate(values.get("key", ())):
-            if column not in columns.names:
-                message = f"`key` of {draft.owner} names column {quoted(column)}, which is not declared"
-                hint = did_you_mean(column, columns.names) or "declare it under `columns`"
-                reader.problems.report(message, hint, places.get(f"key.{index}", draft.location))
 
     def _function(
         self, reader: Reader, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
@@ -241,9 +206,7 @@ class TableBuilder:
             reader.problems.report(message, "remove it", draft.places["format"])
         return ""
 
-    def _options(
-        self, draft: Draft, values: dict[str, Any], storage: StorageSpec, places: dict[str, Location]
-    ) -> AnyMapping[str, Any]:
+    def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
             for reader, mapping in draft.options:
@@ -261,62 +224,4 @@ class TableBuilder:
         for reader, mapping in layers:
             owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
             options |= read_options(reader, mapping, [spec], owner)[0]
-        conflict = option_conflict(options, spec)
-        if conflict and not option_conflict(inherited, spec):
-            message = f"options of {draft.owner} {conflict[0]}"
-            layers[-1][0].problems.report(message, conflict[1], places["options"])
         return options
-
-    def _type_of(self, storage: StorageSpec) -> StorageType | None:
-        """The type of a storage; None where it is not known, which was told then."""
-        if storage.type not in self._types:
-            try:
-                self._types[storage.type] = find_type(storage.type, storage.folder or Path())
-            except SourceError:
-                self._types[storage.type] = None
-        return self._types[storage.type]
-
-    def _check_types(
-        self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft, columns: ColumnsRead | None
-    ) -> None:
-        """Whether format and storage can hold the columns."""
-        spec, storage_type = FORMATS.get(table.format), self._type_of(storage)
-        if spec is not None and not spec.writable and table.kind == "computed":
-            message = f"{draft.owner} is computed, and format {spec.name} is read-only"
-            hint = "choose another `format`, or make it `kind: source`"
-            reader.problems.report(message, hint, table.where("format", "storage"))
-        holders = [("format", spec), ("storage type", storage_type)]
-        for what, holder in holders:
-            if holder is None or holder.refusal is None or columns is None:
-                continue
-            for column, written in zip(columns.columns, columns.types, strict=True):
-                why = holder.refusal(column.type)
-                if why is not None:
-                    message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {draft.owner}: {why}"
-                    hint = "choose another type, or a storage that can hold it"
-                    columns.reader.report(columns.reader.value(*written), message, hint)
-
-    def _check_names(self, reader: Reader, storage: StorageSpec, table: Table, draft: Draft) -> None:
-        """Whether the database takes the names of the table and of its columns."""
-        storage_type = self._type_of(storage)
-        names = storage_type.names if storage_type is not None else None
-        if names is None:
-            return
-        wrong = names.path_problem(table.path) if "path" not in draft.invalid else None
-        if wrong is not None:
-            part, why = wrong
-            which = "" if part == table.path else f": {quoted(part)}"
-            message = f"path {quoted(table.path)} of {draft.owner}{which} {why}"
-            reader.problems.report(message, "give the table another `path:`", table.where("path"))
-        places = {column.name: column.location for column in table.columns or ()}
-        for name, why in names.column_problems(places):
-            message = f"column {quoted(name)} of {draft.owner} {why}"
-            hint = "give the column another name in the contract and in the transform"
-            reader.problems.report(message, hint, places[name])
-
-
-def _inputs(read: InputsRead | None) -> tuple[str, ...] | dict[str, str] | None:
-    if read is None:
-        return None
-    names = tuple(name for name, _ in read.tables)
-    return names if read.parameters is None else dict(zip(read.parameters, names, strict=True))

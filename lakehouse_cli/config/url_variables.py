@@ -22,8 +22,7 @@ _PARTS = re.compile(
 
 def url_encoding(storage: Mapping) -> Encoding:
     """How to encode what variables bring into the root of a storage, as it is written."""
-    root = storage.entries["root"][1] if "root" in storage.entries else None
-    named = storage.entries["type"][1] if "type" in storage.entries else None
+    root, named = storage.get("root"), storage.get("type")
     # So that what stands for a variable is taken for no part of the syntax.
     text = REFERENCE.sub(lambda match: "_" * len(match[0]), root.text) if isinstance(root, Scalar) else ""
     parts = _PARTS.fullmatch(text)

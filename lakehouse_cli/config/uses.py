@@ -60,23 +60,27 @@ _FILES = Texts(_FilePattern("a file or a pattern"), unique=True)
 class UsesMap(Struct, frozen=True):
     """The map ``{files: […], env: […]}``; either may be left out."""
 
-    def read(self, reader: Reader, node: Node, what: str) -> dict[str, list[tuple[str, Scalar]]] | Invalid:
-        """The items of each key that is written, with their nodes."""
+    def read(self, reader: Reader, node: Node, what: str) -> dict[str, tuple[str, ...]] | Invalid:
+        """The items of each key that is written; parts are called ``files.0``."""
         if not isinstance(node, Mapping):
             hint = "write `{files: [lookups/*.json], env: [MARKET]}`"
             return reader.mismatch(node, what, "a map of `files` and `env`", hint)
         reader.unknown_keys(node, dict.fromkeys(_KEYS), what)
-        found: dict[str, list[tuple[str, Scalar]]] = {}
+        found: dict[str, tuple[str, ...]] = {}
+        parts: list[tuple[str, Node]] = []
         broken = any(key not in _KEYS for key in node.entries)
         for key, (key_node, value) in node.entries.items():
             if key not in _KEYS:
                 continue
             kind = _FILES if key == "files" else _VARIABLES
+            reader.parts = []
             read = kind.read(reader, reader.value(key_node, value), f"`{key}` in {what}")
             if isinstance(read, Invalid):
                 broken = True
                 continue
             found[key] = read
+            parts += ((f"{key}.{part}", item) for part, item in reader.parts)
+        reader.parts = parts
         return INVALID if broken else found
 
     def schema(self) -> JsonSchema:

@@ -31,7 +31,7 @@ def as_it_is(match: re.Match[str], value: str) -> str:
 
 
 def fill(
-    reader: Reader,
+    reader: Reader | None,
     node: Node,
     environ: AnyMapping[str, str],
     unset: Unset = "report",
@@ -42,7 +42,7 @@ def fill(
     As in a shell, ``:-`` gives the default where the variable is unset or empty.
 
     Args:
-        reader: Of the file it stands in.
+        reader: Of the file it stands in; None where nothing is to be reported.
         node: A scalar, or what holds scalars.
         environ: Values by name.
         unset: What becomes of a scalar whose variable is not set.
@@ -55,7 +55,7 @@ def fill(
         return Sequence(items, node.size, node.start, node.end)
     if isinstance(node, Mapping):
         entries = {name: (key, fill(reader, value, environ, unset)) for name, (key, value) in node.entries.items()}
-        return Mapping(entries, node.size, node.start, node.end)
+        return node.having(entries)
     return node
 
 
@@ -84,7 +84,9 @@ def _references(node: Node) -> Iterator[re.Match[str]]:
         yield from (match for match in REFERENCE.finditer(node.text) if match["name"])
 
 
-def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: Unset, encoding: Encoding) -> Node:
+def _filled(
+    reader: Reader | None, node: Scalar, environ: AnyMapping[str, str], unset: Unset, encoding: Encoding
+) -> Node:
     failed = lacking = False
     known = True
 
@@ -120,8 +122,10 @@ def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], unset: 
     return Scalar(text, plain, node.start, node.end, text if known else node.text)
 
 
-def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:
+def _report(reader: Reader | None, node: Scalar, reference: str, message: str, hint: str) -> None:
     """Report at the reference itself, where it can be found in the scalar's first line."""
+    if reader is None:
+        return
     place = reader.at(node)
     column = place.source.find(reference, node.start.column) if place.source else -1
     if column >= 0:

@@ -86,6 +86,15 @@ class Mapping:
         self.start = start
         self.end = end
 
+    def get(self, name: str) -> Node | None:
+        """The value of a key; None where it is not there."""
+        entry = self.entries.get(name)
+        return None if entry is None else entry[1]
+
+    def having(self, entries: dict[str, tuple[Scalar, Node]]) -> Mapping:
+        """A map at the same place with other entries."""
+        return Mapping(entries, self.size, self.start, self.end)
+
 
 class Broken:
     """Stands for a node about which a problem is already reported; nothing more is said of it."""

@@ -95,17 +95,17 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target:
     if unknown:
         rows = sorted(row for kind in unknown for row in present[kind])
         hint = "make text of them with `.map(str)`" if target is None or pa.types.is_string(target) else None
-        raise _told(values, rows, " and ".join(unknown), hint, noun=True)
+        raise _refused(values, rows, " and ".join(unknown), hint, noun=True)
     if len(present) == 1 or any(set(present) <= mixable for mixable in _MIXABLE):
         return
     # The kind of most rows is taken for what was meant, the others for the mistake.
     usual = max(present, key=lambda kind: len(present[kind]))
     rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
     others = " and ".join(NAMES[kind] for kind in present if kind != usual)
-    raise _told(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
+    raise _refused(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
 
 
-def _told(
+def _refused(
     values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None, *, noun: bool = False
 ) -> InexactError:
     shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
@@ -170,7 +170,7 @@ def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
     low, high = (0, 1 << 64) if target == pa.uint64() else (-(1 << 63), 1 << 63)
     rows = [row for row, value in enumerate(integers) if not low <= value < high]
     limit = target if target is not None else pa.int64()
-    raise _told(values, rows, outside(limit), None)
+    raise _refused(values, rows, outside(limit), None)
 
 
 def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
@@ -180,12 +180,12 @@ def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
 def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     infinite = [row for row, value in enumerate(values) if not value.is_finite()]
     if infinite:
-        raise _told(values, infinite, "infinite Decimal objects", None, noun=True)
+        raise _refused(values, infinite, "infinite Decimal objects", None, noun=True)
     try:
         return av.array(values, _decimal_type(values))
     except (pa.ArrowException, ValueError):
         long = [row for row, value in enumerate(values) if value.adjusted() > 37 or value.as_tuple().exponent < -38]
-        raise _told(values, long or list(range(len(values))), "of more than 38 digits", None) from None
+        raise _refused(values, long or list(range(len(values))), "of more than 38 digits", None) from None
 
 
 def _decimal_type(values: Sequence[Decimal]) -> pa.DataType:
@@ -203,7 +203,7 @@ def _texts(values: list[Any], _target: pa.DataType | None) -> pa.Array:
         return av.array(values, pa.large_string())
     except UnicodeEncodeError:
         rows = [row for row, value in enumerate(values) if not _is_unicode(value)]
-        raise _told([ascii(value) for value in values], rows, "not valid Unicode (lone surrogates)", None) from None
+        raise _refused([ascii(value) for value in values], rows, "not valid Unicode (lone surrogates)", None) from None
 
 
 def _is_unicode(text: str) -> bool:
@@ -249,7 +249,7 @@ def _ticks(values: list[Any], nanoseconds: list[int], type_of: Callable[[str], p
         ticks = [value // step for value in nanoseconds]
         if all(value % step == 0 and abs(tick) < 1 << 63 for value, tick in zip(nanoseconds, ticks, strict=True)):
             return av.array(ticks, pa.int64()).cast(type_of(unit))
-    raise _told(values, list(range(len(values))), "too far apart for one unit of time", None)
+    raise _refused(values, list(range(len(values))), "too far apart for one unit of time", None)
 
 
 def _microseconds_of_day(value: dt.time) -> int:
@@ -299,7 +299,7 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     except InexactError as refusal:
         rows = refusal.rows if refusal.rows is not None else av.array(range(len(items)), pa.int64())
         in_rows = av.array(parents, pa.int64()).take(rows).unique()
-        raise _told(
+        raise _refused(
             values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
         ) from None
     flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], converted.type)
@@ -318,10 +318,10 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     foreign = [row for row, value in enumerate(values) if not value.keys() <= set(names)]
     unnamed = [row for row, value in enumerate(values) if not all(isinstance(name, str) for name in value)]
     if not names:
-        raise _told(values, list(range(len(values))), "dicts without keys", None, noun=True)
+        raise _refused(values, list(range(len(values))), "dicts without keys", None, noun=True)
     if foreign or unnamed:
         what = f"dicts with other keys than {', '.join(map(str, names))}" if foreign else "dicts with keys not text"
-        raise _told(values, foreign or unnamed, what, None, noun=True)
+        raise _refused(values, foreign or unnamed, what, None, noun=True)
     arrays = []
     for name in names:
         child = [value.get(name) for value in values]
@@ -329,7 +329,9 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
             column = convert_values(child, target.field(name).type if target is not None else None, nan_is_null=False)
         except InexactError as refusal:
             rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
-            raise _told(values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True) from None
+            raise _refused(
+                values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True
+            ) from None
         arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else av.array([], column.type))
     fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
     return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lakehouse_cli.counts import plural
 from lakehouse_cli.errors import Example, Violation
+from lakehouse_cli.shortening import cut_end
 
 EXAMPLES = 5
 """How many offending rows a violation shows."""
@@ -68,7 +69,7 @@ def shorten(value: Any) -> str:
         text = _nested_text(value)
     else:
         text = repr(value) if isinstance(value, (str, bytes)) else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return cut_end(text, _LONGEST)
 
 
 def _nested_text(value: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lakehouse_cli.counts import count_text
-from lakehouse_cli.errors import first_few
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN
+from lakehouse_cli.listing import first_few
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
 # Where messages come in the order that are about the whole project.

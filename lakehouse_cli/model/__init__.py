@@ -1,9 +1,10 @@
 """The project as frozen values. See `lakehouse_cli.model.project` and `lakehouse_cli.model.column_type`."""
 
 from lakehouse_cli.model.column_type import ColumnType, ColumnTypeError, parse_column_type
+from lakehouse_cli.model.contract import Column, Contract
 from lakehouse_cli.model.project import (
     DEFAULT_ENVIRONMENT,
-    Column,
+    Asset,
     EnvironmentSpec,
     FunctionRef,
     ProjectSpec,
@@ -14,9 +15,11 @@ from lakehouse_cli.model.project import (
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
+    "Asset",
     "Column",
     "ColumnType",
     "ColumnTypeError",
+    "Contract",
     "EnvironmentSpec",
     "FunctionRef",
     "ProjectSpec",

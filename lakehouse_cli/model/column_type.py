@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import suggestion
+
 _PLAIN = (
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
     *("float32", "float64", "bool", "string", "binary", "date32"),
@@ -269,14 +271,10 @@ class _Parser:
     def meant(text: str) -> str:
         bare = text.strip().lower()
         if bare in _MEANT:
-            return f"did you mean `{_MEANT[bare]}`?"
+            return suggestion([_MEANT[bare]])
         matches = get_close_matches(bare, [*TYPE_EXAMPLES, *_ALIASES], n=2, cutoff=0.7)
         if matches:
-            return (
-                "did you mean "
-                + " or ".join(f"`{m}`" for m in dict.fromkeys(_ALIASES.get(m, m) for m in matches))
-                + "?"
-            )
+            return suggestion(dict.fromkeys(_ALIASES.get(match, match) for match in matches))
         return "types are Arrow's: int64, float64, string, bool, date32, timestamp[us], decimal128(10, 2), …"
 
 
@@ -293,5 +291,5 @@ def _check_timezone(name: str) -> None:
         from zoneinfo import available_timezones
 
         matches = get_close_matches(name, available_timezones(), n=2, cutoff=0.6)
-        hint = "did you mean " + " or ".join(f"`{m}`" for m in matches) + "?" if matches else "use UTC, +01:00, …"
+        hint = suggestion(matches) if matches else "use UTC, +01:00, …"
         raise ColumnTypeError(f"`{name}` is not a time zone", hint) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import first_few
+from lakehouse_cli.listing import first_named
 
 
 class DeferredInput(Struct, frozen=True):
@@ -31,5 +31,5 @@ def deferred_note(inputs: tuple[DeferredInput, ...], limit: int = 5) -> str:
     >>> deferred_note((DeferredInput("a", "prod", "x/a.csv"),))
     'not materialized here, read from `prod`: `a`'
     """
-    shown = first_few([f"`{each.name}`" for each in inputs], limit)
+    shown = first_named([each.name for each in inputs], limit)
     return f"not materialized here, read from `{inputs[0].environment}`: {shown}"

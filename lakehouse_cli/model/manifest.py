@@ -52,6 +52,30 @@ class ColumnRecord(NamedTuple):
     nullable: bool = True
 
 
+class Shape(NamedTuple):
+    """What a contract decides of the data.
+
+    Attributes:
+        columns: Name and type of each declared column, in order; None where none are declared.
+        extra_columns: What becomes of columns the contract does not name.
+    """
+
+    columns: tuple[tuple[str, str], ...] | None
+    extra_columns: str
+
+
+class Rules(NamedTuple):
+    """What a contract judges data by, without changing them.
+
+    Attributes:
+        not_null: Columns that are declared to hold no null.
+        key: Columns of the key.
+    """
+
+    not_null: frozenset[str]
+    key: tuple[str, ...]
+
+
 #: Stands for what changed while a table was computed, so that nobody knows what was used; equals no hash.
 UNSETTLED = "changed while computed"
 
@@ -82,6 +106,21 @@ class Recipe(Struct, frozen=True, omit_defaults=True):
     inputs: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape:
+        """What the contract decides of the data."""
+        columns = None if self.contract is None else tuple((each.name, each.type) for each in self.contract)
+        return Shape(columns, self.extra_columns)
+
+    @property
+    def rules(self) -> Rules:
+        """What the contract judges the data by.
+
+        A change of these alone would not need another computation, only another look at what is stored; until that is
+        done, the table is computed again.
+        """
+        return Rules(frozenset(each.name for each in self.contract or () if not each.nullable), self.key)
 
 
 class Manifest(Struct, frozen=True):

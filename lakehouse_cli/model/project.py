@@ -5,7 +5,7 @@ These are made by ``lakehouse_cli.config`` from the project file and only read a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -13,56 +13,15 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from lakehouse_cli.errors import Location
-from lakehouse_cli.model.column_type import ColumnType
+from lakehouse_cli.model.contract import Column, Contract, ExtraColumns
+from lakehouse_cli.model.declared import Declared
 
 Kind = Literal["source", "computed"]
 #: The environment that is there without being declared: storages and execution as they stand at the top.
 DEFAULT_ENVIRONMENT = "default"
-ExtraColumns = Literal["error", "drop", "keep"]
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-# Where things are declared; the same declared elsewhere is the same.
-_PLACES = frozenset(("location", "locations", "module_location"))
-
-
-class Declared(Struct, frozen=True, kw_only=True):
-    """What stands in a project file.
-
-    Two that say the same are equal wherever they stand.
-
-    Attributes:
-        location: Where it is declared; None where it is not written anywhere.
-    """
-
-    location: Location | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in _said(self))
-
-    def __hash__(self) -> int:
-        return hash(tuple(getattr(self, name) for name in _said(self)))
-
-
-def _said(declared: Declared) -> Iterator[str]:
-    return (name for name in declared.__struct_fields__ if name not in _PLACES)
-
-
-class Column(Declared, frozen=True):
-    """One declared column.
-
-    Attributes:
-        name: As it stands in the header of stored data.
-        type: Its Arrow type.
-        nullable: Whether it may hold null.
-        description: For docs.
-        location: Where it is declared.
-    """
-
-    name: str
-    type: ColumnType
-    nullable: bool = True
-    description: str | None = None
 
 
 class FunctionRef(Declared, frozen=True):
@@ -138,8 +97,8 @@ class Uses(Struct, frozen=True):
     env: tuple[str, ...] | None = None
 
 
-class Table(Declared, frozen=True):
-    """A declared table.
+class Asset(Declared, frozen=True):
+    """Something that is stored, and perhaps computed from others.
 
     Attributes:
         name: Its name in the project.
@@ -147,14 +106,11 @@ class Table(Declared, frozen=True):
         storage: Name of its storage.
         path: Where in the storage, ``/``-separated, without extension.
         format: Its own, or its storage's; empty where the storage's tables are no files.
-        columns: The contract's columns in order; None where none are declared (all columns as they come).
         function: The transform; None for a source.
         inputs: As declared: a tuple matched to the parameters in order, a mapping parameter → table, or None
             for the parameters' names.
         params: Constants passed by keyword.
-        extra_columns: What becomes of columns the contract does not name.
         options: Of the format, already merged over the storage's where they have the same format.
-        key: Columns that identify a row; empty for none.
         retries: Attempts beyond the first.
         retry_delay: Seconds before the first retry, doubled each time.
         timeout: Seconds, None for none.
@@ -170,11 +126,9 @@ class Table(Declared, frozen=True):
     storage: str = "default"
     path: str = ""
     format: str = "csv"
-    columns: tuple[Column, ...] | None = None
     function: FunctionRef | None = None
     inputs: tuple[str, ...] | Mapping[str, str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    extra_columns: ExtraColumns = "error"
     options: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     description: str | None = None
@@ -183,7 +137,6 @@ class Table(Declared, frozen=True):
     version: str | None = None
     uses: Uses | None = None
     refresh: str | None = None
-    key: tuple[str, ...] = ()
     retries: int = 0
     retry_delay: float = 1.0
     timeout: float | None = None
@@ -215,6 +168,31 @@ class Table(Declared, frozen=True):
             if key in self.locations:
                 return self.locations[key]
         return self.location
+
+
+class Table(Asset, frozen=True):
+    """An asset with typed columns.
+
+    Attributes:
+        contract: What is promised of its data.
+    """
+
+    contract: Contract = Contract()
+
+    @property
+    def columns(self) -> tuple[Column, ...] | None:
+        """The contract's."""
+        return self.contract.columns
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The contract's."""
+        return self.contract.key
+
+    @property
+    def extra_columns(self) -> ExtraColumns:
+        """The contract's."""
+        return self.contract.extra_columns
 
 
 class ProjectSpec(Declared, frozen=True):

@@ -6,6 +6,8 @@ import re
 
 from msgspec import Struct
 
+from lakehouse_cli.shortening import cut_middle
+
 _NAMED = re.compile("`([^`]*)`")
 # Of a longer name its ends are shown, which tell names apart.
 _SHOWN = 60
@@ -24,9 +26,4 @@ class Reason(Struct, frozen=True):
 
 def short_names(message: str) -> str:
     """A message with the names in it no longer than can be read at a glance."""
-    return _NAMED.sub(lambda found: f"`{_short(found[1])}`", message)
-
-
-def _short(name: str) -> str:
-    half = _SHOWN // 2
-    return name if len(name) <= _SHOWN else f"{name[:half]}…{name[1 - half :]}"
+    return _NAMED.sub(lambda found: f"`{cut_middle(found[1], _SHOWN)}`", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from lakehouse_cli.counts import count_text
+from lakehouse_cli.listing import first_few
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import short_names
 
@@ -76,7 +76,7 @@ def stored_change(before: Manifest | None, now: Manifest) -> tuple[str, SchemaCh
 def contract_told(manifest: Manifest, now: Recipe) -> str:
     """How a table's contract differs from the one it was stored with, in one line; empty where it does not."""
     changes = list(_contract_changes(manifest, now))
-    if len(changes) > _TOLD + 1:
+    if len(changes) > _TOLD:
         changes.sort(key=lambda each: -_RANK.get(each[1] or "", 0))
     return listed([message if kind is None else f"{message} ({kind})" for message, kind in changes])
 
@@ -94,11 +94,7 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
 def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, SchemaChange | None]]:
     """Each change of a contract, and what it is to whoever reads the table, as far as that is known."""
     before = manifest.recipe
-    if before is None or (before.contract, before.key, before.extra_columns) == (
-        now.contract,
-        now.key,
-        now.extra_columns,
-    ):
+    if before is None or (before.shape == now.shape and before.rules == now.rules):
         return
     stored = stored_columns(manifest)
     if now.contract is None and before.contract is not None:
@@ -158,5 +154,4 @@ def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
 
 def listed(messages: Sequence[str]) -> str:
     """Changes in one line, as many as can be read there."""
-    more = f" and {count_text(len(messages) - _TOLD)} changes more" if len(messages) > _TOLD + 1 else ""
-    return short_names(", ".join(messages[:_TOLD] if more else messages) + more)
+    return short_names(first_few(messages, _TOLD, "more change"))

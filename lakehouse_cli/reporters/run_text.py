@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.events import ErrorInfo, RunResult, TableResult, TableRetrying
+from lakehouse_cli.listing import first_few
 from lakehouse_cli.reporters.problems import frame_lines, violation_lines
+from lakehouse_cli.shortening import cut_end
 from lakehouse_cli.terminal import (
     HANGING,
     Terminal,
@@ -135,8 +137,7 @@ def retry_text(event: TableRetrying) -> str:
 
 def _brief(message: str) -> str:
     """The cause alone, cut where it is long: the row names the table, and all of it is told when it has ended."""
-    cause = printable(_CANNOT_BE.sub("", _first_line(message)))
-    return cause if len(cause) <= _BRIEF else cause[: _BRIEF - 1].rstrip() + "…"
+    return cut_end(printable(_CANNOT_BE.sub("", _first_line(message))), _BRIEF)
 
 
 def _first_line(message: str) -> str:
@@ -210,10 +211,9 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
     alone = len(tables) == 1
     place = f" ({error.location})" if alone and error.location is not None and not error.violations else ""
     first, *more = error.message.splitlines() or [""]
-    named = ", ".join(terminal.style(name, "bold") for name in tables[:_NAMED])
-    others = f" and {plural(len(tables) - _NAMED, 'more table')}" if len(tables) > _NAMED else ""
+    named = first_few([terminal.style(name, "bold") for name in tables], _NAMED, "more table")
     # Further in than what follows.
-    head = terminal.wrap(f"{named}{others}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
+    head = terminal.wrap(f"{named}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
     said: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
     if error.traceback and verbose:
         code = [printable(line) for line in error.traceback.rstrip().splitlines()]

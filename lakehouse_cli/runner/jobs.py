@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lakehouse_cli.errors import LakehouseError, TransformError
-from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.uses import Used

@@ -17,10 +17,11 @@ from lakehouse_cli.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.own_modules import was_edited
+from lakehouse_cli.python_functions import computation_of
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.transforms import SharedTable, Transform, apply, load_transform
+from lakehouse_cli.transforms import SharedTable, Transform, load_transform
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,29 +102,25 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
         LakehouseError: The transform failed, or its result breaks the contract.
     """
     table = job.table
-    transform = load_transform(table.transform, job.folder)
-    named = {edge.parameter: given[edge.table] for edge in job.inputs if edge.parameter and not edge.positional}
-    positional = [given[edge.table] for edge in job.inputs if edge.positional]
-    names = {edge.parameter or edge.table: edge.table for edge in job.inputs}
+    uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
+    computation = computation_of(table, folder=job.folder, uses_duckdb=uses_duckdb)
+    assert computation is not None  # noqa: S101  # only computed tables are materialized
 
     def result_of() -> pa.Table:
-        return apply(
-            transform,
-            named,
-            positional=positional,
-            params=table.params,
-            columns=table.columns,
-            table_names=names,
-            uses_duckdb=job.recipe is not None and "package duckdb" in job.recipe.code_parts,
-        )
+        return computation.run([(each, given[each.table]) for each in job.inputs])
 
     limit = table.timeout if job.keeps_time else None
+    if limit is not None:
+        load_transform(table.transform, job.folder)  # importing its module does not count as its time
     result = result_of() if limit is None else _within(limit, result_of, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         error.location = error.location or table.where("columns")
-        error.hint = error.hint or f"fix {_place(transform, job.folder)}, or relax the contract"
+        error.hint = (
+            error.hint
+            or f"fix {_place(load_transform(table.transform, job.folder), job.folder)}, or relax the contract"
+        )
         raise
 
 

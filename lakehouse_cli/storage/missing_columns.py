@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.listing import first_named
 from lakehouse_cli.model import Column
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
@@ -42,11 +43,7 @@ def missing_columns(
         message = f"{reason}; {also}" if also and also != hint else reason
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:
-        hint = f"its {called} are {_listed(there, _LISTED_THERE)}" if there else otherwise
-    listed = _listed([column.name for column in missing], _LISTED_MISSING)
+        hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise
+    listed = first_named([column.name for column in missing], _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     return DataError(message, violations, hint=hint, location=Location(name, line))
-
-
-def _listed(names: Sequence[str], limit: int) -> str:
-    return ", ".join(f"`{name}`" for name in names[:limit]) + (", …" if len(names) > limit else "")

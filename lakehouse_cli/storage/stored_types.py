@@ -111,7 +111,7 @@ def read_declared(
                 raise InexactError("")
             done.append(convert(as_stored, target))
         except InexactError as refusal:
-            refused.append(_told(refusal, field.name, as_stored, column))
+            refused.append(_misfit(refusal, field.name, as_stored, column))
             as_declared = as_declared and as_stored.type == target
     lacking = missing_columns(name, missing, stored) if missing else None
     drift = _drift(refused, name, as_declared) if refused else None
@@ -163,7 +163,7 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
     return here == "text" and there != "text"
 
 
-def _told(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
+def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
     shown = from_arrow(stored.type) or stored.type
     types = f"stored as {shown}, declared {column.type if column else shown}"
     rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())

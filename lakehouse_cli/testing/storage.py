@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.formatted import FormattedStorage
@@ -42,7 +42,7 @@ def column(name: str, type_name: str) -> Column:
 def table(name: str = "table", *columns: Column, path: str | None = None, kind: Any = "computed") -> Table:
     """A declared table; of an id and a text where no columns are given."""
     declared = columns or (column("id", "int64"), column("text", "string"))
-    return Table(name, kind=kind, path=path or name, columns=declared)
+    return Table(name, kind=kind, path=path or name, contract=Contract(declared))
 
 
 def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
@@ -127,7 +127,7 @@ class StorageConformance(ABC):
             told = refusal.message
         assert not told or "NaN" in told
         for columns in () if told else (declared.columns, None):
-            read = storage.read(replace(declared, columns=columns), columns)
+            read = storage.read(replace(declared, contract=Contract(columns)), columns)
             assert repr(read["value"].to_pylist()) == repr(values)
 
     def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
@@ -349,7 +349,7 @@ class StorageConformance(ABC):
 
     def test_undeclared_columns_come_back_as_they_were_stored(self, storage: AssetStorage) -> None:
         """Where a computed table declares none, its manifest tells the types."""
-        declared = replace(table(), columns=None)
+        declared = replace(table(), contract=Contract())
         data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
         storage.publish(declared, data, ORIGIN)
         assert storage.read(declared, None).equals(data)

@@ -8,17 +8,19 @@ import threading
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.forks import forks_end_here
-from lakehouse_cli.model import Column
+from lakehouse_cli.model import Column, FunctionRef, Table
+from lakehouse_cli.model.computation import Input
 from lakehouse_cli.own_modules import activate
 from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
-from lakehouse_cli.transforms.loading import Parameter, Transform
+from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform
 from lakehouse_cli.transforms.sharing import SharedTable
 
 Handed: TypeAlias = pa.Table | SharedTable
@@ -26,6 +28,29 @@ Handed: TypeAlias = pa.Table | SharedTable
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+
+
+def call_function(
+    ref: FunctionRef, folder: Path, table: Table, inputs: Sequence[tuple[Input, Handed]], *, uses_duckdb: bool
+) -> pa.Table:
+    """Import the function that computes a table, and call it; see `apply`.
+
+    Args:
+        ref: The function.
+        folder: The project's.
+        table: Tells params and columns.
+        inputs: Each with its data.
+        uses_duckdb: As for `apply`.
+    """
+    return apply(
+        load_transform(ref, folder),
+        {each.parameter: data for each, data in inputs if each.parameter and not each.positional},
+        positional=[data for each, data in inputs if each.positional],
+        params=table.params,
+        columns=table.columns,
+        table_names={each.parameter or each.table: each.table for each, _ in inputs},
+        uses_duckdb=uses_duckdb,
+    )
 
 
 def apply(

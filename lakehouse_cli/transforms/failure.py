@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import Interrupted, Location
 from lakehouse_cli.own_modules import is_own_file
+from lakehouse_cli.shortening import cut_end
 
 _LONGEST = 2000
 _DUCKDB = ("duckdb", "_duckdb")
@@ -44,7 +45,7 @@ class Failure(Struct, frozen=True):
         """The exception, shortened; its further lines follow it."""
         kind, colon, text = self.exception.partition(": ")
         whole = f"{kind}{colon}{text.strip()}" if colon else kind
-        return whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1] + "…"
+        return cut_end(whole, _LONGEST)
 
 
 def failure_of(error: BaseException, folder: Path, module_file: str | None = None) -> Failure:

@@ -118,7 +118,7 @@ def test_many_changed_files_are_told_in_few_words(rates: ProjectFolder, cli: Cli
         rates.write(f"lookups/n{number:03}.json", "{}")
     ((_, message),) = messages(cli)
     assert message.startswith("lookup file `lookups/n000.json` is new, ")
-    assert message.endswith(" changes more")
+    assert message.endswith(" and 294 more changes")
     assert len(message) < 400
 
 

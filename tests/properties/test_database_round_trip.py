@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.column_type import ColumnTypeError
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.base import RelationalStorage
@@ -57,7 +57,7 @@ def publish(
 ) -> Callable[[], None]:
     """Publish; what is returned compares what comes back."""
     columns = tuple(Column(name, kind) for name, kind in kinds.items())
-    table = Table("round trip", path="round trip", columns=columns, format="")
+    table = Table("round trip", path="round trip", contract=Contract(columns), format="")
     data = pa.Table.from_arrays(list(arrays.values()), schema=pa.schema([(c.name, to_arrow(c.type)) for c in columns]))
     manifest = storage.publish(table, data, ORIGIN)
 
@@ -65,7 +65,7 @@ def publish(
         assert manifest.rows == data.num_rows
         backs = [storage.read(table, columns)]
         if all(is_written(column.type) for column in columns):
-            backs.append(storage.read(replace(table, columns=None), None))
+            backs.append(storage.read(replace(table, contract=Contract()), None))
         for back in backs:
             back.validate(full=True)
             assert back.schema == data.schema

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.delta import DeltaStorage
 from lakehouse_cli.storage_types.delta import DELTA
@@ -72,7 +72,7 @@ def test_every_type_comes_back_as_it_was(made: tuple[pa.Table, list[Column]]) ->
     if not kept:
         return
     data = table.select([column.name for column in kept])
-    declared = Table("t", path="t", columns=tuple(kept))
+    declared = Table("t", path="t", contract=Contract(tuple(kept)))
     with tempfile.TemporaryDirectory() as folder:
         storage = DeltaStorage(StorageSpec("d", folder, folder, "", type="delta"))
         manifest = published(storage, declared, data)
@@ -106,5 +106,5 @@ def test_what_is_not_declared_is_refused_too(text: str, tmp_path: Path) -> None:
     storage = DeltaStorage(StorageSpec("d", str(tmp_path), "lake", "", type="delta"))
     data = pa.table({"x": pa.nulls(1, to_arrow(parse_column_type(text)))})
     with pytest.raises(StorageError, match="Delta Lake has no"):
-        storage.publish(Table("t", path="t", columns=None), data, ORIGIN)
+        storage.publish(Table("t", path="t"), data, ORIGIN)
     assert storage.stat(Table("t", path="t")) is None

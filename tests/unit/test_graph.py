@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.graph import build_graph
+from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from tests.conftest import ProjectFolder
 
 Load = Callable[[str, str], Project]
@@ -129,3 +134,30 @@ def test_order_is_that_of_the_file_where_edges_leave_a_choice(load: Load) -> Non
 def test_a_module_in_trouble_is_told_once(load: Load) -> None:
     found = problems(load, "  a: {}\n  b: {}\n", "def a(:\n")
     assert [str(p.location) for p in found] == ["transforms.py:1:7"]
+
+
+def test_graph_asks_any_kind_of_computation() -> None:
+    class Query:
+        """A computation that is no Python function."""
+
+        name = "select"
+
+        def __init__(self, *tables: str) -> None:
+            self.tables = tables
+
+        def inputs(self, tables: Collection[str]) -> MatchedInputs:
+            missing = [Problem(f"no table `{name}`") for name in self.tables if name not in tables]
+            return MatchedInputs(tuple(Input(name, None) for name in self.tables if name in tables), missing)
+
+        def fingerprint(self) -> Fingerprint:
+            raise NotImplementedError
+
+        def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
+            raise NotImplementedError
+
+    queries: dict[str, Computation] = {"b": Query("a"), "c": Query("b", "x")}
+    tables = {"c": Table("c"), "b": Table("b"), "a": Table("a", kind="source")}
+    graph, problems = build_graph(ProjectSpec("p", Path("p"), tables=tables), lambda table: queries.get(table.name))
+    assert graph.order == ("a", "b", "c")
+    assert graph.upstream("c") == ("b",)
+    assert [problem.message for problem in problems] == ["no table `x`"]

@@ -89,5 +89,15 @@ def test_of_many_changes_the_gravest_are_told() -> None:
     now = recipe(*(ColumnRecord(f"c{i}", "float64" if i > 297 else "string") for i in range(300)), B)
     told = contract_told(table, now)
     assert told.startswith("column `c0` int64 → string (breaking), ")
-    assert told.endswith(" and 296 changes more")
+    assert told.endswith(" and 296 more changes")
     assert len(told) < 400
+
+
+def test_rules_are_apart_from_what_decides_the_data() -> None:
+    before = recipe(A, N, key="n")
+    for stricter in (recipe(A._replace(nullable=False), N, key="n"), recipe(A, N, key="a")):
+        assert stricter.shape == before.shape
+        assert stricter.rules != before.rules
+    for other in (recipe(A, N._replace(type="int32"), key="n"), recipe(A, N, key="n", extra="keep")):
+        assert other.shape != before.shape
+        assert other.rules == before.rules

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.shortening import cut_end
 from lakehouse_cli.storage.csv.records import RecordError
 from lakehouse_cli.storage.csv_options import CsvOptions
 
@@ -80,5 +81,5 @@ def _text(value: bytes) -> str:
 
 def shorten(value: str) -> str:
     """A value as it is shown in a message: cut where it is long, in quotes where it would not be seen as it is."""
-    text = value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…"
+    text = cut_end(value, _SHOWN)
     return text if text.isprintable() and text == text.strip() and text else repr(text)

@@ -18,6 +18,7 @@ from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.model import Column
+from lakehouse_cli.shortening import cut_end
 from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
@@ -130,8 +131,7 @@ def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet:
 def _shown(value: Any) -> str:
     if type(value) is Refused:
         return value.shown
-    text = repr(value) if type(value) is str else str(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return cut_end(repr(value) if type(value) is str else str(value), _SHOWN)
 
 
 def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:

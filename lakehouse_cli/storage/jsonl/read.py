@@ -18,6 +18,7 @@ from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
 from lakehouse_cli.model import Column
+from lakehouse_cli.shortening import cut_end
 from lakehouse_cli.storage.csv.nested import BAD, JsonNumber, build_values, explain_number
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.jsonl.fast import read_fast
@@ -151,8 +152,7 @@ def _hint(reading: _Reading) -> str:
 
 def _shown(value: Any) -> str:
     """A parsed value as the file has it, cut where it is long."""
-    text = _json(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return cut_end(_json(value), _SHOWN)
 
 
 def _json(value: Any) -> str:

@@ -269,7 +269,7 @@ def test_a_type_that_the_format_cannot_hold(load: Load, monkeypatch: pytest.Monk
         return f"`{found}` is no text" if found else None
 
     narrow = replace(CSV, refusal=refusal)
-    monkeypatch.setattr("lakehouse_cli.config.tables.FORMATS", {"csv": narrow})
+    monkeypatch.setattr("lakehouse_cli.config.validation.FORMATS", {"csv": narrow})
     loaded = load(HEAD + "tables:\n  t:\n    columns:\n      a: {type: list<binary>}\n      b: int64\n")
     assert [(problem.message, str(problem.location)) for problem in loaded.problems] == [
         ("format csv cannot hold column `a` of table `t`: `binary` is no text", "lakehouse.yaml:6:17")
@@ -299,6 +299,13 @@ def test_secrets_that_stand_in_the_file_are_in_no_line_that_is_shown(load: Load)
     assert any("postgresql://me:*******@127.0.0.1/db" in str(line) for line in lines)
     assert loaded.spec.storages["a"].location is not None
     assert "hunter2" not in str(loaded.spec.storages["a"].location.source)
+
+
+@pytest.mark.parametrize("key", ["PASSWORD", "sas_key", "Access_Key", "apiKey"])
+def test_secret_is_hidden_in_every_case_of_its_name(load: Load, key: str) -> None:
+    loaded = load(HEAD + f"tables: {{}}\nstorages:\n  b: {{root: data, options: {{\n    {key}: hunter2}}}}\n")
+    (source,) = (problem.location.source for problem in loaded.problems if problem.location)
+    assert source == f"    {key}: *******}}}}"
 
 
 def test_a_type_that_is_meant_is_named_once(load: Load) -> None:

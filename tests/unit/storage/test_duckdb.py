@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import duckdb_files, duckdb_session
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
@@ -211,7 +211,7 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
         connection.execute("CREATE TABLE months AS SELECT INTERVAL 1 MONTH AS i")
         connection.execute("CREATE TABLE maps AS SELECT MAP {'a': 1} AS m")
         connection.execute("CREATE TABLE far AS SELECT 'infinity'::TIMESTAMP AS x")
-    source = replace(table("t", kind="source"), columns=None)
+    source = replace(table("t", kind="source"), contract=Contract())
     read = storage.read(source, None)
     assert [str(kind) for kind in read.schema.types][::2] == ["string", "duration[us]"]
     assert read.to_pylist() == [{"h": "5", "e": "a", "i": dt.timedelta(seconds=2)}]
@@ -251,7 +251,7 @@ def test_values_that_arrow_bends_are_refused_inside(storage: DuckDBStorage, file
             connection.execute(f"CREATE TABLE t{number} AS SELECT i, {made} AS v FROM range(4) AS r(i)")
     for number, _ in enumerate(nested):
         with pytest.raises(DataError, match=BENT[value]) as caught:
-            storage.read(replace(table(f"t{number}", kind="source"), columns=None), None)
+            storage.read(replace(table(f"t{number}", kind="source"), contract=Contract()), None)
         (found,) = caught.value.violations
         assert (found.column, found.count, [example.row for example in found.examples]) == ("v", 1, [3])
         assert "view" in f"{caught.value.message} {caught.value.hint}"
@@ -264,7 +264,7 @@ def test_what_arrow_bends_is_text_or_exact_where_it_can_be(storage: DuckDBStorag
             "CREATE TABLE t AS SELECT TIMETZ '12:00:00+05' AS z, '101'::BIT AS b, (2::UHUGEINT << 126) AS u,"
             " [5::HUGEINT] AS h, NULL::BIT[] AS n, {'BIT': 1} AS s, [uuid()] AS i"
         )
-    (row,) = storage.read(replace(table("t", kind="source"), columns=None), None).to_pylist()
+    (row,) = storage.read(replace(table("t", kind="source"), contract=Contract()), None).to_pylist()
     assert {name: row[name] for name in "zbuhns"} == {
         "z": "12:00:00+05",
         "b": "101",

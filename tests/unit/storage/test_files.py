@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.files import FileStorage
@@ -229,7 +229,7 @@ def test_unreadable_manifests_are_explained(storage: FileStorage, root: Path) ->
 
 
 def test_a_manifest_of_other_bytes_is_not_believed(storage: FileStorage, root: Path) -> None:
-    declared = replace(table(), columns=None)
+    declared = replace(table(), contract=Contract())
     storage.publish(declared, pa.table({"id": pa.array(["1"])}), ORIGIN)
     (root / "table.csv").write_text("id\n2\n")
     assert storage.read(declared, None).schema.field("id").type == pa.int64()

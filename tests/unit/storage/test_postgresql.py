@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, Location, StorageError
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model import Column, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import connections
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
@@ -65,7 +65,7 @@ class TestPostgreSQL(StorageConformance):
 
 def declared(name: str = "t", path: str | None = None, kind: Any = "computed", **columns: str) -> Table:
     types = tuple(Column(column, parse_column_type(type_)) for column, type_ in columns.items())
-    return Table(name, kind=kind, path=path or name, columns=types or None, format="")
+    return Table(name, kind=kind, path=path or name, contract=Contract(types or None), format="")
 
 
 def stored(storage: PostgreSQLStorage, table: Table, **columns: list[Any]) -> None:
@@ -265,7 +265,7 @@ def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
     postgresql_server.run("CREATE TABLE two AS SELECT *, '1 month'::interval AS span FROM one", database)
     place = Location("lakehouse.yaml", 3, 3)
     with pytest.raises(DataError) as caught:
-        storage.read(replace(declared("one", kind="source"), columns=None, location=place), None)
+        storage.read(replace(declared("one", kind="source"), contract=Contract(), location=place), None)
     assert caught.value.location == place
     assert caught.value.message == (f"{storage.shown_root()}/one: `m` holds arrays of several dimensions in 1 row")
     assert "declare the columns that are wanted" in (caught.value.hint or "")
@@ -308,7 +308,7 @@ def test_char_is_read_without_its_padding(
         " (' a b', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ' ', NULL, NULL)",
         database,
     )
-    source = replace(declared(kind="source"), columns=None)
+    source = replace(declared(kind="source"), contract=Contract())
     first, second = storage.read(source, None).to_pylist()
     assert first == {
         "a": "ab",
@@ -344,6 +344,6 @@ def test_rows_of_what_is_refused_in_arrays_are_the_tables(
         database,
     )
     with pytest.raises(DataError) as caught:
-        storage.read(replace(declared(kind="source"), columns=None), None)
+        storage.read(replace(declared(kind="source"), contract=Contract()), None)
     rows = {found.column: [example.row for example in found.examples] for found in caught.value.violations}
     assert rows == {"d": [2], "s": [2], "t": [2]}

@@ -12,14 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, StorageSpec, Table, parse_column_type
+from lakehouse_cli.model import Column, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.servers.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.slow
 
-DECLARED = Table("t", path="t", columns=(Column("x", parse_column_type("int64")),), format="")
+DECLARED = Table("t", path="t", contract=Contract((Column("x", parse_column_type("int64")),)), format="")
 
 
 @dataclass

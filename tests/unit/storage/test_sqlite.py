@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import sqlite
 from lakehouse_cli.storage.relational.sqlite import SQLiteSession, SQLiteStorage
@@ -93,8 +93,8 @@ def test_values_are_what_they_are_whatever_the_column_says(storage: SQLiteStorag
 
 def test_columns_of_no_contract_that_differ_only_in_case_are_refused(storage: SQLiteStorage) -> None:
     with pytest.raises(StorageError, match="column `A` differs from `a` only in upper and lower case"):
-        storage.publish(replace(table(), columns=None), pa.table({"a": [1], "A": [2]}), ORIGIN)
-    storage.publish(replace(table(), columns=None), pa.table({"ä": [1], "Ä": [2]}), ORIGIN)
+        storage.publish(replace(table(), contract=Contract()), pa.table({"a": [1], "A": [2]}), ORIGIN)
+    storage.publish(replace(table(), contract=Contract()), pa.table({"ä": [1], "Ä": [2]}), ORIGIN)
 
 
 def test_a_zero_keeps_its_sign(storage: SQLiteStorage, file: Path) -> None:

@@ -15,7 +15,7 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage_types import STORAGE_TYPES, scheme_of
 
 
-class Places:
+class Collisions:
     """Where the tables seen so far are stored, to find two in one place."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Places:
         # Database files by device and inode: the names under which they are known, each with a table.
         self._files: dict[tuple[int, int], dict[str, Table]] = {}
 
-    def clash(self, table: Table, storage: StorageSpec) -> Problem | None:
+    def of(self, table: Table, storage: StorageSpec) -> Problem | None:
         """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
         # What has no root is a place of its own.
         key = storage.root or f"{storage.name}:"

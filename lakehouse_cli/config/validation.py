@@ -1,0 +1,137 @@
+"""What a project means, judged on values: spec → problems. Where it was written does not matter.
+
+Reading sees to what each value is by itself: the type of a column, the path of a table, the options of a format. What
+two of them say of each other is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from lakehouse_cli.config.collisions import Collisions
+from lakehouse_cli.config.options import option_conflict
+from lakehouse_cli.config.paths import suffix_of, suffix_problem
+from lakehouse_cli.config.problems import quoted
+from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.formats import FORMATS, FormatSpec
+from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
+from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.storage_types import StorageType, find_type
+
+
+class PlaceMap(Protocol):
+    """Where the parts of tables are written."""
+
+    def column_type(self, table: Table, column: str) -> Location | None:
+        """The place of a column's type."""
+
+    def unread(self, table: Table) -> Collection[str]:
+        """Parts that could not be read, by dotted path (``"columns.a"``): a problem of theirs is reported already."""
+
+
+def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
+    """Everything wrong with a project that can be known without data and code.
+
+    Args:
+        spec: The project.
+        places: Where parts of its tables are written, beyond what they say of themselves.
+    """
+    validation = _Validation(spec.storages, places)
+    for table in spec.tables.values():
+        yield from validation.table(table)
+
+
+class _Validation(Struct):
+    storages: Mapping[str, StorageSpec]
+    places: PlaceMap
+    collisions: Collisions = field(default_factory=Collisions)
+    _types: dict[str, StorageType | None] = field(default_factory=dict)
+
+    def table(self, table: Table) -> Iterator[Problem]:
+        owner = f"table {quoted(table.name)}"
+        if table.key and table.columns is not None:
+            yield from _key_problems(table, table.columns, owner, self.places.unread(table))
+        storage = self.storages.get(table.storage)
+        if storage is None:
+            hint = did_you_mean(table.storage, self.storages) or "declare it under `storages`"
+            yield Problem(f"storage `{table.storage}` of {owner} is not declared", hint, table.where("storage"))
+            return
+        spec = FORMATS.get(table.format)
+        if spec is not None and table.options:
+            yield from _option_problems(table, storage, spec, owner)
+        yield from self._type_problems(table, storage, spec, owner)
+        yield from self._name_problems(table, storage, owner)
+        if spec is not None and table.path != table.name and (wrong := suffix_problem(table, suffix_of(table))):
+            yield Problem(f"path {quoted(table.path)} of {owner} {wrong[0]}", wrong[1], table.where("path"))
+        if collision := self.collisions.of(table, storage):
+            yield collision
+
+    def _type_of(self, storage: StorageSpec) -> StorageType | None:
+        """The type of a storage; None where it is not known, which was reported then."""
+        if storage.type not in self._types:
+            try:
+                self._types[storage.type] = find_type(storage.type, storage.folder or Path())
+            except SourceError:
+                self._types[storage.type] = None
+        return self._types[storage.type]
+
+    def _type_problems(
+        self, table: Table, storage: StorageSpec, spec: FormatSpec | None, owner: str
+    ) -> Iterator[Problem]:
+        """Whether format and storage can hold the columns."""
+        storage_type = self._type_of(storage)
+        if spec is not None and not spec.writable and table.kind == "computed":
+            message = f"{owner} is computed, and format {spec.name} is read-only"
+            hint = "choose another `format`, or make it `kind: source`"
+            yield Problem(message, hint, table.where("format", "storage"))
+        for what, holder in (("format", spec), ("storage type", storage_type)):
+            if holder is None or holder.refusal is None:
+                continue
+            for column in table.columns or ():
+                why = holder.refusal(column.type)
+                if why is not None:
+                    message = f"{what} {holder.name} cannot hold column {quoted(column.name)} of {owner}: {why}"
+                    hint = "choose another type, or a storage that can hold it"
+                    yield Problem(message, hint, self.places.column_type(table, column.name))
+
+    def _name_problems(self, table: Table, storage: StorageSpec, owner: str) -> Iterator[Problem]:
+        """Whether the database takes the names of the table and of its columns."""
+        storage_type = self._type_of(storage)
+        names = storage_type.names if storage_type is not None else None
+        if names is None:
+            return
+        wrong = names.path_problem(table.path) if "path" not in self.places.unread(table) else None
+        if wrong is not None:
+            part, why = wrong
+            which = "" if part == table.path else f": {quoted(part)}"
+            message = f"path {quoted(table.path)} of {owner}{which} {why}"
+            yield Problem(message, "give the table another `path:`", table.where("path"))
+        places = {column.name: column.location for column in table.columns or ()}
+        for name, why in names.column_problems(places):
+            hint = "give the column another name in the contract and in the transform"
+            yield Problem(f"column {quoted(name)} of {owner} {why}", hint, places[name])
+
+
+def _key_problems(table: Table, columns: Sequence[Column], owner: str, unread: Collection[str]) -> Iterator[Problem]:
+    if "columns" in unread:
+        return
+    names = [column.name for column in columns]
+    for index, column in enumerate(table.key):
+        if column not in names and f"columns.{column}" not in unread:
+            message = f"`key` of {owner} names column {quoted(column)}, which is not declared"
+            hint = did_you_mean(column, names) or "declare it under `columns`"
+            yield Problem(message, hint, table.where(f"key.{index}"))
+
+
+def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner: str) -> Iterator[Problem]:
+    """Options that contradict each other, unless those of the storage alone do."""
+    inherited = storage.options if table.format == storage.format else {}
+    if table.options == inherited:
+        return
+    conflict = option_conflict(table.options, spec)
+    if conflict and not option_conflict(inherited, spec):
+        yield Problem(f"options of {owner} {conflict[0]}", conflict[1], table.where("options"))
