@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import ReadableFile, arrow_file, finished
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
 from lakehouse_cli.storage.stored_types import check_whole, read_declared, storable, told_as_damaged
 

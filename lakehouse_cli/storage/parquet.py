@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.parquet_options import ParquetOptions
 from lakehouse_cli.storage.parquet_reading import ParquetReader
 from lakehouse_cli.storage.stored_types import (

@@ -133,11 +133,10 @@ class Shelf(AssetStorage):
     def content(self, table, known):
         return {}["gone"]
 
-    def read(self, table, columns): ...
+    def scan(self, table, columns): ...
     def publish(self, table, data, origin): ...
     def read_manifest(self, table): ...
     def delete(self, table): ...
-    def remove_leftovers(self, tables): ...
 
     def list(self):
         yield 1 / 0
@@ -200,7 +199,9 @@ def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> Non
 def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
     broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
     broken += (
-        "\n    def out_of_reach(self, error):\n        return 'storage' if isinstance(error, EOFError) else None\n"
+        "\n    def explain(self, error, table):\n        from lakehouse_cli.storage import Cause\n"
+        "        reach = 'storage' if isinstance(error, EOFError) else None\n"
+        "        return Cause('nobody is there', out_of_reach=reach)\n"
     )
     shelf.write("shelf.py", broken.replace("return THINGS.get(key)", "raise EOFError('nobody there')"))
     code = shelf.read("transforms.py")
@@ -209,7 +210,7 @@ def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI
     )
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"] is None
-    assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: EOFError: nobody there"
+    assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: nobody is there"
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"totals": "materialized", "best": "failed"}

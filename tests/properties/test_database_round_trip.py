@@ -63,9 +63,9 @@ def publish(
 
     def compare() -> None:
         assert manifest.rows == data.num_rows
-        backs = [storage.read(table, columns)]
+        backs = [storage.scan(table, columns).table()]
         if all(is_written(column.type) for column in columns):
-            backs.append(storage.read(replace(table, columns=None), None))
+            backs.append(storage.scan(replace(table, columns=None), None).table())
         for back in backs:
             back.validate(full=True)
             assert back.schema == data.schema

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.counting import count_rows
 from lakehouse_cli.storage.csv.read import read_csv
 from lakehouse_cli.storage.csv.write import write_csv

@@ -17,8 +17,8 @@ from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.excel.cells import UNFIT, value_for

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.nested import json_cells
 from lakehouse_cli.storage.csv_options import CsvOptions, codec_of
 from lakehouse_cli.storage.jsonl.lines import Opened
