@@ -16,9 +16,10 @@ from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.regular_files import read_regular
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
-from lakehouse_cli.storage.errors import translate_errors
+from lakehouse_cli.storage.errors import system_reason, translate_errors
 from lakehouse_cli.storage.file_hashes import FileHashes, open_unchanged
 from lakehouse_cli.storage.file_paths import FolderStorage
+from lakehouse_cli.storage.file_strays import FilePlace, Seen, left_aside, remove_former
 from lakehouse_cli.storage.folders import Folder
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
@@ -27,7 +28,7 @@ from lakehouse_cli.storage.formatted import (
 )
 from lakehouse_cli.storage.publishing import remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.stat_cache import Stamp
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -262,13 +263,16 @@ class FileStorage(FolderStorage):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, self._any_suffixes(tables))
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_suffixes(tables))
         with translate_errors(self, None, "looked through"):
-            return list(find_strays(root, {table.path for table in tables}, taken))
+            return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
-        return remove_stray(stray, self._real_root)
+        try:
+            return remove_stray(FilePlace(self.spec.name, self.spec.root_text, self._real_root), stray)
+        except OSError as error:
+            return system_reason(error)
 
 
 def _mode_of(path: str) -> int | None:

@@ -21,8 +21,9 @@ from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
-from lakehouse_cli.storage.keyed_strays import find_strays, remove_former, remove_stray
+from lakehouse_cli.storage.keyed_strays import KeyedPlace, remove_former
 from lakehouse_cli.storage.publishing import HashingSink, hash_of
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,14 +158,14 @@ class KeyedStorage(FormattedStorage):
             raise self._missing(table)
         with translate_errors(self, table, "read"):
             opener = self.opener(key, found)
-            data = self._parsed(table, columns, opener, lambda manifest: self._is_that_of(manifest, key, found))
+            data = self._parsed(table, columns, opener, lambda manifest: self.is_described(manifest, key, found))
             record = None if known is None else _known(found, known)
             if known is not None and record is None:
                 with opener() as file:
                     record = _record(found, hash_of(file), known)
             return data, record
 
-    def _is_that_of(self, manifest: Manifest, key: str, found: Head) -> bool:
+    def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
         """Whether a manifest is that of the bytes under a key, by their version where there is one."""
         if manifest.bytes != found.bytes:
             return False
@@ -271,7 +272,9 @@ class KeyedStorage(FormattedStorage):
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""
-        for key in sorted(self._manifest_keys()):
+        with translate_errors(self, None, "looked through"):
+            keys = sorted(self.manifest_keys())
+        for key in keys:
             with translate_errors(self, None, "read"):
                 text = self.get_key(key)
             if text is not None:
@@ -285,22 +288,23 @@ class KeyedStorage(FormattedStorage):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        paths = {table.path for table in tables}
         with translate_errors(self, None, "looked through"):
-            free = [
-                key for key in sorted(self._manifest_keys()) if key[len(MANIFESTS) + 1 : -len(".json")] not in paths
-            ]
-            return find_strays(self, self._place, free, self._any_suffixes(tables), taken)
+            place = KeyedPlace(self, self._place, self._any_suffixes(tables))
+            return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very keys that were listed."""
         with translate_errors(self, None, "cleaned"):
-            return remove_stray(self, stray)
+            return remove_stray(KeyedPlace(self, self._place), stray)
 
     @property
     def _place(self) -> str:
         """What tells this root from any other."""
         return self.spec.root.rstrip("/")
+
+    def manifest_keys(self) -> Iterable[str]:
+        """The keys of all manifests."""
+        return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def shown_key(self, key: str) -> str:
         """A key under the root as the project file spells it."""
@@ -311,10 +315,6 @@ class KeyedStorage(FormattedStorage):
 
     def _manifest_key(self, table: Table) -> str:
         return f"{MANIFESTS}/{table.path}.json"
-
-    def _manifest_keys(self) -> Sequence[str]:
-        with translate_errors(self, None, "looked through"):
-            return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
         """The key of the stored data and what is told of them; the key they would have where nothing is stored."""

@@ -26,7 +26,8 @@ from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_d
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.overtaking import Seen
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
-from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
+from lakehouse_cli.storage.relational.strays import RelationalPlace
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import Names
 
@@ -403,7 +404,7 @@ class RelationalStorage(AssetStorage):
         """Tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else find_strays(self, session, known, taken)
+            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
@@ -412,6 +413,6 @@ class RelationalStorage(AssetStorage):
         try:
             with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(session, stray)
+                return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message
