@@ -315,11 +315,12 @@ def _are_the_same_bytes(here: TableState, there: TableState) -> bool:
 
 def _rows_hash(data: pa.Table) -> str:
     """A hash of columns, types and rows in their order, whatever format they were read from."""
+    from lakehouse_cli.formats.ipc import IpcOptions
     from lakehouse_cli.storage.ipc import IpcFormat
 
     with Path(os.devnull).open("wb") as nowhere:
         sink = HashingSink(nowhere)
-        IpcFormat().write(data, sink, {"compression": "none"})
+        IpcFormat().write(data, sink, IpcOptions(compression="none"))
     return sink.hexdigest()
 
 

@@ -114,7 +114,7 @@ class FileStorage(FolderStorage):
     def count_rows(self, table: Table) -> int | None:
         """As the format tells."""
         path = self._path(table)
-        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), table.options)
+        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), self._options(table))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -149,7 +149,7 @@ class FileStorage(FolderStorage):
             with ExitStack() as at_the_end:
                 beside = at_the_end.enter_context(replacing(manifests, os.path.basename(manifest_path), durable=False))
                 with replacing(folder, os.path.basename(target)) as sink:
-                    self._format(table).write(data, sink, table.options)
+                    self._format(table).write(data, sink, self._options(table))
                     sink.settle()
                     manifest = make_manifest(
                         table,

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.fingerprints.packages import find_package
@@ -40,13 +40,16 @@ class FormattedStorage(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
-        self._formats: dict[str, Format] = {}
+        self._formats: dict[str, Format[Any]] = {}
 
-    def _format(self, table: Table) -> Format:
+    def _format(self, table: Table) -> Format[Any]:
         if table.format not in self._formats:
             known = FORMATS[table.format]
             self._formats[table.format] = load(Entry(known.implementation, known.install))()
         return self._formats[table.format]
+
+    def _options(self, table: Table) -> Any:
+        return FORMATS[table.format].checked(table.options)
 
     def _shown(self, table: Table, suffix: str) -> str:
         return self._under_root(f"{table.path}{suffix}")
@@ -128,7 +131,7 @@ class FormattedStorage(AssetStorage):
             manifest = self.read_manifest(table)
             if manifest is not None and is_stored(manifest):
                 columns = columns_of(manifest, columns, self._shown_manifest(table))
-        return self._format(table).read(opener, self.uri(table), columns, table.options)
+        return self._format(table).read(opener, self.uri(table), columns, self._options(table))
 
 
 def missing_data(table: Table, shown: str) -> MissingDataError:

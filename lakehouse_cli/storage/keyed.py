@@ -178,7 +178,7 @@ class KeyedStorage(FormattedStorage):
         key, found = self._find(table, "looked at")
         if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
             return None
-        return self._format(table).count_rows(self.opener(key, found), self.uri(table), table.options)
+        return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write aside, put the data where the storage was seen to be as it is, then the manifest.
@@ -191,7 +191,7 @@ class KeyedStorage(FormattedStorage):
             seen = self._seen[key] if key in self._seen else self.head_key(key)
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
-            self._format(table).write(data, sink, table.options)
+            self._format(table).write(data, sink, self._options(table))
             file.seek(0)
             described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
             beside = self._manifest_key(table)

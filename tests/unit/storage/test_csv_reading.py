@@ -386,7 +386,9 @@ def test_durations_the_type_does_not_hold_are_refused(kind: str, unit: str | Non
 
 def test_the_format_remembers_its_options() -> None:
     csv_format = CsvFormat()
-    table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})
+    table = csv_format.read(
+        lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, CsvOptions(delimiter=";", null_values=("M",))
+    )
     sink = io.BytesIO()
-    csv_format.write(table, sink, {"delimiter": "|", "null_values": ["NULL"]})
+    csv_format.write(table, sink, CsvOptions(delimiter="|", null_values=("NULL",)))
     assert sink.getvalue() == b"a|b\n1|NULL\n"
