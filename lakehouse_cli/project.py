@@ -309,11 +309,9 @@ class Project:
         return history.durations(self.folder, environment=self.environment)
 
     def _executor_class(self, name: str) -> type[Executor]:
-        if name not in EXECUTORS:
-            hint = did_you_mean(name, EXECUTORS) or f"choose one of: {', '.join(EXECUTORS)}"
-            raise UsageError(f"there is no executor `{name}`", hint=hint)
-        found: type[Executor] = lookup(EXECUTORS, "executor", name)
-        return found
+        from lakehouse_cli.executors.base import Executor
+
+        return lookup(EXECUTORS, "executors", name, Executor)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.

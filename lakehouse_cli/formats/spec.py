@@ -9,7 +9,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.registry import installed, load_installed
 
 JsonSchema = dict[str, Any]
 #: Why a column type cannot be held, as what follows "cannot hold": None where it can.
@@ -118,20 +120,45 @@ DURATION_UNIT = FormatOption(
 
 
 class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
-    """Specs by name, each loaded when it is asked for: a project uses few of them."""
+    """Specs by name, each loaded when it is asked for: a project uses few of them.
 
-    def __init__(self, targets: Mapping[str, str]) -> None:
+    Those of installed packages are found by their names, and not among those that are listed.
+
+    Args:
+        targets: The tool's own: ``module:attribute`` by name.
+        group: Of the entry points of packages; None where there are none.
+        kind: What a spec is.
+    """
+
+    def __init__(self, targets: Mapping[str, str], kind: type[_Spec], group: str | None = None) -> None:
         self._targets = targets
+        self._kind = kind
+        self._group = group
         self._loaded: dict[str, _Spec] = {}
 
     def __getitem__(self, name: str) -> _Spec:
+        if name not in self._loaded and name not in self._targets:
+            return self._of_package(name)
         if name not in self._loaded:
             module, _, attribute = self._targets[name].partition(":")
             self._loaded[name] = getattr(import_module(module), attribute)
         return self._loaded[name]
 
+    def _of_package(self, name: str) -> _Spec:
+        if self._group is None or not name or name not in installed(self._group):
+            raise KeyError(name)
+        found = load_installed(self._group, name)
+        if not isinstance(found, self._kind):
+            raise LakehouseError(
+                f"`{name}` of `lakehouse.{self._group}` is not a `{self._kind.__name__}`",
+                hint=f"correct the entry point of its package, `{installed(self._group)[name]}`",
+            )
+        return found
+
     def __contains__(self, name: object) -> bool:
-        return name in self._targets
+        if name in self._targets:
+            return True
+        return bool(name) and self._group is not None and name in installed(self._group)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._targets)

@@ -4,8 +4,6 @@ A storage has a capability where it has the methods; nothing is declared. Caller
 `AssetStorage.capability` and know what holds for a storage without it.
 """
 
-# mypy: disable-error-code="type-abstract"
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
