@@ -29,13 +29,10 @@ class Prefetches(Protocol):
 
 @runtime_checkable
 class StaysOpen(Protocol):
-    """Takes long to open, and may stay open."""
+    """Takes long to open, and may stay open, as long as other programs get at it all the same."""
 
     def in_use(self) -> AbstractContextManager[None]:
-        """Entered for as long as tables are stored and read one after the other in this process.
-
-        Other programs must get at it all the same.
-        """
+        """Entered for as long as tables are stored and read one after the other in this process."""
 
 
 @runtime_checkable
@@ -43,11 +40,7 @@ class CountsRows(Protocol):
     """Counts rows much faster than by reading them."""
 
     def count_rows(self, table: Table) -> int | None:
-        """How many rows are stored of a table; None where they are not known.
-
-        Asked for a plan, of inputs whose content changed, for the number of rows before and now. Whatever is raised
-        here means the same as None.
-        """
+        """How many rows are stored; None, or whatever is raised, where they are not known."""
 
 
 @runtime_checkable
@@ -55,12 +48,7 @@ class KeepsVersions(Protocol):
     """Keeps older versions of tables."""
 
     def read_version(self, table: Table, version: int) -> pa.Table:
-        """Read all columns of an older version of a stored table.
-
-        Raises:
-            UsageError: There is no such version.
-            StorageError: It cannot be read.
-        """
+        """Read all columns of an older version; raises UsageError where there is no such version."""
 
 
 @runtime_checkable
@@ -76,7 +64,7 @@ class ExplainsChanges(Protocol):
     """Knows who may have modified its tables."""
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
-        """As the function of that name, in place of what that does by default."""
+        """As the function `altered_by`, in place of what that does by default."""
 
 
 @runtime_checkable
@@ -96,31 +84,14 @@ class IsLocal(Protocol):
 
 
 @runtime_checkable
-class Identifies(Protocol):
-    """Tells what it stores from everything else, by whatever name that goes."""
-
-    def identities(self, table: Table) -> frozenset[Any]:
-        """What identifies the stored data and manifest of a table.
-
-        Raises:
-            StorageError: It cannot be looked at.
-        """
-
-
-@runtime_checkable
-class Cleans(Identifies, Protocol):
+class Cleans(Protocol):
     """Finds and removes what no declared table accounts for."""
 
+    def identities(self, table: Table) -> frozenset[Any]:
+        """What identifies the stored data and manifest of a table, by whatever name they go."""
+
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """What no declared table accounts for.
-
-        Args:
-            declared: The tables declared in this storage.
-            taken: `identities` of all declared tables, of whatever storage.
-
-        Raises:
-            StorageError: It cannot be looked at.
-        """
+        """What no declared table accounts for; `taken` are the identities of all that does, of whatever storage."""
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
@@ -136,7 +107,6 @@ CAPABILITIES = (
     ExplainsChanges,
     LeavesFiles,
     IsLocal,
-    Identifies,
     Cleans,
 )
 
@@ -241,7 +211,7 @@ def identities(storage: AssetStorage, table: Table) -> frozenset[Any]:
     Raises:
         StorageError: It cannot be looked at.
     """
-    found = storage.capability(Identifies)
+    found = storage.capability(Cleans)
     return frozenset() if found is None else found.identities(table)
 
 

@@ -129,24 +129,21 @@ class DeltaStorage(AssetStorage):
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """The declared columns of the latest version."""
-        return Scan(self, table, partial(self._read_recorded, table, columns))
+        return Scan(self, table, partial(self._read_latest, table, columns))
 
-    def _read_recorded(
+    def _read_latest(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
         with translate_errors(self, table, "read"):
-            data, found = self._read_latest(table, columns)
+            found = self._open(table)
+            if found is None:
+                raise missing_data(table, self.uri(table))
+            if needs_manifest(table, columns):
+                own = self._manifest(found, table.name)
+                if own is not None and own.modified_ns == found.stamp:
+                    columns = columns_of(own, columns, self.uri(table))
+            data = self._read(found, columns, table)
             return data, None if known is None else self._record(table, found, known)
-
-    def _read_latest(self, table: Table, columns: Sequence[Column] | None) -> tuple[pa.Table, Snapshot]:
-        found = self._open(table)
-        if found is None:
-            raise missing_data(table, self.uri(table))
-        if needs_manifest(table, columns):
-            own = self._manifest(found, table.name)
-            if own is not None and own.modified_ns == found.stamp:
-                columns = columns_of(own, columns, self.uri(table))
-        return self._read(found, columns, table), found
 
     def count_rows(self, table: Table) -> int | None:
         """As its log tells."""

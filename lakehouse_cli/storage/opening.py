@@ -153,9 +153,10 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
         )
     lacking = sorted(getattr(found, "__abstractmethods__", ()))
     if lacking:
+        renamed = "scan" in lacking and hasattr(found, "read")
         raise LakehouseError(
             f"storage `{spec.name}`: `{storage_type.implementation}` lacks `{'`, `'.join(lacking)}`",
-            hint="define what its base class leaves open",
+            hint="let `read` become `scan`" if renamed else "define what its base class leaves open",
             location=spec.location,
         )
     return found

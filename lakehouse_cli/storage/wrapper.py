@@ -6,7 +6,7 @@ A wrapper overrides what it does differently; whatever is added to `AssetStorage
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import CAPABILITIES
@@ -49,8 +49,4 @@ class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """The wrapper itself for what the storage within can do."""
-        if self.inner.capability(protocol) is None:
-            return None
-        this: Any = self
-        found: _Capability = this
-        return found
+        return None if self.inner.capability(protocol) is None else cast("_Capability", self)

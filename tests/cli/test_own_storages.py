@@ -95,8 +95,14 @@ def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: CLI) ->
             "storage `shelf` cannot be made: ZeroDivisionError: division by zero",
             "look at `__init__` of `shelf:Shelf`",
         ),
+        (
+            "from lakehouse_cli.storage import AssetStorage\n\n"
+            "class Shelf(AssetStorage):\n    def read(self, table, columns): ...\n",
+            "`shelf:Shelf` lacks",
+            "let `read` become `scan`",
+        ),
     ],
-    ids=["missing package", "no storage", "abstract", "raises when made"],
+    ids=["missing package", "no storage", "abstract", "raises when made", "of 0.1.0"],
 )
 def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: CLI, source: str, message: str, hint: str) -> None:
     shelf.write("shelf.py", source)
