@@ -50,3 +50,10 @@ class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """The wrapper itself for what the storage within can do."""
         return None if self.inner.capability(protocol) is None else cast("_Capability", self)
+
+
+def innermost(storage: AssetStorage) -> AssetStorage:
+    """The storage within all wrappers, for what its class says of itself."""
+    while isinstance(storage, WrapperStorage):
+        storage = storage.inner
+    return storage

@@ -261,3 +261,20 @@ def test_root_in_a_uri_is_as_written(
         assert "Zq7x" not in done.out + done.err, argv
         assert "Kw9p" not in done.out + done.err, argv
     assert cli("ls", "-o", "json").json["tables"][0]["uri"] == "own://me:${SECRET}@host/t"
+
+
+def test_undeclared_columns_that_it_cannot_hold_are_refused(shelf: ProjectFolder, cli: CLI) -> None:
+    refusing = SHELF.replace("KeyedStorage):", "KeyedStorage):\n    cannot_hold: ClassVar = ('uint64',)", 1)
+    shelf.write("shelf.py", f"from typing import ClassVar\n{refusing}")
+    shelf.write(
+        "lakehouse.yaml",
+        "name: small\nmodule: transforms\nstorages:\n  shelf: {type: 'shelf:Shelf'}\n"
+        "tables:\n  best: {storage: shelf}\n",
+    )
+    shelf.write(
+        "transforms.py", "import pandas as pd\n\ndef best():\n    return pd.DataFrame({'n': [1]}, dtype='uint64')\n"
+    )
+    (table,) = cli("run", "-o", "json").json["tables"]
+    assert table["status"] == "failed"
+    violation = table["error"]["violations"][0]["message"]
+    assert violation.endswith("cannot hold column `n`, which is not declared: `Shelf` holds no uint64")
