@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.fingerprints.packages import find_package
@@ -37,6 +37,9 @@ class FormattedStorage(AssetStorage):
     Attributes:
         spec: The declaration of the storage.
     """
+
+    # How often a table is read whose whole reading must see the same.
+    _long_readings: ClassVar[int] = READINGS
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
@@ -95,7 +98,8 @@ class FormattedStorage(AssetStorage):
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
-        return self._until_unchanged(table, lambda: self._read_once(table, columns, known))
+        times = READINGS if known is None else self._long_readings
+        return self._until_unchanged(table, lambda: self._read_once(table, columns, known), times)
 
     @abstractmethod
     def _read_once(
