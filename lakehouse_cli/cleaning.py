@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 
 
 def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:
@@ -21,11 +22,11 @@ def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table
     Raises:
         StorageError: A storage or a declared table cannot be looked at; then nothing is known to be a stray.
     """
-    taken = frozenset(identity for table in tables.values() for identity in storages[table.storage].identities(table))
+    taken = frozenset(identity for table in tables.values() for identity in identities(storages[table.storage], table))
     found: dict[object, Stray] = {}
     for name, storage in storages.items():
         declared = [table for table in tables.values() if table.storage == name]
-        for stray in storage.strays(declared, taken):
+        for stray in strays(storage, declared, taken):
             # Two storages may share a root and tell of the same file, of whose ending one of them may not know.
             key = stray.handle[-1] if stray.handle else stray
             if key not in found or found[key].keep is not None:
@@ -37,10 +38,10 @@ def _of_another(stray: Stray) -> Stray:
     return replace(stray, keep=f"project `{stray.project}` stored it")
 
 
-def remove_strays(storages: Mapping[str, AssetStorage], strays: Iterable[Stray]) -> tuple[Stray, ...]:
+def remove_strays(storages: Mapping[str, AssetStorage], found: Iterable[Stray]) -> tuple[Stray, ...]:
     """Remove what was found.
 
     Returns:
         Each as it is now: `keep` is None for what is gone, and tells why for what is still there.
     """
-    return tuple(replace(stray, keep=storages[stray.storage].remove_stray(stray)) for stray in strays)
+    return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in found)

@@ -24,6 +24,7 @@ from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.secret_values import Mask, mask_of, masked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.storage.capabilities import local_files, read_version
 from lakehouse_cli.storage.opening import check_installed, open_storages
 from lakehouse_cli.stored import StoredEnvironment
 from lakehouse_cli.uses import UsedContent
@@ -308,11 +309,9 @@ class Project:
         return history.durations(self.folder, environment=self.environment)
 
     def _executor_class(self, name: str) -> type[Executor]:
-        if name not in EXECUTORS:
-            hint = did_you_mean(name, EXECUTORS) or f"choose one of: {', '.join(EXECUTORS)}"
-            raise UsageError(f"there is no executor `{name}`", hint=hint)
-        found: type[Executor] = lookup(EXECUTORS, "executor", name)
-        return found
+        from lakehouse_cli.executors.base import Executor
+
+        return lookup(EXECUTORS, "executors", name, Executor)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -352,7 +351,7 @@ class Project:
             DataError: What is stored is not as declared.
         """
         declared, storage = self.table(table), self.storage(table)
-        data = self.read_arrow(table) if version is None else storage.read_version(declared, version)
+        data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
         from lakehouse_cli.showing import shown
 
         return shown(declared, storage.uri(declared), data, count)
@@ -514,7 +513,7 @@ class Project:
         used = UsedContent(self.folder)
         for table in self.tables.values():
             if table.kind == "source":
-                yield from self.storages[table.storage].local_files(table)
+                yield from local_files(self.storages[table.storage], table)
             with suppress(ProjectError):  # told by the run
                 yield from (str(self.folder / path) for path in used.files(table))
 

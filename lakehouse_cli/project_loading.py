@@ -13,7 +13,6 @@ from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.project_code import ProjectCode
-from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.uses import UsedContent
 
 
@@ -70,7 +69,7 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
     told: set[str] = set()
     for spec, table in ((each, table) for each in specs for table in each.tables.values()):
         known = FORMATS.get(table.format)
-        if not table.options or known is None or known.options_class is None:
+        if not table.options or known is None:
             continue
         if (options := f"{table.format} {table.options}") in told:
             continue
@@ -78,7 +77,7 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
         if option_conflict(table.options, known):
             continue  # reported as they were read
         try:
-            load(Entry(known.options_class)).from_mapping(table.options)
+            known.checked(table.options)
         except StorageError as error:
             yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
 

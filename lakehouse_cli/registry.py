@@ -1,14 +1,23 @@
-"""Names to classes, loaded when they are asked for: a lazy table with install hints."""
+"""Names to classes, loaded when they are asked for: a lazy table with install hints, and what packages add to it.
+
+A package names what it brings under an entry point group: ``lakehouse.storages``, ``lakehouse.formats``,
+``lakehouse.frames``, ``lakehouse.executors``, ``lakehouse.reporters``. The tool's own names win, and are looked for
+first: to read the metadata of all installed packages takes longer than to load a project.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+
+_Class = TypeVar("_Class")
 
 
 class Entry(Struct, frozen=True):
@@ -62,13 +71,63 @@ def load(entry: Entry) -> Any:
         raise LakehouseError(f"`{missing}` is not installed", hint=entry.install) from error
 
 
-def lookup(table: Mapping[str, Entry], kind: str, name: str) -> Any:
-    """The class of a name in one of the tables above.
+def installed(group: str) -> Mapping[str, str]:
+    """Names that installed packages give to what they bring, each with its ``module:attribute``.
+
+    Args:
+        group: ``storages``, ``formats``, ``frames``, ``executors`` or ``reporters``.
+    """
+    return _installed(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=16)
+def _installed(group: str, path: tuple[str, ...]) -> Mapping[str, str]:
+    del path  # where packages are found
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=f"lakehouse.{group}")}
+
+
+def load_installed(group: str, name: str) -> Any:
+    """What an installed package brings under a name.
 
     Raises:
-        LakehouseError: The name is not known, with close matches.
+        LakehouseError: It cannot be imported.
     """
-    if name not in table:
-        hint = did_you_mean(name, table) or f"choose one of: {', '.join(table)}"
-        raise LakehouseError(f"unknown {kind} `{name}`", hint=hint)
-    return load(table[name])
+    target = installed(group)[name]
+    try:
+        return load(Entry(target))
+    except Exception as error:
+        raise LakehouseError(
+            f"`{name}` of `lakehouse.{group}` cannot be imported: {type(error).__name__}: {error}",
+            hint=f"install the package of `{target.partition(':')[0]}` again, or correct its entry point",
+        ) from error
+
+
+def lookup(table: Mapping[str, Entry], group: str, name: str, base: type[_Class]) -> type[_Class]:
+    """The class of a name, of the tool's own or of an installed package.
+
+    Args:
+        table: The tool's own.
+        group: As of `installed`.
+        name: What is looked for.
+        base: What it must be a subclass of.
+
+    Raises:
+        UsageError: The name is not known, with close matches.
+        LakehouseError: It cannot be imported, or is something else.
+    """
+    if name in table:
+        own: type[_Class] = load(table[name])
+        return own
+    if name not in installed(group):
+        known = [*table, *installed(group)]
+        hint = did_you_mean(name, known) or (f"choose one of: {', '.join(known)}" if known else "install its package")
+        raise UsageError(f"there is no {group.removesuffix('s')} `{name}`", hint=hint)
+    found = load_installed(group, name)
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise LakehouseError(
+            f"`{name}` of `lakehouse.{group}` is not a subclass of `{base.__name__}`",
+            hint=f"correct the entry point of its package, `{installed(group)[name]}`",
+        )
+    return found

@@ -16,6 +16,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
 from lakehouse_cli.stored_form import columns_changed, options_changed
@@ -59,7 +60,7 @@ class StoredEnvironment(Struct, frozen=True):
         misread = next(filter(None, self.looked_at().other_form(name)), None) if table.kind == "computed" else None
         if misread is not None:
             raise misread
-        return self.storages[table.storage].read(table, table.columns)
+        return self.storages[table.storage].scan(table, table.columns).table()
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.
@@ -81,13 +82,13 @@ class StoredEnvironment(Struct, frozen=True):
         storage = self.storages[table.storage]
         stored, known = _stored_columns(state), () if state.content is None else (state.content,)
         if stored is None:
-            return storage.read_with_content(table, table.columns, known)
+            return storage.scan(table, table.columns).table_with_content(known)
         if not state.altered:
-            return storage.read_with_content(table, stored, known)
+            return storage.scan(table, stored).table_with_content(known)
         try:
-            return storage.read_with_content(table, table.columns, known)
+            return storage.scan(table, table.columns).table_with_content(known)
         except DataError:
-            return storage.read_with_content(table, stored, known)
+            return storage.scan(table, stored).table_with_content(known)
 
 
 class StoredTables(Struct):
@@ -148,7 +149,7 @@ class StoredTables(Struct):
             for each in (name, *(self.graph.downstream(name) if source else ())):
                 by_storage.setdefault(self.tables[each].storage, {})[each] = self.tables[each]
         for storage, tables in by_storage.items():
-            self.storages[storage].prefetch(tables.values())
+            prefetch(self.storages[storage], tables.values())
 
     def state(self, name: str) -> TableState:
         """What is known of a table's stored data."""
@@ -166,7 +167,7 @@ class StoredTables(Struct):
         if manifest is not None and any(other := self.other_form(name)):
             state = replace(state, other_options=other[0], other_columns=other[1])
         if content is not None and state.altered_since:
-            return replace(state, altered_by=storage.altered_by(table, content))
+            return replace(state, altered_by=altered_by(storage, table, content))
         return state
 
     def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
@@ -207,7 +208,7 @@ class StoredTables(Struct):
         if name not in self._counts:
             table = self.tables[name]
             try:
-                self._counts[name] = self.storages[table.storage].count_rows(table)
+                self._counts[name] = count_rows(self.storages[table.storage], table)
             except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
                 self._counts[name] = None
         return self._counts[name]
@@ -230,7 +231,7 @@ class StoredTables(Struct):
     def _refusal(self, forced: bool, name: str) -> StorageError | None:
         if name not in self._refusals:
             table = self.tables[name]
-            self._refusals[name] = self._asked(table, lambda storage: storage.may_replace(table, forced=forced))
+            self._refusals[name] = self._asked(table, lambda storage: check_replaceable(storage, table, forced=forced))
         return self._refusals[name]
 
     def _content(self, name: str) -> InputRecord | StorageError | None:

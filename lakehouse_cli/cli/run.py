@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -98,6 +99,10 @@ def command(
             help="json: stream the run's events to stderr, a line each.",
         ),
     ] = None,
+    reporter: Annotated[
+        list[str] | None,
+        options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
+    ] = None,
     dry_run: Annotated[
         bool,
         options.option("--dry-run", help="Show the plan and change nothing."),
@@ -123,17 +128,25 @@ def command(
         render(settings.project().plan(*terms, **asked), settings)
         return 0
     how: dict[str, Any] = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
+    shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()))
     if not watch:
-        return _run(settings, settings.project(), terms, asked | how | {"asked": now}, log_format)
+        return shown(settings, settings.project(), terms, asked | how | {"asked": now})
     if settings.json:
         raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
-    return _watch(settings, terms, asked | how, log_format)
+    return _watch(settings, terms, asked | how, shown)
 
 
 def _run(
-    settings: options.Settings, project: Project, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None
+    settings: options.Settings,
+    project: Project,
+    terms: tuple[str, ...],
+    how: dict[str, Any],
+    *,
+    log_format: str | None,
+    reporters: tuple[str, ...],
 ) -> int:
     from lakehouse_cli.events import RunStarted
+    from lakehouse_cli.reporters.installed import InstalledReporter
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -146,7 +159,8 @@ def _run(
         output.handle(event)
 
     mask = project.mask_with(how["defer"])
-    with RunOutput(settings, mask, log_json=log_format is not None) as output:
+    more = [InstalledReporter(name) for name in reporters]
+    with RunOutput(settings, mask, log_json=log_format is not None, more=more) as output:
         result = project.run(*terms, **how, on_event=told)
     if settings.json:
         from lakehouse_cli.events import result_json
@@ -162,6 +176,8 @@ def _run(
             # stderr is the events', which have it all; what people read is on stdout.
             for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
                 options.write(line)
+    if log_format is None:
+        options.complain([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
     if output.trouble is not None:
         raise options.UnwrittenError(output.trouble.errno, output.trouble.strerror)
     if result.status == "cancelled":
@@ -170,7 +186,7 @@ def _run(
     return 0 if result.status == "success" else 1
 
 
-def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
+def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], run: Callable[..., int]) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.events import Moment
@@ -193,7 +209,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
             project = settings.project()
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if _run(settings, project, terms, how | {"asked": now}, log_format) == EXIT_INTERRUPTED:
+            if run(settings, project, terms, how | {"asked": now}) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
             options.tell_error(error)

@@ -14,7 +14,7 @@ from lakehouse_cli.printing import MaskedStream, PipedLines, PrintedLines, own_s
 from lakehouse_cli.secret_values import unmasked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from lakehouse_cli.cli.options import Settings
@@ -40,10 +40,11 @@ class RunOutput:
         trouble: Why stdout takes nothing any more; None where it does, or where nobody reads it.
     """
 
-    def __init__(self, settings: Settings, mask: Mask, *, log_json: bool) -> None:
+    def __init__(self, settings: Settings, mask: Mask, *, log_json: bool, more: Sequence[Reporter] = ()) -> None:
         self._settings = settings
         self._mask = mask
         self._log_json = log_json
+        self._more = more
         self._stack = contextlib.ExitStack()
         self._reporting = contextlib.ExitStack()
         self._reporters: list[Reporter] = []
@@ -53,6 +54,8 @@ class RunOutput:
 
     def __enter__(self) -> Self:
         self._stack = options.until_the_end()
+        for reporter in self._more:
+            self._take_part(reporter)
         terminal = self._settings.stdout
         silent = self._settings.json or self._settings.quiet
         # Two writers of one terminal would draw over each other.

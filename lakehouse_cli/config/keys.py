@@ -67,7 +67,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
-    "format": Key(Choice(tuple(FORMATS)), "The format it is stored in. Default: its storage's."),
+    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format it is stored in. Default: its storage's."),
     "columns": Key(Columns(), "Its columns, in order: name to type. Default: all columns as they come."),
     "function": Key(
         _FUNCTION,
@@ -133,12 +133,12 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
-    "format": Key(Choice(tuple(FORMATS)), "The format its tables are stored in, where they are files.", "csv"),
+    "format": Key(Choice(tuple(FORMATS), group="formats"), "The format of its tables, where they are files.", "csv"),
     "options": Key(Options(), "Options of the format, and of the storage itself.", {}),
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {
-    "executor": Key(Choice(EXECUTORS), "Where transforms are computed.", "threads"),
+    "executor": Key(Choice(EXECUTORS, group="executors"), "Where transforms are computed.", "threads"),
     "workers": Key(Number(whole=True, minimum=1), "How many tables are computed at once."),
     "memory": Key(
         Text(

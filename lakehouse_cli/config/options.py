@@ -27,6 +27,7 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
+from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 
 #: More options than these are not listed in a hint.
@@ -59,7 +60,8 @@ class Options:
 def options_schema(*, fillable: bool) -> JsonSchema:
     """JSON Schema of the options of all formats; where `fillable`, of storages too, and of values with variables."""
     properties: dict[str, JsonSchema] = {}
-    for spec in (*FORMATS.values(), *(STORAGE_TYPES.values() if fillable else ())):
+    more = (FORMATS[name] for name in installed("formats"))
+    for spec in (*FORMATS.values(), *more, *(STORAGE_TYPES.values() if fillable else ())):
         for option in spec.options:
             schema = value_type(option).schema()
             if fillable:

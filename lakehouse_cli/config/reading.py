@@ -18,6 +18,7 @@ from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.listing import any_of
+from lakehouse_cli.registry import installed
 
 JsonSchema = dict[str, Any]
 
@@ -171,10 +172,17 @@ class Text(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """One of some words; `later` are those that are documented and do not work yet."""
+    """One of some words, or a name that installed packages give to what they bring.
+
+    Attributes:
+        words: The words.
+        later: Those that are documented and do not work yet.
+        group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
+    """
 
     words: tuple[str, ...]
     later: tuple[str, ...] = ()
+    group: str | None = None
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
@@ -183,17 +191,20 @@ class Choice(Struct, frozen=True):
             return reader.mismatch(node, what, expected)
         if node.text in self.later:
             return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
-        if node.text not in self.words:
-            close = did_you_mean(node.shown, [word for word in self.words if word.isprintable()])
+        if node.text not in self.words and node.text not in (more := self._installed()):
+            close = did_you_mean(node.shown, [word for word in (*self.words, *more) if word.isprintable()])
             return reader.mismatch(node, what, expected, close or f"write {expected}")
         return node.text
+
+    def _installed(self) -> tuple[str, ...]:
+        return () if self.group is None else tuple(installed(self.group))
 
     def _expected(self) -> str:
         return any_of([quoted(word) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
-        return {"enum": list(self.words)}
+        return {"enum": [*self.words, *self._installed()]}
 
 
 class Number(Struct, frozen=True):

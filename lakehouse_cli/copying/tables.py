@@ -27,7 +27,8 @@ from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.selection import Selection
-from lakehouse_cli.storage.base import AssetStorage, Origin, in_use
+from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.stored import StoredEnvironment, StoredTables
@@ -146,7 +147,7 @@ class Copying:
         if same and here.uri(one) == there.uri(other):
             return True
         # Two roots may be one folder by way of a link.
-        return bool(here.identities(one) & there.identities(other))
+        return bool(identities(here, one) & identities(there, other))
 
     def _is_copied(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether the target has a copy already, exactly as it would be copied now."""
@@ -314,11 +315,12 @@ def _are_the_same_bytes(here: TableState, there: TableState) -> bool:
 
 def _rows_hash(data: pa.Table) -> str:
     """A hash of columns, types and rows in their order, whatever format they were read from."""
+    from lakehouse_cli.formats.ipc import IpcOptions
     from lakehouse_cli.storage.ipc import IpcFormat
 
     with Path(os.devnull).open("wb") as nowhere:
         sink = HashingSink(nowhere)
-        IpcFormat().write(data, sink, {"compression": "none"})
+        IpcFormat().write(data, sink, IpcOptions(compression="none"))
     return sink.hexdigest()
 
 

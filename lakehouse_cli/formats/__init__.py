@@ -19,7 +19,9 @@ FORMATS: Mapping[str, FormatSpec] = LazySpecs(
         "ipc": "lakehouse_cli.formats.ipc:IPC",
         "jsonl": "lakehouse_cli.formats.jsonl:JSONL",
         "excel": "lakehouse_cli.formats.excel:EXCEL",
-    }
+    },
+    FormatSpec,
+    "formats",
 )
 
 

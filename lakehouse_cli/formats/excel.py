@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatSpec, first_refused
+from lakehouse_cli.formats.spec import FormatOption, FormatOptions, FormatSpec, first_refused
 from lakehouse_cli.model import ColumnType
 
 
@@ -13,10 +13,27 @@ def _refusal(column_type: ColumnType) -> str | None:
     return f"a cell holds no {nested}" if nested else None
 
 
+class ExcelOptions(FormatOptions, frozen=True):
+    """How a workbook is read.
+
+    Attributes:
+        sheet: Its name; None for the first one.
+        header: Whether the first row names the columns.
+        skip_rows: Rows before the header that are not data.
+        null_values: Texts, and errors, that stand for null.
+    """
+
+    sheet: str | None = None
+    header: bool = True
+    skip_rows: int = 0
+    null_values: tuple[str, ...] = ()
+
+
 EXCEL = FormatSpec(
     name="excel",
     implementation="lakehouse_cli.storage.excel:ExcelFormat",
     suffix=".xlsx",
+    options_class=f"{__name__}:ExcelOptions",
     writable=False,
     refusal=_refusal,
     needs=("openpyxl",),

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatSpec
+from lakehouse_cli.formats.spec import FormatOption, FormatOptions, FormatSpec
+
+
+class IpcOptions(FormatOptions, frozen=True):
+    """How an Arrow IPC file is written; read is any.
+
+    Attributes:
+        compression: ``zstd``, ``lz4`` or ``none``.
+    """
+
+    compression: str = "zstd"
+
 
 IPC = FormatSpec(
     name="ipc",
     implementation="lakehouse_cli.storage.ipc:IpcFormat",
     suffix=".arrow",
+    options_class=f"{__name__}:IpcOptions",
     typed=True,
     options=(
         FormatOption(

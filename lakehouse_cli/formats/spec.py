@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.registry import installed, load_installed
 
 JsonSchema = dict[str, Any]
 #: Why a column type cannot be held, as what follows "cannot hold": None where it can.
@@ -44,8 +47,7 @@ class FormatSpec(Struct, frozen=True):
         implementation: ``module:Class`` of the `Format` that reads and writes it.
         suffix: File name ending, dot included.
         options: What ``options`` may hold.
-        options_class: ``module:Class`` whose ``from_mapping`` raises StorageError for options it cannot work with; None
-            where every option that is of the right form works.
+        options_class: ``module:Class`` of the `FormatOptions` that the format is given.
         compressions: By the value of the option ``compression``, the ending it adds to the file's name.
         refusal: Why it cannot hold a column type, if it cannot.
         writable: Whether computed tables can be stored in it.
@@ -58,7 +60,7 @@ class FormatSpec(Struct, frozen=True):
     implementation: str
     suffix: str
     options: tuple[FormatOption, ...] = ()
-    options_class: str | None = None
+    options_class: str = "lakehouse_cli.formats.spec:FormatOptions"
     compressions: Mapping[str, str] | None = None
     refusal: Refusal | None = None
     writable: bool = True
@@ -69,6 +71,43 @@ class FormatSpec(Struct, frozen=True):
     def option(self, name: str) -> FormatOption | None:
         """The option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
+
+    def checked(self, options: Mapping[str, Any]) -> Any:
+        """Options of the project file, of the right form each, as the one value that the format is given.
+
+        Raises:
+            StorageError: The format cannot work with them.
+        """
+        return _checked(self.options_class, tuple((name, _frozen(value)) for name, value in sorted(options.items())))
+
+
+class FormatOptions(Struct, frozen=True):
+    """The options of a format as one checked value; a base, whose fields are called as the options are.
+
+    ``__post_init__`` raises StorageError for options that cannot stand together.
+    """
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """From the ``options`` of a project file; those that are not set, or say so, have their defaults.
+
+        Raises:
+            StorageError: Options that cannot stand together.
+        """
+        given = {name: mapping[name] for name in cls.__struct_fields__ if mapping.get(name) is not None}
+        return cls(**{name: _frozen(value) for name, value in given.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=1024)
+def _checked(options_class: str, options: tuple[tuple[str, Any], ...]) -> FormatOptions:
+    """Made once for each set of options, whoever asks: the project file's check, or a storage for each table."""
+    module, _, name = options_class.partition(":")
+    found: type[FormatOptions] = getattr(import_module(module), name)
+    return found.from_mapping(dict(options))
 
 
 #: Of the formats that write durations as text.
@@ -81,20 +120,45 @@ DURATION_UNIT = FormatOption(
 
 
 class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
-    """Specs by name, each loaded when it is asked for: a project uses few of them."""
+    """Specs by name, each loaded when it is asked for: a project uses few of them.
 
-    def __init__(self, targets: Mapping[str, str]) -> None:
+    Those of installed packages are found by their names, and not among those that are listed.
+
+    Args:
+        targets: The tool's own: ``module:attribute`` by name.
+        group: Of the entry points of packages; None where there are none.
+        kind: What a spec is.
+    """
+
+    def __init__(self, targets: Mapping[str, str], kind: type[_Spec], group: str | None = None) -> None:
         self._targets = targets
+        self._kind = kind
+        self._group = group
         self._loaded: dict[str, _Spec] = {}
 
     def __getitem__(self, name: str) -> _Spec:
+        if name not in self._loaded and name not in self._targets:
+            return self._of_package(name)
         if name not in self._loaded:
             module, _, attribute = self._targets[name].partition(":")
             self._loaded[name] = getattr(import_module(module), attribute)
         return self._loaded[name]
 
+    def _of_package(self, name: str) -> _Spec:
+        if self._group is None or not name or name not in installed(self._group):
+            raise KeyError(name)
+        found = load_installed(self._group, name)
+        if not isinstance(found, self._kind):
+            raise LakehouseError(
+                f"`{name}` of `lakehouse.{self._group}` is not a `{self._kind.__name__}`",
+                hint=f"correct the entry point of its package, `{installed(self._group)[name]}`",
+            )
+        return found
+
     def __contains__(self, name: object) -> bool:
-        return name in self._targets
+        if name in self._targets:
+            return True
+        return bool(name) and self._group is not None and name in installed(self._group)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._targets)

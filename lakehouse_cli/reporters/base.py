@@ -19,13 +19,6 @@ class Reporter(ABC):
         return
 
 
-class SilentReporter(Reporter):
-    """Shows nothing."""
-
-    def handle(self, event: Event) -> None:
-        """Take an event and say nothing of it."""
-
-
 class RecordingReporter(Reporter):
     """Keeps the events, for tests."""
 

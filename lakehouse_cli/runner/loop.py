@@ -41,7 +41,8 @@ from lakehouse_cli.runner.jobs import AttemptError, InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, import_anew, preparation, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
-from lakehouse_cli.storage.base import AssetStorage, in_use
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import in_use
 
 
 def new_run_id() -> str:

@@ -20,6 +20,7 @@ from lakehouse_cli.own_modules import was_edited
 from lakehouse_cli.python_functions import computation_of
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, Transform, load_transform
 
@@ -38,7 +39,7 @@ def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
     table, expected = job.tables[name], job.expected.get(name)
     try:
         known = () if expected is None else (expected,)
-        data, record = job.storages[table.storage].read_with_content(table, table.columns, known)
+        data, record = job.storages[table.storage].scan(table, table.columns).table_with_content(known)
         if table.kind == "source":
             violations = check(data, table.columns, key=table.key)
             if violations:
@@ -62,7 +63,7 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     inputs = {name: _used(shared, job.expected.get(name)) for name, shared in given.items()}
     try:
-        job.storages[table.storage].may_replace(table, forced=job.forced)
+        check_replaceable(job.storages[table.storage], table, forced=job.forced)
         held = compute(job, given)
         check_undeclared_types(job.storages[table.storage], table, held.table)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes

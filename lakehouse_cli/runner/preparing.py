@@ -13,6 +13,7 @@ from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.own_modules import forget, pin
 from lakehouse_cli.planning import Plan
+from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
 
 
@@ -24,7 +25,7 @@ def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, Asset
             continue
         by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
     for name, tables in by_storage.items():
-        storages[name].remove_leftovers(tables)
+        capabilities.remove_leftovers(storages[name], tables)
 
 
 def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:

@@ -1,28 +1,34 @@
 """Where tables are read from and published to.
 
 `KeyedStorage` is what a storage of one's own is built on: `Head` is what it tells of a key, `ChangedError` what it
-raises where another run was first.
+raises where another run was first, `Cause` what an exception of its backend means. One without keys is an
+`AssetStorage`, and reads by a `Scan`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakehouse_cli.storage.base import AssetStorage, ChangedError
+    from lakehouse_cli.storage.base import AssetStorage, Scan
+    from lakehouse_cli.storage.errors import Cause, ChangedError
     from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
-__all__ = ["AssetStorage", "ChangedError", "Head", "KeyedStorage"]
+__all__ = ["AssetStorage", "Cause", "ChangedError", "Head", "KeyedStorage", "Scan"]
+
+_MODULES = {
+    "AssetStorage": "base",
+    "Cause": "errors",
+    "ChangedError": "errors",
+    "Head": "keyed",
+    "KeyedStorage": "keyed",
+    "Scan": "base",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Not loaded before they are asked for: the option checks of formats, which lie in here, are used by every command.
-    if name in ("AssetStorage", "ChangedError"):
-        from lakehouse_cli.storage import base
-
-        return getattr(base, name)
-    if name in __all__:
-        from lakehouse_cli.storage import keyed
-
-        return getattr(keyed, name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

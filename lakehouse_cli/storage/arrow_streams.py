@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from lakehouse_cli.storage.base import Sink
+from lakehouse_cli.formats.base import Sink
 
 _PATIENCE_S = 5.0
 _T = TypeVar("_T")

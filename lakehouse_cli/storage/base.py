@@ -1,78 +1,26 @@
-"""The seams of storage: `AssetStorage`, where tables live, and `Format`, how their bytes read.
+"""The seam of storages: `AssetStorage`, where tables live, and the values that go in and out.
 
-Whoever implements a storage writes no type logic; whoever implements a format writes no path logic and no
-atomicity.
+Whoever implements a storage writes no type logic. What only some storages can do is in `capabilities`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct, field
 
-from lakehouse_cli.errors import Location, OvertakenError, StorageError, UnclaimedError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
-from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.storage.errors import changed_while_read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 #: How often a table is read again that is replaced while it is read.
 READINGS = 10
-#: What cannot be had: all that a storage holds, or one table.
-OutOfReach = Literal["storage", "table"]
-
-
-def not_done(
-    what: str,
-    doing: str,
-    reason: str,
-    out_of_reach: OutOfReach | None,
-    *,
-    hint: str | None,
-    location: Location | None,
-) -> StorageError:
-    """The error of something that could not be done with a table or a storage.
-
-    Args:
-        what: The table or storage as messages show it.
-        doing: What was to be done with it, such as ``read``.
-        reason: Why it could not.
-        out_of_reach: What of the storage cannot be had at all, so that nothing can be stored there either.
-        hint: What to do next.
-        location: Where it is declared.
-    """
-    message = f"{what} cannot be {doing}: {reason}"
-    if out_of_reach is None:
-        return StorageError(message, hint=hint, location=location)
-    everywhere = out_of_reach == "storage"
-    return UnreachableError(message, reason=reason, everywhere=everywhere, hint=hint, location=location)
-
-
-def overtaken(table: Table, shown: str) -> OvertakenError:
-    """The error of a table that another run stored while this one computed it; `shown` is where it is."""
-    return OvertakenError(
-        f"another run stored {shown} while this one computed it",
-        hint="what it stored is left as it is; run again to look at it anew",
-        location=table.where("path", "storage"),
-    )
-
-
-class ChangedError(StorageError):
-    """Something else is stored by now than what was seen there."""
-
-
-def changed_while_read(table: Table, shown: str) -> StorageError:
-    """The error of a table that others changed whenever it was read; `shown` is where it is."""
-    return StorageError(
-        f"{shown} changed while it was read",
-        hint="run again when no other program writes it",
-        location=table.where("path", "storage"),
-    )
+_Capability = TypeVar("_Capability")
 
 
 class Stored(Struct, frozen=True):
@@ -135,64 +83,63 @@ class Origin(Struct, frozen=True):
     forced: bool = False
 
 
-class Sink(Protocol):
-    """What data are written to."""
-
-    def write(self, data: Any, /) -> int:
-        """Take bytes, or what has their buffer; returns how many."""
+#: Reads a table, and the record of the very content that was read. It is given what that was at other times; None where
+#: the record is not asked for.
+Read = Callable[["tuple[InputRecord, ...] | None"], "tuple[pa.Table, InputRecord | None]"]
 
 
-class Format(ABC):
-    """How a table is read from and written to bytes.
+class Scan:
+    """A stored table that is about to be read; nothing is read before it is asked for.
 
-    Attributes:
-        holds_count: Whether the bytes tell how many rows there are, so that few of them are read for it.
+    Args:
+        storage: Where it is stored.
+        table: The table.
+        read: Reads it. Where it never gives a record, the content is looked at before and after reading.
     """
 
-    holds_count: bool = False
+    def __init__(self, storage: AssetStorage, table: Table, read: Read) -> None:
+        self.read = read
+        self._storage = storage
+        self._table = table
 
-    @abstractmethod
-    def read(
-        self,
-        open_source: Callable[[], BinaryIO],
-        name: str,
-        columns: Sequence[Column] | None,
-        options: Mapping[str, Any],
-    ) -> pa.Table:
-        """Read the declared columns (all, with their own types, where None are declared).
+    def table(self) -> pa.Table:
+        """Read the data.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: The data are not as declared.
+            StorageError: They cannot be read.
+        """
+        return self.read(None)[0]
+
+    def table_with_content(self, known: Iterable[InputRecord]) -> tuple[pa.Table, InputRecord]:
+        """Read the data, and return the content they were read from as well.
 
         Args:
-            open_source: Opens the bytes; may be called more than once.
-            name: The file as messages show it.
-            columns: What to read, in the order of the result.
-            options: Of the format, validated.
+            known: As of `AssetStorage.content`.
 
         Raises:
-            DataError: Values that do not fit, columns that are missing.
-            StorageError: Bytes that are not of this format at all.
+            MissingDataError: Nothing is stored.
+            DataError: The data are not as declared.
+            StorageError: They cannot be read, or changed whenever they were read.
         """
+        known = tuple(known)
+        before: InputRecord | None = None
+        for _ in range(READINGS):
+            data, record = self.read(known)
+            if record is not None:
+                return data, record
+            after = self._storage.content(self._table, (*known, *filter(None, (before,))))
+            if before is not None and after is not None and before.content_hash == after.content_hash:
+                return data, after
+            before = after
+        raise changed_while_read(self._table, self._storage.uri(self._table))
 
-    @abstractmethod
-    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
-        """Write a table, in bounded memory.
 
-        Raises:
-            StorageError: The format cannot hold it.
-        """
-
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
-        """How many rows `read` would find, in bounded memory and much faster; None, by default, where that cannot be.
-
-        Args:
-            open_source: Opens the bytes; may be called more than once.
-            name: The file as messages show it.
-            options: Of the format, validated.
-
-        Raises:
-            Exception: The bytes are not as they should be; whoever asks takes the number for not known.
-        """
-        del open_source, name, options
-        return None
+def record_of(content_hash: str, size: int, modified_ns: int | None, known: Iterable[InputRecord]) -> InputRecord:
+    """The record of stored data, with the rows of the known record of the same content."""
+    rows = next((record.rows for record in known if record.content_hash == content_hash), -1)
+    return InputRecord(content_hash, rows, size, modified_ns)
 
 
 class AssetStorage(ABC):
@@ -205,24 +152,13 @@ class AssetStorage(ABC):
 
     concurrency: int = 1
 
+    def capability(self, protocol: type[_Capability]) -> _Capability | None:
+        """This storage as one of the protocols of `capabilities`; None where it lacks the methods."""
+        return self if isinstance(self, protocol) else None
+
     @abstractmethod
     def uri(self, table: Table) -> str:
         """Where a table is, as messages and documents show it; secrets left out."""
-
-    def prefetch(self, tables: Iterable[Table]) -> None:
-        """Told, once for each plan and before anything else is asked, which tables will be looked at.
-
-        For what can tell of many at once; nothing by default. Errors are told when a table is asked for.
-        """
-        del tables
-
-    def in_use(self) -> AbstractContextManager[None]:
-        """Entered for as long as tables are stored and read one after the other in this process.
-
-        For what takes long to open and may stay open meanwhile; nothing by default. Other programs must get at it all
-        the same.
-        """
-        return nullcontext()
 
     @abstractmethod
     def stat(self, table: Table) -> Stored | None:
@@ -246,63 +182,8 @@ class AssetStorage(ABC):
         """
 
     @abstractmethod
-    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
-        """Read the declared columns of a stored table.
-
-        Raises:
-            MissingDataError: Nothing is stored.
-            DataError: The data are not as declared.
-            StorageError: They cannot be read.
-        """
-
-    def read_with_content(
-        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
-    ) -> tuple[pa.Table, InputRecord]:
-        """Read the declared columns of a stored table, and tell which content they were read from.
-
-        By default the content is looked at before and after; override it where both can be had as one.
-
-        Args:
-            table: The table.
-            columns: As of `read`.
-            known: As of `content`.
-
-        Raises:
-            MissingDataError: Nothing is stored.
-            DataError: The data are not as declared.
-            StorageError: They cannot be read, or changed whenever they were read.
-        """
-        known = tuple(known)
-        before = self.content(table, known)
-        for _ in range(READINGS):
-            data = self.read(table, columns)
-            after = self.content(table, (*known, *filter(None, (before,))))
-            if before is not None and after is not None and before.content_hash == after.content_hash:
-                return data, after
-            before = after
-        raise changed_while_read(table, self.uri(table))
-
-    def count_rows(self, table: Table) -> int | None:
-        """How many rows are stored of a table, told much faster than by reading it; None where they are not known.
-
-        Asked for a plan, of inputs whose content changed and of nothing else, to tell rows before and now. Whatever is
-        raised here is taken for "not known", which is the default.
-        """
-        del table
-        return None
-
-    def read_version(self, table: Table, version: int) -> pa.Table:
-        """Read all columns of an older version of a stored table; only storages that keep versions can.
-
-        Raises:
-            UsageError: There is no such version, or there are no versions here.
-            StorageError: It cannot be read.
-        """
-        del version
-        raise UsageError(
-            f"storage `{table.storage}` keeps no versions of `{table.name}`",
-            hint="leave out --version; storages of type `delta` keep them",
-        )
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """A stored table to be read: its declared columns, or all with their own types where None are declared."""
 
     @abstractmethod
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
@@ -311,27 +192,6 @@ class AssetStorage(ABC):
         Raises:
             StorageError: Nothing was changed.
         """
-
-    def may_replace(self, table: Table, *, forced: bool) -> None:
-        """Refuse, before anything is computed, to publish over what has no manifest of ours, unless it is forced.
-
-        A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
-
-        Args:
-            table: What would be published.
-            forced: Whether the user asked to replace whatever is there, as `Origin.forced`.
-
-        Raises:
-            StorageError: What is there is another's; the hint says how to replace it all the same.
-        """
-        if not forced and self.stat(table) is not None and not self._is_described(table):
-            raise UnclaimedError(self.uri(table), table.name, location=table.where("path"))
-
-    def _is_described(self, table: Table) -> bool:
-        try:
-            return self.read_manifest(table) is not None
-        except StorageError:  # one that cannot be read was ours all the same
-            return True
 
     @abstractmethod
     def read_manifest(self, table: Table) -> Manifest | None:
@@ -342,18 +202,6 @@ class AssetStorage(ABC):
             StorageError: It cannot be read, or is no manifest.
         """
 
-    def altered_by(self, table: Table, content: InputRecord) -> str:
-        """Where or by what data were modified that are not as their manifest says, in words that follow "was modified".
-
-        Asked for a plan, of tables found altered and of nothing else.
-
-        Args:
-            table: The table.
-            content: What is stored of it.
-        """
-        del table, content
-        return ANOTHER_HAND
-
     @abstractmethod
     def delete(self, table: Table) -> None:
         """Remove a stored table and its manifest, if there."""
@@ -361,47 +209,3 @@ class AssetStorage(ABC):
     @abstractmethod
     def list(self) -> Iterable[Manifest]:
         """The manifests of all tables stored here."""
-
-    @abstractmethod
-    def remove_leftovers(self, tables: Iterable[Table]) -> None:
-        """Remove what killed runs left half-written beside these tables."""
-
-    def local_files(self, table: Table) -> Iterable[str]:
-        """The files of this machine a table may be read from, there or not; none where it lives elsewhere."""
-        del table
-        return ()
-
-    def identities(self, table: Table) -> frozenset[Any]:
-        """What tells the stored data and manifest of a table from everything else, by whatever name it goes.
-
-        Raises:
-            StorageError: It cannot be looked at.
-        """
-        del table
-        return frozenset()
-
-    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """What no declared table accounts for; nothing where a storage cannot tell.
-
-        Args:
-            declared: The tables declared in this storage.
-            taken: `identities` of all declared tables, of whatever storage.
-
-        Raises:
-            StorageError: It cannot be looked at.
-        """
-        del declared, taken
-        return ()
-
-    def remove_stray(self, stray: Stray) -> str | None:
-        """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
-        return stray.keep or "this storage removes nothing by itself"
-
-
-@contextmanager
-def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
-    """All of some storages in use; see `AssetStorage.in_use`."""
-    with ExitStack() as stack:
-        for storage in storages:
-            stack.enter_context(storage.in_use())
-        yield

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.spec import FormatOptions
 
 COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # What none of these can be beside letters and digits, because plain values are made of it.
@@ -17,7 +17,7 @@ _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char":
 _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
 
 
-class CsvOptions(Struct, frozen=True):
+class CsvOptions(FormatOptions, frozen=True):
     """How a CSV file is written and read.
 
     Attributes:
@@ -70,25 +70,22 @@ class CsvOptions(Struct, frozen=True):
                 check_format(text, "timestamp_format")
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> CsvOptions:
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """From the ``options`` of a project file, already held to `lakehouse_cli.formats.CSV`.
 
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        values: dict[str, Any] = {}
-        for key, value in mapping.items():
-            if key in ("date_format", "timestamp_format"):
-                formats = () if value is None else (value,) if isinstance(value, str) else tuple(value)
-                values[f"{key}s"] = formats
-            elif key in cls.__struct_fields__:
-                values[key] = tuple(value) if isinstance(value, list) else value
+        values = dict(mapping)
+        for name in ("date_format", "timestamp_format"):
+            formats = values.pop(name, None)
+            values[f"{name}s"] = (formats,) if isinstance(formats, str) else formats
         if values.get("escape_char") == "none":
             del values["escape_char"]
         if values.get("quote_char") == "none" and values.get("escape_char"):
             # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
-        return cls(**values)
+        return super().from_mapping(values)
 
     @property
     def quotes(self) -> bool:

@@ -11,8 +11,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import LakehouseError, ObstructedError, StorageError, UsageError
+from lakehouse_cli.errors import ObstructedError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, not_done, overtaken
+from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, record_of
 from lakehouse_cli.storage.delta_files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta_log import (
     ConflictError,
@@ -38,9 +38,10 @@ from lakehouse_cli.storage.delta_log import (
     filesystem,
     stamp,
 )
+from lakehouse_cli.storage.errors import Cause, overtaken, system_reason, translate_errors
 from lakehouse_cli.storage.folders import make_folder
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
-from lakehouse_cli.storage.object_errors import Told, explain_text
+from lakehouse_cli.storage.object_errors import explain_text
 from lakehouse_cli.storage.publishing import sync_all
 from lakehouse_cli.storage.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
@@ -104,13 +105,13 @@ class DeltaStorage(AssetStorage):
 
     def stat(self, table: Table) -> Stored | None:
         """Size of the files of the latest version, and when the newest was written."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else Stored(found.size, found.stamp)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By version where that is known; else by the manifest of a run's own commit, else by the files it has."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             found = self._open(table)
             self._seen[table.path] = found.own_version if found else None
             if found is None:
@@ -124,35 +125,29 @@ class DeltaStorage(AssetStorage):
                 return record
         own = self._manifest(found, table.name)
         hash_ = own.content_hash if own is not None and own.modified_ns == found.stamp else found.state_hash
-        rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-        return InputRecord(hash_, rows, found.size, found.stamp)
+        return record_of(hash_, found.size, found.stamp, known)
 
-    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
-        """Read the declared columns of the latest version."""
-        with self._told(table, "read"):
-            return self._read_latest(table, columns)[0]
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """The declared columns of the latest version."""
+        return Scan(self, table, partial(self._read_latest, table, columns))
 
-    def read_with_content(
-        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
-    ) -> tuple[pa.Table, InputRecord]:
-        """Read a version, and tell the content of that version."""
-        with self._told(table, "read"):
-            data, found = self._read_latest(table, columns)
-            return data, self._record(table, found, known)
-
-    def _read_latest(self, table: Table, columns: Sequence[Column] | None) -> tuple[pa.Table, Snapshot]:
-        found = self._open(table)
-        if found is None:
-            raise missing_data(table, self.uri(table))
-        if needs_manifest(table, columns):
-            own = self._manifest(found, table.name)
-            if own is not None and own.modified_ns == found.stamp:
-                columns = columns_of(own, columns, self.uri(table))
-        return self._read(found, columns, table), found
+    def _read_latest(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        with translate_errors(self, table, "read"):
+            found = self._open(table)
+            if found is None:
+                raise missing_data(table, self.uri(table))
+            if needs_manifest(table, columns):
+                own = self._manifest(found, table.name)
+                if own is not None and own.modified_ns == found.stamp:
+                    columns = columns_of(own, columns, self.uri(table))
+            data = self._read(found, columns, table)
+            return data, None if known is None else self._record(table, found, known)
 
     def count_rows(self, table: Table) -> int | None:
         """As its log tells."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else int(found.table.count())
 
@@ -162,7 +157,7 @@ class DeltaStorage(AssetStorage):
 
     def read_version(self, table: Table, version: int) -> pa.Table:
         """All columns of a version, with the types its run gave them where a run of this tool committed it."""
-        with self._told(table, "read"):
+        with translate_errors(self, table, "read"):
             latest = self._open(table)
             if latest is None:
                 raise missing_data(table, self.uri(table))
@@ -191,7 +186,7 @@ class DeltaStorage(AssetStorage):
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse a Delta table that no run of this tool ever committed to, and a place inside of another one."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             self._refuse_inside(table)
             self._refuse_foreign(self._open(table), table, forced=forced)
 
@@ -228,7 +223,7 @@ class DeltaStorage(AssetStorage):
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
-        with self._told(table, "written"):
+        with translate_errors(self, table, "written"):
             self._refuse_link(table)
             data = storable(data, WHAT)
             schema = file_schema(table, data.schema)
@@ -279,7 +274,7 @@ class DeltaStorage(AssetStorage):
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest in the commit of the run that stored the table last."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else self._manifest(found, table.name)
 
@@ -301,7 +296,7 @@ class DeltaStorage(AssetStorage):
     def delete(self, table: Table) -> None:
         """Remove the table with all its versions."""
         place = self._place(table.path)
-        with self._told(table, "removed"):
+        with translate_errors(self, table, "removed"):
             if self._open(table) is None:
                 return
             files = filesystem(place, self._settings)
@@ -316,7 +311,7 @@ class DeltaStorage(AssetStorage):
 
     def list(self) -> Iterable[Manifest]:
         """The manifests of all Delta tables under the root that have one, by path."""
-        with self._told(None, "looked through"):
+        with translate_errors(self, None, "looked through"):
             for path in sorted(self._tables()):
                 found = Snapshot.open(self._place(path), self._settings)
                 manifest = None if found is None else self._manifest(found, path)
@@ -331,33 +326,16 @@ class DeltaStorage(AssetStorage):
         logs = (info.path.strip("/").partition(f"/{_LOG}/") for info in infos)
         return {path for path, log, _ in logs if log}
 
-    def remove_leftovers(self, tables: Iterable[Table]) -> None:
-        """Nothing: files that no version has are for a vacuum, which is the user's to run."""
-
     def local_files(self, table: Table) -> Iterable[str]:
         """The log of a table in a folder, in which every commit leaves a file."""
         return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
 
-    @contextmanager
-    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
-        """Wrap what delta-rs, Arrow and the system raise, naming table and storage."""
-        try:
-            yield
-        except LakehouseError:
-            raise
-        except Exception as error:
-            bucket = self.spec.root.partition("://")[2].partition("/")[0]
-            told = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
-            told = told or Told(_reason(error), f"look at storage `{self.spec.name}`")
-            what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
-            raise not_done(
-                what,
-                doing,
-                told.reason,
-                told.out_of_reach,
-                hint=told.hint,
-                location=self.spec.location if table is None else table.where("path", "storage"),
-            ) from error
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """What delta-rs, Arrow and the system raise."""
+        del table
+        bucket = self.spec.root.partition("://")[2].partition("/")[0]
+        cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
+        return cause or Cause(_reason(error))
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
@@ -377,6 +355,6 @@ def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
 def _reason(error: Exception) -> str:
     """Why something could not be done, to follow a colon; without addresses, which may hold secrets."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return system_reason(error)
     first = re.sub(r"\b\w+://\S+", "…", str(error).partition("\n")[0])
     return first or type(error).__name__

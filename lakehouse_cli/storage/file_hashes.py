@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lakehouse_cli.regular_files import open_regular
-from lakehouse_cli.storage.base import ChangedError
+from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.publishing import hash_of
 from lakehouse_cli.storage.stat_cache import Stamp, stat_cache
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISLNK
 
-from lakehouse_cli.errors import ObstructedError, StorageError
+from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage.errors import Cause, system_reason
 from lakehouse_cli.storage.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
 
@@ -161,22 +162,12 @@ class FolderStorage(FormattedStorage):
                 location=table.where("path", "storage"),
             ) from error
 
-    @contextmanager
-    def _told(self, table: Table, doing: str) -> Iterator[None]:
-        """Wrap an operating system's error, naming table and storage."""
-        try:
-            yield
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            if self._is_of_ours(error):
-                shown = self._shown_manifest(table)
-            else:
-                shown = self._shown(table, self._suffixes(table)[0])
-            raise StorageError(
-                f"{shown} cannot be {doing}: {reason}",
-                hint=ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
-                location=table.where("path", "storage"),
-            ) from error
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """The operating system's errors, of data or of a manifest."""
+        if not isinstance(error, OSError):
+            return None
+        shown = self._shown_manifest(table) if table is not None and self._is_of_ours(error) else None
+        return Cause(system_reason(error), ADVICE.get(error.errno or 0), shown=shown)
 
     def _is_of_ours(self, error: OSError) -> bool:
         """Whether it is manifests that could not be worked with, not data."""

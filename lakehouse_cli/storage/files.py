@@ -13,28 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.regular_files import read_regular
-from lakehouse_cli.storage.base import READINGS, ChangedError, Origin, Stored, Stray, changed_while_read
+from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.errors import system_reason, translate_errors
 from lakehouse_cli.storage.file_hashes import FileHashes, open_unchanged
-from lakehouse_cli.storage.file_paths import ADVICE, FolderStorage
+from lakehouse_cli.storage.file_paths import FolderStorage
+from lakehouse_cli.storage.file_strays import FilePlace, Seen, left_aside, remove_former
 from lakehouse_cli.storage.folders import Folder
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
-    columns_of,
     make_manifest,
-    needs_manifest,
     parse_manifest,
 )
 from lakehouse_cli.storage.publishing import remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.stat_cache import Stamp
-from lakehouse_cli.storage.strays import Root, Seen, find_strays, left_aside, remove_former, remove_stray
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# How often a whole file is read that is changed meanwhile, as one that grows by the second is each time.
-_LONG_READINGS = 4
 
 
 class FileStorage(FolderStorage):
@@ -43,6 +40,9 @@ class FileStorage(FolderStorage):
     Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that whoever has the data
     has them too.
     """
+
+    # A file that grows by the second changes each time, however large it is.
+    _long_readings = 4
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
@@ -56,13 +56,13 @@ class FileStorage(FolderStorage):
         if found is None:
             return None
         if table.kind == "computed":
-            with self._told(table, "looked at"), self._open_folder(self._file(table), table):
+            with translate_errors(self, table, "looked at"), self._open_folder(self._file(table), table):
                 pass  # what is behind a link that was put there meanwhile is another's
         return Stored(found[1].size, found[1].modified_ns)
 
     def _find(self, table: Table) -> tuple[str, Stamp] | None:
         """The stored file, links resolved, and its stamp; None where nothing is stored."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             path = self._file(table)
             real = self._held_inside(self._in_folder(path), path, table)
             try:
@@ -82,79 +82,42 @@ class FileStorage(FolderStorage):
                 )
             return real, Stamp.of(status)
 
-    def _found(self, table: Table) -> tuple[str, Stamp]:
-        found = self._find(table)
-        if found is None:
-            raise self._missing(table)
-        return found
-
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
         known = tuple(known)
-        for _ in range(READINGS):
-            found = self._find(table)
-            if found is None:
-                return None
-            try:
-                with self._told(table, "read"):
-                    hash_ = self._hashes.of(*found)
-            except ChangedError:
-                continue
-            if table.kind == "computed" and self._is_link(table):
-                # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
-                return InputRecord(f"link {hash_}", -1, found[1].size)
-            if table.kind == "computed" and not any(record.content_hash == hash_ for record in known):
-                self._refuse_behind_link(table)
-            return _record(hash_, found[1], known)
-        raise changed_while_read(table, self.uri(table))
+        return self._until_unchanged(table, lambda: self._content(table, known))
 
-    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
-        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
-        for _ in range(READINGS):
-            found = self._found(table)
-            try:
-                with self._told(table, "read"):
-                    hash_ = self._hashes.of(*found) if needs_manifest(table, columns) else ""
-                    return self._read(table, columns, found, hash_)
-            except ChangedError:
-                continue
-        raise changed_while_read(table, self.uri(table))
+    def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
+        found = self._find(table)
+        if found is None:
+            return None
+        with translate_errors(self, table, "read"):
+            hash_ = self._hashes.of(*found)
+        if table.kind == "computed" and self._is_link(table):
+            # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
+            return InputRecord(f"link {hash_}", -1, found[1].size)
+        if table.kind == "computed" and not any(record.content_hash == hash_ for record in known):
+            self._refuse_behind_link(table)
+        return record_of(hash_, found[1].size, found[1].modified_ns, known)
 
-    def read_with_content(
-        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
-    ) -> tuple[pa.Table, InputRecord]:
-        """Read the file, and again where it changed meanwhile."""
-        known = tuple(known)
-        for _ in range(_LONG_READINGS):
-            found = self._found(table)
-            try:
-                with self._told(table, "read"), self._hashes.reading(*found) as hash_:
-                    data = self._read(table, columns, found, hash_)
-            except ChangedError:
-                continue
-            return data, _record(hash_, found[1], known)
-        raise changed_while_read(table, self.uri(table))
-
-    def _read(
-        self, table: Table, columns: Sequence[Column] | None, found: tuple[str, Stamp], content_hash: str
-    ) -> pa.Table:
-        if needs_manifest(table, columns):
-            columns = self._stored_columns(table, content_hash, columns)
-        return self._format(table).read(partial(open_unchanged, *found), self.uri(table), columns, table.options)
+    def _read_once(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        found = self._find(table)
+        if found is None:
+            raise self._missing(table)
+        opener = partial(open_unchanged, *found)
+        with translate_errors(self, table, "read"):
+            if known is None:
+                return self._parsed(table, columns, opener, lambda m: m.content_hash == self._hashes.of(*found)), None
+            with self._hashes.reading(*found) as hash_:
+                data = self._parsed(table, columns, opener, lambda manifest: manifest.content_hash == hash_)
+        return data, record_of(hash_, found[1].size, found[1].modified_ns, known)
 
     def count_rows(self, table: Table) -> int | None:
         """As the format tells."""
         path = self._path(table)
-        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), table.options)
-
-    def _stored_columns(
-        self, table: Table, content_hash: str, declared: Sequence[Column] | None
-    ) -> tuple[Column, ...] | Sequence[Column] | None:
-        """The declared columns, and those beyond them as the manifest tells, if it is that of these very bytes."""
-        manifest = self.read_manifest(table)
-        if manifest is None or manifest.content_hash != content_hash:
-            return declared
-        return columns_of(manifest, declared, self._shown_manifest(table))
+        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), self._options(table))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -176,7 +139,7 @@ class FileStorage(FolderStorage):
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.
         """
-        with self._told(table, "written"), ExitStack() as opened:
+        with translate_errors(self, table, "written"), ExitStack() as opened:
             target, mode = self._replaced(self._file(table), table)
             if mode is not None and S_ISDIR(mode):
                 raise self._is_a_folder(table)
@@ -193,7 +156,7 @@ class FileStorage(FolderStorage):
                     replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
                 )
                 with replacing(folder, os.path.basename(target), mode=mode) as sink:
-                    self._format(table).write(data, sink, table.options)
+                    self._format(table).write(data, sink, self._options(table))
                     sink.settle()
                     manifest = make_manifest(
                         table,
@@ -248,19 +211,15 @@ class FileStorage(FolderStorage):
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
-        try:
-            text = self._manifest_bytes(table)
-        except FileNotFoundError:
-            return None
-        except NotADirectoryError as error:
-            raise self._no_folder_of_manifests(table) from error
-        except IsADirectoryError as error:
-            raise self._manifest_is_a_folder(table) from error
-        except OSError as error:
-            raise StorageError(
-                f"{self._shown_manifest(table)} cannot be read: {(error.strerror or 'unreadable').lower()}",
-                hint=ADVICE.get(error.errno or 0, f"look at storage `{self.spec.name}`"),
-            ) from error
+        with translate_errors(self, table, "read"):
+            try:
+                text = self._manifest_bytes(table)
+            except FileNotFoundError:
+                return None
+            except NotADirectoryError as error:
+                raise self._no_folder_of_manifests(table) from error
+            except IsADirectoryError as error:
+                raise self._manifest_is_a_folder(table) from error
         return parse_manifest(text, self._shown_manifest(table))
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
@@ -271,11 +230,11 @@ class FileStorage(FolderStorage):
             left = left_aside(self._manifest_path(table), content.content_hash)
             if left is not None:
                 return f"by the interrupted run {left.run_id}"
-        return super().altered_by(table, content)
+        return ANOTHER_HAND
 
     def delete(self, table: Table) -> None:
         """Remove the file and its manifest."""
-        with self._told(table, "removed"):
+        with translate_errors(self, table, "removed"):
             for path in (self._file(table), self._manifest_file(table)):
                 with suppress(FileNotFoundError), self._open_folder(path, table) as folder:
                     os.unlink(os.path.basename(path), dir_fd=folder.descriptor)
@@ -304,29 +263,20 @@ class FileStorage(FolderStorage):
 
     def identities(self, table: Table) -> frozenset[Any]:
         """Device and inode of its file and of its manifest."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             seen = [Seen.of(path) for path in (self._path(table), self._manifest_path(table))]
             return frozenset(file.identity for file in seen if file is not None)
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        root = Root(self.spec.name, self.spec.root_text, self._real_root, MANIFESTS, self._any_suffixes(tables))
-        try:
-            return list(find_strays(root, {table.path for table in tables}, taken))
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise StorageError(
-                f"storage `{self.spec.name}` cannot be looked through: {reason}",
-                hint=ADVICE.get(error.errno or 0),
-                location=self.spec.location,
-            ) from error
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_suffixes(tables))
+        with translate_errors(self, None, "looked through"):
+            return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very files that were listed."""
-        return remove_stray(stray, self._real_root)
-
-
-def _record(hash_: str, stamp: Stamp, known: Iterable[InputRecord]) -> InputRecord:
-    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-    return InputRecord(hash_, rows, stamp.size, stamp.modified_ns)
+        try:
+            return remove_stray(FilePlace(self.spec.name, self.spec.root_text, self._real_root), stray)
+        except OSError as error:
+            return system_reason(error)

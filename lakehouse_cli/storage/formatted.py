@@ -6,18 +6,21 @@ Where the bytes are, folders or objects under keys, is for subclasses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.fingerprints.packages import find_package
 from lakehouse_cli.formats import FORMATS, file_suffixes
+from lakehouse_cli.formats.base import Format
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
-from lakehouse_cli.model.manifest import Manifest, ManifestError, NewerManifestError
+from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import AssetStorage, Format, Origin
+from lakehouse_cli.storage.base import READINGS, AssetStorage, Origin, Scan
+from lakehouse_cli.storage.errors import ChangedError, changed_while_read
 from lakehouse_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 #: Where manifests lie under the root of a storage.
 MANIFESTS = ".lakehouse/manifests"
+_Result = TypeVar("_Result")
 
 
 class FormattedStorage(AssetStorage):
@@ -34,15 +38,21 @@ class FormattedStorage(AssetStorage):
         spec: The declaration of the storage.
     """
 
+    # How often a table is read whose whole reading must see the same.
+    _long_readings: ClassVar[int] = READINGS
+
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
-        self._formats: dict[str, Format] = {}
+        self._formats: dict[str, Format[Any]] = {}
 
-    def _format(self, table: Table) -> Format:
+    def _format(self, table: Table) -> Format[Any]:
         if table.format not in self._formats:
             known = FORMATS[table.format]
             self._formats[table.format] = load(Entry(known.implementation, known.install))()
         return self._formats[table.format]
+
+    def _options(self, table: Table) -> Any:
+        return FORMATS[table.format].checked(table.options)
 
     def _shown(self, table: Table, suffix: str) -> str:
         return self._under_root(f"{table.path}{suffix}")
@@ -80,6 +90,52 @@ class FormattedStorage(AssetStorage):
 
     def _missing(self, table: Table) -> MissingDataError:
         return missing_data(table, self.uri(table))
+
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """The declared columns; a computed table that declares none is read as its manifest tells."""
+        return Scan(self, table, partial(self._read, table, columns))
+
+    def _read(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        times = READINGS if known is None else self._long_readings
+        return self._until_unchanged(table, lambda: self._read_once(table, columns, known), times)
+
+    @abstractmethod
+    def _read_once(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        """Read as `Read` does; raises ChangedError where the table changed meanwhile."""
+
+    def _until_unchanged(self, table: Table, look: Callable[[], _Result], times: int = READINGS) -> _Result:
+        """Do what raises ChangedError where a table changes meanwhile, and again until it does not."""
+        for _ in range(times):
+            try:
+                return look()
+            except ChangedError:
+                continue
+        raise changed_while_read(table, self.uri(table))
+
+    def _parsed(
+        self,
+        table: Table,
+        columns: Sequence[Column] | None,
+        opener: Callable[[], BinaryIO],
+        is_stored: Callable[[Manifest], bool],
+    ) -> pa.Table:
+        """Have the format read bytes: the declared columns, and those beyond them as the manifest tells.
+
+        Args:
+            table: The table.
+            columns: The declared ones.
+            opener: Opens the bytes.
+            is_stored: Whether a manifest is that of these very bytes.
+        """
+        if needs_manifest(table, columns):
+            manifest = self.read_manifest(table)
+            if manifest is not None and is_stored(manifest):
+                columns = columns_of(manifest, columns, self._shown_manifest(table))
+        return self._format(table).read(opener, self.uri(table), columns, self._options(table))
 
 
 def missing_data(table: Table, shown: str) -> MissingDataError:

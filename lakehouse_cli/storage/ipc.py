@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.ipc import IpcOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import ReadableFile, arrow_file, finished
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
 from lakehouse_cli.storage.stored_types import check_whole, read_declared, storable, told_as_damaged
 
@@ -20,7 +21,7 @@ _ROWS = 1 << 16
 _CELLS = 1 << 22
 
 
-class IpcFormat(Format):
+class IpcFormat(Format[IpcOptions]):
     """Reads and writes tables as Arrow IPC files, which Feather files of version 2 are too."""
 
     holds_count = True
@@ -30,7 +31,7 @@ class IpcFormat(Format):
         open_source: Callable[[], BinaryIO],
         name: str,
         columns: Sequence[Column] | None,
-        options: Mapping[str, Any],
+        options: IpcOptions,
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
@@ -47,7 +48,7 @@ class IpcFormat(Format):
 
         return read_declared(stored, columns, name, read)
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: IpcOptions) -> int | None:
         """By its batches, of which only the narrowest column is read."""
         del options
         schema = _schema(open_source, name)
@@ -61,10 +62,10 @@ class IpcFormat(Format):
             del reader
         return rows
 
-    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: IpcOptions) -> None:
         """Write batch by batch, each made of the same rows whatever the chunks of the table."""
-        compression = options.get("compression", "zstd")
-        written = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+        compression = None if options.compression == "none" else options.compression
+        written = pa.ipc.IpcWriteOptions(compression=compression)
         table = storable(table, _WHAT)
         with finished(pa.ipc.new_file(arrow_file(sink), table.schema, options=written)) as writer:
             for batch in _batches(table):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -16,30 +16,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import xxhash
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Column, StorageSpec, Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import (
-    READINGS,
-    ChangedError,
-    Origin,
-    OutOfReach,
-    Stored,
-    Stray,
-    changed_while_read,
-    not_done,
-    overtaken,
-)
-from lakehouse_cli.storage.formatted import (
-    MANIFESTS,
-    FormattedStorage,
-    columns_of,
-    make_manifest,
-    needs_manifest,
-    parse_manifest,
-)
-from lakehouse_cli.storage.keyed_strays import find_strays, remove_former, remove_stray
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
+from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
+from lakehouse_cli.storage.keyed_strays import KeyedPlace, remove_former
 from lakehouse_cli.storage.publishing import HashingSink, hash_of
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,20 +119,13 @@ class KeyedStorage(FormattedStorage):
         with self.opener(key, seen)() as file:
             return hash_of(file)
 
-    def reason(self, error: Exception) -> tuple[str, str | None]:
-        """Why something could not be done, to follow a colon, and what to do about it; to override."""
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """Why something could not be done; to override where more can be said than the exception does."""
+        del table
         if isinstance(error, OSError) and error.strerror:
-            return error.strerror.lower(), None
+            return Cause(system_reason(error))
         first = str(error).partition("\n")[0]
-        return f"{type(error).__name__}: {first}" if first else type(error).__name__, None
-
-    def out_of_reach(self, error: Exception) -> OutOfReach | None:
-        """What an error tells cannot be had at all, such as all of a server that does not answer; to override.
-
-        A plan then says that a run would fail, and the run fails these tables before it computes them.
-        """
-        del error
-        return None
+        return Cause(f"{type(error).__name__}: {first}" if first else type(error).__name__)
 
     def uri(self, table: Table) -> str:
         """The key under the root as the project file spells it; of a source, by the ending last found."""
@@ -162,86 +139,46 @@ class KeyedStorage(FormattedStorage):
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the version where that is known, else by the hash of the bytes: a time may be set back."""
         known = tuple(known)
-        for _ in range(READINGS):
-            key, found = self._find(table, "looked at")
-            # What is published in this run takes the place of this and of nothing else.
-            self._seen[key] = found
-            if found is None:
-                return None
-            try:
-                with self._told(table, "read"):
-                    return _known(found, known) or _record(found, self.hash_key(key, found), known)
-            except ChangedError:
-                continue
-        raise changed_while_read(table, self.uri(table))
+        return self._until_unchanged(table, lambda: self._content(table, known))
 
-    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
-        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
-        for _ in range(READINGS):
-            key, found = self._found(table)
-            try:
-                with self._told(table, "read"):
-                    return self._read(table, columns, key, found, self.opener(key, found))
-            except ChangedError:
-                continue
-        raise changed_while_read(table, self.uri(table))
+    def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
+        key, found = self._find(table, "looked at")
+        # What is published in this run takes the place of this and of nothing else.
+        self._seen[key] = found
+        if found is None:
+            return None
+        with translate_errors(self, table, "read"):
+            return _known(found, known) or _record(found, self.hash_key(key, found), known)
 
-    def read_with_content(
-        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
-    ) -> tuple[pa.Table, InputRecord]:
-        """Read the bytes and hash the very same, unless a version tells what they are."""
-        known = tuple(known)
-        for _ in range(READINGS):
-            key, found = self._found(table)
-            try:
-                with self._told(table, "read"):
-                    opener = self.opener(key, found)
-                    data = self._read(table, columns, key, found, opener)
-                    record = _known(found, known)
-                    if record is None:
-                        with opener() as file:
-                            record = _record(found, hash_of(file), known)
-                    return data, record
-            except ChangedError:
-                continue
-        raise changed_while_read(table, self.uri(table))
-
-    def _found(self, table: Table) -> tuple[str, Head]:
+    def _read_once(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
         key, found = self._find(table, "read")
         if found is None:
             raise self._missing(table)
-        return key, found
+        with translate_errors(self, table, "read"):
+            opener = self.opener(key, found)
+            data = self._parsed(table, columns, opener, lambda manifest: self.is_described(manifest, key, found))
+            record = None if known is None else _known(found, known)
+            if known is not None and record is None:
+                with opener() as file:
+                    record = _record(found, hash_of(file), known)
+            return data, record
 
-    def _read(
-        self,
-        table: Table,
-        columns: Sequence[Column] | None,
-        key: str,
-        found: Head,
-        opener: Callable[[], BinaryIO],
-    ) -> pa.Table:
-        if needs_manifest(table, columns):
-            columns = self._stored_columns(table, key, found, columns)
-        return self._format(table).read(opener, self.uri(table), columns, table.options)
+    def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
+        """Whether a manifest is that of the bytes under a key, by their version where there is one."""
+        if manifest.bytes != found.bytes:
+            return False
+        if found.version is not None and manifest.modified_ns == found.stamp:
+            return True
+        return manifest.content_hash == self.hash_key(key, found)
 
     def count_rows(self, table: Table) -> int | None:
         """As the format tells; of what is large, only where not all of it must be fetched for that."""
         key, found = self._find(table, "looked at")
         if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
             return None
-        return self._format(table).count_rows(self.opener(key, found), self.uri(table), table.options)
-
-    def _stored_columns(
-        self, table: Table, key: str, found: Head, declared: Sequence[Column] | None
-    ) -> Sequence[Column] | None:
-        """The declared columns, and those beyond them as the manifest tells, if it is that of these very bytes."""
-        manifest = self.read_manifest(table)
-        if manifest is None or manifest.bytes != found.bytes:
-            return declared
-        is_known = found.version is not None and manifest.modified_ns == found.stamp
-        if not is_known and manifest.content_hash != self.hash_key(key, found):
-            return declared
-        return columns_of(manifest, declared, self._shown_manifest(table))
+        return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
         """Write aside, put the data where the storage was seen to be as it is, then the manifest.
@@ -250,11 +187,11 @@ class KeyedStorage(FormattedStorage):
         data of which nobody knows that they are ours.
         """
         key = self._key(table, self._suffixes(table)[0])
-        with self._told(table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
+        with translate_errors(self, table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
             seen = self._seen[key] if key in self._seen else self.head_key(key)
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
-            self._format(table).write(data, sink, table.options)
+            self._format(table).write(data, sink, self._options(table))
             file.seek(0)
             described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
             beside = self._manifest_key(table)
@@ -314,7 +251,7 @@ class KeyedStorage(FormattedStorage):
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the data."""
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             text = self.get_key(self._manifest_key(table))
         if text is None:
             return None
@@ -324,24 +261,24 @@ class KeyedStorage(FormattedStorage):
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data leaves nothing that tells of it."""
-        return f"{super().altered_by(table, content)} or by an interrupted run"
+        del table, content
+        return f"{ANOTHER_HAND} or by an interrupted run"
 
     def delete(self, table: Table) -> None:
         """Remove the data and their manifest."""
-        with self._told(table, "removed"):
+        with translate_errors(self, table, "removed"):
             for key in (self._find(table, "removed")[0], self._manifest_key(table)):
                 self.delete_key(key)
 
     def list(self) -> Iterable[Manifest]:
         """Manifests under the root, by path."""
-        for key in sorted(self._manifest_keys()):
-            with self._told(None, "read"):
+        with translate_errors(self, None, "looked through"):
+            keys = sorted(self.manifest_keys())
+        for key in keys:
+            with translate_errors(self, None, "read"):
                 text = self.get_key(key)
             if text is not None:
                 yield parse_manifest(text, self._under_root(key))
-
-    def remove_leftovers(self, tables: Iterable[Table]) -> None:
-        """Nothing: what is put all or nothing leaves nothing half-written."""
 
     def identities(self, table: Table) -> frozenset[Any]:
         """The keys of its data and of its manifest, under the root."""
@@ -351,22 +288,23 @@ class KeyedStorage(FormattedStorage):
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Tables that a manifest describes and the project does not declare."""
         tables = list(declared)
-        paths = {table.path for table in tables}
-        with self._told(None, "looked through"):
-            free = [
-                key for key in sorted(self._manifest_keys()) if key[len(MANIFESTS) + 1 : -len(".json")] not in paths
-            ]
-            return find_strays(self, self._place, free, self._any_suffixes(tables), taken)
+        with translate_errors(self, None, "looked through"):
+            place = KeyedPlace(self, self._place, self._any_suffixes(tables))
+            return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very keys that were listed."""
-        with self._told(None, "cleaned"):
-            return remove_stray(self, stray)
+        with translate_errors(self, None, "cleaned"):
+            return remove_stray(KeyedPlace(self, self._place), stray)
 
     @property
     def _place(self) -> str:
         """What tells this root from any other."""
         return self.spec.root.rstrip("/")
+
+    def manifest_keys(self) -> Iterable[str]:
+        """The keys of all manifests."""
+        return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def shown_key(self, key: str) -> str:
         """A key under the root as the project file spells it."""
@@ -378,36 +316,13 @@ class KeyedStorage(FormattedStorage):
     def _manifest_key(self, table: Table) -> str:
         return f"{MANIFESTS}/{table.path}.json"
 
-    def _manifest_keys(self) -> Sequence[str]:
-        with self._told(None, "looked through"):
-            return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
-
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
         """The key of the stored data and what is told of them; the key they would have where nothing is stored."""
-        with self._told(table, doing):
+        with translate_errors(self, table, doing):
             heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
         self._found_suffixes[table.path] = suffix
         return self._key(table, suffix), heads[suffix]
-
-    @contextmanager
-    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
-        """Wrap a backend's error, naming table and storage."""
-        try:
-            yield
-        except LakehouseError:
-            raise
-        except Exception as error:
-            reason, hint = self.reason(error)
-            what = f"storage `{self.spec.name}`" if table is None else self.uri(table)
-            raise not_done(
-                what,
-                doing,
-                reason,
-                self.out_of_reach(error),
-                hint=hint or f"look at storage `{self.spec.name}`",
-                location=self.spec.location if table is None else table.where("path", "storage"),
-            ) from error
 
 
 def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
@@ -418,5 +333,4 @@ def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
 
 
 def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecord:
-    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-    return InputRecord(hash_, rows, found.bytes, found.stamp)
+    return record_of(hash_, found.bytes, found.stamp, known)

@@ -1,102 +1,69 @@
-"""What lies under the keys of a storage though no declared table accounts for it, and removing it with care.
-
-Only tables that a manifest of ours describes, byte for byte, are ever removed, and only as they were listed.
-"""
+"""Bytes under keys as they are searched for strays."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any
-
-from msgspec import Struct
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.base import Stray
 from lakehouse_cli.storage.formatted import MANIFESTS
+from lakehouse_cli.storage.strays import Place, Trace
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
 
-class SeenKey(Struct, frozen=True):
-    """A key as it was when it was listed; one that has changed since is not removed."""
-
-    place: str
-    key: str
-    head: Head
+#: What tells a root from any other, a key, and what was told of it when it was listed.
+SeenKey = tuple[str, str, "Head"]
 
 
-def find_strays(
-    storage: KeyedStorage, place: str, manifests: Iterable[str], suffixes: Collection[str], taken: Collection[Any]
-) -> list[Stray]:
-    """What no declared table accounts for.
+class KeyedPlace(Place):
+    """A storage of bytes under keys.
 
     Args:
         storage: Where to look.
         place: What tells its root from any other.
-        manifests: Keys of the manifests of undeclared tables.
         suffixes: Every ending that a table's bytes may have.
-        taken: Place and key of what belongs to declared tables, of whatever storage.
     """
-    found = []
-    for key in manifests:
-        head = storage.head_key(key)
-        text = storage.get_key(key)
-        if head is not None and text is not None and (place, key) not in taken:
-            found.append(_undeclared(storage, SeenKey(place, key, head), text, suffixes, taken))
-    return found
 
+    def __init__(self, storage: KeyedStorage, place: str, suffixes: Collection[str] = ()) -> None:
+        self.name = storage.spec.name
+        self._storage = storage
+        self._place = place
+        self._suffixes = suffixes
 
-def _undeclared(
-    storage: KeyedStorage, seen: SeenKey, text: bytes, suffixes: Collection[str], taken: Collection[Any]
-) -> Stray:
-    """A stored table that is not declared: its data and manifest, or why they stay."""
-    path = seen.key[len(MANIFESTS) + 1 : -len(".json")]
+    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
+        """By the path of the table."""
+        for key in sorted(self._storage.manifest_keys()):
+            table = key[len(MANIFESTS) + 1 : -len(".json")]
+            trace = None if table in declared else self._trace(key)
+            text = self._storage.get_key(key) if trace is not None else None
+            if trace is not None and text is not None:
+                yield table, trace, text
 
-    def stray(manifest: Manifest | None, keep: str | None, data: SeenKey | None = None) -> Stray:
-        shown = data or seen
-        uri = storage.shown_key(shown.key)
-        name = manifest.table if manifest else None
-        size, modified = shown.head.bytes, shown.head.modified_ns
-        project = manifest.project if manifest else None
-        handle = (seen,) if data is None or keep is not None else (data, seen)
-        return Stray("undeclared", storage.spec.name, name, uri, size, modified, keep, handle, project)
-
-    try:
-        manifest = Manifest.from_text(text.decode())
-    except ValueError as error:
-        return stray(None, f"its manifest cannot be read: {error}")
-    for key in (path + suffix for suffix in suffixes):
-        head = storage.head_key(key)
+    def _trace(self, key: str) -> Trace | None:
+        head = self._storage.head_key(key)
         if head is None:
-            continue
-        data = SeenKey(seen.place, key, head)
-        if (seen.place, key) in taken:
-            return stray(manifest, f"{storage.shown_key(key)} belongs to a declared table now")
-        if not _is_that_of(manifest, storage, data):
-            return stray(manifest, f"{storage.shown_key(key)} was altered after the run that stored it", data)
-        return stray(manifest, None, data)
-    return stray(manifest, None)
+            return None
+        own = self._place, key
+        return Trace(self._storage.shown_key(key), head.bytes, head.modified_ns, own, (*own, head))
 
+    def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
+        """What is under the path with each ending."""
+        del trace, manifest
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._suffixes))
 
-def _is_that_of(manifest: Manifest, storage: KeyedStorage, data: SeenKey) -> bool:
-    if manifest.bytes != data.head.bytes:
-        return False
-    known = manifest.modified_ns == data.head.stamp != 0
-    return known or manifest.content_hash == storage.hash_key(data.key, data.head)
+    def is_described(self, manifest: Manifest, data: Trace) -> bool:
+        """By the version, else by the hash."""
+        return self._storage.is_described(manifest, *data.state[1:])
 
+    def is_unchanged(self, state: SeenKey) -> bool:
+        """By what is told of the key."""
+        return self._storage.head_key(state[1]) == state[2]
 
-def remove_stray(storage: KeyedStorage, stray: Stray) -> str | None:
-    """Remove what was listed; returns why not where it was not, having changed since."""
-    if stray.keep is not None:
-        return stray.keep
-    seen: tuple[SeenKey, ...] = stray.handle
-    if any(storage.head_key(each.key) != each.head for each in seen):
-        return "it changed since it was listed"
-    for each in seen:
-        # The data come first: a manifest without data is found again, data without a manifest would not be.
-        storage.delete_key(each.key)
-    return None
+    def remove(self, state: SeenKey) -> None:
+        """Remove the key."""
+        self._storage.delete_key(state[1])
 
 
 def remove_former(storage: KeyedStorage, keys: Iterable[str], manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.base import ChangedError
+from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
 _turn = threading.Lock()

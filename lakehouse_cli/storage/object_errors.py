@@ -6,10 +6,9 @@ Their own texts hold addresses, which may hold signatures; of those only the pro
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.storage.base import OutOfReach
+from lakehouse_cli.storage.errors import Cause
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})\b")
@@ -51,34 +50,20 @@ def is_wordless(error: BaseException) -> bool:
     return status is not None and status[1].startswith("4") and _CODE.search(text) is None
 
 
-class Told(NamedTuple):
-    """What a server's answer, or its silence, comes to.
-
-    Attributes:
-        reason: Why a request failed, to follow a colon.
-        hint: What to do.
-        out_of_reach: What cannot be had at all, as far as that is certain.
-    """
-
-    reason: str
-    hint: str
-    out_of_reach: OutOfReach | None = None
-
-
-def explain(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> Told | None:
+def explain_request(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> Cause | None:
     """Why a request failed, and what to do; None for what does not come from a server."""
     from obstore import exceptions
 
     if isinstance(error, NoClientError):
-        return Told(str(error), f"look at the options of storage `{spec.name}`", "storage")
+        return Cause(str(error), f"look at the options of storage `{spec.name}`", "storage")
     if not isinstance(error, (exceptions.BaseError, FileNotFoundError)):
         return None
     told = explain_text(str(error), spec, bucket, container)
     said = _without_addresses(str(error)).rpartition(" error: ")[2]
-    return told or Told(said, f"look at the options of storage `{spec.name}`")
+    return told or Cause(said, f"look at the options of storage `{spec.name}`")
 
 
-def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> Told | None:
+def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> Cause | None:
     """The same of an error's text, which obstore and delta-rs have from one library; None where nothing is known."""
     found = _CODE.search(text)
     code = found[1] if found else None
@@ -86,24 +71,24 @@ def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> T
     named = f"storage `{spec.name}`"
     if _INSTANCE.search(text.partition("\n")[0]):
         hint = f"set them in the environment (a file `.env` only fills in `${{VAR}}`), or in the options of {named}"
-        return Told("no credentials are found", hint, "storage")
+        return Cause("no credentials are found", hint, "storage")
     if is_missing_container(text):
-        return Told(f"there is no {container} `{bucket}`", f"make it, or correct the root of {named}", "storage")
+        return Cause(f"there is no {container} `{bucket}`", f"make it, or correct the root of {named}", "storage")
     if code in _WRONG_CREDENTIALS or "valid authentication credentials" in text:
         reason = f"the server does not accept the credentials{_in(code)}"
-        return Told(reason, f"look at the credentials of {named}", "storage")
+        return Cause(reason, f"look at the credentials of {named}", "storage")
     if "necessary privileges" in text or (status and status[1] in ("401", "403")):
         hint = f"look at the credentials of {named}, and at what they are allowed to in `{bucket}`"
-        return Told(f"the server denies access{_in(code)}", hint, "table")
+        return Cause(f"the server denies access{_in(code)}", hint, "table")
     if "builder error" in text or "URL scheme is not allowed" in text:
         hint = f"set `allow_http: true` in the options of {named} if that is meant"
-        return Told("the endpoint is reached without TLS", hint, "storage")
+        return Cause("the endpoint is reached without TLS", hint, "storage")
     if code or status:
         said = code or f"status {status[1] if status else ''}"
-        return Told(f"the server says {said}", f"look at {named}")
+        return Cause(f"the server says {said}", f"look at {named}")
     if "error sending request" in text or "timed out" in text or "HTTP error" in text:
         hint = f"look whether it runs and can be reached, and at the endpoint of {named}"
-        return Told("the server does not answer", hint, "storage")
+        return Cause("the server does not answer", hint, "storage")
     return None
 
 

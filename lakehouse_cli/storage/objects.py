@@ -18,12 +18,12 @@ from datetime import timedelta
 from typing import Any, BinaryIO, ClassVar
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
-from lakehouse_cli.storage.base import ChangedError, OutOfReach
+from lakehouse_cli.storage.errors import Cause, ChangedError
 from lakehouse_cli.storage.keyed import IN_MEMORY, Head, KeyedStorage
-from lakehouse_cli.storage.object_errors import NoClientError, explain, is_missing_container, is_wordless
+from lakehouse_cli.storage.object_errors import NoClientError, explain_request, is_missing_container, is_wordless
 from lakehouse_cli.storage.object_reading import RangeReader
 from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem
 
@@ -206,15 +206,9 @@ class ObjectStorage(KeyedStorage):
             for entry in batch:
                 yield entry["path"].removeprefix(self._prefix)
 
-    def reason(self, error: Exception) -> tuple[str, str | None]:
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """What the server said, without the addresses and keys it said it with."""
-        told = explain(error, self.spec, self.bucket, self.container)
-        return super().reason(error) if told is None else (told.reason, told.hint)
-
-    def out_of_reach(self, error: Exception) -> OutOfReach | None:
-        """The bucket that is not there or not to be had, the object that is denied."""
-        told = explain(error, self.spec, self.bucket, self.container)
-        return None if told is None else told.out_of_reach
+        return explain_request(error, self.spec, self.bucket, self.container) or super().explain(error, table)
 
 
 class S3Storage(ObjectStorage):

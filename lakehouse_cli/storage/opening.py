@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,9 @@ from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
 from lakehouse_cli.own_modules import import_own
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.source_code import SourceError
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Scan
+from lakehouse_cli.storage.errors import own_storage_error
+from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType, find_type
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
@@ -91,8 +94,6 @@ def open_storage(spec: StorageSpec) -> AssetStorage:
 
 
 def _open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
-    from lakehouse_cli.storage.guarding import guarded
-
     try:
         storage_type = find_type(spec.type, folder)
     except SourceError as error:
@@ -111,7 +112,7 @@ def _open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
             hint=f"look at `__init__` of `{storage_type.implementation}`, which is given the StorageSpec",
             location=spec.location,
         ) from error
-    return guarded(spec, storage)
+    return GuardedStorage(spec, storage)
 
 
 def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str, Any]) -> _Storage:
@@ -152,9 +153,69 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
         )
     lacking = sorted(getattr(found, "__abstractmethods__", ()))
     if lacking:
+        renamed = "scan" in lacking and hasattr(found, "read")
         raise LakehouseError(
             f"storage `{spec.name}`: `{storage_type.implementation}` lacks `{'`, `'.join(lacking)}`",
-            hint="define what its base class leaves open",
+            hint="let `read` become `scan`" if renamed else "define what its base class leaves open",
             location=spec.location,
         )
     return found
+
+
+class GuardedStorage(WrapperStorage):
+    """A storage that is not the tool's: whatever it raises becomes a `StorageError` with table, storage and line.
+
+    In another process its module is found as it is here. One that cannot be pickled, such as one that holds a
+    connection, is made anew there from its declaration.
+    """
+
+    def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
+        super().__init__(inner)
+        self.spec = spec
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            state = pickle.dumps(self.inner)
+        except Exception:  # noqa: BLE001  # whatever its own methods raise
+            state = None
+        return _reopened, (self.spec, state)
+
+    def uri(self, table: Table) -> str:
+        """Where a table is, with the root as it is written: one that is filled in may hold a password."""
+        uri: str = self.forward("uri", table)
+        return uri.replace(self.spec.root, self.spec.root_text) if self.spec.root else uri
+
+    def scan(self, table: Table, columns: Any) -> Scan:
+        """The data are read when they are asked for, and that may fail as well."""
+        scan: Scan = self.forward("scan", table, columns)
+        return Scan(
+            self,
+            table,
+            lambda known: self._guarded("scan", table, lambda: scan.read(known)),
+        )
+
+    def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
+        """Call a method of the user's."""
+        table = next((each for each in arguments if isinstance(each, Table)), None)
+
+        def call() -> Any:
+            result = super(GuardedStorage, self).forward(method, *arguments, **keywords)
+            # What is made while it is asked for would raise where nobody looks.
+            return list(result) if isinstance(result, Iterator) else result
+
+        return self._guarded(method, table, call)
+
+    def _guarded(self, method: str, table: Table | None, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except LakehouseError:
+            raise
+        except Exception as error:
+            raise own_storage_error(self.spec, method, table, error) from error
+
+
+def _reopened(spec: StorageSpec, state: bytes | None) -> AssetStorage:
+    """In another process: as it was pickled, else made anew."""
+    # Opened first in any case: its module is found beside the project file, where pickle does not look.
+    opened = open_storage(spec)
+    return opened if state is None else GuardedStorage(spec, pickle.loads(state))  # noqa: S301  # our own bytes

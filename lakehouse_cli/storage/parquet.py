@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import arrow_file, finished
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.parquet_options import ParquetOptions
 from lakehouse_cli.storage.parquet_reading import ParquetReader
 from lakehouse_cli.storage.stored_types import (
@@ -27,7 +27,7 @@ _WHAT = "a Parquet file"
 _CELLS = 1 << 24
 
 
-class ParquetFormat(Format):
+class ParquetFormat(Format[ParquetOptions]):
     """Reads and writes tables as Parquet."""
 
     holds_count = True
@@ -37,7 +37,7 @@ class ParquetFormat(Format):
         open_source: Callable[[], BinaryIO],
         name: str,
         columns: Sequence[Column] | None,
-        options: Mapping[str, Any],
+        options: ParquetOptions,
     ) -> pa.Table:
         """The declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
@@ -50,28 +50,27 @@ class ParquetFormat(Format):
 
             return read_declared(file.schema.names, columns, name, read)
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: ParquetOptions) -> int | None:
         """As its metadata tell."""
         del options
         with _opened(open_source, name) as file:
             return int(file.metadata.num_rows)
 
-    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""
-        checked = ParquetOptions.from_mapping(options)
         table = storable(table, _WHAT)
         types = [_stored_type(kind) for kind in table.schema.types]
         schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
         writer = pq.ParquetWriter(
             arrow_file(sink),
             schema,
-            compression=checked.compression,
-            compression_level=checked.compression_level,
+            compression=options.compression,
+            compression_level=options.compression_level,
             version="2.6",
             write_page_checksum=True,
         )
         with finished(writer):
-            at_once = max(1, min(checked.row_group_rows, _CELLS // table.num_columns))
+            at_once = max(1, min(options.row_group_rows, _CELLS // table.num_columns))
             for start in range(0, table.num_rows, at_once):
                 rows = in_types_of_file(table.slice(start, at_once), _WHAT, types, start)
                 writer.write_table(rows.combine_chunks(), row_group_size=at_once)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from msgspec import Struct
-
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.spec import FormatOptions
 
 _LEVELS = {"zstd": 22, "gzip": 9, "brotli": 11}
 
 
-class ParquetOptions(Struct, frozen=True):
+class ParquetOptions(FormatOptions, frozen=True):
     """How a Parquet file is written; read is any.
 
     Attributes:
@@ -40,13 +36,3 @@ class ParquetOptions(Struct, frozen=True):
                 f"{self.compression} has 1 to {highest}",
                 hint=f"choose one of 1 to {highest}",
             )
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> ParquetOptions:
-        """From the ``options`` of a project file, already held to `lakehouse_cli.formats`.
-
-        Raises:
-            StorageError: Options that cannot stand together.
-        """
-        known = ("compression", "compression_level", "row_group_rows")
-        return cls(**{name: mapping[name] for name in known if mapping.get(name) is not None})

@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 import xxhash
 
+from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.regular_files import open_regular
-from lakehouse_cli.storage.base import Sink
 from lakehouse_cli.storage.folders import Folder, naming
 
 ASIDE_SUFFIX = ".lakehouse-tmp"

@@ -9,6 +9,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import Refusal
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.wrapper import innermost
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.own import refusal_of
 
@@ -49,6 +50,7 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
 
 def _refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
     """What refuses types, by its name: the type of storage, then the format."""
+    storage = innermost(storage)
     own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)
     built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None

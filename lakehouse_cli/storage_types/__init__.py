@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lakehouse_cli.formats.spec import LazySpecs
+from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types.spec import StorageType
 
 __all__ = ["SCHEMES", "STORAGE_TYPES", "StorageType", "bucket_problem", "find_type", "known_names", "scheme_of"]
@@ -24,7 +25,8 @@ STORAGE_TYPES: Mapping[str, StorageType] = LazySpecs(
         "duckdb": "lakehouse_cli.storage_types.duckdb:DUCKDB",
         "sqlite": "lakehouse_cli.storage_types.sqlite:SQLITE",
         "delta": "lakehouse_cli.storage_types.delta:DELTA",
-    }
+    },
+    StorageType,
 )
 
 #: Which type a root with this URL scheme is of, where `type` does not say.
@@ -85,14 +87,12 @@ def find_type(name: str, folder: Path) -> StorageType | None:
     """
     if name in STORAGE_TYPES:
         return STORAGE_TYPES[name]
-    from lakehouse_cli.storage_types.own import installed_types, read_type
+    from lakehouse_cli.storage_types.own import read_type
 
-    target = name if ":" in name else installed_types().get(name)
+    target = name if ":" in name else installed("storages").get(name)
     return None if target is None else read_type(name, target, folder)
 
 
 def known_names() -> Iterable[str]:
     """The names that ``type:`` may have, those of installed packages among them."""
-    from lakehouse_cli.storage_types.own import installed_types
-
-    return dict.fromkeys([*STORAGE_TYPES, *installed_types()])
+    return dict.fromkeys([*STORAGE_TYPES, *installed("storages")])

@@ -17,9 +17,6 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.source_code import ModuleSource, SourceError, SourceReader
 from lakehouse_cli.storage_types.spec import StorageType
 
-#: Where packages name their storages: ``name = "module:Class"``.
-ENTRY_POINTS = "lakehouse.storages"
-
 _SCHEMAS: Mapping[str, JsonSchema] = {
     "str": {"type": "string"},
     "int": {"type": "integer"},
@@ -34,13 +31,6 @@ _ROOTS = ("folder", "file", "url", "folder or url", "text", "none")
 _BASES_WITH_FORMATS = frozenset(("KeyedStorage", "ObjectStorage", "FileStorage"))
 # Annotated in the bases; no options.
 _NOT_OPTIONS = frozenset(("spec",))
-
-
-def installed_types() -> dict[str, str]:
-    """Names that installed packages give their storages, each with its ``module:Class``."""
-    from importlib.metadata import entry_points
-
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
 
 
 def read_type(name: str, target: str, folder: Path) -> StorageType:

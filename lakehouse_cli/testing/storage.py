@@ -24,6 +24,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
 from lakehouse_cli.storage_types import STORAGE_TYPES
@@ -73,7 +74,7 @@ class StorageConformance(ABC):
         declared = table()
         data = data_of(declared, (1, "a"), (None, ""), (2**63 - 1, None), (4, "NA"))
         manifest = storage.publish(declared, data, ORIGIN)
-        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.scan(declared, declared.columns).table().equals(data)
         assert manifest.rows == 4
         assert manifest.columns == (("id", "int64"), ("text", "string"))
 
@@ -101,7 +102,7 @@ class StorageConformance(ABC):
             return
         data = data_of(declared, *enumerate(VALUES[type_name]))
         storage.publish(declared, data, ORIGIN)
-        read = storage.read(declared, declared.columns)
+        read = storage.scan(declared, declared.columns).table()
         assert read.schema == data.schema
         assert read.equals(data)
 
@@ -127,7 +128,7 @@ class StorageConformance(ABC):
             told = refusal.message
         assert not told or "NaN" in told
         for columns in () if told else (declared.columns, None):
-            read = storage.read(replace(declared, contract=Contract(columns)), columns)
+            read = storage.scan(replace(declared, contract=Contract(columns)), columns).table()
             assert repr(read["value"].to_pylist()) == repr(values)
 
     def test_declared_columns_are_read_in_their_order_and_no_others(self, storage: AssetStorage) -> None:
@@ -135,21 +136,21 @@ class StorageConformance(ABC):
         declared = table()
         storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
         assert declared.columns is not None
-        read = storage.read(declared, [declared.columns[1]])
+        read = storage.scan(declared, [declared.columns[1]]).table()
         assert read.column_names == ["text"]
 
     def test_zero_rows(self, storage: AssetStorage) -> None:
         """An empty table is a table."""
         declared = table()
         storage.publish(declared, data_of(declared), ORIGIN)
-        assert storage.read(declared, declared.columns).equals(data_of(declared))
+        assert storage.scan(declared, declared.columns).table().equals(data_of(declared))
 
     def test_wide(self, storage: AssetStorage) -> None:
         """Hundreds of columns."""
         declared = table("wide", *(column(f"c{i}", "int64") for i in range(500)))
         data = data_of(declared, tuple(range(500)))
         storage.publish(declared, data, ORIGIN)
-        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.scan(declared, declared.columns).table().equals(data)
 
     def test_larger_than_one_buffer(self, storage: AssetStorage) -> None:
         """Several megabytes."""
@@ -157,7 +158,7 @@ class StorageConformance(ABC):
         ids = list(range(200_000))
         data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
         storage.publish(declared, data, ORIGIN)
-        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.scan(declared, declared.columns).table().equals(data)
 
     def test_nothing_is_stored_at_first(self, storage: AssetStorage) -> None:
         """And that is told as what it is."""
@@ -166,7 +167,7 @@ class StorageConformance(ABC):
         assert storage.read_manifest(declared) is None
         assert list(storage.list()) == []
         with pytest.raises(MissingDataError) as caught:
-            storage.read(declared, declared.columns)
+            storage.scan(declared, declared.columns).table()
         assert "`table` was never materialized" in caught.value.message
         assert "lakehouse run +table" in (caught.value.hint or "")
 
@@ -175,22 +176,22 @@ class StorageConformance(ABC):
         declared = table(kind="source")
         data = data_of(declared, (1, "a"))
         self.put(storage, declared, data)
-        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.scan(declared, declared.columns).table().equals(data)
         assert storage.stat(declared) is not None
         assert storage.read_manifest(declared) is None
 
     def test_what_others_stored_is_replaced_only_where_it_is_forced(self, storage: AssetStorage) -> None:
         """Also where a computed table is declared in its place."""
         declared = table()
-        storage.may_replace(declared, forced=False)
+        check_replaceable(storage, declared, forced=False)
         self.put(storage, declared, data_of(declared, (1, "a")))
         with pytest.raises(StorageError) as caught:
-            storage.may_replace(declared, forced=False)
+            check_replaceable(storage, declared, forced=False)
         assert "lakehouse run" in (caught.value.hint or "")
         assert "--force" in (caught.value.hint or "")
-        storage.may_replace(declared, forced=True)
+        check_replaceable(storage, declared, forced=True)
         storage.publish(declared, data_of(declared, (2, "b")), replace(ORIGIN, forced=True))
-        storage.may_replace(declared, forced=False)
+        check_replaceable(storage, declared, forced=False)
 
     def test_manifests(self, storage: AssetStorage) -> None:
         """Kept as published, listed, replaced with their data."""
@@ -233,16 +234,16 @@ class StorageConformance(ABC):
         """The record is that of what was read, whatever was known before."""
         declared, source = table(), table("source", kind="source")
         with pytest.raises(MissingDataError):
-            storage.read_with_content(declared, declared.columns, ())
+            storage.scan(declared, declared.columns).table_with_content(())
         older = data_of(declared, (1, "a"))
         before = storage.publish(declared, older, ORIGIN).content
         newer = data_of(declared, (2, "b"))
         manifest = storage.publish(declared, newer, ORIGIN)
-        data, content = storage.read_with_content(declared, declared.columns, (before,))
+        data, content = storage.scan(declared, declared.columns).table_with_content((before,))
         assert data.equals(newer)
         assert content.content_hash == manifest.content_hash
         self.put(storage, source, older)
-        data, content = storage.read_with_content(source, source.columns, ())
+        data, content = storage.scan(source, source.columns).table_with_content(())
         assert data.equals(older)
         found = storage.content(source, ())
         assert found is not None
@@ -252,10 +253,10 @@ class StorageConformance(ABC):
         """Whether a run stored them or another program; what is asked for a plan is never a wrong number."""
         declared = table()
         storage.publish(declared, data_of(declared, (1, "a"), (2, "b\nc, d"), (3, '"')), ORIGIN)
-        assert storage.count_rows(declared) in (3, None)
+        assert count_rows(storage, declared) in (3, None)
         source = table("source", kind="source")
         self.put(storage, source, data_of(source, (1, "a"), (2, "b")))
-        assert storage.count_rows(source) in (2, None)
+        assert count_rows(storage, source) in (2, None)
 
     def test_deletion(self, storage: AssetStorage) -> None:
         """Data and manifest; again is no error."""
@@ -273,7 +274,7 @@ class StorageConformance(ABC):
         declared = table("t", path=path)
         data = data_of(declared, (1, "a"))
         storage.publish(declared, data, ORIGIN)
-        assert storage.read(declared, declared.columns).equals(data)
+        assert storage.scan(declared, declared.columns).table().equals(data)
         assert path in storage.uri(declared)
 
     def test_a_writer_that_dies_half_way_leaves_the_old_table(
@@ -306,7 +307,7 @@ class StorageConformance(ABC):
         def read() -> None:
             while not stop.is_set():
                 try:
-                    seen = storage.read(declared, declared.columns)
+                    seen = storage.scan(declared, declared.columns).table()
                 except Exception as error:  # noqa: BLE001  # told by the assertion below
                     strange.append(error)
                     return
@@ -345,11 +346,11 @@ class StorageConformance(ABC):
             writer.join()
         assert strange == []
         assert published
-        assert any(storage.read(declared, declared.columns).equals(version) for version in versions)
+        assert any(storage.scan(declared, declared.columns).table().equals(version) for version in versions)
 
     def test_undeclared_columns_come_back_as_they_were_stored(self, storage: AssetStorage) -> None:
         """Where a computed table declares none, its manifest tells the types."""
         declared = replace(table(), contract=Contract())
         data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
         storage.publish(declared, data, ORIGIN)
-        assert storage.read(declared, None).equals(data)
+        assert storage.scan(declared, None).table().equals(data)

@@ -1,7 +1,8 @@
 """The in-memory types that transforms take and return, and how an annotation names one.
 
-A new one is a subclass of `FrameType` in the table `_FRAME_TYPES`; its library is imported only when a transform is
-found to want it.
+A new one is a subclass of `FrameType`, in the table `_FRAME_TYPES` or in a package that names it under the entry point
+group ``lakehouse.frames``, as users write it: ``library.Class``. Its library is imported only when a transform is found
+to want it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
+from lakehouse_cli.registry import installed, lookup
 
 
 class FrameType(ABC):
@@ -94,6 +96,8 @@ def frame_type(name: str) -> FrameType:
     Raises:
         TransformError: Its library is not installed.
     """
+    if name not in _FRAME_TYPES:
+        return lookup({}, "frames", name, FrameType)()
     module, _, attribute = _FRAME_TYPES[name].partition(":")
     try:
         found: FrameType = getattr(import_module(module), attribute)()
@@ -123,10 +127,12 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
         for part in text.replace("Optional[", "").rstrip("]").split("|"):
             if part in _SPELLINGS and (returned or not part.endswith("Series")):
                 return frame_type(_SPELLINGS[part])
+            if part in installed("frames"):
+                return frame_type(part)
         raise _unsupported(text, returned)
     for candidate in _classes(annotation):
         root = candidate.__module__.partition(".")[0]
-        for name in _FRAME_TYPES:
+        for name in _names():
             # Only a class of that very library (or derived from one, hence loaded) can be meant.
             library = name.partition(".")[0]
             if library == root or any(base.__module__.partition(".")[0] == library for base in candidate.__mro__):
@@ -138,10 +144,16 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
 
 def owner_of(value: Any) -> FrameType | None:
     """The frame type that a value is of, None where it is of none."""
-    for name in _FRAME_TYPES:
+    for name in _names():
         if name.partition(".")[0] in sys.modules and frame_type(name).owns(value):
             return frame_type(name)
     return None
+
+
+def _names() -> Iterator[str]:
+    """The tool's own first: packages are looked through for a type that is none of these."""
+    yield from _FRAME_TYPES
+    yield from installed("frames")
 
 
 def _classes(annotation: Any) -> list[type]:

@@ -498,7 +498,7 @@ def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
     assert re.search(rf"127\.0\.0\.1:54709/db/shop/\w+ cannot be [a-z ]+: {cause}\n", planned.out)
     assert planned.out.count(cause) == 3
     asked: list[str] = []
-    monkeypatch.setattr(PostgreSQLStorage, "read", lambda self, table, columns: asked.append(table.name))
+    monkeypatch.setattr(PostgreSQLStorage, "scan", lambda self, table, columns: asked.append(table.name))
     tables = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}
     assert asked == []
     assert tables["again"]["error"]["message"].endswith(cause)

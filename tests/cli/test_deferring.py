@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def test_a_deferred_storage_refuses_to_be_written(deferred: ProjectFolder) -> No
     assert deferral is not None
     table = deferral.tables["totals"]
     storage = deferral.storages[table.storage]
-    data = storage.read(table, table.columns)
+    data = storage.scan(table, table.columns).table()
     with pytest.raises(StorageError, match="is read from environment `prod`"):
         storage.publish(table, data, None)  # type: ignore[arg-type]
     with pytest.raises(StorageError):
@@ -169,3 +170,32 @@ def test_rows_of_an_input_that_changed_there_are_told(deferred: ProjectFolder, c
     deferred.write("prod/orders.csv", "customer;amount\n007;5\n")
     planned = cli("plan", "-e", "dev", "totals", "--defer", "prod")
     assert "content of `orders` changed (1 row, before 3)" in planned.out
+
+
+def test_many_inputs_there_are_looked_at_in_one_session(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a database each table would otherwise wait for a connection of its own."""
+    names = [f"in{number}" for number in range(40)]
+    tables = "".join(f"  {name}: {{columns: {{n: int64}}}}\n" for name in names)
+    folder.write(
+        "lakehouse.yaml",
+        "name: many\nmodule: transforms\n"
+        "environments:\n"
+        "  dev: {storages: {default: {type: sqlite, root: dev.db}}}\n"
+        "  prod: {storages: {default: {type: sqlite, root: prod.db}}}\n"
+        f"tables:\n{tables}  out: {{columns: {{n: int64}}}}\n",
+    )
+    made = "".join(f"def {name}():\n    return pd.DataFrame({{'n': [1]}})\n" for name in names)
+    folder.write("transforms.py", f"import pandas as pd\n{made}def out({', '.join(names)}):\n    return in0\n")
+    assert cli("run", "-e", "prod").code == 0
+    opened: list[str] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda name, **how: (opened.append(name), connect(name, **how))[1])
+    planned = cli("plan", "-e", "prod")
+    assert planned.code == 0
+    there = len(opened)
+    opened.clear()
+    deferred = cli("plan", "-e", "dev", "out", "--defer", "prod", "-o", "json")
+    assert len(deferred.json["deferred"]) == 40
+    assert len(opened) == there == 1

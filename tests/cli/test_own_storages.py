@@ -95,8 +95,14 @@ def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: CLI) ->
             "storage `shelf` cannot be made: ZeroDivisionError: division by zero",
             "look at `__init__` of `shelf:Shelf`",
         ),
+        (
+            "from lakehouse_cli.storage import AssetStorage\n\n"
+            "class Shelf(AssetStorage):\n    def read(self, table, columns): ...\n",
+            "`shelf:Shelf` lacks",
+            "let `read` become `scan`",
+        ),
     ],
-    ids=["missing package", "no storage", "abstract", "raises when made"],
+    ids=["missing package", "no storage", "abstract", "raises when made", "of 0.1.0"],
 )
 def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: CLI, source: str, message: str, hint: str) -> None:
     shelf.write("shelf.py", source)
@@ -133,11 +139,10 @@ class Shelf(AssetStorage):
     def content(self, table, known):
         return {}["gone"]
 
-    def read(self, table, columns): ...
+    def scan(self, table, columns): ...
     def publish(self, table, data, origin): ...
     def read_manifest(self, table): ...
     def delete(self, table): ...
-    def remove_leftovers(self, tables): ...
 
     def list(self):
         yield 1 / 0
@@ -200,7 +205,9 @@ def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> Non
 def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
     broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
     broken += (
-        "\n    def out_of_reach(self, error):\n        return 'storage' if isinstance(error, EOFError) else None\n"
+        "\n    def explain(self, error, table):\n        from lakehouse_cli.storage import Cause\n"
+        "        reach = 'storage' if isinstance(error, EOFError) else None\n"
+        "        return Cause('nobody is there', out_of_reach=reach)\n"
     )
     shelf.write("shelf.py", broken.replace("return THINGS.get(key)", "raise EOFError('nobody there')"))
     code = shelf.read("transforms.py")
@@ -209,7 +216,7 @@ def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI
     )
     planned = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"] is None
-    assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: EOFError: nobody there"
+    assert planned["best"] == "`best` stays as it is: best.csv cannot be looked at: nobody is there"
     ran = cli("run", "-o", "json")
     assert ran.code == 1
     assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"totals": "materialized", "best": "failed"}
@@ -254,3 +261,20 @@ def test_root_in_a_uri_is_as_written(
         assert "Zq7x" not in done.out + done.err, argv
         assert "Kw9p" not in done.out + done.err, argv
     assert cli("ls", "-o", "json").json["tables"][0]["uri"] == "own://me:${SECRET}@host/t"
+
+
+def test_undeclared_columns_that_it_cannot_hold_are_refused(shelf: ProjectFolder, cli: CLI) -> None:
+    refusing = SHELF.replace("KeyedStorage):", "KeyedStorage):\n    cannot_hold: ClassVar = ('uint64',)", 1)
+    shelf.write("shelf.py", f"from typing import ClassVar\n{refusing}")
+    shelf.write(
+        "lakehouse.yaml",
+        "name: small\nmodule: transforms\nstorages:\n  shelf: {type: 'shelf:Shelf'}\n"
+        "tables:\n  best: {storage: shelf}\n",
+    )
+    shelf.write(
+        "transforms.py", "import pandas as pd\n\ndef best():\n    return pd.DataFrame({'n': [1]}, dtype='uint64')\n"
+    )
+    (table,) = cli("run", "-o", "json").json["tables"]
+    assert table["status"] == "failed"
+    violation = table["error"]["violations"][0]["message"]
+    assert violation.endswith("cannot hold column `n`, which is not declared: `Shelf` holds no uint64")

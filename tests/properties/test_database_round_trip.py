@@ -63,9 +63,9 @@ def publish(
 
     def compare() -> None:
         assert manifest.rows == data.num_rows
-        backs = [storage.read(table, columns)]
+        backs = [storage.scan(table, columns).table()]
         if all(is_written(column.type) for column in columns):
-            backs.append(storage.read(replace(table, contract=Contract()), None))
+            backs.append(storage.scan(replace(table, contract=Contract()), None).table())
         for back in backs:
             back.validate(full=True)
             assert back.schema == data.schema

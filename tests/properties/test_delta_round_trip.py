@@ -81,7 +81,7 @@ def test_every_type_comes_back_as_it_was(made: tuple[pa.Table, list[Column]]) ->
             assert any(is_coarse(column.type) for column in kept)
             assert not list(Path(folder, "t").glob("*.parquet"))
             return
-        reads = [storage.read(declared, declared.columns)]
+        reads = [storage.scan(declared, declared.columns).table()]
         if all(is_told(column.type) for column in kept):
             reads.append(storage.read_version(declared, 0))
         for read in reads:

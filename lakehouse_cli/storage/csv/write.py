@@ -21,7 +21,7 @@ from lakehouse_cli.arrow_types import from_arrow, to_arrow
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.base import Sink
+from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.storage.compression import compressed
 from lakehouse_cli.storage.csv.encode import encode
 from lakehouse_cli.storage.csv.errors import shorten

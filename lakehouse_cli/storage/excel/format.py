@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -17,9 +17,10 @@ from lakehouse_cli.conversion.python_values import convert_values
 from lakehouse_cli.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.excel import ExcelOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.shortening import cut_end
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.decode import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.excel.cells import UNFIT, value_for
@@ -32,7 +33,7 @@ _EXAMPLES = 5
 _SHOWN = 60
 
 
-class ExcelFormat(Format):
+class ExcelFormat(Format[ExcelOptions]):
     """Reads a sheet of a workbook."""
 
     def read(
@@ -40,11 +41,11 @@ class ExcelFormat(Format):
         open_source: Callable[[], BinaryIO],
         name: str,
         columns: Sequence[Column] | None,
-        options: Mapping[str, Any],
+        options: ExcelOptions,
     ) -> pa.Table:
         """The declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
         sheet = read_sheet(open_source, name, options)
-        nulls = frozenset(options.get("null_values", ()))
+        nulls = frozenset(options.null_values)
         if columns is None:
             return _undeclared(sheet, name, nulls)
         places = _places(sheet, name, columns)
@@ -58,7 +59,7 @@ class ExcelFormat(Format):
             raise _unfit(refused, name)
         return pa.table(arrays, names=[column.name for column in columns])
 
-    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
         """Nothing is written as Excel; projects that ask for it are refused when they are loaded."""
         del table, sink, options
         raise StorageError("a table cannot be written as Excel", hint="choose another `format`")

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -22,6 +22,7 @@ from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
+from lakehouse_cli.formats.excel import ExcelOptions
 
 # It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\..*")
@@ -86,7 +87,7 @@ def address(column: int, row: int) -> str:
     return f"{get_column_letter(column + 1)}{row}"
 
 
-def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> Sheet:
+def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOptions) -> Sheet:
     """Read one sheet of a workbook.
 
     Args:
@@ -97,7 +98,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     Raises:
         StorageError: It is no workbook, or has no such sheet.
     """
-    wanted, skipped = options.get("sheet"), options.get("skip_rows", 0)
+    wanted, skipped = options.sheet, options.skip_rows
     suspects: list[tuple[int, int]] = []
     rows: list[Row] = []
     number = 0
@@ -131,7 +132,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: Mapping[
     if suspects:
         rows = _with_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
     rows = [row for row in rows if row.values]
-    if not options.get("header", True):
+    if not options.header:
         return Sheet(title, None, rows)
     if not rows:
         raise StorageError(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 import pyarrow as pa
 
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.jsonl import JsonlOptions
 from lakehouse_cli.model import Column
-from lakehouse_cli.storage.base import Format, Sink
 from lakehouse_cli.storage.csv.nested import json_cells
-from lakehouse_cli.storage.csv_options import CsvOptions, codec_of
+from lakehouse_cli.storage.csv_options import codec_of
 from lakehouse_cli.storage.jsonl.lines import Opened
 from lakehouse_cli.storage.jsonl.read import read_declared, read_undeclared
 from lakehouse_cli.storage.jsonl.write import write_jsonl
 
 
-class JsonlFormat(Format):
+class JsonlFormat(Format[JsonlOptions]):
     """Reads and writes tables as JSON Lines."""
 
     def read(
@@ -24,20 +25,18 @@ class JsonlFormat(Format):
         open_source: Callable[[], BinaryIO],
         name: str,
         columns: Sequence[Column] | None,
-        options: Mapping[str, Any],
+        options: JsonlOptions,
     ) -> pa.Table:
         """The declared columns of a file; see `read_declared` and `read_undeclared`."""
-        opened = Opened(open_source, name, codec_of(name, options.get("compression")))
-        return read_undeclared(opened) if columns is None else read_declared(opened, columns, _cells(options))
+        opened = Opened(open_source, name, codec_of(name, options.compression))
+        if columns is None:
+            return read_undeclared(opened)
+        return read_declared(opened, columns, json_cells(options.duration_unit))
 
-    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Mapping[str, Any]) -> int | None:
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
         """By the lines that are not blank."""
-        return Opened(open_source, name, codec_of(name, options.get("compression"))).count()
+        return Opened(open_source, name, codec_of(name, options.compression)).count()
 
-    def write(self, table: pa.Table, sink: Sink, options: Mapping[str, Any]) -> None:
+    def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.get("compression") or "none", _cells(options))
-
-
-def _cells(options: Mapping[str, Any]) -> CsvOptions:
-    return json_cells(options.get("duration_unit"))
+        write_jsonl(table, sink, options.compression or "none", json_cells(options.duration_unit))

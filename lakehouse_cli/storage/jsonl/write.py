@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.base import Sink
+from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.storage.compression import compressed
 from lakehouse_cli.storage.csv.encode import encode
 from lakehouse_cli.storage.csv.nested import json_objects, json_text

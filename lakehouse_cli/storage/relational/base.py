@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakehouse_cli.counts import count_text, plural
@@ -19,12 +20,14 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray, not_done, overtaken
+from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, Stray
+from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.overtaking import Seen
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
-from lakehouse_cli.storage.relational.strays import find_strays, remove_stray
+from lakehouse_cli.storage.relational.strays import RelationalPlace
+from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import Names
 
@@ -75,13 +78,8 @@ class RelationalStorage(AssetStorage):
         """
 
     @abstractmethod
-    def reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """What a driver's exception says, and a hint; None for what is not the driver's."""
-
-    def is_out_of_reach(self, error: Exception) -> bool:
-        """Whether a driver's exception says that there is no way into the database."""
-        del error
-        return False
+    def driver_cause(self, error: Exception) -> Cause | None:
+        """What a driver's exception means; None for what is not the driver's."""
 
     @abstractmethod
     def stored_type(self, column_type: ColumnType) -> ColumnType:
@@ -138,34 +136,16 @@ class RelationalStorage(AssetStorage):
         known = STORAGE_TYPES.get(self.spec.type)
         return "" if known is not None and named == known.schema else named
 
-    @contextmanager
-    def _told(self, table: Table | None, doing: str) -> Iterator[None]:
-        """Put what a driver raises into words, naming table and storage."""
-        try:
-            yield
-        except LakehouseError:
-            raise
-        except Exception as error:
-            told = (error.message, error.hint) if isinstance(error, InTheWayError) else self.reason(error)
-            if told is None:
-                raise
-            reason, hint = told
-            if isinstance(error, InTheWayError) and table is not None:
-                hint = error.hint.replace("{table}", table.name)
-            what = self.uri(table) if table is not None else f"storage `{self.spec.name}`"
-            raise not_done(
-                what,
-                doing,
-                reason,
-                "storage" if self.is_out_of_reach(error) else None,
-                hint=hint or f"look at storage `{self.spec.name}`",
-                location=table.where("path", "storage") if table is not None else self.spec.location,
-            ) from error
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """What a driver raises, and what is in the way of replacing a table."""
+        if isinstance(error, InTheWayError):
+            return Cause(error.message, error.hint if table is None else error.hint.replace("{table}", table.name))
+        return self.driver_cause(error)
 
     @contextmanager
     def _looking(self, table: Table, doing: str) -> Iterator[Session | None]:
         """A transaction that reads; where `prefetch` waited for a database in vain, it is not waited for again."""
-        with self._told(table, doing):
+        with translate_errors(self, table, doing):
             no_way_in, self._no_way_in = self._no_way_in, None
             if no_way_in is not None:
                 raise no_way_in
@@ -191,8 +171,9 @@ class RelationalStorage(AssetStorage):
                     return
                 looks = look_at(session, relations, self.digests)
         except Exception as error:
-            self._no_way_in = error if self.is_out_of_reach(error) else None
-            if isinstance(error, LakehouseError) or self.reason(error) is not None:
+            cause = self.driver_cause(error)
+            self._no_way_in = error if cause is not None and cause.out_of_reach else None
+            if isinstance(error, LakehouseError) or cause is not None:
                 return  # each table tells of it
             raise
         self._looks.update(looks)
@@ -202,7 +183,7 @@ class RelationalStorage(AssetStorage):
     def stat(self, table: Table) -> Stored | None:
         """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
         relation = self.relation(table)
-        with self._told(table, "looked at"), self.session() as session:
+        with translate_errors(self, table, "looked at"), self.session() as session:
             if session is None:
                 return None
             found = session.find([relation]).get(relation)
@@ -233,17 +214,12 @@ class RelationalStorage(AssetStorage):
             return None
         return record_of(digest, look.kept, tuple(known), table.name)
 
-    def read(self, table: Table, columns: Sequence[Column] | None) -> pa.Table:
-        """Read the declared columns; a computed table that declares none is read as its manifest tells."""
-        return self._read(table, columns, None)[0]
+    def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
+        """The declared columns; read and hashed in one transaction, which sees the same rows throughout.
 
-    def read_with_content(
-        self, table: Table, columns: Sequence[Column] | None, known: Iterable[InputRecord]
-    ) -> tuple[pa.Table, InputRecord]:
-        """Read and hash in one transaction, which sees the same rows throughout."""
-        data, record = self._read(table, columns, tuple(known))
-        assert record is not None  # noqa: S101  # it was asked for
-        return data, record
+        A computed table that declares none is read as its manifest tells.
+        """
+        return Scan(self, table, partial(self._read, table, columns))
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
@@ -252,7 +228,7 @@ class RelationalStorage(AssetStorage):
 
         relation, shown, record = self.relation(table), self.uri(table), None
         reading = None if known is None else relation
-        with self._told(table, "read"), self.session(reading=reading) as session:
+        with translate_errors(self, table, "read"), self.session(reading=reading) as session:
             found = None if session is None else session.find([relation]).get(relation)
             if session is None or found is None:
                 raise self._missing(table)
@@ -281,7 +257,7 @@ class RelationalStorage(AssetStorage):
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""
-        with self._told(table, "looked at"), self.session() as session:
+        with translate_errors(self, table, "looked at"), self.session() as session:
             return None if session is None else session.count(self.relation(table))
 
     def _missing(self, table: Table) -> MissingDataError:
@@ -300,7 +276,7 @@ class RelationalStorage(AssetStorage):
         if relation in self._unclaimed:  # as a plan saw it, which asks once; a run looks again
             self._refuse(table, self._unclaimed.pop(relation), None, forced)
             return
-        with self._told(table, "looked at"), self.session() as session:
+        with translate_errors(self, table, "looked at"), self.session() as session:
             if session is not None:
                 found = session.find([relation]).get(relation)
                 self._refuse(table, found, session.kept_of(relation) if found else None, forced)
@@ -333,7 +309,7 @@ class RelationalStorage(AssetStorage):
             self.check_values(prepared, declared)
         except UnfitError as error:
             raise self._unfit(table, error.violations[0]) from error
-        with self._told(table, "written"), self.session(write=True) as session:
+        with translate_errors(self, table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
             found, kept = session.find([relation]).get(relation), session.kept_of(relation)
@@ -396,11 +372,11 @@ class RelationalStorage(AssetStorage):
     def delete(self, table: Table) -> None:
         """Drop the table and remove its manifest."""
         relation = self.relation(table)
-        with self._told(table, "removed"), self.session() as session:
+        with translate_errors(self, table, "removed"), self.session() as session:
             there = session is not None and (relation in session.find([relation]) or session.kept_of(relation))
         if not there:
             return
-        with self._told(table, "removed"), self.session(write=True) as session:
+        with translate_errors(self, table, "removed"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
             found = session.find([relation]).get(relation)
@@ -410,12 +386,9 @@ class RelationalStorage(AssetStorage):
 
     def list(self) -> Iterable[Manifest]:
         """The manifests, by schema and name."""
-        with self._told(None, "listed"), self.session() as session:
+        with translate_errors(self, None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
         return [parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
-
-    def remove_leftovers(self, tables: Iterable[Table]) -> None:
-        """Nothing: a transaction that did not end leaves nothing."""
 
     def identities(self, table: Table) -> frozenset[Any]:
         """The database and the relation."""
@@ -423,23 +396,23 @@ class RelationalStorage(AssetStorage):
             relation = self.relation(table)
         except StorageError:
             return frozenset()
-        with self._told(table, "looked at"):
+        with translate_errors(self, table, "looked at"):
             identity = self.identity()
         return frozenset() if identity is None else frozenset([(identity, relation)])
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
-        with self._told(None, "looked through"), self.session() as session:
-            return () if session is None else find_strays(self, session, known, taken)
+        with translate_errors(self, None, "looked through"), self.session() as session:
+            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
         if stray.keep is not None:
             return stray.keep
         try:
-            with self._told(None, "cleaned"), self.session(write=True) as session:
+            with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(session, stray)
+                return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.duckdb_files import kept, opened
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage_types.duckdb import NAMES
@@ -62,20 +63,17 @@ class DuckDBStorage(OneFileStorage):
 
         check_ranges(data, declared)
 
-    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """DuckDB's own sentence."""
+    def driver_cause(self, error: Exception) -> Cause | None:
+        """DuckDB's own sentence; out of reach is a file that cannot be opened, or is of another kind."""
         if type(error).__module__ not in ("duckdb", "_duckdb"):
             return None
-        text = str(error).splitlines()[0]
-        return text, next((hint for part, hint in _HINTS if part in text), None)
+        text = str(error)
+        hint = next((hint for part, hint in _HINTS if part in text.splitlines()[0]), None)
+        return Cause(text.splitlines()[0], hint, "storage" if any(part in text for part in _CANNOT_OPEN) else None)
 
     def in_use(self) -> AbstractContextManager[None]:
         """The file stays open while transactions follow closely."""
         return kept(self.spec.root)
-
-    def is_out_of_reach(self, error: Exception) -> bool:
-        """Whether the file cannot be opened, or is of another kind."""
-        return type(error).__module__ in ("duckdb", "_duckdb") and any(part in str(error) for part in _CANNOT_OPEN)
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage import base
 from lakehouse_cli.storage.relational.session import Digest, Found, Kept, Relation, Session, parsed
 
 
@@ -74,5 +75,4 @@ def record_of(digest: Digest | None, kept: Kept | None, known: Sequence[InputRec
     else:
         assert digest is not None  # noqa: S101  # there is no manifest that could stand for it
         hash_, size, modified = digest.hash, digest.bytes, None
-    rows = next((record.rows for record in known if record.content_hash == hash_), -1)
-    return InputRecord(hash_, rows, size, modified)
+    return base.record_of(hash_, size, modified, known)

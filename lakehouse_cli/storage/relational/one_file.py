@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.storage.errors import Cause, system_reason
 from lakehouse_cli.storage.folders import make_folder
 from lakehouse_cli.storage.publishing import sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
@@ -33,10 +34,6 @@ class OneFileStorage(RelationalStorage):
             write: Whether to change anything.
             patience: Seconds to wait for whoever has it locked.
         """
-
-    @abstractmethod
-    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """What the driver's exception says, and a hint; None for what is not the driver's."""
 
     @contextmanager
     def session(self, *, write: bool = False, reading: Relation | None = None) -> Iterator[Session | None]:
@@ -85,8 +82,6 @@ class OneFileStorage(RelationalStorage):
             return None
         return status.st_dev, status.st_ino
 
-    def reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """The driver's own sentence, or the operating system's."""
-        if isinstance(error, OSError):
-            return (error.strerror or type(error).__name__).lower(), None
-        return self.driver_reason(error)
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """The driver's errors, and the operating system's."""
+        return Cause(system_reason(error)) if isinstance(error, OSError) else super().explain(error, table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType, StorageSpec
 from lakehouse_cli.secret_values import mask_of_url
+from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
 from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
@@ -87,7 +88,7 @@ class PostgreSQLStorage(RelationalStorage):
     def default_schema(self) -> str:
         """The option, else the first of the connection's search path: asked once."""
         if self._own_schema is None:
-            with self._told(None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
+            with translate_errors(self, None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
                 self._own_schema = str(connection.rows("SELECT coalesce(current_schema()::text, 'public')")[0][0])
         return self._own_schema
 
@@ -177,7 +178,7 @@ class PostgreSQLStorage(RelationalStorage):
                 " FROM pg_database WHERE datname = current_database()"
             )
 
-    def reason(self, error: Exception) -> tuple[str, str | None] | None:
+    def driver_cause(self, error: Exception) -> Cause | None:
         """The server's own sentence, or the driver's; whatever could be secret taken out."""
         if not type(error).__module__.startswith("adbc_driver_manager"):
             return None
@@ -197,13 +198,13 @@ class PostgreSQLStorage(RelationalStorage):
             text = re.sub(r"\s+", " ", text).strip().rstrip(".")
         elif "PG_DIAG_MESSAGE_DETAIL" in details:
             text += f": {details['PG_DIAG_MESSAGE_DETAIL'].splitlines()[0].rstrip('.')}"
+        gone = any(part in str(error) for part in _NO_CONNECTION)
         if "Failed to connect" in message:
-            return self._connect_reason(re.sub(r"^Failed to connect: ", "", text))
-        gone = any(part in message for part in _NO_CONNECTION)
+            return Cause(*self._connect_reason(re.sub(r"^Failed to connect: ", "", text)), "storage")
         if gone:
             text = re.sub(r"^Error message returned by \w+: | This probably means .*", "", text)
         hint = _HINTS.get(state or "") or (_GONE if gone else details.get("PG_DIAG_MESSAGE_HINT"))
-        return text, hint and hint.rstrip(".")
+        return Cause(text, hint and hint.rstrip("."), "storage" if gone else None)
 
     def _connect_reason(self, text: str) -> tuple[str, str]:
         """Why there is no connection, and a hint; quotes no text that was read from the URL where it was misread."""
@@ -220,11 +221,6 @@ class PostgreSQLStorage(RelationalStorage):
             return text, f"`{parameter[1]}` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
         text = re.sub(r' for connection option "(\w+)"$', r" of `\1`", text)
         return f"its URL cannot be read: {re.sub(_QUOTED_TEXT, '', text)}", _ENCODE
-
-    def is_out_of_reach(self, error: Exception) -> bool:
-        """Whether there is no connection, or none any more."""
-        text = str(error)
-        return type(error).__module__.startswith("adbc_driver_manager") and any(part in text for part in _NO_CONNECTION)
 
 
 def _cause(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import (
     Digest,
@@ -77,18 +78,14 @@ class SQLiteStorage(OneFileStorage):
 
         check_values(data, declared)
 
-    def driver_reason(self, error: Exception) -> tuple[str, str | None] | None:
-        """SQLite's own sentence, or what it means."""
+    def driver_cause(self, error: Exception) -> Cause | None:
+        """SQLite's own sentence, or what it means; out of reach is what cannot be opened as it is, or is locked."""
         if not isinstance(error, sqlite3.Error):
             return None
         code = getattr(error, "sqlite_errorname", "")
         hint = next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
-        return _REASONS.get(code, str(error)), hint
-
-    def is_out_of_reach(self, error: Exception) -> bool:
-        """Whether the file cannot be opened or read as it is, is locked, or is of another kind."""
-        code = getattr(error, "sqlite_errorname", "")
-        return isinstance(error, sqlite3.Error) and (code in _REASONS or code.startswith(_OUT_OF_REACH))
+        out_of_reach = code in _REASONS or code.startswith(_OUT_OF_REACH)
+        return Cause(_REASONS.get(code, str(error)), hint, "storage" if out_of_reach else None)
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[SQLiteSession]:

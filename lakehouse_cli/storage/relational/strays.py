@@ -1,80 +1,75 @@
-"""Tables of a database that no declared table accounts for, and dropping them with care.
-
-Only a table that a manifest of ours describes, row for row, is ever dropped, and only as it was listed.
-"""
+"""A database as it is searched for strays, in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.relational.session import Found, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session import Found, Kept, Relation, Session
+from lakehouse_cli.storage.strays import Place, Trace
 
 if TYPE_CHECKING:
     from lakehouse_cli.storage.relational.base import RelationalStorage
 
 
-def find_strays(
-    storage: RelationalStorage, session: Session, declared: Collection[Relation], taken: Collection[Any]
-) -> list[Stray]:
-    """Tables that have a manifest and no declaration.
+class SeenRelation(NamedTuple):
+    """A table with a manifest, or that manifest alone, as they were when they were listed."""
+
+    database: Any
+    relation: Relation
+    text: str
+    table: bool
+
+
+class RelationalPlace(Place):
+    """The tables of a database that have a manifest.
 
     Args:
         storage: Where to look.
         session: On its database.
-        declared: What its declared tables are there.
-        taken: Database and relation of all declared tables, of whatever storage.
     """
-    kept = {relation: each for relation, each in session.kept().items() if relation not in declared}
-    found = session.find(kept)
-    identity = storage.identity() if kept else None
-    return [
-        _stray(storage, session, relation, kept[relation], found.get(relation), identity)
-        for relation in sorted(kept)
-        if (identity, relation) not in taken
-    ]
 
+    def __init__(self, storage: RelationalStorage, session: Session) -> None:
+        self.name = storage.spec.name
+        self._storage = storage
+        self._session = session
 
-def _stray(
-    storage: RelationalStorage, session: Session, relation: Relation, kept: Kept, found: Found | None, identity: Any
-) -> Stray:
-    uri = storage.uri_of(relation)
-    own = (identity, relation)
-    try:
-        manifest = parsed(kept.text, relation.name)
-    except StorageError as error:
-        return Stray("undeclared", storage.spec.name, None, uri, len(kept.text), 0, error.message, (own,))
-    keep = None
-    if found is not None and not _is(manifest, session, relation, kept, found):
-        keep = f"{uri} was altered after the run that stored it"
-    size = manifest.bytes if found is not None else len(kept.text)
-    handle = (kept.text, own)
-    name, when = manifest.table, manifest.modified_ns
-    return Stray("undeclared", storage.spec.name, name, uri, size, when, keep, handle, manifest.project)
+    def manifests(self, declared: Collection[Relation]) -> Iterator[tuple[Relation, Trace, str]]:
+        """By relation."""
+        kept = {relation: each for relation, each in self._session.kept().items() if relation not in declared}
+        identity = self._storage.identity() if kept else None
+        for relation, each in sorted(kept.items()):
+            uri, state = self._storage.uri_of(relation), SeenRelation(identity, relation, each.text, False)
+            yield relation, Trace(uri, len(each.text), 0, (identity, relation), state), each.text
 
+    def data(self, table: Relation, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
+        """The table, of the size and time that its manifest says."""
+        if table in self._session.find([table]):
+            state = trace.state._replace(table=True)
+            yield Trace(trace.uri, manifest.bytes, manifest.modified_ns, trace.identity, state)
 
-def remove_stray(session: Session, stray: Stray) -> str | None:
-    """Drop what was listed; returns why not where it changed since."""
-    text, (_, relation) = stray.handle
-    session.lock(relation)
-    kept = session.kept_of(relation)
-    found = session.find([relation]).get(relation)
-    if kept is None or kept.text != text:
-        return "it changed since it was listed"
-    manifest = parsed(text, relation.name)
-    if found is not None and not _is(manifest, session, relation, kept, found):
-        return "it changed since it was listed"
-    session.drop(relation, table=found is not None)
-    return None
+    def is_described(self, manifest: Manifest, data: Trace) -> bool:
+        """By what the database tells of changes, else by the rows."""
+        return self._is_unchanged(data.state, manifest.content_hash)
 
+    def is_unchanged(self, state: SeenRelation) -> bool:
+        """Also the rows; other writers are kept out from here on."""
+        self._session.lock(state.relation)
+        return self._is_unchanged(state, Manifest.from_text(state.text).content_hash)
 
-def _is(manifest: Manifest, session: Session, relation: Relation, kept: Kept, found: Found) -> bool:
-    """Whether a table is what its manifest describes."""
-    if found.kind != "table":
-        return False
-    if kept.signature == found.signature and relation in session.untouched({relation: kept}):
-        return True
-    return session.digest(relation, found).hash == manifest.content_hash
+    def _is_unchanged(self, state: SeenRelation, content_hash: str) -> bool:
+        kept = self._session.kept_of(state.relation)
+        if kept is None or kept.text != state.text or not state.table:
+            return kept is not None and kept.text == state.text
+        found = self._session.find([state.relation]).get(state.relation)
+        return found is not None and found.kind == "table" and self._has(state.relation, found, kept, content_hash)
+
+    def _has(self, relation: Relation, found: Found, kept: Kept, content_hash: str) -> bool:
+        if kept.signature == found.signature and relation in self._session.untouched({relation: kept}):
+            return True
+        return self._session.digest(relation, found).hash == content_hash
+
+    def remove(self, state: SeenRelation) -> None:
+        """Drop the table, if it was there, and its manifest."""
+        self._session.drop(state.relation, table=state.table)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats import FORMATS as SPECS
 from lakehouse_cli.storage import arrow_streams
 from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.csv.format import CsvFormat
@@ -31,7 +32,7 @@ DECLARED = columns(n="int64", text="string")
 def written(kind: str, rows: int = ROWS) -> bytes:
     sink = io.BytesIO()
     table = pa.table({"n": pa.array(range(rows), pa.int64()), "text": [f"value {n}" for n in range(rows)]})
-    FORMATS[kind].write(table, sink, PLAIN.get(kind, {}))
+    FORMATS[kind].write(table, sink, SPECS[kind].checked(PLAIN.get(kind, {})))
     return sink.getvalue()
 
 
@@ -74,7 +75,7 @@ def test_function_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("kind", FORMATS)
 def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
     content = written(kind)
-    table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+    table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
     assert table.num_rows == ROWS
     assert left
     assert not any(left)
@@ -83,7 +84,7 @@ def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_nothing_is_held_after_counting(kind: str, left: list[bool]) -> None:
     content = written(kind)
-    assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", {}) == ROWS
+    assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", SPECS[kind].checked({})) == ROWS
     assert not any(left)
 
 
@@ -92,7 +93,7 @@ def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
     content = bytearray(written(kind))
     content[len(content) // 2 :] = b"x\n" * 100
     with pytest.raises(StorageError):
-        FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+        FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
     assert left
     assert not any(left)
 
@@ -101,7 +102,7 @@ def test_nothing_is_held_after_a_damaged_page(left: list[bool]) -> None:
     content = bytearray(written("parquet"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(StorageError, match="checksum"):
-        FORMATS["parquet"].read(lambda: io.BytesIO(content), "t", DECLARED, {})
+        FORMATS["parquet"].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS["parquet"].checked({}))
     assert left
     assert not any(left)
 
@@ -119,7 +120,7 @@ def test_source_is_gone_when_text_was_read(kind: str) -> None:
                 opened.append(weakref.ref(file))  # noqa: B023
                 return file
 
-            FORMATS[kind].read(source, "t", DECLARED, {})
+            FORMATS[kind].read(source, "t", DECLARED, SPECS[kind].checked({}))
             assert [each() for each in opened] == [None] * len(opened)
     finally:
         gc.enable()

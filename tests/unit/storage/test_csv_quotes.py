@@ -108,7 +108,7 @@ def test_row_without_end_is_refused_early(data: str) -> None:
 
 def test_open_quote_is_refused_in_counting() -> None:
     with pytest.raises(StorageError, match="is never closed"):
-        CsvFormat().count_rows(lambda: io.BytesIO(b'a,b\n1,5" x\n2,"y\n'), "x.csv", {})
+        CsvFormat().count_rows(lambda: io.BytesIO(b'a,b\n1,5" x\n2,"y\n'), "x.csv", CsvOptions())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_header_may_hold_escapes() -> None:
 def test_line_ends_in_a_file_of_one_column(end: str, last: bool) -> None:
     data = end.join(["a", "1", "2"]) + (end if last else "")
     assert read(data, columns_of(a="int64"))["a"].to_pylist() == [1, 2]
-    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", {}) == 2
+    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", CsvOptions()) == 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n"])
@@ -220,7 +220,7 @@ def test_lone_cr_is_text_where_lines_end_in_lf(end: str) -> None:
     data = end.join(["b", "one\rtwo", '"three\rfour"', "five", ""])
     assert texts(data) == ["one\rtwo", "three\rfour", "five"]
     assert texts(data, header=False)[1:] == ["one\rtwo", "three\rfour", "five"]
-    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", {}) == 3
+    assert CsvFormat().count_rows(lambda: io.BytesIO(data.encode()), "x.csv", CsvOptions()) == 3
 
 
 def test_blank_line_with_crcrlf_is_null() -> None:

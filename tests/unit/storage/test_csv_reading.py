@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.storage.csv import CsvFormat, CsvOptions, read_csv
 
@@ -384,9 +385,10 @@ def test_durations_the_type_does_not_hold_are_refused(kind: str, unit: str | Non
         read(f"a,b\n{text},1\n", columns=columns_of(a=kind), **options)
 
 
-def test_the_format_remembers_its_options() -> None:
-    csv_format = CsvFormat()
-    table = csv_format.read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, {"delimiter": ";", "null_values": ["M"]})
+def test_options_are_checked_once_and_frozen() -> None:
+    options = FORMATS["csv"].checked({"delimiter": ";", "null_values": ["M"]})
+    assert options is FORMATS["csv"].checked({"null_values": ["M"], "delimiter": ";"})
+    table = CsvFormat().read(lambda: io.BytesIO(b"a;b\n1;M\n"), "x.csv", AB, options)
     sink = io.BytesIO()
-    csv_format.write(table, sink, {"delimiter": "|", "null_values": ["NULL"]})
+    CsvFormat().write(table, sink, FORMATS["csv"].checked({"delimiter": "|", "null_values": ["NULL"]}))
     assert sink.getvalue() == b"a|b\n1|NULL\n"

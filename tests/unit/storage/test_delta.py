@@ -89,7 +89,7 @@ def test_data_of_another_hand_are_other_content_until_they_are_taken_back(root: 
     content = storage.content(table(), ())
     assert content is not None
     assert content.content_hash != manifest.content_hash
-    assert storage.read(table(), table().columns).num_rows == 2
+    assert storage.scan(table(), table().columns).table().num_rows == 2
     again = opened(root).content(table(), ())
     assert again is not None
     assert again.content_hash == content.content_hash
@@ -114,7 +114,7 @@ def test_commits_that_change_no_data_change_no_content(root: Path) -> None:
     found = storage.read_manifest(table())
     assert found is not None
     assert found.modified_ns == content.modified_ns
-    assert storage.read(table(), None).to_pylist() == [{"id": 1, "text": "a"}]
+    assert storage.scan(table(), None).table().to_pylist() == [{"id": 1, "text": "a"}]
 
 
 def test_a_contract_that_changes_changes_the_schema_and_leaves_older_versions(root: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_contract_that_changes_changes_the_schema_and_leaves_older_versions(ro
         ("small", "short"),
         ("id", "string"),
     ]
-    assert storage.read(changed, changed.columns).equals(data_of(changed, (3, 255, "x")))
+    assert storage.scan(changed, changed.columns).table().equals(data_of(changed, (3, 255, "x")))
     assert storage.read_version(changed, 0).equals(data_of(table(), (1, "a")))
     assert storage.read_version(changed, delta(root).version()).schema.field("small").type == pa.uint8()
 
@@ -166,7 +166,7 @@ def test_a_table_of_another_program_is_replaced_only_when_asked_for(root: Path) 
     assert len(list((root / "table").glob("*.parquet"))) == 1
     storage.may_replace(table(), forced=True)
     storage.publish(table(), data_of(table(), (2, "ours")), replace(ORIGIN, forced=True))
-    assert storage.read(table(), table().columns).to_pylist() == [{"id": 2, "text": "ours"}]
+    assert storage.scan(table(), table().columns).table().to_pylist() == [{"id": 2, "text": "ours"}]
     assert storage.read_version(table(), 0).to_pylist() == [{"id": 1, "text": "theirs"}]
     publish(storage, (3, "again"))
 
@@ -175,7 +175,7 @@ def test_a_partitioned_table_is_read_and_not_replaced(root: Path) -> None:
     data = data_of(table(), (1, "a"), (2, "b"))
     deltalake.write_deltalake(root / "table", data, partition_by="text")
     storage = opened(root)
-    read = storage.read(table(kind="source"), table().columns)
+    read = storage.scan(table(kind="source"), table().columns).table()
     assert sorted(read.to_pylist(), key=str) == [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]
     with pytest.raises(StorageError, match="lake/table has what computed tables have not: partitions"):
         storage.may_replace(table(), forced=True)
@@ -216,14 +216,14 @@ def test_a_commit_that_another_hand_came_before_is_tried_anew(root: Path, monkey
 
     monkeypatch.setattr("lakehouse_cli.storage.delta.commit", commit)
     assert publish(storage, (2, "new")).modified_ns % 1_000_000 == 2
-    assert storage.read(table(), table().columns).to_pylist() == [{"id": 2, "text": "new"}]
+    assert storage.scan(table(), table().columns).table().to_pylist() == [{"id": 2, "text": "new"}]
 
 
 def test_a_killed_writer_leaves_a_file_of_no_version(root: Path) -> None:
     storage = opened(root)
     manifest = publish(storage, (1, "a"))
     (root / "table" / "part-00000-killed-c000.zstd.parquet").write_bytes(b"PAR1 half")
-    assert storage.read(table(), table().columns).num_rows == 1
+    assert storage.scan(table(), table().columns).table().num_rows == 1
     assert storage.read_manifest(table()) == manifest
 
 
@@ -239,14 +239,14 @@ def test_the_order_of_rows_survives_many_chunks(root: Path) -> None:
     chunked = pa.table({"id": pa.chunked_array([ids.slice(at, 7_001) for at in range(0, 600_000, 7_001)])})
     storage = opened(root)
     storage.publish(declared, chunked, ORIGIN)
-    assert storage.read(declared, declared.columns).column("id").combine_chunks().equals(ids)
+    assert storage.scan(declared, declared.columns).table().column("id").combine_chunks().equals(ids)
 
 
 def test_a_table_with_mapped_columns_is_read(root: Path) -> None:
     configuration = {"delta.columnMapping.mode": "name", "delta.minReaderVersion": "2", "delta.minWriterVersion": "5"}
     deltalake.write_deltalake(root / "table", data_of(table(), (1, "a")), configuration=configuration)
     storage = opened(root)
-    assert storage.read(table(kind="source"), table().columns).to_pylist() == [{"id": 1, "text": "a"}]
+    assert storage.scan(table(kind="source"), table().columns).table().to_pylist() == [{"id": 1, "text": "a"}]
     with pytest.raises(StorageError, match="has what computed tables have not: column mapping"):
         storage.may_replace(table(), forced=True)
 
@@ -254,7 +254,7 @@ def test_a_table_with_mapped_columns_is_read(root: Path) -> None:
 def test_a_column_that_drifted_is_told(root: Path) -> None:
     deltalake.write_deltalake(root / "table", pa.table({"id": ["x"], "text": ["a"]}))
     with pytest.raises(DataError, match="column `id` of `lake/table` is stored as string, declared int64"):
-        opened(root).read(table(kind="source"), table().columns)
+        opened(root).scan(table(kind="source"), table().columns).table()
 
 
 def test_what_is_not_a_delta_log_is_told(root: Path) -> None:
@@ -295,7 +295,7 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(root: Path) -> None:
         {"add": {**add, "deletionVector": deletion_vector(1)}},
     ]
     (log / f"{1:020}.json").write_text("".join(f"{json.dumps(action)}\n" for action in actions))
-    assert [row["id"] for row in storage.read(source, source.columns).to_pylist()] == [1, 3]
+    assert [row["id"] for row in storage.scan(source, source.columns).table().to_pylist()] == [1, 3]
     after = storage.content(source, ())
     assert before is not None
     assert after is not None
@@ -308,5 +308,5 @@ def test_missing_columns_and_those_that_drifted_are_told_at_once(tmp_path: Path)
     deltalake.write_deltalake(tmp_path / "table", pa.table({"id": ["1"], "other": ["x"]}))
     storage = DeltaStorage(StorageSpec("default", str(tmp_path), "data", type="delta"))
     with pytest.raises(DataError, match=r"lacks column `text`, and column `id` of .* is stored as string") as caught:
-        storage.read(table(kind="source"), table().columns)
+        storage.scan(table(kind="source"), table().columns).table()
     assert [violation.check for violation in caught.value.violations] == ["missing", "type"]

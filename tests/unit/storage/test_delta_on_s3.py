@@ -41,7 +41,7 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -
     first.publish(table(), data_of(table(), (1, "first")), ORIGIN)
     with pytest.raises(StorageError, match="another run stored"):
         second.publish(table(), data_of(table(), (1, "second")), ORIGIN)
-    assert first.read(table(), table().columns).column("text").to_pylist() == ["first"]
+    assert first.scan(table(), table().columns).table().column("text").to_pylist() == ["first"]
 
 
 @pytest.mark.parametrize("storage_class", [DeltaStorage, S3Storage])
@@ -54,11 +54,11 @@ def test_variables_of_the_environment_count_as_for_objects(
     root = f"s3://delta/{next(_prefixes)}"
     storage = storage_class(StorageSpec("lake", root, root))
     storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
-    assert storage.read(table(), table().columns).column("text").to_pylist() == ["a"]
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["a"]
 
     without_tls = storage_class(StorageSpec("lake", root, root, connection={"allow_http": False, "retry_seconds": 1}))
     with pytest.raises(StorageError, match="the endpoint is reached without TLS"):
-        without_tls.read(table(), table().columns)
+        without_tls.scan(table(), table().columns).table()
 
 
 def test_credentials_in_the_root_are_refused_and_not_shown() -> None:

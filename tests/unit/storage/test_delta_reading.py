@@ -81,7 +81,7 @@ class Lake:
     def read(self, **types: str) -> Rows:
         declared = table("table", *(column(name, text) for name, text in types.items()), kind="source")
         storage = DeltaStorage(StorageSpec("default", str(self.root), "lake", "", type="delta"))
-        rows: Rows = storage.read(declared, declared.columns if types else None).to_pylist()
+        rows: Rows = storage.scan(declared, declared.columns if types else None).table().to_pylist()
         return rows
 
 
@@ -263,7 +263,7 @@ def test_damaged_page_is_refused(lake: Lake) -> None:
     with pytest.raises(
         StorageError, match=f"`lake/table/{path.name}` is not a Parquet file, or is damaged: "
     ) as caught:
-        storage.read(declared, declared.columns)
+        storage.scan(declared, declared.columns).table()
     assert "checksum" in caught.value.message
     assert caught.value.hint == "restore the file, or the table to a version that does without it"
 

@@ -86,10 +86,10 @@ def test_another_process_that_has_the_file_open_is_waited_for_and_named(storage:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
         with pytest.raises(StorageError) as caught:
-            hasty.read(table(), table().columns)
+            hasty.scan(table(), table().columns).table()
         assert "lock on file" in caught.value.message
         assert "another process has the file open" in (caught.value.hint or "")
-        reader = threading.Thread(target=lambda: read.append(storage.read(table(), table().columns).num_rows))
+        reader = threading.Thread(target=lambda: read.append(storage.scan(table(), table().columns).table().num_rows))
         read: list[int] = []
         reader.start()
         assert other.stdin is not None
@@ -127,7 +127,7 @@ def test_a_file_in_use_is_not_opened_for_each_transaction(
         for id_ in range(5):
             storage.may_replace(table(), forced=False)
             storage.publish(table(), data_of(table(), (id_, "a")), ORIGIN)
-            assert storage.read(table(), table().columns).num_rows == 1
+            assert storage.scan(table(), table().columns).table().num_rows == 1
     assert opened == [True]
     assert opens(file) == [4]
 
@@ -142,7 +142,7 @@ def test_a_file_in_use_that_nobody_uses_is_closed(storage: DuckDBStorage, file: 
                 break
             except duckdb.ConnectionException:
                 assert time.monotonic() < limit
-        assert storage.read(table(), table().columns).num_rows == 1
+        assert storage.scan(table(), table().columns).table().num_rows == 1
 
 
 _WAITS = """
@@ -166,7 +166,7 @@ def test_another_process_gets_its_turn_at_a_file_that_is_always_in_use(
 
     def read() -> None:
         while not done.is_set():
-            storage.read(table(), table().columns)
+            storage.scan(table(), table().columns).table()
 
     threads = [threading.Thread(target=read) for _ in range(readers)]
     with storage.in_use(), subprocess.Popen([sys.executable, "-c", _WAITS, str(file)]) as other:
@@ -212,7 +212,7 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
         connection.execute("CREATE TABLE maps AS SELECT MAP {'a': 1} AS m")
         connection.execute("CREATE TABLE far AS SELECT 'infinity'::TIMESTAMP AS x")
     source = replace(table("t", kind="source"), contract=Contract())
-    read = storage.read(source, None)
+    read = storage.scan(source, None).table()
     assert [str(kind) for kind in read.schema.types][::2] == ["string", "duration[us]"]
     assert read.to_pylist() == [{"h": "5", "e": "a", "i": dt.timedelta(seconds=2)}]
     for name, told in (
@@ -221,7 +221,7 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
         ("far", "infinite"),
     ):
         with pytest.raises((StorageError, DataError), match=told):
-            storage.read(replace(source, path=name), None)
+            storage.scan(replace(source, path=name), None).table()
 
 
 BENT = {
@@ -251,7 +251,7 @@ def test_values_that_arrow_bends_are_refused_inside(storage: DuckDBStorage, file
             connection.execute(f"CREATE TABLE t{number} AS SELECT i, {made} AS v FROM range(4) AS r(i)")
     for number, _ in enumerate(nested):
         with pytest.raises(DataError, match=BENT[value]) as caught:
-            storage.read(replace(table(f"t{number}", kind="source"), contract=Contract()), None)
+            storage.scan(replace(table(f"t{number}", kind="source"), contract=Contract()), None).table()
         (found,) = caught.value.violations
         assert (found.column, found.count, [example.row for example in found.examples]) == ("v", 1, [3])
         assert "view" in f"{caught.value.message} {caught.value.hint}"
@@ -264,7 +264,7 @@ def test_what_arrow_bends_is_text_or_exact_where_it_can_be(storage: DuckDBStorag
             "CREATE TABLE t AS SELECT TIMETZ '12:00:00+05' AS z, '101'::BIT AS b, (2::UHUGEINT << 126) AS u,"
             " [5::HUGEINT] AS h, NULL::BIT[] AS n, {'BIT': 1} AS s, [uuid()] AS i"
         )
-    (row,) = storage.read(replace(table("t", kind="source"), contract=Contract()), None).to_pylist()
+    (row,) = storage.scan(replace(table("t", kind="source"), contract=Contract()), None).table().to_pylist()
     assert {name: row[name] for name in "zbuhns"} == {
         "z": "12:00:00+05",
         "b": "101",

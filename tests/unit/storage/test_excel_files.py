@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats.excel import ExcelOptions
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.storage.excel import ExcelFormat
 
@@ -37,7 +38,7 @@ def workbook(*rows: Sequence[Any], title: str = "Sheet", **more: list[Sequence[A
 
 
 def read(data: bytes, declared: list[Column] | None, **options: Any) -> pa.Table:
-    return ExcelFormat().read(lambda: io.BytesIO(data), "data/t.xlsx", declared, options)
+    return ExcelFormat().read(lambda: io.BytesIO(data), "data/t.xlsx", declared, ExcelOptions.from_mapping(options))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.files import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
@@ -84,7 +85,7 @@ def test_links_out_of_the_root_are_refused(storage: FileStorage, root: Path, tmp
         storage.publish(declared, data_of(declared, (2, "b")), ORIGIN)
     if where != "manifests":
         with pytest.raises(StorageError, match="leads out of storage `default` through a link"):
-            storage.read(declared, declared.columns)
+            storage.scan(declared, declared.columns).table()
         assert (outside / "table.csv").read_text() == "id,text\n1,a\n"
     assert sorted(p.name for p in outside.iterdir()) == ["table.csv"]
 
@@ -126,12 +127,12 @@ def test_sources_may_be_compressed_and_only_once(storage: FileStorage, root: Pat
     declared = table(kind="source")
     (root / "table.csv.gz").write_bytes(gzip.compress(b"id,text\n1,a\n"))
     assert storage.uri(declared) == "data/table.csv.gz"
-    assert storage.read(declared, declared.columns).equals(data_of(declared, (1, "a")))
+    assert storage.scan(declared, declared.columns).table().equals(data_of(declared, (1, "a")))
     (root / "table.csv.bz2").write_bytes(bz2.compress(b"id,text\n1,a\n"))
     with pytest.raises(StorageError, match=r"`table` is there twice: data/table\.csv\.gz and data/table\.csv\.bz2"):
-        storage.read(declared, declared.columns)
+        storage.scan(declared, declared.columns).table()
     chosen = replace(declared, options={"compression": "bz2"})
-    assert storage.read(chosen, chosen.columns).num_rows == 1
+    assert storage.scan(chosen, chosen.columns).table().num_rows == 1
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bz2", "zstd"])
@@ -141,7 +142,7 @@ def test_results_may_be_compressed(storage: FileStorage, root: Path, compression
     assert len(hashes) == 1
     ending = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}[compression]
     assert (root / f"table.csv{ending}").is_file()
-    assert storage.read(declared, declared.columns).equals(data_of(declared, (1, "a")))
+    assert storage.scan(declared, declared.columns).table().equals(data_of(declared, (1, "a")))
 
 
 def test_a_folder_in_the_way(storage: FileStorage, root: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_folder_in_the_way(storage: FileStorage, root: Path) -> None:
     with pytest.raises(StorageError, match=r"data/table\.csv is a folder"):
         storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
     with pytest.raises(StorageError, match=r"data/table\.csv is a folder"):
-        storage.read(table(), table().columns)
+        storage.scan(table(), table().columns).table()
 
 
 def test_a_file_where_a_folder_should_be(storage: FileStorage, root: Path) -> None:
@@ -178,7 +179,7 @@ def test_no_room_leaves_the_old_table_and_no_leftovers(storage: FileStorage, roo
         storage.publish(table(), large, ORIGIN)
     assert caught.value.message == "data/table.csv cannot be written: file too large"
     assert caught.value.hint is not None
-    assert storage.read(table(), table().columns).equals(data_of(table(), (1, "a")))
+    assert storage.scan(table(), table().columns).table().equals(data_of(table(), (1, "a")))
     assert names(root) == [".lakehouse/manifests/table.json", "table.csv"]
 
 
@@ -232,7 +233,7 @@ def test_a_manifest_of_other_bytes_is_not_believed(storage: FileStorage, root: P
     declared = replace(table(), contract=Contract())
     storage.publish(declared, pa.table({"id": pa.array(["1"])}), ORIGIN)
     (root / "table.csv").write_text("id\n2\n")
-    assert storage.read(declared, None).schema.field("id").type == pa.int64()
+    assert storage.scan(declared, None).table().schema.field("id").type == pa.int64()
 
 
 def test_the_sink_counts_and_hashes_what_passes(storage: FileStorage) -> None:
@@ -266,4 +267,4 @@ def test_a_first_table_of_which_the_end_is_cut_off_is_ours(
         storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
     monkeypatch.undo()
     assert storage.stat(declared) is not None
-    storage.may_replace(declared, forced=False)
+    check_replaceable(storage, declared, forced=False)

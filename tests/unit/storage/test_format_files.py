@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.files import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
@@ -65,11 +65,8 @@ class OneFormat(FileStorage):
     def of_format(self, declared: Table) -> Table:
         return replace(declared, format=self.spec.format, options=self.spec.options)
 
-    def read(self, declared: Table, columns: Any) -> pa.Table:
-        return super().read(self.of_format(declared), columns)
-
-    def read_with_content(self, declared: Table, columns: Any, known: Any) -> Any:
-        return super().read_with_content(self.of_format(declared), columns, known)
+    def scan(self, declared: Table, columns: Any) -> Scan:
+        return super().scan(self.of_format(declared), columns)
 
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(self.of_format(declared), data, origin)
@@ -147,7 +144,7 @@ def test_a_table_has_one_file_whatever_its_format_was(
     storage.publish(replace(table(), **before), DATA, ORIGIN)
     storage.publish(replace(table(), **after), DATA, ORIGIN)
     assert len(files(root)) == 1
-    assert storage.read(replace(table(), **after), table().columns).equals(DATA)
+    assert storage.scan(replace(table(), **after), table().columns).table().equals(DATA)
 
 
 def test_a_file_of_the_former_format_that_somebody_altered_stays(storage: FileStorage, root: Path) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats.jsonl import JsonlOptions
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.storage.csv.nested import json_cells
 from lakehouse_cli.storage.jsonl import JsonlFormat
@@ -28,12 +29,12 @@ def columns(**types: str) -> list[Column]:
 
 def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.jsonl", **options: Any) -> pa.Table:
     data = text if isinstance(text, bytes) else text.encode()
-    return JsonlFormat().read(lambda: io.BytesIO(data), name, declared, options)
+    return JsonlFormat().read(lambda: io.BytesIO(data), name, declared, JsonlOptions(**options))
 
 
 def written(table: pa.Table) -> str:
     sink = io.BytesIO()
-    JsonlFormat().write(table, sink, {})
+    JsonlFormat().write(table, sink, JsonlOptions())
     return sink.getvalue().decode()
 
 

@@ -14,6 +14,7 @@ from lakehouse_cli.cleaning import find_strays
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage, keyed
+from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
@@ -96,7 +97,7 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(st
     assert storage.things == before
     second.content(table(), ())
     publish(second, "second")
-    assert storage.read(table(), table().columns).column("text").to_pylist() == ["second"]
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
 
 
 def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> None:
@@ -121,7 +122,7 @@ def test_a_backends_error_names_table_storage_and_cause(storage: DictStorage, mo
 
     monkeypatch.setattr(storage, "head_key", broken)
     with pytest.raises(StorageError) as caught:
-        storage.read(table(), table().columns)
+        storage.scan(table(), table().columns).table()
     assert caught.value.message == "shelf/table.csv cannot be read: LookupError: shelf fell down"
     assert caught.value.hint == "look at storage `shelf`"
     assert isinstance(caught.value.__cause__, LookupError)
@@ -189,11 +190,11 @@ def test_a_source_may_be_compressed_and_is_there_once(storage: DictStorage) -> N
 
     source = replace(table(), kind="source")
     storage.things["table.csv.gz"] = (gzip.compress(b"id,text\n1,a\n"), 1)
-    assert storage.read(source, source.columns).num_rows == 1
+    assert storage.scan(source, source.columns).table().num_rows == 1
     assert storage.uri(source) == "shelf/table.csv.gz"
     storage.things["table.csv"] = (b"id,text\n1,a\n", 1)
     with pytest.raises(StorageError, match=r"is there twice: shelf/table\.csv and shelf/table\.csv\.gz"):
-        storage.read(source, source.columns)
+        storage.scan(source, source.columns).table()
 
 
 def test_rows_of_what_is_large_are_counted_only_where_little_is_fetched(
@@ -236,7 +237,7 @@ class TestFormerFormats:
         self.change(storage, **before)
         self.change(storage, **after)
         assert len(self.data(storage)) == 1
-        assert storage.read(replace(table(), **after), table().columns)["text"].to_pylist() == ["a"]
+        assert storage.scan(replace(table(), **after), table().columns).table()["text"].to_pylist() == ["a"]
 
     def test_one_that_was_left_before_goes_when_the_format_changes_back(self, storage: DictStorage) -> None:
         self.change(storage)
@@ -301,6 +302,6 @@ def test_a_first_table_of_which_the_end_is_cut_off_is_ours(
         storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
     monkeypatch.undo()
     assert storage.stat(declared) is not None
-    storage.may_replace(declared, forced=False)
+    check_replaceable(storage, declared, forced=False)
     storage.publish(declared, data_of(declared, (2, "b")), ORIGIN)
-    assert storage.read(declared, declared.columns).num_rows == 1
+    assert storage.scan(declared, declared.columns).table().num_rows == 1

@@ -19,6 +19,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
+from lakehouse_cli.storage.base import Scan
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.memory import MemoryStorage
 from lakehouse_cli.storage.object_reading import RangeReader
@@ -93,11 +94,8 @@ class ParquetS3(S3Storage):
     def _suffixes(self, declared: Table) -> tuple[str, ...]:
         return super()._suffixes(replace(declared, format="parquet"))
 
-    def read(self, declared: Table, columns: Any) -> pa.Table:
-        return super().read(replace(declared, format="parquet"), columns)
-
-    def read_with_content(self, declared: Table, columns: Any, known: Any) -> Any:
-        return super().read_with_content(replace(declared, format="parquet"), columns, known)
+    def scan(self, declared: Table, columns: Any) -> Scan:
+        return super().scan(replace(declared, format="parquet"), columns)
 
     def publish(self, declared: Table, data: pa.Table, origin: Any) -> Any:
         return super().publish(replace(declared, format="parquet"), data, origin)
@@ -155,7 +153,7 @@ class TestParquetOnS3(StorageConformance):
 
         monkeypatch.setattr(RangeReader, "__init__", counting)
         assert declared.columns is not None
-        assert storage.read(declared, declared.columns[:1]).num_rows == 200_000
+        assert storage.scan(declared, declared.columns[:1]).table().num_rows == 200_000
         assert fetched < manifest.bytes / 2
 
 
@@ -189,7 +187,7 @@ def publish(storage: AssetStorage, text: str) -> None:
 
 
 def texts(storage: AssetStorage) -> list[str]:
-    found: list[str] = storage.read(table(), table().columns).column("text").to_pylist()
+    found: list[str] = storage.scan(table(), table().columns).table().column("text").to_pylist()
     return found
 
 
@@ -251,7 +249,7 @@ def test_a_table_beyond_one_request_goes_in_parts(lake: S3Storage, monkeypatch: 
     assert head is not None
     assert head.version is not None
     assert "-" in head.version  # S3's mark of an upload in parts
-    assert lake.read(table(), table().columns).equals(data)
+    assert lake.scan(table(), table().columns).table().equals(data)
     content = lake.content(table(), ())
     assert content is not None
     assert content.content_hash == manifest.content_hash
@@ -314,7 +312,7 @@ def test_a_table_replaced_while_it_is_read_is_read_anew(
         return real(self, open_source, *rest)
 
     monkeypatch.setattr(format_class, "read", read)
-    assert lake.read(declared, declared.columns).column("text").to_pylist() == ["new"]
+    assert lake.scan(declared, declared.columns).table().column("text").to_pylist() == ["new"]
 
 
 def test_what_another_hand_stored_in_the_same_second_is_seen(lake: S3Storage) -> None:

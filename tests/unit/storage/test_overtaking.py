@@ -39,7 +39,7 @@ def publish(storage: RelationalStorage, text: str) -> None:
 
 
 def texts(storage: RelationalStorage) -> list[str]:
-    return list(storage.read(table(), table().columns).column("text").to_pylist())
+    return list(storage.scan(table(), table().columns).table().column("text").to_pylist())
 
 
 def look(storage: RelationalStorage, *, planning: bool) -> None:

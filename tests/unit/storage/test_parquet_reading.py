@@ -15,6 +15,7 @@ import pytest
 from lakehouse_cli.arrow_types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.storage.parquet import ParquetFormat
+from lakehouse_cli.storage.parquet_options import ParquetOptions
 from lakehouse_cli.storage.parquet_reading import ParquetReader
 from tests.unit.storage.test_typed_files import columns, read
 
@@ -182,7 +183,7 @@ def test_row_groups_are_read_one_by_one(tmp_path: Path) -> None:
 def test_pages_are_written_and_checked_with_checksums(compression: str) -> None:
     sink = io.BytesIO()
     data = pa.table({"x": range(1000), "text": [f"text {at}" for at in range(1000)]})
-    ParquetFormat().write(data, sink, {"compression": compression})
+    ParquetFormat().write(data, sink, ParquetOptions(compression=compression))
     for name in ("x", "text"):
         content = bytearray(sink.getvalue())
         chunk = pq.read_metadata(sink).row_group(0).column(data.column_names.index(name))

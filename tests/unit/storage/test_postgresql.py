@@ -155,7 +155,7 @@ def test_what_arrow_cannot_hold_is_refused(
     postgresql_server.run(f"CREATE TABLE theirs AS SELECT {expression} AS x", database)
     table = declared("theirs", kind="source", x=type_)
     with pytest.raises((DataError, StorageError)) as caught:
-        storage.read(table, table.columns)
+        storage.scan(table, table.columns).table()
     assert told in caught.value.message
 
 
@@ -167,7 +167,7 @@ def test_what_arrow_has_no_type_for_is_read_as_text(
         " 'c0ffee00-0000-0000-0000-000000000000'::uuid AS u, '{1.5,NULL}'::numeric[] AS l, '1 day 2 s'::interval AS i",
         database,
     )
-    row = storage.read(declared("theirs", kind="source"), None)
+    row = storage.scan(declared("theirs", kind="source"), None).table()
     assert [str(kind) for kind in row.schema.types] == [
         "string",
         "string",
@@ -178,13 +178,14 @@ def test_what_arrow_has_no_type_for_is_read_as_text(
     ]
     assert row.to_pylist()[0]["n"] == "1.50"
     table = declared("theirs", kind="source", n="decimal128(38, 5)", l="list<decimal128(3, 1)>")
-    assert storage.read(table, table.columns).to_pylist() == [{"n": Decimal("1.50000"), "l": [Decimal("1.5"), None]}]
+    rows = storage.scan(table, table.columns).table().to_pylist()
+    assert rows == [{"n": Decimal("1.50000"), "l": [Decimal("1.5"), None]}]
 
 
 def test_a_pickled_storage_brings_no_connection(storage: PostgreSQLStorage) -> None:
     stored(storage, declared(), x=[1])
     again = pickle.loads(pickle.dumps(storage))
-    assert again.read(declared(x="int64"), declared(x="int64").columns).to_pylist() == [{"x": 1}]
+    assert again.scan(declared(x="int64"), declared(x="int64").columns).table().to_pylist() == [{"x": 1}]
 
 
 def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(
@@ -206,7 +207,7 @@ def test_what_goes_wrong_after_the_first_rows_is_told_as_what_goes_wrong_before(
         "CREATE VIEW late AS SELECT 1 / (50000 - n) AS x FROM generate_series(1, 60000) AS n", database
     )
     table = declared("late", kind="source", x="int64")
-    for look in (lambda: storage.read(table, table.columns), lambda: storage.content(table, ())):
+    for look in (lambda: storage.scan(table, table.columns).table(), lambda: storage.content(table, ())):
         with pytest.raises(StorageError) as caught:
             look()
         assert caught.value.message.endswith("/late cannot be read: division by zero")
@@ -230,7 +231,7 @@ def test_a_user_who_may_only_read_plans_and_is_told_why_nothing_is_written(
     root = f"postgresql://{user}:pw@127.0.0.1:{postgresql_server.port}/{database}"
     reader = PostgreSQLStorage(StorageSpec("w", root, root, format="", type="postgresql"))
     theirs = declared("theirs", kind="source", x="int64")
-    assert reader.read(theirs, theirs.columns).num_rows == 0
+    assert reader.scan(theirs, theirs.columns).table().num_rows == 0
     assert reader.content(theirs, ()) is not None
     assert reader.read_manifest(declared()) is None
     with pytest.raises(StorageError) as caught:
@@ -254,7 +255,7 @@ def test_what_is_refused_is_told_with_column_and_rows(
         database,
     )
     with pytest.raises(DataError) as caught:
-        storage.read(declared("theirs", kind="source"), None)
+        storage.scan(declared("theirs", kind="source"), None).table()
     assert [(e.row, e.value) for e in caught.value.violations[0].examples] == [(2, "'3 mons 1 day'")]
 
 
@@ -265,7 +266,7 @@ def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
     postgresql_server.run("CREATE TABLE two AS SELECT *, '1 month'::interval AS span FROM one", database)
     place = Location("lakehouse.yaml", 3, 3)
     with pytest.raises(DataError) as caught:
-        storage.read(replace(declared("one", kind="source"), contract=Contract(), location=place), None)
+        storage.scan(replace(declared("one", kind="source"), contract=Contract(), location=place), None).table()
     assert caught.value.location == place
     assert caught.value.message == (f"{storage.shown_root()}/one: `m` holds arrays of several dimensions in 1 row")
     assert "declare the columns that are wanted" in (caught.value.hint or "")
@@ -275,7 +276,7 @@ def test_what_cannot_be_read_is_told_of_every_column_with_table_and_place(
     ):
         table = declared("two", kind="source", **(columns or {}))
         with pytest.raises(DataError) as caught:
-            storage.read(table, table.columns if columns else None)
+            storage.scan(table, table.columns if columns else None).table()
         assert caught.value.message.startswith(f"2 columns of {storage.shown_root()}/two ")
         assert trouble in caught.value.message
         assert [(v.column, v.examples[0].value) for v in caught.value.violations] == [
@@ -309,7 +310,7 @@ def test_char_is_read_without_its_padding(
         database,
     )
     source = replace(declared(kind="source"), contract=Contract())
-    first, second = storage.read(source, None).to_pylist()
+    first, second = storage.scan(source, None).table().to_pylist()
     assert first == {
         "a": "ab",
         "b": ["ab", None, ""],
@@ -324,7 +325,7 @@ def test_char_is_read_without_its_padding(
         "k": [],
     }
     assert (second["a"], second["i"]) == (" a b", "")
-    typed = storage.read(declared(kind="source", a="dictionary<string>", b="list<string>", c="string"), None)
+    typed = storage.scan(declared(kind="source", a="dictionary<string>", b="list<string>", c="string"), None).table()
     assert typed.column("a").to_pylist() == ["ab", " a b"]
     before = storage.content(source, ())
     postgresql_server.run("UPDATE t SET a = 'ab   ' WHERE a = 'ab'", database)
@@ -344,6 +345,6 @@ def test_rows_of_what_is_refused_in_arrays_are_the_tables(
         database,
     )
     with pytest.raises(DataError) as caught:
-        storage.read(replace(declared(kind="source"), contract=Contract()), None)
+        storage.scan(replace(declared(kind="source"), contract=Contract()), None).table()
     rows = {found.column: [example.row for example in found.examples] for found in caught.value.violations}
     assert rows == {"d": [2], "s": [2], "t": [2]}

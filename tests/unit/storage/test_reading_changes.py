@@ -30,7 +30,7 @@ SOURCE = table("s", column("a", "int64"), kind="source")
 
 
 def read(storage: AssetStorage, declared: Table = SOURCE) -> tuple[list[int], str]:
-    data, content = storage.read_with_content(declared, declared.columns, ())
+    data, content = storage.scan(declared, declared.columns).table_with_content(())
     return data["a"].to_pylist(), content.content_hash
 
 
@@ -210,7 +210,7 @@ def test_postgresql_rows_and_hash_are_of_one_moment(
     monkeypatch.undo()
     postgresql_server.run("CREATE VIEW v AS SELECT a FROM s; CREATE MATERIALIZED VIEW m AS SELECT a FROM s", database)
     for name in ("s", "v", "m"):
-        data, content = storage.read_with_content(table(name, column("a", "int64"), kind="source"), None, ())
+        data, content = storage.scan(table(name, column("a", "int64"), kind="source"), None).table_with_content(())
         assert data["a"].to_pylist() == [3 - len(statements)]
         assert len(content.content_hash) == 32
 
@@ -232,6 +232,6 @@ def test_postgresql_table_that_is_replaced_before_it_is_read(
         return found
 
     monkeypatch.setattr(PostgreSQLSession, "find", find)
-    data, content = storage.read_with_content(SOURCE, None, ())
+    data, content = storage.scan(SOURCE, None).table_with_content(())
     assert data["a"].to_pylist() == [2]
     assert content.content_hash == content_of(storage)

@@ -66,7 +66,7 @@ def test_another_connection_that_is_writing_is_waited_for_and_told(storage: SQLi
     hasty = SQLiteStorage(replace(storage.spec, connection={"lock_timeout": 1}))
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert hasty.read(table(), table().columns).num_rows == 1
+        assert hasty.scan(table(), table().columns).table().num_rows == 1
         with pytest.raises(StorageError) as caught:
             hasty.publish(table(), data_of(table(), (2, "b")), ORIGIN)
     assert "database is locked" in caught.value.message
@@ -81,13 +81,13 @@ def test_values_are_what_they_are_whatever_the_column_says(storage: SQLiteStorag
     names = ("n", "int64"), ("b", "bool"), ("d", "date32")
     columns = {name: column(name, type_) for name, type_ in names}
     good = table("t", columns["b"], columns["d"], kind="source")
-    assert storage.read(good, good.columns).to_pylist() == [
+    assert storage.scan(good, good.columns).table().to_pylist() == [
         {"b": True, "d": dt.date(2026, 1, 31)},
         {"b": False, "d": None},
     ]
     bad = table("t", columns["n"], kind="source")
     with pytest.raises(DataError) as caught:
-        storage.read(bad, bad.columns)
+        storage.scan(bad, bad.columns).table()
     assert "`n` is declared int64" in caught.value.message
 
 
@@ -101,8 +101,8 @@ def test_a_zero_keeps_its_sign(storage: SQLiteStorage, file: Path) -> None:
     zeros = table("t", column("x", "float64"), column("y", "float32"), column("z", "float64"))
     data = data_of(zeros, (-0.0, -0.0, 0.0), (0.0, None, 2.0), (2.5, 0.0, 0.0))
     storage.publish(zeros, data, ORIGIN)
-    assert repr(storage.read(zeros, zeros.columns).to_pylist()) == repr(data.to_pylist())
-    assert repr(storage.read(zeros, None).column("z").to_pylist()) == "[0.0, 2.0, 0.0]"
+    assert repr(storage.scan(zeros, zeros.columns).table().to_pylist()) == repr(data.to_pylist())
+    assert repr(storage.scan(zeros, None).table().column("z").to_pylist()) == "[0.0, 2.0, 0.0]"
     with closing(sqlite3.connect(file)) as connection:
         types = connection.execute("SELECT type FROM pragma_table_info('t')").fetchall()
     assert types == [("REAL BLOB",), ("REAL BLOB",), ("REAL",)]

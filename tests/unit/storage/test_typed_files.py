@@ -40,7 +40,9 @@ def stored(name: str, table: pa.Table) -> Opener:
 
 
 def read(name: str, opener: Opener, declared: list[Column] | None) -> pa.Table:
-    table: pa.Table = load(Entry(FORMATS[name].implementation))().read(opener, f"data/t.{name}", declared, {})
+    table: pa.Table = load(Entry(FORMATS[name].implementation))().read(
+        opener, f"data/t.{name}", declared, FORMATS[name].checked({})
+    )
     return table
 
 
@@ -197,7 +199,7 @@ def test_two_columns_of_one_name_are_refused_where_they_are_wanted(name: str) ->
         read(name, opener, columns(x="int64"))
     assert read(name, opener, columns(y="int64")).to_pydict() == {"y": [3]}
     with pytest.raises(StorageError, match="column name `x` is there twice"):
-        load(Entry(FORMATS[name].implementation))().write(table, io.BytesIO(), {})
+        load(Entry(FORMATS[name].implementation))().write(table, io.BytesIO(), FORMATS[name].checked({}))
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
@@ -215,7 +217,7 @@ def test_bytes_that_are_something_else_are_told(name: str, spoil: Callable[[byte
 def test_bytes_for_text_that_are_none_are_told(name: str, spoilt: bytes) -> None:
     sink = io.BytesIO()
     table = pa.table({"named": ["value"], "x": [1]})
-    load(Entry(FORMATS[name].implementation))().write(table, sink, {"compression": "none"})
+    load(Entry(FORMATS[name].implementation))().write(table, sink, FORMATS[name].checked({"compression": "none"}))
     assert spoilt in sink.getvalue()
     data = sink.getvalue().replace(spoilt, b"\xff" * 5)
     with pytest.raises(StorageError, match="or is damaged: "):
@@ -243,7 +245,7 @@ def test_seconds_that_parquet_has_no_room_for_are_told_with_their_row() -> None:
     with pytest.raises(
         StorageError, match=r"column `t`, row 2: a Parquet file cannot hold a value that is outside the"
     ):
-        ParquetFormat().write(table, io.BytesIO(), {"row_group_rows": 1})
+        ParquetFormat().write(table, io.BytesIO(), ParquetOptions(row_group_rows=1))
 
 
 @pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip", "brotli", "lz4", "none"])
@@ -252,7 +254,7 @@ def test_parquet_options_are_heeded(codec: str) -> None:
     options = {"compression": codec, "row_group_rows": 300}
     if codec in ("zstd", "gzip", "brotli"):
         options["compression_level"] = 2
-    ParquetFormat().write(pa.table({"x": list(range(1000))}), sink, options)
+    ParquetFormat().write(pa.table({"x": list(range(1000))}), sink, ParquetOptions.from_mapping(options))
     metadata = pq.ParquetFile(sink).metadata
     assert [metadata.row_group(at).num_rows for at in range(metadata.num_row_groups)] == [300, 300, 300, 100]
     assert metadata.row_group(0).column(0).compression == {"none": "UNCOMPRESSED"}.get(codec, codec.upper())
@@ -260,7 +262,7 @@ def test_parquet_options_are_heeded(codec: str) -> None:
 
 def test_zstd_is_the_default_of_parquet() -> None:
     sink = io.BytesIO()
-    ParquetFormat().write(pa.table({"x": [1]}), sink, {})
+    ParquetFormat().write(pa.table({"x": [1]}), sink, ParquetOptions())
     assert pq.ParquetFile(sink).metadata.row_group(0).column(0).compression == "ZSTD"
 
 
@@ -284,7 +286,7 @@ def test_other_programs_read_the_files(name: str) -> None:
 
     sink = io.BytesIO()
     table = pa.table({"x": [1, None], "s": ["a", ""], "t": pa.array([1, 2]).cast(pa.timestamp("ms", "UTC"))})
-    load(Entry(FORMATS[name].implementation))().write(table, sink, {})
+    load(Entry(FORMATS[name].implementation))().write(table, sink, FORMATS[name].checked({}))
     readers = [pd.read_parquet, pl.read_parquet] if name == "parquet" else [pd.read_feather, pl.read_ipc]
     for reader in readers:
         sink.seek(0)

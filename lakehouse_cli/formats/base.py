@@ -1,0 +1,79 @@
+"""The seam of formats: how a table is read from bytes and written to them.
+
+Whoever implements a format writes no path logic and no atomicity.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
+
+from lakehouse_cli.formats.spec import FormatOptions
+from lakehouse_cli.model import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+Options = TypeVar("Options", bound=FormatOptions)
+
+
+class Sink(Protocol):
+    """What data are written to."""
+
+    def write(self, data: Any, /) -> int:
+        """Take bytes, or what has their buffer; returns how many."""
+
+
+class Format(ABC, Generic[Options]):
+    """How a table is read from and written to bytes, with options of a class of its own.
+
+    Attributes:
+        holds_count: Whether the bytes tell how many rows there are, so that few of them are read for it.
+    """
+
+    holds_count: bool = False
+
+    @abstractmethod
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: Options,
+    ) -> pa.Table:
+        """Read the declared columns (all, with their own types, where None are declared).
+
+        Args:
+            open_source: Opens the bytes; may be called more than once.
+            name: The file as messages show it.
+            columns: What to read, in the order of the result.
+            options: Of the format, checked.
+
+        Raises:
+            DataError: Values that do not fit, columns that are missing.
+            StorageError: Bytes that are not of this format at all.
+        """
+
+    @abstractmethod
+    def write(self, table: pa.Table, sink: Sink, options: Options) -> None:
+        """Write a table, in bounded memory.
+
+        Raises:
+            StorageError: The format cannot hold it.
+        """
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Options) -> int | None:
+        """How many rows `read` would find, in bounded memory and much faster; None, by default, where that cannot be.
+
+        Args:
+            open_source: Opens the bytes; may be called more than once.
+            name: The file as messages show it.
+            options: Of the format, checked.
+
+        Raises:
+            Exception: The bytes are not as they should be; whoever asks takes the number for not known.
+        """
+        del open_source, name, options
+        return None

@@ -1,0 +1,229 @@
+"""What only some storages can do: a protocol each, and the function by which it is asked for.
+
+A storage has a capability where it has the methods; nothing is declared. Callers use the functions, which ask
+`AssetStorage.capability` and know what holds for a storage without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from lakehouse_cli.errors import StorageError, UnclaimedError, UsageError
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord
+from lakehouse_cli.storage.base import AssetStorage, Stray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@runtime_checkable
+class Prefetches(Protocol):
+    """Looks at many tables at once."""
+
+    def prefetch(self, tables: Iterable[Table]) -> None:
+        """Batch lookups: called once per plan with every table it will inspect; errors wait for the table's turn."""
+
+
+@runtime_checkable
+class StaysOpen(Protocol):
+    """Takes long to open, and may stay open, as long as other programs get at it all the same."""
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Entered for as long as tables are stored and read one after the other in this process."""
+
+
+@runtime_checkable
+class CountsRows(Protocol):
+    """Counts rows much faster than by reading them."""
+
+    def count_rows(self, table: Table) -> int | None:
+        """How many rows are stored; None, or whatever is raised, where they are not known."""
+
+
+@runtime_checkable
+class KeepsVersions(Protocol):
+    """Keeps older versions of tables."""
+
+    def read_version(self, table: Table, version: int) -> pa.Table:
+        """Read all columns of an older version; raises UsageError where there is no such version."""
+
+
+@runtime_checkable
+class ProtectsOthers(Protocol):
+    """Knows by itself what must not be replaced."""
+
+    def may_replace(self, table: Table, *, forced: bool) -> None:
+        """As `check_replaceable`, in place of what that does by default."""
+
+
+@runtime_checkable
+class ExplainsChanges(Protocol):
+    """Knows who may have modified its tables."""
+
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """As the function `altered_by`, in place of what that does by default."""
+
+
+@runtime_checkable
+class LeavesFiles(Protocol):
+    """Writes aside, so that a killed run may leave something half-written."""
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove what killed runs left half-written beside these tables."""
+
+
+@runtime_checkable
+class IsLocal(Protocol):
+    """Keeps tables in files of this machine."""
+
+    def local_files(self, table: Table) -> Iterable[str]:
+        """The files that a table may be read from, there or not."""
+
+
+@runtime_checkable
+class Cleans(Protocol):
+    """Finds and removes what no declared table accounts for."""
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """What identifies the stored data and manifest of a table, by whatever name they go."""
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """What no declared table accounts for; `taken` are the identities of all that does, of whatever storage."""
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove what `strays` listed; returns why not where it is not removed, such as having changed since."""
+
+
+#: All of them; a wrapper forwards the methods of each.
+CAPABILITIES = (
+    Prefetches,
+    StaysOpen,
+    CountsRows,
+    KeepsVersions,
+    ProtectsOthers,
+    ExplainsChanges,
+    LeavesFiles,
+    IsLocal,
+    Cleans,
+)
+
+
+def prefetch(storage: AssetStorage, tables: Iterable[Table]) -> None:
+    """Announce, once per plan and before anything else is asked, every table that will be looked at."""
+    found = storage.capability(Prefetches)
+    if found is not None:
+        found.prefetch(tables)
+
+
+@contextmanager
+def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
+    """Keep storages open for as long as tables are stored and read one after the other in this process."""
+    with ExitStack() as stack:
+        for storage in storages:
+            found = storage.capability(StaysOpen)
+            if found is not None:
+                stack.enter_context(found.in_use())
+        yield
+
+
+def count_rows(storage: AssetStorage, table: Table) -> int | None:
+    """How many rows are stored of a table; None where that is not known without reading it."""
+    found = storage.capability(CountsRows)
+    return None if found is None else found.count_rows(table)
+
+
+def read_version(storage: AssetStorage, table: Table, version: int) -> pa.Table:
+    """Read all columns of an older version of a stored table.
+
+    Raises:
+        UsageError: There is no such version, or there are no versions here.
+        StorageError: It cannot be read.
+    """
+    found = storage.capability(KeepsVersions)
+    if found is None:
+        raise UsageError(
+            f"storage `{table.storage}` keeps no versions of `{table.name}`",
+            hint="leave out --version; storages of type `delta` keep them",
+        )
+    return found.read_version(table, version)
+
+
+def check_replaceable(storage: AssetStorage, table: Table, *, forced: bool) -> None:
+    """Refuse, before anything is computed, to publish over what has no manifest of ours, unless it is forced.
+
+    A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
+
+    Args:
+        storage: Where it would be published.
+        table: What would be.
+        forced: Whether the user asked to replace whatever is there, as `Origin.forced`.
+
+    Raises:
+        StorageError: What is there is another's; the hint says how to replace it all the same.
+    """
+    found = storage.capability(ProtectsOthers)
+    if found is not None:
+        found.may_replace(table, forced=forced)
+    elif not forced and storage.stat(table) is not None and not _is_described(storage, table):
+        raise UnclaimedError(storage.uri(table), table.name, location=table.where("path"))
+
+
+def _is_described(storage: AssetStorage, table: Table) -> bool:
+    try:
+        return storage.read_manifest(table) is not None
+    except StorageError:  # one that cannot be read was ours all the same
+        return True
+
+
+def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str:
+    """Where or by what data were modified that are not as their manifest says, in words that follow "was modified".
+
+    Asked for a plan, of tables found altered and of nothing else.
+
+    Args:
+        storage: Where they are stored.
+        table: The table.
+        content: What is stored of it.
+    """
+    found = storage.capability(ExplainsChanges)
+    return ANOTHER_HAND if found is None else found.altered_by(table, content)
+
+
+def remove_leftovers(storage: AssetStorage, tables: Iterable[Table]) -> None:
+    """Remove what killed runs left half-written beside tables."""
+    found = storage.capability(LeavesFiles)
+    if found is not None:
+        found.remove_leftovers(tables)
+
+
+def local_files(storage: AssetStorage, table: Table) -> Iterable[str]:
+    """The files of this machine a table may be read from, there or not; none where it lives elsewhere."""
+    found = storage.capability(IsLocal)
+    return () if found is None else found.local_files(table)
+
+
+def identities(storage: AssetStorage, table: Table) -> frozenset[Any]:
+    """What tells the stored data and manifest of a table from everything else, by whatever name it goes.
+
+    Raises:
+        StorageError: It cannot be looked at.
+    """
+    found = storage.capability(Cleans)
+    return frozenset() if found is None else found.identities(table)
+
+
+def strays(storage: AssetStorage, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+    """What no declared table accounts for, as `Cleans.strays`; nothing where a storage cannot tell."""
+    found = storage.capability(Cleans)
+    return () if found is None else found.strays(declared, taken)
+
+
+def remove_stray(storage: AssetStorage, stray: Stray) -> str | None:
+    """Remove what `strays` listed; returns why not where it is not removed."""
+    found = storage.capability(Cleans)
+    if found is None:
+        return stray.keep or "this storage removes nothing by itself"
+    return found.remove_stray(stray)

@@ -1,0 +1,149 @@
+"""What a backend raises → the error of the table or storage that it was met at.
+
+A storage says what an exception means (`Explaining.explain`); the message is made here, for all storages alike.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol
+
+from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError
+from lakehouse_cli.model import StorageSpec, Table
+
+#: What cannot be had: all that a storage holds, or one table.
+OutOfReach = Literal["storage", "table"]
+
+
+class Cause(NamedTuple):
+    """What an exception of a backend means.
+
+    Attributes:
+        reason: Why something could not be done, to follow a colon.
+        hint: What to do; None for a look at the storage.
+        out_of_reach: What cannot be had at all, such as all of a server that does not answer. A plan then says that a
+            run would fail, and the run fails these tables before it computes them.
+        shown: What it could not be done with, where that is not the table itself.
+    """
+
+    reason: str
+    hint: str | None = None
+    out_of_reach: OutOfReach | None = None
+    shown: str | None = None
+
+
+class Explaining(Protocol):
+    """A storage that knows what its backend raises."""
+
+    @property
+    def spec(self) -> StorageSpec:
+        """Its declaration."""
+
+    def uri(self, table: Table) -> str:
+        """Where a table is, for messages."""
+
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """What an exception means that was raised at a table; None for a fault of the tool's own."""
+
+
+class translate_errors:  # noqa: N801  # used as a function is; a class, as it is entered for every look at a table
+    """Raise what a backend raises as an error that names table, storage and line.
+
+    Args:
+        storage: Whose backend it is.
+        table: What it was to be done with; None for the storage as a whole.
+        doing: What was to be done, to follow "cannot be".
+    """
+
+    __slots__ = ("_doing", "_storage", "_table")
+
+    def __init__(self, storage: Explaining, table: Table | None, doing: str) -> None:
+        self._storage = storage
+        self._table = table
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, LakehouseError):
+            return
+        storage, table = self._storage, self._table
+        cause = storage.explain(error, table)
+        if cause is None:
+            return
+        named = f"storage `{storage.spec.name}`"
+        shown = cause.shown or (named if table is None else storage.uri(table))
+        message = f"{shown} cannot be {self._doing}: {cause.reason}"
+        hint = cause.hint or f"look at {named}"
+        where = storage.spec.location if table is None else table.where("path", "storage")
+        if cause.out_of_reach is None:
+            raise StorageError(message, hint=hint, location=where) from error
+        everywhere = cause.out_of_reach == "storage"
+        raise UnreachableError(
+            message, reason=cause.reason, everywhere=everywhere, hint=hint, location=where
+        ) from error
+
+
+def system_reason(error: OSError) -> str:
+    """What the operating system says, to follow a colon."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+class ChangedError(StorageError):
+    """Something else is stored by now than what was seen there."""
+
+
+def overtaken(table: Table, shown: str) -> OvertakenError:
+    """The error of a table that another run stored while this one computed it; `shown` is where it is."""
+    return OvertakenError(
+        f"another run stored {shown} while this one computed it",
+        hint="what it stored is left as it is; run again to look at it anew",
+        location=table.where("path", "storage"),
+    )
+
+
+def changed_while_read(table: Table, shown: str) -> StorageError:
+    """The error of a table that others changed whenever it was read; `shown` is where it is."""
+    return StorageError(
+        f"{shown} changed while it was read",
+        hint="run again when no other program writes it",
+        location=table.where("path", "storage"),
+    )
+
+
+_DOING = {
+    "stat": "looking at",
+    "content": "looking at",
+    "scan": "reading",
+    "publish": "storing",
+    "read_manifest": "reading the manifest of",
+    "delete": "deleting",
+}
+
+
+def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: Exception) -> StorageError:
+    """The error of a storage that is not the tool's, with the line of its code that raised it.
+
+    Args:
+        spec: Its declaration.
+        method: What was called.
+        table: What it was called for.
+        error: What it raised.
+    """
+    doing = _DOING.get(method, f"`{method}` of")
+    what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if spec.folder is not None and Path(frame.filename).is_relative_to(spec.folder)]
+    last = (own or frames)[-1]
+    shown = Path(last.filename)
+    if spec.folder is not None and shown.is_relative_to(spec.folder):
+        shown = shown.relative_to(spec.folder)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return StorageError(
+        f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",
+        hint=f"look at {shown}:{last.lineno}",
+        location=table.where("storage") if table is not None else spec.location,
+    )

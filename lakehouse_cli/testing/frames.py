@@ -1,0 +1,115 @@
+"""What every `FrameType` must do. Subclass `FrameConformance`, and give it a frame type and a way to change a frame.
+
+class TestMine(FrameConformance):
+    @pytest.fixture
+    def frames(self): ...
+    def change(self, frame): ...
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakehouse_cli.contracts import hold
+from lakehouse_cli.errors import TransformError
+from lakehouse_cli.model import Column
+from lakehouse_cli.testing.every_type import VALUES
+from lakehouse_cli.testing.storage import column, data_of
+from lakehouse_cli.testing.storage import table as declared_table
+from lakehouse_cli.transforms import FrameType
+
+COLUMNS = (column("id", "int64"), column("text", "string"))
+
+
+def numbers(rows: int = 3) -> pa.Table:
+    """A table of an id and a text."""
+    return pa.table({"id": pa.array(range(rows), pa.int64()), "text": pa.array(map(str, range(rows)), pa.string())})
+
+
+class FrameConformance(ABC):
+    """The suite; each test is what a transform relies on."""
+
+    @abstractmethod
+    def change(self, frame: Any) -> bool:
+        """Change a value of a frame of `numbers` in place; returns whether such frames can be changed at all."""
+
+    def back(self, frames: FrameType, frame: Any, columns: tuple[Column, ...] | None) -> pa.Table:
+        """What the tool stores of a frame that a transform returned: the table, as its contract has it."""
+        return hold(frames.to_arrow(frame, columns), columns).table
+
+    def test_name_begins_with_the_library(self, frames: FrameType) -> None:
+        """By which a value or an annotation is known before anything is imported for it."""
+        frame = frames.from_arrow(numbers())
+        assert frames.name.partition(".")[0] == type(frame).__module__.partition(".")[0]
+
+    def test_own_frames_are_known(self, frames: FrameType) -> None:
+        """As annotations and as values."""
+        frame = frames.from_arrow(numbers())
+        assert frames.owns(frame)
+        for returned in (False, True):
+            assert frames.accepts(type(frame), returned=returned)
+
+    @pytest.mark.parametrize(
+        "value", [None, 1, "text", [], {}, object()], ids=["None", "1", "text", "list", "dict", "object"]
+    )
+    def test_other_values_are_not_its_own(self, frames: FrameType, value: Any) -> None:
+        """Whatever a transform returns by mistake."""
+        assert not frames.owns(value)
+        assert not frames.accepts(type(value), returned=True)
+
+    @pytest.mark.parametrize("type_name", VALUES)
+    def test_every_type_comes_back_exactly_or_is_refused(self, frames: FrameType, type_name: str) -> None:
+        """Values at the edges of each type, a null among them."""
+        declared = declared_table("typed", column("id", "int64"), column("value", type_name))
+        data = data_of(declared, *enumerate(VALUES[type_name]))
+        try:
+            frame = frames.from_arrow(data)
+        except TransformError as refusal:
+            assert refusal.message.strip()  # noqa: PT017  # most types are not refused
+            return
+        back = self.back(frames, frame, declared.columns)
+        assert back.schema == data.schema
+        assert back.equals(data)
+
+    def test_columns_keep_their_order(self, frames: FrameType) -> None:
+        """Also where none are declared."""
+        data = pa.table({name: pa.array([1, 2], pa.int64()) for name in ("b", "a", "c")})
+        back = self.back(frames, frames.from_arrow(data), None)
+        assert back.column_names == ["b", "a", "c"]
+        assert back.equals(data)
+
+    def test_no_rows(self, frames: FrameType) -> None:
+        """An empty table is a table."""
+        assert self.back(frames, frames.from_arrow(numbers(0)), COLUMNS).equals(numbers(0))
+
+    def test_many_chunks(self, frames: FrameType) -> None:
+        """As files are read."""
+        data = pa.concat_tables([numbers(2), numbers(0), numbers(5)])
+        assert self.back(frames, frames.from_arrow(data), COLUMNS).equals(data)
+
+    def test_a_frame_is_its_receivers_own(self, frames: FrameType) -> None:
+        """What one transform does to it, no other sees."""
+        data = numbers()
+        first, second = frames.from_arrow(data), frames.from_arrow(data)
+        changed = self.change(first)
+        assert data.equals(numbers())
+        assert self.back(frames, second, COLUMNS).equals(numbers())
+        if changed:
+            assert not self.back(frames, first, COLUMNS).equals(numbers())
+
+    def test_frames_that_share_memory_are_apart(self, frames: FrameType) -> None:
+        """A change of one is refused, or is seen by itself alone."""
+        make = frames.shared(numbers())
+        if make is None:
+            return
+        first, second = make(), make()
+        assert frames.owns(first)
+        with suppress(Exception):  # however the library refuses it
+            self.change(first)
+        for frame in (second, make()):
+            assert self.back(frames, frame, COLUMNS).equals(numbers())

@@ -1,0 +1,32 @@
+"""What the annex brings does what lakehouse relies on."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from lakehouse_annex.crate import CrateFormat
+from lakehouse_annex.frames import RowsFrame
+from lakehouse_annex.spec import CRATE
+
+from lakehouse_cli.testing.frames import FrameConformance
+from lakehouse_cli.transforms import FrameType
+
+
+class TestRows(FrameConformance):
+    @pytest.fixture
+    def frames(self) -> FrameType:
+        return RowsFrame()
+
+    def change(self, frame: Any) -> bool:
+        frame[0]["id"] = 100
+        return True
+
+
+def test_crates_come_back() -> None:
+    data = pa.table({"n": [1, None], "t": ["", "x"]})
+    sink = io.BytesIO()
+    CrateFormat().write(data, sink, CRATE.checked({"level": 9}))
+    assert CrateFormat().read(lambda: io.BytesIO(sink.getvalue()), "x.crate", None, CRATE.checked({})).equals(data)
