@@ -17,7 +17,7 @@ from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.storage.arrow_streams import ReadableFile
-from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.codec import decode
 from lakehouse_cli.storage.csv.errors import shorten, undecodable
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
 from lakehouse_cli.storage.csv.scan import count_lines, lines_of_rows

@@ -32,13 +32,13 @@ _FEW = 16
 Slow = Callable[[str], object]
 
 
-def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Values of a type from their text.
+def decode_plain(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
+    """Plain values of a type from their text; dates and timestamps in ISO 8601.
 
     Args:
         text: String array; null is null.
-        to: One of the types of `lakehouse_cli.arrow_types`.
-        options: For the decimal point, the spellings of true and false, and the formats of dates and timestamps.
+        to: One of the types of `lakehouse_cli.arrow_types` that is no dictionary, list or struct.
+        options: For the decimal point, and the spellings of true and false.
 
     Returns:
         An array of that type, null where `text` is null or does not spell a value that the type holds exactly.
@@ -51,12 +51,6 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
         return av.array([_from_base64(value) for value in text.to_pylist()], to)
     if t.is_boolean(to):
         return _booleans(text, options)
-    if t.is_dictionary(to):
-        return decode(text, to.value_type, options).dictionary_encode().cast(to)
-    if t.is_nested(to):
-        from lakehouse_cli.storage.csv.nested import decode_json
-
-        return decode_json(text, to, options)
     text = pc.ascii_trim(text, " \t")
     if t.is_integer(to):
         return _cast(_only(text, r"[+-]?[0-9]+"), to, strip_plus=True)
@@ -68,7 +62,7 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
         return _durations(text, to, options)
     if t.is_time(to):
         return _times(text, to)
-    return _moments(text, to, options)
+    return decode_iso(text, to)
 
 
 def _only(text: pa.Array, pattern: str) -> pa.Array:
@@ -168,16 +162,6 @@ def _trim_fraction(text: pa.Array, unit: str) -> pa.Array:
     if unit == "s":
         return pc.replace_substring_regex(text, r"\.0+($|[Z+-])", r"\1")
     return pc.replace_substring_regex(text, rf"(\.[0-9]{{{DIGITS[unit]}}})0+($|[Z+-])", r"\1\2")
-
-
-def _moments(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    is_date = pa.types.is_date(to)
-    formats = options.date_formats if is_date else options.timestamp_formats
-    if formats:
-        from lakehouse_cli.storage.csv.strptime import parse_formats
-
-        return parse_formats(text, to, formats, options.ambiguous)
-    return decode_iso(text, to)
 
 
 def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:

@@ -20,12 +20,12 @@ _FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
-def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """The text of each value, unquoted.
+def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
+    """The text of each plain value, unquoted; dates and timestamps in ISO 8601.
 
     Args:
-        values: Of one of the types of `lakehouse_cli.arrow_types`.
-        options: For the decimal point, the spellings of true and false, and the formats of dates and timestamps.
+        values: Of one of the types of `lakehouse_cli.arrow_types` that is no dictionary, list or struct.
+        options: For the decimal point, and the spellings of true and false.
 
     Returns:
         A string array, null where `values` is null.
@@ -48,19 +48,13 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
         return pc.if_else(values, options.true_values[0], options.false_values[0])
     if t.is_decimal(kind):
         return _with_decimal(_decimals(values), options)
-    if t.is_date(kind) or t.is_timestamp(kind):
-        return _moments(values, options)
     if t.is_time(kind):
         return _times(values)
     if t.is_duration(kind):
         return _with_decimal(_durations(values, options), options)
     if t.is_binary(kind):
         return av.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
-    if t.is_dictionary(kind):
-        return encode(values.dictionary, options).take(values.indices)
-    from lakehouse_cli.storage.csv.nested import encode_json
-
-    return encode_json(values, options)
+    return encode_iso(values)
 
 
 def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
@@ -91,16 +85,6 @@ def _decimals(values: pa.Array) -> pa.Array:
         return text
     # Arrow prints small ones with an exponent, which some readers of decimals do not take.
     return av.array([None if v is None else f"{v:f}" for v in values.to_pylist()], _TEXT)
-
-
-def _moments(values: pa.Array, options: CsvOptions) -> pa.Array:
-    is_date = pa.types.is_date(values.type)
-    formats = options.date_formats if is_date else options.timestamp_formats
-    if formats:
-        from lakehouse_cli.storage.csv.strptime import print_format
-
-        return print_format(values, formats, options)
-    return encode_iso(values)
 
 
 def encode_iso(values: pa.Array) -> pa.Array:

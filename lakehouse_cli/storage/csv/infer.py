@@ -12,8 +12,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse_cli.arrow_values import compute as pc
-from lakehouse_cli.storage.csv.decode import decode
-from lakehouse_cli.storage.csv.encode import encode
+from lakehouse_cli.storage.csv.codec import decode, encode
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _INTEGER = r"0|-?[1-9][0-9]{0,18}"

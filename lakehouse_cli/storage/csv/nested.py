@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from lakehouse_cli import arrow_values as av
 from lakehouse_cli.arrow_values import compute as pc
+from lakehouse_cli.storage.csv.decode import decode_plain
+from lakehouse_cli.storage.csv.encode import encode_plain
 from lakehouse_cli.storage.csv_options import CsvOptions
 
 _TEXT = pa.string()
@@ -25,10 +27,8 @@ _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
     """The JSON text of each value, null where it is null."""
-    from lakehouse_cli.storage.csv.encode import encode
-
     cells = json_cells(options.duration_unit)
-    text = json_text(values, lambda leaves: encode(leaves, cells))
+    text = json_text(values, lambda leaves: encode_plain(leaves, cells))
     return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
@@ -191,8 +191,6 @@ def _build_structs(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tup
 
 
 def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
-    from lakehouse_cli.storage.csv.decode import decode
-
     t = pa.types
     leaf = to.value_type if t.is_dictionary(to) else to
     if t.is_boolean(leaf):
@@ -201,7 +199,9 @@ def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tupl
         texts = [v if type(v) is str else None for v in parsed]
     else:
         texts = [v if isinstance(v, str) else None for v in parsed]
-    values = decode(av.array(texts, _TEXT), to, cells)
+    values = decode_plain(av.array(texts, _TEXT), leaf, cells)
+    if leaf is not to:
+        values = values.dictionary_encode().cast(to)
     expected = np.fromiter((v is not None for v in parsed), bool, len(parsed))
     valid = av.to_numpy(values.is_valid())
     return values, valid | ~expected

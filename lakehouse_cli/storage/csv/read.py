@@ -20,7 +20,7 @@ from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.csv.careful import read_carefully
-from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.codec import decode
 from lakehouse_cli.storage.csv.errors import shorten
 from lakehouse_cli.storage.csv.infer import infer_column
 from lakehouse_cli.storage.csv.parse import Wanted, convert_options, parse_options, read_options, table_of

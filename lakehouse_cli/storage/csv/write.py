@@ -23,7 +23,7 @@ from lakehouse_cli.counts import count_text
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.storage.compression import compressed
-from lakehouse_cli.storage.csv.encode import encode
+from lakehouse_cli.storage.csv.codec import encode
 from lakehouse_cli.storage.csv.errors import shorten
 from lakehouse_cli.storage.csv_options import CsvOptions
 

@@ -21,7 +21,7 @@ from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.excel import ExcelOptions
 from lakehouse_cli.model import Column
 from lakehouse_cli.shortening import cut_end
-from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.codec import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.excel.cells import UNFIT, value_for
 from lakehouse_cli.storage.excel.sheet import NOT_COMPUTED, Refused, Sheet, address, read_sheet

@@ -16,7 +16,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column
 from lakehouse_cli.storage.arrow_streams import ReadableFile
 from lakehouse_cli.storage.compression import BLOCK
-from lakehouse_cli.storage.csv.decode import decode
+from lakehouse_cli.storage.csv.codec import decode
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.jsonl.lines import DECODER, Opened
 

@@ -10,7 +10,7 @@ from lakehouse_cli.arrow_values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.storage.compression import compressed
-from lakehouse_cli.storage.csv.encode import encode
+from lakehouse_cli.storage.csv.codec import encode
 from lakehouse_cli.storage.csv.nested import json_objects, json_text
 from lakehouse_cli.storage.csv_options import CsvOptions
 from lakehouse_cli.storage.stored_types import storable
