@@ -3,14 +3,94 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 
-from lakehouse_cli.fingerprints.landing import BELOW, Finding, Landing, Name
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
+
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.modules import Modules, Origin
-from lakehouse_cli.fingerprints.names import EAGER, KNOWN, Use
+from lakehouse_cli.fingerprints.references import Import, Reference
 from lakehouse_cli.source_code import SourceReader
+
+Name = tuple[str, str]
+"""A module's dotted name, and a name it binds."""
+
+BELOW = ".*"
+"""What follows a module's name where the modules may be meant that can be taken from it as attributes."""
+
+
+class Landing(Struct, frozen=True, eq=False):
+    """Where uses of names lead.
+
+    Attributes:
+        names: Definitions, with the attributes that remain to be taken from each.
+        passed: Names of modules that only pass on what they import.
+        modules: Modules of which anything may be meant; ``clean.*`` where this goes for those in it as well.
+        packages: Top-level names of other people's packages.
+        unbound: Names that nothing binds.
+        unknown: Whether any module may be meant.
+        all_names: Definitions, and names that pass them on.
+    """
+
+    names: frozenset[tuple[str, str, tuple[str, ...]]] = frozenset()
+    passed: frozenset[Name] = frozenset()
+    modules: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    unbound: frozenset[Name] = frozenset()
+    unknown: bool = False
+    all_names: frozenset[Name] = frozenset()
+
+    def __post_init__(self) -> None:
+        together = self.passed.union([(module, name) for module, name, _ in self.names]) if self.names else self.passed
+        force_setattr(self, "all_names", together)
+
+    @classmethod
+    def joined(cls, landings: Collection[Landing]) -> Landing:
+        """All that several lead to."""
+        if len(landings) == 1:
+            return next(iter(landings))
+        return cls(
+            frozenset().union(*(landing.names for landing in landings)),
+            frozenset().union(*(landing.passed for landing in landings)),
+            frozenset().union(*(landing.modules for landing in landings)),
+            frozenset().union(*(landing.packages for landing in landings)),
+            frozenset().union(*(landing.unbound for landing in landings)),
+            any(landing.unknown for landing in landings),
+        )
+
+    @classmethod
+    def anything_of(cls, module: str, *, unknown: bool = False) -> Landing:
+        """Anything that can be taken from a module, by whatever name."""
+        return cls(modules=frozenset((module, module + BELOW)), unknown=unknown)
+
+
+NOWHERE = Landing()
+
+
+class Finding(Struct):
+    """A landing while it is looked for; attributes as of `Landing`."""
+
+    names: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
+    passed: set[Name] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
+    unbound: set[Name] = field(default_factory=set)
+    unknown: bool = False
+    seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+
+    def landing(self) -> Landing:
+        """What was found."""
+        return Landing(
+            frozenset(self.names),
+            frozenset(self.passed),
+            frozenset(self.modules),
+            frozenset(self.packages),
+            frozenset(self.unbound),
+            self.unknown,
+        )
+
 
 # What hands out modules, or their names, whichever they are.
 _MODULES = (
@@ -44,63 +124,66 @@ _DYNAMIC = frozenset(("globals", "exec", "eval", "vars", "locals"))
 _LOOKING_AROUND = ("numexpr.evaluate", "pandas.eval", "polars.sql", "polars.SQLContext", "builtins.globals")
 
 
-class World(Modules):
+class Resolver(Modules):
     """Follows names between modules; arguments as of `Modules`."""
 
     def __init__(self, folder: Path, reader: SourceReader, own_package: str | None = None) -> None:
         super().__init__(folder, reader, own_package)
         self._landings: dict[tuple[str, tuple[str, ...], bool], Landing] = {}
-        self._of_pieces: dict[Piece, Landing] = {}
-        self._of_uses: dict[Hashable, Landing] = {}
+        self._of_pieces: dict[tuple[Piece, bool], Landing] = {}
+        self._of_references: dict[Hashable, Landing] = {}
 
-    def landing(self, piece: Piece) -> Landing:
-        """Where all uses of names in a piece lead."""
-        known = self._of_pieces.get(piece)
+    def bindings(self, name: Name) -> list[Piece]:
+        """The statements that bind a name, imports apart."""
+        code = self.code(name[0])
+        return [entry for entry in (code.entries.get(name[1], ()) if code else ()) if isinstance(entry, Piece)]
+
+    def landing(self, piece: Piece, *, eager: bool = False) -> Landing:
+        """Where all names lead that a piece refers to, or those that it refers to when its module is imported."""
+        known = self._of_pieces.get((piece, eager))
         if known is not None:
             return known
-        landings = {self.follow_use(piece, use) for use in piece.uses}
-        imported = (module for module, _ in piece.canonical.inner_imports if self.origin(module) == "package")
+        reading = piece.reading
+        landings = {self._follow_reference(piece, each) for each in reading.references if each.eager or not eager}
+        imported = (module for module, _ in reading.imports if self.origin(module) == "package")
         packages = frozenset(module.partition(".")[0] for module in imported)
-        if packages or piece.canonical.asks_unknown:
-            landings.add(Landing(packages=packages, unknown=piece.canonical.asks_unknown))
-        self._of_pieces[piece] = Landing.joined(landings)
-        return self._of_pieces[piece]
-
-    def follow_use(self, piece: Piece, use: Use) -> Landing:
-        """Where one use of a name in a piece leads."""
-        key = (use.origin or piece.code.name, use.name, use.attributes, use.flags & (KNOWN | EAGER), piece.code.name)
-        known = self._of_uses.get(key)
-        if known is None:
-            known = self._of_uses[key] = self._follow_use(piece, use)
+        if packages or reading.asks_anything:
+            landings.add(Landing(packages=packages, unknown=reading.asks_anything))
+        known = self._of_pieces[piece, eager] = Landing.joined(landings)
         return known
 
-    def _follow_use(self, piece: Piece, use: Use) -> Landing:
-        module, path = use.origin or (piece.code.name, (use.name,))
-        path = (*path, *use.attributes)
-        if use.origin is None and use.name not in piece.code.entries:
-            looked_up = self._builtin(piece, use)
+    def _follow_reference(self, piece: Piece, reference: Reference) -> Landing:
+        key = (piece.code.name, *reference)
+        known = self._of_references.get(key)
+        if known is None:
+            known = self._of_references[key] = self._find(piece, reference)
+        return known
+
+    def _find(self, piece: Piece, reference: Reference) -> Landing:
+        module, path = reference.origin or (piece.code.name, (reference.name,))
+        path = (*path, *reference.attributes)
+        if reference.origin is None and reference.name not in piece.code.entries:
+            looked_up = self._builtin(piece, reference)
             if looked_up is not None:
                 return looked_up
-        outside = use.origin is not None and self.origin(module) != "own"
-        if outside and use.flags & KNOWN:
-            return Landing()  # the module imported by name is a use of its own
-        landing = self.follow(module, path, outside=use.origin is not None)
+        outside = reference.origin is not None and self.origin(module) != "own"
+        if outside and reference.named:
+            return NOWHERE
+        landing = self.follow(module, path, outside=reference.origin is not None)
         if outside and _is_below(".".join((module, *path)), _LOOKING_AROUND):
             return Landing.joined((landing, Landing.anything_of(piece.code.name)))
         return landing
 
-    def hands_out_modules(self, use: Use) -> bool:
-        """Whether a use of other people's code leads to any of the project's modules as objects."""
-        return use.origin is not None and _is_below(
-            ".".join((use.origin[0], *use.origin[1], *use.attributes)), _MODULES
-        )
+    def hands_out_modules(self, origin: Import) -> bool:
+        """Whether something of other people's code leads to any of the project's modules as objects."""
+        return _is_below(".".join((origin[0], *origin[1])), _MODULES)
 
-    def _builtin(self, piece: Piece, use: Use) -> Landing | None:
+    def _builtin(self, piece: Piece, reference: Reference) -> Landing | None:
         """Built-in functions by which any name may be meant."""
-        name = use.name
-        if name in ("exec", "eval") or (name == "__import__" and not use.flags & KNOWN):
+        name = reference.name
+        if name in ("exec", "eval") or (name == "__import__" and not reference.named):
             return Landing.anything_of(piece.code.name, unknown=True)
-        if name == "globals" or (name in ("vars", "locals") and use.flags & EAGER):
+        if name == "globals" or (name in ("vars", "locals") and reference.eager):
             return Landing.anything_of(piece.code.name)
         return None
 
@@ -216,21 +299,6 @@ class World(Modules):
                 waiting += [star.module for star in code.stars]
         return frozenset(found)
 
-    def names_of_star(self, module: str) -> frozenset[Name]:
-        """What importing all names of a module may bind, as names of the project's modules that have them."""
-        found: set[Name] = set()
-        waiting, seen = [module], set()
-        while waiting:
-            name = waiting.pop()
-            code = self.code(name) if name not in seen and self.origin(name) == "own" else None
-            seen.add(name)
-            if code is not None:
-                found |= {
-                    landed for bound in code.entries for landed in self.follow(name, (bound,), outside=True).all_names
-                }
-                waiting += [star.module for star in code.stars]
-        return frozenset(found)
-
     def _may_bind(self, module: str, name: str, seen: set[str]) -> bool:
         """Whether a module may have a name; of other people's modules anything may be thought."""
         if module in seen:
@@ -239,7 +307,8 @@ class World(Modules):
         code = self.code(module) if self.origin(module) == "own" else None
         if code is None or name in code.entries or self.star_has_module(module, name):
             return True
-        if any(use.name in _DYNAMIC and use.name not in code.entries for piece in code.pieces for use in piece.uses):
+        references = (each for piece in code.pieces for each in piece.reading.references)
+        if any(each.name in _DYNAMIC and each.name not in code.entries for each in references):
             return True
         return any(self._may_bind(star.module, name, seen) for star in code.stars)
 
