@@ -165,7 +165,7 @@ class _TransformModule:
             known.update(leads)
         for code in self._imported:
             for piece in self._effects.of(code).everything:
-                if isinstance(piece.statement, ast.Expr) and not self._resolver.landing(piece).all_names:
+                if self._resolver.calls_outside(piece):
                     found.update(dict.fromkeys(reads_in(piece)))
         return tuple(found)
 
@@ -210,14 +210,14 @@ class _TransformModule:
                 name = names_waiting.pop()
                 if name not in found:
                     found[name] = self._name(name)
-                    nodes = [found[name]]
+                    nodes = [found[name], *self._run_later(name[0], found)]
             elif modules_waiting:
                 module = modules_waiting.pop()
                 modules_waiting += self._below(module)
                 code = self._resolver.code(module) if (module, "") not in found else None
                 if code is not None:
                     found[module, ""] = self._whole(code)
-                    nodes = [found[module, ""]]
+                    nodes = [found[module, ""], *self._run_later(module, found)]
             elif not everything and self._lead_anywhere([*found.values(), *self._statements.values()], causes):
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
@@ -230,7 +230,6 @@ class _TransformModule:
         # Parts of the project's modules are entered by module and name, all others by what they are called.
         reached = {module for (module, _), node in found.items() if node.key != module}
         nodes = [*found.values(), *self._statements.values()]
-        nodes += self._statements_apart(reached)
         if any(node.asks_text for node in nodes):
             nodes += self._texts(reached)
         return [*nodes, *self._order(nodes, everything)]
@@ -319,14 +318,15 @@ class _TransformModule:
         ]
         passed += [self._resolver.follow(star.module, (), outside=True) for star in code.stars]
         # What is only passed on is no object in anybody's hand; where this module is, its attributes are followed.
-        passed = [replace(leads, modules=_without_below(leads.modules)) for leads in passed]
-        leads = Landing.joined([part.leads, *passed])
-        changed = frozenset((code.name, name) for name in code.entries if (code.name, name) in self._acting)
-        leads = replace(
-            leads,
-            names=frozenset(name for name in leads.names if name[0] != code.name),
-            passed=frozenset(name for name in leads.passed if name[0] != code.name) | changed,
-            modules=leads.modules - {code.name},
+        leads = Landing.joined([part.leads, *(replace(each, modules=_without_below(each.modules)) for each in passed)])
+        changed = {(code.name, name) for name in code.entries if (code.name, name) in self._acting}
+        leads = Landing(
+            {name for name in leads.names if name[0] != code.name},
+            {name for name in leads.passed if name[0] != code.name} | changed,
+            leads.modules - {code.name},
+            leads.packages,
+            leads.unbound,
+            leads.unknown,
         )
         several = any(len(entries) > 1 for entries in code.entries.values())
         blocks = any(isinstance(piece.statement, _BLOCKS) for piece in code.pieces)
@@ -361,14 +361,17 @@ class _TransformModule:
         part = self._part(f"{code.label}:{_AROUND}", value, pieces)
         return replace(part, acting=frozenset([code.name]), in_order=True)
 
-    def _statements_apart(self, modules: Iterable[str]) -> list[Part]:
-        """The same of modules that are reached and not imported, such as for annotations only."""
-        codes = [self._resolver.code(module) for module in sorted(modules)]
-        return [
-            part
-            for code in codes
-            if code is not None and code not in self._imported and (part := self._statements_of(code)) is not None
-        ]
+    def _run_later(self, module: str, found: dict[tuple[str, str], Part]) -> list[Part]:
+        """The same of a module that is imported by name, when a function runs, and of what it imports; enters them."""
+        if module in self._run(self._module) or (module, _AROUND) in found:
+            return []
+        parts = []
+        for code in self._resolver.imported(module):
+            part = self._statements_of(code) if code not in self._imported else None
+            if part is not None and (code.name, _AROUND) not in found:
+                found[code.name, _AROUND] = part
+                parts.append(part)
+        return parts
 
     def _order(self, nodes: Iterable[Part], everything: bool) -> list[Part]:
         """In which order statements run, where one may see what another changes."""
@@ -420,5 +423,5 @@ class _TransformModule:
         return False
 
 
-def _without_below(modules: Iterable[str]) -> frozenset[str]:
-    return frozenset(module for module in modules if not module.endswith(BELOW))
+def _without_below(modules: Iterable[str]) -> set[str]:
+    return {module for module in modules if not module.endswith(BELOW)}

@@ -5,40 +5,36 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lakehouse_cli.fingerprints.module_code import Piece
 from lakehouse_cli.fingerprints.references import ANYWHERE, Import
 from lakehouse_cli.fingerprints.resolution import Resolver
 
-# Methods of the built-in types that change what they are called on, and such as change nothing.
-MUTATING = frozenset(
-    (
-        *("append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "clear"),
-        *("update", "setdefault", "add", "discard", "sort", "reverse", "rotate", "intersection_update"),
-        *("difference_update", "symmetric_difference_update", "subtract", "move_to_end"),
-    )
-)
-_PURE = frozenset(
-    (
-        *("capitalize", "casefold", "copy", "count", "decode", "difference", "encode", "endswith", "find", "format"),
-        *("get", "index", "intersection", "isdisjoint", "issubset", "issuperset", "items", "join", "keys", "lower"),
-        *("lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rpartition", "rsplit"),
-        *("rstrip", "split", "splitlines", "startswith", "strip", "title", "union", "upper", "values", "zfill"),
-        # Of loggers.
-        *("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log", "isEnabledFor"),
-        "success",
-    )
-)
+# Methods of the built-in types that change what they are called on, and such as change nothing; those of loggers too.
+_METHODS = frozenset(name for kind in (list, dict, set, deque, OrderedDict, Counter, str, bytes) for name in dir(kind))
+_LOGGING = frozenset(("debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log", "success"))
+_READING = frozenset(name for kind in (tuple, frozenset, str, bytes, Mapping) for name in dir(kind)) | {"copy"}
+MUTATING = frozenset(name for name in _METHODS - _READING if not name.startswith("_"))
+_PURE = _LOGGING | frozenset(name for name in _READING & _METHODS if not name.startswith("_"))
 # Built-in functions that leave alone what they are given.
-HARMLESS = frozenset(
+HARMLESS = frozenset(dir(builtins)) - frozenset(
     (
-        *("abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod"),
-        *("enumerate", "float", "format", "frozenset", "getattr", "hasattr", "hash", "hex", "id", "int"),
-        *("isinstance", "issubclass", "len", "list", "max", "min", "oct", "ord", "pow", "print", "range", "repr"),
-        *("reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "type", "zip"),
-        *("property", "staticmethod", "classmethod", "super", "object"),
+        *(
+            "setattr",
+            "delattr",
+            "exec",
+            "eval",
+            "compile",
+            "globals",
+            "locals",
+            "vars",
+            "__import__",
+            "__build_class__",
+        ),
+        *("map", "filter", "next", "aiter", "anext", "iter", "open", "input", "breakpoint", "__build_class__"),
     )
 )
 _WRITERS = frozenset(("setattr", "delattr", "__setattr__", "__delattr__"))
@@ -139,7 +135,10 @@ class _Walk:
 
     def _write(self, written: ast.expr) -> None:
         """Note that an attribute or item is bound, or an attribute of an object by its name."""
-        base, _ = _chain(written)
+        base, path = _chain(written)
+        # An attribute of a class, function or module is not put into what that holds, but into itself.
+        known = isinstance(base, ast.Name) and (base.id in self._code.entries or base.id in self._imports)
+        self.configures |= known and any(path)
         while isinstance(base, ast.Call):  # `decimal.getcontext().prec = 5`
             base, _ = _chain(base.func)
         self.configures |= self._outside(base) is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece
-from lakehouse_cli.fingerprints.resolution import NOWHERE, Landing
+from lakehouse_cli.fingerprints.resolution import Landing
 
 
 class Part(Struct, frozen=True, eq=False):
@@ -25,7 +25,7 @@ class Part(Struct, frozen=True, eq=False):
 
     key: str
     value: str
-    leads: Landing = NOWHERE
+    leads: Landing = field(default_factory=Landing)
     events: frozenset[Event] = frozenset()
     acting: frozenset[str] = frozenset()
     asks_text: bool = False

@@ -393,6 +393,13 @@ class _Walk:
         self._stack += [(node.value, scope, flags)] if node.value is not None else []
         self._stack += ["]value=", (node.target, scope, flags)]
 
+    def _alias(self, node: Any, scope: _Scope, flags: int) -> None:
+        """``type X[T] = list[T]``, of Python 3.12."""
+        inner = _Scope("function", set(), scope.prefix)
+        self._out.append("TypeAlias(")
+        values = (node.name, *node.type_params, node.value)
+        self._stack += [")", *((each, inner, flags) for each in reversed(values))]
+
     def _comprehension(self, node: Any, scope: _Scope, flags: int) -> None:
         if scope.kind != "function":
             targets = {n.id for each in node.generators for n in ast.walk(each.target) if isinstance(n, ast.Name)}
@@ -484,3 +491,5 @@ _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
     ast.ImportFrom: _Walk._import,
     ast.Pass: _Walk._nothing,
 }
+if hasattr(ast, "TypeAlias"):
+    _HANDLERS[ast.TypeAlias] = _Walk._alias

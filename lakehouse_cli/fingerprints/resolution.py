@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 from collections.abc import Collection, Hashable, Iterable
 from pathlib import Path
 
 from msgspec import Struct, field
-from msgspec.structs import force_setattr
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
 from lakehouse_cli.fingerprints.modules import Modules, Origin
@@ -21,8 +21,8 @@ BELOW = ".*"
 """What follows a module's name where the modules may be meant that can be taken from it as attributes."""
 
 
-class Landing(Struct, frozen=True, eq=False):
-    """Where uses of names lead.
+class Landing(Struct, eq=False):
+    """Where references lead; not changed any more once they are followed.
 
     Attributes:
         names: Definitions, with the attributes that remain to be taken from each.
@@ -31,46 +31,7 @@ class Landing(Struct, frozen=True, eq=False):
         packages: Top-level names of other people's packages.
         unbound: Names that nothing binds.
         unknown: Whether any module may be meant.
-        all_names: Definitions, and names that pass them on.
     """
-
-    names: frozenset[tuple[str, str, tuple[str, ...]]] = frozenset()
-    passed: frozenset[Name] = frozenset()
-    modules: frozenset[str] = frozenset()
-    packages: frozenset[str] = frozenset()
-    unbound: frozenset[Name] = frozenset()
-    unknown: bool = False
-    all_names: frozenset[Name] = frozenset()
-
-    def __post_init__(self) -> None:
-        together = self.passed.union([(module, name) for module, name, _ in self.names]) if self.names else self.passed
-        force_setattr(self, "all_names", together)
-
-    @classmethod
-    def joined(cls, landings: Collection[Landing]) -> Landing:
-        """All that several lead to."""
-        if len(landings) == 1:
-            return next(iter(landings))
-        return cls(
-            frozenset().union(*(landing.names for landing in landings)),
-            frozenset().union(*(landing.passed for landing in landings)),
-            frozenset().union(*(landing.modules for landing in landings)),
-            frozenset().union(*(landing.packages for landing in landings)),
-            frozenset().union(*(landing.unbound for landing in landings)),
-            any(landing.unknown for landing in landings),
-        )
-
-    @classmethod
-    def anything_of(cls, module: str, *, unknown: bool = False) -> Landing:
-        """Anything that can be taken from a module, by whatever name."""
-        return cls(modules=frozenset((module, module + BELOW)), unknown=unknown)
-
-
-NOWHERE = Landing()
-
-
-class Finding(Struct):
-    """A landing while it is looked for; attributes as of `Landing`."""
 
     names: set[tuple[str, str, tuple[str, ...]]] = field(default_factory=set)
     passed: set[Name] = field(default_factory=set)
@@ -78,18 +39,37 @@ class Finding(Struct):
     packages: set[str] = field(default_factory=set)
     unbound: set[Name] = field(default_factory=set)
     unknown: bool = False
-    seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    _all_names: frozenset[Name] | None = None
 
-    def landing(self) -> Landing:
-        """What was found."""
-        return Landing(
-            frozenset(self.names),
-            frozenset(self.passed),
-            frozenset(self.modules),
-            frozenset(self.packages),
-            frozenset(self.unbound),
-            self.unknown,
+    @property
+    def all_names(self) -> frozenset[Name]:
+        """Definitions, and names that pass them on."""
+        if self._all_names is None:
+            self._all_names = frozenset((*self.passed, *((module, name) for module, name, _ in self.names)))
+        return self._all_names
+
+    @classmethod
+    def joined(cls, landings: Collection[Landing]) -> Landing:
+        """All that several lead to."""
+        if len(landings) == 1:
+            return next(iter(landings))
+        return cls(
+            set().union(*(landing.names for landing in landings)),
+            set().union(*(landing.passed for landing in landings)),
+            set().union(*(landing.modules for landing in landings)),
+            set().union(*(landing.packages for landing in landings)),
+            set().union(*(landing.unbound for landing in landings)),
+            any(landing.unknown for landing in landings),
         )
+
+    @classmethod
+    def anything_of(cls, module: str, *, unknown: bool = False) -> Landing:
+        """Anything that can be taken from a module, by whatever name."""
+        return cls(modules={module, module + BELOW}, unknown=unknown)
+
+
+NOWHERE = Landing()
+_Path = tuple[str, tuple[str, ...]]
 
 
 # What hands out modules, or their names, whichever they are.
@@ -146,7 +126,7 @@ class Resolver(Modules):
         reading = piece.reading
         landings = {self._follow_reference(piece, each) for each in reading.references if each.eager or not eager}
         imported = (module for module, _ in reading.imports if self.origin(module) == "package")
-        packages = frozenset(module.partition(".")[0] for module in imported)
+        packages = {module.partition(".")[0] for module in imported}
         if packages or reading.asks_anything:
             landings.add(Landing(packages=packages, unknown=reading.asks_anything))
         known = self._of_pieces[piece, eager] = Landing.joined(landings)
@@ -178,6 +158,15 @@ class Resolver(Modules):
         """Whether something of other people's code leads to any of the project's modules as objects."""
         return _is_below(".".join((origin[0], *origin[1])), _MODULES)
 
+    def calls_outside(self, piece: Piece) -> bool:
+        """Whether a statement is nothing but a call of other people's code."""
+        value = piece.statement.value if isinstance(piece.statement, ast.Expr) else None
+        func = value.func if isinstance(value, ast.Call) else None
+        while isinstance(func, ast.Attribute):
+            func = func.value
+        origin = piece.code.plain_imports.get(func.id) if isinstance(func, ast.Name) else None
+        return origin is not None and self.origin(origin[0]) != "own"
+
     def _builtin(self, piece: Piece, reference: Reference) -> Landing | None:
         """Built-in functions by which any name may be meant."""
         name = reference.name
@@ -198,79 +187,80 @@ class Resolver(Modules):
         key = (module, path, outside)
         known = self._landings.get(key)
         if known is None:
-            finding = Finding()
-            self._follow(module, path, finding, outside)
-            known = self._landings[key] = finding.landing()
+            known = Landing()
+            self._follow(module, path, known, set(), outside)
+            self._landings[key] = known
         return known
 
-    def _follow(self, module: str, path: tuple[str, ...], finding: Finding, outside: bool) -> None:
-        if (module, path) in finding.seen:
+    def _follow(self, module: str, path: tuple[str, ...], found: Landing, seen: set[_Path], outside: bool) -> None:
+        if (module, path) in seen:
             return
-        finding.seen.add((module, path))
+        seen.add((module, path))
         origin = self.origin(module)
         if origin == "own" and any(path.suffix != ".pyc" for path in self.compiled(module)):
-            finding.packages.add(module)  # compiled code, which Python takes before a source of that name
+            found.packages.add(module)  # compiled code, which Python takes before a source of that name
         if origin != "own":
-            self._follow_outside(module, path, origin, finding)
+            self._follow_outside(module, path, origin, found)
         elif not path:
-            finding.modules |= {module, module + BELOW}
+            found.modules |= {module, module + BELOW}
         else:
             code = self.code(module)
             if code is None and self.file(module) is None and not (self.folder / module.replace(".", "/")).is_dir():
-                finding.packages.add(module)  # one that is missing
+                found.packages.add(module)  # one that is missing
             else:
-                self._follow_own(module, code, path, finding, outside)
+                self._follow_own(code, (module, path), found, seen, outside)
 
-    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, finding: Finding) -> None:
+    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, found: Landing) -> None:
         dotted = ".".join((module, *path))
         if origin == "package":
             top = module.partition(".")[0]
-            finding.packages.add(top)
+            found.packages.add(top)
             # A module that is not found where it should be may be on a path that the code itself adds.
-            finding.unknown |= self._package(top) is None and self.is_somewhere(top)
-        finding.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
+            found.unknown |= self._package(top) is None and self.is_somewhere(top)
+        found.unknown |= _is_below(dotted, _UNKNOWN) and not _is_below(dotted, _HARMLESS_IMPORTLIB)
 
     def _follow_own(
-        self, module: str, code: ModuleCode | None, path: tuple[str, ...], finding: Finding, outside: bool
+        self, code: ModuleCode | None, whole: _Path, found: Landing, seen: set[_Path], outside: bool
     ) -> None:
+        module, path = whole
         head, rest = path[0], path[1:]
         entries = code.entries.get(head, []) if code is not None else []
         if entries:
             if all(isinstance(entry, PlainImport) for entry in entries):
-                finding.passed.add((module, head))
+                found.passed.add((module, head))
             else:
-                finding.names.add((module, head, rest))
+                found.names.add((module, head, rest))
         # `from . import impl` gets the submodule; any other import hides one of that name.
         origins = [origin for entry in entries for origin in entry.origins(head) if origin != (module, (head,))]
         for origin in origins:
-            self._follow(origin[0], (*origin[1], *rest), finding, True)
-        from_star = code is not None and self._follow_stars(code, path, finding)
+            self._follow(origin[0], (*origin[1], *rest), found, seen, True)
+        from_star = code is not None and self._follow_stars(code, path, found, seen)
         submodule = f"{module}.{head}"
         if not origins and self.is_module(submodule, code):
-            self._follow(submodule, rest, finding, True)
+            self._follow(submodule, rest, found, seen, True)
         elif code is not None and not entries and not from_star:
             if "__getattr__" in code.entries and outside:
-                finding.names.add((module, "__getattr__", ()))
+                found.names.add((module, "__getattr__", ()))
             elif outside or not _is_builtin(head):
-                finding.unbound.add((module, head))
+                found.unbound.add((module, head))
             if outside:
-                finding.modules.add(module)
+                found.modules.add(module)
 
-    def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], finding: Finding) -> bool:
+    def _follow_stars(self, code: ModuleCode, path: tuple[str, ...], found: Landing, seen: set[_Path]) -> bool:
         """Follow a name into the modules of which all names are imported; whether it may come from there."""
-        found = False
+        comes = False
         for star in self.stars(code, path[0]):
             if self.origin(star.module) != "own":
-                self._follow(star.module, path, finding, True)
-                found |= not _is_builtin(path[0])
+                self._follow(star.module, path, found, seen, True)
+                comes |= not _is_builtin(path[0])
                 continue
-            finding.modules.add(star.module)
-            finding.passed.add((code.name, path[0]))
+            found.modules.add(star.module)
+            found.passed.add((code.name, path[0]))
             other, here = self.code(star.module), (star.module, path[0])
             if other is not None and (path[0] in other.entries or other.stars or self.star_has_module(*here)):
-                self._follow(star.module, path, finding, True)
-            found = True
-        return found
+                self._follow(star.module, path, found, seen, True)
+            comes = True
+        return comes
 
     def stars(self, code: ModuleCode, name: str) -> list[StarImport]:
         """The imports of all names of a module that may bind `name` in `code`."""

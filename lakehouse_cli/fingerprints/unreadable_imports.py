@@ -47,6 +47,7 @@ class UnreadableImports(Struct):
                     continue
                 if edit.folder is not None and edit.folder.is_relative_to(own):
                     self._inside.add(edit.folder)
+                    self.everything = True
                     continue
                 self.changing_path = code.label
                 if edit.folder is not None:
@@ -69,7 +70,6 @@ class UnreadableImports(Struct):
             elif self._is_in(top, self._inside, missing):
                 if not self.resolver.is_somewhere(top):
                     self.parts[UNSEEN + top] = "outside"
-                self.everything |= not missing
             elif missing and anywhere:
                 self.parts[UNSEEN + top] = "not found"
 
