@@ -168,8 +168,11 @@ class SourceReader(Struct):
             tree = ast.parse(text, filename=shown)
         except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
             raise refused_by_python(error, shown, text) from error
+        longest = max(map(len, lines), default=0)
         for statement in tree.body:
-            if _is_too_deep(statement):
+            # Each level takes a character, so that a statement of few characters need not be looked at.
+            height = (statement.end_lineno or statement.lineno) - statement.lineno + 1
+            if height * longest > _DEEPEST and _is_too_deep(statement):
                 place = place_in(shown, text, statement, "def")
                 raise SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep here", _FLATTEN, place)
         functions: dict[str, FunctionSource] = {}

@@ -8,7 +8,6 @@ table, a base class may be told of its subclasses, a function that gives a value
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -169,7 +168,7 @@ def _keeps(entry: Piece | PlainImport) -> bool:
         return False
     statement = entry.statement
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        return bool(statement.decorator_list) or any(map(_is_kept_default, _defaults(statement)))
+        return bool(statement.decorator_list) or _keeps_default(statement)
     if isinstance(statement, ast.ClassDef):
         values = (node.value for node in statement.body if isinstance(node, ast.Assign | ast.AnnAssign))
         if any(value is not None and not _is_fixed(value) for value in values):
@@ -186,31 +185,19 @@ def _keeps(entry: Piece | PlainImport) -> bool:
     return not (fixed or _is_logger(entry, statement.value))
 
 
-def _defaults(statement: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, ast.expr, ast.AST]]:
-    """The parameters of a function that have a default, with that and the function."""
-    arguments = statement.args
-    positional = [*arguments.posonlyargs, *arguments.args][-len(arguments.defaults) or len(arguments.args) :]
-    pairs = [
-        *zip(positional, arguments.defaults, strict=False),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    return [(argument.arg, default, statement) for argument, default in pairs if default is not None]
-
-
-def _is_kept_default(default: tuple[str, ast.expr, ast.AST]) -> bool:
-    """Whether a default may be changed: not if it cannot be, nor if the function only looks at its entries."""
-    name, value, function = default
-    if _is_fixed(value) or isinstance(value, ast.Name):
-        return False
-    uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(function))
-    harmless = sum(
-        isinstance(node, ast.Attribute)
-        and node.attr in ("get", "items", "keys", "values")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == name
-        for node in ast.walk(function)
-    )
-    return uses > harmless
+def _keeps_default(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function may change a default: one that can be changed, and is not only looked at by its entries."""
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    optional = [*arguments.defaults, *arguments.kw_defaults]  # of the last of the parameters, each
+    found = {
+        argument.arg
+        for argument, default in zip(named[len(named) - len(optional) :], optional, strict=True)
+        if default is not None and not isinstance(default, ast.Name) and not _is_fixed(default)
+    }
+    nodes = list(ast.walk(function)) if found else []
+    looked = [n.value for n in nodes if isinstance(n, ast.Attribute) and n.attr in ("get", "items", "keys", "values")]
+    return any(isinstance(node, ast.Name) and node.id in found and node not in looked for node in nodes)
 
 
 def _is_stored_in_class(node: ast.Attribute) -> bool:

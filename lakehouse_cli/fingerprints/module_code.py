@@ -250,11 +250,14 @@ class ModuleCode:
             raise refused_by_python(error, self.label, self.text) from error
         found: dict[int, set[str]] = {}
         for child in top.get_children():
+            names = found.setdefault(child.get_lineno(), set())
             waiting = [child]
             while waiting:
                 table = waiting.pop()
-                names = (each.get_name() for each in table.get_symbols() if each.is_global())
-                found.setdefault(child.get_lineno(), set()).update(names)
+                if isinstance(table, symtable.Function):
+                    names.update(table.get_globals())
+                else:
+                    names.update(each.get_name() for each in table.get_symbols() if each.is_global())
                 waiting += table.get_children() if table.has_children() else ()
         lines = sorted(found)
         return lines, [frozenset(found[line]) for line in lines]

@@ -118,7 +118,8 @@ class _Scope:
         self.bound = bound
 
 
-_Item = str | tuple[Any, _Scope, int]
+_Item = Any
+"""Text to write, or a node with its scope and flags."""
 
 
 class _Walk:
@@ -127,7 +128,8 @@ class _Walk:
     def __init__(self, nodes: Sequence[ast.stmt | ast.expr], names: Names) -> None:
         self._names = names
         self._nodes = nodes
-        self._globals = frozenset().union(*map(names.globals_in, nodes))
+        found = [*map(names.globals_in, nodes)]
+        self._globals = found[0] if len(found) == 1 else frozenset().union(*found)
         self._out: list[str] = []
         self._stack: list[_Item] = []
         self._references: dict[Reference, None] = {}
@@ -159,7 +161,7 @@ class _Walk:
         handlers = _HANDLERS
         while stack:
             item = stack.pop()
-            if isinstance(item, str):
+            if item.__class__ is str:
                 out.append(item)
                 continue
             node, scope, flags = item
@@ -173,22 +175,27 @@ class _Walk:
         )
 
     def _generic(self, node: ast.AST, scope: _Scope, flags: int) -> None:
-        self._out.append(f"{node.__class__.__name__}(")
-        stack = self._stack
-        stack.append(")")
-        for field in reversed(node._fields):
+        text = node.__class__.__name__
+        children: list[Any] = []
+        for field in node._fields:
             value = getattr(node, field, None)
-            if value is None or value == [] or field in _SKIPPED:
+            if value is None or field in _SKIPPED:
                 continue  # versions of Python differ in which empty fields there are
             if value.__class__ is list:
-                stack.append("]")
-                for item in reversed(value):
-                    stack.append((item, scope, flags) if isinstance(item, ast.AST) else f"{item!r},")
-                stack.append(f"{field}=[")
+                if value and isinstance(value[0], ast.stmt):
+                    value = _meaning(value)
+                if value:
+                    text += f" {field}[{len(value)}]"
+                    children += value
             elif isinstance(value, ast.AST):
-                stack += [(value, scope, flags), f"{field}="]
+                text += f" {field}"
+                children.append(value)
             else:
-                stack.append(f"{field}={value!r},")
+                text += f" {field}={value!r}"
+        self._out.append(f"{text}(")
+        self._stack += [
+            (child, scope, flags) if isinstance(child, ast.AST) else f"{child!r}," for child in reversed(children)
+        ]
 
     def _refer(self, name: str, attributes: tuple[str, ...], scope: _Scope, flags: int, *, named: bool = False) -> str:
         """Note a use of a name, if it is the module's or imported; its text."""
@@ -223,10 +230,6 @@ class _Walk:
         self._note(origin[0])
         if origin[1]:
             self._note(origin[1][-1])
-
-    def _expression(self, node: ast.Expr, scope: _Scope, flags: int) -> None:
-        if not isinstance(node.value, ast.Constant):  # docstrings and the like
-            self._generic(node, scope, flags)
 
     def _name(self, node: ast.Name, scope: _Scope, flags: int) -> None:
         if node.id in _NOTED:
@@ -343,7 +346,7 @@ class _Walk:
         parameters = getattr(node, "type_params", [])
         outer = inner if parameters else scope  # of type parameters the annotations know, and the defaults
         stack = self._stack
-        stack += ["})", *((statement, inner, 0) for statement in reversed(node.body)), "{"]
+        stack += ["})", *((statement, inner, 0) for statement in reversed(_meaning(node.body))), "{"]
         self._annotate(node.returns, outer, flags)
         stack += [
             (node.args, outer, flags & ~_CALL),
@@ -365,7 +368,7 @@ class _Walk:
         outer = _Scope("function", set(), scope.prefix) if parameters else scope
         stack = self._stack
         stack.append("})")
-        for statement in reversed(node.body):
+        for statement in reversed(_meaning(node.body)):
             stack += [(_Bound(statement), inner, flags), (statement, inner, flags)]
         stack.append("{")
         for keyword in reversed(node.keywords):
@@ -381,17 +384,17 @@ class _Walk:
 
     def _assigned(self, node: ast.AnnAssign, scope: _Scope, flags: int) -> None:
         """Without its annotation, except in a class."""
-        if scope.kind == "class":
-            self._out.append("AnnAssign(")
-            self._stack.append(")")
-            self._annotate(node.annotation, scope, flags)
-        elif node.value is None:
+        stack = self._stack
+        in_class = scope.kind == "class"
+        if node.value is None and not in_class:
             return
-        else:
-            self._out.append("Assign(targets=[")
-            self._stack.append(")")
-        self._stack += [(node.value, scope, flags)] if node.value is not None else []
-        self._stack += ["]value=", (node.target, scope, flags)]
+        self._out.append("AnnAssign(" if in_class else "Assign targets[1] value(")
+        if in_class:
+            self._annotate(node.annotation, scope, flags)
+            stack += [(node.value, scope, flags), "="] if node.value is not None else []
+        elif node.value is not None:
+            stack.append((node.value, scope, flags))
+        stack.append((node.target, scope, flags))
 
     def _alias(self, node: Any, scope: _Scope, flags: int) -> None:
         """``type X[T] = list[T]``, of Python 3.12."""
@@ -432,9 +435,6 @@ class _Walk:
             elif scope.kind == "class":
                 self._references[Reference("", (), origin, bool(flags & EAGER))] = None
 
-    def _nothing(self, _node: ast.Pass, _scope: _Scope, _flags: int) -> None:
-        """``pass`` means nothing."""
-
 
 class _Bound:
     """Stands behind a statement of a class, for the names that it has bound."""
@@ -443,6 +443,18 @@ class _Bound:
 
     def __init__(self, statement: ast.stmt) -> None:
         self.statement = statement
+
+
+def _meaning(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements of a block without docstrings and the like, and without ``pass``."""
+    return [
+        statement
+        for statement in body
+        if not (
+            isinstance(statement, ast.Pass)
+            or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        )
+    ]
 
 
 def _is_stored(node: ast.Name) -> bool:
@@ -468,7 +480,6 @@ def _bound_by(statement: ast.stmt) -> set[str]:
 
 
 _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
-    ast.Expr: _Walk._expression,
     ast.Name: _Walk._name,
     ast.Attribute: _Walk._attribute,
     ast.Constant: _Walk._constant,
@@ -489,7 +500,6 @@ _HANDLERS: dict[type, Callable[[_Walk, Any, _Scope, int], None]] = {
     ast.Nonlocal: _Walk._declared,
     ast.Import: _Walk._import,
     ast.ImportFrom: _Walk._import,
-    ast.Pass: _Walk._nothing,
 }
 if hasattr(ast, "TypeAlias"):
     _HANDLERS[ast.TypeAlias] = _Walk._alias
