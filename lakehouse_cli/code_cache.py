@@ -24,7 +24,7 @@ from lakehouse_cli.source_code import FunctionSource, ModuleSource, Parameter
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"
-_FORMAT = 8
+_FORMAT = 9
 # Beyond this many files, looking at all of them would take longer than reading those that matter.
 _MOST_FILES = 500
 _PACKAGE = "package "

@@ -29,7 +29,7 @@ _INSTALLED = tuple(sorted({sys.prefix, sys.base_prefix}))
 _LOCK = threading.RLock()
 
 
-class _Room(Struct):
+class _ProjectModules(Struct):
     """The modules of one project folder.
 
     Attributes:
@@ -58,7 +58,7 @@ class _Room(Struct):
         return is_own_file(file, folder) or (self.pinned is not None and file in self.pinned)
 
 
-_rooms: dict[Path, _Room] = {}
+_projects: dict[Path, _ProjectModules] = {}
 _active: Path | None = None
 
 
@@ -69,22 +69,22 @@ class _FromSource(SourceFileLoader):
     with the code of before it, though the fingerprint is that of the text.
 
     Attributes:
-        room: Of its project.
+        project: Of its project.
         text: What was loaded.
     """
 
-    room: _Room
+    project: _ProjectModules
     text: bytes = b""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        self.text = self.room.text(path)
+        self.text = self.project.text(path)
         self.show_lines()
         return self.source_to_code(self.text, path)
 
     def show_lines(self) -> None:
         """Have tracebacks show the lines that were loaded, whatever the file has by then."""
-        if self.room.pinned is not None:
+        if self.project.pinned is not None:
             with suppress(SyntaxError, UnicodeDecodeError):
                 lines = decode_source(self.text).splitlines(keepends=True)
                 linecache.cache[self.path] = len(self.text), None, lines, self.path
@@ -96,15 +96,15 @@ class _OwnModules:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
-        room = None if _active is None else _rooms[_active]
-        if room is None or _active is None:
+        project = None if _active is None else _projects[_active]
+        if project is None or _active is None:
             return spec
-        if room.pinned:
-            spec = _pinned_spec(name, sys.path if path is None else path, spec, room.pinned, _active)
+        if project.pinned:
+            spec = _pinned_spec(name, sys.path if path is None else path, spec, project.pinned, _active)
         loader = spec.loader if spec is not None else None
-        if spec is not None and type(loader) is SourceFileLoader and room.is_own(loader.path, _active):
+        if spec is not None and type(loader) is SourceFileLoader and project.is_own(loader.path, _active):
             spec.loader = _FromSource(loader.name, loader.path)
-            spec.loader.room = room
+            spec.loader.project = project
             spec.cached = None
         return spec
 
@@ -149,9 +149,9 @@ def import_own(name: str, folder: Path) -> ModuleType:
     """
     with _LOCK:
         activate(folder)
-        room = _rooms[folder]
-        if room.pinned is None:
-            _forget_changed(room)
+        project = _projects[folder]
+        if project.pinned is None:
+            _forget_changed(project)
         known = sys.modules.get(name)
         return known if known is not None else importlib.import_module(name)
 
@@ -168,16 +168,16 @@ def pin(folder: Path, files: dict[str, bytes]) -> Mapping[str, ModuleType]:
     """
     with _LOCK:
         activate(folder)
-        room = _rooms[folder]
-        room.pinned = files
+        project = _projects[folder]
+        project.pinned = files
         foreign = {}
         for name, module in list(sys.modules.items()):
-            if name != "__main__" and room.is_own(_file_of(module), folder) and _loader_of(module) is None:
+            if name != "__main__" and project.is_own(_file_of(module), folder) and _loader_of(module) is None:
                 foreign[name] = sys.modules.pop(name)
-        sys.modules.update(room.hidden)
-        room.hidden.clear()
-        _forget_changed(room)
-        for loader in _loaded(room).values():
+        sys.modules.update(project.hidden)
+        project.hidden.clear()
+        _forget_changed(project)
+        for loader in _loaded(project).values():
             loader.show_lines()
         return foreign
 
@@ -185,15 +185,15 @@ def pin(folder: Path, files: dict[str, bytes]) -> Mapping[str, ModuleType]:
 def unpin(folder: Path, foreign: Mapping[str, ModuleType]) -> None:
     """Take a project's files as they are again, and give back what `pin` put aside."""
     with _LOCK:
-        room = _rooms[folder]
-        room.pinned = None
-        modules = sys.modules if folder == _active else room.aside
+        project = _projects[folder]
+        project.pinned = None
+        modules = sys.modules if folder == _active else project.aside
         for name, module in foreign.items():
             if name in modules:
-                room.hidden[name] = modules[name]
+                project.hidden[name] = modules[name]
             modules[name] = module
-        for loader in filter(None, map(_loader_of, [*modules.values(), *room.hidden.values()])):
-            if loader.room is room:
+        for loader in filter(None, map(_loader_of, [*modules.values(), *project.hidden.values()])):
+            if loader.project is project:
                 linecache.cache.pop(loader.path, None)
 
 
@@ -209,7 +209,7 @@ def pinned(folder: Path, files: dict[str, bytes]) -> Iterator[None]:
 
 def was_edited(folder: Path, since_ns: int) -> bool:
     """Whether a file of a project that is pinned was written since a moment, or is not what it was."""
-    for file, text in list((_rooms[folder].pinned or {}).items()):
+    for file, text in list((_projects[folder].pinned or {}).items()):
         try:
             if Path(file).stat().st_ctime_ns >= since_ns or read_regular(file) != text:
                 return True
@@ -221,10 +221,10 @@ def was_edited(folder: Path, since_ns: int) -> bool:
 def forget(folder: Path) -> None:
     """Have a project's modules imported anew when they are next asked for."""
     with _LOCK:
-        if folder in _rooms:
+        if folder in _projects:
             activate(folder)  # those of another project that is active may have the same names
-            _rooms[folder].hidden.clear()
-            for module in _loaded(_rooms[folder]):
+            _projects[folder].hidden.clear()
+            for module in _loaded(_projects[folder]):
                 sys.modules.pop(module, None)
 
 
@@ -241,14 +241,14 @@ def activate(folder: Path) -> None:
     with _LOCK:
         if _active is not None and _active != folder:
             _deactivate(_active)
-        if folder not in _rooms:
-            _rooms[folder] = _Room()
-        room = _rooms[folder]
+        if folder not in _projects:
+            _projects[folder] = _ProjectModules()
+        project = _projects[folder]
         if folder != _active:
             for name in _own_names(folder):
-                _displace(name, folder, room)
-            sys.modules.update(room.aside)
-            room.aside.clear()
+                _displace(name, folder, project)
+            sys.modules.update(project.aside)
+            project.aside.clear()
         if _OwnModules not in sys.meta_path:
             sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, _OwnModules)
         sys.path[:] = _on_path(folder)
@@ -295,7 +295,7 @@ def _own_names(folder: Path) -> list[str]:
     return []
 
 
-def _displace(name: str, folder: Path, room: _Room) -> None:
+def _displace(name: str, folder: Path, project: _ProjectModules) -> None:
     module = sys.modules.get(name)
     if module is None or name == "__main__":
         return
@@ -305,17 +305,17 @@ def _displace(name: str, folder: Path, room: _Room) -> None:
     if "/site-packages/" in file or file.startswith(f"{_PACKAGE}/"):
         return
     for full in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-        room.displaced[full] = sys.modules.pop(full)
+        project.displaced[full] = sys.modules.pop(full)
 
 
 def _deactivate(folder: Path) -> None:
-    room = _rooms[folder]
+    project = _projects[folder]
     for name, module in list(sys.modules.items()):
         if name != "__main__" and is_own_file(_file_of(module), folder):
-            room.aside[name] = sys.modules.pop(name)
-    for name, module in room.displaced.items():
+            project.aside[name] = sys.modules.pop(name)
+    for name, module in project.displaced.items():
         sys.modules.setdefault(name, module)
-    room.displaced.clear()
+    project.displaced.clear()
     with suppress(ValueError):
         sys.path.remove(str(folder))
 
@@ -326,23 +326,23 @@ def _loader_of(module: ModuleType) -> _FromSource | None:
     return loader if isinstance(loader, _FromSource) else None
 
 
-def _forget_changed(room: _Room) -> None:
+def _forget_changed(project: _ProjectModules) -> None:
     """Drop the project's modules if a file of theirs has changed; `from` imports want them dropped together."""
-    own = _loaded(room)
+    own = _loaded(project)
     if any(_has_changed(loader) for loader in own.values()):
         for name in own:
             sys.modules.pop(name, None)
     importlib.invalidate_caches()
 
 
-def _loaded(room: _Room) -> dict[str, _FromSource]:
+def _loaded(project: _ProjectModules) -> dict[str, _FromSource]:
     """What loaded the project's modules from their text, by their names."""
     loaders = {name: _loader_of(module) for name, module in list(sys.modules.items())}
-    return {name: loader for name, loader in loaders.items() if loader is not None and loader.room is room}
+    return {name: loader for name, loader in loaders.items() if loader is not None and loader.project is project}
 
 
 def _has_changed(loader: _FromSource) -> bool:
     try:
-        return loader.room.text(loader.path) != loader.text
+        return loader.project.text(loader.path) != loader.text
     except OSError:
         return True

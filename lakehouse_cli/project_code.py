@@ -11,7 +11,7 @@ from lakehouse_cli.code_cache import CodeCache, code_key
 from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.fingerprints import CodeFingerprint
-from lakehouse_cli.fingerprints.hidden import hidden_packages
+from lakehouse_cli.fingerprints.shadowed_packages import shadowed_packages
 from lakehouse_cli.graph import build_graph
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
@@ -134,7 +134,7 @@ class ProjectCode:
                 f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`, and where the project imports it",
                 Location(shown),
             )
-            for name, shown in hidden_packages(self._spec.folder, code, self.snapshot)
+            for name, shown in shadowed_packages(self._spec.folder, code, self.snapshot)
         ]
 
     def keep(self) -> None:

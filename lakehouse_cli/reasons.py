@@ -141,7 +141,7 @@ def _code_changes(function: str, before: Recipe, now: Recipe) -> tuple[str, ...]
         return (f"version {before.code[8:]} → {now.code[8:]}",)
     if old or new:
         return (f"pinned to version {now.code[8:]}" if new else "no longer pinned to a version",)
-    from lakehouse_cli.fingerprints.explaining import explain  # not needed where nothing changed
+    from lakehouse_cli.fingerprints.explanation import explain  # not needed where nothing changed
 
     return explain(before.code_parts, now.code_parts, function) or (f"`{function}` changed",)
 

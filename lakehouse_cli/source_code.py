@@ -14,11 +14,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code_depth import parsing
 from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.regular_files import read_regular
@@ -29,6 +28,9 @@ _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MUL
 _PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
 # https://docs.python.org/3/reference/lexical_analysis.html#encoding-declarations
 _ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+# Code that is nested more deeply is refused: how much Python takes depends on its version and on who calls it.
+_DEEPEST = 1000
+_FLATTEN = "write its longest expression, or chain of `elif`, in several steps"
 _GLOBAL = re.compile(r"\bglobal[ \t]")
 
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
@@ -163,17 +165,16 @@ class SourceReader(Struct):
             raise _undecodable(file, shown, error) from error
         lines = text.splitlines()
         try:
-            with parsing():
-                tree = ast.parse(text, filename=shown)
-        except SyntaxError as error:
-            raise SourceError(
-                f"syntax error in {shown}: {error.msg}", None, _syntax_place(error, shown, lines)
-            ) from error
-        except (RecursionError, MemoryError) as error:
-            hint = "write its longest expression, or chain of `elif`, in several steps"
-            raise SourceError(f"{shown} is nested too deeply to be parsed", hint, Location(shown)) from error
-        except ValueError as error:
-            raise SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown)) from error
+            tree = ast.parse(text, filename=shown)
+        except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+            raise refused_by_python(error, shown, text) from error
+        longest = max(map(len, lines), default=0)
+        for statement in tree.body:
+            # Each level takes a character, so that a statement of few characters need not be looked at.
+            height = (statement.end_lineno or statement.lineno) - statement.lineno + 1
+            if height * longest > _DEEPEST and _is_too_deep(statement):
+                place = place_in(shown, text, statement, "def")
+                raise SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep here", _FLATTEN, place)
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
         is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
@@ -364,6 +365,32 @@ def place_in(shown: str, text: str, node: ast.stmt, word: str) -> Location:
     found = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", lines[line - 1][column:]) if line <= len(lines) else None
     column += found.start() if found is not None else 0
     return _place(shown, lines, line, column, len(word) if found is not None else 1)
+
+
+def refused_by_python(error: Exception, shown: str, text: str) -> SourceError:
+    """The error of a module that Python does not parse or compile."""
+    if isinstance(error, SyntaxError):
+        place = _syntax_place(error, shown, text.splitlines())
+        return SourceError(f"syntax error in {shown}: {error.msg}", None, place)
+    if isinstance(error, RecursionError | MemoryError):
+        return SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep", _FLATTEN, Location(shown))
+    return SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown))
+
+
+def _is_too_deep(statement: ast.stmt) -> bool:
+    """Whether more nodes are inside each other than are taken."""
+    depth, level = 0, [cast("ast.AST", statement)]
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node) if _may_be_long(child)]
+    return depth > _DEEPEST
+
+
+def _may_be_long(node: ast.AST) -> bool:
+    """Whether a node has so many characters that it may hold a long chain of others."""
+    if not isinstance(node, ast.stmt | ast.expr) or node.end_col_offset is None:
+        return True
+    return node.lineno != node.end_lineno or node.end_col_offset - node.col_offset >= _DEEPEST // 10
 
 
 def _syntax_place(error: SyntaxError, shown: str, lines: list[str]) -> Location:

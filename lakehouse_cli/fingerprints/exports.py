@@ -54,10 +54,15 @@ def _listed(statement: ast.stmt) -> list[str] | None:
 
 
 def _texts(node: ast.expr) -> list[str] | None:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _texts(node.left), _texts(node.right)
-        return None if left is None or right is None else left + right
-    if not isinstance(node, ast.List | ast.Tuple):
-        return None
-    texts = [item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return texts if len(texts) == len(node.elts) else None
+    items: list[ast.expr] = []
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Add):
+            waiting += [each.right, each.left]
+        elif isinstance(each, ast.List | ast.Tuple):
+            items += each.elts
+        else:
+            return None
+    texts = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return texts if len(texts) == len(items) else None

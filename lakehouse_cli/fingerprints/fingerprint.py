@@ -10,36 +10,33 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lakehouse_cli.code_depth import walking
 from lakehouse_cli.errors import Location, did_you_mean
-from lakehouse_cli.fingerprints.effects import Effects
-from lakehouse_cli.fingerprints.landing import BELOW, Landing, Name
-from lakehouse_cli.fingerprints.missing import missing_imports
+from lakehouse_cli.fingerprints.effects import EffectsFinder
+from lakehouse_cli.fingerprints.missing_imports import missing_imports
 from lakehouse_cli.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
 from lakehouse_cli.fingerprints.modules import digest
-from lakehouse_cli.fingerprints.objects import ANYTHING
 from lakehouse_cli.fingerprints.outside_reads import changes_name, reads_in
 from lakehouse_cli.fingerprints.parts import Part, digest_of, value_of_acting
-from lakehouse_cli.fingerprints.unseen import Unseen
+from lakehouse_cli.fingerprints.resolution import BELOW, Landing, Name, Resolver
+from lakehouse_cli.fingerprints.unreadable_imports import UnreadableImports
 from lakehouse_cli.fingerprints.value import (
-    CLASSES,
-    DOCSTRINGS,
+    CURRENT_RULES,
     NOT_BOUND,
     NOT_FOLLOWED,
+    ORDER,
+    RULES,
     UNSEEN,
     CodeFingerprint,
     OutsideRead,
 )
-from lakehouse_cli.fingerprints.world import World
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
 
 _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""
-_ANNOTATIONS = "<annotations>"
-"""What stands for the annotations of a module's variables, as a name in it."""
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
+_BLOCKS = (ast.Try, ast.TryStar, ast.With)  # what may go on after an error, such as a name that is not yet bound
 _SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
 
 
@@ -54,8 +51,8 @@ class Fingerprinter:
     def __init__(self, folder: Path, reader: SourceReader) -> None:
         self._folder = folder
         self._reader = reader
-        self._worlds: dict[str | None, tuple[World, Effects]] = {}
-        self._rooms: dict[str, _Room] = {}
+        self._resolvers: dict[str | None, tuple[Resolver, EffectsFinder]] = {}
+        self._modules: dict[str, _TransformModule] = {}
 
     def of(self, ref: FunctionRef) -> CodeFingerprint:
         """The fingerprint of a function and of everything that it reaches by name.
@@ -63,11 +60,10 @@ class Fingerprinter:
         Raises:
             SourceError: Its module, or one that this leads to, cannot be found, read or parsed; or has no such name.
         """
-        with walking():
-            room = self._rooms.get(ref.module)
-            if room is None:
-                room = self._rooms[ref.module] = self._room(ref.module)
-            return room.fingerprint(ref.name)
+        transforms = self._modules.get(ref.module)
+        if transforms is None:
+            transforms = self._modules[ref.module] = self._module(ref.module)
+        return transforms.fingerprint(ref.name)
 
     def missing_imports(self, module: str) -> Mapping[str, Location]:
         """The packages without which a transform module cannot be imported, and where each is asked for.
@@ -75,53 +71,53 @@ class Fingerprinter:
         Raises:
             SourceError: It, or a module that this leads to, cannot be read or parsed.
         """
-        with walking():
-            return dict(missing_imports(self._world(None)[0], module))
+        return dict(missing_imports(self._resolver(None)[0], module))
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of all the modules that were read."""
         return tuple(module.file for module in self._reader.modules)
 
-    def _room(self, module: str) -> _Room:
+    def _module(self, module: str) -> _TransformModule:
         top = module.partition(".")[0]
-        world, effects = self._world(None)
-        if world.origin(module) != "own":  # transforms that are installed: the code of their package counts as own
-            world, effects = self._world(top)
+        resolver, effects = self._resolver(None)
+        if resolver.origin(module) != "own":  # transforms that are installed: the code of their package counts as own
+            resolver, effects = self._resolver(top)
         self._reader.module(module)  # which says what is wrong where it is not there
-        return _Room(module, world, effects)
+        return _TransformModule(module, resolver, effects)
 
-    def _world(self, own_package: str | None) -> tuple[World, Effects]:
-        known = self._worlds.get(own_package)
+    def _resolver(self, own_package: str | None) -> tuple[Resolver, EffectsFinder]:
+        known = self._resolvers.get(own_package)
         if known is None:
-            world = World(self._folder, self._reader, own_package)
-            known = self._worlds[own_package] = world, Effects(world)
+            resolver = Resolver(self._folder, self._reader, own_package)
+            known = self._resolvers[own_package] = resolver, EffectsFinder(resolver)
         return known
 
 
-class _Room:
+class _TransformModule:
     """The functions of one transform module, and what importing it imports."""
 
-    def __init__(self, module: str, world: World, effects: Effects) -> None:
+    def __init__(self, module: str, resolver: Resolver, effects: EffectsFinder) -> None:
         self._module = module
-        self._world = world
-        self._effects = effects
-        self._imported = world.imported(module)
+        self._resolver = resolver
+        self._imported = resolver.imported(module)
         self._names: dict[Name, Part] = {}
-        self._modules: dict[str, Part] = {}
+        self._whole_modules: dict[str, Part] = {}
         self._modules_below: dict[str, frozenset[str]] = {}
-        self._changing: dict[Name, list[Piece]] = {}
+        self._orders: dict[tuple[frozenset[Event], frozenset[str]], str] = {}
+        self._imports_of: dict[str, frozenset[str]] = {}
         self._reads_of: dict[Name, tuple[list[Name], list[OutsideRead]]] = {}
+        self._effects = effects
+        self._acting: dict[Name, list[Piece]] = {}
         for code in self._imported:
-            for (changed, name), pieces in effects.of(code).items():
-                for module in self._below(changed) if changed.endswith(BELOW) else (changed,):
-                    self._changing.setdefault((module, name), []).extend(pieces)
-        self._ambient = self._ambient_nodes()
-        self._unseen = Unseen(world, self._imported)
+            for name, pieces in effects.of(code).names.items():
+                self._acting.setdefault(name, []).extend(pieces)
+        self._statements = {code.name: part for code in self._imported if (part := self._statements_of(code))}
+        self._unreadable = UnreadableImports(resolver, self._imported)
 
     def fingerprint(self, name: str) -> CodeFingerprint:
-        landing = self._world.follow(self._module, (name,), outside=True)
-        code = self._world.code(self._module)
+        landing = self._resolver.follow(self._module, (name,), outside=True)
+        code = self._resolver.code(self._module)
         if code is not None and name not in code.entries and not (landing.names or code.stars):
             hint = did_you_mean(name, code.entries)
             raise SourceError(f"function `{name}` is not in {code.label}", hint)
@@ -133,17 +129,18 @@ class _Room:
             names.remove((self._module, name))
             names.insert(0, (self._module, name))
         causes = [code.label if code is not None else self._module] if landing.unknown else []
-        if self._unseen.everything:
+        if self._unreadable.everything:
             causes += [code.label for code in self._imported if code.changes_path]
         nodes = self._reach(names, sorted(landing.modules), packages, causes)
         parts = {node.key: node.value for node in nodes}
         unknown = landing.unknown or any(node.leads.unknown for node in nodes)
-        unseen = self._unseen.reached(sorted(packages), unknown=unknown)
+        unseen = self._unreadable.reached(sorted(packages), unknown=unknown)
         for package in sorted(packages):
             if UNSEEN + package not in unseen:
-                parts[f"package {package}"] = self._world.version(package)
+                parts[f"package {package}"] = self._resolver.version(package)
         parts |= unseen
         parts["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        parts[RULES] = CURRENT_RULES
         hash_ = digest_of((f"{key}={value}" for key, value in sorted(parts.items())), 16)
         if causes:
             parts[NOT_FOLLOWED] = " ".join(sorted({cause.partition(":")[0] for cause in causes}))
@@ -156,7 +153,7 @@ class _Room:
         """What code reads from outside that names lead to, the first name's own first.
 
         Statements and modules count in a fingerprint that may only change what the names stand for; here they do not,
-        but for those without a name of their own, as `load_dotenv()`.
+        but for those that set the environment of all, as `load_dotenv()`.
         """
         waiting = list(dict.fromkeys(names))
         known = set(waiting)
@@ -166,25 +163,27 @@ class _Room:
             found.update(dict.fromkeys(reads))
             waiting += [each for each in leads if each not in known]
             known.update(leads)
-        statements = [piece for piece in self._changing.get(ANYTHING, ()) if isinstance(piece.statement, ast.Expr)]
-        return tuple(dict.fromkeys((*found, *(read for piece in statements for read in reads_in(piece)))))
+        for code in self._imported:
+            for piece in self._effects.of(code).everything:
+                if self._resolver.calls_outside(piece):
+                    found.update(dict.fromkeys(reads_in(piece)))
+        return tuple(found)
 
     def _own_reads(self, name: Name) -> tuple[list[Name], list[OutsideRead]]:
         """Where what binds and changes a name leads, and what that reads from outside itself."""
         known = self._reads_of.get(name)
         if known is None:
-            module, bound = name
-            code = self._world.code(module)
-            entries = code.entries.get(bound, []) if code is not None else []
-            changing = [piece for piece in self._changing.get(name, ()) if changes_name(piece.statement, bound)]
-            pieces = [piece for piece in (*entries, *changing) if isinstance(piece, Piece)]
-            leads = frozenset().union(*(self._world.landing(piece).all_names for piece in pieces))
+            code = self._resolver.code(name[0])
+            acting = [*self._acting.get(name, ()), *(self._effects.of(code).everything if code is not None else ())]
+            changing = [piece for piece in acting if changes_name(piece.statement, name[1])]
+            pieces = [*self._resolver.bindings(name), *changing]
+            leads = frozenset().union(*(self._resolver.landing(piece).all_names for piece in pieces))
             known = self._reads_of[name] = sorted(leads), [read for piece in pieces for read in reads_in(piece)]
         return known
 
     def _codes_of(self, names: Iterable[Name]) -> Iterator[tuple[ModuleCode, str]]:
         for module, name in names:
-            code = self._world.code(module)
+            code = self._resolver.code(module)
             if code is not None:
                 yield code, name
 
@@ -195,11 +194,12 @@ class _Room:
         """
         found: dict[tuple[str, str], Part] = {}
         names_waiting, modules_waiting = names[::-1], list(modules)
-        names_waiting[:0] = [name for node in self._ambient for name in node.leads.all_names]
-        modules_waiting += [module for node in self._ambient for module in node.leads.modules]
-        packages |= {package for node in self._ambient for package in node.leads.packages}
+        for node in self._statements.values():
+            names_waiting[:0] = node.leads.all_names
+            modules_waiting += node.leads.modules
+            packages |= node.leads.packages
         nodes: list[Part] = []
-        everything = annotations = False
+        everything = False
         while True:
             for node in nodes:
                 names_waiting += [name for name in node.leads.all_names if name not in found]
@@ -210,36 +210,29 @@ class _Room:
                 name = names_waiting.pop()
                 if name not in found:
                     found[name] = self._name(name)
-                    nodes = [found[name]]
+                    nodes = [found[name], *self._run_later(name[0], found)]
             elif modules_waiting:
                 module = modules_waiting.pop()
                 modules_waiting += self._below(module)
-                code = self._world.code(module) if (module, "") not in found else None
+                code = self._resolver.code(module) if (module, "") not in found else None
                 if code is not None:
                     found[module, ""] = self._whole(code)
-                    nodes = [found[module, ""]]
-            elif not annotations and any(node.asks_annotations for node in [*found.values(), *self._ambient]):
-                annotations = True
-                nodes = self._annotations()
-                found.update({(node.key, ""): node for node in nodes})
-            elif not everything and self._lead_anywhere([*found.values(), *self._ambient], causes):
+                    nodes = [found[module, ""], *self._run_later(module, found)]
+            elif not everything and self._lead_anywhere([*found.values(), *self._statements.values()], causes):
                 everything = True
                 modules_waiting = [code.name for code in self._imported]
-                nodes = [self._order_of_classes(), *self._everywhere(modules_waiting)]
+                nodes = self._everywhere(modules_waiting)
                 found.update({(node.key, ""): node for node in nodes})
             elif packages & _SEARCHING and (more := {module for module, _ in found} - {m for m, n in found if not n}):
                 modules_waiting = sorted(more)
             else:
                 break
-        return self._with_texts(found)
-
-    def _with_texts(self, found: Mapping[tuple[str, str], Part]) -> list[Part]:
-        """All parts, with the source and the docstrings where something looks at these."""
-        nodes = [*found.values(), *self._ambient]
-        if any(node.asks_source for node in nodes):
-            # Parts of the project's modules are entered by module and name, all others by what they are called.
-            nodes += self._source({module for (module, _), node in found.items() if node.key != module})
-        return self._with_docs(nodes)
+        # Parts of the project's modules are entered by module and name, all others by what they are called.
+        reached = {module for (module, _), node in found.items() if node.key != module}
+        nodes = [*found.values(), *self._statements.values()]
+        if any(node.asks_text for node in nodes):
+            nodes += self._texts(reached)
+        return [*nodes, *self._order(nodes, everything)]
 
     def _lead_anywhere(self, nodes: Iterable[Part], causes: list[str]) -> bool:
         """Whether any module of the project may be meant; adds to `causes` the parts for which that is so."""
@@ -252,21 +245,14 @@ class _Room:
             return frozenset()
         known = self._modules_below.get(module)
         if known is None:
-            known = self._world.below(module.removesuffix(BELOW), self._imported)
+            known = self._resolver.below(module.removesuffix(BELOW), self._imported)
             self._modules_below[module] = known
         return known
 
-    def _source(self, modules: set[str]) -> list[Part]:
+    def _texts(self, modules: set[str]) -> list[Part]:
         """The whole text of modules and of all that is imported, where something looks at code as it is written."""
-        codes = {code.label: code for code in (*self._imported, *map(self._world.code, modules)) if code is not None}
+        codes = {code.label: code for code in (*self._imported, *map(self._resolver.code, modules)) if code is not None}
         return [Part(f"{label}:{_TEXT}", f"text {digest_of([code.text], 6)}") for label, code in sorted(codes.items())]
-
-    def _with_docs(self, nodes: list[Part]) -> list[Part]:
-        if not any(node.asks_docs for node in nodes):
-            return nodes
-        texts = sorted({text for node in nodes for text in node.docs} | {code.doc for code in self._imported})
-        docs = Part(DOCSTRINGS, f"text {digest_of(texts, 6)}")
-        return [*nodes, docs]
 
     def _name(self, name: Name) -> Part:
         known = self._names.get(name)
@@ -276,137 +262,156 @@ class _Room:
 
     def _read_name(self, name: Name) -> Part:
         module, bound = name
-        code = self._world.code(module)
+        code = self._resolver.code(module)
         if code is None:
             raise AssertionError(f"{module} binds {bound} and has no code")
         entries = code.entries.get(bound, [])
-        changing = [*self._changing.get(name, ()), *self._changing.get((module, ""), ())]
-        if code not in self._imported:  # a module that is looked into for annotations only
-            own = self._effects.of(code)
-            changing += [*own.get(name, ()), *own.get((module, ""), ())]
-        pieces = dict.fromkeys(piece for piece in (*entries, *changing) if isinstance(piece, Piece))
-        here: list[Event] = [piece for piece in pieces if piece.code is code]
-        here += [entry for entry in entries if isinstance(entry, PlainImport)]
-        here += self._world.stars(code, bound)
+        statements = self._effects.of(code).everything
+        pieces = [entry for entry in entries if isinstance(entry, Piece) and entry not in statements]
+        acting = [piece for piece in self._acting.get(name, ()) if piece not in pieces]
+        here: list[Event] = [
+            *(piece for piece in (*pieces, *acting) if piece.code is code),
+            *self._imports(code, bound),
+        ]
         here.sort(key=lambda event: event.position)
         # Those of other modules come in the order in which the modules are run.
-        elsewhere = groupby((piece for piece in pieces if piece.code is not code), key=lambda piece: piece.code.label)
-        node = self._node(
-            code, f"{code.label}:{bound}", kind_of(entries, bound), here, [(f, list(own)) for f, own in elsewhere]
-        )
-        acting = [piece for piece in pieces if piece not in entries]
-        return replace(node, value=f"{node.value}{value_of_acting(code, entries, acting)}") if acting else node
+        elsewhere = groupby((piece for piece in acting if piece.code is not code), key=lambda piece: piece.code.label)
+        value = f"{kind_of(entries, bound)} {digest_of((event.text for event in here), 6)}"
+        for file, stated in elsewhere:
+            value += f"; {file} {digest_of((event.text for event in stated), 6)}"
+        if acting:
+            value += value_of_acting(code, entries, acting)
+        part = self._part(f"{code.label}:{bound}", value, [*here, *acting])
+        together = len(here) > 1 or any(isinstance(piece.statement, _BLOCKS) for piece in pieces)
+        return replace(part, acting=frozenset(piece.code.name for piece in acting), in_order=together or bool(acting))
 
-    def _node(
-        self,
-        code: ModuleCode,
-        key: str,
-        kind: str,
-        events: Iterable[Event],
-        elsewhere: Iterable[tuple[str, Iterable[Event]]] = (),
-    ) -> Part:
-        """A part of statements, first those in the module `code`, then those in other files."""
-        value, landings, docs = kind, [], []
-        asks_docs = asks_annotations = asks_source = False
-        for file, stated in (("", events), *elsewhere):
-            texts = []
-            for event in stated:
-                texts.append(event.text)
-                texts.append(self._effects.moments(event, event.code if isinstance(event, Piece) else code))
-                if not isinstance(event, Piece):
-                    continue
-                landings.append(self._world.landing(event))
-                docs += event.canonical.docs
-                asks_docs |= event.canonical.asks_docs
-                asks_annotations |= event.canonical.asks_annotations
-                asks_source |= event.canonical.asks_source
-            value += f"; {file} {digest_of(texts, 6)}" if file else f" {digest_of(texts, 6)}"
-        leads = Landing.joined(landings)
-        return Part(key, value, leads, tuple(docs), asks_docs, asks_annotations, asks_source)
+    def _imports(self, code: ModuleCode, name: str) -> Iterator[Event]:
+        """The imports by which a module may have a name."""
+        yield from (entry for entry in code.entries.get(name, ()) if isinstance(entry, PlainImport))
+        yield from self._resolver.stars(code, name)
+
+    def _part(self, key: str, value: str, events: Iterable[Event]) -> Part:
+        """A part of statements."""
+        events = frozenset(events)
+        pieces = [event for event in events if isinstance(event, Piece)]
+        leads = Landing.joined([self._resolver.landing(piece) for piece in pieces])
+        return Part(key, value, leads, events, asks_text=any(piece.reading.asks_text for piece in pieces))
 
     def _whole(self, code: ModuleCode) -> Part:
         module = code.name
-        known = self._modules.get(module)
+        known = self._whole_modules.get(module)
         if known is None:
-            known = self._modules[module] = self._read_whole(code)
+            known = self._whole_modules[module] = self._read_whole(code)
         return known
 
     def _read_whole(self, code: ModuleCode) -> Part:
-        """A module of which anything may be meant: every name it binds, and what else it does when imported."""
-        bound = [self._name((code.name, name)) for name in sorted(code.entries)]
-        named = {piece for entries in code.entries.values() for piece in entries if isinstance(piece, Piece)}
-        others = self._node(code, "", "", [piece for piece in code.pieces if piece not in named])
-        texts = [f"{node.key} {node.value}" for node in bound]
+        """A module of which anything may be meant: every name it binds."""
+        statements = self._effects.of(code).everything
+        imports = [entry for entries in code.entries.values() for entry in entries if isinstance(entry, PlainImport)]
+        events: list[Event] = [*(piece for piece in code.pieces if piece not in statements), *imports, *code.stars]
+        part = self._part(code.label, f"module {digest_of(sorted(event.text for event in events), 6)}", events)
         passed = [
-            self._world.follow(origin[0], origin[1], outside=True)
+            self._resolver.follow(origin[0], origin[1], outside=True)
             for entries in code.entries.values()
             for entry in entries
             for origin in entry.all_origins
         ]
-        passed += [self._world.follow(star.module, (), outside=True) for star in code.stars]
+        passed += [self._resolver.follow(star.module, (), outside=True) for star in code.stars]
         # What is only passed on is no object in anybody's hand; where this module is, its attributes are followed.
-        passed = [replace(leads, modules=_without_below(leads.modules)) for leads in passed]
-        leads = Landing.joined([*(node.leads for node in (*bound, others)), *passed])
-        leads = replace(
-            leads,
-            names=frozenset(name for name in leads.names if name[0] != code.name),
-            passed=frozenset(name for name in leads.passed if name[0] != code.name),
-            modules=leads.modules - {code.name},
+        leads = Landing.joined([part.leads, *(replace(each, modules=_without_below(each.modules)) for each in passed)])
+        changed = {(code.name, name) for name in code.entries if (code.name, name) in self._acting}
+        leads = Landing(
+            {name for name in leads.names if name[0] != code.name},
+            {name for name in leads.passed if name[0] != code.name} | changed,
+            leads.modules - {code.name},
+            leads.packages,
+            leads.unbound,
+            leads.unknown,
         )
-        stars = [f"{star.text} {self._effects.moments(star, code)}" for star in code.stars]
-        value = f"module {digest_of([*texts, others.value, *stars], 6)}"
-        docs = tuple(text for node in (*bound, others) for text in node.docs)
-        asks_docs = any(node.asks_docs for node in (*bound, others))
-        asks_annotations = any(node.asks_annotations for node in (*bound, others))
-        asks_source = any(node.asks_source for node in (*bound, others))
-        return Part(code.label, value, leads, docs, asks_docs, asks_annotations, asks_source)
-
-    def _order_of_classes(self) -> Part:
-        """In which order classes come to be, which a class can tell of its subclasses."""
-        pieces = (piece for code in self._imported for piece in code.pieces)
-        classes = [f"{p.code.name}.{p.statement.name}" for p in pieces if isinstance(p.statement, ast.ClassDef)]
-        return Part(CLASSES, f"order {digest_of(classes, 6)}")
+        several = any(len(entries) > 1 for entries in code.entries.values())
+        blocks = any(isinstance(piece.statement, _BLOCKS) for piece in code.pieces)
+        return replace(part, leads=leads, in_order=several or blocks or bool(changed))
 
     def _everywhere(self, modules: list[str]) -> list[Part]:
         """Files beside the project that cannot be read as modules; adds the names of those that can to `modules`."""
         found = []
-        for shown, path, module in self._world.everywhere():
-            readable = all(part.isidentifier() for part in module.split(".")) and self._world.file(module) == path
+        for shown, path, module in self._resolver.everywhere():
+            readable = all(part.isidentifier() for part in module.split(".")) and self._resolver.file(module) == path
             if readable:
                 try:
-                    self._world.code(module)
+                    self._resolver.code(module)
                 except SourceError:
                     readable = False
             if readable:
                 modules.append(module)
             else:
                 try:
-                    text = digest(self._world.snapshot.read(path))
+                    text = digest(self._resolver.snapshot.read(path))
                 except OSError:  # such as a link to nowhere, by which some editors mark a file as open
                     text = "unreadable"
                 found.append(Part(shown, f"module {text}"))
         return found
 
-    def _annotations(self) -> list[Part]:
-        """Of each module the annotations of its variables."""
-        annotated = [code for code in self._imported if code.annotations]
-        return [self._node(code, f"{code.label}:{_ANNOTATIONS}", "annotations", code.annotations) for code in annotated]
+    def _statements_of(self, code: ModuleCode) -> Part | None:
+        """The statements of a module that may change what every function sees."""
+        pieces = self._effects.of(code).everything
+        if not pieces:
+            return None
+        value = f"statements {digest_of((piece.text for piece in pieces), 6)}"
+        part = self._part(f"{code.label}:{_AROUND}", value, pieces)
+        return replace(part, acting=frozenset([code.name]), in_order=True)
 
-    def _ambient_nodes(self) -> list[Part]:
-        """Of each module the statements that may change what every function sees."""
-        found: list[Part] = []
-        pieces = self._changing.get(ANYTHING, [])
+    def _run_later(self, module: str, found: dict[tuple[str, str], Part]) -> list[Part]:
+        """The same of a module that is imported by name, when a function runs, and of what it imports; enters them."""
+        if module in self._run(self._module) or (module, _AROUND) in found:
+            return []
+        parts = []
+        for code in self._resolver.imported(module):
+            part = self._statements_of(code) if code not in self._imported else None
+            if part is not None and (code.name, _AROUND) not in found:
+                found[code.name, _AROUND] = part
+                parts.append(part)
+        return parts
+
+    def _order(self, nodes: Iterable[Part], everything: bool) -> list[Part]:
+        """In which order statements run, where one may see what another changes."""
+        if not everything and not any(node.in_order for node in nodes):
+            return []
+        acting = frozenset().union(*(node.acting for node in nodes))
+        events = frozenset().union(*(node.events for node in nodes))
+        known = self._orders.get((events, acting))
+        if known is None:
+            known = self._orders[events, acting] = self._find_order(events, acting)
+        return [Part(ORDER, known)] if known else []
+
+    def _find_order(self, events: frozenset[Event], acting: frozenset[str]) -> str:
+        placed: dict[ModuleCode, set[tuple[int, str]]] = {}
+        for event in events:
+            at = placed.setdefault(event.code, set())
+            at.add((event.position, event.text))
+            for reference in event.reading.references if isinstance(event, Piece) else ():
+                if reference.name in event.code.plain_imports:
+                    at.update((each.position, each.text) for each in event.code.entries[reference.name])
+        value = []
         for code in self._imported:
-            own = [piece for piece in pieces if piece.code is code]
-            if own:
-                node = self._node(code, f"{code.label}:{_AROUND}", "statements", own)
-                # The last to set an option wins, so that the order of those modules counts.
-                found.append(replace(node, value=f"{node.value}{f' after {len(found)}' if found else ''}"))
-        return found
+            # An import runs what a module does, where it does anything.
+            imports = self._resolver.imports(code).items() if acting else ()
+            runs = [(position, module) for module, position in imports if acting & self._run(module)]
+            if code in placed or runs:
+                texts = (text for _, text in sorted([*placed.get(code, ()), *runs]))
+                value.append(f"{code.label} {digest_of(texts, 6)}")
+        return "; ".join(value)
+
+    def _run(self, module: str) -> frozenset[str]:
+        """The modules that importing one runs."""
+        known = self._imports_of.get(module)
+        if known is None:
+            known = self._imports_of[module] = frozenset(code.name for code in self._resolver.imported(module))
+        return known
 
     def _takes_pandas(self, module: str, name: str) -> bool:
         """Whether a transform has a parameter that says nothing of its type, and so is given pandas."""
-        code = self._world.code(module)
+        code = self._resolver.code(module)
         for entry in code.entries.get(name, ()) if code is not None else ():
             statement = entry.statement if isinstance(entry, Piece) else None
             if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -418,5 +423,5 @@ class _Room:
         return False
 
 
-def _without_below(modules: Iterable[str]) -> frozenset[str]:
-    return frozenset(module for module in modules if not module.endswith(BELOW))
+def _without_below(modules: Iterable[str]) -> set[str]:
+    return {module for module in modules if not module.endswith(BELOW)}

@@ -8,21 +8,22 @@ stands under, or a ``try``, ``for``, ``while``, ``with`` or ``match`` as a whole
 from __future__ import annotations
 
 import ast
+import symtable
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TypeGuard
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from lakehouse_cli.fingerprints.canonical import Canonical
-from lakehouse_cli.fingerprints.names import Import, Use
+from lakehouse_cli.fingerprints.references import Import, Reading, Target, read_statement
 from lakehouse_cli.fingerprints.value import OutsideRead
-from lakehouse_cli.source_code import ModuleSource, SourceError, place_in
+from lakehouse_cli.source_code import ModuleSource, refused_by_python
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Each `elif` stands under all the conditions before it; a longer chain ends in one piece, or they are read too often.
 _MOST_GUARDS = 50
-Target = tuple[str, Import, str]
 
 
 class Piece(Struct, eq=False):
@@ -45,41 +46,24 @@ class Piece(Struct, eq=False):
     executed: bool
     imports: dict[str, list[Import]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    _reading: tuple[Canonical, str, list[Use]] | None = None
+    _reading: Reading | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """What it says, after the conditions that it stands under."""
+        if self._reading is None:
+            nodes: list[ast.stmt | ast.expr] = [*(test for test, _ in self.guards), self.statement]
+            reading = read_statement(nodes, self.code)
+            if self.guards:
+                holds = "".join(" if" if holds else " if not" for _, holds in self.guards)
+                reading = replace(reading, text=reading.text + holds)
+            self._reading = reading
+        return self._reading
 
     @property
     def text(self) -> str:
-        """Its canonical text."""
-        return (self._reading or self._read())[1]
-
-    @property
-    def uses(self) -> list[Use]:
-        """Its uses of global names."""
-        return (self._reading or self._read())[2]
-
-    @property
-    def canonical(self) -> Canonical:
-        """What else was noted while it was read."""
-        return (self._reading or self._read())[0]
-
-    def _read(self) -> tuple[Canonical, str, list[Use]]:
-        annotated = isinstance(self.statement, ast.AnnAssign) and self.statement.value is None
-        code = self.code
-        canonical = Canonical(
-            code.import_targets, code.plain_imports, with_annotations=annotated, postponed=code.postpones_annotations
-        )
-        try:
-            for test, _ in self.guards:
-                canonical.visit(test)
-            canonical.visit(self.statement)
-        except (RecursionError, MemoryError) as error:  # an annotation in quotes is parsed by nobody before
-            place = place_in(code.label, code.text, self.statement, "def")
-            raise SourceError(f"{code.label} is nested too deeply here", "write it in several steps", place) from error
-        text, uses = canonical.finish()
-        for _, holds in self.guards:
-            text += " if" if holds else " if not"
-        self._reading = canonical, text, uses
-        return self._reading
+        """Its text, equal for equal meaning."""
+        return self.reading.text
 
     def origins(self, name: str) -> list[Import]:
         """What it imports under a name."""
@@ -91,9 +75,10 @@ class Piece(Struct, eq=False):
         return [origin for origins in self.imports.values() for origin in origins]
 
 
-class PlainImport(Struct, frozen=True):
+class PlainImport(Struct, eq=False):
     """A name that a top-level import binds, unconditionally or for annotations only."""
 
+    code: ModuleCode
     position: int
     origin: Import
 
@@ -108,19 +93,20 @@ class PlainImport(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Its canonical text."""
+        """Its text, equal for equal meaning."""
         return f"import {'.'.join((self.origin[0], *self.origin[1]))}"
 
 
-class StarImport(Struct, frozen=True):
+class StarImport(Struct, eq=False):
     """An import of all names of a module."""
 
+    code: ModuleCode
     position: int
     module: str
 
     @property
     def text(self) -> str:
-        """Its canonical text."""
+        """Its text, equal for equal meaning."""
         return f"import {self.module}.*"
 
 
@@ -136,13 +122,14 @@ class ModuleCode:
         label: The file as messages and fingerprints name it.
         file: Its absolute path.
         changes_path: Whether it may change the folders in which modules are looked for.
+        has_inner_imports: Whether there may be imports inside functions.
         body: Its statements as parsed.
         pieces: In order.
         entries: Of each name: what binds it, in order.
         plain_imports: Names that stand for one import throughout.
         stars: Imports of all names of a module.
         imported: Modules that importing this one imports, as they are asked for, each with the first place.
-        doc: The module's docstring.
+        declared_globals: Names that functions may bind.
         text: All of it as written.
         postpones_annotations: Whether it says ``from __future__ import annotations``.
         outside_reads: What `outside_reads.reads_of` found in it; None until it is asked for.
@@ -153,19 +140,18 @@ class ModuleCode:
         self.label = label
         self.file = source.file
         self.changes_path = source.changes_path
+        self.has_inner_imports = source.has_inner_imports
         self.is_package = source.is_package
         self.pieces: list[Piece] = []
         self.entries: dict[str, list[Piece | PlainImport]] = {}
         self.stars: list[StarImport] = []
         self.imported: dict[str, int] = {}
-        self.doc = ""
         self.text = source.text
         self.postpones_annotations = False
         self.outside_reads: tuple[OutsideRead, ...] | None = None
+        self.declared_globals: set[str] = set()
         self._positions = 0
         body = self.body = source.tree.body
-        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            self.doc = str(body[0].value.value)
         for statement in body:
             if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
                 self.postpones_annotations |= any(alias.name == "annotations" for alias in statement.names)
@@ -194,7 +180,7 @@ class ModuleCode:
             for node in imports:
                 self._note_imported(node)
                 if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                    self.stars.append(StarImport(piece.position, self._base(node)))
+                    self.stars.append(StarImport(self, piece.position, self._base(node)))
                 for name, origin, _ in self.import_targets(node):
                     piece.imports.setdefault(name, []).append(origin)
                     names.add(name)
@@ -211,6 +197,7 @@ class ModuleCode:
             if isinstance(node, ast.Global)
             for name in node.names
         ]
+        self.declared_globals = {name for name, _ in declared}
         bound = {name for name, entries in self.entries.items() if any(isinstance(entry, Piece) for entry in entries)}
         for name, piece in dict.fromkeys(declared):
             if name not in bound:
@@ -228,13 +215,13 @@ class ModuleCode:
         if executed:
             self._note_imported(statement)
         if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
-            self.stars.append(StarImport(self._positions, self._base(statement)))
+            self.stars.append(StarImport(self, self._positions, self._base(statement)))
             self._positions += 1
         targets = self.import_targets(statement)
         piece = self._piece(statement, guards, executed) if guards and targets else None
         for name, origin, _ in targets:
             if piece is None:
-                self.entries.setdefault(name, []).append(PlainImport(self._positions, origin))
+                self.entries.setdefault(name, []).append(PlainImport(self, self._positions, origin))
                 self._positions += 1
             else:
                 piece.imports.setdefault(name, []).append(origin)
@@ -255,14 +242,32 @@ class ModuleCode:
                 self._add(statement, under, runs)
 
     @cached_property
-    def annotations(self) -> list[Piece]:
-        """The annotations of its variables, which are no pieces, as few programs look at them."""
-        return [
-            Piece(self, self._positions, ast.AnnAssign(node.target, node.annotation, None, node.simple), (), True)
-            for statement in self.body
-            for node in _in_module_scope(statement)
-            if isinstance(node, ast.AnnAssign) and node.simple
-        ]
+    def _scopes(self) -> tuple[list[int], list[frozenset[str]]]:
+        """Of functions and classes at the top level: their lines, and the names that each takes from the module."""
+        try:
+            top = symtable.symtable(self.text, self.label, "exec")
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            raise refused_by_python(error, self.label, self.text) from error
+        found: dict[int, set[str]] = {}
+        for child in top.get_children():
+            names = found.setdefault(child.get_lineno(), set())
+            waiting = [child]
+            while waiting:
+                table = waiting.pop()
+                if isinstance(table, symtable.Function):
+                    names.update(table.get_globals())
+                else:
+                    names.update(each.get_name() for each in table.get_symbols() if each.is_global())
+                waiting += table.get_children() if table.has_children() else ()
+        lines = sorted(found)
+        return lines, [frozenset(found[line]) for line in lines]
+
+    def globals_in(self, node: ast.stmt | ast.expr) -> frozenset[str]:
+        """The names that functions and classes in a statement or expression take from the module."""
+        lines, names = self._scopes
+        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+        begin, end = bisect_left(lines, first), bisect_right(lines, node.end_lineno or first)
+        return names[begin] if end == begin + 1 else frozenset().union(*names[begin:end])
 
     def _note_imported(self, node: ast.Import | ast.ImportFrom) -> None:
         for module in self.asked(node):

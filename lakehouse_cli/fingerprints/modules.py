@@ -10,8 +10,8 @@ from typing import Literal
 
 from lakehouse_cli.fingerprints.exports import exported
 from lakehouse_cli.fingerprints.module_code import ModuleCode
-from lakehouse_cli.fingerprints.names import Import
 from lakehouse_cli.fingerprints.packages import Found, find_package
+from lakehouse_cli.fingerprints.references import Import
 from lakehouse_cli.source_code import SourceError, SourceReader, find_module, installed_search, is_standard
 
 Origin = Literal["own", "standard", "package"]

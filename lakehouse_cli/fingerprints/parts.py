@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from lakehouse_cli.fingerprints.landing import NOWHERE, Landing
 from lakehouse_cli.fingerprints.module_code import Definition, Event, ModuleCode, Piece
+from lakehouse_cli.fingerprints.resolution import Landing
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, eq=False):
     """A part, and what it leads to.
 
     Attributes:
         key: What it is called.
         value: Its kind and digests.
         leads: Where what it uses leads.
-        docs: The docstrings in it.
-        asks_docs: Whether docstrings are looked at.
-        asks_annotations: Whether annotations of a module's variables may be looked at.
-        asks_source: Whether code is looked at as it is written.
+        events: The statements in it.
+        acting: The modules of those among them that may change what others bind.
+        asks_text: Whether code may be looked at as it is written.
+        in_order: Whether the order of statements matters for it.
     """
 
     key: str
     value: str
-    leads: Landing = NOWHERE
-    docs: tuple[str, ...] = ()
-    asks_docs: bool = False
-    asks_annotations: bool = False
-    asks_source: bool = False
+    leads: Landing = field(default_factory=Landing)
+    events: frozenset[Event] = frozenset()
+    acting: frozenset[str] = frozenset()
+    asks_text: bool = False
+    in_order: bool = False
 
 
 def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:

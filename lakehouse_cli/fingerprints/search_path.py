@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, Piece
-from lakehouse_cli.fingerprints.names import HARMLESS
+from lakehouse_cli.fingerprints.mutation import HARMLESS
 
 _READING = frozenset(("copy", "count", "index"))
 _READERS = HARMLESS | {"iter_modules", "walk_packages"}

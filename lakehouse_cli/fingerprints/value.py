@@ -13,10 +13,12 @@ NOT_FOLLOWED = "not followed"
 """The part that names the files for whose sake the whole project counts; for messages, and not in the hash."""
 NOT_BOUND = "not bound"
 """The part that lists what is used and nothing binds; likewise."""
-CLASSES = "classes"
-"""The part that stands for the order in which classes are defined, where anything may be meant."""
-DOCSTRINGS = "docstrings"
-"""The part that stands for all docstrings, where something looks at them."""
+RULES = "rules"
+"""The part that names the rules by which a fingerprint was taken; those of other rules cannot be compared in detail."""
+CURRENT_RULES = "2"
+"""The version of the rules. With another, every table is computed anew once; version 0.1.0 recorded none."""
+ORDER = "order"
+"""The part that stands for the order in which statements run, where it matters."""
 
 
 def has_unseen(parts: Iterable[str]) -> bool:
@@ -45,16 +47,15 @@ class CodeFingerprint(Struct, frozen=True):
     """The code that computes a table, as far as it can be told without running it.
 
     Attributes:
-        hash: 32 hexadecimal digits over all parts but those for messages; the same on every machine and in every
-            version of Python but for the part that names Python's.
+        hash: 32 hexadecimal digits over all parts but those for messages; the same on every machine.
         parts: Of each definition reached (``transforms.py:daily``, ``helpers.py:LIMIT``) its kind and short hash
-            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``, ``module``), with
-            ``; setup.py 5be0…`` for statements in other files that change it, ``; setup.py:f 77a1…`` for each
-            definition among these in any file, and ``; = 90cc…`` for what binds it, where more in its own file changes
-            it; of a module of which
-            anything may be reached the same (``helpers.py``), of ``package pandas`` and ``python`` the version, of
-            code that is not there to be read why (``unseen tools``). The function itself comes first. Two more tell
-            what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
+            (``function 3fa9c1e2d07b``; also ``class``, ``constant``, ``loop``, ``import``), with ``; setup.py 5be0…``
+            for definitions in other files that change it, ``; setup.py:f 77a1…`` for each of these in any file, and
+            ``; = 90cc…`` for what binds it, where more in its own file changes it; of the statements of a module that
+            count for everything the same (``setup.py:<module>``), of a module of which anything may be reached
+            (``helpers.py``), and of its text where code is looked at (``helpers.py:<text>``); of ``package pandas`` and
+            ``python`` the version; of code that is not there to be read why (``unseen tools``); `RULES`; and `ORDER`.
+            The function itself comes first. Two more tell what a hash does not: `NOT_FOLLOWED` and `NOT_BOUND`.
         reads: Where the code reads variables, files or the network.
     """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.fingerprints import CodeFingerprint
-from lakehouse_cli.fingerprints.explaining import explain
+from lakehouse_cli.fingerprints.explanation import explain
 from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceError, SourceReader
@@ -331,6 +331,7 @@ def test_parts_name_what_is_reached(tmp_path: Path) -> None:
         "pkg/deep/inner.py:add",
         "package pandas",
         "python",
+        "rules",
     }
     assert parts["package pandas"] == metadata.version("pandas")
     assert parts["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -479,7 +480,7 @@ EVERY_SYNTAX = {
             "doc"
             x: int = 1
             del n
-            return f"{raw!r:>{n}} {n:} a" f"{x = }" "b" f"{x:{m}}", helpers.C().run(**{"a": 1, **raw})
+            return f"{raw!r} a", helpers.C().run(**{"a": 1, **raw})
         """,
     "helpers.py": """
         import os as system
@@ -508,10 +509,11 @@ def test_every_version_of_python_takes_the_same_fingerprint(tmp_path: Path) -> N
     parts = dict(fingerprint(tmp_path, EVERY_SYNTAX).parts)
     assert parts.pop("python") == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert parts.pop("package pandas")
+    assert parts.pop("rules") == "2"
     assert parts == {
-        "transforms.py:daily": "function 254b9f220c06",
-        "helpers.py:C": "class 052201fa4379",
-        "helpers.py:Frame": "constant 1608c3aa60dd",
+        "transforms.py:daily": "function 6fd7f22ade29",
+        "helpers.py:C": "class 5b94cf5a876f",
+        "helpers.py:Frame": "constant 4ebd474e7d2a",
     }
 
 
@@ -539,7 +541,7 @@ def test_messages_tell_what_changed(tmp_path: Path) -> None:
             """,
         "helpers.py": "def clean(x): return x + 1\ndef to_day(x): return x\n",
         "more.py": "def tidy(x): return 2\n",
-        "other.py": "print('changed')\nY = 1\nZ = 2\n",
+        "other.py": "Y = 1\nZ = 2\n",
     }
     old = fingerprint(tmp_path / "before", before).parts
     new = fingerprint(tmp_path / "after", after).parts
@@ -555,6 +557,12 @@ def test_messages_tell_what_changed(tmp_path: Path) -> None:
         "no longer uses numpy",
     )
     assert explain(new, new, "daily") == ()
+
+
+def test_reason_after_an_upgrade_of_lakehouse(tmp_path: Path) -> None:
+    now = fingerprint(tmp_path, {"transforms.py": "def daily(raw): return raw"}).parts
+    before = {name: f"{value}0" for name, value in now.items() if name != "rules"}
+    assert explain(before, now, "daily") == ("this version of lakehouse compares code by other rules",)
 
 
 def test_messages_about_versions() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.fingerprints import CodeFingerprint
-from lakehouse_cli.fingerprints.explaining import explain
+from lakehouse_cli.fingerprints.explanation import explain
 from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
@@ -252,7 +252,7 @@ def test_a_function_is_called_before_or_after_what_it_uses_is_changed(tmp_path: 
     assert found[0].hash != found[1].hash
 
 
-def test_classes_in_another_order_are_told(tmp_path: Path) -> None:
+def test_reason_names_the_file_whose_classes_are_in_another_order(tmp_path: Path) -> None:
     classes = ["class First(Step): rate = 1\n", "class Second(Step): rate = 2\n"]
     found = [
         fingerprint(
@@ -264,4 +264,4 @@ def test_classes_in_another_order_are_told(tmp_path: Path) -> None:
         )
         for each in (classes, classes[::-1])
     ]
-    assert explain(found[0].parts, found[1].parts, "daily") == ("classes of the project are defined in another order",)
+    assert explain(found[0].parts, found[1].parts, "daily") == ("statements of steps.py run in another order",)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints.explaining import explain
+from lakehouse_cli.fingerprints.explanation import explain
 from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.source_code import SourceReader
@@ -83,12 +83,12 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
 @pytest.mark.parametrize(
     ("before", "edits", "told"),
     [
-        (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("what acts on `K` changed (side.py)",)),
-        (SIDE, {"side.py": ""}, ("what acts on `K` changed (side.py)",)),
+        (SIDE, {"side.py": "import rates\nrates.K = 3\n"}, ("statements that run when side.py is imported changed",)),
+        (SIDE, {"side.py": ""}, ("statements that run when side.py is imported changed",)),
         (
             TWO_SIDES,
             {"transforms.py": TWO_SIDES["transforms.py"].replace("side, other", "other, side")},
-            ("constant `K` changed (other.py and side.py run in another order)",),
+            ("other.py and side.py are imported in another order",),
         ),
         (
             SOURCE,
@@ -104,12 +104,12 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
         (
             SIDE,
             {"rates.py": "K = 0\n", "side.py": "import rates\nrates.K = 3\n"},
-            ("constant `K` changed (rates.py)", "what acts on `K` changed (side.py)"),
+            ("constant `K` changed (rates.py)", "statements that run when side.py is imported changed"),
         ),
         (
             PACKAGE,
             {"pkg/__init__.py": "from . import rates\nrates.K = 3\n"},
-            ("what acts on `K` changed (pkg/__init__.py)",),
+            ("statements that run when pkg/__init__.py is imported changed",),
         ),
         (
             GUARDED,
@@ -124,7 +124,7 @@ MANY = {**REGISTRY, "plug.py": "from reg import reg\n" + "".join(f"@reg\ndef f{i
         (
             LOOP,
             {"transforms.py": LOOP["transforms.py"].replace("3", "4")},
-            ("what acts on `K` changed (transforms.py)", "loop variable `i` changed (transforms.py)"),
+            ("statements that run when transforms.py is imported changed",),
         ),
         (
             REGISTRY,

@@ -140,3 +140,16 @@ def test_modules_that_a_function_imports_and_changes_by_another_name(tmp_path: P
     files["side.py"] = f"def fast(x): return 1\ndef put():\n    {find}\n    setattr(module, 'plus', fast)\nput()\n"
     files["transforms.py"] = "import helpers, side\ndef daily(raw): return helpers.plus(raw)\n"
     assert is_seen(tmp_path, files, edited="side.py")
+
+
+def test_module_that_is_imported_by_name_and_what_it_imports(tmp_path: Path) -> None:
+    files = {"plug.py": "import side\nRATES = {}\nRATES['a'] = 1\n", "side.py": "import os\nos.environ['A'] = '1'\n"}
+    files["transforms.py"] = "import importlib\ndef daily(raw): return importlib.import_module('plug').RATES\n"
+    assert is_seen(tmp_path, files, edited="plug.py")
+    assert is_seen(tmp_path, files, edited="side.py")
+
+
+def test_name_that_a_function_binds_in_another_module(tmp_path: Path) -> None:
+    files = {"helpers.py": "LIMIT = 0\n", "side.py": "import helpers\ndef put(): helpers.LIMIT = 1\nDONE = put()\n"}
+    files["transforms.py"] = "import helpers, side\ndef daily(raw): return helpers.LIMIT\n"
+    assert is_seen(tmp_path, files, edited="side.py")

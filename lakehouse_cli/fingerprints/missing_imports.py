@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from lakehouse_cli.errors import Location
 from lakehouse_cli.fingerprints.module_code import ModuleCode
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.fingerprints.world import World
+from lakehouse_cli.fingerprints.resolution import Resolver
 from lakehouse_cli.source_code import place_in
 
 # By these a module may come to be there that is not found where modules are looked for.
@@ -18,7 +18,7 @@ _PROVIDING = re.compile(
 )
 
 
-def missing_imports(world: World, module: str) -> Iterator[tuple[str, Location]]:
+def missing_imports(resolver: Resolver, module: str) -> Iterator[tuple[str, Location]]:
     """The packages without which one of the project's modules cannot be imported, and where each is asked for.
 
     Only imports that are certain to be executed are looked at: those at the top level of the module and of what these
@@ -34,7 +34,7 @@ def missing_imports(world: World, module: str) -> Iterator[tuple[str, Location]]
         if name in seen:
             continue
         seen.add(name)
-        code = world.code(name) if world.origin(name) == "own" else None
+        code = resolver.code(name) if resolver.origin(name) == "own" else None
         waiting.append(name.rpartition(".")[0])
         if code is None:
             continue
@@ -42,7 +42,7 @@ def missing_imports(world: World, module: str) -> Iterator[tuple[str, Location]]
             return
         for asked, node in _asked(code):
             top = asked.partition(".")[0]
-            if top and world.origin(top) == "package" and world.version(top) == NOT_INSTALLED:
+            if top and resolver.origin(top) == "package" and resolver.version(top) == NOT_INSTALLED:
                 found.setdefault(top, place_in(code.label, code.text, node, asked))
             waiting.append(asked)
     yield from found.items()

@@ -12,15 +12,15 @@ from msgspec import Struct, field
 
 from lakehouse_cli.fingerprints.module_code import ModuleCode, is_main_test, is_typing_test
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED, is_module_in
+from lakehouse_cli.fingerprints.resolution import Resolver
 from lakehouse_cli.fingerprints.search_path import path_edits
 from lakehouse_cli.fingerprints.value import UNSEEN
-from lakehouse_cli.fingerprints.world import World
 
 _CATCHING = ("ImportError", "ModuleNotFoundError", "Exception", "BaseException")
 _PATH = "sys.path"
 
 
-class Unseen(Struct):
+class UnreadableImports(Struct):
     """What cannot be told of the imports of one transform module.
 
     Attributes:
@@ -29,7 +29,7 @@ class Unseen(Struct):
         changing_path: The file that adds folders outside the project, or such as cannot be told; None for none.
     """
 
-    world: World
+    resolver: Resolver
     imported: list[ModuleCode]
     parts: dict[str, str] = field(default_factory=dict)
     everything: bool = False
@@ -40,13 +40,14 @@ class Unseen(Struct):
 
     def __post_init__(self) -> None:
         anywhere = first = False
-        own = Path(os.path.realpath(self.world.folder))
+        own = Path(os.path.realpath(self.resolver.folder))
         for code in self.imported:
             for edit in path_edits(code) if code.changes_path else ():
                 if edit.folder == own:
                     continue
                 if edit.folder is not None and edit.folder.is_relative_to(own):
                     self._inside.add(edit.folder)
+                    self.everything = True
                     continue
                 self.changing_path = code.label
                 if edit.folder is not None:
@@ -67,9 +68,8 @@ class Unseen(Struct):
             if self._is_in(top, self._outside, missing):
                 self.parts[UNSEEN + top] = "outside"
             elif self._is_in(top, self._inside, missing):
-                if not self.world.is_somewhere(top):
+                if not self.resolver.is_somewhere(top):
                     self.parts[UNSEEN + top] = "outside"
-                self.everything |= not missing
             elif missing and anywhere:
                 self.parts[UNSEEN + top] = "not found"
 
@@ -99,7 +99,7 @@ class Unseen(Struct):
         return self._required
 
     def _is_missing(self, name: str) -> bool:
-        return (self.world.origin(name) == "package" or "." in name) and self.world.version(name) == NOT_INSTALLED
+        return (self.resolver.origin(name) == "package" or "." in name) and self.resolver.version(name) == NOT_INSTALLED
 
     def _is_in(self, top: str, folders: Iterable[Path], missing: bool) -> bool:
         return any(is_module_in(top, folder) or (missing and (folder / top).is_dir()) for folder in folders)

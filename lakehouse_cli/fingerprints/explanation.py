@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lakehouse_cli.counts import count_text
 from lakehouse_cli.fingerprints.modules import NOT_INSTALLED
-from lakehouse_cli.fingerprints.value import CLASSES, DOCSTRINGS, NOT_BOUND, NOT_FOLLOWED, UNSEEN
+from lakehouse_cli.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, ORDER, RULES, UNSEEN
 from lakehouse_cli.listing import first_few
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}
@@ -33,11 +33,13 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
         Messages of one line each, so few that they can be read; none where the parts are the same and all of the code
         could be read.
     """
-    keys = (before.keys() | now.keys()) - {NOT_FOLLOWED, NOT_BOUND}
+    if before and before.get(RULES) != now.get(RULES):
+        return ("this version of lakehouse compares code by other rules",)
+    keys = (before.keys() | now.keys()) - {NOT_FOLLOWED, NOT_BOUND, RULES}
     changed = {key for key in keys if before.get(key) != now.get(key)}
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     if len(changed) > 1:
-        changed.discard(CLASSES)  # those that came and went are told by name
+        changed.discard(ORDER)  # those that came and went are told by name
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     given = _given_another(before, now, moved)
@@ -107,12 +109,6 @@ def _given_another(before: Mapping[str, str], now: Mapping[str, str], moved: Map
     return f"the function is now `{name}`{'' if was.startswith(f'{file}:') else f' ({file})'}"
 
 
-_ABOUT_ALL = {
-    CLASSES: "classes of the project are defined in another order",
-    DOCSTRINGS: "docstrings that are looked at changed",
-}
-
-
 def _told(key: str, old: str | None, new: str | None, function: str, moved: str | None) -> tuple[int, str, str]:
     """A message, after its rank and its key, by which it is put in order."""
     if key == "python":
@@ -121,8 +117,8 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 4, key, _told_package(key.removeprefix("package "), old, new)
     if key.startswith(UNSEEN):
         return 4, key, _told_unseen(key.removeprefix(UNSEEN), new or "")
-    if key in _ABOUT_ALL:
-        return 3, key, _ABOUT_ALL[key]
+    if key == ORDER:
+        return 3, key, _told_order(_files(f"{ORDER}; {old}", ""), _files(f"{ORDER}; {new}", ""))
     file, _, name = key.partition(":")
     if not name:
         if old is None or new is None:
@@ -130,8 +126,6 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return 3, key, f"code in {file} changed"
     if name == "<module>":
         return 2, key, f"statements that run when {file} is imported changed"
-    if name == "<annotations>":
-        return 2, key, f"annotations of variables in {file} changed"
     if name == "<text>":
         if old is None or new is None:
             return 3, key, f"{'now' if old is None else 'no longer'} looks at the text of {file}"
@@ -142,6 +136,20 @@ def _told(key: str, old: str | None, new: str | None, function: str, moved: str 
         return rank, key, f"{called} moved from {file} to {moved.partition(':')[0]}"
     imports = value.startswith("import ")
     return rank, key, f"{_uses(old)} `{name}`, which {file} imports" if imports else f"{_uses(old)} {called} ({file})"
+
+
+def _told_order(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+    """That statements run in another order, and of which files, or the files one after the other."""
+    changed = [file for file in new if file in old and old[file] != new[file]]
+    if changed:
+        return f"statements of {_listed(changed)} run in another order"
+    before, now = list(old), list(new)
+    while before and now and before[-1] == now[-1]:
+        before.pop()
+        now.pop()
+    while before and now and before[0] == now[0]:
+        del before[0], now[0]
+    return f"{_listed(now or before)} are imported in another order"
 
 
 def _uses(old: str | None) -> str:
@@ -171,9 +179,7 @@ def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -
     changed = {each for each in now.keys() | before.keys() if before.get(each) != now.get(each)}
     files = sorted((each for each in changed if each != _BINDING and ":" not in each), key=lambda f: (f != file, f))
     if not files:
-        others = [each for each in now if each not in (file, _BINDING) and ":" not in each]
-        in_another_order = len(others) > 1 and list(before) != list(now)
-        yield f"{called} changed ({_listed(others) + ' run in another order' if in_another_order else file})"
+        yield f"{called} changed ({file})"
     acting = {each for each in changed if ":" in each}
     for each in files:
         own = {one for one in acting if one.startswith(f"{each}:")}
