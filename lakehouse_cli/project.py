@@ -179,7 +179,7 @@ class Project:
         if state == "failed":
             return self._not_done_last()
         everything = Selection(self.graph.order)
-        return names_in_state(state, self._plan(everything, lenient=True, deferral=self._deferral(defer)))
+        return names_in_state(state, self._plan(everything, lenient=True, behind=self._behind(defer)))
 
     def plan(
         self,
@@ -206,7 +206,7 @@ class Project:
         chosen = self.select(*selection, exclude=exclude, defer=defer)
         if failed:
             chosen = self._of_these_not_done(chosen)
-        return masked_plan(self._plan(chosen, force=force, deferral=self._deferral(defer)), self.mask)
+        return masked_plan(self._plan(chosen, force=force, behind=self._behind(defer)), self.mask)
 
     def _of_these_not_done(self, chosen: Selection) -> Selection:
         last = self._not_done_last()
@@ -226,8 +226,8 @@ class Project:
     def _plan(self, chosen: Selection, **how: Any) -> Plan:
         return plan_selection(self.name, self.stored, self._code, chosen, **how)
 
-    def _deferral(self, environment: str | None) -> Deferral | None:
-        """Another environment as a place to read inputs from; None for this one itself."""
+    def _behind(self, environment: str | None) -> StoredEnvironment | None:
+        """What is stored in another environment, to read inputs from; None for this one itself."""
         if environment in (None, "", self.environment):
             return None
         if environment not in self._others:
@@ -235,7 +235,7 @@ class Project:
             # To be masked as well.
             self._variables = {**self._others[environment]._variables, **self._variables}
             self.__dict__.pop("mask", None)
-        return Deferral(replace(self._others[environment].stored, graph=self.graph))
+        return replace(self._others[environment].stored, graph=self.graph)
 
     def run(
         self,
@@ -279,7 +279,8 @@ class Project:
         from lakehouse_cli.runner import Runner, new_run_id
 
         executor_class = self._executor_class(executor or self.spec.executor)
-        deferral = self._deferral(defer)
+        behind = self._behind(defer)
+        deferral = None if behind is None else Deferral(behind)
         run_id = new_run_id()
         asked = asked or Moment.now()
         with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
@@ -369,7 +370,7 @@ class Project:
             ProjectError: It is invalid there.
             UsageError: There is no such environment.
         """
-        self._deferral(defer)
+        self._behind(defer)
         return self.mask
 
     def _mask_with(self, other: Project) -> Mask:

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from lakehouse_cli.advice import advice_for, at_once, shared_connection
-from lakehouse_cli.deferring import Deferral, states_with, states_with_rows
 from lakehouse_cli.model import Table
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.recipes import recipe_of
 from lakehouse_cli.secret_values import Mask, masked, masked_error, unmasked
 from lakehouse_cli.selection import Selection
-from lakehouse_cli.stored import StoredEnvironment
+from lakehouse_cli.stored import StoredEnvironment, take_snapshot
 from lakehouse_cli.uses import Used, UsedContent
 
 
@@ -26,7 +25,7 @@ def plan_selection(
     *,
     force: bool = False,
     lenient: bool = False,
-    deferral: Deferral | None = None,
+    behind: StoredEnvironment | None = None,
 ) -> Plan:
     """Plan the tables of a selection. Changes nothing and runs none of the user's code.
 
@@ -37,7 +36,7 @@ def plan_selection(
         chosen: The tables.
         force: Plan to run what is up to date as well.
         lenient: Whether it is only asked which tables would run: inputs may lack, and nothing is told with the names.
-        deferral: Where inputs are read from that are neither selected nor here.
+        behind: The environment from which inputs are read that are neither selected nor here.
 
     Raises:
         UsageError: The selection needs a table that was never materialized.
@@ -45,8 +44,6 @@ def plan_selection(
     """
     tables, graph = stored.tables, stored.graph
     names = tables_of_interest(graph, chosen)
-    looked_at = stored.looked_at()
-    looked_at.look(names)
     computed = [name for name in chosen.names if tables[name].kind == "computed"]
     code.read(tables[name] for name in computed)
     content = UsedContent(code.folder)
@@ -55,13 +52,10 @@ def plan_selection(
         name: recipe_of(graph, tables[name], code.of(tables[name]), stored.specs[tables[name].storage], used[name])
         for name in computed
     }
-    states = states_with(deferral, {name: looked_at.state(name) for name in names}, recipes)
-    if not lenient:
-        states = states_with_rows(deferral, looked_at, states, recipes)
-        states = looked_at.with_refusals(states, recipes, forced=force)
-    defer = None if deferral is None else deferral.environment
+    snapshot = take_snapshot(stored, names, recipes, behind=behind, forced=force, lenient=lenient)
+    defer = None if behind is None else behind.environment
     plan = make_plan(
-        project, stored.environment, graph, chosen, states, recipes, force=force, lenient=lenient, defer=defer
+        project, stored.environment, graph, chosen, snapshot.states, recipes, force=force, lenient=lenient, defer=defer
     )
     if lenient:
         return plan

@@ -19,7 +19,7 @@ from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
-from lakehouse_cli.runner.jobs import InputError, Job
+from lakehouse_cli.runner.jobs import Expected, InputError, Job
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import import_anew
 from lakehouse_cli.secret_values import Mask, masked
@@ -41,14 +41,12 @@ def compare_environments(
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
     """
-    now, before = here.looked_at(), against.looked_at()
     names = tuple(names)
-    now.look(names)
-    before.look(names)
+    now, before = here.snapshot(names).states, against.snapshot(names).states
     found = []
     for name in names:
         try:
-            found.append(_stored(here, against, name, now.state(name), before.state(name), limit))
+            found.append(_stored(here, against, name, now[name], before[name], limit))
         except LakehouseError as error:
             found.append(_failed(ComparedTable(name, "failed"), ErrorInfo.of(error), mask))
     return tuple(found)
@@ -192,7 +190,7 @@ class Recomputing:
             self.plan.project,
             "",
             planned.recipe,
-            {},
+            Expected({}),
         )
 
 

@@ -15,11 +15,24 @@ from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.graph import Input
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Expected(Struct, frozen=True):
+    """What a plan, or an earlier table of the run, left to be found.
+
+    Attributes:
+        inputs: The inputs' content, by name; what is read may be another.
+        stored: What the table's data replace, and nothing else; None where it is not known.
+    """
+
+    inputs: Mapping[str, InputRecord]
+    stored: StoredVersion | None = None
 
 
 class Job(Struct, frozen=True):
@@ -34,7 +47,7 @@ class Job(Struct, frozen=True):
         project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.
-        expected: The inputs' content, by name, as it was planned or stored in this run; what is read may be another.
+        expected: What is stored of the inputs and of the table, as planned or as stored in this run.
         forced: Whether the user asked for it though it may be up to date, or another's.
         code_ns: When the code was read that is computed with, nanoseconds since 1970.
         keep: Whether the result is wanted in memory.
@@ -51,7 +64,7 @@ class Job(Struct, frozen=True):
     project: str
     run_id: str
     recipe: Recipe | None
-    expected: Mapping[str, InputRecord]
+    expected: Expected
     forced: bool = False
     code_ns: int = 0
     keep: bool = False

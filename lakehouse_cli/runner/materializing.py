@@ -34,7 +34,7 @@ def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
     Raises:
         InputError: It is not there, cannot be read, or is not as declared.
     """
-    table, expected = job.tables[name], job.expected.get(name)
+    table, expected = job.tables[name], job.expected.inputs.get(name)
     try:
         known = () if expected is None else (expected,)
         data, record = job.storages[table.storage].read_with_content(table, table.columns, known)
@@ -59,13 +59,15 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     """
     table = job.table
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    inputs = {name: _used(shared, job.expected.get(name)) for name, shared in given.items()}
+    inputs = {name: _used(shared, job.expected.inputs.get(name)) for name, shared in given.items()}
     try:
         job.storages[table.storage].may_replace(table, forced=job.forced)
         held = compute(job, given)
         check_undeclared_types(job.storages[table.storage], table, held.table)
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
-        origin = Origin(job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced)
+        origin = Origin(
+            job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced, job.expected.stored
+        )
         manifest = job.storages[table.storage].publish(table, held.table, origin)
         return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
     except LakehouseError as error:

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from lakehouse_cli.errors import Location, OvertakenError, StorageError, UnclaimedError, UnreachableError, UsageError
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest, Recipe
+from lakehouse_cli.model.stored_version import StoredVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,6 +125,7 @@ class Origin(Struct, frozen=True):
         memory_bytes: What they and their inputs took in memory.
         project: Name of the project whose run it was.
         forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
+        expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
     """
 
     run_id: str
@@ -133,6 +135,7 @@ class Origin(Struct, frozen=True):
     memory_bytes: int = 0
     project: str | None = None
     forced: bool = False
+    expected: StoredVersion | None = None
 
 
 class Sink(Protocol):

@@ -9,6 +9,7 @@ class TestMine(StorageConformance):
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
 from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
@@ -32,6 +34,17 @@ from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
 ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
+
+
+_run_ids = (f"20260101-000000-{number:04x}" for number in itertools.count())
+
+
+def planned(storage: AssetStorage, declared: Table) -> Origin:
+    """The origin of data that a run computes whose plan looks at the table now."""
+    manifest = storage.read_manifest(declared)
+    content = storage.content(declared, ())
+    expected = StoredVersion(content, None if manifest is None else ManifestId.of(manifest))
+    return replace(ORIGIN, run_id=next(_run_ids), expected=expected)
 
 
 def column(name: str, type_name: str) -> Column:
