@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, Table
+from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin, Stored, Stray
 from lakehouse_cli.stored import StoredEnvironment
@@ -119,6 +119,11 @@ class Deferral(Struct, frozen=True, dict=True):
     def storages(self) -> Mapping[str, AssetStorage]:
         """Its storages, to be read from, by names that no storage of another environment has."""
         return {self._named(n): ReadOnlyStorage(each, self.environment) for n, each in self.there.storages.items()}
+
+    @cached_property
+    def specs(self) -> Mapping[str, StorageSpec]:
+        """The declarations of `storages`."""
+        return {self._named(name): spec for name, spec in self.there.specs.items()}
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:

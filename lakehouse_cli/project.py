@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.deferring import Deferral
 from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.planning import Plan
 from lakehouse_cli.project_files import own_files, project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.project_planning import masked_plan, names_in_state, notes_on, plan_selection
-from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.project_planning import (
+    masked_plan,
+    names_in_state,
+    narrowed_to,
+    notes_on,
+    plan_selection,
+    unfinished_last,
+)
 from lakehouse_cli.secret_values import Mask, mask_of, masked
 from lakehouse_cli.selection import Selection, mentions_state, select
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -35,7 +41,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.comparing import Comparison
     from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, Moment, RunResult
-    from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.showing import Shown
 
@@ -177,7 +182,7 @@ class Project:
 
     def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
         if state == "failed":
-            return self._not_done_last()
+            return unfinished_last(self.spec)
         everything = Selection(self.graph.order)
         return names_in_state(state, self._plan(everything, lenient=True, behind=self._behind(defer)))
 
@@ -202,26 +207,16 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment.
         """
+        exclude = tuple(exclude)
+        return self.plan_for(RunRequest(selection=selection, exclude=exclude, force=force, failed=failed, defer=defer))
+
+    def plan_for(self, request: RunRequest) -> Plan:
+        """As `plan`, of a request."""
         self._code = self._code.anew()  # it may have been edited since, as beside a notebook
-        chosen = self.select(*selection, exclude=exclude, defer=defer)
-        if failed:
-            chosen = self._of_these_not_done(chosen)
-        return masked_plan(self._plan(chosen, force=force, behind=self._behind(defer)), self.mask)
-
-    def _of_these_not_done(self, chosen: Selection) -> Selection:
-        last = self._not_done_last()
-        names = tuple(name for name in chosen.names if name in last)
-        if names or not chosen.names:
-            return replace(chosen, names=names)
-        which = "none of the selected tables" if last else "no table"
-        note = f"{which} failed, was skipped or was cancelled when a run last went for it"
-        return replace(chosen, names=names, notes=(*chosen.notes, note))
-
-    def _not_done_last(self) -> set[str]:
-        from lakehouse_cli.history import reading as history
-
-        computed = (name for name, table in self.tables.items() if table.kind == "computed")
-        return history.unfinished(self.folder, self.environment, computed)
+        chosen = self.select(*request.selection, exclude=request.exclude, defer=request.defer)
+        if request.failed:
+            chosen = narrowed_to(unfinished_last(self.spec), chosen)
+        return masked_plan(self._plan(chosen, force=request.force, behind=self._behind(request.defer)), self.mask)
 
     def _plan(self, chosen: Selection, **how: Any) -> Plan:
         return plan_selection(self.name, self.stored, self._code, chosen, **how)
@@ -274,46 +269,47 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli.events import Moment
-        from lakehouse_cli.recording import recording
-        from lakehouse_cli.runner import Runner, new_run_id
+        request = RunRequest(
+            selection=selection,
+            exclude=tuple(exclude),
+            force=force,
+            failed=failed,
+            defer=defer,
+            fail_fast=fail_fast,
+            executor=executor,
+            workers=workers,
+            wait=wait,
+        )
+        return self.run_for(request, on_event=on_event, asked=asked)
 
-        executor_class = self._executor_class(executor or self.spec.executor)
-        behind = self._behind(defer)
-        deferral = None if behind is None else Deferral(behind)
+    def run_for(
+        self, request: RunRequest, *, on_event: Callable[[Event], None] | None = None, asked: Moment | None = None
+    ) -> RunResult:
+        """As `run`, of a request."""
+        from lakehouse_cli.events import Moment
+        from lakehouse_cli.history.reading import durations
+        from lakehouse_cli.project_running import find_executor, make_runner
+        from lakehouse_cli.recording import recording
+        from lakehouse_cli.runner import new_run_id
+
+        executor = find_executor(request.executor or self.spec.executor)
+        workers = request.workers or self.spec.workers
+        behind = self._behind(request.defer)
         run_id = new_run_id()
         asked = asked or Moment.now()
-        with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
-            began = Moment.now() if wait else asked
-            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
-            workers = workers or self.spec.workers
-            if plan.runs and (note := executor_class.note_on(workers)) is not None:
+        recorded = recording(
+            self.folder, self.environment, run_id, mask=self.mask, wait=request.wait, on_event=on_event
+        )
+        with recorded as emit:
+            began = Moment.now() if request.wait else asked
+            plan = self.plan_for(request)
+            if plan.runs and (note := executor.note_on(workers)) is not None:
                 plan = replace(plan, notes=(*plan.notes, note))
-            runner = Runner(
-                self.graph,
-                self.storages if deferral is None else {**self.storages, **deferral.storages},
-                partial(executor_class, workers, at_once=plan.at_once),
-                self.folder.resolve(),
-                self._code.snapshot,
-                emit,
-                self._durations() if len(plan.runs) > 1 else {},
-                self.spec.memory,
-                {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
-            )
+            took = durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {}
+            how: Any = {"executor": executor, "workers": workers, "behind": behind, "durations": took}
+            runner = make_runner(self.spec, self._code, self.stored, plan, emit=emit, **how)
             self._code.keep()
-            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast, asked=began), self.mask)
-
-    def _durations(self) -> Mapping[str, float]:
-        from lakehouse_cli.history import reading as history
-
-        return history.durations(self.folder, environment=self.environment)
-
-    def _executor_class(self, name: str) -> type[Executor]:
-        if name not in EXECUTORS:
-            hint = did_you_mean(name, EXECUTORS) or f"choose one of: {', '.join(EXECUTORS)}"
-            raise UsageError(f"there is no executor `{name}`", hint=hint)
-        found: type[Executor] = lookup(EXECUTORS, "executor", name)
-        return found
+            return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), self.mask)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -425,16 +421,11 @@ class Project:
         Raises:
             LakehouseError: A run goes on, or a storage cannot be looked at.
         """
-        from lakehouse_cli.cleaning import remove_strays
-        from lakehouse_cli.locking import RunLock, RunLockedError
+        from lakehouse_cli.cleaning import clean
 
-        with RunLock(self.folder, self.environment) as lock:
-            try:
-                lock.acquire()
-            except RunLockedError as error:
-                error.hint = "nothing is removed while a run goes on; wait until it has ended"
-                raise
-            return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+        return clean(
+            self.folder, self.environment, self.storages, lambda: self.leftovers() if leftovers is None else leftovers
+        )
 
     @property
     def stored(self) -> StoredEnvironment:
@@ -493,20 +484,23 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment, or it is this one.
         """
-        from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
+        from lakehouse_cli.comparing import Comparison, compare_environments, compare_recomputed
 
-        if against is not None:
-            chosen = self.select(*selection, exclude=exclude)
-            other = self.other(against)
-            if other.environment == self.environment:
-                hint = "name another one with `--against`, or leave it out to compare with what would come out now"
-                raise UsageError(f"`{self.environment}` cannot be compared against itself", hint=hint)
-            mask = self._mask_with(other)
-            found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
-            return Comparison(self.name, self.environment, against, found, chosen.notes)
-        plan = self.plan(*selection, exclude=exclude)
-        found = Recomputing(self.stored, plan, self.folder.resolve(), self._code.snapshot, limit, self.mask).compare()
-        return Comparison(self.name, self.environment, None, found, plan.notes)
+        if against is None:
+            from lakehouse_cli.project_running import find_executor, make_runner
+
+            plan = self.plan(*selection, exclude=exclude)
+            how: Any = {"executor": find_executor(self.spec.executor), "workers": self.spec.workers}
+            runner = make_runner(self.spec, self._code, self.stored, plan, emit=_told_to_nobody, **how)
+            found = compare_recomputed(self.stored, plan, runner, limit, self.mask)
+            return Comparison(self.name, self.environment, None, found, plan.notes)
+        chosen = self.select(*selection, exclude=exclude)
+        other = self.other(against)
+        if other.environment == self.environment:
+            hint = "name another one with `--against`, or leave it out to compare with what would come out now"
+            raise UsageError(f"`{self.environment}` cannot be compared against itself", hint=hint)
+        found = compare_environments(self.stored, other.stored, chosen.names, limit, self._mask_with(other))
+        return Comparison(self.name, self.environment, against, found, chosen.notes)
 
     def watched_files(self) -> Iterator[str]:
         """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
@@ -529,3 +523,7 @@ class Project:
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
+
+
+def _told_to_nobody(event: Event) -> None:
+    del event

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
 from lakehouse_cli.advice import advice_for, at_once, shared_connection
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.project_code import ProjectCode
 from lakehouse_cli.recipes import recipe_of
@@ -82,6 +82,24 @@ def _with_used(
     if used is None:
         return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
+
+
+def unfinished_last(spec: ProjectSpec) -> set[str]:
+    """The tables that failed, were skipped or were cancelled in the last run that went for them."""
+    from lakehouse_cli.history import reading as history
+
+    computed = (name for name, table in spec.tables.items() if table.kind == "computed")
+    return history.unfinished(spec.folder, spec.environment, computed)
+
+
+def narrowed_to(unfinished: Collection[str], chosen: Selection) -> Selection:
+    """The tables of a selection that are to be tried again."""
+    names = tuple(name for name in chosen.names if name in unfinished)
+    if names or not chosen.names:
+        return replace(chosen, names=names)
+    which = "none of the selected tables" if unfinished else "no table"
+    note = f"{which} failed, was skipped or was cancelled when a run last went for it"
+    return replace(chosen, names=names, notes=(*chosen.notes, note))
 
 
 def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
+from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
-    from lakehouse_cli.events import Event
+    from lakehouse_cli.events import Event, Moment
     from lakehouse_cli.project import Project
 
 EXIT_INTERRUPTED = 130
@@ -117,21 +118,29 @@ def command(
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
         options.json_lines_on_stderr()
-    terms = options.chosen(selection, select)
-    asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed, "defer": defer}
+    request = RunRequest(
+        selection=options.chosen(selection, select),
+        exclude=tuple(exclude or ()),
+        force=force,
+        failed=failed,
+        defer=defer,
+        fail_fast=fail_fast,
+        executor=executor,
+        workers=workers,
+        wait=wait,
+    )
     if dry_run:
-        render(settings.project().plan(*terms, **asked), settings)
+        render(settings.project().plan_for(request), settings)
         return 0
-    how: dict[str, Any] = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
     if not watch:
-        return _run(settings, settings.project(), terms, asked | how | {"asked": now}, log_format)
+        return _run(settings, settings.project(), request, now, log_format)
     if settings.json:
         raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
-    return _watch(settings, terms, asked | how, log_format)
+    return _watch(settings, request, log_format)
 
 
 def _run(
-    settings: options.Settings, project: Project, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None
+    settings: options.Settings, project: Project, request: RunRequest, asked: Moment, log_format: str | None
 ) -> int:
     from lakehouse_cli.events import RunStarted
 
@@ -145,9 +154,9 @@ def _run(
                 options.complain(event.notes)
         output.handle(event)
 
-    mask = project.mask_with(how["defer"])
+    mask = project.mask_with(request.defer)
     with RunOutput(settings, mask, log_json=log_format is not None) as output:
-        result = project.run(*terms, **how, on_event=told)
+        result = project.run_for(request, on_event=told, asked=asked)
     if settings.json:
         from lakehouse_cli.events import result_json
 
@@ -170,7 +179,7 @@ def _run(
     return 0 if result.status == "success" else 1
 
 
-def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], log_format: str | None) -> int:
+def _watch(settings: options.Settings, request: RunRequest, log_format: str | None) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.events import Moment
@@ -193,7 +202,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
             project = settings.project()
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if _run(settings, project, terms, how | {"asked": now}, log_format) == EXIT_INTERRUPTED:
+            if _run(settings, project, request, now, log_format) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
             options.tell_error(error)

@@ -30,6 +30,11 @@ class Contents:
         options = planned.recipe.storage if planned.recipe is not None else ""
         self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest.columns, options))
 
+    def unpublished(self, name: str, *, same: bool) -> None:
+        """A table came out, the same as it is stored or another, and was stored nowhere."""
+        if not same:
+            self._records.pop(name, None)
+
     def came_out_the_same(self, planned: PlannedTable) -> bool:
         """Whether all inputs of a table are as they were when it was last computed."""
         manifest = planned.state.manifest if planned.state is not None else None

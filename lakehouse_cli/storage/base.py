@@ -204,9 +204,11 @@ class AssetStorage(ABC):
     Attributes:
         concurrency: How many tables are looked at at once for a plan; 1 for what is at hand, more where each look waits
             for a server. The methods that look are called from that many threads.
+        of_one_process: Whether another process that opens it finds nothing of what is stored here.
     """
 
     concurrency: int = 1
+    of_one_process: bool = False
 
     @abstractmethod
     def uri(self, table: Table) -> str:

@@ -1,12 +1,10 @@
 """A storage of the user's own behind the tool's manners.
 
-Whatever it raises becomes a `StorageError` that names table, storage and line. In another process its module is found
-as it is here; one that cannot be pickled, such as one that holds a connection, is made anew there from its declaration.
+Whatever it raises becomes a `StorageError` that names table, storage and line.
 """
 
 from __future__ import annotations
 
-import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,13 +55,7 @@ class GuardedStorage(AssetStorage):
         self.spec = spec
         self.inner = inner
         self.concurrency = inner.concurrency
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        try:
-            state = pickle.dumps(self.inner)
-        except Exception:  # noqa: BLE001  # whatever its own methods raise
-            state = None
-        return _reopened, (self.spec, state)
+        self.of_one_process = inner.of_one_process
 
     def uri(self, table: Table) -> str:
         """Where a table is, with the root as it is written: one that is filled in may hold a password."""
@@ -79,15 +71,6 @@ class GuardedStorage(AssetStorage):
             raise
         except Exception as error:
             raise _told(self.spec, method, arguments, error) from error
-
-
-def _reopened(spec: StorageSpec, state: bytes | None) -> AssetStorage:
-    """In another process: as it was pickled, else made anew."""
-    from lakehouse_cli.storage.opening import open_storage
-
-    # Opened first in any case: its module is found beside the project file, where pickle does not look.
-    opened = open_storage(spec)
-    return opened if state is None else guarded(spec, pickle.loads(state))  # noqa: S301  # our own bytes
 
 
 def _delegate(name: str, original: Callable[..., Any]) -> Callable[..., Any]:

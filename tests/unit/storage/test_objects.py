@@ -401,12 +401,6 @@ class TestRefusals:
             storage.stat(table())
         assert caught.value.hint == "pip install 'lakehouse-cli[s3]'"
 
-    def test_the_memory_of_one_process_does_not_go_to_another(self) -> None:
-        import pickle
-
-        with pytest.raises(StorageError, match="storage `scratch` lives in the memory of one process"):
-            pickle.dumps(memory("memory://one"))
-
 
 @pytest.mark.parametrize("name", ["s3", "gcs", "azure"])
 def test_extras_are_those_of_the_package(name: str) -> None:
