@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.planning import Plan
-from lakehouse_cli.project_files import own_files, project_file
+from lakehouse_cli.project_files import project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.project_planning import (
-    masked_plan,
-    names_in_state,
-    narrowed_to,
-    notes_on,
-    plan_selection,
-    unfinished_last,
-)
-from lakehouse_cli.secret_values import Mask, mask_of, masked
-from lakehouse_cli.selection import Selection, mentions_state, select
+from lakehouse_cli.project_planning import Planner, files_to_watch, notes_on
+from lakehouse_cli.secret_values import Mask, masked
+from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.opening import check_installed, open_storages
+from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.stored import StoredEnvironment
-from lakehouse_cli.uses import UsedContent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,10 +47,8 @@ class Project:
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
         self.spec = project.spec
         self.environment = project.spec.environment
-        self._code = project.code
-        self._variables = project.variables
+        self._planner = Planner(project, environ)
         self._environ = environ
-        self._others: dict[str, Project] = {}
 
     @classmethod
     def load(
@@ -99,7 +84,7 @@ class Project:
     @property
     def graph(self) -> AssetGraph:
         """The tables, and what each is computed from."""
-        return self._code.graph
+        return self._planner.code.graph
 
     @property
     def name(self) -> str:
@@ -151,7 +136,7 @@ class Project:
             raise UsageError(f"there is no table `{name}`", hint=hint)
         return self.tables[name]
 
-    @cached_property
+    @property
     def storages(self) -> Mapping[str, AssetStorage]:
         """The storages by name.
 
@@ -159,7 +144,7 @@ class Project:
             ProjectError: Packages that they need are not installed.
             LakehouseError: A class of the user's is no storage, or cannot be imported.
         """
-        return open_storages(self.spec)
+        return self._planner.storages
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""
@@ -176,15 +161,7 @@ class Project:
         Raises:
             UsageError: A term names no table or is no term.
         """
-        excluded = tuple(exclude)
-        in_state = partial(self._tables_in_state, defer) if mentions_state((*selection, *excluded)) else None
-        return select(self.graph, selection, excluded, in_state)
-
-    def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
-        if state == "failed":
-            return unfinished_last(self.spec)
-        everything = Selection(self.graph.order)
-        return names_in_state(state, self._plan(everything, lenient=True, behind=self._behind(defer)))
+        return self._planner.select(selection, tuple(exclude), defer)
 
     def plan(
         self,
@@ -212,25 +189,7 @@ class Project:
 
     def plan_for(self, request: RunRequest) -> Plan:
         """As `plan`, of a request."""
-        self._code = self._code.anew()  # it may have been edited since, as beside a notebook
-        chosen = self.select(*request.selection, exclude=request.exclude, defer=request.defer)
-        if request.failed:
-            chosen = narrowed_to(unfinished_last(self.spec), chosen)
-        return masked_plan(self._plan(chosen, force=request.force, behind=self._behind(request.defer)), self.mask)
-
-    def _plan(self, chosen: Selection, **how: Any) -> Plan:
-        return plan_selection(self.name, self.stored, self._code, chosen, **how)
-
-    def _behind(self, environment: str | None) -> StoredEnvironment | None:
-        """What is stored in another environment, to read inputs from; None for this one itself."""
-        if environment in (None, "", self.environment):
-            return None
-        if environment not in self._others:
-            self._others[environment] = self.other(environment)
-            # To be masked as well.
-            self._variables = {**self._others[environment]._variables, **self._variables}
-            self.__dict__.pop("mask", None)
-        return replace(self._others[environment].stored, graph=self.graph)
+        return self._planner.plan(request)
 
     def run(
         self,
@@ -286,30 +245,9 @@ class Project:
         self, request: RunRequest, *, on_event: Callable[[Event], None] | None = None, asked: Moment | None = None
     ) -> RunResult:
         """As `run`, of a request."""
-        from lakehouse_cli.events import Moment
-        from lakehouse_cli.history.reading import durations
-        from lakehouse_cli.project_running import find_executor, make_runner
-        from lakehouse_cli.recording import recording
-        from lakehouse_cli.runner import new_run_id
+        from lakehouse_cli.project_running import run_project
 
-        executor = find_executor(request.executor or self.spec.executor)
-        workers = request.workers or self.spec.workers
-        behind = self._behind(request.defer)
-        run_id = new_run_id()
-        asked = asked or Moment.now()
-        recorded = recording(
-            self.folder, self.environment, run_id, mask=self.mask, wait=request.wait, on_event=on_event
-        )
-        with recorded as emit:
-            began = Moment.now() if request.wait else asked
-            plan = self.plan_for(request)
-            if plan.runs and (note := executor.note_on(workers)) is not None:
-                plan = replace(plan, notes=(*plan.notes, note))
-            took = durations(self.folder, environment=self.environment) if len(plan.runs) > 1 else {}
-            how: Any = {"executor": executor, "workers": workers, "behind": behind, "durations": took}
-            runner = make_runner(self.spec, self._code, self.stored, plan, emit=emit, **how)
-            self._code.keep()
-            return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), self.mask)
+        return run_project(self._planner, request, on_event, asked)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -354,10 +292,10 @@ class Project:
 
         return shown(declared, storage.uri(declared), data, count)
 
-    @cached_property
+    @property
     def mask(self) -> Mask:
         """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
-        return mask_of(self._variables, self._names)
+        return self._planner.mask
 
     def mask_with(self, defer: str | None) -> Mask:
         """The same for the values of another environment too, from which inputs are read.
@@ -366,18 +304,8 @@ class Project:
             ProjectError: It is invalid there.
             UsageError: There is no such environment.
         """
-        self._behind(defer)
+        self._planner.behind(defer)
         return self.mask
-
-    def _mask_with(self, other: Project) -> Mask:
-        return mask_of({**other._variables, **self._variables}, self._names)
-
-    @property
-    def _names(self) -> Iterator[str]:
-        yield from (self.name, *self.tables, *self.environments, *self.spec.storages)
-        for table in self.tables.values():
-            yield from table.key
-            yield from (column.name for column in table.columns or ())
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
@@ -430,7 +358,7 @@ class Project:
     @property
     def stored(self) -> StoredEnvironment:
         """The tables as they are declared and stored here."""
-        return StoredEnvironment(self.environment, self.tables, self.storages, self.spec.storages, self.graph)
+        return self._planner.stored
 
     def copy(
         self,
@@ -462,10 +390,20 @@ class Project:
         from lakehouse_cli.copying import copy_tables
 
         chosen = self.select(*selection, exclude=exclude)
-        other = self.other(to)
-        how: Any = {"sources": sources, "force": force, "dry_run": dry_run, "mask": self._mask_with(other)}
-        tell: Any = {"on_table": on_table, "on_begin": on_begin}
-        return copy_tables(self.name, self.folder, chosen, self.stored, other.stored, **how, **tell)
+        other = self._planner.other(to)
+        return copy_tables(
+            self.name,
+            self.folder,
+            chosen,
+            self.stored,
+            other.stored,
+            sources=sources,
+            force=force,
+            dry_run=dry_run,
+            mask=self._planner.mask_with(other),
+            on_table=on_table,
+            on_begin=on_begin,
+        )
 
     def diff(
         self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
@@ -484,34 +422,15 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment, or it is this one.
         """
-        from lakehouse_cli.comparing import Comparison, compare_environments, compare_recomputed
+        from lakehouse_cli.project_running import diff_environments, diff_recomputed
 
-        if against is None:
-            from lakehouse_cli.project_running import find_executor, make_runner
-
-            plan = self.plan(*selection, exclude=exclude)
-            how: Any = {"executor": find_executor(self.spec.executor), "workers": self.spec.workers}
-            runner = make_runner(self.spec, self._code, self.stored, plan, emit=_told_to_nobody, **how)
-            found = compare_recomputed(self.stored, plan, runner, limit, self.mask)
-            return Comparison(self.name, self.environment, None, found, plan.notes)
-        chosen = self.select(*selection, exclude=exclude)
-        other = self.other(against)
-        if other.environment == self.environment:
-            hint = "name another one with `--against`, or leave it out to compare with what would come out now"
-            raise UsageError(f"`{self.environment}` cannot be compared against itself", hint=hint)
-        found = compare_environments(self.stored, other.stored, chosen.names, limit, self._mask_with(other))
-        return Comparison(self.name, self.environment, against, found, chosen.notes)
+        if against is not None:
+            return diff_environments(self._planner, against, self.select(*selection, exclude=exclude), limit)
+        return diff_recomputed(self._planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
 
     def watched_files(self) -> Iterator[str]:
         """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
-        yield str(self.folder / ENV_FILE)
-        yield from own_files(self.spec)
-        used = UsedContent(self.folder)
-        for table in self.tables.values():
-            if table.kind == "source":
-                yield from self.storages[table.storage].local_files(table)
-            with suppress(ProjectError):  # told by the run
-                yield from (str(self.folder / path) for path in used.files(table))
+        yield from files_to_watch(self.spec, self.storages)
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say of tables whose transforms use more than their inputs, or are computed once.
@@ -519,11 +438,7 @@ class Project:
         Raises:
             ProjectError: Code cannot be read, or files that tables use cannot be looked at.
         """
-        return masked(notes_on(self._code, self.tables.values()), self.mask)
+        return masked(notes_on(self._planner.code, self.tables.values()), self.mask)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
-
-
-def _told_to_nobody(event: Event) -> None:
-    del event

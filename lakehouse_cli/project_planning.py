@@ -1,20 +1,128 @@
-"""The plan of a selection: what is stored, and what is written, at this moment."""
+"""The plan of a selection: what is stored, and what is written, at the moment it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
 
 from msgspec.structs import replace
 
 from lakehouse_cli.advice import advice_for, at_once, shared_connection
-from lakehouse_cli.model import ProjectSpec, Table
+from lakehouse_cli.config.dotenv import ENV_FILE
+from lakehouse_cli.errors import ProjectError
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.project_code import ProjectCode
+from lakehouse_cli.project_files import own_files
+from lakehouse_cli.project_loading import ValidProject, load_valid_project
 from lakehouse_cli.recipes import recipe_of
-from lakehouse_cli.secret_values import Mask, masked, masked_error, unmasked
-from lakehouse_cli.selection import Selection
+from lakehouse_cli.secret_values import Mask, mask_of, masked, masked_error, unmasked
+from lakehouse_cli.selection import Selection, mentions_state, select
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.opening import open_storages
 from lakehouse_cli.stored import StoredEnvironment, take_snapshot
 from lakehouse_cli.uses import Used, UsedContent
+
+
+class Planner:
+    """Plans one project in one environment, whose code may be edited from one plan to the next.
+
+    Args:
+        project: The project.
+        environ: Environment variables, from which other environments of it take theirs.
+    """
+
+    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
+        self.spec = project.spec
+        self.code = project.code
+        self._variables = project.variables
+        self._environ = environ
+        self._others: dict[str, Planner] = {}
+
+    @cached_property
+    def storages(self) -> Mapping[str, AssetStorage]:
+        """The storages by name.
+
+        Raises:
+            ProjectError: Packages that they need are not installed.
+            LakehouseError: A class of the user's is no storage, or cannot be imported.
+        """
+        return open_storages(self.spec)
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        spec = self.spec
+        return StoredEnvironment(spec.environment, spec.tables, self.storages, spec.storages, self.code.graph)
+
+    def other(self, environment: str) -> Planner:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Planner(
+            load_valid_project(self.spec.file, self._environ, environment or DEFAULT_ENVIRONMENT), self._environ
+        )
+
+    def behind(self, environment: str | None) -> StoredEnvironment | None:
+        """What is stored in another environment, to read inputs from; None for this one itself."""
+        if environment in (None, "", self.spec.environment):
+            return None
+        if environment not in self._others:
+            self._others[environment] = self.other(environment)
+            vars(self).pop("mask", None)
+        return replace(self._others[environment].stored, graph=self.code.graph)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Takes the values of variables out of what is told or kept: of this project, and of what it deferred to."""
+        return self.mask_with(*self._others.values())
+
+    def mask_with(self, *others: Planner) -> Mask:
+        """The same, with the variables of other environments too."""
+        variables: dict[str, str] = {}
+        for each in (*others, self):
+            variables.update(each._variables)
+        return mask_of(variables, _names(self.spec))
+
+    def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
+        """Resolve a selection.
+
+        Raises:
+            UsageError: A term names no table or is no term.
+        """
+
+        def in_state(state: str) -> set[str]:
+            if state == "failed":
+                return _unfinished(self.spec)
+            everything = Selection(self.code.graph.order)
+            behind = self.behind(defer)
+            plan = plan_selection(self.spec.name, self.stored, self.code, everything, lenient=True, behind=behind)
+            return names_in_state(state, plan)
+
+        return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
+
+    def plan(self, request: RunRequest) -> Plan:
+        """What a run would do; see `Project.plan`."""
+        self.code = self.code.anew()  # it may have been edited since, as beside a notebook
+        chosen = self.select(request.selection, request.exclude, request.defer)
+        if request.failed:
+            chosen = _narrowed(chosen, _unfinished(self.spec))
+        behind = self.behind(request.defer)
+        plan = plan_selection(self.spec.name, self.stored, self.code, chosen, force=request.force, behind=behind)
+        return _masked_plan(plan, self.mask)
+
+
+def _names(spec: ProjectSpec) -> Iterator[str]:
+    """What is no secret though a variable may have it as its value."""
+    yield from (spec.name, *spec.tables, *spec.environments, *spec.storages)
+    for table in spec.tables.values():
+        yield from table.key
+        yield from (column.name for column in table.columns or ())
 
 
 def plan_selection(
@@ -84,7 +192,7 @@ def _with_used(
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
 
 
-def unfinished_last(spec: ProjectSpec) -> set[str]:
+def _unfinished(spec: ProjectSpec) -> set[str]:
     """The tables that failed, were skipped or were cancelled in the last run that went for them."""
     from lakehouse_cli.history import reading as history
 
@@ -92,7 +200,7 @@ def unfinished_last(spec: ProjectSpec) -> set[str]:
     return history.unfinished(spec.folder, spec.environment, computed)
 
 
-def narrowed_to(unfinished: Collection[str], chosen: Selection) -> Selection:
+def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
     """The tables of a selection that are to be tried again."""
     names = tuple(name for name in chosen.names if name in unfinished)
     if names or not chosen.names:
@@ -100,6 +208,18 @@ def narrowed_to(unfinished: Collection[str], chosen: Selection) -> Selection:
     which = "none of the selected tables" if unfinished else "no table"
     note = f"{which} failed, was skipped or was cancelled when a run last went for it"
     return replace(chosen, names=names, notes=(*chosen.notes, note))
+
+
+def files_to_watch(spec: ProjectSpec, storages: Mapping[str, AssetStorage]) -> Iterator[str]:
+    """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+    yield str(spec.folder / ENV_FILE)
+    yield from own_files(spec)
+    used = UsedContent(spec.folder)
+    for table in spec.tables.values():
+        if table.kind == "source":
+            yield from storages[table.storage].local_files(table)
+        with suppress(ProjectError):  # told by the run
+            yield from (str(spec.folder / path) for path in used.files(table))
 
 
 def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
@@ -139,7 +259,7 @@ def names_in_state(state: str, plan: Plan) -> set[str]:
     return {t.name for t in plan.runs if not t.conditional}
 
 
-def masked_plan(plan: Plan, mask: Mask) -> Plan:
+def _masked_plan(plan: Plan, mask: Mask) -> Plan:
     """A plan without the values of variables."""
     if mask is unmasked:
         return plan

@@ -1,31 +1,77 @@
-"""Running a project: the executor it asks for, and the runner that carries out its plan."""
+"""Carrying out the plan of a project: to store what comes out, or to compare it with what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.deferring import Deferral
 from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.model import ProjectSpec
+from lakehouse_cli.events import Event, Moment, RunResult
+from lakehouse_cli.history import reading as history
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.planning import Plan
-from lakehouse_cli.project_code import ProjectCode
+from lakehouse_cli.project_planning import Planner
+from lakehouse_cli.recording import recording
 from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.runner import Runner, WorkerSetup
+from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
+from lakehouse_cli.secret_values import masked
+from lakehouse_cli.selection import Selection
 from lakehouse_cli.stored import StoredEnvironment
 
 if TYPE_CHECKING:
-    from lakehouse_cli.events import Event
+    from lakehouse_cli.comparing import Comparison
     from lakehouse_cli.executors.base import Executor
 
 
-def find_executor(name: str) -> type[Executor]:
-    """The class of an executor.
+def run_project(
+    planner: Planner, request: RunRequest, on_event: Callable[[Event], None] | None, asked: Moment | None
+) -> RunResult:
+    """Plan and run what is asked for, alone with the environment and told to the history; see `Project.run`."""
+    spec = planner.spec
+    executor = _find_executor(request.executor or spec.executor)
+    workers = request.workers or spec.workers
+    behind = planner.behind(request.defer)
+    run_id = new_run_id()
+    asked = asked or Moment.now()
+    mask, environment = planner.mask, spec.environment
+    with recording(spec.folder, environment, run_id, mask=mask, wait=request.wait, on_event=on_event) as emit:
+        began = Moment.now() if request.wait else asked
+        plan = planner.plan(request)
+        if plan.runs and (note := executor.note_on(workers)) is not None:
+            plan = replace(plan, notes=(*plan.notes, note))
+        durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
+        runner = replace(_runner(planner, plan, executor, workers, behind), emit=emit, durations=durations)
+        planner.code.keep()
+        return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
 
-    Raises:
-        UsageError: There is none of that name; with close matches.
-    """
+
+def diff_recomputed(planner: Planner, request: RunRequest, limit: int) -> Comparison:
+    """What is stored against what a run would store, computed as it would be; see `Project.diff`."""
+    from lakehouse_cli.comparing import Comparison, compare_recomputed
+
+    plan = planner.plan(request)
+    runner = _runner(planner, plan, _find_executor(planner.spec.executor), planner.spec.workers, None)
+    found = compare_recomputed(planner.stored, plan, runner, limit, planner.mask)
+    return Comparison(plan.project, plan.environment, None, found, plan.notes)
+
+
+def diff_environments(planner: Planner, against: str, chosen: Selection, limit: int) -> Comparison:
+    """What is stored in two environments; see `Project.diff`."""
+    from lakehouse_cli.comparing import Comparison, compare_environments
+
+    here, other = planner.spec, planner.other(against)
+    if other.spec.environment == here.environment:
+        hint = "name another one with `--against`, or leave it out to compare with what would come out now"
+        raise UsageError(f"`{here.environment}` cannot be compared against itself", hint=hint)
+    found = compare_environments(planner.stored, other.stored, chosen.names, limit, planner.mask_with(other))
+    return Comparison(here.name, here.environment, against, found, chosen.notes)
+
+
+def _find_executor(name: str) -> type[Executor]:
     if name not in EXECUTORS:
         hint = did_you_mean(name, EXECUTORS) or f"choose one of: {', '.join(EXECUTORS)}"
         raise UsageError(f"there is no executor `{name}`", hint=hint)
@@ -33,43 +79,19 @@ def find_executor(name: str) -> type[Executor]:
     return found
 
 
-def make_runner(
-    spec: ProjectSpec,
-    code: ProjectCode,
-    stored: StoredEnvironment,
-    plan: Plan,
-    *,
-    executor: type[Executor],
-    workers: int | None,
-    emit: Callable[[Event], None],
-    behind: StoredEnvironment | None = None,
-    durations: Mapping[str, float] | None = None,
+def _runner(
+    planner: Planner, plan: Plan, executor: type[Executor], workers: int | None, behind: StoredEnvironment | None
 ) -> Runner:
-    """The runner of a plan.
-
-    Args:
-        spec: The project.
-        code: Its code as the plan read it.
-        stored: Its tables and storages.
-        plan: What will be run.
-        executor: Where tables are computed.
-        workers: How many at once; None for the executor's own choice.
-        emit: Told of every event.
-        behind: The environment from which inputs are read that are deferred to.
-        durations: Seconds each table took before.
-    """
-    storages, specs, elsewhere = stored.storages, spec.storages, {}
+    spec, storages, specs, elsewhere = planner.spec, planner.storages, planner.spec.storages, {}
     if behind is not None:
         deferral = Deferral(behind)
         storages, specs = {**storages, **deferral.storages}, {**specs, **deferral.specs}
         elsewhere = {each.name: deferral.tables[each.name] for each in plan.deferred}
     return Runner(
-        stored.graph,
+        planner.code.graph,
         storages,
-        WorkerSetup(spec.folder.resolve(), specs, code.snapshot),
+        WorkerSetup(spec.folder.resolve(), specs, planner.code.snapshot),
         partial(executor, workers, at_once=plan.at_once),
-        emit,
-        durations or {},
-        spec.memory,
-        elsewhere,
+        memory_limit=spec.memory,
+        elsewhere=elsewhere,
     )

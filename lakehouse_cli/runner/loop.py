@@ -55,6 +55,10 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
 
 
+def _told_to_nobody(event: Event) -> None:
+    del event
+
+
 class Runner(Struct, frozen=True):
     """Carries out plans of one project.
 
@@ -63,7 +67,7 @@ class Runner(Struct, frozen=True):
         storages: By name; also those of another environment from which inputs are read.
         setup: What processes that an executor starts are made ready by.
         executor: Makes the executor, given its `prepare`; called only where something runs.
-        emit: Told of every event, in the calling thread.
+        emit: Told of every event, in the calling thread; nobody by default.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
         elsewhere: The inputs that are read from another environment, as they are declared there.
@@ -74,10 +78,10 @@ class Runner(Struct, frozen=True):
     storages: Mapping[str, AssetStorage]
     setup: WorkerSetup
     executor: Callable[[Callable[[], None]], Executor]
-    emit: Callable[[Event], None]
-    durations: Mapping[str, float] = field(default_factory=dict)
+    emit: Callable[[Event], None] = _told_to_nobody
+    durations: Mapping[str, float] = {}
     memory_limit: int | None = None
-    elsewhere: Mapping[str, Table] = field(default_factory=dict)
+    elsewhere: Mapping[str, Table] = {}
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
     @property
