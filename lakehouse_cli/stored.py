@@ -266,12 +266,18 @@ class _Look:
 
     def refusals(self, names: Sequence[str], *, forced: bool) -> dict[str, StorageError]:
         """Why tables that have no manifest may not be replaced; those that may be are left out."""
+        names = [name for name in names if not self._is_free(name)]
 
         def refusal(name: str) -> StorageError | None:
             table = self.tables[name]
             return self._asked(table, lambda storage: storage.may_replace(table, forced=forced))
 
         return {name: why for name, why in self.at_once(refusal, names).items() if why is not None}
+
+    def _is_free(self, name: str) -> bool:
+        """Whether it is known already that nothing is in the way of a table; storages may look for more than data."""
+        storage = self.storages[self.tables[name].storage]
+        return self._contents.get(name, True) is None and type(storage).may_replace is AssetStorage.may_replace
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
         if name not in self._contents:

@@ -55,7 +55,7 @@ def _missing_for_formats(project: ProjectSpec) -> Iterator[Problem]:
 
 def not_installed(table: Table) -> UnreachableError | None:
     """Why a table cannot be read or written, there or not, as its format needs a package that is not installed."""
-    if table.format not in FORMATS:
+    if table.format not in FORMATS or not FORMATS[table.format].needs:
         return None
     for problem in _missing(FORMATS[table.format], f"table `{table.name}`", table.where("format")):
         return UnreachableError(
