@@ -90,6 +90,15 @@ class StorageConformance(ABC):
         assert manifest.rows == 4
         assert manifest.columns == (("id", "int64"), ("text", "string"))
 
+    def test_publishing_relies_on_no_look(self, storage: AssetStorage) -> None:
+        """What a plan saw comes with `Origin.expected` or not at all; the storage itself remembers none."""
+        declared = table()
+        planned(storage, declared)
+        self.put(storage, declared, data_of(declared, (1, "a")))
+        data = data_of(declared, (2, "b"))
+        storage.publish(declared, data, replace(ORIGIN, forced=True))
+        assert storage.read(declared, declared.columns).equals(data)
+
     def refusal(self, storage: AssetStorage, column_type: ColumnType) -> str | None:
         """Why a project with such a column is refused when it is loaded; None where it is not.
 
