@@ -99,10 +99,7 @@ class Planner:
         def in_state(state: str) -> set[str]:
             if state == "failed":
                 return _unfinished(self.spec)
-            everything = Selection(self.code.graph.order)
-            behind = self.behind(defer)
-            plan = plan_selection(self.spec.name, self.stored, self.code, everything, lenient=True, behind=behind)
-            return names_in_state(state, plan)
+            return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
 
         return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
 
@@ -112,9 +109,40 @@ class Planner:
         chosen = self.select(request.selection, request.exclude, request.defer)
         if request.failed:
             chosen = _narrowed(chosen, _unfinished(self.spec))
-        behind = self.behind(request.defer)
-        plan = plan_selection(self.spec.name, self.stored, self.code, chosen, force=request.force, behind=behind)
-        return _masked_plan(plan, self.mask)
+        return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
+
+    def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
+        """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
+        here, code, behind = self.stored, self.code, self.behind(defer)
+        tables = [here.tables[name] for name in chosen.names if here.tables[name].kind == "computed"]
+        code.read(tables)
+        content = UsedContent(code.folder)
+        used = {table.name: content.of(table) for table in tables}
+        recipes = {
+            table.name: recipe_of(here.graph, table, code.of(table), here.specs[table.storage], used[table.name])
+            for table in tables
+        }
+        names = tables_of_interest(here.graph, chosen)
+        states = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient).states
+        plan = make_plan(
+            self.spec.name,
+            here.environment,
+            here.graph,
+            chosen,
+            states,
+            recipes,
+            force=force,
+            lenient=lenient,
+            defer=None if behind is None else behind.environment,
+        )
+        if lenient:
+            return plan
+        shared = _shared_connection(code, tables)
+        planned = (
+            _with_used(t, here.tables[t.name], used[t.name], content, code, shared) if t.name in recipes else t
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(planned))
 
 
 def _names(spec: ProjectSpec) -> Iterator[str]:
@@ -123,56 +151,6 @@ def _names(spec: ProjectSpec) -> Iterator[str]:
     for table in spec.tables.values():
         yield from table.key
         yield from (column.name for column in table.columns or ())
-
-
-def plan_selection(
-    project: str,
-    stored: StoredEnvironment,
-    code: ProjectCode,
-    chosen: Selection,
-    *,
-    force: bool = False,
-    lenient: bool = False,
-    behind: StoredEnvironment | None = None,
-) -> Plan:
-    """Plan the tables of a selection. Changes nothing and runs none of the user's code.
-
-    Args:
-        project: Its name.
-        stored: The tables as they are declared and stored in the environment.
-        code: Of their transforms.
-        chosen: The tables.
-        force: Plan to run what is up to date as well.
-        lenient: Whether it is only asked which tables would run: inputs may lack, and nothing is told with the names.
-        behind: The environment from which inputs are read that are neither selected nor here.
-
-    Raises:
-        UsageError: The selection needs a table that was never materialized.
-        ProjectError: Code that decides the content of tables cannot be read.
-    """
-    tables, graph = stored.tables, stored.graph
-    names = tables_of_interest(graph, chosen)
-    computed = [name for name in chosen.names if tables[name].kind == "computed"]
-    code.read(tables[name] for name in computed)
-    content = UsedContent(code.folder)
-    used = {name: content.of(tables[name]) for name in computed}
-    recipes = {
-        name: recipe_of(graph, tables[name], code.of(tables[name]), stored.specs[tables[name].storage], used[name])
-        for name in computed
-    }
-    snapshot = take_snapshot(stored, names, recipes, behind=behind, forced=force, lenient=lenient)
-    defer = None if behind is None else behind.environment
-    plan = make_plan(
-        project, stored.environment, graph, chosen, snapshot.states, recipes, force=force, lenient=lenient, defer=defer
-    )
-    if lenient:
-        return plan
-    shared = _shared_connection(code, (tables[name] for name in computed))
-    planned = (
-        _with_used(each, tables[each.name], used[each.name], content, code, shared) if each.name in recipes else each
-        for each in plan.tables
-    )
-    return replace(plan, tables=tuple(planned))
 
 
 def _with_used(
