@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from lakehouse_cli.locking import RunLock, RunLockedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
@@ -38,10 +40,31 @@ def _of_another(stray: Stray) -> Stray:
     return replace(stray, keep=f"project `{stray.project}` stored it")
 
 
-def remove_strays(storages: Mapping[str, AssetStorage], found: Iterable[Stray]) -> tuple[Stray, ...]:
-    """Remove what was found.
+def clean(
+    folder: Path,
+    environment: str,
+    storages: Mapping[str, AssetStorage],
+    find: Callable[[], Iterable[Stray]],
+) -> tuple[Stray, ...]:
+    """Remove what is found, while no run goes on.
+
+    Args:
+        folder: The project's.
+        environment: Its name.
+        storages: All of the project's, by name.
+        find: Finds it.
 
     Returns:
         Each as it is now: `keep` is None for what is gone, and tells why for what is still there.
+
+    Raises:
+        RunLockedError: A run goes on.
+        StorageError: A storage cannot be looked at.
     """
-    return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in found)
+    with RunLock(folder, environment) as lock:
+        try:
+            lock.acquire()
+        except RunLockedError as error:
+            error.hint = "nothing is removed while a run goes on; wait until it has ended"
+            raise
+        return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in find())

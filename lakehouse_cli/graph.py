@@ -28,7 +28,11 @@ class AssetGraph(Struct, frozen=True, dict=True):
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """The tables `name` is computed from, each once."""
-        return tuple(dict.fromkeys(edge.table for edge in self.inputs.get(name, ())))
+        return self._upstream.get(name, ())
+
+    @cached_property
+    def _upstream(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(dict.fromkeys(edge.table for edge in edges)) for name, edges in self.inputs.items()}
 
     @cached_property
     def _downstream(self) -> dict[str, list[str]]:

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from lakehouse_cli.config.dotenv import ENV_FILE
-from lakehouse_cli.deferring import Deferral
-from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean
+from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.planning import Plan
-from lakehouse_cli.project_files import own_files, project_file
+from lakehouse_cli.project_files import project_file
 from lakehouse_cli.project_loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.project_planning import masked_plan, names_in_state, notes_on, plan_selection
-from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.secret_values import Mask, mask_of, masked
-from lakehouse_cli.selection import Selection, mentions_state, select
+from lakehouse_cli.project_planning import Planner, files_to_watch, notes_on
+from lakehouse_cli.secret_values import Mask, masked
+from lakehouse_cli.selection import Selection
 from lakehouse_cli.storage.base import AssetStorage, Stray
-from lakehouse_cli.storage.capabilities import local_files, read_version
-from lakehouse_cli.storage.opening import check_installed, open_storages
+from lakehouse_cli.storage.capabilities import read_version
+from lakehouse_cli.storage.opening import check_installed
 from lakehouse_cli.stored import StoredEnvironment
-from lakehouse_cli.uses import UsedContent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +29,6 @@ if TYPE_CHECKING:
     from lakehouse_cli.comparing import Comparison
     from lakehouse_cli.copying import CopiedTable, CopyResult
     from lakehouse_cli.events import Event, Moment, RunResult
-    from lakehouse_cli.executors.base import Executor
     from lakehouse_cli.history.records import RunList, RunRecord, TableHistory
     from lakehouse_cli.showing import Shown
 
@@ -56,10 +48,8 @@ class Project:
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
         self.spec = project.spec
         self.environment = project.spec.environment
-        self._code = project.code
-        self._variables = project.variables
+        self._planner = Planner(project, environ)
         self._environ = environ
-        self._others: dict[str, Project] = {}
 
     @classmethod
     def load(
@@ -95,7 +85,7 @@ class Project:
     @property
     def graph(self) -> AssetGraph:
         """The tables, and what each is computed from."""
-        return self._code.graph
+        return self._planner.code.graph
 
     @property
     def name(self) -> str:
@@ -147,7 +137,7 @@ class Project:
             raise UsageError(f"there is no table `{name}`", hint=hint)
         return self.tables[name]
 
-    @cached_property
+    @property
     def storages(self) -> Mapping[str, AssetStorage]:
         """The storages by name.
 
@@ -155,7 +145,7 @@ class Project:
             ProjectError: Packages that they need are not installed.
             LakehouseError: A class of the user's is no storage, or cannot be imported.
         """
-        return open_storages(self.spec)
+        return self._planner.storages
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""
@@ -172,15 +162,7 @@ class Project:
         Raises:
             UsageError: A term names no table or is no term.
         """
-        excluded = tuple(exclude)
-        in_state = partial(self._tables_in_state, defer) if mentions_state((*selection, *excluded)) else None
-        return select(self.graph, selection, excluded, in_state)
-
-    def _tables_in_state(self, defer: str | None, state: str) -> set[str]:
-        if state == "failed":
-            return self._not_done_last()
-        everything = Selection(self.graph.order)
-        return names_in_state(state, self._plan(everything, lenient=True, deferral=self._deferral(defer)))
+        return self._planner.select(selection, tuple(exclude), defer)
 
     def plan(
         self,
@@ -203,40 +185,12 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment.
         """
-        self._code = self._code.anew()  # it may have been edited since, as beside a notebook
-        chosen = self.select(*selection, exclude=exclude, defer=defer)
-        if failed:
-            chosen = self._of_these_not_done(chosen)
-        return masked_plan(self._plan(chosen, force=force, deferral=self._deferral(defer)), self.mask)
+        exclude = tuple(exclude)
+        return self.plan_for(RunRequest(selection=selection, exclude=exclude, force=force, failed=failed, defer=defer))
 
-    def _of_these_not_done(self, chosen: Selection) -> Selection:
-        last = self._not_done_last()
-        names = tuple(name for name in chosen.names if name in last)
-        if names or not chosen.names:
-            return replace(chosen, names=names)
-        which = "none of the selected tables" if last else "no table"
-        note = f"{which} failed, was skipped or was cancelled when a run last went for it"
-        return replace(chosen, names=names, notes=(*chosen.notes, note))
-
-    def _not_done_last(self) -> set[str]:
-        from lakehouse_cli.history import reading as history
-
-        computed = (name for name, table in self.tables.items() if table.kind == "computed")
-        return history.unfinished(self.folder, self.environment, computed)
-
-    def _plan(self, chosen: Selection, **how: Any) -> Plan:
-        return plan_selection(self.name, self.stored, self._code, chosen, **how)
-
-    def _deferral(self, environment: str | None) -> Deferral | None:
-        """Another environment as a place to read inputs from; None for this one itself."""
-        if environment in (None, "", self.environment):
-            return None
-        if environment not in self._others:
-            self._others[environment] = self.other(environment)
-            # To be masked as well.
-            self._variables = {**self._others[environment]._variables, **self._variables}
-            self.__dict__.pop("mask", None)
-        return Deferral(replace(self._others[environment].stored, graph=self.graph))
+    def plan_for(self, request: RunRequest) -> Plan:
+        """As `plan`, of a request."""
+        return self._planner.plan(request)
 
     def run(
         self,
@@ -275,43 +229,26 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        from lakehouse_cli.events import Moment
-        from lakehouse_cli.recording import recording
-        from lakehouse_cli.runner import Runner, new_run_id
+        request = RunRequest(
+            selection=selection,
+            exclude=tuple(exclude),
+            force=force,
+            failed=failed,
+            defer=defer,
+            fail_fast=fail_fast,
+            executor=executor,
+            workers=workers,
+            wait=wait,
+        )
+        return self.run_for(request, on_event=on_event, asked=asked)
 
-        executor_class = self._executor_class(executor or self.spec.executor)
-        deferral = self._deferral(defer)
-        run_id = new_run_id()
-        asked = asked or Moment.now()
-        with recording(self.folder, self.environment, run_id, mask=self.mask, wait=wait, on_event=on_event) as emit:
-            began = Moment.now() if wait else asked
-            plan = self.plan(*selection, exclude=exclude, force=force, failed=failed, defer=defer)
-            workers = workers or self.spec.workers
-            if plan.runs and (note := executor_class.note_on(workers)) is not None:
-                plan = replace(plan, notes=(*plan.notes, note))
-            runner = Runner(
-                self.graph,
-                self.storages if deferral is None else {**self.storages, **deferral.storages},
-                partial(executor_class, workers, at_once=plan.at_once),
-                self.folder.resolve(),
-                self._code.snapshot,
-                emit,
-                self._durations() if len(plan.runs) > 1 else {},
-                self.spec.memory,
-                {} if deferral is None else {each.name: deferral.tables[each.name] for each in plan.deferred},
-            )
-            self._code.keep()
-            return masked(runner.run(plan, run_id=run_id, fail_fast=fail_fast, asked=began), self.mask)
+    def run_for(
+        self, request: RunRequest, *, on_event: Callable[[Event], None] | None = None, asked: Moment | None = None
+    ) -> RunResult:
+        """As `run`, of a request."""
+        from lakehouse_cli.project_running import run_project
 
-    def _durations(self) -> Mapping[str, float]:
-        from lakehouse_cli.history import reading as history
-
-        return history.durations(self.folder, environment=self.environment)
-
-    def _executor_class(self, name: str) -> type[Executor]:
-        from lakehouse_cli.executors.base import Executor
-
-        return lookup(EXECUTORS, "executors", name, Executor)
+        return run_project(self._planner, request, on_event, asked)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -356,10 +293,10 @@ class Project:
 
         return shown(declared, storage.uri(declared), data, count)
 
-    @cached_property
+    @property
     def mask(self) -> Mask:
         """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
-        return mask_of(self._variables, self._names)
+        return self._planner.mask
 
     def mask_with(self, defer: str | None) -> Mask:
         """The same for the values of another environment too, from which inputs are read.
@@ -368,18 +305,8 @@ class Project:
             ProjectError: It is invalid there.
             UsageError: There is no such environment.
         """
-        self._deferral(defer)
+        self._planner.behind(defer)
         return self.mask
-
-    def _mask_with(self, other: Project) -> Mask:
-        return mask_of({**other._variables, **self._variables}, self._names)
-
-    @property
-    def _names(self) -> Iterator[str]:
-        yield from (self.name, *self.tables, *self.environments, *self.spec.storages)
-        for table in self.tables.values():
-            yield from table.key
-            yield from (column.name for column in table.columns or ())
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
@@ -423,21 +350,16 @@ class Project:
         Raises:
             LakehouseError: A run goes on, or a storage cannot be looked at.
         """
-        from lakehouse_cli.cleaning import remove_strays
-        from lakehouse_cli.locking import RunLock, RunLockedError
+        from lakehouse_cli.cleaning import clean
 
-        with RunLock(self.folder, self.environment) as lock:
-            try:
-                lock.acquire()
-            except RunLockedError as error:
-                error.hint = "nothing is removed while a run goes on; wait until it has ended"
-                raise
-            return remove_strays(self.storages, self.leftovers() if leftovers is None else leftovers)
+        return clean(
+            self.folder, self.environment, self.storages, lambda: self.leftovers() if leftovers is None else leftovers
+        )
 
     @property
     def stored(self) -> StoredEnvironment:
         """The tables as they are declared and stored here."""
-        return StoredEnvironment(self.environment, self.tables, self.storages, self.spec.storages, self.graph)
+        return self._planner.stored
 
     def copy(
         self,
@@ -469,10 +391,20 @@ class Project:
         from lakehouse_cli.copying import copy_tables
 
         chosen = self.select(*selection, exclude=exclude)
-        other = self.other(to)
-        how: Any = {"sources": sources, "force": force, "dry_run": dry_run, "mask": self._mask_with(other)}
-        tell: Any = {"on_table": on_table, "on_begin": on_begin}
-        return copy_tables(self.name, self.folder, chosen, self.stored, other.stored, **how, **tell)
+        other = self._planner.other(to)
+        return copy_tables(
+            self.name,
+            self.folder,
+            chosen,
+            self.stored,
+            other.stored,
+            sources=sources,
+            force=force,
+            dry_run=dry_run,
+            mask=self._planner.mask_with(other),
+            on_table=on_table,
+            on_begin=on_begin,
+        )
 
     def diff(
         self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
@@ -491,31 +423,15 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment, or it is this one.
         """
-        from lakehouse_cli.comparing import Comparison, Recomputing, compare_environments
+        from lakehouse_cli.project_running import diff_environments, diff_recomputed
 
         if against is not None:
-            chosen = self.select(*selection, exclude=exclude)
-            other = self.other(against)
-            if other.environment == self.environment:
-                hint = "name another one with `--against`, or leave it out to compare with what would come out now"
-                raise UsageError(f"`{self.environment}` cannot be compared against itself", hint=hint)
-            mask = self._mask_with(other)
-            found = compare_environments(self.stored, other.stored, chosen.names, limit, mask)
-            return Comparison(self.name, self.environment, against, found, chosen.notes)
-        plan = self.plan(*selection, exclude=exclude)
-        found = Recomputing(self.stored, plan, self.folder.resolve(), self._code.snapshot, limit, self.mask).compare()
-        return Comparison(self.name, self.environment, None, found, plan.notes)
+            return diff_environments(self._planner, against, self.select(*selection, exclude=exclude), limit)
+        return diff_recomputed(self._planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
 
     def watched_files(self) -> Iterator[str]:
         """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
-        yield str(self.folder / ENV_FILE)
-        yield from own_files(self.spec)
-        used = UsedContent(self.folder)
-        for table in self.tables.values():
-            if table.kind == "source":
-                yield from local_files(self.storages[table.storage], table)
-            with suppress(ProjectError):  # told by the run
-                yield from (str(self.folder / path) for path in used.files(table))
+        yield from files_to_watch(self.spec, self.storages)
 
     def notes(self) -> tuple[str, ...]:
         """What there is to say of tables whose transforms use more than their inputs, or are computed once.
@@ -523,7 +439,7 @@ class Project:
         Raises:
             ProjectError: Code cannot be read, or files that tables use cannot be looked at.
         """
-        return masked(notes_on(self._code, self.tables.values()), self.mask)
+        return masked(notes_on(self._planner.code, self.tables.values()), self.mask)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

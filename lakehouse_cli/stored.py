@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError, UnreachableError
@@ -16,7 +15,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.recipes import reading_of, stored_as
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.capabilities import altered_by, check_replaceable, count_rows, prefetch
+from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
 from lakehouse_cli.stored_form import columns_changed, options_changed
@@ -44,9 +43,22 @@ class StoredEnvironment(Struct, frozen=True):
     specs: Mapping[str, StorageSpec]
     graph: AssetGraph
 
-    def looked_at(self) -> StoredTables:
-        """What is stored there now."""
-        return StoredTables(self.tables, self.storages, self.specs, self.graph, self.environment)
+    def snapshot(self, names: Iterable[str], *, source_manifests: bool = False) -> Snapshot:
+        """What is stored there now of tables.
+
+        Args:
+            names: Which.
+            source_manifests: Whether to read manifests of sources too, as copies of them have.
+        """
+        look = _Look(self)
+        names = tuple(names)
+        look.at(names)
+        states = {name: look.state(name) for name in names}
+        if source_manifests:
+            sources = [name for name in names if self.tables[name].kind == "source"]
+            look.at_once(look.manifest, sources)
+            states.update((name, _described(states[name], look.manifest(name))) for name in sources)
+        return Snapshot(self.environment, states)
 
     def read(self, name: str) -> pa.Table:
         """Read a table as it is declared.
@@ -57,7 +69,7 @@ class StoredEnvironment(Struct, frozen=True):
             StorageError: It was stored in another form than is declared now, or cannot be read.
         """
         table = self.tables[name]
-        misread = next(filter(None, self.looked_at().other_form(name)), None) if table.kind == "computed" else None
+        misread = next(filter(None, _Look(self).other_form(name)), None) if table.kind == "computed" else None
         if misread is not None:
             raise misread
         return self.storages[table.storage].scan(table, table.columns).table()
@@ -91,35 +103,79 @@ class StoredEnvironment(Struct, frozen=True):
             return storage.scan(table, stored).table_with_content(known)
 
 
-class StoredTables(Struct):
-    """Looks at tables and their manifests, each once.
+class Snapshot(Struct, frozen=True):
+    """What is stored of some tables, each looked at once.
 
     Attributes:
-        tables: By name.
-        storages: By name.
-        specs: What is declared of the storages, by name.
-        graph: Tells whose manifests speak of a source.
-        environment: Where they are stored.
+        environment: Where.
+        states: By table; those that were found in another environment name it.
     """
 
-    tables: Mapping[str, Table]
-    storages: Mapping[str, AssetStorage]
-    specs: Mapping[str, StorageSpec]
-    graph: AssetGraph
     environment: str
-    _manifests: dict[str, Manifest | StorageError | None] = field(default_factory=dict)
-    _contents: dict[str, InputRecord | StorageError | None] = field(default_factory=dict)
-    _counts: dict[str, int | None] = field(default_factory=dict)
-    _refusals: dict[str, StorageError | None] = field(default_factory=dict)
-    _out_of_reach: dict[str, UnreachableError] = field(default_factory=dict)
+    states: Mapping[str, TableState]
 
-    def look(self, names: Iterable[str]) -> None:
+
+def take_snapshot(
+    here: StoredEnvironment,
+    names: Iterable[str],
+    computed: Collection[str],
+    *,
+    behind: StoredEnvironment | None = None,
+    forced: bool = False,
+    lenient: bool = False,
+) -> Snapshot:
+    """Look at the tables that a plan depends on.
+
+    Args:
+        here: The environment of the plan.
+        names: The tables: the selected ones and their inputs.
+        computed: The selected tables that are computed.
+        behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
+        forced: Whether the user asked to replace whatever is there.
+        lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
+    """
+    look, names = _Look(here), tuple(names)
+    look.at(names)
+    states = {name: look.state(name) for name in names}
+    farther = None if behind is None else _Look(behind)
+    if farther is not None and behind is not None:
+        lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
+        farther.at(lacking)
+        found = {name: farther.state(name) for name in lacking}
+        there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
+        states |= {name: replace(state, environment=behind.environment) for name, state in there.items()}
+    if not lenient:
+        changed = [name for name in names if name not in computed and _changed(name, states, here.graph, computed)]
+        counts = look.count([name for name in changed if states[name].environment is None])
+        if farther is not None:
+            counts |= farther.count([name for name in changed if states[name].environment is not None])
+        states |= {name: _with_rows(states[name], rows) for name, rows in counts.items()}
+        unclaimed = [name for name in names if name in computed and states[name].unclaimed]
+        refusals = look.refusals(unclaimed, forced=forced)
+        states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
+    return Snapshot(here.environment, states)
+
+
+class _Look:
+    """A look at the tables of an environment and their manifests, each once.
+
+    Args:
+        stored: The environment.
+    """
+
+    def __init__(self, stored: StoredEnvironment) -> None:
+        self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
+        self.graph, self.environment = stored.graph, stored.environment
+        self._manifests: dict[str, Manifest | StorageError | None] = {}
+        self._contents: dict[str, InputRecord | StorageError | None] = {}
+        self._out_of_reach: dict[str, UnreachableError] = {}
+
+    def at(self, names: Sequence[str]) -> None:
         """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
 
         Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
         are known already and need not be read.
         """
-        names = list(names)
         self._prefetch(names)
         slow = {name: storage for name, storage in self.storages.items() if storage.concurrency > 1}
         chosen = [name for name in names if self.tables[name].storage in slow]
@@ -129,18 +185,18 @@ class StoredTables(Struct):
             for n in (name, *(self.graph.downstream(name) if self.tables[name].kind == "source" else ()))
         }
         computed = [n for n in wanted if self.tables[n].kind == "computed" and self.tables[n].storage in slow]
-        for look, which in ((self._manifest, computed), (self._content, chosen)):
-            self._at_once(look, which)
+        self.at_once(self.manifest, computed)
+        self.at_once(self._content, chosen)
 
-    def _at_once(self, look: Callable[[str], Any], names: Sequence[str]) -> None:
-        """Do something that is remembered for many tables, for as many of them at once as their storages bear."""
+    def at_once(self, look: Callable[[str], _Answer], names: Sequence[str]) -> dict[str, _Answer]:
+        """Do something for many tables, for as many of them at once as their storages bear; the answers by table."""
         at_once = max((self.storages[self.tables[name].storage].concurrency for name in names), default=1)
         if min(at_once, len(names)) > 1:
             from concurrent.futures import ThreadPoolExecutor  # not loaded for files, which are at hand
 
             with ThreadPoolExecutor(min(at_once, len(names))) as pool:
-                for _ in pool.map(look, names):
-                    pass
+                return dict(zip(names, pool.map(look, names), strict=True))
+        return {name: look(name) for name in names}
 
     def _prefetch(self, names: Iterable[str]) -> None:
         by_storage: dict[str, dict[str, Table]] = {}
@@ -155,7 +211,7 @@ class StoredTables(Struct):
         """What is known of a table's stored data."""
         table = self.tables[name]
         storage = self.storages[table.storage]
-        found = self._manifest(name) if table.kind == "computed" else None
+        found = self.manifest(name) if table.kind == "computed" else None
         manifest = found if isinstance(found, Manifest) else None
         trouble = found if isinstance(found, StorageError) else None
         content = self._content(name)
@@ -175,7 +231,7 @@ class StoredTables(Struct):
 
         What was modified outside lakehouse since then is read as it is declared.
         """
-        table, manifest = self.tables[name], self._manifest(name)
+        table, manifest = self.tables[name], self.manifest(name)
         if not isinstance(manifest, Manifest):
             return None, None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
@@ -200,44 +256,34 @@ class StoredTables(Struct):
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those of which it cannot be told are left out."""
-        self._at_once(self._count, names)
-        counts = {name: self._count(name) for name in names}
-        return {name: count for name, count in counts.items() if count is not None}
+        return {name: count for name, count in self.at_once(self._count, names).items() if count is not None}
 
     def _count(self, name: str) -> int | None:
-        if name not in self._counts:
+        table = self.tables[name]
+        try:
+            return count_rows(self.storages[table.storage], table)
+        except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
+            return None
+
+    def refusals(self, names: Sequence[str], *, forced: bool) -> dict[str, StorageError]:
+        """Why tables that have no manifest may not be replaced; those that may be are left out."""
+        names = [name for name in names if not self._is_free(name)]
+
+        def refusal(name: str) -> StorageError | None:
             table = self.tables[name]
-            try:
-                self._counts[name] = count_rows(self.storages[table.storage], table)
-            except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
-                self._counts[name] = None
-        return self._counts[name]
+            return self._asked(table, lambda storage: check_replaceable(storage, table, forced=forced))
 
-    def with_refusals(
-        self, states: Mapping[str, TableState], names: Collection[str], *, forced: bool
-    ) -> Mapping[str, TableState]:
-        """The states of tables, those told that are there, are not of our making, and may not be replaced.
+        return {name: why for name, why in self.at_once(refusal, names).items() if why is not None}
 
-        Args:
-            states: By table.
-            names: Of the tables that a run may store.
-            forced: Whether the user asked to replace whatever is there.
-        """
-        unclaimed = [name for name in names if states[name].unclaimed]
-        self._at_once(partial(self._refusal, forced), unclaimed)
-        refusals = {name: self._refusal(forced, name) for name in unclaimed}
-        return {**states, **{name: replace(states[name], refused=why) for name, why in refusals.items() if why}}
-
-    def _refusal(self, forced: bool, name: str) -> StorageError | None:
-        if name not in self._refusals:
-            table = self.tables[name]
-            self._refusals[name] = self._asked(table, lambda storage: check_replaceable(storage, table, forced=forced))
-        return self._refusals[name]
+    def _is_free(self, name: str) -> bool:
+        """Whether it is known already that nothing is in the way of a table; storages may look for more than data."""
+        storage = self.storages[self.tables[name].storage]
+        return self._contents.get(name, True) is None and storage.capability(ProtectsOthers) is None
 
     def _content(self, name: str) -> InputRecord | StorageError | None:
         if name not in self._contents:
             table = self.tables[name]
-            found = self._manifest(name) if table.kind == "computed" else None
+            found = self.manifest(name) if table.kind == "computed" else None
             known = self._known(name, found if isinstance(found, Manifest) else None)
             self._contents[name] = self._asked(table, lambda storage: storage.content(table, known))
         return self._contents[name]
@@ -271,7 +317,8 @@ class StoredTables(Struct):
         stored = manifest.columns if manifest is not None and believed else None
         return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
 
-    def _manifest(self, name: str) -> Manifest | StorageError | None:
+    def manifest(self, name: str) -> Manifest | StorageError | None:
+        """The manifest of a table, or why it cannot be read."""
         if name not in self._manifests:
             table = self.tables[name]
             self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
@@ -285,7 +332,7 @@ class StoredTables(Struct):
 
     def _records(self, name: str) -> Iterator[InputRecord]:
         for consumer in self.graph.downstream(name):
-            manifest = self._manifest(consumer)
+            manifest = self.manifest(consumer)
             if isinstance(manifest, Manifest) and name in manifest.inputs:
                 yield manifest.inputs[name]
 
@@ -300,20 +347,18 @@ def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
         return None
 
 
-def with_another_content(
-    states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]
-) -> tuple[str, ...]:
-    """The inputs of which it is not known how many rows they have now, and whose content is another than it was.
+def _described(state: TableState, manifest: Manifest | StorageError | None) -> TableState:
+    if isinstance(manifest, StorageError):
+        return replace(state, manifest_trouble=manifest)
+    return replace(state, manifest=manifest)
 
-    Args:
-        states: By table.
-        graph: All tables.
-        computed: The selected tables that are computed; what they were made from is what the content was.
-    """
-    return tuple(name for name in states if name not in computed and _changed(name, states, graph, computed))
+
+def _with_rows(state: TableState, rows: int) -> TableState:
+    return state if state.content is None else replace(state, content=state.content._replace(rows=rows))
 
 
 def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:
+    """Whether it is not known how many rows an input has now, and its content is another than it was computed from."""
     content = states[name].content
     if content is None or content.rows >= 0:
         return False

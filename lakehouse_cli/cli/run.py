@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import options
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
+from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
-    from lakehouse_cli.events import Event
+    from lakehouse_cli.events import Event, Moment
     from lakehouse_cli.project import Project
 
 EXIT_INTERRUPTED = 130
@@ -122,25 +123,33 @@ def command(
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
         options.json_lines_on_stderr()
-    terms = options.chosen(selection, select)
-    asked: dict[str, Any] = {"exclude": tuple(exclude or ()), "force": force, "failed": failed, "defer": defer}
+    request = RunRequest(
+        selection=options.chosen(selection, select),
+        exclude=tuple(exclude or ()),
+        force=force,
+        failed=failed,
+        defer=defer,
+        fail_fast=fail_fast,
+        executor=executor,
+        workers=workers,
+        wait=wait,
+    )
     if dry_run:
-        render(settings.project().plan(*terms, **asked), settings)
+        render(settings.project().plan_for(request), settings)
         return 0
-    how: dict[str, Any] = {"fail_fast": fail_fast, "executor": executor, "workers": workers, "wait": wait}
     shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()))
     if not watch:
-        return shown(settings, settings.project(), terms, asked | how | {"asked": now})
+        return shown(settings, settings.project(), request, now)
     if settings.json:
         raise typer.BadParameter("one document cannot hold the runs of --watch", param_hint="`-o json`")
-    return _watch(settings, terms, asked | how, shown)
+    return _watch(settings, request, shown)
 
 
 def _run(
     settings: options.Settings,
     project: Project,
-    terms: tuple[str, ...],
-    how: dict[str, Any],
+    request: RunRequest,
+    asked: Moment,
     *,
     log_format: str | None,
     reporters: tuple[str, ...],
@@ -158,10 +167,10 @@ def _run(
                 options.complain(event.notes)
         output.handle(event)
 
-    mask = project.mask_with(how["defer"])
+    mask = project.mask_with(request.defer)
     more = [InstalledReporter(name) for name in reporters]
     with RunOutput(settings, mask, log_json=log_format is not None, more=more) as output:
-        result = project.run(*terms, **how, on_event=told)
+        result = project.run_for(request, on_event=told, asked=asked)
     if settings.json:
         from lakehouse_cli.events import result_json
 
@@ -186,7 +195,7 @@ def _run(
     return 0 if result.status == "success" else 1
 
 
-def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, Any], run: Callable[..., int]) -> int:
+def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.events import Moment
@@ -209,7 +218,7 @@ def _watch(settings: options.Settings, terms: tuple[str, ...], how: dict[str, An
             project = settings.project()
             # Sources that were not known before count from now on as they are.
             before = {**signature(watched()), **before}
-            if run(settings, project, terms, how | {"asked": now}) == EXIT_INTERRUPTED:
+            if run(settings, project, request, now) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
             options.tell_error(error)

@@ -1,14 +1,14 @@
 """Tables side by side: columns, counts and rows. See `lakehouse_cli.comparing.tables`."""
 
 from lakehouse_cli.comparing.results import ChangedRow, ComparedTable, Comparison, RowDifference, SchemaDifference
-from lakehouse_cli.comparing.tables import Recomputing, compare_environments
+from lakehouse_cli.comparing.tables import compare_environments, compare_recomputed
 
 __all__ = [
     "ChangedRow",
     "ComparedTable",
     "Comparison",
-    "Recomputing",
     "RowDifference",
     "SchemaDifference",
     "compare_environments",
+    "compare_recomputed",
 ]

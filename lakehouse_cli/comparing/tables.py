@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.comparing.results import ComparedTable, DiffStatus
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
 from lakehouse_cli.events import ErrorInfo
 from lakehouse_cli.model.table_state import TableState
-from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
-from lakehouse_cli.runner.jobs import InputError, Job
-from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import import_anew
+from lakehouse_cli.runner import Runner
 from lakehouse_cli.secret_values import Mask, masked
 from lakehouse_cli.stored import StoredEnvironment
 
@@ -41,14 +32,12 @@ def compare_environments(
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
     """
-    now, before = here.looked_at(), against.looked_at()
     names = tuple(names)
-    now.look(names)
-    before.look(names)
+    now, before = here.snapshot(names).states, against.snapshot(names).states
     found = []
     for name in names:
         try:
-            found.append(_stored(here, against, name, now.state(name), before.state(name), limit))
+            found.append(_stored(here, against, name, now[name], before[name], limit))
         except LakehouseError as error:
             found.append(_failed(ComparedTable(name, "failed"), ErrorInfo.of(error), mask))
     return tuple(found)
@@ -109,95 +98,54 @@ def _compared(
     )
 
 
-@dataclass(slots=True)
-class Recomputing:
-    """Computes tables and publishes nothing, to hold what comes out to what is stored.
+def compare_recomputed(
+    stored: StoredEnvironment, plan: Plan, runner: Runner, limit: int, mask: Mask
+) -> tuple[ComparedTable, ...]:
+    """Every computed table of a plan, as it would come out now, against what is stored.
 
-    Attributes:
+    Args:
         stored: The tables and what is stored of them.
         plan: What a run would do.
-        folder: The project's, absolute and with links resolved.
-        code: Its Python files as the plan read them, which are those that are imported.
+        runner: Computes it, as a run would; nothing is published.
         limit: How many examples of each kind of difference to give.
         mask: Takes secret values out of what went wrong.
+
+    Raises:
+        Interrupted: The user or the system ended it.
     """
+    compared: dict[str, ComparedTable] = {}
 
-    stored: StoredEnvironment
-    plan: Plan
-    folder: Path
-    code: CodeSnapshot
-    limit: int
-    mask: Mask
-    _memory: TablesInMemory = field(init=False)
-    _ended: dict[str, ComparedTable] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._memory = TablesInMemory(Counter(name for table in self.plan.runs for name in table.inputs), {})
-
-    def compare(self) -> tuple[ComparedTable, ...]:
-        """Every computed table of the plan, as it would come out now against what is stored."""
-        import_anew(self.plan, self.stored.graph, self.folder)
-        with pinned(self.folder, self.code.files) if self.plan.runs else nullcontext():
-            for planned in self.plan.tables:
-                if planned.kind == "computed":
-                    self._ended[planned.name] = self._one(planned)
-        return tuple(self._ended.values())
-
-    def _one(self, planned: PlannedTable) -> ComparedTable:
-        state = planned.state
-        rows = _rows(state) if state is not None else None
-        found = ComparedTable(planned.name, "equal", planned.uri, rows_before=rows, rows=rows)
-        if planned.action == "skip":
-            return _noted(found, "up to date")
+    def compare(planned: PlannedTable, data: pa.Table) -> bool:
         try:
-            blame = next((n for n in planned.inputs if n in self._ended and self._ended[n].status == "failed"), None)
-            if blame is not None:
-                error = ErrorInfo("UpstreamError", f"`{blame}` failed")
-                return _failed(found, error, self.mask)
-            if planned.conditional and all(self._came_out_the_same(name) for name in planned.inputs):
-                return _noted(found, "inputs came out the same")
-            return self._held_to_what_is_stored(planned, found)
-        except InputError as failure:
-            return _failed(found, ErrorInfo.of(failure.error), self.mask)
+            compared[planned.name] = _against_stored(stored, planned, data, limit)
         except LakehouseError as error:
-            return _failed(found, ErrorInfo.of(error), self.mask)
-        finally:
-            self._memory.release(planned.inputs)
+            compared[planned.name] = _failed(_found(planned), ErrorInfo.of(error), mask)
+        return compared[planned.name].status == "equal"
 
-    def _came_out_the_same(self, name: str) -> bool:
-        return name not in self._ended or self._ended[name].status == "equal"
-
-    def _held_to_what_is_stored(self, planned: PlannedTable, found: ComparedTable) -> ComparedTable:
-        from lakehouse_cli.runner.materializing import compute, read_input
-
-        job = self._job(planned)
-        given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
-        data = compute(job, given).table
-        self._memory.put(planned.name, data, None)
-        if planned.state is None or not planned.state.exists:
-            return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
-        before, _ = self.stored.read_as_stored(planned.name, planned.state)
-        return _compared(found, before, data, job.table.key, self.limit)
-
-    def _job(self, planned: PlannedTable) -> Job:
-        graph = self.stored.graph
-        tables = {name: self.stored.tables[name] for name in planned.inputs}
-        table = self.stored.tables[planned.name]
-        return Job(
-            table,
-            graph.inputs[planned.name],
-            tables,
-            self.stored.storages,
-            self.folder,
-            self.plan.project,
-            "",
-            planned.recipe,
-            {},
-        )
+    result = replace(runner, compare=compare).run(plan)
+    if result.cancelled_by is not None:
+        raise Terminated if result.cancelled_by == "terminated" else Interrupted
+    planned = {table.name: table for table in plan.tables}
+    for table in result.tables:
+        found = _found(planned[table.name])
+        if table.error is not None:
+            compared[table.name] = _failed(found, table.error, mask)
+        elif table.status == "unchanged":
+            compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
+    return tuple(compared[table.name] for table in result.tables)
 
 
-def _noted(table: ComparedTable, note: str) -> ComparedTable:
-    return ComparedTable(table.name, table.status, table.before_uri, "", table.rows_before, table.rows, note=note)
+def _found(planned: PlannedTable) -> ComparedTable:
+    rows = _rows(planned.state) if planned.state is not None else None
+    return ComparedTable(planned.name, "equal", planned.uri, rows_before=rows, rows=rows)
+
+
+def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.Table, limit: int) -> ComparedTable:
+    found = _found(planned)
+    if planned.state is None or not planned.state.exists:
+        return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
+    before, _ = stored.read_as_stored(planned.name, planned.state)
+    return _compared(found, before, data, stored.tables[planned.name].key, limit)
 
 
 def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:

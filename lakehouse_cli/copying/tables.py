@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.stored import StoredEnvironment, StoredTables
+from lakehouse_cli.stored import StoredEnvironment
 from lakehouse_cli.terminal import moment_text
 
 if TYPE_CHECKING:
@@ -66,26 +66,28 @@ class Copying:
     run_id: str
     project: str
     mask: Mask
-    _here: StoredTables = field(init=False)
-    _there: StoredTables = field(init=False)
-    _manifests: dict[str, Manifest | None] = field(default_factory=dict)
+    _here: dict[str, TableState] = field(default_factory=dict)
+    _there: dict[str, TableState] = field(default_factory=dict)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
     _equal: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._here = self.source.looked_at()
-        self._there = self.target.looked_at()
 
     def planned(self, names: Iterable[str]) -> list[CopiedTable]:
         """What would be done with each table; nothing is read but manifests, and what is newer in the target."""
         names = tuple(names)
-        self._here.look(names)
-        self._there.look(names)
+        self._look(names)
+        made = [state.manifest for state in self._here.values() if state.manifest is not None]
+        inputs = dict.fromkeys(name for manifest in made for name in manifest.inputs if name in self.source.tables)
+        self._look([name for name in inputs if name not in self._here])
         found = [self._planned(name) for name in names]
         if any(table.status == "refused" for table in found):
             note = "nothing is copied while another table is refused"
             return [replace(t, status="held_back", note=note) if t.status == "planned" else t for t in found]
         return found
+
+    def _look(self, names: Sequence[str]) -> None:
+        self._here |= self.source.snapshot(names).states
+        # A plan does not look at the manifests of copied sources.
+        self._there |= self.target.snapshot(names, source_manifests=True).states
 
     def carry_out(
         self, planned: Iterable[CopiedTable], tell: Callable[[CopiedTable], None], begin: Callable[[str], None]
@@ -112,7 +114,7 @@ class Copying:
         return [side.storages[side.tables[name].storage] for side in (self.source, self.target) for name in names]
 
     def _planned(self, name: str) -> CopiedTable:
-        here, there = self._here.state(name), self._there.state(name)
+        here, there = self._here[name], self._there[name]
         table = self.source.tables[name]
         rows = here.manifest.rows if here.manifest is not None else None
         found = CopiedTable(name, table.kind, "planned", here.uri, there.uri, rows=rows)
@@ -131,7 +133,7 @@ class Copying:
             why_not = self._why_not(name, here, there)
             if why_not is not None:
                 return replace(found, status="refused", note=self.mask(why_not.reason), hint=why_not.hint)
-            newer = self._newer(name, here, there)
+            newer = self._newer(here, there)
             if newer is not None:
                 if not self._is_of_the_same_rows(name, here, there):
                     return replace(found, status="refused", note=newer, hint=_OVERWRITES)
@@ -151,7 +153,7 @@ class Copying:
 
     def _is_copied(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether the target has a copy already, exactly as it would be copied now."""
-        manifest = self._manifest(name)
+        manifest = there.manifest
         if manifest is None or not self._is_the_same(name, here, there):
             return False
         if here.manifest is None:
@@ -168,25 +170,13 @@ class Copying:
         if _are_the_same_bytes(here, there) and self.source.tables[name].kind == "source":
             # A source is known by its bytes; a computed table has a manifest that is to go with it.
             return True
-        manifest = self._manifest(name)
+        manifest = there.manifest
         if manifest is None or manifest.content_hash != there.content.content_hash:
             return False
         if here.manifest is None:
             return name in manifest.inputs and manifest.inputs[name].content_hash == here.content.content_hash
         made = (here.manifest.run_id, here.manifest.started_at)
         return not here.altered and made == (manifest.run_id, manifest.started_at)
-
-    def _manifest(self, name: str) -> Manifest | None:
-        """The manifest in the target; of a copied source too, which a plan does not look at."""
-        table = self.target.tables[name]
-        if table.kind == "computed":
-            return self._there.state(name).manifest
-        if name not in self._manifests:
-            try:
-                self._manifests[name] = self.target.storages[table.storage].read_manifest(table)
-            except StorageError:
-                self._manifests[name] = None
-        return self._manifests[name]
 
     def _why_not(self, name: str, here: TableState, there: TableState) -> _Refusal | None:
         """What is of unknown making and keeps a table from being copied without being forced; None for nothing."""
@@ -196,7 +186,7 @@ class Copying:
             return None
         if there.manifest_trouble is not None:
             return _Refusal(there.manifest_trouble.message)
-        manifest = self._manifest(name)
+        manifest = there.manifest
         if manifest is not None and manifest.project not in (None, self.project):
             return _Refusal(f"{there.uri} belongs to project `{manifest.project}`")
         if _are_the_same_bytes(here, there):
@@ -219,16 +209,16 @@ class Copying:
             return _Refusal(here.manifest_trouble.message, hint)
         return _Refusal(f"{here.uri} has no manifest: nobody knows what it was made by", hint)
 
-    def _newer(self, name: str, here: TableState, there: TableState) -> str | None:
+    def _newer(self, here: TableState, there: TableState) -> str | None:
         """Tells that what the target has was computed after what is to be copied; None where it was not."""
-        before, after = here.manifest, self._manifest(name)
+        before, after = here.manifest, there.manifest
         if before is None or after is None or after.started_at <= before.started_at:
             return None
         return f"{there.uri} is newer: {moment_text(after.started_at)}, and {here.uri} {moment_text(before.started_at)}"
 
     def _is_of_the_same_rows(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether two tables as runs stored them are the same, though their formats may differ."""
-        before, after = here.manifest, self._manifest(name)
+        before, after = here.manifest, there.manifest
         if before is None or after is None or (before.columns, before.rows) != (after.columns, after.rows):
             return False
         if _are_the_same_bytes(here, there):
@@ -260,14 +250,14 @@ class Copying:
         """An input as the target has it, if that is a copy of what the table was computed from."""
         if name not in self.source.tables:
             return record
-        now = self._here.state(name)
+        now = self._here[name]
         if now.content is None or now.content.content_hash != record.content_hash:
             return record
         if now.content.reading != record.reading:
             return record
         if name in self._copies:
             return self._copies[name]
-        there = self._there.state(name)
+        there = self._there[name]
         if there.content is None or not self._is_the_same(name, now, there):
             return record
         return there.content
@@ -292,15 +282,15 @@ class Copying:
         return reading_of(table, stored, stored_as(table, self.target.specs[table.storage]))
 
     def _publish(self, name: str) -> Manifest:
-        here = self._here.state(name)
+        here, there = self._here[name], self._there[name]
         data, content = self.source.read_as_stored(name, here)
         if here.content is not None and content.content_hash != here.content.content_hash:
             hint = "copy again when nothing is running there"
             raise StorageError(f"{here.uri} was replaced before it was read", hint=hint)
         target = self.target.tables[name]
         # What nobody knows the making of may go where it is forced, or where it is the very same.
-        forced = self.force or _are_the_same_bytes(here, self._there.state(name))
-        origin = replace(self._origin(name, here), forced=forced)
+        forced = self.force or _are_the_same_bytes(here, there)
+        origin = replace(self._origin(name, here), forced=forced, expected=there.version)
         storage = self.target.storages[target.storage]
         check_undeclared_types(storage, target, data)
         return storage.publish(target, data, origin)

@@ -16,8 +16,8 @@ class Executor(ABC):
 
     Args:
         workers: How many submitted functions may be under way at once; None for the executor's own choice.
-        prepare: Called first in each process that the executor starts, so that what computing loads is loaded while
-            the work is still on its way.
+        prepare: To be called first in each process that the executor starts: brings the project's storages and code
+            there, which what is submitted relies on.
         at_once: How many submitted functions will be under way at once, at most; None where that is not known. No more
             is started for them.
 

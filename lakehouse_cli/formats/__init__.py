@@ -33,6 +33,8 @@ def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ..
     >>> file_suffixes(FORMATS["csv"], {"compression": "gzip"})
     ('.csv.gz',)
     """
+    if not options:
+        return spec.suffixes
     suffix = str(options.get("suffix", spec.suffix))
     if spec.compressions is None:
         return (suffix,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, Generic, Self, TypeVar
 
@@ -39,7 +39,7 @@ class FormatOption(Struct, frozen=True, eq=False):
     reading: bool = True
 
 
-class FormatSpec(Struct, frozen=True):
+class FormatSpec(Struct, frozen=True, dict=True):
     """A format by name.
 
     Attributes:
@@ -67,6 +67,11 @@ class FormatSpec(Struct, frozen=True):
     needs: tuple[str, ...] = ()
     install: str | None = None
     typed: bool = False
+
+    @cached_property
+    def suffixes(self) -> tuple[str, ...]:
+        """The endings that a file may have where no option says so."""
+        return (self.suffix, *(self.suffix + ending for ending in (self.compressions or {}).values()))
 
     def option(self, name: str) -> FormatOption | None:
         """The option of that name, None where there is none."""

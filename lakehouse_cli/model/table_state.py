@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from lakehouse_cli.errors import NewerVersionError, ObstructedError, StorageError, UnreachableError
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.stored_version import UNREADABLE, ManifestId, StoredVersion
 
 
 class TableState(Struct, frozen=True):
@@ -51,6 +52,15 @@ class TableState(Struct, frozen=True):
             ):
                 return trouble
         return self.refused
+
+    @property
+    def version(self) -> StoredVersion | None:
+        """What a run replaces that stores the table; None where it is not known what is there."""
+        if self.trouble is not None:
+            return None
+        if self.manifest_trouble is not None:
+            return StoredVersion(self.content, UNREADABLE)
+        return StoredVersion(self.content, None if self.manifest is None else ManifestId.of(self.manifest))
 
     @property
     def unclaimed(self) -> bool:

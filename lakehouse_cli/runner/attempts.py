@@ -15,6 +15,7 @@ from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartE
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.workplace import Workplace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -32,6 +33,7 @@ class Attempts:
     Args:
         executor: Where tables are computed.
         memory: Where they are kept for their consumers.
+        place: What this process has at hand, where it is the one that computes.
         inbox: Brings what happens elsewhere into the thread of the loop, in which all else is called.
         stopped_by: Tells why nothing more is to be begun, so no further attempt either; None while there may be.
         on_retrying: Told of each attempt that failed and will be followed by another.
@@ -42,6 +44,7 @@ class Attempts:
         self,
         executor: Executor,
         memory: TablesInMemory,
+        place: Workplace,
         inbox: Inbox,
         stopped_by: Callable[[], str | None],
         on_retrying: Callable[[TableRetrying], None],
@@ -49,6 +52,7 @@ class Attempts:
     ) -> None:
         self._executor = executor
         self._memory = memory
+        self._place = place
         self._inbox = inbox
         self._stopped_by = stopped_by
         self._on_retrying = on_retrying
@@ -88,16 +92,21 @@ class Attempts:
 
     def _submit(self, job: Job) -> None:
         self._begun[job.table.name] = job.attempt
-        work = self._with_memory if self._executor.shares_memory else materialize_here
-        future = self._executor.submit(work, job, timeout=None if job.keeps_time else job.table.timeout)
+        timeout = None if job.keeps_time else job.table.timeout
+        if self._executor.shares_memory:
+            future = self._executor.submit(self._with_memory, job, timeout=timeout)
+        else:
+            # What was not published can be had from here alone.
+            given = self._memory.tables(job.tables)
+            future = self._executor.submit(materialize_here, job, given, timeout=timeout)
         future.add_done_callback(partial(self._done, job))
 
     def _with_memory(self, job: Job) -> Outcome:
         """Materialize in this process: inputs come from memory where an earlier table left them."""
         from lakehouse_cli.runner.materializing import materialize, read_input
 
-        given = {name: self._memory.get(name, partial(read_input, job)) for name in job.tables}
-        return materialize(job, given)
+        given = {name: self._memory.get(name, partial(read_input, job, self._place)) for name in job.tables}
+        return materialize(job, self._place, given)
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.
@@ -142,7 +151,8 @@ class Attempts:
         name = job.table.name
         self._memory.release(job.tables)
         if isinstance(ended, Outcome) and ended.data is not None:
-            self._memory.put(name, ended.data, ended.manifest.content)
+            content = None if ended.manifest is None else ended.manifest.content
+            self._memory.put(name, ended.data, content)
         self._on_ended(name, ended)
 
 

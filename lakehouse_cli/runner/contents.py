@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.recipes import reading_of
+from lakehouse_cli.runner.jobs import Expected
 
 
 class Contents:
@@ -29,6 +30,11 @@ class Contents:
         options = planned.recipe.storage if planned.recipe is not None else ""
         self._records[table.name] = manifest.content._replace(reading=reading_of(table, manifest.columns, options))
 
+    def unpublished(self, name: str, *, same: bool) -> None:
+        """A table came out, the same as it is stored or another, and was stored nowhere."""
+        if not same:
+            self._records.pop(name, None)
+
     def came_out_the_same(self, planned: PlannedTable) -> bool:
         """Whether all inputs of a table are as they were when it was last computed."""
         manifest = planned.state.manifest if planned.state is not None else None
@@ -46,6 +52,7 @@ class Contents:
         """Stored size of a table's inputs, of those that the run has stored as it stored them."""
         return sum(self._records[name].bytes for name in planned.inputs if name in self._records)
 
-    def expected(self, planned: PlannedTable) -> dict[str, InputRecord]:
-        """The records of a table's inputs, by name."""
-        return {name: self._records[name] for name in planned.inputs if name in self._records}
+    def expected(self, planned: PlannedTable) -> Expected:
+        """The records of a table's inputs, and what its own data replace."""
+        inputs = {name: self._records[name] for name in planned.inputs if name in self._records}
+        return Expected(inputs, planned.state.version if planned.state is not None else None)

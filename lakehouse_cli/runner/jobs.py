@@ -6,7 +6,6 @@ Nothing here loads Arrow or the user's code, so that a process that only leads o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,28 +14,40 @@ from lakehouse_cli.errors import LakehouseError, TransformError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+class Expected(Struct, frozen=True):
+    """What a plan, or an earlier table of the run, left to be found.
+
+    Attributes:
+        inputs: The inputs' content, by name; what is read may be another.
+        stored: What the table's data replace, and nothing else; None where it is not known.
+    """
+
+    inputs: Mapping[str, InputRecord]
+    stored: StoredVersion | None = None
+
+
 class Job(Struct, frozen=True):
-    """One table to materialize; can be sent to another process.
+    """One table to materialize; can be sent to another process, which has the storages and the code at hand.
+
+    Holds nothing that grows with the project, and no password.
 
     Attributes:
         table: The table.
         inputs: Which table goes into which parameter.
         tables: The inputs' declarations, by name.
-        storages: Of the table and of its inputs, by name.
-        folder: The project's, absolute and with links resolved, for its modules.
         project: Its name, for the manifest.
         run_id: For the manifest.
         recipe: For the manifest.
-        expected: The inputs' content, by name, as it was planned or stored in this run; what is read may be another.
+        expected: What is stored of the inputs and of the table, as planned or as stored in this run.
         forced: Whether the user asked for it though it may be up to date, or another's.
-        code_ns: When the code was read that is computed with, nanoseconds since 1970.
+        publish: Whether the result is stored; else it is only given back.
         keep: Whether the result is wanted in memory.
         attempt: Which one this is, from 1.
         keeps_time: Whether the job itself sees to its timeout; else whoever submits it does.
@@ -46,14 +57,12 @@ class Job(Struct, frozen=True):
     table: Table
     inputs: tuple[Input, ...]
     tables: Mapping[str, Table]
-    storages: Mapping[str, AssetStorage]
-    folder: Path
     project: str
     run_id: str
     recipe: Recipe | None
-    expected: Mapping[str, InputRecord]
+    expected: Expected
     forced: bool = False
-    code_ns: int = 0
+    publish: bool = True
     keep: bool = False
     attempt: int = 1
     keeps_time: bool = True
@@ -64,13 +73,13 @@ class Outcome(Struct, frozen=True):
     """What came of one table.
 
     Attributes:
-        manifest: What was stored.
+        manifest: What was stored; None where nothing was to be.
         data: Exactly what the storage would give back; None where nobody wants it.
         attempts: How many attempts were begun, this one being the last.
         dropped: Columns the transform returned and the contract does not name, where these are dropped.
     """
 
-    manifest: Manifest
+    manifest: Manifest | None
     data: pa.Table | None
     attempts: int
     dropped: tuple[str, ...]
@@ -104,11 +113,20 @@ def over_time(table: Table) -> TransformError:
     )
 
 
-def materialize_here(job: Job) -> Outcome:
-    """Materialize in a process that shares nothing: inputs come from storage."""
+def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
+    """Materialize in a process that shares nothing.
+
+    Args:
+        job: What to materialize.
+        given: Inputs that are stored nowhere, by name; the others come from storage.
+    """
     from lakehouse_cli.runner.materializing import materialize, read_input
+    from lakehouse_cli.runner.workplace import own_workplace
     from lakehouse_cli.transforms import SharedTable
 
-    names = {edge.table for edge in job.inputs}
-    read = {name: read_input(job, name) for name in names}
-    return materialize(job, {name: SharedTable(data, content=content) for name, (data, content) in read.items()})
+    place = own_workplace()
+    inputs = {name: SharedTable(data) for name, data in given.items()}
+    for name in job.tables.keys() - given.keys():
+        data, content = read_input(job, place, name)
+        inputs[name] = SharedTable(data, content=content)
+    return materialize(job, place, inputs)

@@ -6,13 +6,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.events import (
     Cancellation,
@@ -30,6 +31,7 @@ from lakehouse_cli.events import (
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.own_modules import pinned
 from lakehouse_cli.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -37,17 +39,25 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import frame_types, import_anew, preparation, remove_leftovers
+from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
+from lakehouse_cli.runner.workplace import WorkerSetup, Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def new_run_id() -> str:
     """An id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
+
+
+def _told_to_nobody(event: Event) -> None:
+    del event
 
 
 class Runner(Struct, frozen=True):
@@ -56,33 +66,38 @@ class Runner(Struct, frozen=True):
     Attributes:
         graph: All tables.
         storages: By name; also those of another environment from which inputs are read.
+        setup: What processes that an executor starts are made ready by.
         executor: Makes the executor, given its `prepare`; called only where something runs.
-        folder: The project's, absolute and with links resolved.
-        code: Its Python files as the plan read them, which are those that are imported.
-        emit: Told of every event, in the calling thread.
+        emit: Told of every event, in the calling thread; nobody by default.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
         elsewhere: The inputs that are read from another environment, as they are declared there.
+        compare: Takes each result, which is then not published; tells whether it is the same as what is stored.
     """
 
     graph: AssetGraph
     storages: Mapping[str, AssetStorage]
+    setup: WorkerSetup
     executor: Callable[[Callable[[], None]], Executor]
-    folder: Path
-    code: CodeSnapshot
-    emit: Callable[[Event], None]
-    durations: Mapping[str, float] = field(default_factory=dict)
+    emit: Callable[[Event], None] = _told_to_nobody
+    durations: Mapping[str, float] = {}
     memory_limit: int | None = None
-    elsewhere: Mapping[str, Table] = field(default_factory=dict)
+    elsewhere: Mapping[str, Table] = {}
+    compare: Callable[[PlannedTable, pa.Table], bool] | None = None
+
+    @property
+    def publish(self) -> bool:
+        """Whether what comes out is stored."""
+        return self.compare is None
 
     def run(
         self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False, asked: Moment | None = None
     ) -> RunResult:
-        """Materialize every table that the plan says runs.
+        """Materialize every table that the plan says runs; where nothing is published, compute it.
 
         Ctrl-C once: nothing more is started, no further attempt at a table either; what is under way is finished and
         published, and the run ends with status ``cancelled``. Twice, or termination: the run ends at once, and what was
-        under way leaves nothing behind.
+        under way leaves nothing behind. Where nothing is published, once is as twice.
 
         Args:
             plan: What to do.
@@ -155,21 +170,25 @@ class _Run:
 
     def carry_out(self) -> None:
         """Everything that loads Arrow and the user's code."""
-        graph, folder = self.runner.graph, self.runner.folder
-        prepare = preparation(self.plan, graph, folder, self.runner.code)
+        graph, storages, publish = self.runner.graph, self.runner.storages, self.runner.publish
+        setup = replace(self.runner.setup, transforms=modules_of(self.plan, graph))
+        folder, code = setup.folder, setup.code
+        place = Workplace(folder, storages, code.taken_ns)
         try:
             import_anew(self.plan, graph, folder)
-            remove_leftovers(self.plan, graph, self.runner.storages)
-            code = pinned(folder, self.runner.code.files)
-            with Interrupts(self._stop_softly), code, self.runner.executor(prepare) as executor:
+            if publish:
+                remove_leftovers(self.plan, graph, storages)
+            interrupts = Interrupts(self._stop_softly) if publish else nullcontext()
+            with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
                 memory = TablesInMemory(consumers, types)
                 # Where each process stores by itself, none keeps what the others wait for.
-                names = {planned.storage for planned in self.plan.runs} if executor.shares_memory else ()
-                with in_use(self.runner.storages[name] for name in names):
+                stores_here = publish and executor.shares_memory
+                names = {planned.storage for planned in self.plan.runs} if stores_here else ()
+                with in_use(storages[name] for name in names):
                     stopped_by, emit = lambda: self.stopped_by, self.runner.emit
-                    self.attempts = Attempts(executor, memory, self.inbox, stopped_by, emit, self._ended)
+                    self.attempts = Attempts(executor, memory, place, self.inbox, stopped_by, emit, self._ended)
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
@@ -239,15 +258,13 @@ class _Run:
             table,
             graph.inputs[planned.name],
             inputs,
-            {name: self.runner.storages[name] for name in {table.storage, *(t.storage for t in inputs.values())}},
-            self.runner.folder,
             self.plan.project,
             self.run_id,
             planned.recipe,
             self.contents.expected(planned),
             forced=any(reason.code == "forced" for reason in planned.reasons),
+            publish=self.runner.publish,
             used=planned.used,
-            code_ns=self.runner.code.taken_ns,
         )
 
     def _ended(self, name: str, ended: Ended) -> None:
@@ -258,9 +275,13 @@ class _Run:
                 self._end(self._failed(planned, ended.error, seconds, ended.attempt, ended.given_up))
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
+            case Outcome(manifest=Manifest() as manifest):
+                self.contents.materialized(self.runner.graph.tables[name], planned, manifest)
+                self._end(table_results.materialized(planned, manifest, ended, seconds))
             case _:
-                self.contents.materialized(self.runner.graph.tables[name], planned, ended.manifest)
-                self._end(table_results.materialized(planned, ended, seconds))
+                assert self.runner.compare is not None  # noqa: S101  # else it was published
+                self.contents.unpublished(name, same=self.runner.compare(planned, ended.data))
+                self._end(table_results.computed(planned, ended, seconds))
 
     def _without_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> TableResult:
         """What becomes of a table that an input could not be read for; a source is told as the one that failed."""
@@ -284,7 +305,7 @@ class _Run:
         storage, left = self.runner.storages[table.storage], None
         # To be told once more that a server does not answer may take as long again; what another run stored is not as
         # it was, and no doing of this one.
-        if not isinstance(error, UnreachableError | OvertakenError):
+        if self.runner.publish and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         return table_results.failed(planned, error, seconds, attempts, left, given_up)
 

@@ -19,6 +19,7 @@ from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.own_modules import was_edited
 from lakehouse_cli.python_functions import computation_of
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
+def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
     """Read an input's data from its storage, with the record of what was read.
 
     A source is held to its contract here; a computed table was when it was published.
@@ -36,10 +37,10 @@ def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
     Raises:
         InputError: It is not there, cannot be read, or is not as declared.
     """
-    table, expected = job.tables[name], job.expected.get(name)
+    table, expected = job.tables[name], job.expected.inputs.get(name)
     try:
         known = () if expected is None else (expected,)
-        data, record = job.storages[table.storage].scan(table, table.columns).table_with_content(known)
+        data, record = place.storages[table.storage].scan(table, table.columns).table_with_content(known)
         if table.kind == "source":
             violations = check(data, table.columns, key=table.key)
             if violations:
@@ -49,11 +50,12 @@ def read_input(job: Job, name: str) -> tuple[pa.Table, InputRecord]:
     return data, record
 
 
-def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
-    """Compute one table, hold it to its contract and publish it.
+def materialize(job: Job, place: Workplace, given: Mapping[str, SharedTable]) -> Outcome:
+    """Compute one table, hold it to its contract and publish it, unless the job says not to.
 
     Args:
         job: What to materialize.
+        place: What this process has at hand.
         given: The inputs' data, by table.
 
     Raises:
@@ -61,14 +63,18 @@ def materialize(job: Job, given: Mapping[str, SharedTable]) -> Outcome:
     """
     table = job.table
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    inputs = {name: _used(shared, job.expected.get(name)) for name, shared in given.items()}
     try:
-        check_replaceable(job.storages[table.storage], table, forced=job.forced)
-        held = compute(job, given)
-        check_undeclared_types(job.storages[table.storage], table, held.table)
+        storage = place.storages[table.storage]
+        check_replaceable(storage, table, forced=job.forced)
+        held = _compute(job, place.folder, given)
+        check_undeclared_types(storage, table, held.table)
+        if not job.publish:
+            return Outcome(None, held.table, job.attempt, held.dropped)
+        inputs = {name: _used(shared, job.expected.inputs.get(name)) for name, shared in given.items()}
         memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
-        origin = Origin(job.run_id, started_at, _used_recipe(job), inputs, memory, job.project, job.forced)
-        manifest = job.storages[table.storage].publish(table, held.table, origin)
+        recipe = _used_recipe(job, place)
+        origin = Origin(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected.stored)
+        manifest = storage.publish(table, held.table, origin)
         return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
     except LakehouseError as error:
         # The traceback would keep the transform's frames, and so its data, in memory.
@@ -82,7 +88,7 @@ def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
     return shared.content._replace(rows=shared.num_rows, reading=reading)
 
 
-def _used_recipe(job: Job) -> Recipe | None:
+def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     """The recipe that a table was made by, which equals no other where code or files it may have read moved meanwhile.
 
     Modules are imported as they were planned. But what loads code in ways that cannot be followed may read files by
@@ -91,20 +97,20 @@ def _used_recipe(job: Job) -> Recipe | None:
     recipe = job.recipe
     if recipe is None:
         return None
-    if NOT_FOLLOWED in recipe.code_parts and was_edited(job.folder, job.code_ns):
+    if NOT_FOLLOWED in recipe.code_parts and was_edited(place.folder, place.code_ns):
         recipe = replace(recipe, code=f"{recipe.code} edited")
-    return recipe if job.used is None else job.used.recorded(recipe, job.table, job.folder)
+    return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
-    """Compute one table and hold it to its contract; nothing is published.
+def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Held:
+    """Compute one table and hold it to its contract.
 
     Raises:
         LakehouseError: The transform failed, or its result breaks the contract.
     """
     table = job.table
     uses_duckdb = job.recipe is not None and "package duckdb" in job.recipe.code_parts
-    computation = computation_of(table, folder=job.folder, uses_duckdb=uses_duckdb)
+    computation = computation_of(table, folder=folder, uses_duckdb=uses_duckdb)
     assert computation is not None  # noqa: S101  # only computed tables are materialized
 
     def result_of() -> pa.Table:
@@ -112,16 +118,14 @@ def compute(job: Job, given: Mapping[str, SharedTable]) -> Held:
 
     limit = table.timeout if job.keeps_time else None
     if limit is not None:
-        load_transform(table.transform, job.folder)  # importing its module does not count as its time
+        load_transform(table.transform, folder)  # importing its module does not count as its time
     result = result_of() if limit is None else _within(limit, result_of, table)
     try:
         return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         error.location = error.location or table.where("columns")
-        error.hint = (
-            error.hint
-            or f"fix {_place(load_transform(table.transform, job.folder), job.folder)}, or relax the contract"
-        )
+        place = _place(load_transform(table.transform, folder), folder)
+        error.hint = error.hint or f"fix {place}, or relax the contract"
         raise
 
 

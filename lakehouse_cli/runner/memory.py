@@ -47,6 +47,11 @@ class TablesInMemory:
             held = self._tables.get(name)
             return held if held is not None else self.put(name, *load(name))
 
+    def tables(self, names: Iterable[str]) -> dict[str, pa.Table]:
+        """Those of some tables that are held, as Arrow."""
+        with self._lock:
+            return {name: self._tables[name].arrow() for name in names if name in self._tables}
+
     def wanted(self, name: str) -> bool:
         """Whether anybody is still to read a table."""
         return self._remaining.get(name, 0) > 0

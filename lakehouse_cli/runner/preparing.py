@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
-from lakehouse_cli.code_snapshot import CodeSnapshot
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.graph import AssetGraph
 from lakehouse_cli.model import FunctionRef, Table
-from lakehouse_cli.own_modules import forget, pin
+from lakehouse_cli.own_modules import forget
 from lakehouse_cli.planning import Plan
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage
@@ -38,25 +35,10 @@ def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
         forget(folder)
 
 
-def preparation(plan: Plan, graph: AssetGraph, folder: Path, code: CodeSnapshot) -> Callable[[], None]:
-    """What an executor has each process do that it starts; can be sent there."""
+def modules_of(plan: Plan, graph: AssetGraph) -> tuple[FunctionRef, ...]:
+    """One transform of each module that the run loads."""
     transforms = (graph.tables[planned.name].transform for planned in plan.runs)
-    one_a_module = {transform.module: transform for transform in transforms}
-    return partial(_load, tuple(one_a_module.values()), folder, code)
-
-
-def _load(transforms: Iterable[FunctionRef], folder: Path, code: CodeSnapshot) -> None:
-    """Load what computing loads, before there is anything to compute.
-
-    What cannot be imported is told by the table that needs it, when its turn comes.
-    """
-    from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
-    from lakehouse_cli.transforms import load_transform
-
-    pin(folder, code.files)
-    for transform in transforms:
-        with suppress(LakehouseError):
-            load_transform(transform, folder)
+    return tuple({transform.module: transform for transform in transforms}.values())
 
 
 def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:

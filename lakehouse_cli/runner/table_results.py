@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
@@ -16,12 +17,9 @@ from lakehouse_cli.storage.base import AssetStorage
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 
 
-def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
+def materialized(planned: PlannedTable, manifest: Manifest, outcome: Outcome, seconds: float) -> TableResult:
     """A table that was computed and stored."""
-    manifest = outcome.manifest
-    notes = list(planned.notes)
-    if outcome.dropped:
-        notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
+    notes = _notes(planned, outcome)
     changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
     if changed is not None and not _is_told(planned):
         notes.append(changed[0])
@@ -38,6 +36,25 @@ def materialized(planned: PlannedTable, outcome: Outcome, seconds: float) -> Tab
         # What of a contract's change does not show in the columns is none the less told, as the plan told it.
         schema_change=gravest((planned.schema_change, None if changed is None else changed[1])),
     )
+
+
+def computed(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
+    """A table that was computed and stored nowhere."""
+    return TableResult(
+        planned.name,
+        "materialized",
+        planned.reasons,
+        None if outcome.data is None else outcome.data.num_rows,
+        duration_s=round(seconds, 6),
+        uri=planned.uri,
+        attempts=outcome.attempts,
+        notes=tuple(_notes(planned, outcome)),
+    )
+
+
+def _notes(planned: PlannedTable, outcome: Outcome) -> list[str]:
+    dropped = [f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}"] if outcome.dropped else []
+    return [*planned.notes, *dropped]
 
 
 def _is_told(planned: PlannedTable) -> bool:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.model import Column, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
+from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.errors import changed_while_read
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Origin(Struct, frozen=True):
         memory_bytes: What they and their inputs took in memory.
         project: Name of the project whose run it was.
         forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
+        expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
     """
 
     run_id: str
@@ -81,6 +83,7 @@ class Origin(Struct, frozen=True):
     memory_bytes: int = 0
     project: str | None = None
     forced: bool = False
+    expected: StoredVersion | None = None
 
 
 #: Reads a table, and the record of the very content that was read. It is given what that was at other times; None where
@@ -148,9 +151,11 @@ class AssetStorage(ABC):
     Attributes:
         concurrency: How many tables are looked at at once for a plan; 1 for what is at hand, more where each look waits
             for a server. The methods that look are called from that many threads.
+        of_one_process: Whether another process that opens it finds nothing of what is stored here.
     """
 
     concurrency: int = 1
+    of_one_process: bool = False
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
         """This storage as one of the protocols of `capabilities`; None where it lacks the methods."""

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import ObstructedError, StorageError, UsageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, record_of
 from lakehouse_cli.storage.delta_files import WHAT, file_schema, has_wall_clock, write_file
@@ -72,8 +73,6 @@ class DeltaStorage(AssetStorage):
                 location=spec.location,
             )
         self._settings = {} if self._local else _settings(spec.connection)
-        # What a run's tables were seen to be, by path: the version that a run of this tool committed last.
-        self._seen: dict[str, int | None] = {}
         if not self._local:
             self.concurrency = _LOOKS
 
@@ -113,7 +112,6 @@ class DeltaStorage(AssetStorage):
         """By version where that is known; else by the manifest of a run's own commit, else by the files it has."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
-            self._seen[table.path] = found.own_version if found else None
             if found is None:
                 return None
             return self._record(table, found, known)
@@ -238,7 +236,7 @@ class DeltaStorage(AssetStorage):
                 if self._local:
                     # Before a version names it: neither Arrow nor delta-rs waits for the disk.
                     sync_all([f"{place}/{name}"])
-                committed = self._commit(table, file, schema, manifest, forced=origin.forced)
+                committed = self._commit(table, file, schema, manifest, origin)
             except BaseException:
                 with suppress(Exception):
                     files.delete_file(name)
@@ -248,14 +246,16 @@ class DeltaStorage(AssetStorage):
             sync_all([str(newest), f"{place}/{_LOG}", place, *made])
         return committed
 
-    def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, *, forced: bool) -> Manifest:
+    def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, origin: Origin) -> Manifest:
         place = self._place(table.path)
+        seen: list[int | None] = []
         for _ in range(_COMMITS):
             found = self._open(table)
-            self._refuse_foreign(found, table, forced=forced)
-            own = found.own_version if found else None
-            if self._seen.setdefault(table.path, own) != own:
+            self._refuse_foreign(found, table, forced=origin.forced)
+            own = None if found is None else found.own_version
+            if seen != [own] and (seen or not self._is_expected(found, table, origin)):
                 raise self._lost(table)
+            seen = [own]
             if found is not None and has_wall_clock(schema):
                 allow_wall_clock(found.table)
                 found = replace(found, version=found.table.version())
@@ -265,9 +265,21 @@ class DeltaStorage(AssetStorage):
                 commit(found, place, self._settings, file, schema, whole.to_text())
             except ConflictError:
                 continue
-            self._seen[table.path] = version
             return whole
         raise self._lost(table)
+
+    def _is_expected(self, found: Snapshot | None, table: Table, origin: Origin) -> bool:
+        """Whether no run committed since the plan looked; others may have, as to vacuum."""
+        expected = origin.expected
+        if expected is None:
+            return True
+        if found is not None and expected.content is not None and found.stamp == expected.content.modified_ns:
+            return True
+        try:
+            manifest = None if found is None else self._manifest(found, table.name)
+        except StorageError:
+            return expected.manifest == UNREADABLE
+        return expected.is_described_by(manifest, origin.run_id)
 
     def _lost(self, table: Table) -> StorageError:
         return overtaken(table, self.uri(table))

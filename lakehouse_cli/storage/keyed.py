@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
@@ -61,14 +62,14 @@ class KeyedStorage(FormattedStorage):
     """A storage of bytes under keys, in any format; a subclass says how to look at, get, put, delete and list them.
 
     Any exception of a subclass's becomes the error of the table it was met at. A storage is made anew in each worker
-    process: what `__init__` keeps must be picklable.
+    process.
     """
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self._seen: dict[str, Head | None] = {}
         self._found_suffixes: dict[str, str] = {}
-        self._described: dict[str, tuple[int, int]] = {}
+        # What this storage itself put: a table is stored again where its manifest could not be.
+        self._put: dict[str, Head] = {}
 
     @abstractmethod
     def head_key(self, key: str) -> Head | None:
@@ -143,8 +144,6 @@ class KeyedStorage(FormattedStorage):
 
     def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
         key, found = self._find(table, "looked at")
-        # What is published in this run takes the place of this and of nothing else.
-        self._seen[key] = found
         if found is None:
             return None
         with translate_errors(self, table, "read"):
@@ -181,52 +180,59 @@ class KeyedStorage(FormattedStorage):
         return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
-        """Write aside, put the data where the storage was seen to be as it is, then the manifest.
+        """Write aside, put the data in the place of what the plan saw, then the manifest.
 
         Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no
         data of which nobody knows that they are ours.
         """
         key = self._key(table, self._suffixes(table)[0])
         with translate_errors(self, table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
-            seen = self._seen[key] if key in self._seen else self.head_key(key)
             file = cast(BinaryIO, aside)
             sink = HashingSink(file)
             self._format(table).write(data, sink, self._options(table))
             file.seek(0)
             described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
             beside = self._manifest_key(table)
-            before = self.head_key(beside)
+            before, seen = self.head_key(beside), self.head_key(key)
             claimed = None
             try:
+                ours = seen is not None and seen == self._put.get(key)
+                if origin.expected is not None and not ours and not _is(seen, origin.expected.content):
+                    raise ChangedError(f"`{key}` is not what was planned")
                 if before is None:
                     claimed = self._put_manifest(beside, described(modified_ns=0), None)
                 head = self.put_key(key, file, seen)
             except ChangedError as error:
                 head = self._same_there(key, sink.hexdigest()) or self._lost(table, error)
-            self._seen[key] = head
+            self._put[key] = head
             manifest = described(modified_ns=head.stamp)
             if before is not None:
                 # Before the old manifest goes, without which nobody would know that the data are ours.
-                self._remove_former(table, key, seen)
+                self._remove_former(table, key, seen, origin.expected)
             try:
                 self._put_manifest(beside, manifest, before or claimed)
             except ChangedError as error:
                 self._lost(table, error)
-            self._described[table.path] = manifest.bytes, manifest.modified_ns
         return manifest
 
     def _put_manifest(self, key: str, manifest: Manifest, seen: Head | None) -> Head:
         return self.put_key(key, io.BytesIO(manifest.to_text().encode()), seen)
 
-    def _remove_former(self, table: Table, key: str, seen: Head | None) -> None:
+    def _remove_former(self, table: Table, key: str, seen: Head | None, expected: StoredVersion | None) -> None:
         """Remove the data of another format, or compression, that this table was stored in until now.
 
         Args:
             table: The table.
             key: Where its data are now.
             seen: What was there before; where that is what the manifest describes, nothing is looked for.
+            expected: The manifest, as far as it is known.
         """
-        if seen is not None and self._described.get(table.path) == (seen.bytes, seen.stamp):
+        described = expected.manifest if expected is not None else None
+        if (
+            seen is not None
+            and described is not None
+            and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp)
+        ):
             return
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
@@ -255,9 +261,7 @@ class KeyedStorage(FormattedStorage):
             text = self.get_key(self._manifest_key(table))
         if text is None:
             return None
-        manifest = parse_manifest(text, self._shown_manifest(table))
-        self._described[table.path] = manifest.bytes, manifest.modified_ns
-        return manifest
+        return parse_manifest(text, self._shown_manifest(table))
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
         """A run that was killed after it put the data leaves nothing that tells of it."""
@@ -323,6 +327,13 @@ class KeyedStorage(FormattedStorage):
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
         self._found_suffixes[table.path] = suffix
         return self._key(table, suffix), heads[suffix]
+
+
+def _is(found: Head | None, content: InputRecord | None) -> bool:
+    """Whether what is under a key is the content that was seen there."""
+    if found is None or content is None:
+        return found is None and content is None
+    return (found.bytes, found.stamp) == (content.bytes, content.modified_ns)
 
 
 def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:

@@ -6,9 +6,8 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.errors import ChangedError
 from lakehouse_cli.storage.keyed import Head, KeyedStorage
 
@@ -19,6 +18,8 @@ _things: dict[str, dict[str, tuple[bytes, Head]]] = {}
 
 class MemoryStorage(KeyedStorage):
     """What has the same URL is the same memory, as long as the process lives."""
+
+    of_one_process = True
 
     @property
     def _here(self) -> dict[str, tuple[bytes, Head]]:
@@ -51,11 +52,3 @@ class MemoryStorage(KeyedStorage):
     def keys(self, prefix: str) -> Iterable[str]:
         """All keys that begin with a prefix."""
         return [key for key in tuple(self._here) if key.startswith(prefix)]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Another process would have a memory of its own, and what it stores would be lost.
-        raise StorageError(
-            f"storage `{self.spec.name}` lives in the memory of one process",
-            hint="choose another executor (`--executor threads`) or another `root:`",
-            location=self.spec.location,
-        )

@@ -52,13 +52,6 @@ class ObjectStorage(KeyedStorage):
         self._making = threading.Lock()
         self._container_seen = False
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Connections stay in their process.
-        return {**self.__dict__, "_stores": {}, "_making": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _making=threading.Lock())
-
     @abstractmethod
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """What ``obstore``'s class is made with, of the storage's options; what is not there it finds for itself."""

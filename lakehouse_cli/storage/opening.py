@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,7 +57,7 @@ def _missing_for_formats(project: ProjectSpec) -> Iterator[Problem]:
 
 def not_installed(table: Table) -> UnreachableError | None:
     """Why a table cannot be read or written, there or not, as its format needs a package that is not installed."""
-    if table.format not in FORMATS:
+    if table.format not in FORMATS or not FORMATS[table.format].needs:
         return None
     for problem in _missing(FORMATS[table.format], f"table `{table.name}`", table.where("format")):
         return UnreachableError(
@@ -163,22 +162,11 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
 
 
 class GuardedStorage(WrapperStorage):
-    """A storage that is not the tool's: whatever it raises becomes a `StorageError` with table, storage and line.
-
-    In another process its module is found as it is here. One that cannot be pickled, such as one that holds a
-    connection, is made anew there from its declaration.
-    """
+    """A storage that is not the tool's: whatever it raises becomes a `StorageError` with table, storage and line."""
 
     def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
         super().__init__(inner)
         self.spec = spec
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        try:
-            state = pickle.dumps(self.inner)
-        except Exception:  # noqa: BLE001  # whatever its own methods raise
-            state = None
-        return _reopened, (self.spec, state)
 
     def uri(self, table: Table) -> str:
         """Where a table is, with the root as it is written: one that is filled in may hold a password."""
@@ -212,10 +200,3 @@ class GuardedStorage(WrapperStorage):
             raise
         except Exception as error:
             raise own_storage_error(self.spec, method, table, error) from error
-
-
-def _reopened(spec: StorageSpec, state: bytes | None) -> AssetStorage:
-    """In another process: as it was pickled, else made anew."""
-    # Opened first in any case: its module is found beside the project file, where pickle does not look.
-    opened = open_storage(spec)
-    return opened if state is None else GuardedStorage(spec, pickle.loads(state))  # noqa: S301  # our own bytes

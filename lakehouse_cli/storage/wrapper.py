@@ -31,6 +31,9 @@ def _forward(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 FORWARDED = {name: each for of in (AssetStorage, *CAPABILITIES) for name, each in _methods(of).items()}
 _Forwarding: Any = type("_Forwarding", (AssetStorage,), {name: _forward(name, FORWARDED[name]) for name in FORWARDED})
 
+#: Every public attribute of a storage that is not a method.
+_ATTRIBUTES = [name for name in AssetStorage.__annotations__ if not name.startswith("_")]
+
 
 class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made above
     """Forwards every method to the storage within; a base for those that do something differently.
@@ -41,7 +44,8 @@ class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made
 
     def __init__(self, inner: AssetStorage) -> None:
         self.inner = inner
-        self.concurrency = inner.concurrency
+        for name in _ATTRIBUTES:
+            setattr(self, name, getattr(inner, name))
 
     def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call a method of the storage within; to override for what is to hold for all of them."""

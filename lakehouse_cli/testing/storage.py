@@ -9,6 +9,7 @@ class TestMine(StorageConformance):
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
 from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
@@ -33,6 +35,17 @@ from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
 ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
+
+
+_run_ids = (f"20260101-000000-{number:04x}" for number in itertools.count())
+
+
+def planned(storage: AssetStorage, declared: Table) -> Origin:
+    """The origin of data that a run computes whose plan looks at the table now."""
+    manifest = storage.read_manifest(declared)
+    content = storage.content(declared, ())
+    expected = StoredVersion(content, None if manifest is None else ManifestId.of(manifest))
+    return replace(ORIGIN, run_id=next(_run_ids), expected=expected)
 
 
 def column(name: str, type_name: str) -> Column:
@@ -77,6 +90,15 @@ class StorageConformance(ABC):
         assert storage.scan(declared, declared.columns).table().equals(data)
         assert manifest.rows == 4
         assert manifest.columns == (("id", "int64"), ("text", "string"))
+
+    def test_publishing_relies_on_no_look(self, storage: AssetStorage) -> None:
+        """What a plan saw comes with `Origin.expected` or not at all; the storage itself remembers none."""
+        declared = table()
+        planned(storage, declared)
+        self.put(storage, declared, data_of(declared, (1, "a")))
+        data = data_of(declared, (2, "b"))
+        storage.publish(declared, data, replace(ORIGIN, forced=True))
+        assert storage.scan(declared, declared.columns).table().equals(data)
 
     def refusal(self, storage: AssetStorage, column_type: ColumnType) -> str | None:
         """Why a project with such a column is refused when it is loaded; None where it is not.

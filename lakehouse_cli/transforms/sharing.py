@@ -40,6 +40,16 @@ class SharedTable:
         """Whether the Arrow data are still held."""
         return self._data is not None
 
+    def arrow(self) -> pa.Table:
+        """The Arrow data.
+
+        Raises:
+            LookupError: They were let go.
+        """
+        if self._data is None:
+            raise LookupError("the Arrow data were let go")
+        return self._data
+
     def frame(self, frame_type: FrameType) -> Any:
         """A frame that its receiver may change in place without harm to anybody else's."""
         with self._lock:

@@ -131,6 +131,15 @@ def test_what_comes_out_the_same_changes_nothing_downstream(computed: ProjectFol
     assert [t["notes"] for t in done.json["tables"]] == [[], ["inputs came out the same"]]
 
 
+def test_an_input_that_is_as_stored_and_not_as_it_was_used(computed: ProjectFolder, cli: Cli) -> None:
+    """A run computes `best` too, though `totals` comes out as it is stored: it was computed from another `totals`."""
+    computed.write("data/orders.csv", "customer,amount\n007,50\n")
+    assert cli("run", "totals").code == 0
+    code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
+    computed.write("transforms.py", code)
+    assert statuses(cli("diff", "-o", "json")) == {"totals": "equal", "best": "different"}
+
+
 def test_what_is_not_stored_yet(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "data/best.csv").unlink()
     (computed.path / "data/.lakehouse/manifests/best.json").unlink()

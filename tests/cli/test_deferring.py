@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli import Project
+from lakehouse_cli.deferring import Deferral
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage.files import FileStorage
 from tests.conftest import Invoked, ProjectFolder
@@ -152,8 +153,7 @@ def test_nothing_is_written_there(deferred: ProjectFolder, cli: Cli, monkeypatch
 
 
 def test_a_deferred_storage_refuses_to_be_written(deferred: ProjectFolder) -> None:
-    deferral = Project.load(env="dev")._deferral("prod")
-    assert deferral is not None
+    deferral = Deferral(Project.load(env="prod").stored)
     table = deferral.tables["totals"]
     storage = deferral.storages[table.storage]
     data = storage.scan(table, table.columns).table()

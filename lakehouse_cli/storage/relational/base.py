@@ -20,11 +20,11 @@ from lakehouse_cli.errors import (
 )
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
-from lakehouse_cli.storage.relational.overtaking import Seen
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
@@ -54,15 +54,6 @@ class RelationalStorage(AssetStorage):
         self._manifests: dict[Relation, Kept | None] = {}
         self._unclaimed: dict[Relation, Found | None] = {}
         self._no_way_in: Exception | None = None
-        self._seen = Seen()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Connections stay in the process that opened them.
-        return {"spec": self.spec, "seen": self._seen}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["spec"])  # type: ignore[misc]  # the one way in which a storage is made
-        self._seen = state["seen"]
 
     @abstractmethod
     def session(
@@ -203,13 +194,11 @@ class RelationalStorage(AssetStorage):
         if look is None or (look.found is not None and not look.untouched and digest is None):
             with self._looking(table, "read") as session:
                 if session is None:
-                    self._seen.note(relation, None)
                     return None
                 if look is None:
                     look = look_at(session, [relation])[relation]
                 if look.found is not None and not look.untouched:
                     digest = session.digest(relation, look.found)
-        self._seen.note(relation, look.kept)
         if look.found is None:
             return None
         return record_of(digest, look.kept, tuple(known), table.name)
@@ -320,16 +309,14 @@ class RelationalStorage(AssetStorage):
             if digest.rows != data.num_rows:
                 rows = f"{count_text(digest.rows)} of {plural(data.num_rows, 'row')}"
                 raise StorageError(f"{self.names.owner} took {rows} of `{table.name}`")
-            if self._seen.is_overtaken(relation, kept, digest, table.name):
+            if kept is not None and _is_overtaken(kept, digest, origin, table.name):
                 raise overtaken(table, self.uri(table))
             manifest = make_manifest(
                 table, data, origin, size=digest.bytes, content_hash=digest.hash, modified_ns=time.time_ns()
             )
-            stored = Kept(manifest.to_text(), "", written.signature)
             session.put_in_place(aside, relation, digest, forced=origin.forced)
-            session.keep(relation, stored.text, stored.signature)
+            session.keep(relation, manifest.to_text(), written.signature)
         self._forget(relation)
-        self._seen.note(relation, stored)
         return manifest
 
     def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
@@ -416,3 +403,21 @@ class RelationalStorage(AssetStorage):
                 return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message
+
+
+def _is_overtaken(kept: Kept, digest: Digest, origin: Origin, name: str) -> bool:
+    """Whether another run stored other data since the plan looked.
+
+    Args:
+        kept: The manifest there is now; where there is none, nobody stored anything.
+        digest: Of what would be stored.
+        origin: Tells what the plan saw.
+        name: The table.
+    """
+    if origin.expected is None:
+        return False
+    try:
+        manifest = parsed(kept.text, name)
+    except StorageError:
+        return origin.expected.manifest != UNREADABLE
+    return not origin.expected.is_described_by(manifest, origin.run_id) and manifest.content_hash != digest.hash

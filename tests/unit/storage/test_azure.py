@@ -13,7 +13,7 @@ from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.objects import AzureStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import StorageConformance, data_of, planned, table
 from tests.servers.azure import AzureServer
 
 _roots = (f"root{number}" for number in itertools.count())
@@ -67,11 +67,10 @@ class TestCsvOnAzure(StorageConformance):
 def test_two_runs_on_one_server(storage: AzureStorage) -> None:
     first, second = AzureStorage(storage.spec), AzureStorage(storage.spec)
     for turn in range(2):
-        for run in (first, second):
-            run.content(table(), ())
-        first.publish(table(), data_of(table(), (turn, "first")), ORIGIN)
+        origins = [planned(run, table()) for run in (first, second)]
+        first.publish(table(), data_of(table(), (turn, "first")), origins[0])
         with pytest.raises(StorageError, match=r"another run stored az://lake/\S+/table\.csv"):
-            second.publish(table(), data_of(table(), (turn, "second")), ORIGIN)
+            second.publish(table(), data_of(table(), (turn, "second")), origins[1])
 
 
 def test_no_such_container(azure_server: AzureServer) -> None:

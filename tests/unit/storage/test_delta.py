@@ -17,9 +17,9 @@ from lakehouse_cli.errors import DataError, StorageError, UsageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage import delta_log
-from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.delta import DeltaStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 
 pytestmark = pytest.mark.slow
 
@@ -66,9 +66,11 @@ def opened(root: Path) -> DeltaStorage:
     return DeltaStorage(StorageSpec("default", str(root), "lake", "", type="delta"))
 
 
-def publish(storage: DeltaStorage, *rows: tuple[Any, ...], declared: Table | None = None) -> Manifest:
+def publish(
+    storage: DeltaStorage, *rows: tuple[Any, ...], declared: Table | None = None, origin: Origin = ORIGIN
+) -> Manifest:
     declared = declared or table()
-    return storage.publish(declared, data_of(declared, *rows), ORIGIN)
+    return storage.publish(declared, data_of(declared, *rows), origin)
 
 
 def delta(root: Path) -> deltalake.DeltaTable:
@@ -192,15 +194,31 @@ def test_a_table_inside_of_another_is_refused(root: Path) -> None:
 def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(root: Path) -> None:
     publish(opened(root), (1, "old"))
     first, second = opened(root), opened(root)
-    for run in (first, second):
-        run.content(table(), ())
-    publish(first, (1, "first"))
+    origins = [planned(run, table()) for run in (first, second)]
+    publish(first, (1, "first"), origin=origins[0])
     with pytest.raises(StorageError, match="another run stored lake/table while this one computed it"):
-        publish(second, (1, "second"))
+        publish(second, (1, "second"), origin=origins[1])
     assert delta(root).version() == 1
     assert len(list((root / "table").glob("*.parquet"))) == 2
-    second.content(table(), ())
-    publish(second, (1, "second"))
+    publish(second, (1, "second"), origin=planned(second, table()))
+
+
+def test_a_vacuum_since_the_plan_is_no_other_run(root: Path) -> None:
+    storage = opened(root)
+    publish(storage, (1, "old"))
+    origin = planned(storage, table())
+    delta(root).alter.set_table_properties({"delta.appendOnly": "false"})
+    publish(storage, (1, "new"), origin=origin)
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["new"]
+
+
+def test_a_table_removed_since_the_plan_is_told(root: Path) -> None:
+    storage = opened(root)
+    publish(storage, (1, "old"))
+    origin = planned(storage, table())
+    storage.delete(table())
+    with pytest.raises(StorageError, match="another run stored"):
+        publish(storage, (1, "new"), origin=origin)
 
 
 def test_a_commit_that_another_hand_came_before_is_tried_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.delta import DeltaStorage
 from lakehouse_cli.storage.objects import S3Storage
-from lakehouse_cli.testing.storage import ORIGIN, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
 from tests.servers.s3 import S3Server
 from tests.unit.storage.test_delta import DeltaConformance
 
@@ -36,11 +36,10 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told(s3_server: S3Server) -
     s3_server.make_bucket("delta")
     root = f"s3://delta/{next(_prefixes)}"
     first, second = opened(s3_server, root), opened(s3_server, root)
-    for run in (first, second):
-        assert run.content(table(), ()) is None
-    first.publish(table(), data_of(table(), (1, "first")), ORIGIN)
+    origins = [planned(run, table()) for run in (first, second)]
+    first.publish(table(), data_of(table(), (1, "first")), origins[0])
     with pytest.raises(StorageError, match="another run stored"):
-        second.publish(table(), data_of(table(), (1, "second")), ORIGIN)
+        second.publish(table(), data_of(table(), (1, "second")), origins[1])
     assert first.scan(table(), table().columns).table().column("text").to_pylist() == ["first"]
 
 

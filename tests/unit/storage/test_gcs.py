@@ -13,7 +13,7 @@ from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.csv.format import CsvFormat
 from lakehouse_cli.storage.objects import GcsStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
 from tests.servers.gcs import GcsServer
 
 pytestmark = pytest.mark.slow
@@ -73,11 +73,10 @@ def test_what_is_replaced_is_named_by_its_generation(storage: GcsStorage, gcs_se
 def test_two_runs_on_one_server(storage: GcsStorage) -> None:
     first, second = GcsStorage(storage.spec), GcsStorage(storage.spec)
     for turn in range(2):
-        for run in (first, second):
-            run.content(table(), ())
-        first.publish(table(), data_of(table(), (turn, "first")), ORIGIN)
+        origins = [planned(run, table()) for run in (first, second)]
+        first.publish(table(), data_of(table(), (turn, "first")), origins[0])
         with pytest.raises(StorageError, match=r"another run stored gs://lake/\S+/table\.csv"):
-            second.publish(table(), data_of(table(), (turn, "second")), ORIGIN)
+            second.publish(table(), data_of(table(), (turn, "second")), origins[1])
 
 
 def test_no_such_bucket(gcs_server: GcsServer) -> None:

@@ -14,9 +14,10 @@ from lakehouse_cli.cleaning import find_strays
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage, keyed
+from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.csv.format import CsvFormat
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
 
 
 class DictStorage(KeyedStorage):
@@ -73,8 +74,8 @@ class TestCsvUnderKeys(StorageConformance):
         monkeypatch.setattr(CsvFormat, "write", write)
 
 
-def publish(storage: AssetStorage, text: str) -> None:
-    storage.publish(table(), data_of(table(), (1, text)), ORIGIN)
+def publish(storage: AssetStorage, text: str, origin: Origin = ORIGIN) -> None:
+    storage.publish(table(), data_of(table(), (1, text)), origin)
 
 
 def other(storage: DictStorage) -> DictStorage:
@@ -87,33 +88,57 @@ def other(storage: DictStorage) -> DictStorage:
 def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(storage: DictStorage) -> None:
     publish(storage, "old")
     first, second = other(storage), other(storage)
-    for run in (first, second):
-        run.content(table(), ())
-    publish(first, "first")
+    origins = [planned(run, table()) for run in (first, second)]
+    publish(first, "first", origins[0])
     before = dict(storage.things)
     with pytest.raises(StorageError, match=r"another run stored shelf/table\.csv while this one computed it") as caught:
-        publish(second, "second")
+        publish(second, "second", origins[1])
     assert "run again" in (caught.value.hint or "")
     assert storage.things == before
-    second.content(table(), ())
-    publish(second, "second")
+    publish(second, "second", planned(second, table()))
     assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
 
 
 def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> None:
     first, second = other(storage), other(storage)
-    for run in (first, second):
-        assert run.content(table(), ()) is None
-    publish(first, "first")
+    origins = [planned(run, table()) for run in (first, second)]
+    publish(first, "first", origins[0])
     with pytest.raises(StorageError, match="another run"):
-        publish(second, "second")
+        publish(second, "second", origins[1])
+
+
+def test_a_look_is_remembered_by_no_storage(storage: DictStorage) -> None:
+    run = other(storage)
+    planned(run, table())
+    publish(storage, "first")
+    publish(run, "second")
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
+
+
+def test_data_whose_manifest_could_not_be_put_are_stored_again(
+    storage: DictStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(storage, "old")
+    origin, put = planned(storage, table()), storage.put_key
+
+    def no_manifest(key: str, data: BinaryIO, seen: Head | None) -> Head:
+        if key.startswith("."):
+            raise TimeoutError("no answer")
+        return put(key, data, seen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "put_key", no_manifest)
+        with pytest.raises(StorageError, match="no answer"):
+            publish(storage, "first", origin)
+    publish(storage, "second", origin)
+    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
 
 
 def test_two_runs_that_store_the_same_bytes_do_not_quarrel(storage: DictStorage) -> None:
     first, second = other(storage), other(storage)
-    for run in (first, second):
-        run.content(table(), ())
-        publish(run, "the same")
+    origins = [planned(run, table()) for run in (first, second)]
+    for run, origin in zip((first, second), origins, strict=True):
+        publish(run, "the same", origin)
 
 
 def test_a_backends_error_names_table_storage_and_cause(storage: DictStorage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,9 +249,7 @@ class TestFormerFormats:
         """As another run does it, which has planned before."""
         declared = replace(table(), **form)
         run = other(storage)
-        run.read_manifest(declared)
-        run.content(declared, ())
-        run.publish(declared, data_of(declared, (1, text)), ORIGIN)
+        run.publish(declared, data_of(declared, (1, text)), planned(run, declared))
 
     def data(self, storage: DictStorage) -> list[str]:
         return sorted(key for key in storage.things if not key.startswith("."))

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import OvertakenError
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.model.stored_version import UNREADABLE, StoredVersion
+from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.base import RelationalStorage
-from lakehouse_cli.testing.storage import ORIGIN, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
 from tests.servers.postgresql import PostgreSQL
 
 Opened = Callable[[], RelationalStorage]
@@ -34,18 +37,18 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     return open_
 
 
-def publish(storage: RelationalStorage, text: str) -> None:
-    storage.publish(table(), data_of(table(), (1, text)), ORIGIN)
+def publish(storage: RelationalStorage, text: str, origin: Origin = ORIGIN) -> None:
+    storage.publish(table(), data_of(table(), (1, text)), origin)
 
 
 def texts(storage: RelationalStorage) -> list[str]:
     return list(storage.scan(table(), table().columns).table().column("text").to_pylist())
 
 
-def look(storage: RelationalStorage, *, planning: bool) -> None:
+def plan(storage: RelationalStorage, *, planning: bool) -> Origin:
     if planning:
         storage.prefetch([table()])
-    storage.content(table(), ())
+    return planned(storage, table())
 
 
 @pytest.mark.parametrize("planning", [True, False])
@@ -56,40 +59,60 @@ def test_of_two_runs_that_saw_the_same_the_second_is_told_and_changes_nothing(
     first, second = opened(), opened()
     if before is not None:
         publish(opened(), before)
-    for run in (first, second):
-        look(run, planning=planning)
-    publish(first, "first")
+    origins = [plan(run, planning=planning) for run in (first, second)]
+    publish(first, "first", origins[0])
     with pytest.raises(OvertakenError, match="another run stored lake/table while this one computed it"):
-        publish(second, "second")
+        publish(second, "second", origins[1])
     assert texts(second) == ["first"]
-    look(second, planning=planning)
-    publish(second, "second")
-    publish(second, "again")
+    origin = plan(second, planning=planning)
+    publish(second, "second", origin)
+    publish(second, "again", origin)
     assert texts(first) == ["again"]
 
 
 def test_what_was_seen_goes_along_into_the_processes_of_a_run(opened: Opened) -> None:
-    run = opened()
-    look(run, planning=True)
-    elsewhere = pickle.loads(pickle.dumps(run))
+    origin = plan(opened(), planning=True)
     publish(opened(), "first")
     with pytest.raises(OvertakenError):
-        publish(elsewhere, "second")
+        publish(opened(), "second", pickle.loads(pickle.dumps(origin)))
+
+
+@pytest.mark.parametrize("planning", [True, False])
+def test_a_look_is_remembered_by_no_storage(opened: Opened, planning: bool) -> None:
+    run = opened()
+    plan(run, planning=planning)
+    publish(opened(), "first")
+    publish(run, "second")
+    assert texts(run) == ["second"]
+
+
+def test_a_manifest_that_cannot_be_read_is_expected_as_such(opened: Opened) -> None:
+    run = opened()
+    publish(run, "old")
+    origin = replace(ORIGIN, run_id="another", forced=True, expected=StoredVersion(None, UNREADABLE))
+    with pytest.raises(OvertakenError):
+        publish(run, "new", origin)
+    with run.session(write=True) as session:
+        assert session is not None
+        kept = session.kept_of(run.relation(table()))
+        assert kept is not None
+        session.keep(run.relation(table()), "{}", kept.signature)
+    publish(run, "new", origin)
+    assert texts(run) == ["new"]
 
 
 def test_two_runs_that_store_the_same_do_not_quarrel(opened: Opened) -> None:
     first, second = opened(), opened()
-    for run in (first, second):
-        look(run, planning=False)
-    publish(first, "same")
-    publish(second, "same")
+    origins = [plan(run, planning=False) for run in (first, second)]
+    publish(first, "same", origins[0])
+    publish(second, "same", origins[1])
     assert texts(first) == ["same"]
 
 
 def test_what_another_run_removed_may_be_stored(opened: Opened) -> None:
     run = opened()
     publish(run, "old")
-    look(run, planning=False)
+    origin = plan(run, planning=False)
     opened().delete(table())
-    publish(run, "new")
+    publish(run, "new", origin)
     assert texts(run) == ["new"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -180,12 +179,6 @@ def test_what_arrow_has_no_type_for_is_read_as_text(
     table = declared("theirs", kind="source", n="decimal128(38, 5)", l="list<decimal128(3, 1)>")
     rows = storage.scan(table, table.columns).table().to_pylist()
     assert rows == [{"n": Decimal("1.50000"), "l": [Decimal("1.5"), None]}]
-
-
-def test_a_pickled_storage_brings_no_connection(storage: PostgreSQLStorage) -> None:
-    stored(storage, declared(), x=[1])
-    again = pickle.loads(pickle.dumps(storage))
-    assert again.scan(declared(x="int64"), declared(x="int64").columns).table().to_pylist() == [{"x": 1}]
 
 
 def test_a_connection_that_broke_while_it_was_idle_is_opened_anew(

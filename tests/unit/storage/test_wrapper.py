@@ -30,6 +30,7 @@ METHODS = sorted(
         if inspect.isfunction(method) and not name.startswith("_") and name != "capability"
     }
 )
+ATTRIBUTES = sorted(name for name in inspect.get_annotations(AssetStorage) if not name.startswith("_"))
 CHANGING = {"publish", "delete", "may_replace", "remove_leftovers", "remove_stray"}
 
 
@@ -54,6 +55,7 @@ def wrappers(inner: AssetStorage) -> list[Any]:
 
 
 def test_there_are_methods_and_protocols() -> None:
+    assert {"concurrency", "of_one_process"} <= set(ATTRIBUTES)
     assert {"uri", "scan", "publish", "prefetch", "count_rows", "strays"} <= set(METHODS)
     assert len(PROTOCOLS) == len(capabilities.CAPABILITIES)
 
@@ -80,13 +82,19 @@ def test_every_method_is_forwarded(kind: int, name: str) -> None:
 @pytest.mark.parametrize("kind", [0, 1, 2], ids=["plain", "read-only", "guarded"])
 def test_a_wrapper_can_do_what_the_storage_within_can(kind: int) -> None:
     inner, _ = recording(["count_rows"])
-    inner.concurrency = 7
     wrapper = wrappers(inner)[kind]
     assert wrapper.capability(CountsRows) is wrapper
     assert wrapper.capability(KeepsVersions) is None
     assert wrapper.capability(Prefetches) is None
-    assert wrapper.concurrency == 7
     assert WrapperStorage(wrapper).capability(CountsRows) is not None
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+@pytest.mark.parametrize("kind", [0, 1, 2], ids=["plain", "read-only", "guarded"])
+def test_every_attribute_is_that_of_the_storage_within(kind: int, name: str) -> None:
+    inner, _ = recording([])
+    setattr(inner, name, value := object())
+    assert getattr(wrappers(inner)[kind], name) is value
 
 
 @pytest.mark.parametrize("name", sorted(CHANGING))

@@ -1,0 +1,31 @@
+"""What the user asks a plan or a run for."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """One run, as it is asked for on the command line or in Python.
+
+    Attributes:
+        selection: Terms of the selection grammar; none selects every table.
+        exclude: Terms of what to leave out.
+        force: Whether to run what is up to date as well.
+        failed: Whether only tables run that failed, were skipped or were cancelled in the last run that went for them.
+        defer: Name of the environment from which inputs are read that are neither selected nor here.
+        fail_fast: Whether nothing more is started once a table has failed.
+        executor: Name of the executor; None for the project's.
+        workers: How many tables at once; None for the project's number, else the executor's own choice.
+        wait: Whether to wait for another run to end, rather than raise.
+    """
+
+    selection: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    force: bool = False
+    failed: bool = False
+    defer: str | None = None
+    fail_fast: bool = False
+    executor: str | None = None
+    workers: int | None = None
+    wait: bool = False

@@ -1,0 +1,52 @@
+"""The version of a stored table that a run replaces, as its plan saw it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+
+
+class ManifestId(NamedTuple):
+    """What tells one manifest of a table from another."""
+
+    run_id: str
+    finished_at: str
+    content_hash: str
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> ManifestId:
+        """The id of a manifest."""
+        return cls(*(getattr(manifest, name) for name in cls._fields))
+
+
+#: Stands for a manifest that is there and cannot be read.
+UNREADABLE = ManifestId("", "", "", 0, 0)
+
+
+class StoredVersion(Struct, frozen=True):
+    """What was seen where a table is to be stored. A storage replaces that and nothing else.
+
+    Attributes:
+        content: The data; None where there were none.
+        manifest: Their manifest; None where there was none.
+    """
+
+    content: InputRecord | None
+    manifest: ManifestId | None
+
+    def is_described_by(self, manifest: Manifest | None, run_id: str) -> bool:
+        """Whether a manifest is still the one that was seen, or that of the run itself, which may store twice.
+
+        Args:
+            manifest: The one that is there now; None where there is none.
+            run_id: The run that is about to store.
+        """
+        if manifest is None or self.manifest is None:
+            return manifest is None and self.manifest is None
+        # Storages give a manifest's time as that of the data they have now.
+        return manifest.run_id == run_id or ManifestId.of(manifest)[:3] == self.manifest[:3]

@@ -1,0 +1,166 @@
+"""`lakehouse diff` computes as a run does: for every way in which a table may fail, both report the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from lakehouse_cli import Project
+from tests.cli.running import COMMAND
+from tests.conftest import ProjectFolder
+
+PROJECT = """
+name: failing
+module: transforms
+execution: {executor: EXECUTOR, workers: 2}
+storages: {default: {root: data}, raw: {root: raw}, base: {type: sqlite, root: lake.db}}
+tables:
+  src: {kind: source, storage: raw, columns: {n: {type: int64, nullable: false}}}
+  t: {columns: {n: {type: int64, nullable: false}}, OPTIONS}
+  down: {columns: {n: int64}}
+  beside: {columns: {n: int64}}
+"""
+TRANSFORMS = """
+import os, pathlib, signal, sys, time
+import pandas as pd
+
+def t(src):
+    BODY
+    return src
+
+def down(t):
+    return t
+
+def beside(src):
+    return src.assign(n=src.n + 1)
+"""
+#: Body of the transform, options of its table.
+FAILURES = {
+    "raises": ("raise ValueError('no')", ""),
+    "returns no table": ("return 1", ""),
+    "returns another type": ("return src.assign(n='x')", ""),
+    "breaks the contract": ("return src.assign(n=None)", ""),
+    "lacks a column": ("return src.rename(columns={'n': 'm'})", ""),
+    "exits by exception": ("sys.exit(3)", ""),
+    "times out": ("time.sleep(60)", "timeout: 0.3"),
+    "fails at each attempt": ("raise OSError('busy')", "retries: 1, retry_delay: 0.01"),
+    "takes what cannot be": ("return src.explode(object())", ""),
+    "returns what the storage cannot hold": ("return src.assign(e=[{'a': 1}])", "extra_columns: keep, storage: base"),
+}
+EXITS = {
+    "exits": ("os._exit(3)", ""),
+    "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", ""),
+    "exits at each attempt": ("os._exit(3)", "retries: 1, retry_delay: 0.01"),
+}
+CASES = [(name, executor) for name in FAILURES for executor in ("threads", "processes")]
+CASES += [(name, "processes") for name in EXITS]
+
+
+def write(folder: ProjectFolder, body: str = "", options: str = "", executor: str = "threads") -> None:
+    yaml = PROJECT.replace("EXECUTOR", executor).replace("OPTIONS", options)
+    folder.write("lakehouse.yaml", yaml)
+    folder.write("transforms.py", TRANSFORMS.replace("BODY", body or "pass"))
+
+
+@pytest.fixture
+def stored(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """The project, materialized, with another source since then."""
+    folder.write("raw/src.csv", "n\n1\n")
+    for name in [name for name in os.environ if name.startswith("LAKEHOUSE_")]:
+        monkeypatch.delenv(name)
+    write(folder)
+    assert Project.load().run().status == "success"
+    folder.write("raw/src.csv", "n\n2\n")
+    return folder
+
+
+def told(folder: ProjectFolder, command: str) -> tuple[int, dict[str, Any]]:
+    """The exit code, and by table how it ended and why, leaving out what is true of stored data."""
+    argv = [*COMMAND, command, "-o", "json"]
+    done = subprocess.run(argv, cwd=folder.path, capture_output=True, text=True, timeout=120)
+    assert done.stdout, (done.returncode, done.stderr)
+    document = json.loads(done.stdout)
+    if "error" in document:
+        return done.returncode, {"": document["error"]}
+    errors = {table["name"]: table["error"] for table in document["tables"] if table["error"] is not None}
+    for error in errors.values():
+        error.pop("note", None)
+        error.pop("traceback", None)
+    return done.returncode, errors
+
+
+def agree(folder: ProjectFolder, *failed: str) -> dict[str, Any]:
+    """Both fail the same tables, for the same reasons."""
+    before = {path: path.read_bytes() for path in sorted((folder.path / "data").rglob("*.csv"))}
+    code, of_diff = told(folder, "diff")
+    assert {path: path.read_bytes() for path in before} == before, "nothing is published"
+    ran, of_run = told(folder, "run")
+    assert (code, ran) == (1, 1)
+    assert of_diff == of_run
+    assert set(of_run) == set(failed)
+    return of_run
+
+
+@pytest.mark.parametrize(("failure", "executor"), CASES)
+def test_what_a_transform_does(stored: ProjectFolder, failure: str, executor: str) -> None:
+    body, options = (FAILURES | EXITS)[failure]
+    write(stored, body, options, executor)
+    errors = agree(stored, "t", "down")
+    assert errors["down"]["message"] == "`t` failed"
+    if failure in EXITS:
+        assert "the process that computed `t`" in errors["t"]["message"]
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("source", [None, "m\n1\n", "n\nx\n", 'n\n""\n'], ids=["missing", "column", "type", "null"])
+def test_a_source_that_cannot_be_read(stored: ProjectFolder, source: str | None, executor: str) -> None:
+    write(stored, executor=executor)
+    if source is None:
+        (stored.path / "raw/src.csv").unlink()
+    else:
+        stored.write("raw/src.csv", source)
+    errors = agree(stored, "src", "t", "down", "beside")
+    assert errors["beside"]["message"] == "`src` failed"
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_module_that_cannot_be_imported(stored: ProjectFolder, executor: str) -> None:
+    write(stored, executor=executor)
+    stored.write("transforms.py", stored.read("transforms.py") + "\nraise RuntimeError('not today')\n")
+    assert "not today" in agree(stored, "t", "down", "beside")["t"]["message"]
+
+
+def test_a_module_that_cannot_be_read(stored: ProjectFolder) -> None:
+    stored.write("transforms.py", "def t(src:\n")
+    code, of_diff = told(stored, "diff")
+    assert (code, of_diff) == told(stored, "run")
+    assert code == 3
+
+
+def test_what_may_not_be_replaced(stored: ProjectFolder) -> None:
+    (stored.path / "data/.lakehouse/manifests/t.json").unlink()
+    errors = agree(stored, "t", "down")
+    assert "no manifest" in errors["t"]["message"]
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_another_attempt_is_made(stored: ProjectFolder, executor: str) -> None:
+    body = "if not pathlib.Path('tried').exists(): pathlib.Path('tried').touch(); "
+    body += "os._exit(3)" if executor == "processes" else "raise ValueError"
+    write(stored, body, "retries: 1, retry_delay: 0.01", executor)
+    code, errors = told(stored, "diff")
+    assert (code, errors) == (1, {}), "different, none failed"
+    assert (stored.path / "tried").exists()
+
+
+def test_what_is_not_published_goes_on_to_other_processes(stored: ProjectFolder) -> None:
+    write(stored, "src = src.assign(n=src.n * 10)", executor="processes")
+    argv = [*COMMAND, "diff", "-o", "json"]
+    done = subprocess.run(argv, cwd=stored.path, capture_output=True, text=True, timeout=120)
+    tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+    assert tables["down"]["examples"]["added"] == [{"n": 20}]
+    assert tables["down"]["examples"]["removed"] == [{"n": 1}]
