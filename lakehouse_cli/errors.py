@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from lakehouse_cli.counts import count_text
+from lakehouse_cli.text.counts import count_text
 
 _NAMED = 8  # tables in a command that a hint tells
 

@@ -60,7 +60,7 @@ def test_what_breaks_the_suite_is_told_with_its_values(tmp_path: Path) -> None:
     """To an author whose tests import the suite from elsewhere."""
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n"
-        "from lakehouse_cli.storage.memory import MemoryStorage\n"
+        "from lakehouse_cli.storage.keyed.memory import MemoryStorage\n"
         "from lakehouse_cli.testing.storage import StorageConformance, storage_of\n\n\n"
         "class Nowhere(MemoryStorage):\n"
         "    def uri(self, table):\n        return 'nowhere'\n\n\n"

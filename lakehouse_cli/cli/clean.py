@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import plural
-from lakehouse_cli.terminal import Cell, Terminal, columns, printable, size_text
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.project import Project
+    from lakehouse_cli.project.facade import Project
     from lakehouse_cli.storage.base import Stray
 
 EXAMPLES = """\b

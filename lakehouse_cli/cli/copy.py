@@ -10,11 +10,11 @@ import typer
 from msgspec.structs import replace
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
-from lakehouse_cli.terminal import Cell, Terminal, columns, printable, size_text, time_text
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text, time_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.copying import CopiedTable, CopyResult
+    from lakehouse_cli.operations.copying import CopiedTable, CopyResult
 
 EXAMPLES = """\b
 Examples:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
-from lakehouse_cli.events import TableResult
-from lakehouse_cli.printing import MaskedStream, own_stream, redirected
-from lakehouse_cli.reporters.run_text import failure_lines
-from lakehouse_cli.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
+from lakehouse_cli.rendering.reporters.run_text import failure_lines
+from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.comparing import ComparedTable, Comparison
-    from lakehouse_cli.secret_values import Mask
+    from lakehouse_cli.operations.comparing import ComparedTable, Comparison
+    from lakehouse_cli.text.redaction import Mask
 
 EXAMPLES = """\b
 Examples:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, Terminal, columns, printable
+from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import EnvironmentSpec
-    from lakehouse_cli.project import Project
+    from lakehouse_cli.project.facade import Project
 
 EXAMPLES = """\b
 Examples:

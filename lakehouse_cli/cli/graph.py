@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
-from lakehouse_cli.listing import any_of
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.listing import any_of
 
 if TYPE_CHECKING:
-    from lakehouse_cli.graph_text import Lineage
+    from lakehouse_cli.rendering.lineage import Lineage
 
 FORMATS = ("tree", "mermaid", "dot")
 EXAMPLES = """\b
@@ -53,7 +53,7 @@ def command(
     """
     project = settings.project()
     chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
-    from lakehouse_cli.graph_text import dot_lines, lineage, mermaid_lines, tree_lines
+    from lakehouse_cli.rendering.lineage import dot_lines, lineage, mermaid_lines, tree_lines
 
     shown = lineage(project.graph, chosen.names, project.plan())
     # Not on stdout, where a document or a picture's text may be.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.terminal import Cell, columns
+from lakehouse_cli.text.terminal import Cell, columns
 
 EXAMPLES = """\b
 Examples:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import plural
-from lakehouse_cli.terminal import Cell, columns
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.terminal import Cell, columns
 
 if TYPE_CHECKING:
-    from lakehouse_cli.project import Project
+    from lakehouse_cli.project.facade import Project
 
 EXAMPLES = """\b
 Examples:

@@ -21,7 +21,7 @@ from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
-from lakehouse_cli.own_modules import anything_imported
+from lakehouse_cli.code.importing import anything_imported
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130

@@ -16,10 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError
-from lakehouse_cli.terminal import Terminal, fitted, holds_marks
+from lakehouse_cli.text.terminal import Terminal, fitted, holds_marks
 
 if TYPE_CHECKING:
-    from lakehouse_cli.project import Project
+    from lakehouse_cli.project.facade import Project
 
 
 _Returned = TypeVar("_Returned")
@@ -166,7 +166,7 @@ class Settings(Struct, frozen=True):
         Raises:
             LakehouseError: It is invalid, or not there.
         """
-        from lakehouse_cli.project import Project
+        from lakehouse_cli.project.facade import Project
 
         _Current.project = Project.load(self.project_dir, env=self.env, thorough=thorough, incomplete=incomplete)
         return _Current.project
@@ -328,8 +328,8 @@ def tell_error(error: LakehouseError, *, would_run: bool = True) -> int:
         error: What went wrong.
         would_run: Whether it is worth saying of an invalid project that nothing ran.
     """
-    from lakehouse_cli.reporters.problems import error_json, error_lines
-    from lakehouse_cli.secret_values import masked_error
+    from lakehouse_cli.rendering.reporters.problems import error_json, error_lines
+    from lakehouse_cli.text.redaction import masked_error
 
     if _Current.project is not None:
         error = masked_error(error, _Current.project.mask)

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
-from lakehouse_cli.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
+from lakehouse_cli.text.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
 
 if TYPE_CHECKING:
-    from lakehouse_cli.planning import Plan, PlannedTable
+    from lakehouse_cli.plan.planning import Plan, PlannedTable
 
 EXAMPLES = """\b
 Examples:
@@ -139,7 +139,7 @@ def _summed_up(plan: Plan) -> str:
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
-    from lakehouse_cli.reasons import gone
+    from lakehouse_cli.plan.reasons import gone
 
     rows = []
     # That these are gone is told as what stands in the way of who needs them.

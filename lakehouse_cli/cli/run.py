@@ -17,8 +17,8 @@ from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
-    from lakehouse_cli.events import Event, Moment
-    from lakehouse_cli.project import Project
+    from lakehouse_cli.runs.events import Event, Moment
+    from lakehouse_cli.project.facade import Project
 
 EXIT_INTERRUPTED = 130
 
@@ -114,7 +114,7 @@ def command(
     In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
     rest goes on. A failed or interrupted run leaves the stored tables as they were.
     """
-    from lakehouse_cli.events import Moment
+    from lakehouse_cli.runs.events import Moment
 
     now = Moment.now()
     if workers is not None and workers < 1:
@@ -154,8 +154,8 @@ def _run(
     log_format: str | None,
     reporters: tuple[str, ...],
 ) -> int:
-    from lakehouse_cli.events import RunStarted
-    from lakehouse_cli.reporters.installed import InstalledReporter
+    from lakehouse_cli.runs.events import RunStarted
+    from lakehouse_cli.rendering.reporters.installed import InstalledReporter
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -172,11 +172,11 @@ def _run(
     with RunOutput(settings, mask, log_json=log_format is not None, more=more) as output:
         result = project.run_for(request, on_event=told, asked=asked)
     if settings.json:
-        from lakehouse_cli.events import result_json
+        from lakehouse_cli.runs.events import result_json
 
         options.write_json(result_json(result))
     else:
-        from lakehouse_cli.reporters.run_text import failure_lines
+        from lakehouse_cli.rendering.reporters.run_text import failure_lines
 
         options.flush()
         if log_format is None:
@@ -198,9 +198,9 @@ def _run(
 def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
     from lakehouse_cli.errors import LakehouseError
-    from lakehouse_cli.events import Moment
-    from lakehouse_cli.project_files import all_files, project_file
-    from lakehouse_cli.watching import signature, wait_for_change
+    from lakehouse_cli.runs.events import Moment
+    from lakehouse_cli.config.files import all_files, project_file
+    from lakehouse_cli.cli.watching import signature, wait_for_change
 
     # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
     # a folder above taken for it.

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.printing import MaskedStream, PipedLines, PrintedLines, own_stream, redirected, write_line
-from lakehouse_cli.secret_values import unmasked
+from lakehouse_cli.text.printing import MaskedStream, PipedLines, PrintedLines, own_stream, redirected, write_line
+from lakehouse_cli.text.redaction import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from lakehouse_cli.cli.options import Settings
-    from lakehouse_cli.events import Event
-    from lakehouse_cli.reporters.base import Reporter
-    from lakehouse_cli.secret_values import Mask
+    from lakehouse_cli.runs.events import Event
+    from lakehouse_cli.rendering.reporters.base import Reporter
+    from lakehouse_cli.text.redaction import Mask
 
 
 class RunOutput:
@@ -60,7 +60,7 @@ class RunOutput:
         silent = self._settings.json or self._settings.quiet
         # Two writers of one terminal would draw over each other.
         if terminal.interactive and not silent and not self._log_json:
-            from lakehouse_cli.reporters.live import LiveReporter
+            from lakehouse_cli.rendering.reporters.live import LiveReporter
 
             results = own_stream(sys.stdout, 1, self._stack)
             live = LiveReporter(results, terminal, verbose=self._settings.verbose)
@@ -81,12 +81,12 @@ class RunOutput:
         stderr, errors = sys.stderr, self._errors()
         self._stack.enter_context(redirected(1, 2))
         if not silent:
-            from lakehouse_cli.reporters.lines import LinesReporter
+            from lakehouse_cli.rendering.reporters.lines import LinesReporter
 
             self._shown_by = LinesReporter(results, terminal)
             self._take_part(self._shown_by)
         if self._log_json:
-            from lakehouse_cli.reporters.log_json import LogJsonReporter
+            from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
 
             self._take_part(LogJsonReporter(errors.own))
             self._take_printed(
@@ -107,7 +107,7 @@ class RunOutput:
 
     def handle(self, event: Event) -> None:
         """Take an event to the reporters."""
-        from lakehouse_cli.events import RunFinished, TableFinished
+        from lakehouse_cli.runs.events import RunFinished, TableFinished
 
         if isinstance(event, TableFinished | RunFinished):
             self._end_lines()

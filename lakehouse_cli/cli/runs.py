@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
-from lakehouse_cli.terminal import (
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.terminal import (
     Cell,
     Terminal,
     columns,
@@ -22,7 +22,7 @@ from lakehouse_cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from lakehouse_cli.history.records import RunRecord, RunSummary, TableHistory
+    from lakehouse_cli.runs.history.records import RunRecord, RunSummary, TableHistory
 
 EXAMPLES = """\b
 Examples:
@@ -90,7 +90,7 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    from lakehouse_cli.history import reading as history
+    from lakehouse_cli.runs.history import reading as history
 
     folder, environment = _asked(settings)
     if table is not None:
@@ -121,12 +121,12 @@ def _asked(settings: options.Settings) -> tuple[Path, str | None]:
     Raises:
         UsageError: No run was in such an environment, and the project declares none; with close matches.
     """
-    from lakehouse_cli.history.reading import environments
-    from lakehouse_cli.project_files import project_file
+    from lakehouse_cli.runs.history.reading import environments
+    from lakehouse_cli.config.files import project_file
 
     file, environment = project_file(settings.project_dir), settings.env
     if environment is not None and environment not in (past := environments(file.parent)):
-        from lakehouse_cli.project_loading import declared_environments, no_environment
+        from lakehouse_cli.project.loading import declared_environments, no_environment
 
         declared = declared_environments(file, os.environ)
         if declared is not None and environment not in declared:
@@ -158,7 +158,7 @@ def _state(terminal: Terminal, narrow: int, mark: str, status: str, style: str) 
 
 def _counts(counts: Mapping[str, int], planned: int) -> str:
     """How many tables ended how, by the marks of a run's table."""
-    from lakehouse_cli.reporters.run_text import MARKS
+    from lakehouse_cli.rendering.reporters.run_text import MARKS
 
     by_mark: dict[str, int] = {}
     for status in ("materialized", "unchanged", "failed", "skipped", "cancelled"):
@@ -186,7 +186,7 @@ def show(
 
     With -e, `last` is the last run of that environment.
     """
-    from lakehouse_cli.history import reading as history
+    from lakehouse_cli.runs.history import reading as history
 
     folder, environment = _asked(settings)
     record = history.read(folder, run_id, environment=environment)
@@ -199,7 +199,7 @@ def show(
 
 
 def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[str]:
-    from lakehouse_cli.reporters.run_text import (
+    from lakehouse_cli.rendering.reporters.run_text import (
         failure_lines,
         header_line,
         layout,
@@ -228,7 +228,7 @@ def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[
 
 
 def _end_line(terminal: Terminal, record: RunRecord) -> str:
-    from lakehouse_cli.reporters.run_text import summary_line
+    from lakehouse_cli.rendering.reporters.run_text import summary_line
 
     run = record.summary
     if run.status not in ("running", "died"):
@@ -243,11 +243,11 @@ def _end_line(terminal: Terminal, record: RunRecord) -> str:
 
 def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
     """A table's history; one that is in none and not declared is an error with close matches."""
-    from lakehouse_cli.history import reading as history
+    from lakehouse_cli.runs.history import reading as history
 
     found = history.table_history(folder, table, environment=environment, limit=limit)
     if not found.times:
-        from lakehouse_cli.project import Project
+        from lakehouse_cli.project.facade import Project
 
         Project.load(folder, incomplete=True).table(table)
     return found
@@ -273,7 +273,7 @@ def _show_table(settings: options.Settings, found: TableHistory) -> None:
 
 
 def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:
-    from lakehouse_cli.reporters.run_text import MARKS, STYLES
+    from lakehouse_cli.rendering.reporters.run_text import MARKS, STYLES
 
     longest = max(found.materialized_s, default=0.0)
     block = "▇" if terminal.unicode else "#"

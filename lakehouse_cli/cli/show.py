@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import plural
-from lakehouse_cli.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
 
 if TYPE_CHECKING:
-    from lakehouse_cli.showing import Shown
+    from lakehouse_cli.operations.preview import Shown
 
 EXAMPLES = """\b
 Examples:

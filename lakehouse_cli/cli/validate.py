@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import ProjectError
-from lakehouse_cli.terminal import note_lines
+from lakehouse_cli.text.terminal import note_lines
 
 EXAMPLES = """\b
 Examples:

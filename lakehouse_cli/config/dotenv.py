@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lakehouse_cli.config.problems import Problems
 from lakehouse_cli.errors import Location
-from lakehouse_cli.regular_files import read_regular
+from lakehouse_cli.text.regular_files import read_regular
 
 ENV_FILE = ".env"
 _NAMED = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)", re.DOTALL)

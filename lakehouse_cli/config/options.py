@@ -24,7 +24,7 @@ from lakehouse_cli.config.reading import (
     ValueType,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.counts import count_text
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.registry import installed

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Location, Problem
-from lakehouse_cli.secret_values import without_password
-from lakehouse_cli.shortening import cut_end
+from lakehouse_cli.text.redaction import without_password
+from lakehouse_cli.text.shortening import cut_end
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")

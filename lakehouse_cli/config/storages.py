@@ -21,8 +21,8 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.secret_values import without_password
-from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.text.redaction import without_password
+from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
 
 DEFAULT_ROOT = "data"

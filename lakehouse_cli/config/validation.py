@@ -19,7 +19,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
-from lakehouse_cli.source_code import SourceError
+from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.storage_types import StorageType, find_type
 
 

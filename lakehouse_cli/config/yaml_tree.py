@@ -23,7 +23,7 @@ from yaml.events import (
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.source import Mark, SourceFile
 from lakehouse_cli.config.yaml_syntax import explain
-from lakehouse_cli.counts import count_text
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 
 #: Deeper nesting is refused; a project file needs five levels.

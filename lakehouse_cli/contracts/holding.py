@@ -9,10 +9,10 @@ import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow_types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
-from lakehouse_cli.conversion.domains import check_domain, check_sound
-from lakehouse_cli.conversion.refusal import (
+from lakehouse_cli.arrow.conversion.domains import check_domain, check_sound
+from lakehouse_cli.arrow.conversion.refusal import (
     InexactError,
     examples_at,
     is_index_level,
@@ -20,7 +20,7 @@ from lakehouse_cli.conversion.refusal import (
     true_rows,
     violation_of,
 )
-from lakehouse_cli.counts import plural
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
 
@@ -33,7 +33,7 @@ class Held(Struct, frozen=True):
 
     Attributes:
         table: The declared columns in their order, then extras that are kept; types of
-            `lakehouse_cli.arrow_types`, fields nullable, no metadata.
+            `lakehouse_cli.arrow.types`, fields nullable, no metadata.
         dropped: Names of extra columns that were dropped.
     """
 
@@ -190,7 +190,7 @@ def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if array.type == target and not pa.types.is_dictionary(target):
         check_domain(array)
         return array
-    from lakehouse_cli.conversion.exact import convert
+    from lakehouse_cli.arrow.conversion.exact import convert
 
     return convert(array, target)
 

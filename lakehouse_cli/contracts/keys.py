@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli import arrow_values as av
-from lakehouse_cli.conversion.refusal import EXAMPLES, shorten
-from lakehouse_cli.counts import plural
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shorten
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.errors import Example, Location, Violation
 
 _FEW = 1_000
@@ -67,7 +67,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> Sequence[int]:
-    from lakehouse_cli.arrow_values import compute as pc
+    from lakehouse_cli.arrow.values import compute as pc
 
     names = [f"k{position}" for position in range(len(columns))]
     # Row numbers, made without Python objects: of 10^7 rows those would take a second and most of a gigabyte.
@@ -95,7 +95,7 @@ class _Rows(Sequence[int]):
 
 
 def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    from lakehouse_cli.arrow_values import compute as pc
+    from lakehouse_cli.arrow.values import compute as pc
 
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.starting import can_fork, start

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from lakehouse_cli.executors.descendants import kill_descendants
-from lakehouse_cli.forks import forks_end_here
-from lakehouse_cli.printing import PrintedLines
+from lakehouse_cli.executors.forks import forks_end_here
+from lakehouse_cli.text.printing import PrintedLines
 
 #: Signals that go to the whole group; what becomes of the work is for the process that leads to decide.
 LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))

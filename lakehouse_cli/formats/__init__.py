@@ -14,11 +14,11 @@ __all__ = ["FORMATS", "FormatOption", "FormatSpec", "file_suffixes"]
 
 FORMATS: Mapping[str, FormatSpec] = LazySpecs(
     {
-        "csv": "lakehouse_cli.formats.csv:CSV",
-        "parquet": "lakehouse_cli.formats.parquet:PARQUET",
-        "ipc": "lakehouse_cli.formats.ipc:IPC",
-        "jsonl": "lakehouse_cli.formats.jsonl:JSONL",
-        "excel": "lakehouse_cli.formats.excel:EXCEL",
+        "csv": "lakehouse_cli.formats.csv.spec:CSV",
+        "parquet": "lakehouse_cli.formats.parquet.spec:PARQUET",
+        "ipc": "lakehouse_cli.formats.ipc.spec:IPC",
+        "jsonl": "lakehouse_cli.formats.jsonl.spec:JSONL",
+        "excel": "lakehouse_cli.formats.excel.spec:EXCEL",
     },
     FormatSpec,
     "formats",

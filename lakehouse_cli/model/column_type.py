@@ -1,7 +1,7 @@
 """Column types by name: Arrow's, parsed and printed without importing pyarrow.
 
 The grammar is what ``str()`` of a ``pyarrow.DataType`` prints (https://arrow.apache.org/docs/python/api/datatypes.html),
-with the usual short names beside it. ``lakehouse_cli.arrow_types`` turns a `ColumnType` into Arrow's object.
+with the usual short names beside it. ``lakehouse_cli.arrow.types`` turns a `ColumnType` into Arrow's object.
 """
 
 from __future__ import annotations

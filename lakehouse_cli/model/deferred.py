@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from lakehouse_cli.listing import first_named
+from lakehouse_cli.text.listing import first_named
 
 
 class DeferredInput(Struct, frozen=True):

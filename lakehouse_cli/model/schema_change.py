@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from lakehouse_cli.listing import first_few
+from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import short_names
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
-from lakehouse_cli.events import ErrorInfo, TableRetrying
+from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.planning import Plan, PlannedTable
-from lakehouse_cli.recipes import reading_of
+from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.plan.recipes import reading_of
 from lakehouse_cli.runner.jobs import Expected
 
 

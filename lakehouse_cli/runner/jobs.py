@@ -15,7 +15,7 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.model.computation import Input
 from lakehouse_cli.model.manifest import InputRecord, Manifest, Recipe
 from lakehouse_cli.model.stored_version import StoredVersion
-from lakehouse_cli.uses import Used
+from lakehouse_cli.plan.uses import Used
 
 if TYPE_CHECKING:
     import pyarrow as pa

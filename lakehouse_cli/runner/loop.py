@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
-from lakehouse_cli.events import (
+from lakehouse_cli.runs.events import (
     Cancellation,
     Event,
     Moment,
@@ -29,11 +29,11 @@ from lakehouse_cli.events import (
     TableStarted,
 )
 from lakehouse_cli.executors.base import Executor
-from lakehouse_cli.graph import AssetGraph
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.own_modules import pinned
-from lakehouse_cli.planning import Plan, PlannedTable
+from lakehouse_cli.code.importing import pinned
+from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.contents import Contents

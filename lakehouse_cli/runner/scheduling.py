@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lakehouse_cli.planning import PlannedTable
+from lakehouse_cli.plan.planning import PlannedTable
 
 # What a table without history is taken to need: its inputs as stored, times this. Text takes two to four times its size
 # in CSV once it is numbers and arrays, and there are an argument and a result.

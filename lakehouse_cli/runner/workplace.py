@@ -8,10 +8,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.code_snapshot import CodeSnapshot
+from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.model import FunctionRef, StorageSpec
-from lakehouse_cli.own_modules import pin
+from lakehouse_cli.code.importing import pin
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.opening import open_storage
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lakehouse_cli.storage.base import AssetStorage, Scan
     from lakehouse_cli.storage.errors import Cause, ChangedError
-    from lakehouse_cli.storage.keyed import Head, KeyedStorage
+    from lakehouse_cli.storage.keyed.base import Head, KeyedStorage
 
 __all__ = ["AssetStorage", "Cause", "ChangedError", "Head", "KeyedStorage", "Scan"]
 

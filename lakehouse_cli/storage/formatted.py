@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
 from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
-from lakehouse_cli.fingerprints.packages import find_package
+from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.formats.base import Format
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
@@ -226,6 +226,6 @@ def _version(package: str) -> str | None:
 
 
 def _column_types(data: pa.Table) -> tuple[tuple[str, str], ...]:
-    from lakehouse_cli.arrow_types import from_arrow
+    from lakehouse_cli.arrow.types import from_arrow
 
     return tuple((field.name, str(from_arrow(field.type))) for field in data.schema)

@@ -28,7 +28,7 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     Raises:
         ContractError: It cannot; a violation for each column.
     """
-    from lakehouse_cli.arrow_types import from_arrow
+    from lakehouse_cli.arrow.types import from_arrow
 
     declared = {column.name for column in table.columns or ()}
     violations: list[Violation] = []

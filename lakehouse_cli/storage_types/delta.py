@@ -32,7 +32,7 @@ NAMES = Names("Delta Lake", keeps_manifests=False, has_schemas=False, fold=str.l
 
 DELTA = StorageType(
     "delta",
-    "lakehouse_cli.storage.delta:DeltaStorage",
+    "lakehouse_cli.storage.delta.storage:DeltaStorage",
     root="folder or url",
     schemes=("s3",),
     refusal=_refusal,

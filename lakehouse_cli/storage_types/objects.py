@@ -28,7 +28,7 @@ _RETRY_SECONDS = FormatOption(
 
 S3 = StorageType(
     "s3",
-    "lakehouse_cli.storage.objects:S3Storage",
+    "lakehouse_cli.storage.keyed.objects:S3Storage",
     root="url",
     schemes=("s3",),
     formats=True,
@@ -57,7 +57,7 @@ S3 = StorageType(
 
 GCS = StorageType(
     "gcs",
-    "lakehouse_cli.storage.objects:GcsStorage",
+    "lakehouse_cli.storage.keyed.objects:GcsStorage",
     root="url",
     schemes=("gs",),
     formats=True,
@@ -76,7 +76,7 @@ GCS = StorageType(
 
 AZURE = StorageType(
     "azure",
-    "lakehouse_cli.storage.objects:AzureStorage",
+    "lakehouse_cli.storage.keyed.objects:AzureStorage",
     root="url",
     schemes=("az",),
     formats=True,
@@ -100,5 +100,5 @@ AZURE = StorageType(
 )
 
 MEMORY = StorageType(
-    "memory", "lakehouse_cli.storage.memory:MemoryStorage", root="url", schemes=("memory",), formats=True
+    "memory", "lakehouse_cli.storage.keyed.memory:MemoryStorage", root="url", schemes=("memory",), formats=True
 )

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type

@@ -49,7 +49,7 @@ class FrameType(ABC):
         """The table of a frame that `owns` accepts, for `lakehouse_cli.contracts.hold` to judge.
 
         Nothing is converted beyond what Arrow needs; a column that cannot become Arrow comes as
-        `lakehouse_cli.conversion.refusal.refused_field`.
+        `lakehouse_cli.arrow.conversion.refusal.refused_field`.
 
         Args:
             frame: What a transform returned.

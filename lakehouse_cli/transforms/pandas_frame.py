@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lakehouse_cli import arrow_values as av
-from lakehouse_cli.conversion.exact import kind_of, nan_to_null
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.model import Column
 from lakehouse_cli.transforms.frames import PANDAS, FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns

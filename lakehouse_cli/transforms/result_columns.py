@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow_types import to_arrow
-from lakehouse_cli.conversion.refusal import InexactError, index_level, refused_field, violation_of
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.conversion.refusal import InexactError, index_level, refused_field, violation_of
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model import Column
 
@@ -33,7 +33,7 @@ class ResultColumns:
 
     def add_values(self, name: str, values: Sequence[Any], *, nan_is_null: bool, level: bool = False) -> None:
         """Add a column of Python objects, as what the contract says they are."""
-        from lakehouse_cli.conversion.python_values import convert_values
+        from lakehouse_cli.arrow.conversion.python_values import convert_values
 
         column = next((column for column in self._declared if column.name == name), None)
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.locking import RunLock
+from lakehouse_cli.runs.lock import RunLock
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.locking import RunLock
+from lakehouse_cli.runs.lock import RunLock
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -298,7 +298,7 @@ def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli
 
 
 def _is_held(folder: ProjectFolder, env: str) -> bool:
-    from lakehouse_cli.locking import RunLockedError
+    from lakehouse_cli.runs.lock import RunLockedError
 
     with RunLock(folder.path, env) as lock:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.storage import stat_cache
+from lakehouse_cli.storage.local import stat_cache
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]

@@ -183,7 +183,7 @@ def test_without_openpyxl_it_is_told_what_to_install(
 
     in_format(project, "orders", "excel")
     write_orders(project.path / "data/orders.xlsx", ["customer", "amount"], ["007", 5])
-    for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.storage.excel"))]:
+    for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.formats.excel"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     told = cli("validate")
@@ -239,7 +239,7 @@ def test_no_command_shows_a_traceback(
 
     edit(project, "tables:", "environments:\n  other: {storages: {default: {root: elsewhere}}}\ntables:")
     project.write("elsewhere/orders.csv", "customer,amount\n007,5\n")
-    monkeypatch.setattr("lakehouse_cli.storage.csv.format.CsvFormat.read", read)
+    monkeypatch.setattr("lakehouse_cli.formats.csv.format.CsvFormat.read", read)
     told = cli(*argv)
     assert told.code == 1
     assert "Traceback" not in told.out + told.err

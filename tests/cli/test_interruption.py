@@ -221,7 +221,7 @@ def test_what_ends_any_command_is_told(project: ProjectFolder, number: int) -> N
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "class Ending:\n"
         "    def find_spec(self, name, *rest):\n"
-        "        if name == 'lakehouse_cli.project':\n"
+        "        if name == 'lakehouse_cli.project.facade':\n"
         f"            os.kill(os.getpid(), {number:d})\n"
         "sys.meta_path.insert(0, Ending())\n"
         "from lakehouse_cli.__main__ import main\n"
@@ -254,7 +254,7 @@ def test_ctrl_c_while_the_command_line_is_loaded_says_so(project: ProjectFolder)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-@pytest.mark.parametrize("loaded", ["lakehouse_cli.cli.run", "lakehouse_cli.project", "lakehouse_cli.runner"])
+@pytest.mark.parametrize("loaded", ["lakehouse_cli.cli.run", "lakehouse_cli.project.facade", "lakehouse_cli.runner"])
 @pytest.mark.parametrize("how", [["-q"], ["-o", "json"]])
 def test_ctrl_c_before_a_run_has_begun_is_never_lost(project: ProjectFolder, loaded: str, how: list[str]) -> None:
     """Also where an exception would be: importing has places that pass over any. Stderr is masked by then."""
@@ -284,7 +284,7 @@ def test_ctrl_c_in_any_command_says_so(project: ProjectFolder) -> None:
         "import os, signal, sys\n"
         "class Pressing:\n"
         "    def find_spec(self, name, *rest):\n"
-        "        if name == 'lakehouse_cli.project':\n"
+        "        if name == 'lakehouse_cli.project.facade':\n"
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Pressing())\n"
         "from lakehouse_cli.__main__ import main\n"

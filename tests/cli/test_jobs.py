@@ -77,7 +77,7 @@ def test_a_worker_keeps_its_storages_open(folder: ProjectFolder, cli: Callable[.
         "stores.py",
         """
         import os
-        from lakehouse_cli.storage.files import FileStorage
+        from lakehouse_cli.storage.local.storage import FileStorage
 
         class Noted(FileStorage):
             formats = True

@@ -187,7 +187,7 @@ def test_what_the_system_refuses_otherwise_is_not_told_of_the_output(
     def load(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("lakehouse_cli.project.Project.load", load)
+    monkeypatch.setattr("lakehouse_cli.project.facade.Project.load", load)
     told = "error: operating system error: too many open files\n  `-v` shows where\n"
     assert cli("run") == Invoked(1, "", told)
     assert "in load" in cli("run", "-v").err

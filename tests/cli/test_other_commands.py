@@ -13,7 +13,7 @@ import pytest
 
 from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.errors import LakehouseError, Location
-from lakehouse_cli.project import Project
+from lakehouse_cli.project.facade import Project
 from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder

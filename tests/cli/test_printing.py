@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lakehouse_cli.printing import PipedLines, PrintedLines, redirected
+from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
 from tests.cli.running import COMMAND, on_a_terminal
 from tests.conftest import Invoked, ProjectFolder
 

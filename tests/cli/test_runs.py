@@ -8,9 +8,9 @@ from itertools import takewhile
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.events import RunResult, RunStarted, TableStarted
-from lakehouse_cli.history.writing import HistoryWriter
-from lakehouse_cli.terminal import text_width
+from lakehouse_cli.runs.events import RunResult, RunStarted, TableStarted
+from lakehouse_cli.runs.history.writing import HistoryWriter
+from lakehouse_cli.text.terminal import text_width
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
@@ -80,7 +80,7 @@ def test_show_is_what_the_run_showed(project: ProjectFolder, cli: Cli) -> None:
 
 
 def test_show_json_is_the_document_of_the_run(project: ProjectFolder, cli: Cli) -> None:
-    from lakehouse_cli.events import result_json
+    from lakehouse_cli.runs.events import result_json
 
     result = recorded(project)
     for argv in (["runs", "show", "last", "-o", "json"], ["-o", "json", "runs", "show", result.run_id]):
@@ -221,8 +221,8 @@ def test_a_file_of_a_newer_version_is_told_and_left_out(project: ProjectFolder, 
 def test_lines_fit_a_terminal(project: ProjectFolder, cli: Cli) -> None:
     recorded(project)
     from lakehouse_cli.cli.runs import _list_lines, _time_lines
-    from lakehouse_cli.history.reading import runs, table_history
-    from lakehouse_cli.terminal import Terminal
+    from lakehouse_cli.runs.history.reading import runs, table_history
+    from lakehouse_cli.text.terminal import Terminal
 
     terminal = Terminal(color=True, width=80)
     lines = _list_lines(terminal, runs(project.path).runs) + _time_lines(terminal, table_history(project.path, "best"))

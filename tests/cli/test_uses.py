@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from lakehouse_cli import Project, used_files
+from lakehouse_cli import Project
+from lakehouse_cli.plan import used_files
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
 from tests.conftest import Invoked, ProjectFolder

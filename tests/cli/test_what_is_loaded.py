@@ -9,7 +9,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.testing.every_type import VALUES
 from tests.conftest import ProjectFolder

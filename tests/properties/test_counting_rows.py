@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage import compression
+from lakehouse_cli.formats import compression
 from tests.properties.test_csv_round_trip import LAW, tables
 from tests.properties.test_formats_round_trip import OPTIONS, WRITTEN, Made, written
 

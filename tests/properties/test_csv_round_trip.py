@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType
-from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
 
 LAW = settings(
     deadline=None, max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck), database=None

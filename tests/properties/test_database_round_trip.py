@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.column_type import ColumnTypeError

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.delta import DeltaStorage
+from lakehouse_cli.storage.delta.storage import DeltaStorage
 from lakehouse_cli.storage_types.delta import DELTA
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.properties.test_csv_round_trip import plain, tables

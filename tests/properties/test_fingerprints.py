@@ -22,10 +22,10 @@ from typing import Any
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.fingerprints import CodeFingerprint
-from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
-from lakehouse_cli.source_code import SourceReader
+from lakehouse_cli.code.source import SourceReader
 
 Files = dict[str, list[str]]
 """Of each module, its top-level statements."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lakehouse_cli.arrow_types import to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.registry import Entry, load

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.graph import AssetGraph, Input
+from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.model import Table
-from lakehouse_cli.selection import select
+from lakehouse_cli.plan.selection import select
 
 TAGS = ("red", "blue")
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli import arrow_values as av
+from lakehouse_cli.arrow import values as av
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
 COUNTS = [pa.date32(), pa.time32("s"), pa.time64("ns"), pa.timestamp("us", "UTC"), pa.timestamp("s"), pa.duration("ms")]
@@ -106,7 +106,7 @@ def test_functions_take_values_of_python() -> None:
     ],
 )  # fmt: skip
 def test_decimals_become_the_type_that_arrow_infers(values: list[str]) -> None:
-    from lakehouse_cli.conversion.python_values import convert_values
+    from lakehouse_cli.arrow.conversion.python_values import convert_values
 
     decimals = [Decimal(each) for each in values]
     assert convert_values(decimals, None, nan_is_null=False).combine_chunks().equals(pa.array(decimals))
@@ -117,7 +117,7 @@ def test_decimals_become_the_type_that_arrow_infers(values: list[str]) -> None:
 def test_moments_are_those_of_arrow(
     dates: list[dt.date], times: list[dt.time], moments: list[dt.datetime], spans: list[dt.timedelta]
 ) -> None:
-    from lakehouse_cli.conversion.python_values import convert_values
+    from lakehouse_cli.arrow.conversion.python_values import convert_values
 
     zoned = [each.replace(tzinfo=dt.timezone(dt.timedelta(hours=2))) for each in moments if 1 < each.year < 9999]
     for values, type_ in (

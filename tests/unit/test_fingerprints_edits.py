@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints import CodeFingerprint
-from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
-from lakehouse_cli.source_code import SourceReader
+from lakehouse_cli.code.source import SourceReader
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "edits"
 EDIT = re.compile("«([^→]*)→([^»]*)»")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.fingerprints.explanation import explain
-from lakehouse_cli.fingerprints.fingerprint import Fingerprinter
+from lakehouse_cli.code.fingerprints.explanation import explain
+from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.model import FunctionRef
-from lakehouse_cli.source_code import SourceReader
+from lakehouse_cli.code.source import SourceReader
 
 
 def parts(

@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import Problem, ProjectError
-from lakehouse_cli.graph import build_graph
+from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from tests.conftest import ProjectFolder

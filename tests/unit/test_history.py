@@ -14,7 +14,7 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import LakehouseError, UsageError
-from lakehouse_cli.events import (
+from lakehouse_cli.runs.events import (
     ErrorInfo,
     RunFinished,
     RunResult,
@@ -24,10 +24,10 @@ from lakehouse_cli.events import (
     TableRetrying,
     TableStarted,
 )
-from lakehouse_cli.history import reading as history
-from lakehouse_cli.history.records import RunList, TableHistory
-from lakehouse_cli.history.writing import HistoryWriter
-from lakehouse_cli.local_state import hold, let_go
+from lakehouse_cli.runs.history import reading as history
+from lakehouse_cli.runs.history.records import RunList, TableHistory
+from lakehouse_cli.runs.history.writing import HistoryWriter
+from lakehouse_cli.runs.local_state import hold, let_go
 from tests.conftest import ProjectFolder
 
 
@@ -98,8 +98,8 @@ def test_events_are_in_the_file_before_the_next_one_comes(tmp_path: Path) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lakehouse_cli.events import RunStarted, TableFinished, TableResult, TableStarted
-from lakehouse_cli.history.writing import HistoryWriter
+from lakehouse_cli.runs.events import RunStarted, TableFinished, TableResult, TableStarted
+from lakehouse_cli.runs.history.writing import HistoryWriter
 writer = HistoryWriter(Path(sys.argv[1]))
 writer.handle(RunStarted("20260101-000001-dead", "shop", "default", ("a", "b", "c")))
 writer.handle(TableFinished(TableResult("a", "materialized")))

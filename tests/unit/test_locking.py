@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.locking import Holder, RunLock, RunLockedError, holder_of
+from lakehouse_cli.runs.lock import Holder, RunLock, RunLockedError, holder_of
 
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from lakehouse_cli.locking import RunLock
+from lakehouse_cli.runs.lock import RunLock
 lock = RunLock(Path(sys.argv[1]), "default")
 lock.acquire(run_id="20260101-000000-abcd")
 child = os.fork() if "fork" in sys.argv else None
@@ -91,7 +91,7 @@ def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
-    waits = "import sys; from pathlib import Path; from lakehouse_cli.locking import RunLock\n"
+    waits = "import sys; from pathlib import Path; from lakehouse_cli.runs.lock import RunLock\n"
     waits += (
         "try:\n    RunLock(Path(sys.argv[1]), 'default').acquire(wait=True, on_wait=lambda h: print('w', flush=True))"
     )
@@ -235,7 +235,7 @@ def test_where_the_disk_is_full_a_run_goes_on_and_tells(tmp_path: Path, monkeypa
 NO_FILE_GROWS = """
 import resource, sys
 from pathlib import Path
-from lakehouse_cli.locking import RunLock
+from lakehouse_cli.runs.lock import RunLock
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 lock = RunLock(Path(sys.argv[1]), "default")
 lock.acquire()
@@ -260,9 +260,9 @@ def test_locks_stay_out_of_version_control_though_once_there_was_no_room_to_say_
 FORKS = """
 import os, sys
 from pathlib import Path
-from lakehouse_cli.history.writing import HistoryWriter
-from lakehouse_cli.events import RunStarted
-from lakehouse_cli.locking import RunLock
+from lakehouse_cli.runs.history.writing import HistoryWriter
+from lakehouse_cli.runs.events import RunStarted
+from lakehouse_cli.runs.lock import RunLock
 folder = Path(sys.argv[1])
 lock, writer = RunLock(folder, "default"), HistoryWriter(folder)
 lock.acquire(run_id="r")

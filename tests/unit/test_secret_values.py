@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import Location, Violation
-from lakehouse_cli.events import ErrorInfo, TableResult
-from lakehouse_cli.secret_values import mask_of, masked, without_password, without_secrets
+from lakehouse_cli.runs.events import ErrorInfo, TableResult
+from lakehouse_cli.text.redaction import mask_of, masked, without_password, without_secrets
 
 URL = "postgresql://me:p%40ss%2Fw%25rd1@host/db?sslpassword=quuxly99"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.graph import AssetGraph, Input
+from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.model import Table
-from lakehouse_cli.selection import select
+from lakehouse_cli.plan.selection import select
 
 GRAPH = AssetGraph(
     {"raw": Table("raw", kind="source", path="raw"), "daily": Table("daily", path="daily")},

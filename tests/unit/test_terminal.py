@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from lakehouse_cli.counts import plural
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.errors import Problem, ProjectError
-from lakehouse_cli.terminal import (
+from lakehouse_cli.text.terminal import (
     Cell,
     Terminal,
     columns,

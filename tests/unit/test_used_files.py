@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli import used_files
-from lakehouse_cli.used_files import MatchError, matches
+from lakehouse_cli.plan import used_files
+from lakehouse_cli.plan.used_files import MatchError, matches
 
 FILES = (
     "a.json",

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakehouse_cli.counts import count_text, plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,

@@ -12,8 +12,8 @@ from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.errors import Cause, system_reason
-from lakehouse_cli.storage.folders import make_folder
-from lakehouse_cli.storage.publishing import sync_all
+from lakehouse_cli.storage.local.folders import make_folder
+from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.kept_digests import KeptDigests
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session

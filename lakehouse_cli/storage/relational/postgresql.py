@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType, StorageSpec
-from lakehouse_cli.secret_values import mask_of_url
+from lakehouse_cli.text.redaction import mask_of_url
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections

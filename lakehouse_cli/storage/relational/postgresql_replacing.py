@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lakehouse_cli.listing import first_few
+from lakehouse_cli.text.listing import first_few
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, literal, quote
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow_values import compute as pc
-from lakehouse_cli.conversion.exact import convert
-from lakehouse_cli.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.exact import convert
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (

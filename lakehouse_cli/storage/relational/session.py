@@ -16,7 +16,7 @@ from lakehouse_cli.storage.formatted import parse_manifest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse_cli.conversion.refusal import InexactError
+    from lakehouse_cli.arrow.conversion.refusal import InexactError
     from lakehouse_cli.model import ColumnType
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse_cli.comparing.rows import compare_rows, compare_schemas
+from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
 
 NAN = float("nan")
 

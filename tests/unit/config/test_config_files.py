@@ -59,7 +59,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path, "name: x\n")
-    monkeypatch.setattr("lakehouse_cli.regular_files.os.open", refuse)
+    monkeypatch.setattr("lakehouse_cli.text.regular_files.os.open", refuse)
     assert only_message(path) == "`lakehouse.yaml` may not be read"
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.config import LoadedSpec, load_project
-from lakehouse_cli.formats.csv import CSV
+from lakehouse_cli.formats.csv.spec import CSV
 from lakehouse_cli.formats.spec import first_refused
 from lakehouse_cli.model import ColumnType
 

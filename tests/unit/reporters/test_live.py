@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse_cli.errors import Example as BadValue
 from lakehouse_cli.errors import Location, Problem, Violation
-from lakehouse_cli.events import (
+from lakehouse_cli.runs.events import (
     ErrorInfo,
     RunFinished,
     RunResult,
@@ -23,10 +23,10 @@ from lakehouse_cli.events import (
     TableStarted,
 )
 from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.reporters.live import LiveReporter
-from lakehouse_cli.reporters.problems import problem_lines
-from lakehouse_cli.reporters.run_text import failure_lines, layout, why_text
-from lakehouse_cli.terminal import Terminal, text_width
+from lakehouse_cli.rendering.reporters.live import LiveReporter
+from lakehouse_cli.rendering.reporters.problems import problem_lines
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, why_text
+from lakehouse_cli.text.terminal import Terminal, text_width
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

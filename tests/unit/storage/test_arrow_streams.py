@@ -14,13 +14,13 @@ import pytest
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import FORMATS as SPECS
-from lakehouse_cli.storage import arrow_streams
-from lakehouse_cli.storage.arrow_streams import ReadableFile
-from lakehouse_cli.storage.csv.format import CsvFormat
-from lakehouse_cli.storage.ipc import IpcFormat
-from lakehouse_cli.storage.jsonl.format import JsonlFormat
-from lakehouse_cli.storage.parquet import ParquetFormat
-from lakehouse_cli.storage.parquet_reading import ParquetReader
+from lakehouse_cli.formats import arrow_streams
+from lakehouse_cli.formats.arrow_streams import ReadableFile
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.ipc.format import IpcFormat
+from lakehouse_cli.formats.jsonl.format import JsonlFormat
+from lakehouse_cli.formats.parquet.format import ParquetFormat
+from lakehouse_cli.formats.parquet.reading import ParquetReader
 from tests.unit.storage.test_typed_files import columns
 
 FORMATS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "ipc": IpcFormat(), "parquet": ParquetFormat()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse_cli.storage.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 
 FLAGS = {
     "AWS_ALLOW_HTTP": (allows_http, {"allow_http": True}, {"allow_http": False}),

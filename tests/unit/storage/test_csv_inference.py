@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.storage.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
 
 
 def infer(*texts: str, **options: Any) -> tuple[str, list[Any]]:

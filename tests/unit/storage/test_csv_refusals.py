@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse_cli.errors import DataError, Example, StorageError
 from lakehouse_cli.model import Column, parse_column_type
-from lakehouse_cli.storage.csv import CsvOptions, read_csv
+from lakehouse_cli.formats.csv import CsvOptions, read_csv
 
 
 def read(data: bytes | str, types: dict[str, str], **options: Any) -> pa.Table:

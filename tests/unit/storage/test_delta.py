@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, StorageError, UsageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage import delta_log
+from lakehouse_cli.storage.delta.storage import log as delta_log
 from lakehouse_cli.storage.base import AssetStorage, Origin
-from lakehouse_cli.storage.delta import DeltaStorage
+from lakehouse_cli.storage.delta.storage import DeltaStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 
 pytestmark = pytest.mark.slow
@@ -232,7 +232,7 @@ def test_a_commit_that_another_hand_came_before_is_tried_anew(root: Path, monkey
             delta(root).alter.set_table_properties({"delta.appendOnly": "false"})
         committed(*arguments)
 
-    monkeypatch.setattr("lakehouse_cli.storage.delta.commit", commit)
+    monkeypatch.setattr("lakehouse_cli.storage.delta.storage.commit", commit)
     assert publish(storage, (2, "new")).modified_ns % 1_000_000 == 2
     assert storage.scan(table(), table().columns).table().to_pylist() == [{"id": 2, "text": "new"}]
 

@@ -19,8 +19,8 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.storage.csv.format import CsvFormat
-from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
 
@@ -239,7 +239,7 @@ def test_a_manifest_of_other_bytes_is_not_believed(storage: FileStorage, root: P
 def test_the_sink_counts_and_hashes_what_passes(storage: FileStorage) -> None:
     import xxhash
 
-    from lakehouse_cli.storage.publishing import HashingSink
+    from lakehouse_cli.storage.local.publishing import HashingSink
 
     below = io.BytesIO()
     sink = HashingSink(below)

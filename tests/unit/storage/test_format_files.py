@@ -15,7 +15,7 @@ from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Scan
-from lakehouse_cli.storage.files import FileStorage
+from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 
 
@@ -178,7 +178,7 @@ def test_a_write_that_fails_leaves_the_file_of_the_former_format(
         sink.write(b"PAR1")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lakehouse_cli.storage.parquet.ParquetFormat.write", write)
+    monkeypatch.setattr("lakehouse_cli.formats.parquet.format.ParquetFormat.write", write)
     with pytest.raises(Exception, match="no space left"):
         storage.publish(replace(table(), format="parquet"), DATA, ORIGIN)
     assert files(root) == ["table.csv"]

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage import stat_cache
+from lakehouse_cli.storage.local import stat_cache
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.one_file import OneFileStorage

@@ -20,11 +20,11 @@ from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.base import Origin, Scan
-from lakehouse_cli.storage.csv.format import CsvFormat
-from lakehouse_cli.storage.memory import MemoryStorage
-from lakehouse_cli.storage.object_reading import RangeReader
-from lakehouse_cli.storage.objects import ObjectStorage, S3Storage
-from lakehouse_cli.storage.parquet import ParquetFormat
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.keyed.object_reading import RangeReader
+from lakehouse_cli.storage.keyed.objects import ObjectStorage, S3Storage
+from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 from tests.servers.s3 import S3Server
@@ -238,8 +238,8 @@ def test_one_that_was_removed_meanwhile_is_told(lake: S3Storage) -> None:
 
 
 def test_a_table_beyond_one_request_goes_in_parts(lake: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse_cli.storage.objects.ONE_REQUEST", 1 << 20)
-    monkeypatch.setattr("lakehouse_cli.storage.objects._PART", 5 << 20)
+    monkeypatch.setattr("lakehouse_cli.storage.keyed.objects.ONE_REQUEST", 1 << 20)
+    monkeypatch.setattr("lakehouse_cli.storage.keyed.objects._PART", 5 << 20)
     ids = list(range(300_000))
     data = pa.table({"id": pa.array(ids), "text": pa.array([f"{i:030}" for i in ids])})
     manifest = lake.publish(table(), data, ORIGIN)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.storage.stat_cache import Stamp, StatCache
+from lakehouse_cli.storage.local.stat_cache import Stamp, StatCache
 
 STAMP = Stamp(1, 2, 3, 4, 5)
 FILE = ".lakehouse/cache/stat.jsonl"
@@ -70,7 +70,7 @@ def test_fifo_in_place_of_the_file(tmp_path: Path) -> None:
     (tmp_path / ".lakehouse/cache").mkdir(parents=True)
     os.mkfifo(tmp_path / FILE)
     code = (
-        "import pathlib; from lakehouse_cli.storage.stat_cache import *; c = StatCache(pathlib.Path('.'));"
+        "import pathlib; from lakehouse_cli.storage.local.stat_cache import *; c = StatCache(pathlib.Path('.'));"
         "s = Stamp(1, 2, 3, 4, 5); c.get('a', (s,)); c.put('a', (s,), 'x'); print(c.get('a', (s,)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -17,8 +17,8 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.parquet import ParquetFormat
-from lakehouse_cli.storage.parquet_options import ParquetOptions
+from lakehouse_cli.formats.parquet.format import ParquetFormat
+from lakehouse_cli.formats.parquet.options import ParquetOptions
 
 FORMATS_OF_TYPES = ["parquet", "ipc"]
 Opener = Callable[[], BinaryIO]

@@ -1,0 +1,234 @@
+"""Values that buffers can hold and their Arrow type cannot: decimals of too many digits, 24:00, bytes that are no text.
+
+Arrow believes whoever hands it buffers, and so do its writers; readers refuse such values, or read other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.conversion.times import PER_SECOND
+
+_DAY_S = 86_400
+_WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}
+_Bounds: TypeAlias = tuple[pa.Scalar, pa.Scalar]
+
+
+def check_domain(column: pa.ChunkedArray) -> None:
+    """Check that every value, at whatever depth, is one that its own type has.
+
+    Args:
+        column: Of which `validate_structure` holds.
+
+    Raises:
+        InexactError: Some are not; its rows are the column's.
+    """
+    if _is_bounded(column.type):
+        check_leaves(column, _check)
+
+
+def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> None:
+    """Check the plain values that a column is made of, at whatever depth.
+
+    Args:
+        column: Of any type.
+        check: Called with arrays of plain values; raises `InexactError` with their rows.
+
+    Raises:
+        InexactError: `check` raised it; with the rows of the column.
+    """
+    found: list[InexactError] = []
+    rows: list[pa.Array] = []
+    start = 0
+    for chunk in column.chunks:
+        try:
+            _walk(chunk, check)
+        except InexactError as refusal:
+            of_chunk = refusal.rows if refusal.rows is not None else true_rows(chunk.is_valid())
+            rows.append(pc.add(of_chunk.cast(pa.int64()), av.scalar(start, pa.int64())))
+            found.append(refusal)
+        start += len(chunk)
+    if found:
+        first = found[0]
+        shown = [text for refusal in found for text in refusal.shown or ()][:EXAMPLES]
+        raise InexactError(first.quality, pa.concat_arrays(rows), hint=first.hint, shown=shown or None, noun=first.noun)
+
+
+def _walk(array: pa.Array, check: Callable[[pa.Array], None]) -> None:
+    kind, t = array.type, pa.types
+    if t.is_struct(kind):
+        # With the struct's own nulls: what lies under them is nothing.
+        for child in array.flatten():
+            _walk(child, check)
+    elif t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        items = array.flatten()
+        try:
+            _walk(items, check)
+        except InexactError as refusal:
+            raise at_rows(refusal, array, items) from None
+    elif _is_list_view(kind):
+        pass  # their items are checked as they become lists: one may stand in several, or in none
+    elif t.is_dictionary(kind):
+        try:
+            _walk(array.dictionary, check)
+        except InexactError:
+            _walk(array.dictionary_decode(), check)  # of what is used; the rest of a dictionary is nothing
+    else:
+        check(array)
+
+
+def validate_structure(column: pa.ChunkedArray) -> None:
+    """Validate offsets, texts and indices, and leave the values themselves to `check_domain`.
+
+    Raises:
+        ArrowInvalid: Offsets or indices that lead out of their buffers, bytes for text that are none.
+    """
+    for chunk in column.chunks:
+        # By other types: Arrow would end at the first value that is outside of its own, and tells no row.
+        (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
+
+
+def check_sound(column: pa.ChunkedArray) -> None:
+    """Check what a transform made of buffers: its structure, and that texts are texts.
+
+    Raises:
+        InexactError: With the rows of bytes that are no text; without rows for what cannot be looked at.
+    """
+    try:
+        validate_structure(column)
+    except pa.ArrowInvalid as error:
+        kind = column.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InexactError(f"what is no valid Arrow data ({error})", shown=()) from None
+        raise _no_text(column) from None
+
+
+def _no_text(column: pa.ChunkedArray) -> InexactError:
+    bytes_ = column.cast(pa.large_binary()).to_pylist()
+    rows = [row for row, value in enumerate(bytes_) if value is not None and not _is_text(value)]
+    return InexactError(
+        "no UTF-8 text",
+        av.array(rows, pa.int64()),
+        hint="decode them in the transform with the encoding they are in, or declare binary",
+        shown=[repr(bytes_[row]) for row in rows[:EXAMPLES]],
+    )
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _check(array: pa.Array) -> None:
+    kind = array.type
+    if not _is_bounded(kind):
+        return
+    if pa.types.is_date64(kind):
+        days = array.cast(pa.date32(), safe=False).cast(pa.date64())
+        _refuse(array, pc.not_equal(days.view(pa.int64()), array.view(pa.int64())), "no whole day")
+        return
+    least, most = _bounds(kind)
+    numbers = array.view(least.type)
+    is_time = pa.types.is_time(kind)
+    quality = "no time of a day, which ends before 24:00" if is_time else f"too large for its own type, {kind}"
+    _refuse(array, pc.or_(pc.less(numbers, least), pc.greater(numbers, most)), quality)
+
+
+def _refuse(array: pa.Array, bad: pa.Array, quality: str) -> None:
+    rows = true_rows(bad)
+    if not len(rows):
+        return
+    shown = None
+    if pa.types.is_temporal(array.type):
+        # Python's own types would show the time of the next day.
+        counts = array.view(_free(array.type)).take(rows[:EXAMPLES]).to_pylist()
+        unit = None if pa.types.is_date64(array.type) else PER_SECOND[array.type.unit]
+        shown = [_clock(count, unit) if unit else f"{count} ms since 1970" for count in counts]
+    raise InexactError(quality, rows, hint="make text of such values where they come from", shown=shown)
+
+
+def _clock(count: int, per_second: int) -> str:
+    seconds, part = divmod(abs(count), per_second)
+    fraction = f".{part:0{len(str(per_second)) - 1}}" if part else ""
+    return f"{'-' if count < 0 else ''}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
+
+
+def at_rows(refusal: InexactError, lists: pa.Array, items: pa.Array) -> InexactError:
+    """Make the refusal of some items of lists one of the lists.
+
+    Args:
+        refusal: Its rows are those of `items`; None for all that are not null.
+        lists: Of whatever size.
+        items: Theirs, as `flatten` gives them.
+    """
+    parents = pc.list_parent_indices(lists)
+    parents = parents.filter(lists.is_valid().take(parents))  # a null may have items, which `flatten` leaves out
+    rows = parents.take(refusal.rows if refusal.rows is not None else true_rows(items.is_valid()))
+    shown = refusal.shown
+    if shown:  # one for each list
+        first = rows[: len(shown)].to_pylist()
+        shown = [text for at, text in enumerate(shown) if at == 0 or first[at] != first[at - 1]]
+    return InexactError(refusal.quality, rows.unique(), hint=refusal.hint, shown=shown, noun=refusal.noun)
+
+
+def _is_list_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+
+
+@lru_cache(maxsize=1024)
+def _is_bounded(kind: pa.DataType) -> bool:
+    """Whether buffers may hold what the type does not."""
+    t = pa.types
+    if t.is_dictionary(kind) or is_list(kind):
+        return _is_bounded(kind.value_type)
+    if t.is_struct(kind):
+        return any(_is_bounded(child.type) for child in kind)
+    return bool(t.is_decimal(kind) or t.is_time(kind) or t.is_date64(kind))
+
+
+@lru_cache(maxsize=1024)
+def _free(kind: pa.DataType) -> pa.DataType:
+    """A type of the same layout that has every value its buffers can hold."""
+    t = pa.types
+    if not _is_bounded(kind):
+        return kind
+    if t.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _free(kind.value_type), kind.ordered)
+    if t.is_list(kind):
+        return pa.list_(_free(kind.value_type))
+    if t.is_large_list(kind):
+        return pa.large_list(_free(kind.value_type))
+    if t.is_fixed_size_list(kind):
+        return pa.list_(_free(kind.value_type), kind.list_size)
+    if _is_list_view(kind):
+        return (pa.list_view if t.is_list_view(kind) else pa.large_list_view)(_free(kind.value_type))
+    if t.is_struct(kind):
+        return pa.struct([pa.field(child.name, _free(child.type), child.nullable) for child in kind])
+    return pa.binary(kind.byte_width) if t.is_decimal(kind) else pa.int32() if kind.bit_width == 32 else pa.int64()
+
+
+@lru_cache(maxsize=1024)
+def _bounds(kind: pa.DataType) -> _Bounds:
+    """The least and greatest value of a type, as the whole numbers that lie in its buffers."""
+    if pa.types.is_decimal(kind):
+        most = 10**kind.precision - 1
+        return _number(-most, kind.byte_width), _number(most, kind.byte_width)
+    width = kind.bit_width // 8
+    return _number(0, width), _number(_DAY_S * PER_SECOND[kind.unit] - 1, width)
+
+
+def _number(value: int, width: int) -> pa.Scalar:
+    # From its bytes: to make a scalar of a Python object, pyarrow imports pandas.
+    data = pa.py_buffer(value.to_bytes(width, "little", signed=True))
+    return pa.Array.from_buffers(_WHOLE_NUMBERS[width], 1, [None, data])[0]

@@ -1,0 +1,226 @@
+"""From one Arrow type to another where every value has an exact counterpart, and a reason where one has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion import numbers, texts, times
+from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
+from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.arrow.conversion.views import without_views
+
+Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
+
+_CONVERSIONS: dict[tuple[str, str], Conversion] = {
+    ("integer", "integer"): numbers.integer_to_integer,
+    ("integer", "float"): numbers.integer_to_float,
+    ("integer", "decimal"): numbers.integer_to_decimal,
+    ("float", "integer"): numbers.float_to_integer,
+    ("float", "float"): numbers.float_to_float,
+    ("float", "decimal"): numbers.float_to_decimal,
+    ("decimal", "integer"): numbers.decimal_to_integer,
+    ("decimal", "float"): numbers.decimal_to_float,
+    ("decimal", "decimal"): numbers.decimal_to_decimal,
+    ("text", "text"): texts.to_string,
+    ("text", "integer"): texts.text_to_integer,
+    ("text", "float"): texts.text_to_float,
+    ("text", "decimal"): texts.text_to_decimal,
+    ("text", "bool"): texts.text_to_bool,
+    ("text", "date"): texts.text_to_date,
+    ("text", "timestamp"): texts.text_to_timestamp,
+    ("text", "time"): texts.text_to_time,
+    ("bytes", "bytes"): texts.to_string,
+    ("date", "timestamp"): times.date_to_timestamp,
+    ("timestamp", "timestamp"): times.timestamp_to_timestamp,
+    ("timestamp", "date"): times.timestamp_to_date,
+    ("time", "time"): times.time_to_time,
+    ("duration", "duration"): times.duration_to_duration,
+}
+_HINTS = {
+    ("integer", "text"): "make text of them in the transform, as with `.astype(str)`",
+    ("float", "text"): "make text of them in the transform, as with `.map('{:g}'.format)`",
+    ("bytes", "text"): 'decode them in the transform, as with `.str.decode("utf-8")`',
+    ("text", "bytes"): 'encode them in the transform, as with `.str.encode("utf-8")`',
+    ("bool", "integer"): "make numbers of them in the transform, as with `.astype(int)`",
+    ("integer", "bool"): "compare them in the transform, as with `!= 0`",
+    ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
+}
+_NAMES = {
+    "integer": "integers",
+    "float": "floats",
+    "decimal": "decimals",
+    "bool": "true and false",
+    "bytes": "bytes",
+    "date": "dates",
+    "timestamp": "timestamps",
+    "time": "times of day",
+    "duration": "durations",
+    "list": "lists",
+    "struct": "structs",
+}
+
+
+def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Convert a column to one of the declarable types, exactly.
+
+    Args:
+        column: Of any Arrow type, of a valid structure.
+        target: Of `lakehouse_cli.arrow.types.to_arrow`.
+
+    Returns:
+        The same values, as many rows, of type `target`.
+
+    Raises:
+        InexactError: Some values have no exact counterpart, or are none of their own type; names their rows.
+    """
+    if column.type == target and kind_of(target) != "dictionary":
+        check_domain(column)
+        return column
+    if column.null_count == len(column):
+        return pa.chunked_array([pa.nulls(len(column), target)])
+    column = without_views(column)
+    source = kind_of(column.type)
+    wanted = kind_of(target)
+    if source == "dictionary" or wanted in ("dictionary", "list", "struct"):
+        return _convert_nested(column, target)
+    check_domain(column)
+    if source == "timestamp" and pa.types.is_date64(column.type):
+        column = column.cast(pa.timestamp("ms"))
+    conversion = _CONVERSIONS.get((source, wanted))
+    if conversion is None:
+        raise InexactError(
+            name_of(column.type),
+            hint=_HINTS.get((source, wanted), f"make {_NAMES.get(wanted, wanted)} of them in the transform"),
+        )
+    return conversion(column, target)
+
+
+@lru_cache(maxsize=1024)
+def kind_of(arrow_type: pa.DataType) -> str:
+    """The family of an Arrow type, within which and between which conversions are defined."""
+    t = pa.types
+    families: tuple[tuple[str, bool], ...] = (
+        ("null", t.is_null(arrow_type)),
+        ("bool", t.is_boolean(arrow_type)),
+        ("integer", t.is_integer(arrow_type)),
+        ("float", t.is_floating(arrow_type)),
+        ("decimal", t.is_decimal(arrow_type)),
+        ("text", t.is_string(arrow_type) or t.is_large_string(arrow_type) or t.is_string_view(arrow_type)),
+        (
+            "bytes",
+            t.is_binary(arrow_type)
+            or t.is_large_binary(arrow_type)
+            or t.is_fixed_size_binary(arrow_type)
+            or t.is_binary_view(arrow_type),
+        ),
+        ("date", t.is_date32(arrow_type)),
+        ("timestamp", t.is_timestamp(arrow_type) or t.is_date64(arrow_type)),
+        ("time", t.is_time(arrow_type)),
+        ("duration", t.is_duration(arrow_type)),
+        ("dictionary", t.is_dictionary(arrow_type)),
+        ("list", is_list(arrow_type)),
+        ("struct", t.is_struct(arrow_type)),
+    )
+    return next((name for name, matches in families if matches), "other")
+
+
+def name_of(arrow_type: pa.DataType) -> str:
+    """What values of an Arrow type are called in messages."""
+    kind = kind_of(arrow_type)
+    if kind == "other":
+        return getattr(arrow_type, "extension_name", str(arrow_type))
+    return _NAMES.get(kind, kind)
+
+
+def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A float column with null for NaN, as pandas means it."""
+    missing = pc.is_nan(column)
+    return pc.if_else(missing, av.scalar(None, column.type), column) if pc.any(missing).as_py() else column
+
+
+def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Convert to or from a dictionary, or to a list or struct.
+
+    Raises:
+        InexactError: As `convert`; its rows are the column's, however deep the value sits.
+    """
+    if pa.types.is_dictionary(column.type):
+        return convert(_decoded(column), target)
+    if pa.types.is_dictionary(target):
+        return _encoded(convert(column, target.value_type), target)
+    source = kind_of(column.type)
+    wanted = kind_of(target)
+    if source != wanted:
+        raise InexactError(name_of(column.type), hint=f"make a {wanted} of each in the transform")
+    chunks = [_list(chunk, target) if wanted == "list" else _struct(chunk, target) for chunk in _offset(column)]
+    return pa.chunked_array(chunks, target)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
+
+
+def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    # One dictionary, in the order of first appearance: what reading the stored column gives as well.
+    array = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else av.array([], values.type)
+    return pa.chunked_array([array.dictionary_encode().cast(target)])
+
+
+def _offset(column: pa.ChunkedArray) -> list[pa.Array]:
+    """One chunk, so that the rows of a refusal are the column's."""
+    if column.num_chunks == 1:
+        return [column.chunk(0)]
+    return [pa.concat_arrays(column.chunks)] if column.num_chunks else []
+
+
+def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_fixed_size_list(array.type):
+        array = array.cast(pa.list_(array.type.value_type))
+    items = array.flatten()
+    lengths = pc.fill_null(pc.list_value_length(array), 0)
+    ends = pc.cumulative_sum(lengths.cast(pa.int64()))
+    offsets = pa.concat_arrays([av.array([0], pa.int64()), ends]).cast(pa.int32())
+    try:
+        converted = convert(pa.chunked_array([items]), target.value_type)
+    except InexactError as refusal:
+        # Of a list made here: views of lists may share items.
+        raise at_rows(refusal, pa.ListArray.from_arrays(offsets, items), items) from None
+    mask = array.is_null() if array.null_count else None
+    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], target.value_type)
+    return pa.ListArray.from_arrays(offsets, flat, type=target, mask=mask)
+
+
+def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
+    names = [child.name for child in array.type]
+    wanted = [child.name for child in target]
+    if sorted(names) != sorted(wanted):
+        raise InexactError(f"structs with the fields {', '.join(names)}", hint=f"give them {', '.join(wanted)}")
+    children = []
+    present = array.is_valid()
+    for child in target:
+        # field() ignores the struct's own nulls; what lies under them need not convert.
+        values = array.field(child.name)
+        if array.null_count:
+            # By place: there is no null scalar of some dictionaries.
+            places = pc.if_else(present, av.array(range(len(values)), pa.int64()), av.scalar(None, pa.int64()))
+            values = values.take(places)
+        try:
+            converted = convert(pa.chunked_array([values]), child.type)
+        except InexactError as refusal:
+            refusal.rows = refusal.rows if refusal.rows is not None else _valid_rows(values)
+            raise
+        children.append(pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], child.type))
+    mask = array.is_null() if array.null_count else None
+    return pa.StructArray.from_arrays(children, fields=list(target), mask=mask)
+
+
+def _valid_rows(values: pa.Array) -> pa.Array:
+    return pc.indices_nonzero(values.is_valid())

@@ -1,0 +1,352 @@
+"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures told by row.
+
+Arrow's own inference takes bytes for text, cuts nanoseconds and joins wall-clock times with instants, and what it
+cannot take it reports without a row; hence the kinds here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion import exact
+from lakehouse_cli.arrow.conversion.numbers import outside
+from lakehouse_cli.arrow.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
+
+_EPOCH = dt.datetime(1970, 1, 1)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_PLAIN = {"text": pa.large_string(), "integer": pa.int64(), "bool": pa.bool_(), "date": pa.date32()}
+_MIXABLE = ({"integer", "float", "decimal"}, {"date", "timestamp"})
+
+
+def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_null: bool = True) -> pa.ChunkedArray:
+    """Make Arrow of a column of Python objects.
+
+    Args:
+        values: Python's, numpy's and pandas' scalars, lists and dicts; None, pandas' NA and NaT are null.
+        target: The type declared for the column; None to take the nearest to the values.
+        nan_is_null: Whether a float NaN is null, as pandas means it.
+
+    Raises:
+        InexactError: Values of a kind that does not become `target`, or of several kinds; names their rows.
+    """
+    whole = _of_one_plain_kind(values, nan_is_null)
+    if whole is not None:
+        return _converted_whole(whole, values, target)
+    kinds = kinds_of(values, nan_is_null)
+    present = [kind for kind in kinds if kind != NULL]
+    if not present:
+        return pa.chunked_array([pa.nulls(len(values), target or pa.null())])
+    _check_kinds(values, kinds, target)
+    if target is None and len(present) > 1:
+        target = _common_type(values, kinds)
+    try:
+        return _of_kind(present[0], list(values), target) if len(kinds) == 1 else _scattered(values, kinds, target)
+    except InexactError as refusal:
+        if refusal.rows is None:
+            refusal.rows = av.array(sorted(row for kind in present for row in kinds[kind]), pa.int64())
+        if refusal.shown is None:
+            refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
+        raise
+
+
+def _of_one_plain_kind(values: Sequence[Any], nan_is_null: bool) -> pa.ChunkedArray | None:
+    """The whole column at once, where Arrow can be trusted with it: one kind and nulls; None where it cannot."""
+    types = set(map(type, values))
+    kinds = {kind_of_type(type_) for type_ in types} - {NULL}
+    if "float" in kinds and nan_is_null and not any(value == value for value in values if isinstance(value, float)):
+        kinds.discard("float")
+    natural = _PLAIN.get(next(iter(kinds))) if len(kinds) == 1 else None
+    if natural is None:
+        return None
+    try:
+        if "pandas" in sys.modules:  # else there is none of its nulls, and to ask Arrow would import it
+            return pa.chunked_array([pa.array(values, natural, from_pandas=True)])
+        return pa.chunked_array([av.array(values, natural)])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, AttributeError):
+        return None  # taken value by value, to find the rows
+
+
+def _converted_whole(column: pa.ChunkedArray, values: Sequence[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is None:
+        return column
+    try:
+        return exact.convert(column, target)
+    except InexactError as refusal:
+        if refusal.rows is None:
+            refusal.rows = true_rows(column.is_valid())
+        refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
+        raise
+
+
+def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: pa.DataType | None) -> None:
+    present = {kind: rows for kind, rows in kinds.items() if kind != NULL}
+    unknown = [kind for kind in present if kind not in NAMES]
+    if unknown:
+        rows = sorted(row for kind in unknown for row in present[kind])
+        hint = "make text of them with `.map(str)`" if target is None or pa.types.is_string(target) else None
+        raise _refused(values, rows, " and ".join(unknown), hint, noun=True)
+    if len(present) == 1 or any(set(present) <= mixable for mixable in _MIXABLE):
+        return
+    # The kind of most rows is taken for what was meant, the others for the mistake.
+    usual = max(present, key=lambda kind: len(present[kind]))
+    rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
+    others = " and ".join(NAMES[kind] for kind in present if kind != usual)
+    raise _refused(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
+
+
+def _refused(
+    values: Sequence[Any], rows: Sequence[int], quality: str, hint: str | None, *, noun: bool = False
+) -> InexactError:
+    shown = [shorten(values[row]) for row in rows[:EXAMPLES]]
+    return InexactError(quality, av.array(rows, pa.int64()), hint=hint, shown=shown, noun=noun)
+
+
+def _scattered(values: Sequence[Any], kinds: dict[str, Sequence[int]], target: pa.DataType | None) -> pa.ChunkedArray:
+    """Each kind converted on its own, the parts put back into their rows."""
+    parts: list[pa.Array] = []
+    order: list[int] = []
+    for kind, rows in kinds.items():
+        if kind == NULL:
+            continue
+        try:
+            column = _of_kind(kind, [values[row] for row in rows], target)
+        except InexactError as refusal:
+            of_kind = av.array(rows, pa.int64())
+            refusal.rows = of_kind if refusal.rows is None else of_kind.take(refusal.rows)
+            raise
+        parts += column.chunks
+        order += rows
+    joined = pa.chunked_array(parts).combine_chunks() if len({part.type for part in parts}) == 1 else None
+    if joined is None:
+        raise AssertionError("parts of one column have one type")
+    if isinstance(joined, pa.ChunkedArray):
+        joined = pa.concat_arrays(joined.chunks)
+    places: list[int | None] = [None] * len(values)
+    for place, row in enumerate(order):
+        places[row] = place
+    return pa.chunked_array([joined.take(av.array(places, pa.int64()))])
+
+
+def _common_type(values: Sequence[Any], kinds: dict[str, Sequence[int]]) -> pa.DataType:
+    if "date" in kinds:
+        return pa.timestamp("us")
+    if "float" in kinds:
+        return pa.float64()
+    decimals = [values[row] for row in kinds["decimal"]]
+    scale = _of_kind("decimal", decimals, None).type.scale
+    return pa.decimal128(38, max(scale, 0))
+
+
+def _of_kind(kind: str, values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    """Values of one kind, none of them null, as Arrow; converted to `target` where there is one."""
+    if kind == "list":
+        return _lists(values, target)
+    if kind == "struct":
+        return _structs(values, target)
+    natural = pa.chunked_array([_NATURAL[kind](values, target)])
+    return natural if target is None else exact.convert(natural, target)
+
+
+def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
+    integers = list(map(int, values))
+    least, most = min(integers), max(integers)
+    if least >= -(1 << 63) and most < 1 << 63:
+        return av.array(integers, pa.int64())
+    if least >= 0 and most < 1 << 64:
+        return av.array(integers, pa.uint64())
+    if target is not None and not pa.types.is_integer(target):
+        return _decimals([Decimal(value) for value in integers], target)
+    low, high = (0, 1 << 64) if target == pa.uint64() else (-(1 << 63), 1 << 63)
+    rows = [row for row, value in enumerate(integers) if not low <= value < high]
+    limit = target if target is not None else pa.int64()
+    raise _refused(values, rows, outside(limit), None)
+
+
+def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return av.array(list(map(float, values)), pa.float64())
+
+
+def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    infinite = [row for row, value in enumerate(values) if not value.is_finite()]
+    if infinite:
+        raise _refused(values, infinite, "infinite Decimal objects", None, noun=True)
+    try:
+        return av.array(values, _decimal_type(values))
+    except (pa.ArrowException, ValueError):
+        long = [row for row, value in enumerate(values) if value.adjusted() > 37 or value.as_tuple().exponent < -38]
+        raise _refused(values, long or list(range(len(values))), "of more than 38 digits", None) from None
+
+
+def _decimal_type(values: Sequence[Decimal]) -> pa.DataType:
+    """The smallest type that holds all digits of finite decimals."""
+    parts = [value.as_tuple() for value in values]
+    exponents = [int(part.exponent) for part in parts]
+    scale = max(-min(exponents), 0)
+    whole = max(max(len(part.digits) + at, 0) for part, at in zip(parts, exponents, strict=True))
+    precision = max(whole + scale, 1)
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+
+
+def _texts(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    try:
+        return av.array(values, pa.large_string())
+    except UnicodeEncodeError:
+        rows = [row for row, value in enumerate(values) if not _is_unicode(value)]
+        raise _refused([ascii(value) for value in values], rows, "not valid Unicode (lone surrogates)", None) from None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _bytes(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return av.array(list(map(bytes, values)), pa.large_binary())
+
+
+def _bools(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    return av.array(list(map(bool, values)), pa.bool_())
+
+
+def _timestamps(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.datetime for value in values):
+        return av.array([_nanoseconds_of_time(value) // 1_000 for value in values], pa.timestamp("us"))
+    return _ticks(values, [_nanoseconds_of_time(value) for value in values], pa.timestamp)
+
+
+def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.datetime for value in values):
+        return av.array([(value - _EPOCH_UTC) // _MICROSECOND for value in values], pa.timestamp("us", "UTC"))
+    wall = [value.astimezone(dt.UTC).replace(tzinfo=None) if type(value) is dt.datetime else value for value in values]
+    ticks = [_nanoseconds_of_time(value) for value in wall]
+    return _ticks(values, ticks, lambda unit: pa.timestamp(unit, "UTC"))
+
+
+def _durations(values: list[Any], _target: pa.DataType | None) -> pa.Array:
+    if all(type(value) is dt.timedelta for value in values):
+        with suppress(OverflowError):  # Python's go further than 64 bits of microseconds
+            return av.array([value // _MICROSECOND for value in values], pa.duration("us"))
+    return _ticks(values, [_nanoseconds_of_duration(value) for value in values], pa.duration)
+
+
+def _ticks(values: list[Any], nanoseconds: list[int], type_of: Callable[[str], pa.DataType]) -> pa.Array:
+    """Counts of nanoseconds, which Python's integers hold whatever their size, in the coarsest unit that is exact."""
+    for unit, step in (("us", 1_000), ("ns", 1), ("ms", 1_000_000), ("s", 1_000_000_000)):
+        ticks = [value // step for value in nanoseconds]
+        if all(value % step == 0 and abs(tick) < 1 << 63 for value, tick in zip(nanoseconds, ticks, strict=True)):
+            return av.array(ticks, pa.int64()).cast(type_of(unit))
+    raise _refused(values, list(range(len(values))), "too far apart for one unit of time", None)
+
+
+def _microseconds_of_day(value: dt.time) -> int:
+    return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
+
+
+def _nanoseconds_of_time(value: Any) -> int:
+    if type(value) is dt.datetime:
+        return (value - _EPOCH) // _MICROSECOND * 1_000
+    if hasattr(value, "to_datetime64"):
+        value = value.to_datetime64()
+    return _numpy_nanoseconds(value)
+
+
+def _nanoseconds_of_duration(value: Any) -> int:
+    if type(value) is dt.timedelta:
+        return value // _MICROSECOND * 1_000
+    if hasattr(value, "to_timedelta64"):
+        value = value.to_timedelta64()
+    return _numpy_nanoseconds(value)
+
+
+def _numpy_nanoseconds(value: Any) -> int:
+    import numpy as np
+
+    unit, step = np.datetime_data(value.dtype)
+    per = {"W": 604_800, "D": 86_400, "h": 3_600, "m": 60, "s": 1}
+    if unit in per:
+        return int(value.astype(np.int64)) * step * per[unit] * 1_000_000_000
+    if unit in ("Y", "M"):
+        return _numpy_nanoseconds(value.astype("datetime64[D]"))
+    return int(value.astype(np.int64)) * step * {"ms": 1_000_000, "us": 1_000, "ns": 1}[unit]
+
+
+def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is not None and not pa.types.is_list(target):
+        raise InexactError("lists", hint=f"declare it a list, or make {target} of each in the transform")
+    items: list[Any] = []
+    offsets = [0]
+    parents: list[int] = []
+    for row, value in enumerate(values):
+        items.extend(value)
+        parents.extend([row] * len(value))
+        offsets.append(len(items))
+    try:
+        converted = convert_values(items, None if target is None else target.value_type, nan_is_null=False)
+    except InexactError as refusal:
+        rows = refusal.rows if refusal.rows is not None else av.array(range(len(items)), pa.int64())
+        in_rows = av.array(parents, pa.int64()).take(rows).unique()
+        raise _refused(
+            values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
+        ) from None
+    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], converted.type)
+    return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), flat)])
+
+
+def _also(refusal: InexactError, verb: str = "") -> str:
+    """What is wrong with the values inside others, to follow what they are in."""
+    return f"holds {refusal.quality}" if verb and refusal.noun else f"{verb} {refusal.quality}".strip()
+
+
+def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
+    if target is not None and not pa.types.is_struct(target):
+        raise InexactError("dicts", hint=f"declare it a struct, or make {target} of each in the transform")
+    names = [field.name for field in target] if target is not None else list(Counter(n for v in values for n in v))
+    foreign = [row for row, value in enumerate(values) if not value.keys() <= set(names)]
+    unnamed = [row for row, value in enumerate(values) if not all(isinstance(name, str) for name in value)]
+    if not names:
+        raise _refused(values, list(range(len(values))), "dicts without keys", None, noun=True)
+    if foreign or unnamed:
+        what = f"dicts with other keys than {', '.join(map(str, names))}" if foreign else "dicts with keys not text"
+        raise _refused(values, foreign or unnamed, what, None, noun=True)
+    arrays = []
+    for name in names:
+        child = [value.get(name) for value in values]
+        try:
+            column = convert_values(child, target.field(name).type if target is not None else None, nan_is_null=False)
+        except InexactError as refusal:
+            rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
+            raise _refused(
+                values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True
+            ) from None
+        arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else av.array([], column.type))
+    fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
+    return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])
+
+
+_NATURAL: dict[str, Callable[[list[Any], pa.DataType | None], pa.Array]] = {
+    "bool": _bools,
+    "integer": _integers,
+    "float": _floats,
+    "decimal": _decimals,
+    "text": _texts,
+    "bytes": _bytes,
+    "timestamp": _timestamps,
+    "instant": _instants,
+    "date": lambda values, _target: av.array([value.toordinal() - _EPOCH.toordinal() for value in values], pa.date32()),
+    "time": lambda values, _target: av.array(list(map(_microseconds_of_day, values)), pa.time64("us")),
+    "duration": _durations,
+}

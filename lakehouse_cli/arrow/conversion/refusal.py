@@ -1,0 +1,180 @@
+"""A column that cannot be converted exactly: how the reason travels, and how it is put into words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.errors import Example, Violation
+from lakehouse_cli.text.shortening import cut_end
+
+EXAMPLES = 5
+"""How many offending rows a violation shows."""
+
+_LONGEST = 60
+_REFUSED = b"lakehouse.refused"
+_INDEX_LEVEL = b"lakehouse.index_level"
+
+
+class InexactError(Exception):
+    """Some values of a column have no exact counterpart in the type they should become.
+
+    Attributes:
+        quality: What the values are: to follow "2 values that are" (``not whole``), or "holds" if `noun`.
+        noun: Whether `quality` names the values instead (``integers``).
+        rows: 0-based positions of all of them, ascending; int64 or uint64. None for all that are not null.
+        hint: What to do in the transform.
+        shown: Text of the first values, where the column itself cannot show them.
+    """
+
+    def __init__(
+        self,
+        quality: str,
+        rows: pa.Array | None = None,
+        *,
+        hint: str | None = None,
+        shown: Sequence[str] | None = None,
+        noun: bool = False,
+    ) -> None:
+        super().__init__(quality)
+        self.quality = quality
+        self.noun = noun or rows is None
+        self.rows = rows
+        self.hint = hint
+        self.shown = shown
+
+
+def refuse_where(bad: pa.ChunkedArray | pa.Array, quality: str, *, hint: str | None = None) -> None:
+    """Raise `InexactError` if any element of a boolean mask is true; null counts as false."""
+    rows = true_rows(bad)
+    if len(rows):
+        raise InexactError(quality, rows, hint=hint)
+
+
+def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """0-based positions, uint64, where a boolean mask is true; null counts as false."""
+    from lakehouse_cli.arrow.values import compute as pc
+
+    return pc.indices_nonzero(mask)
+
+
+def shorten(value: Any) -> str:
+    """A value as text for display: strings quoted, lists and structs as in JSON, long ones cut."""
+    if isinstance(value, (list, tuple, dict)):
+        text = _nested_text(value)
+    else:
+        text = repr(value) if isinstance(value, (str, bytes)) else str(value)
+    return cut_end(text, _LONGEST)
+
+
+def _nested_text(value: Any) -> str:
+    """What lists and dicts hold, as in JSON; what that has no form for is a text."""
+    if isinstance(value, dict):
+        fields = (f"{_nested_text(str(name))}: {_nested_text(each)}" for name, each in value.items())
+        return f"{{{', '.join(fields)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_nested_text, value))}]"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Decimal) else json.dumps(str(value), ensure_ascii=False)
+
+
+def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
+    """The values of some rows as text, of any type (also those Python's own types cannot hold)."""
+    texts = []
+    for row in rows:
+        scalar = column[row]
+        try:
+            value = scalar.as_py()
+        except (ValueError, OverflowError, pa.ArrowException):
+            value = None
+        texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
+    return texts
+
+
+def _beyond_python(scalar: pa.Scalar) -> str:
+    """A value that Python's own types cannot hold, as Arrow prints it; where it cannot either, as the count it is."""
+    try:
+        return shorten(f"{scalar}")
+    except (ValueError, OverflowError, pa.ArrowException):
+        kind = scalar.type
+    if isinstance(scalar, pa.DictionaryScalar):
+        scalar = scalar.value
+    count = getattr(scalar, "value", None)
+    return f"{count} ({kind})" if isinstance(count, int) else f"a value of {kind}"
+
+
+def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:
+    """The first few of some 0-based rows, as examples."""
+    first = list(rows[:EXAMPLES])
+    return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
+
+
+def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
+    """The violation that tells a user of a refusal.
+
+    Args:
+        refusal: What was refused.
+        name: The column.
+        declared: Its declared type, None where none is declared.
+        source: The column as it came, for the examples; None where only `InexactError.shown` can tell.
+    """
+    if refusal.rows is not None:
+        rows, count = refusal.rows[:EXAMPLES].to_pylist(), len(refusal.rows)
+    elif source is not None:
+        present = true_rows(source.is_valid())
+        rows, count = present[:EXAMPLES].to_pylist(), len(present)
+    else:
+        rows, count = [], 0
+    if refusal.shown is not None:
+        examples = tuple(Example(row + 1, text) for row, text in zip(rows, refusal.shown, strict=False))
+    else:
+        examples = examples_at(source, rows) if source is not None else ()
+    subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
+    hint = f"; {refusal.hint}" if refusal.hint else ""
+    if refusal.noun:
+        held = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
+    else:
+        verb = "is" if count == 1 else "are"
+        held = f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    return Violation(name, "type", count, f"{subject} {held}{hint}", examples)
+
+
+def refused_field(name: str, violation: Violation) -> pa.Field:
+    """A field of null type that stands for a column which could not be made into Arrow at all.
+
+    A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
+    columns' violations, so that one bad column does not hide the next.
+    """
+    told = [
+        violation.column,
+        violation.check,
+        violation.count,
+        violation.message,
+        [[example.row, example.value] for example in violation.examples],
+    ]
+    return pa.field(name, pa.null(), metadata={_REFUSED: json.dumps(told).encode()})
+
+
+def refusal_in(field: pa.Field) -> Violation | None:
+    """The violation that a field of `refused_field` carries, None for any other field."""
+    metadata = field.metadata
+    if metadata is None or _REFUSED not in metadata:
+        return None
+    column, check, count, message, examples = json.loads(metadata[_REFUSED])
+    return Violation(column, check, count, message, tuple(Example(row, value) for row, value in examples))
+
+
+def index_level(field: pa.Field) -> pa.Field:
+    """The field, marked as coming from a level of a pandas index."""
+    return field.with_metadata({**(field.metadata or {}), _INDEX_LEVEL: b"1"})
+
+
+def is_index_level(field: pa.Field) -> bool:
+    """Whether a field came from a level of a pandas index."""
+    return field.metadata is not None and _INDEX_LEVEL in field.metadata

@@ -1,0 +1,160 @@
+"""What was read off the project's code, kept between runs: which functions there are, and their fingerprints.
+
+Reading a thousand functions takes as long as all the rest of a plan. What is kept is plain JSON in the project's
+`.lakehouse/cache`, belongs to the exact bytes of every Python file of the project, to this version of the tool and of
+Python, and to the versions of the packages that the code reaches; where any of that differs it is not used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.errors import Location
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.packages import find_package
+from lakehouse_cli.code.fingerprints.value import OutsideRead
+from lakehouse_cli.runs.local_state import keep, kept, with_hash
+from lakehouse_cli.code.source import FunctionSource, ModuleSource, Parameter
+from lakehouse_cli.version import __version__
+
+_FOLDER, _FILE = "cache", "code.json"
+_FORMAT = 9
+# Beyond this many files, looking at all of them would take longer than reading those that matter.
+_MOST_FILES = 500
+_PACKAGE = "package "
+
+
+class CodeCache:
+    """The kept reading of one project's code.
+
+    Args:
+        folder: The project's.
+        files: Its YAML and Python files; the Python ones count.
+        snapshot: Reads them.
+
+    Attributes:
+        key: What the reading belongs to; None where there are too many files to keep one.
+        modules: What `SourceReader` would read, by name; without their trees.
+        fingerprints: By the function's ``module:name``.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[str], snapshot: CodeSnapshot) -> None:
+        self._folder = folder
+        self._code = {file for file in files if file.endswith(".py")}
+        self.key = code_key(self._code, snapshot)
+        self.modules: dict[str, ModuleSource] = {}
+        self.fingerprints: dict[str, CodeFingerprint] = {}
+        self._load()
+
+    def _load(self) -> None:
+        document = None if self.key is None else kept(self._folder, _FOLDER, _FILE)
+        if document is None or document["key"] != self.key or not _same_packages(document["packages"]):
+            return
+        fingerprints = {
+            ref: CodeFingerprint(hash_, parts, tuple(OutsideRead(*read) for read in reads))
+            for ref, (hash_, parts, reads) in document["fingerprints"].items()
+        }
+        modules = {name: _module(name, self._folder, each) for name, each in document["modules"].items()}
+        self.fingerprints, self.modules = fingerprints, modules
+
+    def keep(
+        self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint], files: Iterable[Path] = ()
+    ) -> None:
+        """Keep what was read, if it is not kept already; trouble in writing is no trouble for anybody.
+
+        Args:
+            modules: What the tables' functions were found in.
+            fingerprints: By the function's ``module:name``; those that cannot be told are left out.
+            files: What else was read; code that is none of the project's files is not looked at the next time.
+        """
+        modules = list(modules)
+        fingerprints = {ref: found for ref, found in fingerprints.items() if found.is_told}
+        inside = all(str(file) in self._code for file in (*files, *(module.file for module in modules)))
+        if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
+            return
+        packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
+        document = {
+            "key": self.key,
+            "packages": packages,
+            "modules": {module.name: _document(module, self._folder) for module in modules},
+            "fingerprints": {ref: [f.hash, dict(f.parts), f.reads] for ref, f in fingerprints.items()},
+        }
+        keep(self._folder, _FOLDER, _FILE, with_hash(document))
+
+
+def code_key(files: Iterable[str], snapshot: CodeSnapshot) -> str | None:
+    """What the kept reading belongs to; None where there are too many files to look at.
+
+    Args:
+        files: Those of the project; the Python ones count.
+        snapshot: Reads them.
+    """
+    code = sorted(file for file in files if file.endswith(".py"))
+    if len(code) > _MOST_FILES:
+        return None
+    digest = xxhash.xxh3_128(f"{_FORMAT} {__version__} {sys.version} {sys.path}".encode())
+    for name in code:
+        try:
+            content = snapshot.read(name)
+        except OSError:
+            return None
+        digest.update(f"\0{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _same_packages(packages: Mapping[str, str]) -> bool:
+    for name, version in packages.items():
+        found = find_package(name.removeprefix(_PACKAGE), sys.path)
+        if found is None or found.version != version:
+            return False
+    return True
+
+
+def _document(module: ModuleSource, folder: Path) -> dict[str, Any]:
+    lines: dict[str, str] = {}
+
+    def place(location: Location) -> list[Any]:
+        if location.source is not None:
+            lines[f"{location.file}:{location.line}"] = location.source
+        return [location.file, location.line, location.column, location.length]
+
+    functions = [
+        [
+            name,
+            function.name,
+            place(function.location),
+            None
+            if function.parameters is None
+            else [[p.name, p.kind, p.has_default, place(p.location)] for p in function.parameters],
+            function.is_async,
+        ]
+        for name, function in module.functions.items()
+    ]
+    file = module.file.relative_to(folder).as_posix()
+    return {"file": file, "shown": module.shown, "package": module.is_package, "functions": functions, "lines": lines}
+
+
+def _module(name: str, folder: Path, document: Mapping[str, Any]) -> ModuleSource:
+    lines = document["lines"]
+
+    def place(value: list[Any]) -> Location:
+        file, line, column, length = value
+        return Location(file, line, column, length, lines.get(f"{file}:{line}"))
+
+    functions = {
+        known_as: FunctionSource(
+            own_name,
+            place(location),
+            None if parameters is None else tuple(Parameter(n, k, d, place(where)) for n, k, d, where in parameters),
+            is_async,
+        )
+        for known_as, own_name, location, parameters, is_async in document["functions"]
+    }
+    return ModuleSource(name, folder / document["file"], document["shown"], functions, document["package"])

@@ -1,0 +1,179 @@
+"""Where code changes the folders in which modules are looked for: ``sys.path.insert(0, "../common")``.
+
+Folders are told from constants and ``__file__``, with what `os.path` and `pathlib` have to take paths apart and put
+them together. Whatever else is done to ``sys.path`` or a package's ``__path__`` may add any folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece
+from lakehouse_cli.code.fingerprints.mutation import HARMLESS
+
+_READING = frozenset(("copy", "count", "index"))
+_READERS = HARMLESS | {"iter_modules", "walk_packages"}
+_APPENDING = frozenset(("append", "extend"))
+# What leaves a path the same, and what leads to the folder it is in or is given.
+_SAME = frozenset(("Path", "PurePath", "str", "fspath", "abspath", "realpath", "normpath"))
+_SAME_METHODS = frozenset(("resolve", "absolute", "as_posix"))
+
+
+class PathEdit(Struct, frozen=True):
+    """One change of the folders in which modules are looked for.
+
+    Attributes:
+        folder: What is added, real and absolute; None where that cannot be told.
+        last: Whether it is looked into after all others.
+    """
+
+    folder: Path | None
+    last: bool
+
+
+def path_edits(code: ModuleCode) -> list[PathEdit]:
+    """The changes that a module makes, in its functions too."""
+    nodes = [node for statement in code.body for node in ast.walk(statement)]
+    parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
+    aliases = _aliases(nodes)
+    found = []
+    edits: list[tuple[ast.expr | None, bool]]
+    for node in nodes:
+        if _is_path(node, aliases):
+            edits = list(_edits(node, parents))
+        elif _last_name(node) == "__path__":  # where a package's own folders lead to is not followed
+            edits = [(None, False) for _ in _edits(node, parents)]
+        elif isinstance(node, ast.Call) and _last_name(node.func) == "addsitedir":
+            edits = [(argument, True) for argument in node.args[:1]]
+        else:
+            continue
+        found += [PathEdit(_folder(added, code), last) for added, last in edits]
+    return found
+
+
+def _aliases(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
+    """The names that stand for the module `sys`, and for its path."""
+    modules, paths = {"sys"}, set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname for alias in node.names if alias.name == "sys" and alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module == "sys":
+            paths |= {alias.asname or alias.name for alias in node.names if alias.name == "path"}
+    return modules, paths
+
+
+def _is_path(node: ast.AST, aliases: tuple[set[str], set[str]]) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr == "path" and isinstance(node.value, ast.Name) and node.value.id in aliases[0]
+    return isinstance(node, ast.Name) and node.id in aliases[1]
+
+
+def _edits(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[tuple[ast.expr | None, bool]]:
+    """What a use of ``sys.path`` adds, None for what cannot be told, and whether that comes last."""
+    parent = parents[node]
+    around = parents.get(parent)
+    if isinstance(parent, ast.Attribute) and isinstance(around, ast.Call) and around.func is parent:
+        if parent.attr in _READING:
+            return
+        added = around.args[1:] if parent.attr == "insert" else around.args
+        known = parent.attr in _APPENDING | {"insert"} and len(added) == 1 and not around.keywords
+        yield from _each(added[0] if known else None, parent.attr == "extend", parent.attr in _APPENDING)
+    elif isinstance(parent, ast.AugAssign) and parent.target is node:
+        yield from _each(parent.value, True, True)
+    elif isinstance(parent, ast.Subscript) and isinstance(around, ast.Assign) and parent in around.targets:
+        yield from _each(around.value, isinstance(parent.slice, ast.Slice), False)
+    elif not _is_reading(node, parent):
+        yield None, False
+
+
+def _each(added: ast.expr | None, several: bool, last: bool) -> Iterator[tuple[ast.expr | None, bool]]:
+    if not several:
+        yield added, last
+    elif isinstance(added, ast.List | ast.Tuple):
+        yield from ((item, last) for item in added.elts)
+    else:
+        yield None, last
+
+
+def _is_reading(node: ast.AST, parent: ast.AST) -> bool:
+    if isinstance(parent, ast.Subscript):
+        return isinstance(parent.ctx, ast.Load)
+    if isinstance(parent, ast.Call):
+        return _last_name(parent.func) in _READERS
+    if isinstance(parent, ast.For | ast.comprehension):
+        return parent.iter is node
+    return isinstance(parent, ast.Compare | ast.FormattedValue)
+
+
+def _folder(added: ast.expr | None, code: ModuleCode) -> Path | None:
+    path = None if added is None else _path(added, code, 0)
+    if path is None:
+        return None
+    whole = Path(os.path.realpath(path))  # a relative one is taken from the current folder, now as on a run
+    return None if whole.is_file() else whole
+
+
+def _path(node: ast.expr, code: ModuleCode, depth: int) -> str | None:
+    """The path an expression gives; None where that cannot be told."""
+    if depth > 20:
+        return None
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) and not node.value.startswith("~") else None
+    if isinstance(node, ast.Name):
+        if node.id == "__file__":
+            return None if code.file.is_symlink() else str(code.file)
+        return _constant(node.id, code, depth)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return _joined([node.left, node.right], code, depth)
+    if isinstance(node, ast.Attribute) and node.attr == "parent":
+        return _parent(node.value, 1, code, depth)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "parents":
+        level = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        return _parent(node.value.value, level + 1, code, depth) if isinstance(level, int) and level >= 0 else None
+    return _called(node, code, depth) if isinstance(node, ast.Call) and not node.keywords else None
+
+
+def _called(node: ast.Call, code: ModuleCode, depth: int) -> str | None:
+    name = _last_name(node.func)
+    if name in _SAME_METHODS and isinstance(node.func, ast.Attribute) and not node.args:
+        return _path(node.func.value, code, depth + 1)
+    if name == "joinpath" and isinstance(node.func, ast.Attribute):
+        return _joined([node.func.value, *node.args], code, depth)
+    if name == "dirname" and len(node.args) == 1:
+        return _parent(node.args[0], 1, code, depth)
+    return _joined(node.args, code, depth) if node.args and (name in _SAME or name == "join") else None
+
+
+def _joined(parts: list[ast.expr], code: ModuleCode, depth: int) -> str | None:
+    paths = [_path(part, code, depth + 1) for part in parts]
+    known = [path for path in paths if path is not None]
+    return str(Path(*known)) if len(known) == len(paths) else None
+
+
+def _parent(node: ast.expr, levels: int, code: ModuleCode, depth: int) -> str | None:
+    path = _path(node, code, depth + 1)
+    if path is None or ".." in Path(path).parts:
+        return None
+    for _ in range(levels):
+        path = str(Path(path).parent)
+    return path
+
+
+def _constant(name: str, code: ModuleCode, depth: int) -> str | None:
+    """What a name of the module stands for, if it is bound once and by an assignment."""
+    entries = code.entries.get(name, [])
+    statement = entries[0].statement if len(entries) == 1 and isinstance(entries[0], Piece) else None
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return None
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    simple = all(isinstance(target, ast.Name) for target in targets)
+    return _path(statement.value, code, depth + 1) if simple else None
+
+
+def _last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

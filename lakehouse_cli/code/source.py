@@ -1,0 +1,403 @@
+"""Reading Python modules with `ast`, never executing them: which functions there are and what they take.
+
+A module is looked for beside the project file first, then where installed packages are, without importing
+parent packages (importing one would run its code).
+"""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Literal, cast
+
+from msgspec import Struct, field
+
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.errors import Location
+from lakehouse_cli.text.regular_files import read_regular
+
+PROJECT_FILE = "lakehouse.yaml"
+# An import that may be inside a function; what is no such thing and looks like it does no harm.
+_INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
+_PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
+# https://docs.python.org/3/reference/lexical_analysis.html#encoding-declarations
+_ENCODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+# Code that is nested more deeply is refused: how much Python takes depends on its version and on who calls it.
+_DEEPEST = 1000
+_FLATTEN = "write its longest expression, or chain of `elif`, in several steps"
+_GLOBAL = re.compile(r"\bglobal[ \t]")
+
+ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
+
+
+class Parameter(Struct, frozen=True):
+    """One parameter of a function as written."""
+
+    name: str
+    kind: ParameterKind
+    has_default: bool
+    location: Location
+
+
+class FunctionSource(Struct, frozen=True):
+    """A function as written.
+
+    Attributes:
+        name: Its name in the module asked for.
+        location: Where its name stands.
+        parameters: In order; None where the source does not tell (what a call returns, a name from elsewhere).
+        is_async: Whether it is declared ``async def``.
+    """
+
+    name: str
+    location: Location
+    parameters: tuple[Parameter, ...] | None
+    is_async: bool = False
+
+
+class SourceError(Exception):
+    """A module cannot be found or parsed; `location` tells where it is broken, where it was found at all."""
+
+    def __init__(self, message: str, hint: str | None = None, location: Location | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.location = location
+
+
+class ModuleSource(Struct, frozen=True, eq=False):
+    """A module as written.
+
+    Attributes:
+        name: Dotted name.
+        file: Absolute path.
+        shown: The path as messages show it.
+        functions: By name: what is defined, imported or assigned at the top level.
+        is_package: Whether the file is a package's ``__init__.py``.
+        tree: As parsed; not to be changed.
+        has_inner_imports: Whether there may be imports inside functions.
+        has_globals: Whether functions may bind names of the module.
+        changes_path: Whether it may change the folders in which modules are looked for.
+        text: All of it, decoded.
+    """
+
+    name: str
+    file: Path
+    shown: str
+    functions: Mapping[str, FunctionSource]
+    is_package: bool = False
+    tree: ast.Module = field(default_factory=lambda: ast.Module([], []))
+    has_inner_imports: bool = False
+    has_globals: bool = False
+    changes_path: bool = False
+    text: str = ""
+
+
+class SourceReader(Struct):
+    """Finds and reads the modules of one project, each once.
+
+    Attributes:
+        folder: The project's folder; modules beside the project file win over installed ones.
+        snapshot: Reads their files.
+    """
+
+    folder: Path
+    snapshot: CodeSnapshot = field(default_factory=CodeSnapshot)
+    _modules: dict[str, ModuleSource | SourceError] = field(default_factory=dict)
+
+    def know(self, modules: Iterable[ModuleSource]) -> None:
+        """Take these as read."""
+        self._modules.update({module.name: module for module in modules})
+
+    @property
+    def modules(self) -> tuple[ModuleSource, ...]:
+        """All that was read."""
+        return tuple(module for module in self._modules.values() if isinstance(module, ModuleSource))
+
+    def module(self, name: str) -> ModuleSource:
+        """Read a module by its dotted name.
+
+        Raises:
+            SourceError: It cannot be found, read or parsed.
+        """
+        known = self._modules.get(name)
+        if known is None:
+            try:
+                known = self._read(name)
+            except SourceError as error:
+                known = error
+            self._modules[name] = known
+        if isinstance(known, SourceError):
+            raise known
+        return known
+
+    def _read(self, name: str) -> ModuleSource:
+        if is_standard(name.partition(".")[0], self.folder):
+            hint = "give the file another name, and `module:` with it"
+            raise SourceError(f"module `{name}` has the name of one of Python's own", hint)
+        file = find_module(name, self.folder)
+        if file is None:
+            if name.endswith(".py"):
+                raise SourceError(
+                    f"`{name}` is a file's name, not a module's", f"write `{name[:-3].replace('/', '.')}`"
+                )
+            in_the_way = Path(*name.split(".")).with_suffix(".py")
+            if os.path.lexists(self.folder / in_the_way):
+                raise SourceError(
+                    f"{in_the_way} is not a regular file", "put the module in its place", Location(str(in_the_way))
+                )
+            beside = sorted(path.stem for path in self.folder.glob("*.py"))
+            hint = f"create {name.replace('.', '/')}.py beside the project file"
+            if beside:
+                hint += f"; beside it there are {', '.join(f'{stem}.py' for stem in beside[:5])}"
+            raise SourceError(f"module `{name}` is neither beside the project file nor installed", hint)
+        shown = _shown(file, self.folder)
+        try:
+            text = _decode(self.snapshot.read(file))
+        except OSError as error:
+            raise SourceError(f"{shown} cannot be read: {error.strerror}", None, Location(shown)) from error
+        except (UnicodeError, LookupError, SyntaxError) as error:
+            raise _undecodable(file, shown, error) from error
+        lines = text.splitlines()
+        try:
+            tree = ast.parse(text, filename=shown)
+        except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+            raise refused_by_python(error, shown, text) from error
+        longest = max(map(len, lines), default=0)
+        for statement in tree.body:
+            # Each level takes a character, so that a statement of few characters need not be looked at.
+            height = (statement.end_lineno or statement.lineno) - statement.lineno + 1
+            if height * longest > _DEEPEST and _is_too_deep(statement):
+                place = place_in(shown, text, statement, "def")
+                raise SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep here", _FLATTEN, place)
+        functions: dict[str, FunctionSource] = {}
+        inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
+        is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
+        module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path, text)
+        # Entered before imports are followed, so that modules importing each other end.
+        self._modules[name] = module
+        for statement in _top_level(tree.body):
+            functions.update(self._names(statement, module, lines))
+        return module
+
+    def _names(self, statement: ast.stmt, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
+        """The names one top-level statement binds that may be functions."""
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            return {statement.name: _function(statement, module.shown, lines)}
+        if isinstance(statement, ast.ImportFrom):
+            return self._imported(statement, module, lines)
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            return {}
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        value, parameters = statement.value, None
+        if isinstance(value, ast.Lambda):
+            parameters = _parameters(value.args, module.shown, lines)
+        found = {}
+        for target in targets:
+            if isinstance(target, ast.Name):
+                place = _place(module.shown, lines, target.lineno, target.col_offset, len(target.id))
+                found[target.id] = FunctionSource(target.id, place, parameters)
+        return found
+
+    def _imported(self, statement: ast.ImportFrom, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
+        origin = self._followed(statement, module)
+        found: dict[str, FunctionSource] = {}
+        for alias in statement.names:
+            if alias.name == "*":
+                found.update(origin or {})
+                continue
+            name = alias.asname or alias.name
+            known = (origin or {}).get(alias.name)
+            place = _place(module.shown, lines, alias.lineno, alias.col_offset, len(alias.name))
+            found[name] = known if known is not None else FunctionSource(name, place, None)
+        return found
+
+    def _followed(self, statement: ast.ImportFrom, module: ModuleSource) -> Mapping[str, FunctionSource] | None:
+        """Functions of the project's own module that a ``from`` import names; None for everybody else's."""
+        name = statement.module or ""
+        if statement.level:
+            package = module.name.split(".")
+            kept = len(package) - statement.level + (1 if module.is_package else 0)
+            if kept <= 0:
+                return None
+            name = ".".join([*package[:kept], *([name] if name else [])])
+        if find_module(name, self.folder, installed=False) is None:
+            return None
+        try:
+            return self.module(name).functions
+        except SourceError:
+            return None
+
+
+def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | None:
+    """The source file of a dotted module name, or None; parent packages are searched, not imported."""
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        return None
+    beside = folder.joinpath(*name.split("."))
+    # A package hides a module of its name.
+    for candidate in (beside / "__init__.py", beside.with_name(f"{beside.name}.py")):
+        if candidate.is_file():
+            return candidate
+    if not installed:
+        return None
+    search: list[str] | None = installed_search()
+    origin: str | None = None
+    for depth in range(name.count(".") + 1):
+        spec = PathFinder.find_spec(".".join(name.split(".")[: depth + 1]), search)
+        if spec is None:
+            return None
+        origin = spec.origin
+        search = list(spec.submodule_search_locations or [])
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
+
+
+def is_standard(top: str, folder: Path) -> bool:
+    """Whether a top-level name is the standard library's, which comes before the project's folder on a run's path."""
+    if top in sys.builtin_module_names or top not in sys.stdlib_module_names:
+        return top in sys.builtin_module_names
+    if find_module(top, folder, installed=False) is None:
+        return True
+    return PathFinder.find_spec(top, installed_search()) is not None  # some exist on other systems only
+
+
+def installed_search() -> list[str]:
+    """Where packages are looked for that are not the project's."""
+    # A run in this process leaves its project's folder on the path; another project is no installed package.
+    return [entry for entry in sys.path if not Path(entry, PROJECT_FILE).exists()]
+
+
+def _decode(data: bytes) -> str:
+    import io
+    import tokenize
+
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding)
+
+
+def _undecodable(file: Path, shown: str, error: Exception) -> SourceError:
+    """The error of a module that is not text in the encoding that it declares, or that declares none of text."""
+    for number, line in enumerate(read_regular(file).split(b"\n", 2)[:2], 1):
+        declared = _ENCODING.match(line.removeprefix(codecs.BOM_UTF8))
+        if declared is not None:
+            text = line.decode("ascii", "replace").rstrip("\r")
+            place = Location(shown, number, declared.start(1) + 1, len(declared[1]), text)
+            name = declared[1].decode("ascii", "replace")
+            if isinstance(error, UnicodeDecodeError):
+                return SourceError(f"{shown} is not text in its declared encoding, {name}", str(error), place)
+            hint = "declare the encoding that the file is saved in, or remove the line and save it as UTF-8"
+            return SourceError(f"{shown} declares `{name}`, which is no encoding of Python source", hint, place)
+    return SourceError(f"{shown} is not text in its declared encoding, UTF-8", str(error), Location(shown))
+
+
+def _shown(file: Path, folder: Path) -> str:
+    try:
+        return file.relative_to(folder).as_posix()
+    except ValueError:
+        return str(file)
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run when the module is imported, inside ``if``, ``try`` and ``with`` too."""
+    waiting = body[::-1]
+    while waiting:  # no recursion, as each `elif` stands inside the one before
+        statement = waiting.pop()
+        yield statement
+        inside: list[ast.stmt] = []
+        if isinstance(statement, ast.If):
+            inside = [*statement.body, *statement.orelse]
+        elif isinstance(statement, ast.Try):
+            handled = [inner for handler in statement.handlers for inner in handler.body]
+            inside = [*statement.body, *handled, *statement.orelse, *statement.finalbody]
+        elif isinstance(statement, ast.With):
+            inside = statement.body
+        waiting += inside[::-1]
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str]) -> FunctionSource:
+    column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
+    place = _place(shown, lines, node.lineno, column, len(node.name))
+    parameters = _parameters(node.args, shown, lines)
+    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef))
+
+
+def _parameters(arguments: ast.arguments, shown: str, lines: list[str]) -> tuple[Parameter, ...]:
+    defaults = len(arguments.defaults)
+    positional = [*arguments.posonlyargs, *arguments.args]
+
+    def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
+        return Parameter(arg.arg, kind, has_default, _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg)))
+
+    found = [
+        parameter(
+            arg,
+            "positional_only" if index < len(arguments.posonlyargs) else "positional",
+            index >= len(positional) - defaults,
+        )
+        for index, arg in enumerate(positional)
+    ]
+    if arguments.vararg is not None:
+        found.append(parameter(arguments.vararg, "var_positional", True))
+    found += [
+        parameter(arg, "keyword", default is not None)
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    if arguments.kwarg is not None:
+        found.append(parameter(arguments.kwarg, "var_keyword", True))
+    return tuple(found)
+
+
+def _place(shown: str, lines: list[str], line: int, column: int, length: int) -> Location:
+    """A place by `ast`'s count: 1-based line, 0-based column in UTF-8 bytes."""
+    source = lines[line - 1] if 0 < line <= len(lines) else ""
+    characters = len(source.encode()[:column].decode(errors="ignore"))
+    return Location(shown, line, characters + 1, max(length, 1), source)
+
+
+def place_in(shown: str, text: str, node: ast.stmt, word: str) -> Location:
+    """Where a statement has a word; where it stands itself, if it is not written there so."""
+    lines = text.splitlines()
+    line, column = node.lineno, node.col_offset
+    found = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", lines[line - 1][column:]) if line <= len(lines) else None
+    column += found.start() if found is not None else 0
+    return _place(shown, lines, line, column, len(word) if found is not None else 1)
+
+
+def refused_by_python(error: Exception, shown: str, text: str) -> SourceError:
+    """The error of a module that Python does not parse or compile."""
+    if isinstance(error, SyntaxError):
+        place = _syntax_place(error, shown, text.splitlines())
+        return SourceError(f"syntax error in {shown}: {error.msg}", None, place)
+    if isinstance(error, RecursionError | MemoryError):
+        return SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep", _FLATTEN, Location(shown))
+    return SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown))
+
+
+def _is_too_deep(statement: ast.stmt) -> bool:
+    """Whether more nodes are inside each other than are taken."""
+    depth, level = 0, [cast("ast.AST", statement)]
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node) if _may_be_long(child)]
+    return depth > _DEEPEST
+
+
+def _may_be_long(node: ast.AST) -> bool:
+    """Whether a node has so many characters that it may hold a long chain of others."""
+    if not isinstance(node, ast.stmt | ast.expr) or node.end_col_offset is None:
+        return True
+    return node.lineno != node.end_lineno or node.end_col_offset - node.col_offset >= _DEEPEST // 10
+
+
+def _syntax_place(error: SyntaxError, shown: str, lines: list[str]) -> Location:
+    line = error.lineno or 1
+    source = lines[line - 1] if 0 < line <= len(lines) else ""
+    column = max(error.offset or 1, 1)
+    length = 1
+    if error.end_lineno == error.lineno and error.end_offset is not None and error.end_offset > column:
+        length = error.end_offset - column
+    return Location(shown, line, column, length, source)

@@ -1,0 +1,93 @@
+"""Where a project's own files are: the project file, found from a folder, and its YAML and Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lakehouse_cli.config.dotenv import ENV_FILE
+from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.model import ProjectSpec
+from lakehouse_cli.code.source import PROJECT_FILE
+
+_ENDINGS = (".py", ".yaml", ".yml")
+
+
+def project_file(path: str | os.PathLike[str] | None) -> Path:
+    """The file of a project, which is there but may be invalid.
+
+    Args:
+        path: The project file or its folder; None searches the current folder and those above.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    if path is None:
+        return _nearest(_current_folder())
+    given = Path(path)
+    if not given.is_absolute():
+        given = _current_folder() / given
+    if given.is_dir():
+        file = given / PROJECT_FILE
+        if not os.path.lexists(file):
+            raise _no_project_file(f"there is no {PROJECT_FILE} in {path}")
+        return file
+    if not os.path.lexists(given):
+        raise _no_project_file(f"{path} does not exist")
+    return given
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise _no_project_file("the current folder is no longer there") from None
+
+
+def _nearest(start: Path) -> Path:
+    """The nearest ``lakehouse.yaml`` in a folder or above it.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    for candidate in (start, *start.parents):
+        if os.path.lexists(candidate / PROJECT_FILE):
+            return candidate / PROJECT_FILE
+    raise _no_project_file(f"there is no {PROJECT_FILE} in {start} or above")
+
+
+def _no_project_file(message: str) -> ProjectError:
+    return ProjectError([Problem(message, "`lakehouse init` makes one; `-C DIR` names another folder")])
+
+
+def all_files(folder: Path) -> Iterator[str]:
+    """The files of a project of which nothing but its folder is known: ``.env``, YAML and Python."""
+    yield str(folder / ENV_FILE)
+    yield from code_files(folder)
+
+
+def own_files(spec: ProjectSpec) -> Iterator[str]:
+    """The YAML and Python files of a project; its storages, of whatever environment, are not looked through."""
+    storages = (storage for each in spec.environments.values() for storage in each.storages.values())
+    local = (storage.root for storage in storages if storage.type == "files")
+    return code_files(spec.folder, [Path(root) for root in local if root != str(spec.folder)])
+
+
+def code_files(folder: Path, apart_from: Iterable[Path] = ()) -> Iterator[str]:
+    """The YAML and Python files below a folder; hidden folders, environments and storages are not entered.
+
+    Args:
+        folder: The project's.
+        apart_from: Folders that are not entered, such as the roots of storages.
+    """
+    left_out = {os.path.realpath(path) for path in apart_from}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "__"))
+            and os.path.realpath(f"{parent}/{name}") not in left_out
+            and not os.path.exists(f"{parent}/{name}/pyvenv.cfg")
+        ]
+        yield from (f"{parent}/{name}" for name in files if name.endswith(_ENDINGS))

@@ -1,6 +1,0 @@
-"""Stored tables and their manifests, copied from one environment to another. See `lakehouse_cli.copying.tables`."""
-
-from lakehouse_cli.copying.results import CopiedTable, CopyResult
-from lakehouse_cli.copying.tables import copy_tables
-
-__all__ = ["CopiedTable", "CopyResult", "copy_tables"]

@@ -1,0 +1,85 @@
+"""What is wrong with the text of a CSV file, with its place and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.formats.csv.records import RecordError
+from lakehouse_cli.formats.csv.options import CsvOptions
+
+_SHOWN = 60
+
+
+def undecodable(name: str, line: int, encoding: str, error: UnicodeDecodeError) -> StorageError:
+    """The error of bytes that are not text in the file's encoding."""
+    byte = error.object[error.start : error.start + 1].hex()
+    return StorageError(
+        f"line {line} of `{name}` is not {encoding}: byte 0x{byte}",
+        hint="set `encoding` in its options, such as `latin-1`, `cp1252` or `utf-16`",
+        location=Location(name, line),
+    )
+
+
+def malformed(
+    name: str, error: RecordError, lines: tuple[int, int], header: Sequence[str] | None, options: CsvOptions
+) -> StorageError:
+    """The error of bytes that are no record.
+
+    Args:
+        name: The file.
+        error: What was found.
+        lines: On which the value begins, and of the fault.
+        header: Names of the columns, if there are any.
+        options: Of the format.
+    """
+    at, (opened, line) = error.position, lines
+    column = f"column `{header[at]}`" if header and at < len(header) else f"column {at + 1}"
+    place = f"line {line} of `{name}`, in {column}"
+    quote, escape = options.quote_char, options.escape_char or "\\"
+    double = f"double each {quote} inside a quoted value, or set `quote_char: none` in its options if {quote} is text"
+    if options.escape_char is None and b"\\" + options.arrow_quote.encode() in error.value:
+        double = f"set `escape_char: '\\'` in its options, if a backslash stands before each {quote} inside a value"
+    match error.reason:
+        case "after quote":
+            if not error.after.strip(b" \t"):
+                double = (
+                    "remove blanks between quotes and what ends the value; or set `quote_char: none` in its options, "
+                    "declare string, and strip blanks and quotes in a transform"
+                )
+            since = f" (the quote opens on line {opened})" if opened != line else ""
+            message, hint = f"{_text(error.after)} follows a closing quote on {place}{since}", double
+        case "unclosed":
+            line = opened
+            message, hint = f"a quote that opens on line {line} of `{name}` is never closed, in {column}", double
+        case "long":
+            message = f"the row on line {opened} of `{name}` does not end within a gigabyte"
+            hint = "check `quote_char` in its options"
+        case "line feed":
+            message = (
+                f"a line feed is in {column} on line {line} of `{name}`, whose first line ends in a carriage return"
+            )
+            hint = "end all lines with the same characters, and put quotes around values that hold others"
+        case "dangling":
+            message = f"the file ends with an escape character, on {place}"
+            hint = f"double the {escape} if it is text; if not, fetch the file again"
+        case "mixed escapes":
+            message = (
+                f"{escape} in {_text(error.value)} on {place}, may be text or escape what follows: the file has both"
+            )
+            hint = f"write it with quotes around every text (Spark: `quoteAll`), or double each {escape} that is text"
+        case "unknown escape":
+            message = f"{_text(error.value)} on {place}, is not an escape"
+            hint = f"double each {escape} that is text, or remove `escape_char` from its options if all are"
+    return StorageError(message, hint=hint, location=Location(name, line))
+
+
+def _text(value: bytes) -> str:
+    return f"`{shorten(value.decode(errors='replace'))}`"
+
+
+def shorten(value: str) -> str:
+    """A value as it is shown in a message: cut where it is long, in quotes where it would not be seen as it is."""
+    text = cut_end(value, _SHOWN)
+    return text if text.isprintable() and text == text.strip() and text else repr(text)

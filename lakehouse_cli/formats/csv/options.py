@@ -1,0 +1,171 @@
+"""The options of the CSV format as one checked value."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from typing import Any, Self
+
+from msgspec.structs import force_setattr
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.spec import FormatOptions
+
+COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+# What none of these can be beside letters and digits, because plain values are made of it.
+_TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
+_SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
+
+
+class CsvOptions(FormatOptions, frozen=True):
+    """How a CSV file is written and read.
+
+    Attributes:
+        delimiter: Between values; one ASCII character.
+        quote_char: Around values that need it; one ASCII character, doubled inside. ``none`` where quotes are text.
+        escape_char: Before a character that is meant as text; one ASCII character, or None.
+        decimal: The decimal point of numbers; one ASCII character.
+        encoding: Python's name of the text encoding, normalised.
+        compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
+        null_values: Unquoted spellings of null; the first is written.
+        true_values: Spellings of true; the first is written.
+        false_values: Spellings of false; the first is written.
+        header: Whether the first row names the columns.
+        skip_rows: Lines before the header that are not data.
+        date_formats: strptime formats of dates, the first is written; empty for ISO 8601.
+        timestamp_formats: strptime formats of timestamps, the first is written; empty for ISO 8601.
+        ambiguous: Which instant a wall-clock time is that its zone has twice: ``first``, ``last``, or ``error``.
+        duration_unit: Of the numbers of durations (``s``, ``ms``, ``us``, ``ns``); None for seconds in cells, and none
+            in JSON, where a bare number is no duration.
+        line_terminator: What ends a written line.
+    """
+
+    delimiter: str = ","
+    quote_char: str = '"'
+    escape_char: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+    compression: str | None = None
+    null_values: tuple[str, ...] = ("",)
+    true_values: tuple[str, ...] = ("true", "True", "TRUE", "1")
+    false_values: tuple[str, ...] = ("false", "False", "FALSE", "0")
+    header: bool = True
+    skip_rows: int = 0
+    date_formats: tuple[str, ...] = ()
+    timestamp_formats: tuple[str, ...] = ()
+    ambiguous: str = "error"
+    duration_unit: str | None = None
+    line_terminator: str = "\n"
+
+    def __post_init__(self) -> None:
+        _check_characters(self)
+        _check_spellings(self)
+        force_setattr(self, "encoding", _encoding_name(self.encoding))
+        if self.date_formats or self.timestamp_formats:
+            from lakehouse_cli.formats.csv.directives import check_format
+
+            for text in self.date_formats:
+                check_format(text, "date_format")
+            for text in self.timestamp_formats:
+                check_format(text, "timestamp_format")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """From the ``options`` of a project file, already held to `lakehouse_cli.formats.CSV`.
+
+        Raises:
+            StorageError: Options that cannot stand together, or an encoding or format that does not exist.
+        """
+        values = dict(mapping)
+        for name in ("date_format", "timestamp_format"):
+            formats = values.pop(name, None)
+            values[f"{name}s"] = (formats,) if isinstance(formats, str) else formats
+        if values.get("escape_char") == "none":
+            del values["escape_char"]
+        if values.get("quote_char") == "none" and values.get("escape_char"):
+            # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
+            values.setdefault("null_values", (f"{values['escape_char']}N",))
+        return super().from_mapping(values)
+
+    @property
+    def quotes(self) -> bool:
+        """Whether values may stand in quotes."""
+        return self.quote_char != "none"
+
+    @property
+    def arrow_quote(self) -> str:
+        """The quote character for Arrow: where the file has none, one that is hardly ever in a text."""
+        return self.quote_char if self.quotes else "\x1f" if self.delimiter != "\x1f" else "\x1e"
+
+    @property
+    def null_spellings(self) -> tuple[str, ...]:
+        """What is read as null where it is not in quotes."""
+        return (*self.null_values, *([f"{self.escape_char}N"] if self.escape_char else []))
+
+    @property
+    def null_text(self) -> str | None:
+        """How null is written, None where it cannot be."""
+        return self.null_values[0] if self.null_values else None
+
+    def compression_of(self, name: str) -> str | None:
+        """The codec of a file of that name (``gzip``, ``bz2``, ``zstd``), None for plain bytes."""
+        return codec_of(name, self.compression)
+
+
+def codec_of(name: str, compression: str | None) -> str | None:
+    """The codec of a file: as the option says, else by the file's suffix; None for plain bytes."""
+    if compression is not None:
+        return None if compression == "none" else compression
+    return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
+
+
+def _check_characters(options: CsvOptions) -> None:
+    characters = {"delimiter": options.delimiter, "decimal": options.decimal}
+    if options.quotes:
+        characters["quote_char"] = options.quote_char
+    if options.escape_char is not None:
+        characters["escape_char"] = options.escape_char
+    for what, character in characters.items():
+        if len(character) != 1 or not character.isascii() or character in "\r\n\0":
+            raise StorageError(
+                f"option `{what}` of format csv must be one ASCII character, not {character!r}",
+                hint=f"such as {_SUCH_AS[what]}",
+            )
+        same = next((other for other in characters if other != what and characters[other] == character), None)
+        if same and {what, same} != {"delimiter", "decimal"}:
+            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else "choose two"
+            raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
+        if character.isalnum() or character in _TAKEN[what]:
+            raise StorageError(
+                f"option `{what}` of format csv cannot be {character!r}, values are made of it",
+                hint=f"such as {_SUCH_AS[what]}",
+            )
+
+
+def _check_spellings(options: CsvOptions) -> None:
+    for what, spellings in (("true_values", options.true_values), ("false_values", options.false_values)):
+        if not spellings:
+            raise StorageError(f"option `{what}` of format csv is empty", hint=f"such as `{what}: [yes]`")
+    both = set(options.true_values) & set(options.false_values)
+    if both:
+        raise StorageError(
+            f"`{min(both)}` is in `true_values` and in `false_values` of format csv", hint="take it out of one of them"
+        )
+    # Quoted, a spelling of null would be read as text.
+    for spelling in options.null_values[:1]:
+        if any(c in spelling for c in (options.delimiter, options.arrow_quote, "\r", "\n")):
+            raise StorageError(
+                f"null cannot be written as {spelling!r}, it would need quotes",
+                hint="put another first in `null_values`",
+            )
+
+
+def _encoding_name(encoding: str) -> str:
+    try:
+        info = codecs.lookup(encoding)
+        "a".encode(encoding)  # refuses codecs that are not of text, such as base64
+    except (LookupError, ValueError):
+        raise StorageError(
+            f"`{encoding}` is not a text encoding", hint="such as utf-8, utf-16, latin-1 or cp1252"
+        ) from None
+    return info.name

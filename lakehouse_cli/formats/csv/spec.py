@@ -1,0 +1,73 @@
+"""CSV: text, one line a row."""
+
+from __future__ import annotations
+
+from lakehouse_cli.formats.spec import DURATION_UNIT, FormatOption, FormatSpec, JsonSchema
+
+_CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
+_STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+_ONE_OR_MORE_STRINGS: JsonSchema = {
+    "oneOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+    ]
+}
+
+CSV = FormatSpec(
+    name="csv",
+    implementation="lakehouse_cli.formats.csv:CsvFormat",
+    suffix=".csv",
+    options_class="lakehouse_cli.formats.csv.options:CsvOptions",
+    compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},
+    options=(
+        FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
+        FormatOption(
+            "quote_char",
+            '"',
+            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            "The character around values that need it, doubled inside; `none` where quotes are text.",
+        ),
+        FormatOption(
+            "escape_char",
+            None,
+            {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
+            "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null. "
+            "`none` unsets that of the storage.",
+        ),
+        FormatOption("decimal", ".", _CHARACTER, "The decimal point of numbers."),
+        FormatOption("encoding", "utf-8", {"type": "string", "minLength": 1}, "Of the text, by Python's name for it."),
+        FormatOption(
+            "compression",
+            None,
+            {"enum": ["none", "gzip", "bz2", "zstd"]},
+            "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
+        ),
+        FormatOption(
+            "suffix",
+            ".csv",
+            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
+            "The file's ending.",
+        ),
+        FormatOption("null_values", [""], _STRINGS, "Unquoted spellings of null; the first is written."),
+        FormatOption(
+            "true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."
+        ),
+        FormatOption(
+            "false_values", ["false", "False", "FALSE", "0"], _STRINGS, "Spellings of false; the first is written."
+        ),
+        FormatOption("header", True, {"type": "boolean"}, "Whether the first row names the columns; else by position."),
+        FormatOption("skip_rows", 0, {"type": "integer", "minimum": 0}, "Lines before the header that are not data."),
+        FormatOption("date_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of dates; the first is written."),
+        FormatOption(
+            "timestamp_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of timestamps; the first is written."
+        ),
+        FormatOption(
+            "ambiguous",
+            "error",
+            {"enum": ["error", "first", "last"]},
+            "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
+        ),
+        DURATION_UNIT,
+        FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),
+    ),
+)

@@ -1,0 +1,245 @@
+"""Dates and timestamps in strptime formats, both ways, a column at a time.
+
+Arrow's own ``strptime`` kernel takes 30 February for 1 March and knows no ``%f``; Python's parses one value at a time.
+Here a format becomes a regular expression, whose parts are put together as ISO 8601 text and read by `decode_iso`,
+which refuses what is no date. Names of months and days are English, whatever the locale.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.moments import UNITS
+from lakehouse_cli.arrow.conversion.zones import offsets, to_instants, to_wall_clock
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.csv.decode import decode_iso
+from lakehouse_cli.formats.csv.encode import encode_iso
+from lakehouse_cli.formats.csv.directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
+from lakehouse_cli.formats.csv.options import CsvOptions
+
+_TEXT = pa.string()
+
+
+def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], ambiguous: str) -> pa.Array:
+    """Dates or timestamps from text in any of the formats.
+
+    Args:
+        text: String array.
+        to: A date or a timestamp type.
+        formats: What the text may be in.
+        ambiguous: Which of two instants is meant where a zone has a wall-clock time twice: ``first``, ``last``, or
+            ``error`` for neither.
+
+    Returns:
+        Null where no format gives a moment exactly, or two formats give different ones.
+    """
+    moments, values = _parse(text, to, formats[0], ambiguous)
+    is_read = moments.is_valid()
+    for format_ in formats[1:]:
+        moments, others = _parse(text, to, format_, ambiguous)
+        is_same = pc.fill_null(pc.equal(values, others), False)
+        clashes = pc.and_not(pc.and_(is_read, moments.is_valid()), is_same)
+        # What has clashed once stays null: it is read, and null equals nothing.
+        values = pc.if_else(pc.or_(clashes, is_read), pc.if_else(clashes, av.scalar(None, to), values), others)
+        is_read = pc.or_(is_read, moments.is_valid())
+    return values
+
+
+def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
+    """Why a text that is in one of the formats is no value, and what to do; None where it is in none of them."""
+    option, formats = "timestamp_format", options.timestamp_formats
+    if pa.types.is_date(to):
+        option, formats = "date_format", options.date_formats
+    readings: dict[str, tuple[str, pa.Array]] = {}
+    for format_ in formats:
+        moments, _ = _parse(av.array([text.strip(" \t")], _TEXT), to, format_, options.ambiguous)
+        if moments.null_count == 0:
+            readings.setdefault(_shown(moments), (format_, moments))
+    if len(readings) > 1:
+        first, second = ((shown, format_) for shown, (format_, _) in list(readings.items())[:2])
+        return (
+            f"it is {first[0]} by `{first[1]}` and {second[0]} by `{second[1]}`",
+            f"keep one of the two in `{option}`; where a column mixes them, declare it as string",
+        )
+    moments = next((moments for _, moments in readings.values()), None)
+    is_local = moments is not None and pa.types.is_timestamp(to) and to.tz is not None and moments.type.tz is None
+    return _explain_clock(moments, to.tz) if is_local else None
+
+
+def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
+    """Why a wall-clock time of a zone is no instant, and what to do; None where it is one."""
+    before, after = offsets(local.cast(pa.int64())[0].as_py() // UNITS[local.type.unit], zone)
+    without = "declare the column without `tz`"
+    if before > after:
+        return (
+            f"{zone} has {_shown(local)} twice (clocks were turned back)",
+            f"set `ambiguous: first` or `ambiguous: last` in the options, or {without}",
+        )
+    if before < after:
+        return (
+            f"{zone} never has {_shown(local)} (clocks were turned forward)",
+            f"correct times that never were, which `ambiguous` does not rescue, or {without}",
+        )
+    return None
+
+
+def _shown(moments: pa.Array) -> str:
+    """The one moment of an array, without seconds that are zero."""
+    return re.sub(r"(?::00)?(?:\.0+)?(Z?)$", r"\1", encode_iso(moments)[0].as_py())
+
+
+def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tuple[pa.Array, pa.Array]:
+    """The moments as they are written, on the clocks of the zone where no offset is, and as values of the type."""
+    parts = _extract(text, format_)
+    date = pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
+    if pa.types.is_date(to):
+        dates = decode_iso(date, to)
+        return dates, dates
+    clock = pc.binary_join_element_wise(_hour(parts), _two(parts, "M", "00"), _two(parts, "S", "00"), ":")
+    moment = pc.binary_join_element_wise(date, clock, " ")
+    if "f" in parts:
+        moment = pc.binary_join_element_wise(moment, parts["f"], ".")
+    if "z" in parts:
+        moment = pc.binary_join_element_wise(moment, parts["z"], "")
+    if to.tz is None or "z" in parts:
+        moments = decode_iso(moment, to)
+        return moments, moments
+    local = decode_iso(moment, pa.timestamp(to.unit))
+    return local, to_instants(local, to.tz, ambiguous)
+
+
+def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
+    """The text of each directive, null where the whole does not match."""
+    pieces = split_format(format_)
+    pattern = ""
+    for at, (literal, directive) in enumerate(pieces):
+        pattern += re.escape(literal)
+        if directive:
+            beside = pieces[at - 1][1] if at and not literal else ""
+            behind = "" if pieces[at + 1][0] else pieces[at + 1][1]
+            group = GROUPS[directive]
+            # Numbers side by side have all of their digits: `1112020` would be two days by %d%m%Y.
+            if group == TWO_DIGITS and {beside, behind} & NUMBERS:
+                group = "[0-9]{2}"
+            pattern += f"(?P<{directive}>(?i:{group}))"
+    parts = pc.extract_regex(text, rf"\A{pattern}\z")
+    return {field.name: pc.struct_field(parts, [at]) for at, field in enumerate(parts.type)}
+
+
+def _two(parts: dict[str, pa.Array], directive: str, default: str) -> Any:
+    return pc.utf8_lpad(parts[directive], 2, "0") if directive in parts else av.scalar(default)
+
+
+def _year(parts: dict[str, pa.Array]) -> pa.Array:
+    if "Y" in parts:
+        return parts["Y"]
+    century = pc.if_else(pc.less(parts["y"].cast(pa.int64()), 69), "20", "19")  # POSIX's turn of the century
+    return pc.binary_join_element_wise(century, parts["y"], "")
+
+
+def _month(parts: dict[str, pa.Array]) -> Any:
+    named = parts.get("b", parts.get("B"))
+    if named is None:
+        return _two(parts, "m", "01")
+    names = av.array([name[:3].lower() for name in MONTHS], _TEXT)
+    number = pc.add(pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(named), 0, 3), value_set=names), 1)
+    return pc.utf8_lpad(number.cast(_TEXT), 2, "0")
+
+
+def _hour(parts: dict[str, pa.Array]) -> Any:
+    if "I" not in parts:
+        return _two(parts, "H", "00")
+    hour = parts["I"].cast(pa.int64())
+    in_range = pc.and_(pc.greater_equal(hour, 1), pc.less_equal(hour, 12))
+    hour = pc.if_else(in_range, hour, av.scalar(None, pa.int64()))
+    hour = pc.if_else(pc.equal(hour, 12), 0, hour)
+    hour = pc.if_else(pc.equal(pc.utf8_lower(parts["p"]), "pm"), pc.add(hour, 12), hour)
+    return pc.utf8_lpad(hour.cast(_TEXT), 2, "0")
+
+
+def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions) -> pa.Array:
+    """The text of dates or timestamps in the first of the formats.
+
+    Raises:
+        StorageError: The formats would not read the text back as the same value: a part is missing from them.
+    """
+    text = _print(values, formats[0])
+    back = parse_formats(text, values.type, formats, options.ambiguous)
+    if back.equals(values):
+        return text
+    same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
+    lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
+    at = pc.index(lost, av.scalar(True)).as_py()
+    value = values[at : at + 1].cast(_TEXT)[0].as_py()
+    written = text[at].as_py()
+    reason = explain(written, values.type, options) if written else None
+    is_zoned = pa.types.is_timestamp(values.type) and values.type.tz is not None
+    whole = "%Y-%m-%d" if pa.types.is_date(values.type) else "%Y-%m-%d %H:%M:%S.%f" + ("%z" if is_zoned else "")
+    raise StorageError(
+        f"{value} would not be read back as it is from {written!r}, in the format `{formats[0]}`"
+        + (f": {reason[0]}" if reason else ""),
+        hint=f"choose one format that holds all of it, such as `{whole}`, or none for ISO 8601",
+    )
+
+
+def _epoch(kind: pa.DataType) -> pa.Scalar:
+    return av.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+
+
+def _print(values: pa.Array, format_: str) -> pa.Array:
+    parts = split_format(format_)
+    moments = values
+    if not pa.types.is_date(values.type) and values.type.tz is not None:
+        has_zone = any(directive == "z" for _, directive in parts)
+        # With an offset in the text, UTC; without one, the clock on the wall.
+        moments = values.cast(pa.timestamp(values.type.unit, "UTC")) if has_zone else values
+        moments = to_wall_clock(moments)
+    pieces: list[Any] = []
+    for literal, directive in parts:
+        if literal:
+            pieces.append(literal)
+        if directive:
+            pieces.append(_piece(moments, directive))
+    text = pc.binary_join_element_wise(*pieces, "")
+    return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
+
+
+def _piece(moments: pa.Array, directive: str) -> Any:
+    is_date = pa.types.is_date(moments.type)
+    if directive == "z":
+        return "+0000"
+    if directive in "HIMSfp" and is_date:
+        return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
+    if directive in "bB":
+        names = av.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
+        return names.take(pc.subtract(pc.month(moments), 1))
+    if directive in "aA":
+        names = av.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
+        return names.take(pc.day_of_week(moments))
+    if directive == "p":
+        return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")
+    number, width = _number(moments, directive)
+    return pc.utf8_lpad(number.cast(_TEXT), width, "0")
+
+
+def _number(moments: pa.Array, directive: str) -> tuple[pa.Array, int]:
+    if directive == "Y":
+        return pc.year(moments), 4
+    if directive == "y":
+        year = pc.year(moments)
+        return pc.subtract(year, pc.multiply(pc.divide(year, 100), 100)), 2
+    if directive == "I":
+        hour = pc.add(pc.hour(moments), 11)
+        return pc.add(pc.subtract(hour, pc.multiply(pc.divide(hour, 12), 12)), 1), 2
+    if directive == "f":
+        fraction = pc.add(pc.multiply(pc.millisecond(moments), 1000), pc.microsecond(moments))
+        if moments.type.unit != "ns":
+            return fraction, 6
+        return pc.add(pc.multiply(fraction, 1000), pc.nanosecond(moments)), 9
+    kernel = {"m": pc.month, "d": pc.day, "H": pc.hour, "M": pc.minute, "S": pc.second}[directive]
+    return kernel(moments), 2

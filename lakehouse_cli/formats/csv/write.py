@@ -1,0 +1,314 @@
+"""Writing: a batch of columns becomes text by Arrow's kernels, and its joined buffer goes to the file.
+
+`pyarrow.csv.write_csv` quotes every string, and knows neither quote characters, decimal points, encodings nor nested
+types; this quotes where a reader would otherwise be misled, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.formats.compression import compressed
+from lakehouse_cli.formats.csv.codec import encode
+from lakehouse_cli.formats.csv.errors import shorten
+from lakehouse_cli.formats.csv.options import CsvOptions
+
+_TEXT = pa.string()
+_ROWS = 1 << 16
+_CELLS = 1 << 21
+_BYTES = 1 << 26
+_CELLS_FOR_THREADS = 1 << 17
+_THREADS = 2
+# Columns of text beyond this are joined with 64-bit offsets.
+_OFFSETS_END = 1 << 30
+# What part of a column's values may be distinct for the rest to be worth looking up.
+_WORTHWHILE = 0.4
+_FEW = 1 << 10
+_BATCHES_TO_TRY_AGAIN = 16
+# Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
+_OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
+_BOM = "\ufeff"
+_BITS = {
+    kind.id: bits
+    for kind, bits in (
+        (pa.float64(), pa.int64()),
+        (pa.float32(), pa.int32()),
+        (pa.timestamp("s"), pa.int64()),
+        (pa.int64(), pa.int64()),
+        (pa.uint64(), pa.int64()),
+        (pa.int32(), pa.int32()),
+        (pa.uint32(), pa.int32()),
+        (pa.date32(), pa.int32()),
+        (pa.time32("s"), pa.int32()),
+        (pa.time64("us"), pa.int64()),
+        (pa.duration("s"), pa.int64()),
+    )
+}
+
+
+def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
+    """Write a table so that `read_csv` with the same columns and options gives it back.
+
+    Args:
+        table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
+        sink: Open for writing bytes; not closed. Written batch by batch, in bounded memory.
+        options: Of the format.
+
+    Raises:
+        StorageError: Column names that are empty or twice; a type or value the file cannot hold.
+    """
+    table = _storable(table)
+    _check_names(table.column_names)
+    writer = _Writer(table.schema, options)
+    with ExitStack() as stack:
+        put = _putter(sink, options, stack)
+        put(writer.head())
+        # Threads cost more than they save where there is one batch.
+        spread = _in_order if table.num_rows * table.num_columns > _CELLS_FOR_THREADS else map
+        for text in spread(writer.batch, _batches(table)):
+            put(text)
+
+
+def _check_names(names: list[str]) -> None:
+    if not names:
+        raise StorageError("a table without columns cannot be written as CSV", hint="return at least one column")
+    if "" in names:
+        raise StorageError(
+            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
+            hint="name it, or leave it out",
+        )
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        listed = ", ".join(f"`{name}`" for name in twice[:5])
+        raise StorageError(
+            f"column {'names' if len(twice) > 1 else 'name'} {listed} {'are' if len(twice) > 1 else 'is'} there twice",
+            hint="a header names each column once; rename one of them",
+        )
+
+
+def _storable(table: pa.Table) -> pa.Table:
+    """The same values in types the project file can name (large_string as string, and so on)."""
+    fields = []
+    for field in table.schema:
+        known = from_arrow(field.type)
+        if known is None:
+            raise StorageError(
+                f"column `{field.name}` is {field.type}, which a CSV file cannot hold",
+                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
+            )
+        target = to_arrow(known)
+        # A dictionary is written by its values, whatever indexes them.
+        fields.append(field if pa.types.is_dictionary(field.type) else field.with_type(target))
+    schema = pa.schema(fields)
+    if schema.types == table.schema.types:
+        return table
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise StorageError(f"the table cannot be written as CSV: {error}") from error
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Slices of the table, bounded in rows, cells and bytes."""
+    if table.num_rows == 0 or table.num_columns == 0:
+        return
+    per_row = max(1, table.nbytes // table.num_rows)
+    rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))
+    if table.num_rows <= rows and all(column.num_chunks == 1 for column in table.columns):
+        yield from table.to_batches()
+        return
+    for start in range(0, table.num_rows, rows):
+        yield from table.slice(start, rows).combine_chunks().to_batches()
+
+
+def _in_order(work: Callable[[pa.RecordBatch], Any], batches: Iterator[pa.RecordBatch]) -> Iterator[Any]:
+    """The results of `work` in the order of the batches, a few of them ahead in threads."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="csv-write") as pool:
+        waiting = []
+        for batch in batches:
+            waiting.append(pool.submit(work, batch))
+            if len(waiting) > _THREADS:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+class _Writer:
+    """Turns batches of one schema into CSV text."""
+
+    def __init__(self, schema: pa.Schema, options: CsvOptions) -> None:
+        self.schema = schema
+        self.options = options
+        self.null_text = options.null_text
+        self.quote = options.quote_char if options.quotes else ""
+        self.escape = options.escape_char or ""
+        special = options.delimiter + self.quote + self.escape + "\r\n"
+        self.special = tuple(c.encode() for c in special)
+        self.pattern = f"([{re.escape(special)}])"
+        # What quotes tell from null, and, where there are quotes, from nothing.
+        spellings = {*options.null_spellings, *([""] if options.quotes else [])}
+        self.null_set = _texts(tuple(sorted(spellings)))
+        self.plain_needs_quotes = (
+            bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES)
+            or options.decimal in (options.delimiter, self.quote)
+            or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
+        )
+        self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
+        # Per column, for how many batches more its values are taken for distinct.
+        self.distinct = [0] * len(schema)
+
+    def head(self) -> bytes:
+        """What comes before the first row."""
+        head = self.options.line_terminator * self.options.skip_rows
+        if self.options.header:
+            quoted = self._quoted(_texts(tuple(self.schema.names))).to_pylist()
+            head += self.options.delimiter.join(quoted) + self.options.line_terminator
+        return head.encode()
+
+    def batch(self, batch: pa.RecordBatch) -> memoryview:
+        """The lines of a batch, in UTF-8."""
+        endings = [""] * (batch.num_columns - 1) + [self.options.line_terminator]
+        columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
+        lines = columns[0]
+        if len(columns) > 1:
+            if sum(column.nbytes for column in columns) > _OFFSETS_END:
+                columns = [column.cast(pa.large_string()) for column in columns]
+            lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.replace_null)
+        return _data_of(lines)
+
+    def _column(self, values: pa.Array, at: int, ending: str) -> pa.Array:
+        """The text of a column, in quotes where it needs them, with what ends the line behind the last one."""
+        field = self.schema.field(at)
+        repeated = self._repeated(values, at)
+        distinct = values if repeated is None else repeated.dictionary.view(field.type)
+        try:
+            text = encode(distinct, self.options)
+            text = self._quoted(text) if self._may_need_quotes(field.type) else text
+        except StorageError as error:
+            raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
+        if values.null_count and self.null_text is None:
+            raise StorageError(
+                f"column `{field.name}` holds null, and `null_values` is empty",
+                hint='say how null is written, such as `null_values: [""]`, in the options',
+            )
+        if ending:
+            if text.nbytes > _OFFSETS_END:
+                text = text.cast(pa.large_string())
+            text = pc.binary_join_element_wise(text, "", ending, **self.replace_null)
+        if repeated is not None:
+            text = text.take(repeated.indices)
+            if ending and text.null_count:
+                text = pc.fill_null(text, (self.null_text or "") + ending)
+        return text
+
+    def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
+        """The distinct values and where they stand, where there are few: then text is made once for each of them."""
+        bits = _BITS.get(values.type.id)
+        if bits is None or len(values) < _FEW or self.distinct[at] > 0:
+            self.distinct[at] -= 1
+            return None
+        # By their bits, because 0.0 equals -0.0 and NaN nothing.
+        encoded = values.view(bits).dictionary_encode()
+        if len(encoded.dictionary) > len(values) * _WORTHWHILE:
+            self.distinct[at] = _BATCHES_TO_TRY_AGAIN
+            return None
+        return encoded
+
+    def _may_need_quotes(self, kind: pa.DataType) -> bool:
+        t = pa.types
+        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_time(kind) or t.is_duration(kind):
+            return self.plain_needs_quotes
+        if t.is_date(kind):
+            return self.plain_needs_quotes or bool(self.options.date_formats)
+        if t.is_timestamp(kind):
+            return self.plain_needs_quotes or bool(self.options.timestamp_formats)
+        return True
+
+    def _quoted(self, text: pa.Array) -> pa.Array:
+        """With quotes around what would otherwise be read as something else."""
+        if len(text) == text.null_count:
+            return text
+        data = _data_of(text).tobytes()
+        mask = pc.is_in(text, value_set=self.null_set, skip_nulls=True)
+        if any(mark in data for mark in self.special):
+            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.pattern), False))
+        if _BOM.encode() in data:
+            # At the start of the file it would be taken for a byte order mark.
+            mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
+        if not pc.any(mask).as_py():
+            return text
+        if not self.quote:
+            return self._unquoted(text)
+        if self.escape:
+            inner = pc.replace_substring_regex(text, f"([{re.escape(self.quote + self.escape)}])", _behind(self.escape))
+        else:
+            inner = pc.replace_substring(text, self.quote, self.quote * 2) if self.quote.encode() in data else text
+        return pc.if_else(mask, pc.binary_join_element_wise(self.quote, inner, self.quote, ""), text)
+
+    def _unquoted(self, text: pa.Array) -> pa.Array:
+        """With escapes in front of what would otherwise be read as something else."""
+        refused = f"[{re.escape(self.options.delimiter)}\r\n]"
+        if self.escape:
+            text, refused = pc.replace_substring_regex(text, self.pattern, _behind(self.escape)), "(?:a^)"
+        unfit = pc.or_(pc.is_in(text, value_set=self.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
+        unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
+        if pc.any(unfit).as_py():
+            value = shorten(text.filter(unfit)[0].as_py())
+            raise StorageError(
+                f"`{value}` cannot be written without quotes, and `quote_char` is none",
+                hint="remove `quote_char: none` from the options, or set `escape_char`, or another `delimiter` "
+                "or spelling of null",
+            )
+        return text
+
+
+def _behind(escape: str) -> str:
+    """The replacement that puts an escape character before what was found."""
+    return f"{escape * (2 if escape == chr(92) else 1)}\\1"
+
+
+@lru_cache(maxsize=64)
+def _texts(values: tuple[str, ...]) -> pa.Array:
+    return av.array(values, _TEXT)
+
+
+def _data_of(text: pa.Array) -> memoryview:
+    """The bytes of all the values, one after another; of one that is null, what lies under it as well."""
+    buffers = text.buffers()
+    offsets = memoryview(buffers[1]).cast("q" if pa.types.is_large_string(text.type) else "i")
+    start, end = offsets[text.offset], offsets[text.offset + len(text)]
+    return memoryview(b"" if buffers[2] is None else buffers[2])[start:end]
+
+
+def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
+    """What takes UTF-8 text to the file: encoding and compression on the way."""
+    target = stack.enter_context(compressed(sink, options.compression or "none"))
+    if options.encoding == "utf-8":
+        return lambda text: target.write(text) if len(text) else None
+    encoder = codecs.getincrementalencoder(options.encoding)()
+
+    def put(text: Any) -> None:
+        try:
+            target.write(encoder.encode(bytes(text).decode()))
+        except UnicodeEncodeError as error:
+            character = error.object[error.start]
+            raise StorageError(
+                f"`{character}` (U+{ord(character):04X}) cannot be written in {options.encoding}",
+                hint="set `encoding: utf-8` in the options, which holds every character",
+            ) from None
+
+    return put

@@ -1,0 +1,220 @@
+"""The Excel format as storages use it: read only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.exact import convert
+from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.excel.cells import UNFIT, value_for
+from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Refused, Sheet, address, read_sheet
+from lakehouse_cli.formats.stored_types import wanted_names
+
+_TEXT = pa.string()
+_SPELLINGS = CsvOptions()
+_EXAMPLES = 5
+_SHOWN = 60
+
+
+class ExcelFormat(Format[ExcelOptions]):
+    """Reads a sheet of a workbook."""
+
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: ExcelOptions,
+    ) -> pa.Table:
+        """The declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
+        sheet = read_sheet(open_source, name, options)
+        nulls = frozenset(options.null_values)
+        if columns is None:
+            return _undeclared(sheet, name, nulls)
+        places = _places(sheet, name, columns)
+        arrays, refused = [], []
+        for column, at in zip(columns, places, strict=True):
+            values, violation = _typed(_cells(sheet, at, nulls), column, at, sheet)
+            arrays.append(values)
+            if violation is not None:
+                refused.append((column, violation))
+        if refused:
+            raise _unfit(refused, name)
+        return pa.table(arrays, names=[column.name for column in columns])
+
+    def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
+        """Nothing is written as Excel; projects that ask for it are refused when they are loaded."""
+        del table, sink, options
+        raise StorageError("a table cannot be written as Excel", hint="choose another `format`")
+
+
+def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
+    if sheet.header is not None:
+        stored = [each for each in sheet.header if each is not None]
+        return [sheet.header.index(each) for each in wanted_names(stored, columns, name)]
+    if sheet.width < len(columns) and sheet.rows:
+        positions = [f"column {at + 1}" for at in range(sheet.width)]
+        missing = [
+            Violation(column.name, "missing", 1, f"the sheet has {sheet.width} columns", location=column.location)
+            for column in columns[sheet.width :]
+        ]
+        raise DataError(
+            f"sheet `{sheet.title}` of `{name}` has {plural(len(positions), 'column')}, "
+            f"and {count_text(len(columns))} are declared",
+            missing,
+            hint="declare as many as there are, or set `sheet` in its options",
+            location=Location(name),
+        )
+    return list(range(len(columns)))
+
+
+def _cells(sheet: Sheet, at: int, nulls: frozenset[str]) -> list[Any]:
+    """The values of a column, from top to bottom."""
+    values = [row.values[at] if at < len(row.values) else None for row in sheet.rows]
+    if not nulls:
+        return values
+    return [None if (each.shown if type(each) is Refused else each) in nulls else each for each in values]
+
+
+def _typed(cells: list[Any], column: Column, at: int, sheet: Sheet) -> tuple[pa.Array, Violation | None]:
+    """A column in its declared type, and what is wrong with it."""
+    target = to_arrow(column.type)
+    leaf = target.value_type if pa.types.is_dictionary(target) else target
+    as_value = value_for(column.type)
+    is_text = pa.types.is_string(leaf)
+    texts = [each if type(each) is str and (each or is_text) else None for each in cells]
+    others = [None if each is None or type(each) is str else as_value(each) for each in cells]
+    spelled = decode(av.array(texts, _TEXT), leaf, _SPELLINGS)
+    bad = [row for row, each in enumerate(others) if each is UNFIT]
+    bad += pc.indices_nonzero(pc.and_(pc.is_valid(av.array(texts, _TEXT)), pc.is_null(spelled))).to_pylist()
+    if bad:
+        return spelled, _violation(sorted(bad), cells, column, at, sheet)
+    values = spelled
+    if any(each is not None for each in others):
+        values = pc.coalesce(spelled, _array(others, leaf))
+    return (values.dictionary_encode().cast(target) if leaf is not target else values), None
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    t = pa.types
+    if t.is_date(kind) or t.is_time32(kind):
+        return av.array(values, pa.int32()).cast(kind)
+    return av.array(values, pa.int64()).cast(kind) if t.is_temporal(kind) else av.array(values, kind)
+
+
+def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet: Sheet) -> Violation:
+    count = len(bad)
+    told = f"{plural(count, 'cell')} of {count_text(len(cells))} {'is' if count == 1 else 'are'} not {column.type}"
+    examples = tuple(
+        Example(row + 1, f"{address(at, sheet.rows[row].number)}: {_shown(cells[row])}", sheet.rows[row].number)
+        for row in bad[:_EXAMPLES]
+    )
+    return Violation(column.name, "type", count, told, examples, column.location)
+
+
+def _shown(value: Any) -> str:
+    if type(value) is Refused:
+        return value.shown
+    return cut_end(repr(value) if type(value) is str else str(value), _SHOWN)
+
+
+def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
+    column, first = refused[0]
+    example = first.examples[0]
+    where, _, shown = example.value.partition(": ")
+    total = sum(violation.count for _, violation in refused)
+    others = others_unfit(total, "cell")
+    return DataError(
+        f"cell {where} of `{name}`, in column `{first.column}`, holds {shown}, which is not {column.type}{others}",
+        [violation for _, violation in refused],
+        hint=_hint(shown, column),
+        location=Location(name, example.line),
+    )
+
+
+def _hint(shown: str, column: Column | None) -> str:
+    if shown.endswith(NOT_COMPUTED):
+        return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
+    if shown.startswith("#"):
+        return f"correct its formula; if it stands for null, set `null_values: ['{shown}']` in the options"
+    kind = column.type.id if column else ""
+    if kind in ("string", "dictionary"):
+        return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
+    if kind in ("date32", "timestamp"):
+        return "make it a date in the sheet: a number without a date's format says no date"
+    return "correct the cell, or declare another type"
+
+
+def _undeclared(sheet: Sheet, name: str, nulls: frozenset[str]) -> pa.Table:
+    header = sheet.header or tuple(f"column_{at + 1}" for at in range(sheet.width))
+    unnamed = next((at for at in range(sheet.width) if at >= len(header) or header[at] is None), None)
+    if unnamed is not None or None in header:
+        at = unnamed if unnamed is not None else header.index(None)
+        raise StorageError(
+            f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}` has no name",
+            hint="declare the columns to read, or name it in the sheet",
+            location=Location(name),
+        )
+    computed = next((at for at, each in enumerate(header) if str(each).endswith(NOT_COMPUTED)), None)
+    if computed is not None:
+        raise StorageError(
+            f"column {address(computed, 1)[:-1]} of sheet `{sheet.title}` in `{name}` is named by {header[computed]}",
+            hint=_hint(NOT_COMPUTED, None),
+            location=Location(name),
+        )
+    names = wanted_names([str(each) for each in header], None, name)
+    return pa.table([_column(_cells(sheet, at, nulls), at, each, sheet, name) for at, each in enumerate(names)], names)
+
+
+def _column(cells: list[Any], at: int, column: str, sheet: Sheet, name: str) -> pa.ChunkedArray:
+    """A column that nobody declared."""
+    for row, cell in zip(sheet.rows, cells, strict=True):
+        if type(cell) is Refused:
+            raise DataError(
+                f"cell {address(at, row.number)} of `{name}`, in column `{column}`, holds {cell.shown}",
+                hint=_hint(cell.shown, None),
+                location=Location(name, row.number),
+            )
+    try:
+        return _inferred(cells)
+    except InexactError as refusal:
+        told = violation_of(refusal, column, None, None)
+        rows = [sheet.rows[each.row - 1].number for each in told.examples if each.row is not None]
+        places = [
+            replace(each, value=f"{address(at, row)}: {each.value}", line=row)
+            for each, row in zip(told.examples, rows, strict=True)
+        ]
+        raise DataError(
+            f"column {told.message} in `{name}`{f', such as {places[0].value}' if places else ''}",
+            [replace(told, examples=tuple(places))],
+            hint="declare the columns to read, with their types",
+            location=Location(name, rows[0] if rows else None),
+        ) from refusal
+
+
+def _inferred(cells: list[Any]) -> pa.ChunkedArray:
+    present = [cell for cell in cells if cell is not None]
+    if present and all(isinstance(cell, dt.datetime) and cell.time() == dt.time() for cell in present):
+        cells = [None if cell is None else cell.date() for cell in cells]
+    column = convert_values(cells, None, nan_is_null=False)
+    known = from_arrow(column.type)
+    if known is None:
+        raise InexactError(f"values of type {column.type}", noun=True)
+    return convert(column, to_arrow(known))

@@ -1,0 +1,338 @@
+"""The cells of one sheet, as a workbook has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+from xml.etree.ElementTree import ParseError
+
+from msgspec import Struct
+from openpyxl.cell.read_only import EmptyCell
+from openpyxl.cell.text import Text
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils import get_column_letter, range_boundaries
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.functions import fromstring, iterparse
+
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.errors import Location, StorageError, did_you_mean
+from lakehouse_cli.formats.excel.spec import ExcelOptions
+
+# It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\..*")
+# What files of Excel before 2007 begin with, and those that are protected by a password.
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: What is shown behind a formula without a value.
+NOT_COMPUTED = "(not computed)"
+# What programs that compute no formulas store as their value, as openpyxl reads it from cells of each format.
+_PLACEHOLDERS = (0, "0", dt.time(), dt.timedelta())
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+_MAIN = f"{{{SHEET_MAIN_NS}}}"
+_BLOCK = 1 << 20
+_FORMULA = re.compile(rb"<(?:[^\s<>/:]+:)?f[\s/>]")
+_LONGEST_TAG = 100
+# Of the names that elements have in workbooks saved as Strict Open XML.
+_STRICT = "{http://purl.oclc.org/ooxml/"
+
+
+class Refused(Struct, frozen=True):
+    """A cell whose value cannot be told: an error of Excel's, or a formula that was never computed."""
+
+    shown: str
+
+
+class Row(Struct, frozen=True):
+    """A row that is not empty.
+
+    Attributes:
+        number: Of the row in the sheet, from 1.
+        values: Of its cells up to the last that is not empty; None for an empty one.
+    """
+
+    number: int
+    values: Sequence[Any]
+
+
+class Sheet(Struct, frozen=True):
+    """Rows of a sheet.
+
+    Attributes:
+        title: Its name.
+        header: The names of the columns, None for a column without; None where there is no header.
+        rows: Those that are not empty.
+    """
+
+    title: str
+    header: tuple[str | None, ...] | None
+    rows: Sequence[Row]
+
+    @property
+    def width(self) -> int:
+        """Columns of the widest row."""
+        return max((len(row.values) for row in self.rows), default=0)
+
+
+def address(column: int, row: int) -> str:
+    """The address of a cell, from a 0-based column and the number of a row.
+
+    >>> address(1, 7)
+    'B7'
+    """
+    return f"{get_column_letter(column + 1)}{row}"
+
+
+def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOptions) -> Sheet:
+    """Read one sheet of a workbook.
+
+    Args:
+        open_source: Opens its bytes; called again where it has formulas without a value.
+        name: The file as messages show it.
+        options: ``sheet``, ``skip_rows`` and ``header``.
+
+    Raises:
+        StorageError: It is no workbook, or has no such sheet.
+    """
+    wanted, skipped = options.sheet, options.skip_rows
+    suspects: list[tuple[int, int]] = []
+    rows: list[Row] = []
+    number = 0
+    with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
+        for number, cells in enumerate(sheet.iter_rows(), start=1):
+            if number <= skipped:
+                continue
+            values = []
+            for at, cell in enumerate(cells):
+                value = cell.value
+                values.append(
+                    Refused(str(value)) if cell.data_type == "e" else unescape(value) if type(value) is str else value
+                )
+                if calculation.has_formulas and (
+                    (calculation.is_due and value in _PLACEHOLDERS)
+                    or _is_java_zero(value)
+                    or (value is None and not isinstance(cell, EmptyCell))
+                ):
+                    suspects.append((number, at))
+            while values and values[-1] is None:
+                values.pop()
+            rows.append(Row(number, values))
+        title = sheet.title
+    if number < skipped:
+        raise StorageError(
+            f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
+            f"fewer than the {count_text(skipped)} that `skip_rows` skips",
+            hint="correct `skip_rows` in its options: how many rows there are before the header",
+            location=Location(name),
+        )
+    if suspects:
+        rows = _with_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
+    rows = [row for row in rows if row.values]
+    if not options.header:
+        return Sheet(title, None, rows)
+    if not rows:
+        raise StorageError(
+            f"sheet `{title}` of `{name}` is empty, it has no header",
+            hint="set `sheet` or `skip_rows` in its options, or `header: false`",
+            location=Location(name),
+        )
+    header = tuple(None if value is None else str(getattr(value, "shown", value)) for value in rows[0].values)
+    return Sheet(title, header, rows[1:])
+
+
+def unescape(text: str) -> str:
+    r"""Decode the escapes of characters that XML lacks in a text of a workbook (ECMA-376, ST_Xstring).
+
+    >>> unescape("a_x000D_b_x005F_x000D_")
+    'a\rb_x000D_'
+    """
+    if "_x" not in text:
+        return text
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), text)
+    try:
+        return plain.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text  # half of a character is none
+
+
+def _is_java_zero(value: Any) -> bool:
+    """Whether a value is 0 spelled `0.0`, as Apache POI stores it where it computed nothing; Excel stores `0`."""
+    return type(value) is float and value == 0
+
+
+class Calculation(Struct, frozen=True):
+    """What a sheet's XML says of formulas.
+
+    Attributes:
+        has_formulas: Whether there are any.
+        is_due: Whether the workbook or the sheet asks for them to be computed when it is opened.
+    """
+
+    has_formulas: bool
+    is_due: bool
+
+
+class _Reader(ExcelReader):  # type: ignore[misc]
+    """Opens a workbook as openpyxl does, with texts as they are stored: it removes each ``x005F_`` from them."""
+
+    def read_strings(self) -> None:
+        """The shared strings, their escapes left in."""
+        part = self.package.find(SHARED_STRINGS)
+        if part is None:
+            return
+        with self.archive.open(part.PartName[1:]) as source:
+            for _, node in iterparse(source):
+                if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                    self.shared_strings.append(Text.from_tree(node).content)
+                    node.clear()
+
+    def calculation(self, sheet: Any) -> Calculation:
+        """What the XML says of formulas: openpyxl's own attribute is true also where nothing is said."""
+        has_formulas = may_ask = False
+        before = b""
+        # Bytes are looked at first, which takes a hundredth of the time; what is no UTF-8 has zeros in it.
+        with self.archive.open(sheet._worksheet_path) as source:
+            while block := source.read(_BLOCK):
+                data, is_wide = before + block, b"\0" in block
+                has_formulas = has_formulas or is_wide or _FORMULA.search(data) is not None
+                may_ask = may_ask or is_wide or b"sheetCalcPr" in data
+                before = block[-_LONGEST_TAG:]
+        is_due = _asks_to_compute(self._root.find(f"{_MAIN}calcPr"))
+        return Calculation(has_formulas, is_due or (may_ask and self._is_due(sheet)))
+
+    def _is_due(self, sheet: Any) -> bool:
+        """Whether a sheet itself asks for its formulas to be computed."""
+        with self.archive.open(sheet._worksheet_path) as source:
+            for _, node in iterparse(source):
+                if node.tag == f"{_MAIN}sheetCalcPr":
+                    return _asks_to_compute(node)
+                if node.tag == f"{_MAIN}row":
+                    node.clear()
+        return False
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether it is saved as Strict Open XML, which openpyxl sees no sheets in."""
+        return str(self._root.tag).startswith(_STRICT)
+
+    @property
+    def _root(self) -> Any:
+        return fromstring(self.archive.read(self.parser.workbook_part_name))
+
+
+def _asks_to_compute(properties: Any) -> bool:
+    return properties is not None and properties.get("fullCalcOnLoad", "0").strip() in ("1", "true")
+
+
+@contextmanager
+def _opened(
+    open_source: Callable[[], BinaryIO], name: str, wanted: str | None, *, computed: bool
+) -> Iterator[tuple[Any, Calculation]]:
+    """The sheet, and what is said of its formulas."""
+    with open_source() as source:
+        if source.read(len(_OLE)) == _OLE:
+            raise StorageError(
+                f"`{name}` is a workbook of Excel before 2007, or is protected by a password",
+                hint="save it as .xlsx, without a password",
+                location=Location(name),
+            )
+        source.seek(0)
+        try:
+            reader = _Reader(source, read_only=True, data_only=computed)
+            try:
+                reader.read()
+                if reader.is_strict:
+                    raise StorageError(
+                        f"`{name}` is a workbook in the Strict Open XML format, which cannot be read",
+                        hint="save it as an ordinary Excel workbook (.xlsx)",
+                        location=Location(name),
+                    )
+                sheet = _sheet(reader.wb, name, wanted)
+                # Some programs write wrong ones, beyond which cells would not be seen.
+                sheet.reset_dimensions()
+                yield sheet, reader.calculation(sheet)
+            finally:
+                reader.archive.close()
+        except (
+            zipfile.BadZipFile,
+            InvalidFileException,
+            KeyError,
+            ValueError,
+            TypeError,
+            ParseError,
+            EOFError,
+        ) as error:
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise StorageError(
+                f"`{name}` is not an Excel workbook, or is damaged: {reason}",
+                hint="open it in Excel and save it again as .xlsx",
+                location=Location(name),
+            ) from error
+
+
+def _sheet(workbook: Any, name: str, wanted: str | None) -> Any:
+    sheets = {sheet.title: sheet for sheet in workbook.worksheets}
+    if wanted is None and sheets:
+        return workbook.worksheets[0]
+    if wanted not in sheets:
+        hint = did_you_mean(wanted or "", sheets) or f"its sheets are {', '.join(f'`{title}`' for title in sheets)}"
+        raise StorageError(f"`{name}` has no sheet `{wanted}`", hint=hint, location=Location(name))
+    return sheets[wanted]
+
+
+def _with_formulas(
+    open_source: Callable[[], BinaryIO],
+    name: str,
+    wanted: str | None,
+    rows: Sequence[Row],
+    suspects: Sequence[tuple[int, int]],
+    *,
+    is_due: bool,
+) -> list[Row]:
+    """The rows, with formulas that no program has computed yet told from cells that are empty, or zero."""
+    places: dict[int, list[int]] = {}
+    for number, at in suspects:
+        places.setdefault(number, []).append(at)
+    by_number = {row.number: row for row in rows}
+    ranges: list[tuple[tuple[int, int, int, int], str]] = []
+    found: list[tuple[int, int, str]] = []
+    has_evaluated = False
+    with _opened(open_source, name, wanted, computed=False) as (sheet, _):
+        for number, cells in enumerate(sheet.iter_rows(), start=1):
+            # The formula of a range stands in its first cell.
+            ranges += [
+                (range_boundaries(cell.value.ref), getattr(cell.value, "text", "=TABLE()"))
+                for cell in cells
+                if cell.data_type == "f" and hasattr(cell.value, "ref")
+            ]
+            has_evaluated = has_evaluated or _has_evaluated(cells, by_number.get(number))
+            for at in places.get(number, ()):
+                formula = cells[at].value if cells[at].data_type == "f" else None
+                if formula is None or hasattr(formula, "ref"):
+                    formula = next((text for range_, text in ranges if _is_in(range_, at + 1, number)), None)
+                if formula is not None:
+                    found.append((number, at, formula))
+    for number, at, formula in found:
+        values = list(by_number[number].values)
+        values.extend([None] * (at + 1 - len(values)))
+        if is_due or not has_evaluated or not _is_java_zero(values[at]):
+            values[at] = Refused(f"{formula} {NOT_COMPUTED}")
+            by_number[number] = Row(number, values)
+    return list(by_number.values())
+
+
+def _has_evaluated(cells: Sequence[Any], row: Row | None) -> bool:
+    """Whether a program that stores whole numbers as `2.0` computed a formula of a row; then it computed zeros too."""
+    return row is not None and any(
+        cell.data_type == "f" and type(value) is float and value != 0 and value.is_integer()
+        for cell, value in zip(cells, row.values, strict=False)
+    )
+
+
+def _is_in(range_: tuple[int, int, int, int], column: int, row: int) -> bool:
+    left, top, right, bottom = range_
+    return left <= column <= right and top <= row <= bottom

@@ -1,0 +1,119 @@
+"""Arrow IPC files (https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format): every type as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import Location, StorageError
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.ipc.spec import IpcOptions
+from lakehouse_cli.model import Column
+from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finished
+from lakehouse_cli.formats.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
+from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
+
+_WHAT = "an Arrow IPC file"
+_ROWS = 1 << 16
+_CELLS = 1 << 22
+
+
+class IpcFormat(Format[IpcOptions]):
+    """Reads and writes tables as Arrow IPC files, which Feather files of version 2 are too."""
+
+    holds_count = True
+
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: IpcOptions,
+    ) -> pa.Table:
+        """The declared columns of a file, whatever its compression."""
+        del options  # of writing, all of them
+        stored = _schema(open_source, name).names
+
+        def read(wanted: list[str]) -> pa.Table:
+            included = sorted(stored.index(each) for each in wanted)
+            # Arrow reads all where none are to be included.
+            reading = pa.ipc.IpcReadOptions(included_fields=included or ([0] if stored else []))
+            with _lent(open_source, name) as file:
+                table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
+                check_whole(table)
+                return table
+
+        return read_declared(stored, columns, name, read)
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: IpcOptions) -> int | None:
+        """By its batches, of which only the narrowest column is read."""
+        del options
+        schema = _schema(open_source, name)
+        if not schema.names:
+            return 0
+        narrowest = min(range(len(schema)), key=lambda at: _width(schema.field(at).type))
+        reading = pa.ipc.IpcReadOptions(included_fields=[narrowest])
+        with _lent(open_source, name) as file:
+            reader = pa.ipc.open_file(file.native, options=reading)
+            rows = sum(int(reader.get_batch(at).num_rows) for at in range(reader.num_record_batches))
+            del reader
+        return rows
+
+    def write(self, table: pa.Table, sink: Sink, options: IpcOptions) -> None:
+        """Write batch by batch, each made of the same rows whatever the chunks of the table."""
+        compression = None if options.compression == "none" else options.compression
+        written = pa.ipc.IpcWriteOptions(compression=compression)
+        table = storable(table, _WHAT)
+        with finished(pa.ipc.new_file(arrow_file(sink), table.schema, options=written)) as writer:
+            for batch in _batches(table):
+                writer.write_batch(batch)
+
+
+@contextmanager
+def _lent(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ReadableFile]:
+    # Of what is not compressed, the table refers to the bytes as they were read.
+    with open_source() as source, told_as_damaged(name, _WHAT), ReadableFile(source, keeps_pieces=True) as file:
+        yield file
+
+
+def _schema(open_source: Callable[[], BinaryIO], name: str) -> pa.Schema:
+    """Names and types, without which no column can be read.
+
+    Raises:
+        StorageError: The file is damaged, or has a column of a type that Arrow's C++ library does not know.
+    """
+    with _lent(open_source, name) as file:
+        try:
+            schema = pa.ipc.open_file(file.native).schema
+            schema.names  # noqa: B018  # which may be no text
+            return schema
+        except pa.ArrowNotImplementedError as error:
+            raise StorageError(
+                f"`{name}` holds a column of a type that pyarrow cannot read: {error}",
+                hint="have it written in another type, such as decimal128 for the 128-bit integers of polars",
+                location=Location(name),
+            ) from error
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bits of a value; of one that may have any number of them, more than the others have."""
+    try:
+        return int(kind.bit_width)
+    except ValueError:
+        return 1 << 20
+
+
+def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    # A file has one dictionary for each column, so that a column with one is made as a whole.
+    columns = [
+        pa.chunked_array([with_own_dictionaries(column)]) if holds_dictionary(column.type) else column
+        for column in table.columns
+    ]
+    rows = max(1, min(_ROWS, _CELLS // len(columns)))
+    for start in range(0, table.num_rows, rows):
+        parts = [column.slice(start, rows).chunks for column in columns]
+        arrays = [canonical(chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)) for chunks in parts]
+        yield pa.RecordBatch.from_arrays(arrays, schema=table.schema)

@@ -1,0 +1,42 @@
+"""The JSON Lines format as storages use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.formats.jsonl.spec import JsonlOptions
+from lakehouse_cli.model import Column
+from lakehouse_cli.formats.csv.nested import json_cells
+from lakehouse_cli.formats.csv.options import codec_of
+from lakehouse_cli.formats.jsonl.lines import Opened
+from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
+from lakehouse_cli.formats.jsonl.write import write_jsonl
+
+
+class JsonlFormat(Format[JsonlOptions]):
+    """Reads and writes tables as JSON Lines."""
+
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: JsonlOptions,
+    ) -> pa.Table:
+        """The declared columns of a file; see `read_declared` and `read_undeclared`."""
+        opened = Opened(open_source, name, codec_of(name, options.compression))
+        if columns is None:
+            return read_undeclared(opened)
+        return read_declared(opened, columns, json_cells(options.duration_unit))
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
+        """By the lines that are not blank."""
+        return Opened(open_source, name, codec_of(name, options.compression)).count()
+
+    def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
+        """Write a table to an open file; see `write_jsonl`."""
+        write_jsonl(table, sink, options.compression or "none", json_cells(options.duration_unit))

@@ -1,0 +1,80 @@
+"""Rows to lines, by Arrow's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.formats.compression import compressed
+from lakehouse_cli.formats.csv.codec import encode
+from lakehouse_cli.formats.csv.nested import json_objects, json_text
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.stored_types import storable
+
+_ROWS = 1 << 14
+_VALUES = 1 << 20
+# What compressors are given at once, so that their output does not tell how the rows were batched.
+_PIECE = 1 << 20
+# Lines beyond this are joined with 64-bit offsets.
+_OFFSETS_END = 1 << 30
+
+
+def write_jsonl(table: pa.Table, sink: Sink, codec: str, cells: CsvOptions) -> None:
+    """Write a table so that `read_declared` with the same columns gives it back.
+
+    Args:
+        table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
+        sink: Written to batch by batch, in bounded memory.
+        codec: ``none``, ``gzip``, ``bz2`` or ``zstd``.
+        cells: How single values are spelled, of `json_cells`.
+
+    Raises:
+        StorageError: Column names that are empty or twice; a type or value the file cannot hold.
+    """
+    table = storable(table, "JSON Lines")
+    with compressed(sink, codec) as target:
+        for piece in _pieces(_texts(table, cells)):
+            target.write(piece)
+
+
+def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
+    rows = max(1, min(_ROWS, _VALUES // table.num_columns))
+    for start in range(0, table.num_rows, rows):
+        for batch in table.slice(start, rows).combine_chunks().to_batches():
+            yield _lines(batch, cells)
+
+
+def _pieces(texts: Iterator[memoryview]) -> Iterator[bytes]:
+    waiting = bytearray()
+    for text in texts:
+        waiting += text
+        while len(waiting) >= _PIECE:
+            yield bytes(waiting[:_PIECE])
+            del waiting[:_PIECE]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
+    """The lines of a batch, in UTF-8."""
+    texts = []
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        try:
+            texts.append(json_text(values, lambda leaves: _leaves(leaves, cells)))
+        except StorageError as error:
+            raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
+    if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:
+        texts = [text.cast(pa.large_string()) for text in texts]
+    lines = json_objects(batch.schema.names, texts, "\n")
+    size = pc.sum(pc.binary_length(lines)).as_py() or 0
+    return memoryview(lines.buffers()[2])[:size]
+
+
+def _leaves(values: pa.Array, cells: CsvOptions) -> pa.Array:
+    text = encode(values, cells)
+    # With the T of RFC 3339, which is what other readers of JSON look for.
+    return pc.replace_substring(text, " ", "T") if pa.types.is_timestamp(values.type) else text

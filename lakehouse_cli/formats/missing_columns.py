@@ -1,0 +1,49 @@
+"""Declared columns that a file does not have: what is told of them, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.model import Column
+
+_LISTED_MISSING, _LISTED_THERE = 5, 8
+
+
+def missing_columns(
+    name: str,
+    missing: Sequence[Column],
+    there: Sequence[str],
+    *,
+    reason: str = "the file has no such column",
+    called: str = "columns",
+    otherwise: str = "it has no columns",
+    hint: str | None = None,
+    line: int | None = None,
+) -> DataError:
+    """The error of a file that lacks declared columns, a violation each, with close matches.
+
+    Args:
+        name: The file as messages show it.
+        missing: The columns.
+        there: Names of those that the file has.
+        reason: What is wrong with each.
+        called: What the file's own columns are called.
+        otherwise: The hint where it has none.
+        hint: What to do next, where more is known than the names tell.
+        line: Of the header.
+    """
+    close = {column.name: did_you_mean(column.name, there) for column in missing}
+    hint = hint or next(filter(None, close.values()), None)
+    violations = []
+    for column in missing:
+        also = close[column.name]
+        # The hint is told once, for all of them.
+        message = f"{reason}; {also}" if also and also != hint else reason
+        violations.append(Violation(column.name, "missing", 1, message, location=column.location))
+    if hint is None:
+        hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise
+    listed = first_named([column.name for column in missing], _LISTED_MISSING)
+    message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
+    return DataError(message, violations, hint=hint, location=Location(name, line))

@@ -1,0 +1,104 @@
+"""Parquet through Arrow: the declared columns are read and no others; the same data give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.formats.base import Format, Sink
+from lakehouse_cli.model import Column
+from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.formats.parquet.options import ParquetOptions
+from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.stored_types import (
+    in_types_of_file,
+    read_declared,
+    storable,
+    told_as_damaged,
+)
+
+_WHAT = "a Parquet file"
+# A row group is held in memory while it is written.
+_CELLS = 1 << 24
+
+
+class ParquetFormat(Format[ParquetOptions]):
+    """Reads and writes tables as Parquet."""
+
+    holds_count = True
+
+    def read(
+        self,
+        open_source: Callable[[], BinaryIO],
+        name: str,
+        columns: Sequence[Column] | None,
+        options: ParquetOptions,
+    ) -> pa.Table:
+        """The declared columns of a file, whatever its compression."""
+        del options  # of writing, all of them
+        zoned = {column.name: to_arrow(column.type) for column in columns or ()}
+        with _opened(open_source, name) as file:
+
+            def read(wanted: list[str]) -> pa.Table:
+                with told_as_damaged(name, _WHAT):
+                    return file.read(wanted, zoned=zoned)
+
+            return read_declared(file.schema.names, columns, name, read)
+
+    def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: ParquetOptions) -> int | None:
+        """As its metadata tell."""
+        del options
+        with _opened(open_source, name) as file:
+            return int(file.metadata.num_rows)
+
+    def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
+        """Write row group by row group, each made of the same rows whatever the chunks of the table."""
+        table = storable(table, _WHAT)
+        types = [_stored_type(kind) for kind in table.schema.types]
+        schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
+        writer = pq.ParquetWriter(
+            arrow_file(sink),
+            schema,
+            compression=options.compression,
+            compression_level=options.compression_level,
+            version="2.6",
+            write_page_checksum=True,
+        )
+        with finished(writer):
+            at_once = max(1, min(options.row_group_rows, _CELLS // table.num_columns))
+            for start in range(0, table.num_rows, at_once):
+                rows = in_types_of_file(table.slice(start, at_once), _WHAT, types, start)
+                writer.write_table(rows.combine_chunks(), row_group_size=at_once)
+
+
+@contextmanager
+def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ParquetReader]:
+    with open_source() as source:
+        with told_as_damaged(name, _WHAT):
+            file = ParquetReader(source, name)
+        with file:
+            yield file
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    """What a type becomes in the file, from where it is read back equal: Parquet has no seconds.
+
+    Dictionaries are written by their values, which Parquet makes dictionaries of by itself.
+    """
+    t = pa.types
+    if t.is_dictionary(kind):
+        return _stored_type(kind.value_type)
+    if t.is_timestamp(kind) and kind.unit == "s":
+        return pa.timestamp("ms", kind.tz)
+    if t.is_time32(kind):
+        return pa.time32("ms")
+    if t.is_list(kind):
+        return pa.list_(_stored_type(kind.value_type))
+    if t.is_struct(kind):
+        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
+    return kind

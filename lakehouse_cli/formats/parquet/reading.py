@@ -1,0 +1,202 @@
+"""Columns of a Parquet file: every page checked against its checksum, INT96 timestamps as the moments they are.
+
+INT96 (https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift, "deprecated") holds
+nanoseconds of any year, of which Arrow's own default keeps 64 bits: 9999 becomes 1816.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.domains import at_rows
+from lakehouse_cli.arrow.conversion.moments import timestamp_text
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.arrow_streams import ReadableFile
+from lakehouse_cli.formats.stored_types import check_whole
+
+#: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
+_MOST_SECONDS, _MOST_MICROSECONDS = 9_223_372_036_853, 9_223_372_036_854_774
+_INT96 = "INT96"
+
+
+class ParquetReader:
+    """An open Parquet file.
+
+    Args:
+        source: A path, or a file that stays open.
+        name: The file as messages show it.
+        metadata: Of the file, where they are known already.
+    """
+
+    def __init__(self, source: Any, name: str, metadata: Any = None) -> None:
+        self._path = source if isinstance(source, str) else None
+        self._file = None if isinstance(source, str) else ReadableFile(source)
+        self._name = name
+        self._open: dict[str, Any] = {}
+        self.metadata = metadata
+        try:
+            self.metadata = self._in_unit("us").metadata
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __enter__(self) -> ParquetReader:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+        if self._file is not None:
+            self._file.__exit__(*failure)
+
+    def _in_unit(self, unit: str) -> Any:
+        """The file with INT96 in a unit."""
+        if unit not in self._open:
+            self._open[unit] = pq.ParquetFile(
+                self._path if self._file is None else self._file.native,
+                metadata=self.metadata,
+                coerce_int96_timestamp_unit=unit,
+                page_checksum_verification=True,
+            )
+        return self._open[unit]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types; of INT96, microseconds."""
+        return self._in_unit("us").schema_arrow
+
+    def read(
+        self, wanted: Sequence[str], group: int | None = None, zoned: Mapping[str, pa.DataType] | None = None
+    ) -> pa.Table:
+        """Columns by name, in that order.
+
+        Args:
+            wanted: Their names.
+            group: One row group; None for all rows.
+            zoned: Types by name; where one has a time zone, INT96 are moments in UTC. Others are wall-clock times.
+
+        Raises:
+            StorageError: A column that Parquet has no values of; INT96 that no timestamp holds.
+        """
+        table = self._columns("us", wanted, group)
+        for name in self._ancient() & set(wanted):
+            moments = self._moments(table.column(name), name, group, (zoned or {}).get(name))
+            table = table.set_column(wanted.index(name), name, moments)
+        check_whole(table)
+        return table
+
+    def _columns(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
+        file, columns = self._in_unit(unit), list(wanted)
+        # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
+        found = file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
+        for name in wanted:
+            if name not in found.column_names:
+                raise StorageError(
+                    f"column `{name}` of `{self._name}` is a group without fields, of which Parquet stores no values",
+                    hint="declare the columns to read, without this one",
+                )
+        return pa.table({each: found.column(each) for each in wanted}) if wanted else found
+
+    def _ancient(self) -> frozenset[str]:
+        """The columns with INT96 somewhere in them."""
+        schema = self._in_unit("us").schema
+        if all(schema.column(at).physical_type != _INT96 for at in range(len(schema))):
+            return frozenset()
+        finer = self._in_unit("ns").schema_arrow
+        return frozenset(one.name for one, other in zip(self.schema, finer, strict=True) if one.type != other.type)
+
+    def _moments(
+        self, column: pa.ChunkedArray, name: str, group: int | None, zoned: pa.DataType | None
+    ) -> pa.ChunkedArray:
+        """INT96 in microseconds; in nanoseconds wherever a field has such."""
+        if not len(column):
+            return column
+        finer, coarser = (self._columns(unit, [name], group).column(0) for unit in ("ns", "s"))
+        in_us, in_ns, in_s = (pa.concat_arrays(each.chunks) for each in (column, finer, coarser))
+        try:
+            return pa.chunked_array([_merged(in_us, in_ns, in_s, zoned)])
+        except InexactError as refusal:
+            before = sum(self.metadata.row_group(at).num_rows for at in range(group or 0))
+            rows = [] if refusal.rows is None else refusal.rows[:EXAMPLES].to_pylist()
+            shown = zip(rows, refusal.shown or (), strict=False)
+            raise StorageError(
+                f"column `{name}` of `{self._name}` holds an INT96 timestamp that is {refusal.quality}"
+                f" ({', '.join(f'row {before + row + 1:,}: {text}' for row, text in shown)})",
+                hint="have the file written with another type of timestamps, or leave the column out",
+            ) from None
+
+
+def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zoned: pa.DataType | None) -> pa.Array:
+    """What was INT96, read in three units, in the one that holds it: each field of structs by itself.
+
+    Args:
+        microseconds: A column or what is inside of it, of one layout in all three units.
+        nanoseconds: With values that have wrapped around where they are too far from 1970.
+        seconds: The same.
+        zoned: The declared type; where it has a time zone, what was INT96 are moments in UTC.
+
+    Raises:
+        InexactError: No unit holds all values.
+    """
+    kind, t = microseconds.type, pa.types
+    if kind == nanoseconds.type:
+        return microseconds
+    if t.is_timestamp(kind):
+        held = _held(microseconds, nanoseconds, seconds)
+        return (
+            held
+            if zoned is None or getattr(zoned, "tz", None) is None
+            else held.cast(pa.timestamp(held.type.unit, "UTC"))
+        )
+    if t.is_struct(kind):
+        wanted = {child.name: child.type for child in zoned} if zoned is not None and t.is_struct(zoned) else {}
+        inner = [
+            _merged(microseconds.field(at), nanoseconds.field(at), seconds.field(at), wanted.get(child.name))
+            for at, child in enumerate(kind)
+        ]
+        type_: pa.DataType = pa.struct([child.with_type(made.type) for child, made in zip(kind, inner, strict=True)])
+    elif is_list(kind):
+        item = zoned.value_type if zoned is not None and is_list(zoned) else None
+        try:
+            inner = [_merged(microseconds.values, nanoseconds.values, seconds.values, item)]
+        except InexactError as refusal:
+            raise at_rows(refusal, microseconds, microseconds.values) from None
+        field = kind.value_field.with_type(inner[0].type)
+        size = kind.list_size if t.is_fixed_size_list(kind) else -1
+        type_ = pa.large_list(field) if t.is_large_list(kind) else pa.list_(field, size)
+    else:
+        return microseconds  # of maps, which no column type of the project file holds
+    return pa.Array.from_buffers(type_, len(microseconds), microseconds.buffers()[: type_.num_buffers], children=inner)
+
+
+def _held(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array) -> pa.Array:
+    _refuse(_beyond(seconds, _MOST_SECONDS), seconds, "too far from 1970 for timestamp[us]")
+    rest = pc.subtract(nanoseconds.cast(pa.int64()), pc.multiply(microseconds.cast(pa.int64()), 1000))
+    is_fine = pc.not_equal(rest, 0)  # also where the nanoseconds have wrapped around, as this does
+    if not pc.any(is_fine).as_py():
+        return microseconds
+    is_far = _beyond(microseconds, _MOST_MICROSECONDS)
+    _refuse(pc.and_(is_far, is_fine), microseconds, "outside of the years 1677 to 2262 and has nanoseconds")
+    _refuse(is_far, microseconds, "outside of the years 1677 to 2262, while others have nanoseconds")
+    return nanoseconds
+
+
+def _beyond(moments: pa.Array, most: int) -> pa.Array:
+    counts = moments.cast(pa.int64())
+    return pc.or_(pc.less(counts, -most), pc.greater(counts, most))
+
+
+def _refuse(bad: pa.Array, moments: pa.Array, quality: str) -> None:
+    rows = true_rows(bad)
+    if len(rows):
+        counts = moments.take(rows[:EXAMPLES]).cast(pa.int64()).to_pylist()
+        shown = [timestamp_text(count, moments.type.unit, zoned=False) for count in counts]
+        raise InexactError(quality, rows, shown=shown)

@@ -1,0 +1,263 @@
+"""Files that carry their own types: held to the declared columns when they are read, made storable when written.
+
+A stored type that is not the declared one is fine as long as every value is the same in both. Text is never taken
+for anything else here: a number that is stored as text is a schema that drifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.conversion.domains import validate_structure
+from lakehouse_cli.arrow.conversion.exact import convert, kind_of
+from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_at, true_rows
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.model import Column
+from lakehouse_cli.formats.missing_columns import missing_columns
+
+
+@contextmanager
+def told_as_damaged(
+    name: str, what: str, hint: str = "write or fetch it again, or correct `format:`"
+) -> Iterator[None]:
+    """Tell what Arrow says of bytes that it cannot read as an error of that file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the operating system's, of which the storage tells
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise StorageError(
+            f"`{name}` is not {what}, or is damaged: {reason}",
+            hint=hint,
+            location=Location(name),
+        ) from error
+
+
+def check_whole(table: pa.Table) -> None:
+    """See to it that a table as it was read is one: Arrow's readers believe what offsets, texts and names are.
+
+    Raises:
+        ArrowInvalid: Offsets that lead out of their buffers, bytes for text that are none.
+        UnicodeDecodeError: A name that is no text.
+    """
+    str(table.schema)
+    for column in table.columns:
+        validate_structure(column)
+
+
+def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
+    """The names of the columns to read, in the order of the result.
+
+    Args:
+        stored: Names of the columns in the file.
+        columns: As declared; None for all.
+        name: The file as messages show it.
+
+    Raises:
+        DataError: Columns that are missing.
+        StorageError: A name that two columns have.
+    """
+    wanted = list(stored) if columns is None else [column.name for column in columns]
+    missing = [column for column in columns or () if column.name not in set(stored)]
+    if missing:
+        raise missing_columns(name, missing, stored)
+    for each in dict.fromkeys(wanted):
+        count = stored.count(each)
+        if count > 1:
+            raise StorageError(
+                f"`{name}` has {count_text(count)} columns named `{each}`",
+                hint="rename all but one of them where the file is written",
+                location=Location(name),
+            )
+    return wanted
+
+
+def read_declared(
+    stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
+) -> pa.Table:
+    """The stored columns in their declared types, exactly.
+
+    Args:
+        stored: Names of the columns in the file.
+        columns: As declared; None for all, in types of the project file that hold all there is.
+        name: The file as messages show it.
+        read: Reads columns by name, in the given order.
+
+    Raises:
+        DataError: Columns that are missing, stored types that drifted from the declared ones and values that do not
+            fit: all of them.
+        StorageError: A name that two columns have; bytes that cannot be read.
+    """
+    missing = [column for column in columns or () if column.name not in set(stored)]
+    if missing and len(missing) == len(columns or ()):
+        raise missing_columns(name, missing, stored)
+    present = None if columns is None else [column for column in columns if column.name in set(stored)]
+    table = read(wanted_names(stored, present, name))
+    declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
+    done: list[pa.ChunkedArray] = []
+    refused: list[tuple[str, Violation]] = []
+    as_declared = True
+    for field, values, column in zip(table.schema, table.columns, declared, strict=True):
+        as_stored = _plain(values)
+        target = _target(as_stored.type, column, field.name, name)
+        try:
+            if _drifted(as_stored, target):
+                raise InexactError("")
+            done.append(convert(as_stored, target))
+        except InexactError as refusal:
+            refused.append(_misfit(refusal, field.name, as_stored, column))
+            as_declared = as_declared and as_stored.type == target
+    lacking = missing_columns(name, missing, stored) if missing else None
+    drift = _drift(refused, name, as_declared) if refused else None
+    if lacking is not None and drift is not None:
+        raise _both(lacking, drift)
+    if wrong := lacking or drift:
+        raise wrong
+    schema = pa.schema([pa.field(field.name, each.type) for field, each in zip(table.schema, done, strict=True)])
+    return pa.Table.from_arrays(done, schema=schema)
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without an extension type, which says what the values mean but not what they are."""
+    if isinstance(values.type, pa.BaseExtensionType):
+        storage = [chunk.storage for chunk in values.chunks]
+        return pa.chunked_array(storage, values.type.storage_type)
+    return values
+
+
+def _target(stored: pa.DataType, column: Column | None, name: str, file: str) -> pa.DataType:
+    if column is not None:
+        return to_arrow(column.type)
+    known = from_arrow(stored)
+    if known is None:
+        raise DataError(
+            f"column `{name}` of `{file}` is stored as {stored}, for which the project file has no name",
+            hint="declare the columns to read, without this one",
+            location=Location(file),
+        )
+    return to_arrow(known)
+
+
+def _drifted(stored: pa.ChunkedArray, target: pa.DataType) -> bool:
+    """Whether text would be taken for something else, at whatever depth."""
+    return stored.null_count < len(stored) and _text_became(stored.type, target)
+
+
+def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
+    t = pa.types
+    if t.is_dictionary(stored) or t.is_dictionary(target):
+        stored = stored.value_type if t.is_dictionary(stored) else stored
+        target = target.value_type if t.is_dictionary(target) else target
+    here, there = kind_of(stored), kind_of(target)
+    if here == there == "list":
+        return _text_became(stored.value_type, target.value_type)
+    if here == there == "struct":
+        fields = {field.name: field.type for field in stored}
+        return any(child.name in fields and _text_became(fields[child.name], child.type) for child in target)
+    return here == "text" and there != "text"
+
+
+def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
+    shown = from_arrow(stored.type) or stored.type
+    types = f"stored as {shown}, declared {column.type if column else shown}"
+    rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
+    first = rows[:5].to_pylist()
+    told = refusal.shown
+    examples = examples_at(stored, first) if told is None else tuple(map(Example, (row + 1 for row in first), told))
+    location = column.location if column else None
+    if refusal.rows is None:
+        return types, Violation(name, "type", len(rows), types, examples, location)
+    verb = "is" if len(rows) == 1 else "are"
+    held = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
+    return f"{types}, and holds {held}", Violation(
+        name, "type", len(rows), f"{types}: {held}, of {plural(stored.length(), 'row')}", examples, location
+    )
+
+
+def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool) -> DataError:
+    told, first = refused[0]
+    others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
+    others = "; 1 more column differs" if len(refused) == 2 else others
+    return DataError(
+        f"column `{first.column}` of `{name}` is {told}{others}",
+        [violation for _, violation in refused],
+        hint="have the file written again, in a type that has these values"
+        if as_declared
+        else "declare the stored type and convert it in a transform, or have the file written as declared",
+        location=Location(name),
+    )
+
+
+def _both(lacking: DataError, drift: DataError) -> DataError:
+    return DataError(
+        f"{lacking.message}, and {drift.message}",
+        [*lacking.violations, *drift.violations],
+        hint=f"{lacking.hint}; {drift.hint}",
+        location=lacking.location,
+    )
+
+
+def storable(table: pa.Table, what: str) -> pa.Table:
+    """The same values in types the project file can name (large_string as string, and so on), without metadata.
+
+    Raises:
+        StorageError: Column names that are empty or there twice; a type that has no name.
+    """
+    _check_names(table.column_names, what)
+    columns = []
+    for field, values in zip(table.schema, table.columns, strict=True):
+        known = from_arrow(field.type)
+        if known is None:
+            raise StorageError(
+                f"column `{field.name}` is {field.type}, which {what} cannot hold",
+                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
+            )
+        target = to_arrow(known)
+        columns.append(values if values.type == target else convert(values, target))
+    fields = [pa.field(name, values.type) for name, values in zip(table.column_names, columns, strict=True)]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _check_names(names: Sequence[str], what: str) -> None:
+    if not names:
+        raise StorageError(f"a table without columns cannot be written as {what}", hint="return at least one column")
+    if "" in names:
+        raise StorageError(
+            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
+            hint="name it, or leave it out",
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise StorageError(f"column name `{twice}` is there twice", hint="rename one of them")
+
+
+def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int) -> pa.Table:
+    """Rows with columns converted to the types that a file has for them.
+
+    Args:
+        table: Some rows of a table.
+        what: The kind of file, for messages.
+        types: Of the columns in the file.
+        first_row: The 0-based number of the first of these rows, for messages.
+
+    Raises:
+        StorageError: A value that the file cannot hold, with its column and row.
+    """
+    columns = []
+    for name, values, target in zip(table.column_names, table.columns, types, strict=True):
+        try:
+            columns.append(values if values.type == target else convert(values, target))
+        except InexactError as refusal:
+            row = first_row + refusal.rows[0].as_py() + 1 if refusal.rows is not None and len(refusal.rows) else None
+            raise StorageError(
+                f"column `{name}`{f', row {row}' if row else ''}: {what} cannot hold a value that is {refusal.quality}",
+                hint="choose another type for the column, or another format",
+            ) from refusal
+    schema = pa.schema([pa.field(name, each) for name, each in zip(table.column_names, types, strict=True)])
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,169 @@
+"""What came of a comparison, as frozen values and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from lakehouse_cli.runs.events import ErrorInfo, error_json
+
+DiffStatus = Literal["equal", "different", "added", "removed", "missing", "failed"]
+
+
+class SchemaDifference(Struct, frozen=True):
+    """How the columns differ.
+
+    Attributes:
+        added: Name and type of those that were not there before.
+        removed: Of those that are there no more.
+        changed: Name, type before and type after of those of another type.
+    """
+
+    added: tuple[tuple[str, str], ...] = ()
+    removed: tuple[tuple[str, str], ...] = ()
+    changed: tuple[tuple[str, str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether they differ at all; in another order they do not."""
+        return bool(self.added or self.removed or self.changed)
+
+
+class ChangedRow(Struct, frozen=True):
+    """One row that is there before and after with other values.
+
+    Attributes:
+        key: What identifies it.
+        values: By column that changed, the value before and after.
+    """
+
+    key: Mapping[str, Any]
+    values: Mapping[str, tuple[Any, Any]]
+
+
+class RowDifference(Struct, frozen=True):
+    """How the rows differ, in the columns that both have.
+
+    Attributes:
+        key: The columns by which rows were matched; empty where whole rows were compared.
+        added: How many are there only after.
+        removed: How many are there only before.
+        changed: How many are there with other values; 0 where whole rows were compared.
+        columns: By column, in how many of the changed rows it changed.
+        examples_added: The first of them; values as JSON has them.
+        examples_removed: Likewise.
+        examples_changed: Likewise.
+        numeric: The columns of numbers, which people like to see aligned to the right.
+        notes: What is to be known about how they were compared.
+    """
+
+    key: tuple[str, ...] = ()
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    columns: Mapping[str, int] = field(default_factory=dict)
+    examples_added: tuple[Mapping[str, Any], ...] = ()
+    examples_removed: tuple[Mapping[str, Any], ...] = ()
+    examples_changed: tuple[ChangedRow, ...] = ()
+    numeric: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether they differ at all."""
+        return bool(self.added or self.removed or self.changed)
+
+
+class ComparedTable(Struct, frozen=True):
+    """One table, before and after.
+
+    Attributes:
+        name: The table.
+        status: ``added``: it is there only after; ``removed``: only before; ``missing``: in neither.
+        before_uri: Where it is that is compared against.
+        uri: Where it is that is compared; empty where it was computed and is stored nowhere.
+        rows_before: How many rows; None where that is not known.
+        rows: Likewise.
+        schema: How its columns differ.
+        difference: How its rows differ.
+        note: What else there is to say.
+        error: Why it could not be compared.
+    """
+
+    name: str
+    status: DiffStatus
+    before_uri: str = ""
+    uri: str = ""
+    rows_before: int | None = None
+    rows: int | None = None
+    schema: SchemaDifference = field(default_factory=SchemaDifference)
+    difference: RowDifference = field(default_factory=RowDifference)
+    note: str = ""
+    error: ErrorInfo | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in the document of `lakehouse diff -o json`."""
+        schema, rows = self.schema, self.difference
+        return {
+            "name": self.name,
+            "status": self.status,
+            "uri": self.uri or None,
+            "against_uri": self.before_uri or None,
+            "rows": {"before": self.rows_before, "after": self.rows},
+            "schema": {
+                "added": [{"name": name, "type": type_} for name, type_ in schema.added],
+                "removed": [{"name": name, "type": type_} for name, type_ in schema.removed],
+                "changed": [{"name": name, "before": old, "after": new} for name, old, new in schema.changed],
+            },
+            "key": list(rows.key),
+            "added": rows.added,
+            "removed": rows.removed,
+            "changed": rows.changed,
+            "changed_columns": dict(rows.columns),
+            "examples": {
+                "added": [dict(row) for row in rows.examples_added],
+                "removed": [dict(row) for row in rows.examples_removed],
+                "changed": [
+                    {
+                        "key": dict(row.key),
+                        "columns": {name: {"before": old, "after": new} for name, (old, new) in row.values.items()},
+                    }
+                    for row in rows.examples_changed
+                ],
+            },
+            "notes": [*rows.notes, *([self.note] if self.note else [])],
+            "error": error_json(self.error),
+        }
+
+
+class Comparison(Struct, frozen=True):
+    """All tables of one comparison.
+
+    Attributes:
+        project: Name of the project.
+        environment: The environment that is compared.
+        against: The one it is compared against; None for what is stored in the same one.
+        tables: In the order in which they are computed.
+        notes: What the selection has to tell.
+    """
+
+    project: str
+    environment: str
+    against: str | None
+    tables: tuple[ComparedTable, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether all tables are the same, and could be compared."""
+        return all(table.status in ("equal", "missing") for table in self.tables)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse diff -o json`."""
+        return {
+            "project": self.project,
+            "environment": self.environment,
+            "against": self.against,
+            "status": "equal" if self.equal else "different",
+            "tables": [table.to_json() for table in self.tables],
+        }

@@ -1,0 +1,153 @@
+"""Tables held side by side: of two environments, or as they would come out now and as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
+from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
+from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.runner import Runner
+from lakehouse_cli.text.redaction import Mask, masked
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def compare_environments(
+    here: StoredEnvironment, against: StoredEnvironment, names: Iterable[str], limit: int, mask: Mask
+) -> tuple[ComparedTable, ...]:
+    """The stored tables of one environment against those of another.
+
+    Args:
+        here: What is compared.
+        against: What it is compared against.
+        names: Of the tables.
+        limit: How many examples of each kind of difference to give.
+        mask: Takes secret values out of what went wrong.
+    """
+    names = tuple(names)
+    now, before = here.snapshot(names).states, against.snapshot(names).states
+    found = []
+    for name in names:
+        try:
+            found.append(_stored(here, against, name, now[name], before[name], limit))
+        except LakehouseError as error:
+            found.append(_failed(ComparedTable(name, "failed"), ErrorInfo.of(error), mask))
+    return tuple(found)
+
+
+def _stored(
+    here: StoredEnvironment, against: StoredEnvironment, name: str, now: TableState, before: TableState, limit: int
+) -> ComparedTable:
+    trouble = now.trouble or before.trouble or now.other_options or before.other_options
+    if trouble is not None:
+        raise trouble
+    rows_before, rows = _rows(before), _rows(now)
+    if not now.exists or not before.exists:
+        if not now.exists and not before.exists:
+            return ComparedTable(name, "missing", before.uri, now.uri, note="stored in neither")
+        status: DiffStatus = "added" if now.exists else "removed"
+        where = here.environment if now.exists else against.environment
+        return ComparedTable(name, status, before.uri, now.uri, rows_before, rows, note=f"only in `{where}`")
+    if _read_the_same(now, before):
+        return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
+    data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
+    return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
+
+
+def _read_the_same(now: TableState, before: TableState) -> bool:
+    """Whether both are the same bytes, read in the same way."""
+    if now.content is None or before.content is None:
+        return False
+    same = (now.content.content_hash, now.content.reading) == (before.content.content_hash, before.content.reading)
+    # One may have been stored under another contract: text in CSV may have been a number.
+    return same and _stored_columns(now) == _stored_columns(before)
+
+
+def _stored_columns(state: TableState) -> tuple[tuple[str, str], ...] | None:
+    return None if state.manifest is None or state.altered else state.manifest.columns
+
+
+def _rows(state: TableState) -> int | None:
+    if state.manifest is not None and not state.altered:
+        return state.manifest.rows
+    return state.content.rows if state.content is not None and state.content.rows >= 0 else None
+
+
+def _compared(
+    table: ComparedTable, before: pa.Table, after: pa.Table, key: tuple[str, ...], limit: int
+) -> ComparedTable:
+    from lakehouse_cli.operations.comparing.rows import compare_rows, compare_schemas
+
+    schema = compare_schemas(before, after)
+    rows = compare_rows(before, after, key, limit)
+    return replace(
+        table,
+        status="different" if schema or rows else "equal",
+        rows_before=before.num_rows,
+        rows=after.num_rows,
+        schema=schema,
+        difference=rows,
+    )
+
+
+def compare_recomputed(
+    stored: StoredEnvironment, plan: Plan, runner: Runner, limit: int, mask: Mask
+) -> tuple[ComparedTable, ...]:
+    """Every computed table of a plan, as it would come out now, against what is stored.
+
+    Args:
+        stored: The tables and what is stored of them.
+        plan: What a run would do.
+        runner: Computes it, as a run would; nothing is published.
+        limit: How many examples of each kind of difference to give.
+        mask: Takes secret values out of what went wrong.
+
+    Raises:
+        Interrupted: The user or the system ended it.
+    """
+    compared: dict[str, ComparedTable] = {}
+
+    def compare(planned: PlannedTable, data: pa.Table) -> bool:
+        try:
+            compared[planned.name] = _against_stored(stored, planned, data, limit)
+        except LakehouseError as error:
+            compared[planned.name] = _failed(_found(planned), ErrorInfo.of(error), mask)
+        return compared[planned.name].status == "equal"
+
+    result = replace(runner, compare=compare).run(plan)
+    if result.cancelled_by is not None:
+        raise Terminated if result.cancelled_by == "terminated" else Interrupted
+    planned = {table.name: table for table in plan.tables}
+    for table in result.tables:
+        found = _found(planned[table.name])
+        if table.error is not None:
+            compared[table.name] = _failed(found, table.error, mask)
+        elif table.status == "unchanged":
+            compared[table.name] = replace(found, note=next(iter(table.notes), "up to date"))
+    return tuple(compared[table.name] for table in result.tables)
+
+
+def _found(planned: PlannedTable) -> ComparedTable:
+    rows = _rows(planned.state) if planned.state is not None else None
+    return ComparedTable(planned.name, "equal", planned.uri, rows_before=rows, rows=rows)
+
+
+def _against_stored(stored: StoredEnvironment, planned: PlannedTable, data: pa.Table, limit: int) -> ComparedTable:
+    found = _found(planned)
+    if planned.state is None or not planned.state.exists:
+        return replace(found, status="added", rows_before=None, rows=data.num_rows, note="nothing is stored yet")
+    before, _ = stored.read_as_stored(planned.name, planned.state)
+    return _compared(found, before, data, stored.tables[planned.name].key, limit)
+
+
+def _failed(table: ComparedTable, error: ErrorInfo, mask: Mask) -> ComparedTable:
+    error = masked(error, mask)
+    return ComparedTable(table.name, "failed", table.before_uri, note=error.message, error=error)

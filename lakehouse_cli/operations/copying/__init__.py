@@ -1,0 +1,6 @@
+"""Stored tables and their manifests, copied from one environment to another. See `lakehouse_cli.operations.copying.tables`."""
+
+from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
+from lakehouse_cli.operations.copying.tables import copy_tables
+
+__all__ = ["CopiedTable", "CopyResult", "copy_tables"]

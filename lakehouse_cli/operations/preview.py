@@ -1,0 +1,160 @@
+"""A stored table for people and scripts: its columns, where it lives, and its first rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.model import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DAY = 24 * 60 * 60
+
+
+class ShownColumn(Struct, frozen=True):
+    """One column as it is stored."""
+
+    name: str
+    type: str
+    nullable: bool
+    description: str
+
+
+class Shown(Struct, frozen=True):
+    """A stored table.
+
+    Attributes:
+        name: The table.
+        uri: Where it lives.
+        columns: As they are stored.
+        row_count: Rows in all.
+        rows: The first ones; values that JSON has no type for as text, moments in UTC.
+        local: By column of moments in another time zone, the same as the clocks there show them, with the offset.
+    """
+
+    name: str
+    uri: str
+    columns: tuple[ShownColumn, ...]
+    row_count: int
+    rows: tuple[dict[str, Any], ...]
+    local: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse show -o json`."""
+        return {
+            "name": self.name,
+            "uri": self.uri,
+            "columns": [{"name": c.name, "type": c.type, "nullable": c.nullable} for c in self.columns],
+            "row_count": self.row_count,
+            "rows": list(self.rows),
+        }
+
+
+def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
+    """A table's stored data, of which the first `count` rows are shown."""
+    declared = {column.name: column for column in table.columns or ()}
+    columns = []
+    for each in data.schema:
+        column = declared.get(each.name)
+        text = str(from_arrow(each.type) or each.type)
+        nullable = table.contract.may_be_null(each.name)
+        columns.append(ShownColumn(each.name, text, nullable, (column.description or "") if column else ""))
+    first = data.slice(0, count)
+    local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
+    return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(first), local)
+
+
+def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:
+    """Rows with values that JSON has; others as text."""
+    columns = [_values(data.column(index)) for index in range(data.num_columns)]
+    return tuple(dict(zip(data.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        # In UTC, as the file has it: the moment is the same, and the ends of the range have no local time.
+        moments = _texts(column.cast(pa.timestamp(column.type.unit)), column.type.unit)
+        return [None if moment is None else f"{moment}Z" for moment in moments]
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return _texts(column, getattr(column.type, "unit", "days"))
+    if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
+        # Python's types have no nanoseconds; Arrow's own text has.
+        return (
+            list(column.cast(pa.string()).to_pylist())
+            if not pa.types.is_duration(column.type)
+            else [
+                None if value is None else f"{value} {column.type.unit}"
+                for value in column.cast(pa.int64()).to_pylist()
+            ]
+        )
+    return [_json_value(value) for value in column.to_pylist()]
+
+
+def _has_clocks(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_timestamp(kind) and kind.tz not in (None, "UTC")
+
+
+def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
+    """Moments as the clocks of their time zone show them; in UTC where they show none."""
+    import pyarrow as pa
+
+    from lakehouse_cli.arrow.conversion.zones import to_wall_clock
+
+    in_utc: list[str | None] = _values(column)
+    try:
+        local = pa.chunked_array([to_wall_clock(each) for each in column.chunks], pa.timestamp(column.type.unit))
+    except pa.ArrowInvalid:  # a zone that this machine does not know
+        return in_utc
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+    counts = zip(local.cast(pa.int64()).to_pylist(), column.cast(pa.int64()).to_pylist(), strict=True)
+    offsets = [None if there is None else (there - here) // per_second for there, here in counts]
+    return [
+        utc
+        if offset is None or utc is None or "since" in utc or abs(offset) > _DAY
+        else f"{text}{_offset_text(offset)}"
+        for text, utc, offset in zip(_texts(local, column.type.unit), in_utc, offsets, strict=True)
+    ]
+
+
+def _offset_text(seconds: int) -> str:
+    """What clocks are ahead of UTC, as ISO 8601 has it: ``+01:00``; long ago by the sun, and so with seconds."""
+    hours, rest = divmod(abs(seconds), 3600)
+    text = f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}"
+    return f"{text}:{rest % 60:02}" if rest % 60 else text
+
+
+def _texts(column: pa.ChunkedArray, unit: str) -> list[Any]:
+    """Dates or wall-clock times as text; beyond the years that calendars are printed for, the count since 1970."""
+    import pyarrow as pa
+
+    whole = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+    texts, counts = column.cast(pa.string()).to_pylist(), column.cast(whole).to_pylist()
+    return [
+        f"{count} {unit} since 1970" if text is not None and text.startswith("<") else text
+        for text, count in zip(texts, counts, strict=True)
+    ]
+
+
+def _json_value(value: Any) -> Any:
+    """A value as JSON has it; what it has no type for as text, bytes as base64."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json_value(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,139 @@
+"""Advice: which key of a table would have what its transform reads beside its inputs decide when it runs again."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from lakehouse_cli.config.scalars import flow_text
+from lakehouse_cli.config.uses import VARIABLE, file_problem
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.value import OutsideRead
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.model import Table, Uses
+from lakehouse_cli.plan.used_files import escaped
+
+# Of more variables or files, so many are named.
+_NAMED = 3
+_DRIVE = re.compile(r"[A-Za-z]:/")
+# A list of more characters is not written out.
+_LONGEST = 300
+
+
+def advice_for(
+    table: Table, code: CodeFingerprint | None, inputs: Collection[str], files: Collection[str]
+) -> str | None:
+    """One note on a table whose transform depends on what no key declares; None where there is nothing to say.
+
+    Args:
+        table: The table.
+        code: Of its transform; None where a version stands for it, and for a source.
+        inputs: The tables that it is computed from.
+        files: The files that it declares to use.
+    """
+    # An empty map says that nothing beside the inputs counts, an empty list the same of files or variables.
+    if table.kind == "source" or table.version is not None or table.refresh is not None or table.uses == Uses():
+        return None
+    reads = code.reads if code is not None else ()
+    undeclared = [read for read in reads if not _is_declared(read, table.uses or Uses(), files)]
+    if undeclared:
+        return f"`{table.name}` {_reads_in_words(undeclared, table.uses or Uses())}"
+    if not inputs and table.uses is None:
+        once = "`refresh: 1d` computes it each day, and `uses: {}` says that once is enough"
+        return f"`{table.name}` has no inputs and is computed once: {once}"
+    return None
+
+
+def at_once(graph: AssetGraph, names: Sequence[str]) -> list[str]:
+    """Those of some tables that may be computed at the same time as another of them."""
+    above = {name: graph.ancestors(name) for name in names}
+    return [
+        name
+        for name in names
+        if any(each != name and each not in above[name] and name not in above[each] for each in names)
+    ]
+
+
+def shared_connection(names: Sequence[str]) -> str:
+    """The note on tables whose transforms use DuckDB's module-wide connection and may do so at the same time."""
+    listed = first_named(names, _NAMED)
+    way = "use `duckdb.connect()` in each, or `executor: processes`"
+    return f"{listed} share DuckDB's module-wide connection under `threads`: {way}"
+
+
+def _is_declared(read: OutsideRead, uses: Uses, files: Collection[str]) -> bool:
+    if read.kind == "duckdb":
+        return True
+    if read.kind == "variable":
+        return uses.env is not None and (not read.name or not uses.env or read.name in uses.env)
+    if read.kind == "network" or uses.files is None:
+        return False
+    if not read.name or not uses.files or read.kind == "pattern":
+        return True
+    name = posixpath.normpath(read.name)
+    return any(each in (name, escaped(name)) or each.startswith(f"{name}/") for each in files)
+
+
+def _reads_in_words(reads: Collection[OutsideRead], uses: Uses) -> str:
+    """What is read, where, and what to do about it."""
+    variables = [read for read in reads if read.kind == "variable"]
+    files = [read for read in reads if read.kind in ("file", "pattern")]
+    network = [read for read in reads if read.kind == "network"]
+    told = []
+    if variables:
+        names = _listed(variables)
+        told.append(f"reads {f'{names} from ' if names else ''}the environment ({_place(variables)})")
+    if files:
+        told.append(f"opens {_listed(files) or 'a file'} ({_place(files)})")
+    if network:
+        told.append(f"reads from the network ({_place(network)})")
+    unlisted = [read for read in (*variables, *files) if read.name and _item(read) is None]
+    keys = {"env": (variables, uses.env), "files": (files, uses.files)}
+    ways = _ways_to_list(keys, alone=not (network or unlisted))
+    if network or unlisted:
+        is_file = not (ways or network or any(read.kind == "variable" for read in unlisted))
+        age = "set `refresh: 1d`, or another age"
+        ways.append("declare it as a source table, or set `refresh: 1d`" if is_file else age)
+    return f"{' and '.join(told)}: {', and '.join(ways)}"
+
+
+def _ways_to_list(keys: Mapping[str, tuple[list[OutsideRead], Sequence[str] | None]], *, alone: bool) -> list[str]:
+    """How to write `uses`, as text to paste where the names are known and not too many."""
+    lists: list[str] = []
+    ways: list[str] = []
+    new = 0
+    for key, (reads, declared) in keys.items():
+        items = [item for read in reads if (item := _item(read)) is not None]
+        text = ", ".join(flow_text(item) for item in dict.fromkeys((*(declared or ()), *items)))
+        if text and len(text) <= _LONGEST:
+            lists.append(f"{key}: [{text}]")
+            new += bool(items)
+        elif items or (reads and not any(read.name for read in reads)):
+            ways.append(f"list its {'variables' if key == 'env' else key} under `uses.{key}`")
+    if new:
+        verb = f"list {'it' if new == 1 else 'them'} under" if alone and not ways else "set"
+        ways.insert(0, f"{verb} `uses: {{{', '.join(lists)}}}`")
+    return ways
+
+
+def _item(read: OutsideRead) -> str | None:
+    """What to list under `uses`; None for what is not named, or cannot be listed."""
+    if read.kind == "variable":
+        return read.name if re.fullmatch(VARIABLE, read.name) else None
+    path = _shown(read) if read.name else ""
+    item = escaped(path) if read.kind == "file" else path
+    return item if item and item.isprintable() and not (_DRIVE.match(path) or file_problem(item)) else None
+
+
+def _shown(read: OutsideRead) -> str:
+    return read.name if read.kind == "variable" else posixpath.normpath(read.name)
+
+
+def _listed(reads: Iterable[OutsideRead]) -> str:
+    return first_named(list(dict.fromkeys(_shown(read) for read in reads if read.name)), _NAMED)
+
+
+def _place(reads: list[OutsideRead]) -> str:
+    return f"{reads[0].file}:{reads[0].line}"

@@ -1,0 +1,362 @@
+"""What a run would do, and why: graph + selection + what is stored → `Plan`. Pure; looks at nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.deferred import DeferredInput, deferred_note
+from lakehouse_cli.model.manifest import InputRecord, Recipe
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.model.schema_change import SchemaChange, schema_change
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.reasons import (
+    data_reasons,
+    input_notes,
+    input_reasons,
+    recipe_reasons,
+    refresh_reasons,
+)
+from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.uses import Used
+
+Action = Literal["run", "skip", "read"]
+# How many tables a refusal names.
+_TOLD = 5
+
+
+class PlannedTable(Struct, frozen=True):
+    """One table of a plan: what would be done, and each reason for it.
+
+    Attributes:
+        name: The table.
+        kind: ``source`` or ``computed``.
+        storage: Name of its storage.
+        uri: Where it is, or would be.
+        inputs: The tables it is computed from.
+        action: What would be done.
+        reasons: Why; empty for what is skipped.
+        schema_change: What the change of its contract is to whoever reads it; None where it did not change, or where it
+            is not known before it is computed.
+        state: What is stored now.
+        recipe: How it would be made; None for a source.
+        refused: Why a run leaves it as it is though it is due; None where it does not.
+        would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
+            where nothing is known to speak against it.
+        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse,
+            or which key would have its transform's surroundings count.
+        used: What its transform uses beside its inputs; None where nothing is declared.
+    """
+
+    name: str
+    kind: str
+    storage: str
+    uri: str
+    inputs: tuple[str, ...]
+    action: Action
+    reasons: tuple[Reason, ...] = ()
+    schema_change: SchemaChange | None = None
+    state: TableState | None = None
+    recipe: Recipe | None = None
+    refused: StorageError | None = None
+    would_fail: str | None = None
+    notes: tuple[str, ...] = ()
+    used: Used | None = None
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it runs only if one of its inputs comes out different."""
+        return bool(self.reasons) and all(reason.code == "upstream_runs" for reason in self.reasons)
+
+
+class Plan(Struct, frozen=True):
+    """A run before it happens; tables in the order they would be materialized.
+
+    Attributes:
+        project: Name of the project.
+        environment: Name of the environment.
+        tables: The selected tables, and the sources that are read for them.
+        notes: What the selection has to tell.
+        contents: What is stored of these tables and of their inputs.
+        deferred: The inputs that are read from another environment.
+        out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.
+    """
+
+    project: str
+    environment: str
+    tables: tuple[PlannedTable, ...]
+    notes: tuple[str, ...] = ()
+    contents: Mapping[str, InputRecord] = field(default_factory=dict)
+    deferred: tuple[DeferredInput, ...] = ()
+    out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[PlannedTable, ...]:
+        """The tables that would be materialized."""
+        return tuple(table for table in self.tables if table.action == "run")
+
+    @property
+    def at_once(self) -> int:
+        """How many tables a run may compute at once, at most: of the longest chain it is one at a time."""
+        depths: dict[str, int] = {}
+        for table in self.runs:
+            depths[table.name] = 1 + max((depths.get(name, 0) for name in table.inputs), default=0)
+        return len(depths) - max(depths.values()) + 1 if depths else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `lakehouse plan -o json`."""
+        return {
+            "project": self.project,
+            "environment": self.environment,
+            "deferred": [each.to_json() for each in self.deferred],
+            "tables": [
+                {
+                    "name": table.name,
+                    "kind": table.kind,
+                    "storage": table.storage,
+                    "uri": table.uri,
+                    "inputs": list(table.inputs),
+                    "action": table.action,
+                    "reasons": [reason.to_json() for reason in table.reasons],
+                    "schema_change": table.schema_change,
+                    "would_fail": table.would_fail,
+                    "notes": list(table.notes),
+                }
+                for table in self.tables
+            ],
+        }
+
+
+def tables_of_interest(graph: AssetGraph, selection: Selection) -> tuple[str, ...]:
+    """The tables whose state a plan of the selection depends on: the selected ones and their direct inputs."""
+    wanted = set(selection.names)
+    for name in selection.names:
+        wanted.update(graph.upstream(name))
+    return tuple(name for name in graph.order if name in wanted)
+
+
+def make_plan(
+    project: str,
+    environment: str,
+    graph: AssetGraph,
+    selection: Selection,
+    states: Mapping[str, TableState],
+    recipes: Mapping[str, Recipe],
+    *,
+    force: bool = False,
+    lenient: bool = False,
+    defer: str | None = None,
+    now: datetime | None = None,
+) -> Plan:
+    """Plan the selected tables: what is out of date runs, and why.
+
+    Args:
+        project: Its name.
+        environment: Its name.
+        graph: All tables.
+        selection: What to bring up to date.
+        states: Of every table in `tables_of_interest`.
+        recipes: Of every selected computed table.
+        force: Whether the user asked to run what is up to date.
+        lenient: Plan also what could not run because an input was never materialized.
+        defer: The environment in which inputs were looked for that are not there in this one.
+        now: The moment by which tables are due for their age; this one by default.
+
+    Raises:
+        UsageError: A selected table needs one that is neither selected nor stored; the hint is the command to run.
+    """
+    selected = {name for name in selection.names if graph.tables[name].kind == "computed"}
+    if not lenient:
+        _refuse_missing_inputs(graph, selected, states, defer)
+    now = now or datetime.now(UTC)
+    running: set[str] = set()
+    failing: dict[str, str] = {}
+    planned = []
+    for name in tables_of_interest(graph, selection):
+        if graph.tables[name].kind == "source":
+            of = _planned_source(graph, name, states[name])
+        elif name in selected:
+            of = _planned_computed(project, graph, name, states, recipes[name], running, failing, force, now)
+        else:
+            continue
+        planned.append(of)
+        if of.action == "run":
+            running.add(name)
+        if of.would_fail is not None:
+            failing[name] = of.would_fail
+    contents = {name: state.content for name, state in states.items() if state.content is not None}
+    deferred = tuple(
+        DeferredInput(name, state.environment, state.uri)
+        for name, state in states.items()
+        if state.environment is not None
+    )
+    notes = (*selection.notes, deferred_note(deferred)) if deferred else selection.notes
+    out_of_reach = {
+        name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
+    }
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach)
+
+
+def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:
+    reasons = _source_reasons(state)
+    return PlannedTable(
+        name,
+        "source",
+        graph.tables[name].storage,
+        state.uri,
+        (),
+        "read",
+        reasons,
+        state=state,
+        would_fail=f"`{name}` cannot be read: {reasons[0].message}" if reasons else None,
+    )
+
+
+def _planned_computed(
+    project: str,
+    graph: AssetGraph,
+    name: str,
+    states: Mapping[str, TableState],
+    recipe: Recipe,
+    running: Collection[str],
+    failing: Mapping[str, str],
+    force: bool,
+    now: datetime,
+) -> PlannedTable:
+    """A selected table, all it needs being planned already: what runs of that, and why what would fail does."""
+    table = graph.tables[name]
+    inputs = graph.upstream(name)
+    state = states[name]
+    as_stored = {name: states[name] for name in inputs if name not in running}
+    reasons = tuple(_run_reasons(table, inputs, state, as_stored, recipe, force, now))
+    refused = state.refusal(force=force) if reasons else None
+    if refused is None and reasons and not force:
+        refused = _of_another(project, table, state)
+    would_fail = None
+    if reasons:
+        troubles = (failing.get(upstream) or _unread(upstream, states, running) for upstream in inputs)
+        would_fail = next(filter(None, troubles), None)
+    if would_fail is None and refused is not None:
+        would_fail = f"`{name}` stays as it is: {refused.message}"
+    return PlannedTable(
+        name,
+        "computed",
+        table.storage,
+        state.uri,
+        inputs,
+        "run" if reasons else "skip",
+        reasons,
+        None if state.manifest is None else schema_change(state.manifest, recipe),
+        state,
+        recipe,
+        refused,
+        would_fail,
+        tuple(input_notes(state.manifest, as_stored)) if reasons else (),
+    )
+
+
+def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:
+    """What tells that another project stored what is there, None where none did."""
+    if state.manifest is None or state.manifest.project in (None, project):
+        return None
+    return StorageError(
+        f"{state.uri} belongs to project `{state.manifest.project}`",
+        hint=f"give the table another `path:` or its storage another `root:`; `--force` makes it one of `{project}`",
+        location=table.where("path", "storage"),
+    )
+
+
+def _unread(name: str, states: Mapping[str, TableState], running: Collection[str]) -> str | None:
+    """Why an input that is read as it is stored cannot be read, as far as that is known."""
+    trouble = states[name].trouble
+    return None if trouble is None or name in running else f"`{name}` cannot be read: {trouble.message}"
+
+
+def _source_reasons(state: TableState) -> tuple[Reason, ...]:
+    if state.trouble is not None:
+        return (Reason("missing_source", state.trouble.message),)
+    if not state.exists:
+        return (Reason("missing_source", f"{state.uri} does not exist"),)
+    return ()
+
+
+def _run_reasons(
+    table: Table,
+    inputs: tuple[str, ...],
+    state: TableState,
+    as_stored: Mapping[str, TableState],
+    recipe: Recipe,
+    force: bool,
+    now: datetime,
+) -> Iterator[Reason]:
+    """Every reason that applies, the table's own before its neighbours'."""
+    manifest = state.manifest
+    yield from data_reasons(table, state)
+    if manifest is not None and manifest.recipe is not None:
+        name = table.function.name if table.function is not None else table.name
+        yield from recipe_reasons(name, manifest, recipe)
+        yield from input_reasons(manifest, as_stored)
+        yield from refresh_reasons(table, manifest, now)
+    upstream = [name for name in inputs if name not in as_stored]
+    if upstream:
+        yield Reason("upstream_runs", f"{first_named(upstream, 3)} {'runs' if len(upstream) == 1 else 'run'}")
+    if force:
+        yield Reason("forced", "forced (`--force`)")
+
+
+def _is_missing(state: TableState) -> bool:
+    """Whether nothing is stored that can be read as it is declared."""
+    return state.trouble is None and (not state.exists or state.other_form is not None)
+
+
+def _refuse_missing_inputs(
+    graph: AssetGraph, selected: set[str], states: Mapping[str, TableState], defer: str | None
+) -> None:
+    lacking = [
+        (name, upstream)
+        for name in graph.order
+        if name in selected
+        for upstream in graph.upstream(name)
+        if upstream not in selected and graph.tables[upstream].kind == "computed" and _is_missing(states[upstream])
+    ]
+    if not lacking:
+        return
+    needing = list(dict.fromkeys(name for name, _ in lacking))
+    missing = list(dict.fromkeys(upstream for _, upstream in lacking))
+    them = "it" if len(missing) == 1 else "them"
+    told = [*_why_missing(missing, states, here="" if defer is None else " here")]
+    if defer is not None and not all(states[name].other_form for name in missing):
+        told.append(f"nothing of {them} is in `{defer}`")
+    shown = needing[:_TOLD]
+    what = "it needs" if len(shown) == 1 else "they need"
+    rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
+    if any(states[name].other_form for name in missing):
+        rest += "; or take the change back"
+    raise UsageError(
+        f"{', '.join(told)}, and {first_named(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
+        hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
+    )
+
+
+def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) -> Iterator[str]:
+    """What is true of each of some tables of which nothing can be read, those of which the same is in one sentence."""
+    never, gone = [], []
+    for name in names:
+        state = states[name]
+        if state.other_form is not None:
+            yield state.other_form.message
+        elif state.manifest is None and state.manifest_trouble is None:
+            never.append(name)
+        else:
+            gone.append(name)
+    if never:
+        yield f"{first_named(never, _TOLD)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
+    if gone:
+        yield f"what was stored of {first_named(gone, _TOLD)}{here} is gone"

@@ -1,0 +1,163 @@
+"""A project's code, read and never run: what the transforms' parameters make of the tables, and fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.code.cache import CodeCache, code_key
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
+from lakehouse_cli.code.fingerprints import CodeFingerprint
+from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
+from lakehouse_cli.plan.graph import build_graph
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.config.files import own_files
+from lakehouse_cli.plan.python_functions import FunctionCode, computation_of
+from lakehouse_cli.registry import install_command
+from lakehouse_cli.code.source import SourceError, SourceReader
+
+if TYPE_CHECKING:
+    from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
+
+
+class ProjectCode:
+    """The code of one project as its files were when this was made.
+
+    Args:
+        spec: The project.
+        snapshot: Reads its files; a new one by default.
+
+    Attributes:
+        snapshot: The files as they were read.
+        graph: The tables, and what each is computed from; as far as the problems allow.
+        problems: Packages that the project's modules hide, functions that are not there, parameters that match no
+            table, cycles.
+    """
+
+    def __init__(self, spec: ProjectSpec, snapshot: CodeSnapshot | None = None) -> None:
+        self._spec = spec
+        self.snapshot = snapshot or CodeSnapshot()
+        code = [file for file in own_files(spec) if file.endswith(".py")]
+        self._cache = CodeCache(spec.folder, code, self.snapshot)
+        self._fingerprints = dict(self._cache.fingerprints)
+        self._source = SourceReader(spec.folder, self.snapshot)
+        self._source.know(self._cache.modules.values())
+        self._functions = FunctionCode(spec, self._source, self._fingerprint)
+        self.graph, problems = build_graph(spec, self.computation)
+        self.problems = [*self._hidden_packages(code), *problems]
+
+    @property
+    def folder(self) -> Path:
+        """The project's."""
+        return self._spec.folder
+
+    @property
+    def executor(self) -> str:
+        """The name of the executor that the project declares."""
+        return self._spec.executor
+
+    @property
+    def workers(self) -> int | None:
+        """How many tables it computes at once; None for the executor's own choice."""
+        return self._spec.workers
+
+    def anew(self) -> ProjectCode:
+        """The code as it is now, such as after an edit beside a notebook; this, where nothing was edited.
+
+        Raises:
+            ProjectError: It does not fit the tables any more.
+        """
+        snapshot = CodeSnapshot()
+        if self._cache.key is not None and code_key(own_files(self._spec), snapshot) == self._cache.key:
+            return self
+        now = ProjectCode(self._spec, snapshot)
+        if now.problems:
+            raise ProjectError(in_order(now.problems, self._spec.file.name))
+        return now
+
+    def computation(self, table: Table) -> Computation | None:
+        """How a table is computed; None for a source."""
+        return computation_of(table, self._functions)
+
+    def of(self, table: Table) -> CodeFingerprint | None:
+        """The fingerprint of a table's transform; None where it has none, or a version stands for the code.
+
+        Raises:
+            ProjectError: A module that it reaches cannot be read or parsed.
+        """
+        return None if table.version is not None or table.function is None else self._fingerprint(table.function)
+
+    def read(self, tables: Iterable[Table]) -> None:
+        """Take the fingerprints of tables' transforms, so that `of` knows them.
+
+        Raises:
+            ProjectError: Modules that they reach cannot be read or parsed; each is told once, however many reach it.
+        """
+        problems: dict[tuple[str, Location | None], Problem] = {}
+        for table in tables:
+            try:
+                self.of(table)
+            except ProjectError as error:
+                problems.update({(problem.message, problem.location): problem for problem in error.problems})
+        if problems:
+            raise ProjectError(in_order(problems.values(), self._spec.file.name))
+
+    def missing_packages(self) -> list[Problem]:
+        """What the transforms' modules import at their top and is not there, told once each, with the first place.
+
+        Raises:
+            SourceError: A module cannot be read or parsed; `read` tells that as problems.
+        """
+        modules = dict.fromkeys(t.function.module for t in self._spec.tables.values() if t.function is not None)
+        found: dict[str, Location] = {}
+        for module in modules:
+            for name, place in self._fingerprinter.missing_imports(module).items():
+                found.setdefault(name, place)
+        return [
+            Problem(
+                f"module `{name}` is neither in the project's folder nor installed",
+                f"{install_command(name) or 'install what it belongs to'}, or correct the import",
+                place,
+            )
+            for name, place in found.items()
+        ]
+
+    def _hidden_packages(self, code: Collection[str]) -> list[Problem]:
+        """Modules beside the project file that hide installed packages by their name."""
+        return [
+            Problem(
+                f"`{shown}` hides the installed package `{name}` from the transforms and from lakehouse",
+                f"rename it: `mv {shown.rstrip('/')} my_{shown.rstrip('/')}`, and where the project imports it",
+                Location(shown),
+            )
+            for name, shown in shadowed_packages(self._spec.folder, code, self.snapshot)
+        ]
+
+    def keep(self) -> None:
+        """Keep what was read for the commands to come."""
+        read = self._fingerprinter.files if "_fingerprinter" in vars(self) else ()
+        self._cache.keep(self._source.modules, self._fingerprints, read)
+
+    def _fingerprint(self, function: FunctionRef) -> CodeFingerprint:
+        ref = str(function)
+        if ref not in self._fingerprints:
+            try:
+                self._fingerprints[ref] = self._fingerprinter.of(function)
+            except SourceError as error:
+                place = error.location or function.location
+                raise ProjectError([Problem(str(error), error.hint, place)]) from error
+        return self._fingerprints[ref]
+
+    @cached_property
+    def _fingerprinter(self) -> Fingerprinter:
+        from lakehouse_cli.code.fingerprints.fingerprint import (
+            Fingerprinter,  # slow to load, and not needed for what is kept
+        )
+
+        # What the cache knows of modules is not the whole of them.
+        source = SourceReader(self._spec.folder, self.snapshot) if self._cache.modules else self._source
+        return Fingerprinter(self._spec.folder, source)

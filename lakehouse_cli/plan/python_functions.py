@@ -1,0 +1,233 @@
+"""Python functions as computations: their parameters matched to tables, their fingerprint, their call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
+from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
+from lakehouse_cli.registry import Entry, load
+from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
+
+# Loads pandas, and is named here so that whoever only plans need not.
+_RUN = Entry("lakehouse_cli.transforms.calling:call_function")
+
+
+class FunctionCode(Struct):
+    """The code of a project's functions, read and never run.
+
+    Attributes:
+        spec: The project.
+        source: Reads its modules.
+        fingerprint: Fingerprints a function.
+    """
+
+    spec: ProjectSpec
+    source: SourceReader
+    fingerprint: Callable[[FunctionRef], Fingerprint]
+    _broken: set[str] = field(default_factory=set)
+
+    def find(self, ref: FunctionRef, table: Table) -> FunctionSource | Problem | None:
+        """The source of a table's transform, or why there is none; a module's own trouble is told once, then None."""
+        if ref.module in self._broken:
+            return None
+        where = ref.location or table.location
+        try:
+            module = self.source.module(ref.module)
+        except SourceError as error:
+            self._broken.add(ref.module)
+            of_project = ref.module == self.spec.module
+            place = error.location or (self.spec.module_location if of_project else where)
+            return Problem(str(error), error.hint, place)
+        function = module.functions.get(ref.name)
+        if function is None:
+            hint = did_you_mean(ref.name, module.functions)
+            if hint is None:
+                hint = f"define `def {ref.name}(…)` in {module.shown}, or name another with `function:`"
+            elif hint.count("`") == 2:
+                place = module.functions[hint.split("`")[1]].location
+                hint = f"{hint.removesuffix('?')} ({place.file}:{place.line})?"
+            return Problem(f"function `{ref.name}` is not in {module.shown}", hint, where)
+        if function.is_async:
+            hint = "write it with plain `def`: a transform does no waiting of its own"
+            return Problem(f"function `{ref.name}` is `async`", hint, function.location)
+        return function
+
+
+class PythonFunction(Struct, frozen=True):
+    """A Python function as a computation.
+
+    Attributes:
+        ref: The function.
+        table: The table that it computes.
+        code: Reads it; only to match inputs and to take its fingerprint.
+        folder: The project's, absolute and with links resolved; only to run it.
+        uses_duckdb: Whether it reaches that package; likewise.
+    """
+
+    ref: FunctionRef
+    table: Table
+    code: FunctionCode | None = None
+    folder: Path = Path()
+    uses_duckdb: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.ref.name
+
+    def inputs(self, tables: Collection[str]) -> MatchedInputs:
+        """Match its parameters to tables."""
+        assert self.code is not None  # noqa: S101  # given by whoever plans
+        function = self.code.find(self.ref, self.table)
+        if not isinstance(function, FunctionSource):
+            return MatchedInputs(None, [] if function is None else [function])
+        matcher = _Matcher(self.table, function, tables, self.code.spec.broken)
+        return MatchedInputs(matcher.match(), matcher.problems)
+
+    def fingerprint(self) -> Fingerprint:
+        """Fingerprint all code that it reaches."""
+        assert self.code is not None  # noqa: S101  # given by whoever plans
+        return self.code.fingerprint(self.ref)
+
+    def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:
+        """Import it and call it."""
+        return load(_RUN)(self.ref, self.folder, self.table, inputs, uses_duckdb=self.uses_duckdb)
+
+
+def computation_of(
+    table: Table, code: FunctionCode | None = None, *, folder: Path = Path(), uses_duckdb: bool = False
+) -> Computation | None:
+    """The computation of a table; None for a source. The arguments are those of `PythonFunction`."""
+    if table.kind != "computed" or table.function is None:
+        return None
+    return PythonFunction(table.function, table, code, folder, uses_duckdb)
+
+
+class _Matcher:
+    """Matches the parameters of one transform to tables and constants."""
+
+    def __init__(
+        self, table: Table, function: FunctionSource, tables: Collection[str], broken: Collection[str]
+    ) -> None:
+        self.table = table
+        self.function = function
+        self.tables = tables
+        self.broken = broken
+        self.problems: list[Problem] = []
+        self.parameters = function.parameters
+        self.named = {p.name: p for p in function.parameters or () if not p.kind.startswith("var_")}
+        kinds = {p.kind for p in function.parameters or ()}
+        self.takes_any_position = "var_positional" in kinds
+        self.takes_any_name = "var_keyword" in kinds or function.parameters is None
+
+    def match(self) -> tuple[Input, ...]:
+        for key in self.table.params:
+            if key not in self.named and not self.takes_any_name:
+                self.problem(
+                    f"`{self.function.name}` has no parameter `{key}`",
+                    did_you_mean(key, self.named) or self.signature(),
+                    f"params.{key}",
+                    "params",
+                )
+        declared = self.table.inputs
+        if declared is None:
+            return self.by_name()
+        if isinstance(declared, Mapping):
+            return self.by_map(declared)
+        return self.by_position(declared)
+
+    def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
+        self.problems.append(Problem(message, hint, place or self.table.where(*keys)))
+
+    def signature(self) -> str:
+        return f"its parameters are {', '.join(self.named) or 'none'} ({self.function.location})"
+
+    def known(self, table: str, *keys: str) -> bool:
+        if table in self.tables:
+            return True
+        if table not in self.broken:
+            hint = did_you_mean(table, self.tables) or "declare it under `tables:`"
+            self.problem(f"input `{table}` of table `{self.table.name}` is not a table", hint, *keys)
+        return False
+
+    def by_name(self) -> tuple[Input, ...]:
+        if self.parameters is None:
+            hint = "list the tables it takes under `inputs:`, or write `inputs: []` where it takes none"
+            self.problem(f"the parameters of `{self.function.name}` cannot be read from its source", hint, "function")
+            return ()
+        found = []
+        for parameter in self.named.values():
+            if parameter.name in self.table.params:
+                continue
+            if parameter.name in self.tables:
+                found.append(self.input(parameter, parameter.name))
+            elif not parameter.has_default and parameter.name not in self.broken:
+                self.unmatched(parameter)
+        return tuple(found)
+
+    def unmatched(self, parameter: Parameter) -> None:
+        others = [name for name in self.tables if name != self.table.name]
+        hint = did_you_mean(parameter.name, others)
+        hint = hint or f"name its table under `inputs:` of `{self.table.name}`, or its value under `params:`"
+        message = f"parameter `{parameter.name}` of `{self.function.name}` matches no table"
+        self.problem(message, hint, place=parameter.location)
+
+    def input(self, parameter: Parameter, table: str) -> Input:
+        # Python takes everything before *args by position once *args itself is filled.
+        by_position = parameter.kind == "positional_only"
+        return Input(table, parameter.name, by_position)
+
+    def by_map(self, declared: Mapping[str, str]) -> tuple[Input, ...]:
+        found: dict[str, Input] = {}
+        for name, table in declared.items():
+            parameter = self.named.get(name)
+            if parameter is None and not self.takes_any_name:
+                hint = did_you_mean(name, self.named) or self.signature()
+                self.problem(f"`{self.function.name}` has no parameter `{name}`", hint, f"inputs.{name}", "inputs")
+            elif name in self.table.params:
+                hint = "keep one of the two"
+                self.problem(f"parameter `{name}` is both an input and a param", hint, f"inputs.{name}", "inputs")
+            elif self.known(table, f"inputs.{name}", "inputs"):
+                found[name] = self.input(parameter, table) if parameter else Input(table, name)
+        for parameter in self.named.values():
+            given = parameter.name in declared or parameter.name in self.table.params
+            if given or parameter.has_default:
+                continue
+            message = f"parameter `{parameter.name}` of `{self.function.name}` gets no table"
+            self.problem(message, "add it to `inputs:` or `params:`", "inputs")
+        in_order = [name for name in self.named if name in found]
+        return tuple(found[name] for name in [*in_order, *(name for name in found if name not in in_order)])
+
+    def by_position(self, declared: tuple[str, ...]) -> tuple[Input, ...]:
+        free = [p for p in self.named.values() if p.name not in self.table.params]
+        slots = [p for p in free if p.kind != "keyword"]
+        if not self.takes_any_position:
+            slots += [p for p in free if p.kind == "keyword"]
+        variadic = self.takes_any_position or self.parameters is None
+        found = []
+        for index, table in enumerate(declared):
+            if not self.known(table, f"inputs.{index}", "inputs"):
+                continue
+            if index < len(slots):
+                # What fills *args comes after all of these, so they go by position as well.
+                by_position = slots[index].kind == "positional_only" or (variadic and len(declared) > len(slots))
+                found.append(Input(table, slots[index].name, by_position))
+            elif variadic:
+                found.append(Input(table, None, True))
+            else:
+                count = len(declared)
+                message = f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count}"
+                self.problem(message, self.signature(), f"inputs.{index}", "inputs")
+                break
+        for parameter in slots[len(declared) :]:
+            if not parameter.has_default:
+                message = f"parameter `{parameter.name}` of `{self.function.name}` gets no table"
+                self.problem(message, "add its table to `inputs:`, or its value to `params:`", "inputs")
+        return tuple(found)

@@ -1,0 +1,112 @@
+"""What decides how a table comes out, as values to compare: its code, contract, params and options; how it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import xxhash
+
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model.computation import Computation
+from lakehouse_cli.model.manifest import ColumnRecord, Recipe
+from lakehouse_cli.plan.uses import Used
+
+# Made once, as it is asked for every table of a plan.
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Of wider tables every table that is computed from them would keep too much.
+_LONGEST = 4000
+# How often the rules changed by which a source in a format is read into values. Whoever computed from one by former
+# rules does so again: a value that was read wrong must not stay "up to date".
+_REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "delta", "duckdb", "postgresql"), 1)
+
+
+def recipe_of(
+    graph: AssetGraph, table: Table, computation: Computation | None, storage: StorageSpec, used: Used | None
+) -> Recipe:
+    """The recipe of a computed table.
+
+    Args:
+        graph: For which table goes into which parameter.
+        table: A computed table.
+        computation: Its own; not asked for its fingerprint where the table has a `version`.
+        storage: Its storage.
+        used: What its transform uses beside its inputs; None where nothing is declared.
+    """
+    contract = None
+    if table.columns is not None:
+        contract = tuple(ColumnRecord(c.name, str(c.type), c.nullable) for c in table.columns)
+    if table.version is not None:
+        hash_, parts = f"version:{table.version}", {}
+    elif computation is not None:
+        code = computation.fingerprint()
+        hash_, parts = code.hash, dict(code.parts)
+    else:
+        hash_, parts = "", {}
+    return Recipe(
+        code=hash_,
+        code_parts=parts,
+        contract=contract,
+        key=tuple(table.key),
+        extra_columns=table.extra_columns,
+        params={name: _json_text(value) for name, value in table.params.items()},
+        storage=stored_as(table, storage),
+        inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
+        files={} if used is None else used.files,
+        variables={} if used is None else used.variables,
+    )
+
+
+def stored_as(table: Table, storage: StorageSpec) -> str:
+    """A table's format and the format's options, as text: ``csv,delimiter=<hash>``.
+
+    Where there is no format, the type of the storage stands for it. Where the storage is does not count.
+    """
+    kind = table.format or storage.type
+    # Options may hold what came from the environment: of their values only a fingerprint is kept.
+    options = (f",{name}={option_hash(value)}" for name, value in sorted(table.options.items()))
+    return kind + "".join(options) if table.options else kind
+
+
+def option_hash(value: Any) -> str:
+    """Hash the value of an option, as it stands in what a table is `stored_as`."""
+    return _hash(_json_text(value, sort_keys=True))
+
+
+def _hash(text: str) -> str:
+    return xxhash.xxh3_64_hexdigest(text.encode())
+
+
+def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: str) -> str:
+    """How a table is read, for an `InputRecord`: what it is `stored_as`, a space, and its columns.
+
+    Whoever computes from a table sees the same only where both its bytes and how these are read are the same.
+
+    Args:
+        table: The table.
+        stored: Name and type of each column of a computed table as its manifest tells; None where none does.
+        options: What it is `stored_as`.
+    """
+    columns = None
+    if table.columns is not None:
+        columns = [(column.name, str(column.type)) for column in table.columns]
+    if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
+        declared = dict(columns or ())
+        columns = [(name, declared.get(name, type_)) for name, type_ in stored]
+    # No columns declared, so all as they come, is something else than none.
+    text = "" if columns is None else _compact(columns)
+    if table.kind == "source":
+        kind, comma, others = options.partition(",")
+        options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}"
+    return f"{options} {text if len(text) <= _LONGEST else _hash(text)}"
+
+
+def _json_text(value: Any, *, sort_keys: bool = False) -> str:
+    """A value as JSON text. A transform sees the order of a mapping; of options it does not count."""
+    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)

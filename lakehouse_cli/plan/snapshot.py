@@ -1,0 +1,367 @@
+"""What is stored of a project's tables, looked at once for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import DataError, StorageError, UnreachableError
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord, Manifest
+from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.recipes import reading_of, stored_as
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
+from lakehouse_cli.storage.formatted import columns_of
+from lakehouse_cli.storage.opening import not_installed
+from lakehouse_cli.plan.stored_form import columns_changed, options_changed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_Answer = TypeVar("_Answer")
+
+
+class StoredEnvironment(Struct, frozen=True):
+    """The tables of a project as they are declared and stored in one environment.
+
+    Attributes:
+        environment: Its name.
+        tables: By name.
+        storages: By name.
+        specs: Their declarations.
+        graph: All tables.
+    """
+
+    environment: str
+    tables: Mapping[str, Table]
+    storages: Mapping[str, AssetStorage]
+    specs: Mapping[str, StorageSpec]
+    graph: AssetGraph
+
+    def snapshot(self, names: Iterable[str], *, source_manifests: bool = False) -> Snapshot:
+        """What is stored there now of tables.
+
+        Args:
+            names: Which.
+            source_manifests: Whether to read manifests of sources too, as copies of them have.
+        """
+        look = _Look(self)
+        names = tuple(names)
+        look.at(names)
+        states = {name: look.state(name) for name in names}
+        if source_manifests:
+            sources = [name for name in names if self.tables[name].kind == "source"]
+            look.at_once(look.manifest, sources)
+            states.update((name, _described(states[name], look.manifest(name))) for name in sources)
+        return Snapshot(self.environment, states)
+
+    def read(self, name: str) -> pa.Table:
+        """Read a table as it is declared.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: What is stored is not as declared.
+            StorageError: It was stored in another form than is declared now, or cannot be read.
+        """
+        table = self.tables[name]
+        misread = next(filter(None, _Look(self).other_form(name)), None) if table.kind == "computed" else None
+        if misread is not None:
+            raise misread
+        return self.storages[table.storage].scan(table, table.columns).table()
+
+    def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
+        """A table with the columns and types it was stored with, whatever is declared now, and the content read.
+
+        Data altered by another hand are read as declared, and as their manifest tells where they do not fit that.
+
+        Args:
+            name: Of the table.
+            state: What is known of it here.
+
+        Raises:
+            MissingDataError: Nothing is stored.
+            DataError: The data are neither as they were stored nor as declared.
+            StorageError: They cannot be read, or were stored in another format or with other options.
+        """
+        if state.other_options is not None:
+            raise state.other_options
+        table = self.tables[name]
+        storage = self.storages[table.storage]
+        stored, known = _stored_columns(state), () if state.content is None else (state.content,)
+        if stored is None:
+            return storage.scan(table, table.columns).table_with_content(known)
+        if not state.altered:
+            return storage.scan(table, stored).table_with_content(known)
+        try:
+            return storage.scan(table, table.columns).table_with_content(known)
+        except DataError:
+            return storage.scan(table, stored).table_with_content(known)
+
+
+class Snapshot(Struct, frozen=True):
+    """What is stored of some tables, each looked at once.
+
+    Attributes:
+        environment: Where.
+        states: By table; those that were found in another environment name it.
+    """
+
+    environment: str
+    states: Mapping[str, TableState]
+
+
+def take_snapshot(
+    here: StoredEnvironment,
+    names: Iterable[str],
+    computed: Collection[str],
+    *,
+    behind: StoredEnvironment | None = None,
+    forced: bool = False,
+    lenient: bool = False,
+) -> Snapshot:
+    """Look at the tables that a plan depends on.
+
+    Args:
+        here: The environment of the plan.
+        names: The tables: the selected ones and their inputs.
+        computed: The selected tables that are computed.
+        behind: Where inputs are looked for that are not here, and that are not computed here either; None for nowhere.
+        forced: Whether the user asked to replace whatever is there.
+        lenient: Whether it is only asked which tables would run: neither rows nor refusals are.
+    """
+    look, names = _Look(here), tuple(names)
+    look.at(names)
+    states = {name: look.state(name) for name in names}
+    farther = None if behind is None else _Look(behind)
+    if farther is not None and behind is not None:
+        lacking = [n for n, state in states.items() if n not in computed and not state.exists and state.trouble is None]
+        farther.at(lacking)
+        found = {name: farther.state(name) for name in lacking}
+        there = {name: state for name, state in found.items() if state.exists or state.trouble is not None}
+        states |= {name: replace(state, environment=behind.environment) for name, state in there.items()}
+    if not lenient:
+        changed = [name for name in names if name not in computed and _changed(name, states, here.graph, computed)]
+        counts = look.count([name for name in changed if states[name].environment is None])
+        if farther is not None:
+            counts |= farther.count([name for name in changed if states[name].environment is not None])
+        states |= {name: _with_rows(states[name], rows) for name, rows in counts.items()}
+        unclaimed = [name for name in names if name in computed and states[name].unclaimed]
+        refusals = look.refusals(unclaimed, forced=forced)
+        states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
+    return Snapshot(here.environment, states)
+
+
+class _Look:
+    """A look at the tables of an environment and their manifests, each once.
+
+    Args:
+        stored: The environment.
+    """
+
+    def __init__(self, stored: StoredEnvironment) -> None:
+        self.tables, self.storages, self.specs = stored.tables, stored.storages, stored.specs
+        self.graph, self.environment = stored.graph, stored.environment
+        self._manifests: dict[str, Manifest | StorageError | None] = {}
+        self._contents: dict[str, InputRecord | StorageError | None] = {}
+        self._out_of_reach: dict[str, UnreachableError] = {}
+
+    def at(self, names: Sequence[str]) -> None:
+        """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
+
+        Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
+        are known already and need not be read.
+        """
+        self._prefetch(names)
+        slow = {name: storage for name, storage in self.storages.items() if storage.concurrency > 1}
+        chosen = [name for name in names if self.tables[name].storage in slow]
+        wanted = {
+            n: None
+            for name in chosen
+            for n in (name, *(self.graph.downstream(name) if self.tables[name].kind == "source" else ()))
+        }
+        computed = [n for n in wanted if self.tables[n].kind == "computed" and self.tables[n].storage in slow]
+        self.at_once(self.manifest, computed)
+        self.at_once(self._content, chosen)
+
+    def at_once(self, look: Callable[[str], _Answer], names: Sequence[str]) -> dict[str, _Answer]:
+        """Do something for many tables, for as many of them at once as their storages bear; the answers by table."""
+        at_once = max((self.storages[self.tables[name].storage].concurrency for name in names), default=1)
+        if min(at_once, len(names)) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # not loaded for files, which are at hand
+
+            with ThreadPoolExecutor(min(at_once, len(names))) as pool:
+                return dict(zip(names, pool.map(look, names), strict=True))
+        return {name: look(name) for name in names}
+
+    def _prefetch(self, names: Iterable[str]) -> None:
+        by_storage: dict[str, dict[str, Table]] = {}
+        for name in names:
+            source = self.tables[name].kind == "source"
+            for each in (name, *(self.graph.downstream(name) if source else ())):
+                by_storage.setdefault(self.tables[each].storage, {})[each] = self.tables[each]
+        for storage, tables in by_storage.items():
+            prefetch(self.storages[storage], tables.values())
+
+    def state(self, name: str) -> TableState:
+        """What is known of a table's stored data."""
+        table = self.tables[name]
+        storage = self.storages[table.storage]
+        found = self.manifest(name) if table.kind == "computed" else None
+        manifest = found if isinstance(found, Manifest) else None
+        trouble = found if isinstance(found, StorageError) else None
+        content = self._content(name)
+        if isinstance(content, StorageError):
+            return TableState(self._uri(table), False, content, None, manifest, trouble)
+        if content is not None:
+            content = content._replace(reading=self._reading(table, content, manifest))
+        state = TableState(storage.uri(table), content is not None, None, content, manifest, trouble)
+        if manifest is not None and any(other := self.other_form(name)):
+            state = replace(state, other_options=other[0], other_columns=other[1])
+        if content is not None and state.altered_since:
+            return replace(state, altered_by=altered_by(storage, table, content))
+        return state
+
+    def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
+        """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.
+
+        What was modified outside lakehouse since then is read as it is declared.
+        """
+        table, manifest = self.tables[name], self.manifest(name)
+        if not isinstance(manifest, Manifest):
+            return None, None
+        options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
+        columns = columns_changed(table, manifest)
+        if not options and not columns:
+            return None, None
+        content = self._content(name)
+        if isinstance(content, InputRecord) and content.content_hash != manifest.content_hash:
+            return None, None
+        return self._other_form(table, options), self._other_form(table, columns)
+
+    def _other_form(self, table: Table, changes: str) -> StorageError | None:
+        if not changes:
+            return None
+        elsewhere = self.environment != DEFAULT_ENVIRONMENT
+        where, chosen = (f" in `{self.environment}`", f" -e {self.environment}") if elsewhere else ("", "")
+        return StorageError(
+            f"`{table.name}` was stored{where} in another way than it is declared now ({changes})",
+            hint=f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back",
+            location=table.where("options", "columns"),
+        )
+
+    def count(self, names: Sequence[str]) -> dict[str, int]:
+        """How many rows are stored of tables; those of which it cannot be told are left out."""
+        return {name: count for name, count in self.at_once(self._count, names).items() if count is not None}
+
+    def _count(self, name: str) -> int | None:
+        table = self.tables[name]
+        try:
+            return count_rows(self.storages[table.storage], table)
+        except Exception:  # noqa: BLE001  # a number that cannot be had is no reason for a plan to fail
+            return None
+
+    def refusals(self, names: Sequence[str], *, forced: bool) -> dict[str, StorageError]:
+        """Why tables that have no manifest may not be replaced; those that may be are left out."""
+        names = [name for name in names if not self._is_free(name)]
+
+        def refusal(name: str) -> StorageError | None:
+            table = self.tables[name]
+            return self._asked(table, lambda storage: check_replaceable(storage, table, forced=forced))
+
+        return {name: why for name, why in self.at_once(refusal, names).items() if why is not None}
+
+    def _is_free(self, name: str) -> bool:
+        """Whether it is known already that nothing is in the way of a table; storages may look for more than data."""
+        storage = self.storages[self.tables[name].storage]
+        return self._contents.get(name, True) is None and storage.capability(ProtectsOthers) is None
+
+    def _content(self, name: str) -> InputRecord | StorageError | None:
+        if name not in self._contents:
+            table = self.tables[name]
+            found = self.manifest(name) if table.kind == "computed" else None
+            known = self._known(name, found if isinstance(found, Manifest) else None)
+            self._contents[name] = self._asked(table, lambda storage: storage.content(table, known))
+        return self._contents[name]
+
+    def _asked(self, table: Table, ask: Callable[[AssetStorage], _Answer]) -> _Answer | StorageError:
+        """What a storage answers, or why it does not; one that is out of reach is not asked again for each table."""
+        known = self._out_of_reach.get(table.storage)
+        if known is not None:
+            message = f"{self._uri(table)} cannot be looked at: {known.reason}"
+            where = table.where("path", "storage")
+            return UnreachableError(message, reason=known.reason, hint=known.hint, location=where)
+        lacking = not_installed(table)
+        if lacking is not None:
+            return lacking
+        try:
+            return ask(self.storages[table.storage])
+        except StorageError as error:
+            if isinstance(error, UnreachableError) and error.everywhere:
+                self._out_of_reach.setdefault(table.storage, error)
+            return error
+
+    def _uri(self, table: Table) -> str:
+        try:
+            return self.storages[table.storage].uri(table)
+        except StorageError:  # told by what is asked next
+            return "/".join(filter(None, (self.specs[table.storage].root_text.rstrip("/"), table.path)))
+
+    def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
+        # A manifest of other bytes tells nothing of these.
+        believed = manifest is not None and manifest.content_hash == content.content_hash
+        stored = manifest.columns if manifest is not None and believed else None
+        return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
+
+    def manifest(self, name: str) -> Manifest | StorageError | None:
+        """The manifest of a table, or why it cannot be read."""
+        if name not in self._manifests:
+            table = self.tables[name]
+            self._manifests[name] = self._asked(table, lambda storage: storage.read_manifest(table))
+        return self._manifests[name]
+
+    def _known(self, name: str, manifest: Manifest | None) -> tuple[InputRecord, ...]:
+        """What a table was at other times: what its own manifest says, or those of the tables computed from it."""
+        if manifest is not None:
+            return (manifest.content,)
+        return tuple(self._records(name))
+
+    def _records(self, name: str) -> Iterator[InputRecord]:
+        for consumer in self.graph.downstream(name):
+            manifest = self.manifest(consumer)
+            if isinstance(manifest, Manifest) and name in manifest.inputs:
+                yield manifest.inputs[name]
+
+
+def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
+    """The columns of a table as its manifest tells; None where there is none, or none that declarations could say."""
+    if state.manifest is None:
+        return None
+    try:
+        return columns_of(state.manifest, None, state.uri)
+    except StorageError:
+        return None
+
+
+def _described(state: TableState, manifest: Manifest | StorageError | None) -> TableState:
+    if isinstance(manifest, StorageError):
+        return replace(state, manifest_trouble=manifest)
+    return replace(state, manifest=manifest)
+
+
+def _with_rows(state: TableState, rows: int) -> TableState:
+    return state if state.content is None else replace(state, content=state.content._replace(rows=rows))
+
+
+def _changed(name: str, states: Mapping[str, TableState], graph: AssetGraph, computed: Collection[str]) -> bool:
+    """Whether it is not known how many rows an input has now, and its content is another than it was computed from."""
+    content = states[name].content
+    if content is None or content.rows >= 0:
+        return False
+    manifests = [states[consumer].manifest for consumer in graph.downstream(name) if consumer in computed]
+    records = [manifest.inputs.get(name) for manifest in manifests if manifest is not None]
+    return any(record is not None and record.content_hash != content.content_hash for record in records)

@@ -1,0 +1,107 @@
+"""The form of a stored table, its format, options and columns, against the one that is declared now.
+
+CSV and JSON Lines are text: read with other options or as other types than it was written with, it is other values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lakehouse_cli.formats import FORMATS, FormatSpec
+from lakehouse_cli.model import ColumnType, ColumnTypeError, Table, parse_column_type
+from lakehouse_cli.model.manifest import ColumnRecord, Manifest
+from lakehouse_cli.model.schema_change import column_changes, listed
+from lakehouse_cli.plan.reasons import storage_changes
+from lakehouse_cli.plan.recipes import option_hash
+
+
+def options_changed(table: Table, manifest: Manifest, now: str) -> str:
+    """Describe how format and options differ from those a table was stored with; empty where it reads the same.
+
+    Args:
+        table: A computed table.
+        manifest: Of what is stored.
+        now: What the table is `stored_as` by its declaration.
+    """
+    before = manifest.recipe.storage if manifest.recipe is not None else now
+    if before == now or not table.format:
+        return ""
+    spec = FORMATS[table.format]
+    (was, old), (is_, new) = _parts(before), _parts(now)
+    if was == is_:
+        same = {name for name in old | new if _is_read_the_same(spec, name, old, new)}
+        before, now = (_text(kind, options, same) for kind, options in ((was, old), (is_, new)))
+    return listed(storage_changes(before, now))
+
+
+def _parts(stored_as: str) -> tuple[str, dict[str, str]]:
+    kind, *options = stored_as.split(",")
+    return kind, dict(option.partition("=")[::2] for option in options)
+
+
+def _text(kind: str, options: Mapping[str, str], without: set[str]) -> str:
+    return ",".join([kind, *(f"{name}={value}" for name, value in options.items() if name not in without)])
+
+
+def _is_read_the_same(spec: FormatSpec, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Whether an option says nothing of reading, or says the same; one that is not set has its default."""
+    option = spec.option(name)
+    if spec.typed or (option is not None and not option.reading):
+        return True
+    default = "" if option is None else option_hash(option.default)
+    return old.get(name, default) == new.get(name, default)
+
+
+def columns_changed(table: Table, manifest: Manifest) -> str:
+    """Describe which columns would be read as other values than were stored; empty for none.
+
+    Args:
+        table: A computed table.
+        manifest: Of what is stored.
+    """
+    if table.columns is None or not table.format or FORMATS[table.format].typed:
+        return ""
+    contract = manifest.recipe.contract if manifest.recipe is not None else None
+    if contract is not None and [(c.name, c.type) for c in contract] == [(c.name, str(c.type)) for c in table.columns]:
+        return ""
+    types = dict(manifest.columns) | {column.name: column.type for column in contract or ()}
+    stored = [ColumnRecord(name, types[name]) for name, _ in manifest.columns]
+    now = [ColumnRecord(column.name, str(column.type)) for column in table.columns]
+    if stored == now:
+        return ""
+    # Of tables that keep other columns, the manifest tells the positions.
+    if not table.options.get("header", True) and table.extra_columns != "keep":
+        names = [column.name for column in stored]
+        if names != [column.name for column in now]:
+            return listed([message for message, _ in column_changes(stored, now)])
+    declared = {column.name: column.type for column in table.columns}
+    return listed(list(_column_changes(types, declared)))
+
+
+def _column_changes(before: Mapping[str, str], now: Mapping[str, ColumnType]) -> Iterator[str]:
+    for name, type_ in now.items():
+        if name not in before:
+            yield f"column `{name}` added"
+        elif not _is_exact(before[name], type_):
+            yield f"column `{name}` {before[name]} → {type_}"
+
+
+def _is_exact(before: str, now: ColumnType) -> bool:
+    """Whether the text of one type is read as the same value of another, or refused."""
+    if before in ("null", str(now)):
+        return True
+    try:
+        return _kind(parse_column_type(before)) == _kind(now)
+    except ColumnTypeError:
+        return False
+
+
+def _kind(column_type: ColumnType) -> str:
+    """What types have in common whose values are written alike."""
+    if column_type.id in ("timestamp", "time32", "time64", "duration"):
+        return f"{column_type.id.rstrip('3264')} {column_type.timezone}"
+    if column_type.is_integer:
+        return "integer"
+    if column_type.id == "decimal128":
+        return "decimal"
+    return "string" if str(column_type) == "dictionary<string>" else str(column_type)

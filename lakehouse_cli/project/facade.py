@@ -1,0 +1,445 @@
+"""The public facade: load a project, plan it, run it, read its tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.planning import Plan
+from lakehouse_cli.config.files import project_file
+from lakehouse_cli.project.loading import ValidProject, load_valid_project, no_environment
+from lakehouse_cli.project.planning import Planner, files_to_watch, notes_on
+from lakehouse_cli.text.redaction import Mask, masked
+from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.storage.base import AssetStorage, Stray
+from lakehouse_cli.storage.capabilities import read_version
+from lakehouse_cli.storage.opening import check_installed
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from lakehouse_cli.operations.comparing import Comparison
+    from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.runs.events import Event, Moment, RunResult
+    from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
+    from lakehouse_cli.operations.preview import Shown
+
+
+class Project:
+    """A loaded and valid project.
+
+    Loading reads the project file and the source of the transform module; it runs none of the user's code and needs
+    no data.
+
+    >>> project = Project.load("examples/weather")  # doctest: +SKIP
+    >>> project.run()["daily_highs"].status  # doctest: +SKIP
+    'materialized'
+    >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
+    """
+
+    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
+        self.spec = project.spec
+        self.environment = project.spec.environment
+        self._planner = Planner(project, environ)
+        self._environ = environ
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        env: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        thorough: bool = False,
+        incomplete: bool = False,
+    ) -> Project:
+        """Load a project.
+
+        Args:
+            path: The project file or its folder; None searches the current folder and those above.
+            env: Name of the environment; ``default`` is what stands at the top of the file.
+            environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
+            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, read all the
+                code that decides their content, and look for the packages that the chosen environment needs.
+            incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
+
+        Raises:
+            ProjectError: The project is invalid; carries every problem found, with its place.
+            UsageError: There is no such environment.
+        """
+        environ = os.environ if environ is None else environ
+        wanted = env or DEFAULT_ENVIRONMENT
+        found = load_valid_project(project_file(path), environ, wanted, thorough=thorough, incomplete=incomplete)
+        if thorough:
+            check_installed(found.spec)
+        return cls(found, environ)
+
+    @property
+    def graph(self) -> AssetGraph:
+        """The tables, and what each is computed from."""
+        return self._planner.code.graph
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.spec.name
+
+    @property
+    def environments(self) -> Mapping[str, EnvironmentSpec]:
+        """All environments by name, ``default`` first."""
+        return self.spec.environments
+
+    def environment_spec(self, name: str) -> EnvironmentSpec:
+        """One environment as it is written.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.environments:
+            raise no_environment(name, self.environments)
+        return self.environments[name]
+
+    def other(self, environment: str) -> Project:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Project.load(self.spec.file, env=environment, environ=self._environ)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project file."""
+        return self.spec.folder
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """All declared tables by name, in the order of the project file."""
+        return self.spec.tables
+
+    def table(self, name: str) -> Table:
+        """One declared table.
+
+        Raises:
+            UsageError: There is none of that name; with close matches.
+        """
+        if name not in self.tables:
+            hint = did_you_mean(name, self.tables) or "`lakehouse ls` lists the tables"
+            raise UsageError(f"there is no table `{name}`", hint=hint)
+        return self.tables[name]
+
+    @property
+    def storages(self) -> Mapping[str, AssetStorage]:
+        """The storages by name.
+
+        Raises:
+            ProjectError: Packages that they need are not installed.
+            LakehouseError: A class of the user's is no storage, or cannot be imported.
+        """
+        return self._planner.storages
+
+    def storage(self, table: str) -> AssetStorage:
+        """The storage a table lives in."""
+        return self.storages[self.table(table).storage]
+
+    def select(self, *selection: str, exclude: Iterable[str] = (), defer: str | None = None) -> Selection:
+        """Resolve a selection; without terms, every table.
+
+        Args:
+            selection: Terms of the selection grammar.
+            exclude: Terms of what to leave out.
+            defer: As in `plan`.
+
+        Raises:
+            UsageError: A term names no table or is no term.
+        """
+        return self._planner.select(selection, tuple(exclude), defer)
+
+    def plan(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        failed: bool = False,
+        defer: str | None = None,
+    ) -> Plan:
+        """What `run` would do with a selection, and why. Changes nothing and runs none of the user's code.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            force: Plan to run what is up to date as well.
+            failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
+            defer: Name of the environment from which inputs are read that are neither selected nor here.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment.
+        """
+        exclude = tuple(exclude)
+        return self.plan_for(RunRequest(selection=selection, exclude=exclude, force=force, failed=failed, defer=defer))
+
+    def plan_for(self, request: RunRequest) -> Plan:
+        """As `plan`, of a request."""
+        return self._planner.plan(request)
+
+    def run(
+        self,
+        *selection: str,
+        exclude: Iterable[str] = (),
+        force: bool = False,
+        failed: bool = False,
+        defer: str | None = None,
+        fail_fast: bool = False,
+        executor: str | None = None,
+        workers: int | None = None,
+        wait: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        asked: Moment | None = None,
+    ) -> RunResult:
+        """Bring a selection of tables (every table by default) up to date, in dependency order.
+
+        A table that fails is told in the result, not raised; what needs it is skipped and the rest goes on.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            exclude: Terms of what to leave out.
+            force: Run what is up to date as well.
+            failed: Only tables that failed, were skipped or were cancelled in the last run that went for them.
+            defer: Name of the environment from which inputs are read that are neither selected nor here; nothing is
+                ever written there.
+            fail_fast: Start nothing more once a table has failed.
+            executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
+            workers: How many tables at once; the project file's, else the executor's choice by default.
+            wait: Wait for another run of this project and environment to end, rather than raise.
+            on_event: Told of everything that happens, such as a reporter's `handle`.
+            asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
+                turn has come.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
+            LakehouseError: Another run holds the lock.
+        """
+        request = RunRequest(
+            selection=selection,
+            exclude=tuple(exclude),
+            force=force,
+            failed=failed,
+            defer=defer,
+            fail_fast=fail_fast,
+            executor=executor,
+            workers=workers,
+            wait=wait,
+        )
+        return self.run_for(request, on_event=on_event, asked=asked)
+
+    def run_for(
+        self, request: RunRequest, *, on_event: Callable[[Event], None] | None = None, asked: Moment | None = None
+    ) -> RunResult:
+        """As `run`, of a request."""
+        from lakehouse_cli.project.running import run_project
+
+        return run_project(self._planner, request, on_event, asked)
+
+    def read_arrow(self, table: str) -> pa.Table:
+        """A stored table with its declared types, as a `pyarrow.Table`.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+            StorageError: It was stored in another form, such as with other options, than is declared now.
+        """
+        return self.stored.read(self.table(table).name)
+
+    def read(self, table: str) -> pd.DataFrame:
+        """A stored table as transforms are given it: a `pandas.DataFrame`, numpy dtypes where they are exact.
+
+        Raises:
+            UsageError: There is no such table.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        from lakehouse_cli.transforms import frame_type_of
+
+        frame: pd.DataFrame = frame_type_of(None).from_arrow(self.read_arrow(table))
+        return frame
+
+    def show(self, table: str, count: int = 10, *, version: int | None = None) -> Shown:
+        """A stored table's columns, where it lives, how many rows it has, and the first of them.
+
+        Args:
+            table: Its name.
+            count: How many rows.
+            version: An older one, where its storage keeps versions; None for the table as it is.
+
+        Raises:
+            UsageError: There is no such table, or no such version.
+            MissingDataError: It was never materialized.
+            DataError: What is stored is not as declared.
+        """
+        declared, storage = self.table(table), self.storage(table)
+        data = self.read_arrow(table) if version is None else read_version(storage, declared, version)
+        from lakehouse_cli.operations.preview import shown
+
+        return shown(declared, storage.uri(declared), data, count)
+
+    @property
+    def mask(self) -> Mask:
+        """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
+        return self._planner.mask
+
+    def mask_with(self, defer: str | None) -> Mask:
+        """The same for the values of another environment too, from which inputs are read.
+
+        Raises:
+            ProjectError: It is invalid there.
+            UsageError: There is no such environment.
+        """
+        self._planner.behind(defer)
+        return self.mask
+
+    def runs(self, limit: int | None = None) -> RunList:
+        """The runs in the history, newest first."""
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.runs(self.folder, limit=limit)
+
+    def run_record(self, run_id: str = "last") -> RunRecord:
+        """One run of the history, by its id, what is enough of it, or ``last``.
+
+        Raises:
+            UsageError: There is no such run.
+            LakehouseError: It cannot be read.
+        """
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.read(self.folder, run_id)
+
+    def table_history(self, table: str) -> TableHistory:
+        """One table over time, newest run first; also one that is no longer declared."""
+        from lakehouse_cli.runs.history import reading as history
+
+        return history.table_history(self.folder, table)
+
+    def leftovers(self) -> tuple[Stray, ...]:
+        """What failed runs left, and stored tables that are no longer declared. Removes nothing.
+
+        Raises:
+            StorageError: A storage cannot be looked at.
+        """
+        from lakehouse_cli.operations.clean import find_strays
+
+        return find_strays(self.storages, self.tables, self.name)
+
+    def clean(self, leftovers: Iterable[Stray] | None = None) -> tuple[Stray, ...]:
+        """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
+
+        Returns:
+            Each with `keep` telling why it is still there; None for what is gone.
+
+        Raises:
+            LakehouseError: A run goes on, or a storage cannot be looked at.
+        """
+        from lakehouse_cli.operations.clean import clean
+
+        return clean(
+            self.folder, self.environment, self.storages, lambda: self.leftovers() if leftovers is None else leftovers
+        )
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        return self._planner.stored
+
+    def copy(
+        self,
+        *selection: str,
+        to: str,
+        exclude: Iterable[str] = (),
+        sources: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        on_table: Callable[[CopiedTable], None] | None = None,
+        on_begin: Callable[[str], None] | None = None,
+    ) -> CopyResult:
+        """Copy stored tables of this environment and their manifests to another, while no run goes on there.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            to: Name of the other environment.
+            exclude: Terms of what to leave out.
+            sources: Copy sources as well: the columns they declare.
+            force: Overwrite also what is newer there, was altered there, or has no manifest there.
+            dry_run: Tell what would be done, and copy nothing.
+            on_table: Told of each table when it has ended.
+            on_begin: Told of each table that is begun.
+
+        Raises:
+            UsageError: The selection is wrong; there is no such environment, or it is this one.
+            LakehouseError: A run goes on there.
+        """
+        from lakehouse_cli.operations.copying import copy_tables
+
+        chosen = self.select(*selection, exclude=exclude)
+        other = self._planner.other(to)
+        return copy_tables(
+            self.name,
+            self.folder,
+            chosen,
+            self.stored,
+            other.stored,
+            sources=sources,
+            force=force,
+            dry_run=dry_run,
+            mask=self._planner.mask_with(other),
+            on_table=on_table,
+            on_begin=on_begin,
+        )
+
+    def diff(
+        self, *selection: str, against: str | None = None, exclude: Iterable[str] = (), limit: int = 5
+    ) -> Comparison:
+        """Stored tables against those of another environment; or, without one, as they would come out now.
+
+        Nothing is published: what is computed for the comparison is gone after it.
+
+        Args:
+            selection: Terms of the selection grammar; none selects every table.
+            against: Name of the other environment; None holds what would be computed now to what is stored.
+            exclude: Terms of what to leave out.
+            limit: How many examples of each kind of difference to give.
+
+        Raises:
+            UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
+                environment, or it is this one.
+        """
+        from lakehouse_cli.project.running import diff_environments, diff_recomputed
+
+        if against is not None:
+            return diff_environments(self._planner, against, self.select(*selection, exclude=exclude), limit)
+        return diff_recomputed(self._planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
+
+    def watched_files(self) -> Iterator[str]:
+        """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+        yield from files_to_watch(self.spec, self.storages)
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of tables whose transforms use more than their inputs, or are computed once.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        return masked(notes_on(self._planner.code, self.tables.values()), self.mask)
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

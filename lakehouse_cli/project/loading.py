@@ -1,0 +1,97 @@
+"""From a project file to a project that is known to be valid, or to every problem there is with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from lakehouse_cli.config import load_project
+from lakehouse_cli.config.options import option_conflict
+from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
+from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.model import ProjectSpec
+from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.plan.uses import UsedContent
+
+
+class ValidProject(Struct, frozen=True):
+    """What a project file declares, nothing of which is wrong.
+
+    Attributes:
+        spec: As it is declared in the chosen environment.
+        code: That of its transforms, with the graph that it makes of the tables.
+        variables: Those that are set of all that the project file names, in whichever environment; value by name.
+    """
+
+    spec: ProjectSpec
+    code: ProjectCode
+    variables: Mapping[str, str]
+
+
+def load_valid_project(
+    file: Path, environ: Mapping[str, str], environment: str, *, thorough: bool = False, incomplete: bool = False
+) -> ValidProject:
+    """Read a project file and hold it to all that can be known without data; nothing of the user's is executed.
+
+    Args:
+        file: The project file.
+        environ: Environment variables for ``${VAR}``.
+        environment: Name of the one to choose.
+        thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all the
+            code that decides their content, and what it imports.
+        incomplete: Let variables be unset.
+
+    Raises:
+        ProjectError: The project is invalid; carries every problem found, with its place.
+        UsageError: There is no such environment.
+    """
+    loaded = load_project(file, environ, environment, thorough=thorough, incomplete=incomplete)
+    spec = loaded.spec
+    if loaded.readable and environment not in spec.environments:
+        raise no_environment(environment, spec.environments)
+    code = ProjectCode(spec)
+    everything = [*loaded.problems, *code.problems, *_option_problems(spec, *loaded.others)]
+    if everything:
+        raise ProjectError(in_order(everything, spec.file.name))
+    if thorough:
+        code.read(spec.tables.values())
+        if wrong := list(UsedContent(spec.folder).problems(spec.tables.values())):
+            raise ProjectError(in_order(wrong, spec.file.name))
+        if missing := code.missing_packages():
+            raise ProjectError(in_order(missing, spec.file.name))
+    return ValidProject(spec, code, loaded.variables)
+
+
+def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
+    """Options that are of the right form and that the format cannot work with; of one project in environments."""
+    told: set[str] = set()
+    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
+        known = FORMATS.get(table.format)
+        if not table.options or known is None:
+            continue
+        if (options := f"{table.format} {table.options}") in told:
+            continue
+        told.add(options)
+        if option_conflict(table.options, known):
+            continue  # reported as they were read
+        try:
+            known.checked(table.options)
+        except StorageError as error:
+            yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
+
+
+def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The environments that a project file declares, whatever else is wrong with it; None where it does not tell."""
+    loaded = load_project(file, environ, incomplete=True)
+    return tuple(loaded.spec.environments) if loaded.readable else None
+
+
+def no_environment(name: str, known: Collection[str]) -> UsageError:
+    """What to tell whoever asks for an environment that is not there."""
+    hint = did_you_mean(name, known)
+    if hint is None:
+        named = ", ".join(f"`{each}`" for each in known)
+        hint = f"choose one of: {named}" if len(known) > 1 else "the project file declares no `environments`"
+    return UsageError(f"there is no environment `{name}`", hint=hint)

@@ -1,0 +1,260 @@
+"""The plan of a selection: what is stored, and what is written, at the moment it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+
+from msgspec.structs import replace
+
+from lakehouse_cli.plan.advice import advice_for, at_once, shared_connection
+from lakehouse_cli.config.dotenv import ENV_FILE
+from lakehouse_cli.errors import ProjectError
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
+from lakehouse_cli.plan.project_code import ProjectCode
+from lakehouse_cli.config.files import own_files
+from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.plan.recipes import recipe_of
+from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
+from lakehouse_cli.plan.selection import Selection, mentions_state, select
+from lakehouse_cli.storage.base import AssetStorage
+from lakehouse_cli.storage.capabilities import local_files
+from lakehouse_cli.storage.opening import open_storages
+from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
+from lakehouse_cli.plan.uses import Used, UsedContent
+
+
+class Planner:
+    """Plans one project in one environment, whose code may be edited from one plan to the next.
+
+    Args:
+        project: The project.
+        environ: Environment variables, from which other environments of it take theirs.
+    """
+
+    def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
+        self.spec = project.spec
+        self.code = project.code
+        self._variables = project.variables
+        self._environ = environ
+        self._others: dict[str, Planner] = {}
+
+    @cached_property
+    def storages(self) -> Mapping[str, AssetStorage]:
+        """The storages by name.
+
+        Raises:
+            ProjectError: Packages that they need are not installed.
+            LakehouseError: A class of the user's is no storage, or cannot be imported.
+        """
+        return open_storages(self.spec)
+
+    @property
+    def stored(self) -> StoredEnvironment:
+        """The tables as they are declared and stored here."""
+        spec = self.spec
+        return StoredEnvironment(spec.environment, spec.tables, self.storages, spec.storages, self.code.graph)
+
+    def other(self, environment: str) -> Planner:
+        """The same project in another environment.
+
+        Raises:
+            ProjectError: It is invalid there, such as for want of a variable.
+            UsageError: There is no such environment.
+        """
+        return Planner(
+            load_valid_project(self.spec.file, self._environ, environment or DEFAULT_ENVIRONMENT), self._environ
+        )
+
+    def behind(self, environment: str | None) -> StoredEnvironment | None:
+        """What is stored in another environment, to read inputs from; None for this one itself."""
+        if environment in (None, "", self.spec.environment):
+            return None
+        if environment not in self._others:
+            self._others[environment] = self.other(environment)
+            vars(self).pop("mask", None)
+        return replace(self._others[environment].stored, graph=self.code.graph)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Takes the values of variables out of what is told or kept: of this project, and of what it deferred to."""
+        return self.mask_with(*self._others.values())
+
+    def mask_with(self, *others: Planner) -> Mask:
+        """The same, with the variables of other environments too."""
+        variables: dict[str, str] = {}
+        for each in (*others, self):
+            variables.update(each._variables)
+        return mask_of(variables, _names(self.spec))
+
+    def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
+        """Resolve a selection.
+
+        Raises:
+            UsageError: A term names no table or is no term.
+        """
+
+        def in_state(state: str) -> set[str]:
+            if state == "failed":
+                return _unfinished(self.spec)
+            return names_in_state(state, self._plan(Selection(self.code.graph.order), defer, lenient=True))
+
+        return select(self.code.graph, terms, exclude, in_state if mentions_state((*terms, *exclude)) else None)
+
+    def plan(self, request: RunRequest) -> Plan:
+        """What a run would do; see `Project.plan`."""
+        self.code = self.code.anew()  # it may have been edited since, as beside a notebook
+        chosen = self.select(request.selection, request.exclude, request.defer)
+        if request.failed:
+            chosen = _narrowed(chosen, _unfinished(self.spec))
+        return _masked_plan(self._plan(chosen, request.defer, force=request.force), self.mask)
+
+    def _plan(self, chosen: Selection, defer: str | None, *, force: bool = False, lenient: bool = False) -> Plan:
+        """Plan a selection; `lenient` where it is only asked which tables would run, so that inputs may lack."""
+        here, code, behind = self.stored, self.code, self.behind(defer)
+        tables = [here.tables[name] for name in chosen.names if here.tables[name].kind == "computed"]
+        code.read(tables)
+        content = UsedContent(code.folder)
+        used = {table.name: content.of(table) for table in tables}
+        recipes = {
+            table.name: recipe_of(
+                here.graph, table, code.computation(table), here.specs[table.storage], used[table.name]
+            )
+            for table in tables
+        }
+        names = tables_of_interest(here.graph, chosen)
+        states = take_snapshot(here, names, recipes, behind=behind, forced=force, lenient=lenient).states
+        plan = make_plan(
+            self.spec.name,
+            here.environment,
+            here.graph,
+            chosen,
+            states,
+            recipes,
+            force=force,
+            lenient=lenient,
+            defer=None if behind is None else behind.environment,
+        )
+        if lenient:
+            return plan
+        shared = _shared_connection(code, tables)
+        planned = (
+            _with_used(t, here.tables[t.name], used[t.name], content, code, shared) if t.name in recipes else t
+            for t in plan.tables
+        )
+        return replace(plan, tables=tuple(planned))
+
+
+def _names(spec: ProjectSpec) -> Iterator[str]:
+    """What is no secret though a variable may have it as its value."""
+    yield from (spec.name, *spec.tables, *spec.environments, *spec.storages)
+    for table in spec.tables.values():
+        yield from table.key
+        yield from (column.name for column in table.columns or ())
+
+
+def _with_used(
+    planned: PlannedTable,
+    table: Table,
+    used: Used | None,
+    content: UsedContent,
+    code: ProjectCode,
+    shared: Mapping[str, str],
+) -> PlannedTable:
+    """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
+    files = () if used is None else used.files
+    told = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
+    advice = tuple(each for each in told if each is not None)
+    if used is None:
+        return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
+    return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
+
+
+def _unfinished(spec: ProjectSpec) -> set[str]:
+    """The tables that failed, were skipped or were cancelled in the last run that went for them."""
+    from lakehouse_cli.runs.history import reading as history
+
+    computed = (name for name, table in spec.tables.items() if table.kind == "computed")
+    return history.unfinished(spec.folder, spec.environment, computed)
+
+
+def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
+    """The tables of a selection that are to be tried again."""
+    names = tuple(name for name in chosen.names if name in unfinished)
+    if names or not chosen.names:
+        return replace(chosen, names=names)
+    which = "none of the selected tables" if unfinished else "no table"
+    note = f"{which} failed, was skipped or was cancelled when a run last went for it"
+    return replace(chosen, names=names, notes=(*chosen.notes, note))
+
+
+def files_to_watch(spec: ProjectSpec, storages: Mapping[str, AssetStorage]) -> Iterator[str]:
+    """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+    yield str(spec.folder / ENV_FILE)
+    yield from own_files(spec)
+    used = UsedContent(spec.folder)
+    for table in spec.tables.values():
+        if table.kind == "source":
+            yield from local_files(storages[table.storage], table)
+        with suppress(ProjectError):  # told by the run
+            yield from (str(spec.folder / path) for path in used.files(table))
+
+
+def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
+    """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
+
+    Raises:
+        ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+    """
+    content = UsedContent(code.folder)
+    found: list[str] = []
+    tables = tuple(tables)
+    shared = _shared_connection(code, tables)
+    for table in tables:
+        found += content.missing(table)
+        files = (*content.files(table), *((table.uses and table.uses.files) or ()))
+        advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
+        found += [each for each in (advice, shared.get(table.name)) if each is not None]
+    return tuple(found)
+
+
+def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
+    """The note on tables that may use DuckDB's module-wide connection at once, by the first of them."""
+    reads = {table.name: found.reads for table in tables if (found := code.of(table)) is not None}
+    names = [name for name, found in reads.items() if any(read.kind == "duckdb" for read in found)]
+    if len(names) < 2 or code.executor != "threads":
+        return {}
+    from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+
+    names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
+    return {names[0]: shared_connection(names)} if names else {}
+
+
+def names_in_state(state: str, plan: Plan) -> set[str]:
+    """The tables of a lenient plan that ``state:new`` or ``state:modified`` selects."""
+    if state == "new":
+        return {t.name for t in plan.runs if t.state is not None and t.state.manifest is None}
+    return {t.name for t in plan.runs if not t.conditional}
+
+
+def _masked_plan(plan: Plan, mask: Mask) -> Plan:
+    """A plan without the values of variables."""
+    if mask is unmasked:
+        return plan
+    return replace(
+        plan,
+        tables=tuple(_masked(table, mask) for table in plan.tables),
+        notes=masked(plan.notes, mask),
+        out_of_reach={name: masked_error(error, mask) for name, error in plan.out_of_reach.items()},
+    )
+
+
+def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
+    refused = None if planned.refused is None else masked_error(planned.refused, mask)
+    reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
+    notes = masked(planned.notes, mask)
+    told = {"notes": notes, "would_fail": would_fail, "uri": mask.location(planned.uri)}
+    return replace(planned, reasons=reasons, refused=refused, **told)

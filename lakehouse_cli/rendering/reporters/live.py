@@ -1,0 +1,214 @@
+"""The live progress table of a terminal: a row per table up to what the screen holds, then a window on them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TextIO
+
+from msgspec.structs import replace
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.runs.events import (
+    Event,
+    RunFinished,
+    RunResult,
+    RunStarted,
+    RunStopping,
+    RunTrouble,
+    RunWaiting,
+    TableFinished,
+    TableResult,
+    TableRetrying,
+    TableStarted,
+)
+from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.rendering.reporters.run_text import (
+    Layout,
+    header_line,
+    layout,
+    result_line,
+    result_note_lines,
+    retry_text,
+    row_line,
+    summary_line,
+    title_line,
+)
+from lakehouse_cli.text.terminal import Terminal, screen_size, time_text
+
+_REFRESHES_PER_SECOND = 8
+# Title, blank lines, header, the line of the rest, the summary and the prompt.
+_OTHER_LINES = 8
+
+
+class LiveReporter(Reporter):
+    """Redraws the table in place while the run goes on, and leaves its last state on the screen.
+
+    Args:
+        stream: A terminal.
+        terminal: What it can show.
+        verbose: Leave every table's row at the end, however many there are.
+    """
+
+    def __init__(self, stream: TextIO, terminal: Terminal, *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._terminal = terminal
+        self._verbose = verbose
+        self._tables: tuple[str, ...] = ()
+        self._columns = Layout(0)
+        self._running: dict[str, float] = {}
+        self._retrying: dict[str, str] = {}
+        self._results: dict[str, TableResult] = {}
+        self._live: Live | None = None
+        self._drawing = threading.RLock()
+        self._state = "running"
+
+    def handle(self, event: Event) -> None:
+        """Take what happened into the table."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case RunWaiting():
+                self._write(self._terminal.fit(event.message))
+            case RunTrouble():
+                for line in (self._terminal.fit(event.message), ""):
+                    self.print_above(line)
+            case TableStarted():
+                self._running[event.table] = time.monotonic()
+            case TableRetrying():
+                self._retrying[event.table] = retry_text(event)
+            case RunStopping():
+                self._state = "finishing"
+            case TableFinished():
+                self._running.pop(event.result.name, None)
+                self._retrying.pop(event.result.name, None)
+                self._results[event.result.name] = event.result
+            case RunFinished():
+                self._finish(event.result)
+
+    def _finish(self, result: RunResult) -> None:
+        self.close()
+        rows = self._last_lines()
+        notes = result_note_lines(self._terminal, result.tables)
+        for line in (*rows, *([""] if rows else []), summary_line(self._terminal, result), *notes):
+            self._write(line)
+
+    def close(self) -> None:
+        """Stop redrawing."""
+        with self._drawing:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+
+    def print_above(self, line: str) -> None:
+        """Write a line that is not of the table, above it; called in any thread."""
+        with self._drawing:
+            if self._live is None:
+                self._write(line)
+            else:
+                self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _start(self, event: RunStarted) -> None:
+        self._tables = event.tables
+        self._columns = layout(self._terminal, event.tables)
+        self._write(title_line(self._terminal, event.project, event.environment, event.run_id))
+        for note in event.notes:
+            self._write(note)
+        if not event.tables:
+            return
+        self._write("")
+        console = Console(file=self._stream, force_terminal=True, no_color=not self._terminal.color, highlight=False)
+        console.size = screen_size(self._stream)
+        self._live = Live(
+            console=console,
+            get_renderable=self._renderable,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            transient=True,
+            # Who runs us sees to what is printed meanwhile.
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._live.start()
+
+    def _renderable(self) -> RenderableType:
+        # Called in the refreshing thread; works on copies, since the run goes on and the window is resized meanwhile.
+        width, height = screen_size(self._stream)
+        if self._live is not None:
+            self._live.console.size = (width, height)
+        self._terminal = replace(self._terminal, width=width, height=height)
+        self._columns = layout(self._terminal, self._tables)
+        return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
+
+    def _room(self) -> int:
+        return max(self._terminal.height - _OTHER_LINES, 3)
+
+    def _lines(self, *, fold: bool = False) -> list[str]:
+        """The rows that there is room for; if asked for with all their reasons, where all tables have room."""
+        results, running = dict(self._results), dict(self._running)
+        lines = [header_line(self._terminal, self._columns)]
+        extra = [name for name in results if name not in set(self._tables)]
+        names = [*extra, *self._tables]
+        room = self._room()
+        rest = []
+        if len(names) > room:
+            names = _window(names, results, running, room - 1)
+            rest = [self._rest(results, running, set(names))]
+            fold = False
+        lines += [self._line(name, results, running, fold=fold) for name in names]
+        return [*lines, *rest, *self._what_ctrl_c_does(running)]
+
+    def _what_ctrl_c_does(self, running: dict[str, float]) -> list[str]:
+        if self._state != "finishing" or not running:
+            return []
+        text = f"finishing {plural(len(running), 'table')}; Ctrl-C again stops at once"
+        return ["", self._terminal.fit(self._terminal.cut(text, self._terminal.width))]
+
+    def _line(
+        self, name: str, results: dict[str, TableResult], running: dict[str, float], *, fold: bool = False
+    ) -> str:
+        if name in results:
+            return result_line(self._terminal, self._columns, results[name], fold=fold)
+        if name in running:
+            seconds = time_text(time.monotonic() - running[name])
+            cells = (name, "", "", seconds)
+            return row_line(self._terminal, self._columns, self._state, cells, self._retrying.get(name, ""))
+        return row_line(self._terminal, self._columns, "waiting", (name, "", "", ""), "")
+
+    def _rest(self, results: dict[str, TableResult], running: dict[str, float], shown: set[str]) -> str:
+        hidden = [name for name in self._tables if name not in shown]
+        counts = Counter(
+            results[name].status if name in results else "running" if name in running else "waiting" for name in hidden
+        )
+        parts = [f"{count_text(count)} {state}" for state, count in counts.items()]
+        text = f"  … and {', '.join(parts)}" if parts else ""
+        return self._terminal.fit(self._terminal.style(text, "dim"))
+
+    def _last_lines(self) -> list[str]:
+        if not self._results:
+            return []
+        if not self._verbose:
+            return self._lines(fold=True)
+        lines = [header_line(self._terminal, self._columns)]
+        return lines + [self._line(name, self._results, {}, fold=True) for name in self._results]
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def _window(names: list[str], results: dict[str, TableResult], running: dict[str, float], room: int) -> list[str]:
+    """The tables worth a row: what failed, what runs, what ended last, what comes next; in the tables' order."""
+    failed = [name for name in names if name in results and results[name].status == "failed"]
+    ended = [name for name in results if results[name].status != "failed"]
+    waiting = [name for name in names if name not in results and name not in running]
+    chosen: dict[str, None] = dict.fromkeys(list(running)[:room])
+    for group, share in ((failed, room // 2 if waiting else room), (waiting, max(room // 4, 1)), (ended[::-1], room)):
+        for name in group[:share]:
+            if len(chosen) < room:
+                chosen[name] = None
+    return [name for name in names if name in chosen]

@@ -1,0 +1,199 @@
+"""Problems and errors as text: what, where with the line shown, and what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from msgspec.structs import replace
+
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.errors import (
+    DataError,
+    LakehouseError,
+    Location,
+    Problem,
+    ProjectError,
+    SystemTroubleError,
+    TransformError,
+    UnexpectedError,
+    Violation,
+)
+from lakehouse_cli.runs.events import violations_json
+from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width
+
+_MOST_PROBLEMS = 100
+_MOST_FRAMES = 12
+_LONGEST_ROUND = 6  # functions that call each other again and again
+_CONTEXT = 100  # columns of a source line shown around its caret
+#: File, line, function, source line.
+Frame: TypeAlias = tuple[str, int, str, str]
+_STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are would tell how long it is
+
+
+def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
+    """One problem, with its source line and a caret where these are known."""
+    told = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
+    lines = [terminal.wrap(told, " " * len("error: "))]
+    place = problem.location
+    if place is not None:
+        lines.append(f"  {terminal.style(str(place), 'cyan')}")
+    if place is None or place.line is None or place.source is None:
+        if problem.hint:
+            lines.append(terminal.wrap(f"  {problem.hint}", HANGING))
+        return lines
+    shown = _excerpt(terminal, place, problem.hint)
+    return [*lines, *shown]
+
+
+def _parted(text: str, start: int, end: int) -> tuple[str, str, str]:
+    return text[:start], text[start:end], text[end:]
+
+
+def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]:
+    source = (place.source or "").replace("\t", " ")
+    at = min(place.column or 1, len(source) + 1) - 1
+    ahead, marked, behind = (_STARS.sub("***", part) for part in _parted(source, at, at + place.length))
+    source, start, first = ahead + marked + behind, len(ahead), 0
+    gutter = str(place.line)
+    context = _CONTEXT if terminal.width is None else max(min(_CONTEXT, terminal.width - len(gutter) - 3), 1)
+    if text_width(source) > context and text_width(ahead) > context * 2 // 3:
+        first = start - len(beginning(ahead[::-1], context // 2))
+    visible = beginning(printable(source[first : first + context]), context)
+    before = printable(source[first:start])
+    bar = terminal.style("|", "dim")
+    blank = " " * len(gutter)
+    marks = min(text_width(printable(marked[:context])), context - text_width(before))
+    carets = terminal.style("^" * max(marks, 1), "error")
+    indent = " " * text_width(before)
+    lines = [f"{blank} {bar}", f"{terminal.style(gutter, 'dim')} {bar} {visible}"]
+    pointer = f"{blank} {bar} {indent}{carets}"
+    if hint is None:
+        return [*lines, pointer]
+    beside = f"{pointer}  {hint}"
+    if terminal.width is None or text_width(beside) <= terminal.width:
+        return [*lines, beside]
+    room = replace(terminal, width=max(terminal.width - len(blank) - 3, 1))
+    return [*lines, pointer, *(f"{blank} {bar} {line}" for line in room.wrap(hint).split("\n"))]
+
+
+def error_lines(
+    terminal: Terminal, error: LakehouseError, *, verbose: bool = False, would_run: bool = True
+) -> list[str]:
+    """Any error of ours: each problem of a project, or the one thing that went wrong."""
+    if isinstance(error, ProjectError):
+        lines: list[str] = []
+        for problem in error.problems[:_MOST_PROBLEMS]:
+            lines += [*problem_lines(terminal, problem), ""]
+        more = len(error.problems) - _MOST_PROBLEMS
+        if more > 0:
+            lines += [f"and {count_text(more)} more; `-o json` has all", ""]
+        return [*lines, f"{plural(len(error.problems), 'problem')}{'; nothing ran' if would_run else ''}"]
+    if isinstance(error, DataError) and (len(error.violations) > 1 or any(v.examples for v in error.violations)):
+        return _data_error_lines(terminal, error)
+    lines = problem_lines(terminal, Problem(error.message, error.hint, error.location))
+    if isinstance(error, TransformError | SystemTroubleError | UnexpectedError) and error.traceback and verbose:
+        lines += error.traceback.splitlines()
+    return lines
+
+
+def _data_error_lines(terminal: Terminal, error: DataError) -> list[str]:
+    """What does not fit, as a run tells it: each column, with its rows and values."""
+    # Each violation has its own place in the contract; where none is declared, the table's is told.
+    place = error.location if all(violation.location is None for violation in error.violations) else None
+    lines = problem_lines(terminal, Problem(error.message, location=place))
+    for violation in error.violations:
+        told = violation_lines(terminal, violation, told=error.message)
+        lines += [terminal.wrap(f"  {line}", HANGING) for line in told]
+    return [*lines, *([terminal.wrap(f"  next: {error.hint}", HANGING)] if error.hint else [])]
+
+
+def error_json(error: LakehouseError) -> dict[str, Any]:
+    """The same as JSON."""
+    alone = Problem(error.message, error.hint, error.location)
+    problems = error.problems if isinstance(error, ProjectError) else (alone,)
+    kind = "ProjectError" if isinstance(error, ProjectError) else type(error).__name__
+    told = [
+        {
+            "message": problem.message,
+            "hint": problem.hint,
+            "file": problem.location.file if problem.location else None,
+            "line": problem.location.line if problem.location else None,
+            "column": problem.location.column if problem.location else None,
+        }
+        for problem in problems
+    ]
+    document = {"type": kind, "message": error.message, "problems": told}
+    if isinstance(error, DataError):
+        document["violations"] = violations_json(error.violations)
+    return document
+
+
+def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
+    """The user's own frames of an exception, innermost last, each with its source line; what repeats itself once."""
+    shown: list[Frame | str] = list(_collapsed(frames))
+    if len(shown) > _MOST_FRAMES:
+        left_out = len(shown) - _MOST_FRAMES
+        shown = [*shown[: _MOST_FRAMES // 2], f"… {count_text(left_out)} more", *shown[-_MOST_FRAMES // 2 :]]
+    for each in shown:
+        if isinstance(each, str):
+            yield each
+            continue
+        file, line, function, source = each
+        yield f"{terminal.style(f'{file}:{line}', 'cyan')} in {function}"
+        if source:
+            yield f"    {printable(source)}"
+
+
+def _collapsed(frames: Sequence[Frame]) -> Iterator[Frame | str]:
+    """Frames, of those that call each other again and again the first round and how many more there were."""
+    at = 0
+    while at < len(frames):
+        size, rounds = max(_rounds(frames, at), key=lambda found: (found[0] * (found[1] - 1), -found[0]))
+        yield from frames[at : at + size]
+        if rounds > 1:
+            yield f"… the same {'line' if size == 1 else f'{size} lines'}, {plural(rounds - 1, 'time')} more"
+        at += size * rounds
+
+
+def _rounds(frames: Sequence[Frame], at: int) -> Iterator[tuple[int, int]]:
+    """How many frames from here on may be one round, and how often these come in a row."""
+    for size in range(1, _LONGEST_ROUND + 1):
+        first, rounds = frames[at : at + size], 1
+        while frames[at + rounds * size : at + (rounds + 1) * size] == first:
+            rounds += 1
+        yield size, rounds
+
+
+def violation_lines(terminal: Terminal, violation: Violation, told: str) -> list[str]:
+    """One way in which data break their contract: what, where it is said, and the first rows and values.
+
+    Args:
+        terminal: What the lines are for.
+        violation: What is told.
+        told: What was said above it already, and is not repeated.
+    """
+    lines = []
+    place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
+    if violation.message != told:
+        lines.append(f"{printable(violation.message)}{place}")
+    elif place:
+        lines.append(place.strip())
+    if violation.examples and all(example.value == "null" and example.row for example in violation.examples):
+        rows = ", ".join(count_text(example.row) for example in violation.examples)
+        more = violation.count - len(violation.examples)
+        lines.append(
+            f"  row{'s' if violation.count > 1 else ''} {rows}{f' and {count_text(more)} more' if more > 0 else ''}"
+        )
+    elif violation.examples:
+        shown = []
+        for example in violation.examples:
+            row = f"row {count_text(example.row)}" if example.row is not None else ""
+            line = f" (line {example.line})" if example.line is not None else ""
+            shown.append(f"{row}{line}: {printable(example.value)}".lstrip(": "))
+        more = violation.count - len(violation.examples)
+        if more > 0:
+            shown.append(f"and {count_text(more)} more")
+        lines.append("  " + terminal.style(", ".join(shown), None))
+    return lines

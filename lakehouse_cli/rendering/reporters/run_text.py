@@ -1,0 +1,237 @@
+"""A run as text: the row of each table, the line that sums up, and what went wrong with the tables that failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.runs.events import ErrorInfo, RunResult, TableResult, TableRetrying
+from lakehouse_cli.text.listing import first_few
+from lakehouse_cli.rendering.reporters.problems import frame_lines, violation_lines
+from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.terminal import (
+    HANGING,
+    Terminal,
+    folded,
+    names_width,
+    note_lines,
+    pad,
+    printable,
+    share_of,
+    size_text,
+    table_notes,
+    text_width,
+    time_text,
+)
+
+MARKS = {"materialized": "✓", "unchanged": "=", "failed": "✗", "skipped": "○", "cancelled": "○", "running": "▸"}
+STYLES = {
+    "materialized": "green",
+    "unchanged": "dim",
+    "failed": "red",
+    "skipped": "yellow",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "finishing": "cyan",
+    "retrying": "yellow",
+    "waiting": "dim",
+}
+HEADER = ("table", "state", "rows", "size", "time", "why")
+_WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
+# What tells least goes first where there is no room; without its state, a table still has its mark.
+_DISPENSABLE = ("size", "rows", "time")
+_MIN_NAME, _MIN_WHY = 12, 26
+# To this width names are shortened before columns are left out, and the reason has this much before long names do.
+_SHORT_NAME, _WIDE_WHY = 16, 52
+_MESSAGE_LINES = 20
+_BRIEF = 72
+_NAMED = 4
+# `s3://bucket/totals.csv cannot be written: …`, but not what an exception says of something else.
+_CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
+
+
+class Layout(Struct, frozen=True):
+    """The columns of a run's table that there is room for; the reason, last, takes what is left.
+
+    Attributes:
+        name: Width of the name.
+        shown: Which columns there are between the name and the reason.
+    """
+
+    name: int
+    shown: tuple[str, ...] = tuple(_WIDTHS)
+
+
+def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
+    """What fits: first names are shortened, then counts and times make way for the reason."""
+    longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
+    if terminal.width is None:
+        return Layout(max(longest, _MIN_NAME))
+    shown = list(_WIDTHS)
+    room = terminal.width - 2 - 2 - sum(width + 2 for width in _WIDTHS.values())
+    for column in (*_DISPENSABLE, "state"):
+        if room - _MIN_WHY >= min(longest, _SHORT_NAME if column != "state" else _MIN_NAME):
+            break
+        shown.remove(column)
+        room += _WIDTHS[column] + 2
+    why = max(_MIN_WHY, min(share_of(room), _WIDE_WHY))
+    return Layout(max(names_width(longest, room, why), len(HEADER[0])), tuple(shown))
+
+
+def header_line(terminal: Terminal, columns: Layout) -> str:
+    """The names of the columns."""
+    head = [pad(HEADER[0], columns.name)]
+    head += [pad(name, _WIDTHS[name], right=name != "state") for name in columns.shown]
+    return terminal.style(terminal.cut("  " + "  ".join([*head, HEADER[5]]), terminal.width), "dim")
+
+
+def row_line(
+    terminal: Terminal, columns: Layout, state: str, cells: Sequence[str], why: str, *, fold: bool = False
+) -> str:
+    """One table's row.
+
+    Args:
+        terminal: What it is for.
+        columns: From `layout`.
+        state: What is true of the table.
+        cells: Name, rows, size and time, as text.
+        why: The reason, or what went wrong; cut to what is left of the line.
+        fold: Let it go on in more lines, and cut nothing.
+    """
+    name, rows, size, seconds = cells
+    style = STYLES[state]
+    texts = {
+        "state": terminal.style(pad(state, _WIDTHS["state"]), style),
+        "rows": pad(rows, _WIDTHS["rows"], right=True),
+        "size": pad(size, _WIDTHS["size"], right=True),
+        "time": terminal.style(pad(seconds, _WIDTHS["time"], right=True), "dim"),
+    }
+    fixed = [pad(terminal.cut_middle(name, columns.name), columns.name), *(texts[column] for column in columns.shown)]
+    text = f"{terminal.style(MARKS.get(state, ' '), style)} {'  '.join(fixed)}"
+    room = None if terminal.width is None else terminal.width - text_width(text) - 2
+    if room is not None and room < 1:
+        return terminal.fit(text.rstrip())
+    style = "" if state == "failed" else "dim"
+    first, *more = folded(printable(why), room) if fold and room is not None else [terminal.cut(printable(why), room)]
+    lines = [
+        f"{text}  {terminal.style(first, style)}",
+        *(" " * (text_width(text) + 2) + terminal.style(line, style) for line in more),
+    ]
+    return terminal.fit("\n".join(line.rstrip() for line in lines))
+
+
+def why_text(result: TableResult) -> str:
+    """Why a table ended as it did, in one line."""
+    if result.error is not None:
+        return _brief(result.error.message) if result.status == "failed" else _first_line(result.error.message)
+    return "; ".join(reason.message for reason in result.reasons)
+
+
+def retry_text(event: TableRetrying) -> str:
+    """What went wrong with an attempt that another follows, in one line."""
+    return f"attempt {event.attempt} failed: {_brief(event.error.message)}; next in {event.delay_s:g} s"
+
+
+def _brief(message: str) -> str:
+    """The cause alone, cut where it is long: the row names the table, and all of it is told when it has ended."""
+    return cut_end(printable(_CANNOT_BE.sub("", _first_line(message))), _BRIEF)
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]
+
+
+def is_plain(result: TableResult) -> bool:
+    """Whether a table was up to date, which a log need not say of each."""
+    return result.status == "unchanged" and not result.notes
+
+
+def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False) -> str:
+    """The row of a table that ended; if asked for in several lines where the reasons need them.
+
+    What went wrong is told in full below all rows, so that one line is enough for it here.
+    """
+    cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
+    fold = fold and result.status != "failed"
+    return row_line(terminal, columns, result.status, cells, why_text(result), fold=fold)
+
+
+def summary_line(terminal: Terminal, result: RunResult) -> str:
+    """How many tables ended how, and how long it took."""
+    counts = [
+        terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
+        for status in ("materialized", "unchanged", "failed", "skipped", "cancelled")
+        if result.count(status)
+    ]
+    what = ", ".join(counts) or "nothing to do"
+    how = result.cancelled_by or "interrupted"
+    ended = terminal.style(f"{how}: ", "yellow") if result.status == "cancelled" else ""
+    return terminal.fit(terminal.wrap(f"{ended}{what} in {time_text(result.duration_s)}"))
+
+
+def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:
+    """The notes on the tables of a run, but for those that failed: what went wrong with these has its own lines."""
+    told = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
+    return list(note_lines(terminal, told))
+
+
+def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
+    """What runs, where."""
+    title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
+    return terminal.fit(terminal.wrap(title))
+
+
+def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
+    """What went wrong with each table that failed, with rows, values, places and what to do next."""
+    alike: dict[object, list[TableResult]] = {}
+    for result in results:
+        if result.status == "failed" and result.error is not None:
+            alike.setdefault(_cause(result.name, result.error), []).append(result)
+    lines = [line for results in alike.values() for line in _failure(terminal, results, verbose)]
+    return [terminal.fit(line) for line in lines]
+
+
+def _cause(table: str, error: ErrorInfo) -> object:
+    """What is the same of failures of the same cause; most have their own."""
+    if error.type == "UnreachableError":  # what cannot be had is so for all that lives there
+        return _CANNOT_BE.sub("", error.message), error.hint
+    if error.type == "TransformError" and error.frames and not error.inputs:  # a module, or what takes no tables
+        return error.message, error.frames
+    return table
+
+
+def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) -> list[str]:
+    error = results[0].error
+    if error is None:
+        return []
+    tables = [result.name for result in results]
+    alone = len(tables) == 1
+    place = f" ({error.location})" if alone and error.location is not None and not error.violations else ""
+    first, *more = error.message.splitlines() or [""]
+    named = first_few([terminal.style(name, "bold") for name in tables], _NAMED, "more table")
+    # Further in than what follows.
+    head = terminal.wrap(f"{named}  {printable(first)}{terminal.style(place, 'cyan')}", 2 * HANGING)
+    said: list[str] = [printable(line) for line in more[:_MESSAGE_LINES] if line.strip()]
+    if error.traceback and verbose:
+        code = [printable(line) for line in error.traceback.rstrip().splitlines()]
+    else:
+        code = list(frame_lines(terminal, error.frames))
+    code = [terminal.wrap(f"  {line}", 2 * HANGING) for line in code]
+    body: list[str] = []
+    if error.inputs:
+        shapes = [
+            f"{p if p == t else f'{p} ({t})'} {plural(rows, 'row')} × {plural(cols, 'column')}"
+            for p, t, rows, cols in error.inputs
+        ]
+        body.append(f"inputs: {', '.join(shapes)}")
+    for violation in error.violations:
+        body += violation_lines(terminal, violation, told=error.message)
+    if error.hint:
+        body.append(f"next: {error.hint}")
+    told = [*results[0].notes, error.note] if error.note else results[0].notes
+    body += [terminal.style(note, "dim") for note in told if alone]
+    said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
+    return [head, *said, *code, *body]

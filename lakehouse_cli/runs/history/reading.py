@@ -1,0 +1,218 @@
+"""Reading the history: lists of runs, one run, one table over time, and what to expect of tables."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
+from typing import TypeVar, get_args
+
+from msgspec.structs import replace
+
+from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
+from lakehouse_cli.runs.history.files import UnreadableRunError, head, lines_of, parse_json, run_files
+from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
+from lakehouse_cli.runs.history.told import Finish, Told, told
+from lakehouse_cli.runs.local_state import is_held
+
+_Read = TypeVar("_Read")
+# What is expected of a table rests on so many of its last times, from no more than so many runs.
+_TIMES, _RUNS = 5, 10
+
+
+def runs(folder: Path, *, environment: str | None = None, limit: int | None = None) -> RunList:
+    """The runs of a project, newest first; what cannot be read is told in the notes and left out.
+
+    Args:
+        folder: The project's.
+        environment: Only runs of this one.
+        limit: At most so many.
+    """
+    found: list[RunSummary] = []
+    notes: list[str] = []
+    for run in _each(_record, folder, environment, notes):
+        found.append(run.summary)
+        if limit is not None and len(found) >= limit:
+            break
+    return RunList(tuple(found), tuple(notes))
+
+
+def environments(folder: Path) -> tuple[str, ...]:
+    """The environments of the runs in the history, whether these can be read to the end or not."""
+    found: dict[str, None] = {}
+    for path in run_files(folder):
+        with _explained(path, []):
+            found[head(path).environment] = None
+    return tuple(found)
+
+
+def read(folder: Path, run_id: str = "last", *, environment: str | None = None) -> RunRecord:
+    """One run.
+
+    Args:
+        folder: The project's.
+        run_id: Its id, the beginning or the last part of it where no other run has the same, or ``last``.
+        environment: Where `last` looks.
+
+    Raises:
+        UsageError: There is no such run, or there are several.
+        LakehouseError: Its file cannot be read, or a newer version of the tool wrote it.
+    """
+    if run_id == "last":
+        notes: list[str] = []
+        last = next(_each(_record, folder, environment, notes), None)
+        if last is not None:
+            return replace(last, notes=(*notes, *last.notes))
+        of = f" of environment `{environment}`" if environment is not None else ""
+        if notes:
+            raise UsageError(f"there is no run{of} in the history that can be read", hint=notes[0])
+        raise UsageError(f"there is no run{of} in the history yet", hint="`lakehouse run` makes one")
+    files = {path.stem: path for path in run_files(folder)}
+    if run_id in files:
+        return _record(files[run_id])
+    matches = [name for name in files if run_id and (name.startswith(run_id) or name.endswith(f"-{run_id}"))]
+    if len(matches) > 1:
+        shown = ", ".join(f"`{name}`" for name in matches[:3]) + (" and more" if len(matches) > 3 else "")
+        raise UsageError(f"`{run_id}` could be {shown}", hint="give more of the id")
+    if not matches:
+        hint = did_you_mean(run_id, files) or "`lakehouse runs` lists them"
+        raise UsageError(f"there is no run `{run_id}` in the history", hint=hint)
+    return _record(files[matches[0]])
+
+
+def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str]:
+    """The tables that failed, were skipped or cancelled in the last of the runs that went for them.
+
+    Runs that did not go for a table tell nothing of it; one that goes on is passed over.
+
+    Args:
+        folder: The project's.
+        environment: Whose runs.
+        tables: Names of the computed tables in question.
+    """
+    unknown, found = set(tables), set[str]()
+    for path in run_files(folder):
+        if not unknown:
+            break
+        with _explained(path, []):
+            run = head(path)
+            asked = unknown.intersection(run.tables)
+            if not asked or run.environment != environment or is_held(path):
+                continue
+            past = told(path)
+            # Of what a run that died did not come to, it told nothing; one that ended has told of all.
+            if past.finish is not None and asked - past.results.keys():
+                raise UnreadableRunError(path.stem, "lines are missing")
+            found |= asked - {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
+            unknown -= asked
+    return found
+
+
+def table_history(
+    folder: Path, table: str, *, environment: str | None = None, limit: int | None = None
+) -> TableHistory:
+    """What the runs, newest first, told of one table; what cannot be read is told in the notes and left out."""
+    times: list[TableTime] = []
+    notes: list[str] = []
+    for run_id, past in _each(lambda path: (path.stem, told(path)), folder, environment, notes):
+        if table in past.results:
+            times.append(TableTime(run_id, past.run.environment, past.run.at, past.results[table]))
+        if limit is not None and len(times) >= limit:
+            break
+    return TableHistory(table, tuple(times), tuple(notes))
+
+
+def durations(folder: Path, *, environment: str | None = None) -> Mapping[str, float]:
+    """Seconds that each table takes: the median of the last few times it was materialized."""
+    return {name: median(values) for name, values in _last(folder, "duration_s", environment).items()}
+
+
+def memory(folder: Path, *, environment: str | None = None) -> Mapping[str, int]:
+    """Bytes of memory that each table takes: the most of the last few times, where the events tell ``memory_bytes``."""
+    return {name: int(max(values)) for name, values in _last(folder, "memory_bytes", environment).items()}
+
+
+def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, list[float]]:
+    """The last few values of a field of each table's result, of runs that materialized it.
+
+    What a scheduler wants to know before it begins: lines are only taken apart where they count.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    wanted = f'"{field_name}":'.encode()
+    for path in run_files(folder)[:_RUNS]:
+        # What may be odd in a line is no reason for a run not to begin.
+        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            if environment not in (None, head(path).environment):
+                continue
+            for line in lines_of(path, "table_finished"):
+                name = line.partition(b'"table":"')[2].partition(b'"')[0].decode()
+                if b'"status":"materialized"' in line and wanted in line and len(found.get(name, ())) < _TIMES:
+                    value = parse_json(line)["result"].get(field_name)
+                    if isinstance(value, int | float):
+                        found[name].append(value)
+    return found
+
+
+def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, notes: list[str]) -> Iterator[_Read]:
+    """What is read off the runs of an environment, newest first; adds to `notes` what cannot be read."""
+    for path in run_files(folder):
+        found: list[_Read] = []
+        with _explained(path, notes):
+            if environment in (None, head(path).environment):
+                found.append(read(path))
+        yield from found
+
+
+@contextmanager
+def _explained(path: Path, notes: list[str]) -> Iterator[None]:
+    """Go on without a file that cannot be read, and say so; one that is only being begun is passed over."""
+    try:
+        yield
+    except UnreadableRunError as error:
+        if not (is_held(path) and path.stat().st_size == 0):
+            notes.append(error.message)
+
+
+def _record(path: Path) -> RunRecord:
+    # Looked at first: a run that ends after this has told so by the time the file is read.
+    goes_on = is_held(path)
+    past = told(path)
+    run, finish, results = past.run, past.finish, tuple(past.results.values())
+    status: RecordStatus
+    if finish is not None:
+        status = finish.status
+        order = {name: place for place, name in enumerate(finish.tables)}
+        results = tuple(sorted(results, key=lambda result: order.get(result.name, len(order))))
+    elif goes_on:
+        status = "running"
+    else:
+        status, results = "died", (*results, *_left_by_death(past))
+    summary = RunSummary(
+        path.stem,  # by which it is found; a copy has the id of what it was copied from
+        run.project,
+        run.environment,
+        status,
+        finish.started_at if finish is not None else run.at,
+        finish.finished_at if finish is not None else None,
+        finish.duration_s if finish is not None else None,
+        finish.counts if finish is not None else Counter(str(result.status) for result in results),
+        len(run.tables),
+        _cancellation(finish),
+    )
+    return RunRecord(summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes)
+
+
+def _cancellation(finish: Finish | None) -> Cancellation | None:
+    known: tuple[Cancellation, ...] = get_args(Cancellation)
+    return next((how for how in known if finish is not None and how == finish.cancelled_by), None)
+
+
+def _left_by_death(past: Told) -> Iterator[TableResult]:
+    for name in past.run.tables:
+        if name not in past.results:
+            when = "while this table was under way" if name in past.started else "before it came to this table"
+            error = ErrorInfo("Died", f"the run died {when}")
+            yield TableResult(name, "cancelled", attempts=past.started.get(name, 0), error=error)

@@ -1,0 +1,111 @@
+"""Writing the history: a reader of events that puts each into the run's file as it happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse_cli.errors import UsageError
+from lakehouse_cli.runs.event_json import event_line
+from lakehouse_cli.runs.events import Event, RunFinished, RunStarted
+from lakehouse_cli.runs.history.files import RUNS, SUFFIX, run_files
+from lakehouse_cli.runs.local_state import hold, is_held, let_go, make_state_folder
+
+#: How many runs are kept where LAKEHOUSE_RUNS_KEPT does not say.
+KEPT = 100
+
+
+class HistoryWriter:
+    """Writes a run's events to its file; takes events like any reporter.
+
+    Each line is handed to the operating system before the run goes on, so that a run that is killed leaves all it told;
+    the file is held until the run ends, so that one that died is told from one that goes on. Trouble in writing never
+    fails a run.
+
+    Args:
+        folder: The project's.
+        keep: How many runs to keep, this one counted; by default what LAKEHOUSE_RUNS_KEPT says, else 100.
+
+    Attributes:
+        trouble: Why the run is not, or not wholly, in the history; None where it is.
+
+    Raises:
+        UsageError: LAKEHOUSE_RUNS_KEPT is not a whole number above 0.
+    """
+
+    def __init__(self, folder: Path, *, keep: int | None = None) -> None:
+        self._folder = folder
+        self._keep = _kept(os.environ) if keep is None else keep
+        self._descriptor: int | None = None
+        self._owner = os.getpid()
+        self._unbegun: Path | None = None
+        self.trouble: str | None = None
+
+    def handle(self, event: Event) -> None:
+        """Take the next event."""
+        if self._owner != os.getpid():
+            return
+        line = event_line(event, datetime.now(UTC)).encode()
+        try:
+            if isinstance(event, RunStarted):
+                self._open(event.run_id)
+            if self._descriptor is not None:
+                _write(self._descriptor, line)
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            self.trouble = f"the history of this run is not complete: {reason}"
+            self.close()
+            if isinstance(event, RunStarted):
+                self._remove_unbegun()
+        if isinstance(event, RunFinished):
+            self.close()
+
+    def close(self) -> None:
+        """The run is over, however it ended."""
+        descriptor, self._descriptor = self._descriptor, None
+        # In a process forked from the run's, the descriptor may be another file by now.
+        if descriptor is not None and self._owner == os.getpid():
+            let_go(descriptor)
+
+    def _open(self, run_id: str) -> None:
+        self.close()
+        folder = make_state_folder(self._folder, RUNS)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        path = folder / f"{run_id}{SUFFIX}"
+        self._descriptor = os.open(path, flags, 0o666)
+        self._unbegun = path
+        with suppress(OSError):  # without locks a run that goes on looks like one that died, and that is all
+            hold(self._descriptor, wait=True)
+        if too_old := run_files(self._folder)[self._keep :]:
+            from lakehouse_cli.runs.history.told import is_run  # not needed by most runs
+
+            for old in too_old:
+                # What is not wholly a run's may be somebody's.
+                if old.stem != run_id and not is_held(old) and is_run(old):
+                    with suppress(OSError):
+                        old.unlink()
+
+    def _remove_unbegun(self) -> None:
+        """Remove the file that has no whole first line: nobody could read it."""
+        unbegun, self._unbegun = self._unbegun, None
+        if unbegun is not None:
+            with suppress(OSError):
+                unbegun.unlink()
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    # A line is one call, so that lines of several threads do not mix; more than one only where the disk is full.
+    while line:
+        line = line[os.write(descriptor, line) :]
+
+
+def _kept(environ: Mapping[str, str]) -> int:
+    text = environ.get("LAKEHOUSE_RUNS_KEPT") or str(KEPT)
+    if not (text.isascii() and text.isdecimal()) or int(text) == 0:
+        raise UsageError(
+            f"LAKEHOUSE_RUNS_KEPT is `{text}`, which is no number of runs", hint="give it a whole number above 0"
+        )
+    return int(text)

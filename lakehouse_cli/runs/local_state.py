@@ -1,0 +1,151 @@
+"""The project's own `.lakehouse` folder: what belongs to this machine and not to the project (locks, history).
+
+Files in it may be held: locked by the process that works on them until it lets go or dies, whatever it dies of.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from xxhash import xxh3_128_hexdigest
+
+from lakehouse_cli.text.regular_files import open_regular, read_regular
+
+STATE = ".lakehouse"
+_held: set[int] = set()
+
+
+def state_folder(project: Path, name: str) -> Path:
+    """A folder of the project's state, as a path; whether it is there or not."""
+    return project / STATE / name
+
+
+def make_state_folder(project: Path, name: str) -> Path:
+    """Make a folder of the project's state, which keeps itself out of version control.
+
+    Where only that cannot be said, because of a full disk for instance, the next to make the folder does.
+
+    Raises:
+        OSError: It cannot be made; of what is in its way, its text says what that is.
+    """
+    folder = state_folder(project, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        in_the_way = next((each for each in (folder.parent, folder) if not each.is_dir()), folder)
+        raise OSError(error.errno, f"`{in_the_way.relative_to(project)}` is not a folder") from error
+    ignored = folder / ".gitignore"
+    with suppress(OSError):
+        if not ignored.exists() or not ignored.stat().st_size:
+            # Beside the folder, under `.lakehouse`, there may be manifests, which do belong to the project.
+            _replace(ignored, "*\n")
+    return folder
+
+
+def keep(project: Path, name: str, file: str, text: str) -> None:
+    """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
+
+    Args:
+        project: The project's folder.
+        name: Of the folder of its state.
+        file: With an ending.
+        text: What it is to hold.
+    """
+    with suppress(OSError):
+        path = make_state_folder(project, name) / file
+        for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
+            left.unlink()
+        _replace(path, text)
+
+
+def with_hash(document: Any) -> str:
+    """A document as JSON, behind a line with its hash, by which `kept` knows it again."""
+    text = json.dumps(document, separators=(",", ":"))
+    return f"{xxh3_128_hexdigest(text.encode())}\n{text}"
+
+
+def kept(project: Path, name: str, file: str) -> Any:
+    """The document that was kept `with_hash`; None where it is not there, or not as it was written.
+
+    Args:
+        project: The project's folder.
+        name: Of the folder of its state.
+        file: With an ending.
+    """
+    with suppress(OSError, ValueError):
+        digest, _, text = read_regular(state_folder(project, name) / file).partition(b"\n")
+        # What was damaged is not even looked at: it might be nested deeply, or be of other types.
+        if digest.decode() == xxh3_128_hexdigest(text):
+            return json.loads(text)
+    return None
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_suffix(f".{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def hold(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file for this process and nobody else.
+
+    Args:
+        descriptor: The file, open in any way.
+        wait: Whether to wait until whoever holds it lets go; a signal whose handler raises ends the waiting.
+
+    Returns:
+        Whether it is held now.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    _held.add(descriptor)
+    return True
+
+
+def let_go(descriptor: int) -> None:
+    """Close a file that may be held."""
+    _held.discard(descriptor)
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def is_held(path: str | os.PathLike[str]) -> bool:
+    """Whether a process holds a file; not where it cannot be known."""
+    try:
+        descriptor = open_regular(path, follow=False)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _close_in_child() -> None:
+    """Drop what a forked process got from its parent: a worker that outlives a killed run must hold nothing of it."""
+    for descriptor in _held:
+        with suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

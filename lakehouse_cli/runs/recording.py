@@ -1,0 +1,65 @@
+"""A run that is alone with its environment, and that leaves its events in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lakehouse_cli.runs.events import Event, RunStarted, RunTrouble, RunWaiting
+from lakehouse_cli.runs.history.writing import HistoryWriter
+from lakehouse_cli.runs.lock import Holder, RunLock, held_message
+from lakehouse_cli.text.redaction import Mask, masked
+
+
+@contextmanager
+def recording(
+    folder: Path,
+    environment: str,
+    run_id: str,
+    *,
+    mask: Mask,
+    wait: bool,
+    on_event: Callable[[Event], None] | None,
+) -> Iterator[Callable[[Event], None]]:
+    """Hold the lock of an environment, and give out what takes a run's events to the history and to whoever listens.
+
+    Args:
+        folder: The project's.
+        environment: Its name.
+        run_id: The run's.
+        mask: Takes secret values out of what is told and kept: nobody is given them.
+        wait: Wait for another run to end, rather than raise.
+        on_event: Whoever listens.
+
+    Raises:
+        RunLockedError: Another run holds the lock.
+    """
+    told = on_event or _nobody_listens
+
+    def listen(event: Event) -> None:
+        told(masked(event, mask))
+
+    def waiting(holder: Holder | None) -> None:
+        listen(RunWaiting(held_message(environment, holder)))
+
+    with RunLock(folder, environment) as lock:
+        lock.acquire(run_id=run_id, wait=wait, on_wait=waiting)
+        writer = HistoryWriter(folder)
+
+        def emit(event: Event) -> None:
+            event = masked(event, mask)
+            writer.handle(event)
+            told(event)
+            if isinstance(event, RunStarted):
+                for trouble in filter(None, (lock.trouble, writer.trouble)):
+                    listen(RunTrouble(trouble))
+
+        try:
+            yield emit
+        finally:
+            writer.close()
+
+
+def _nobody_listens(event: Event) -> None:
+    del event

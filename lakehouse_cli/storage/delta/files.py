@@ -1,0 +1,104 @@
+"""The files of Delta Lake tables: Parquet, written by Arrow, in the types that Delta has."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.model import Table
+from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.storage.delta.log import DataFile
+from lakehouse_cli.storage.local.publishing import HashingSink
+from lakehouse_cli.formats.stored_types import in_types_of_file
+from lakehouse_cli.storage_types.delta import NAMES
+
+#: What messages call what is written.
+WHAT = "a Delta table"
+_ROW_GROUP = 131_072
+_BUFFER = 8 << 20
+_WIDER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
+
+
+class _Pieces:
+    """A stream of delta-rs behind a buffer, past which a piece as large would go as what it refuses, no bytes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _BUFFER // 2):
+            self._stream.write(view[start : start + _BUFFER // 2])
+        return len(view)
+
+
+def write_file(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: pa.Schema) -> tuple[DataFile, str]:
+    """Write a data file, row group by row group, each of the same rows whatever the chunks.
+
+    Args:
+        files: Where.
+        name: Of the file.
+        data: What is stored.
+        schema: From `file_schema`.
+
+    Returns:
+        The file, which no version has yet, and the hash of its bytes.
+    """
+    with files.open_output_stream(name, buffer_size=_BUFFER) as stream:
+        sink = HashingSink(_Pieces(stream))
+        # Without Arrow's own schema in it: what it says would be believed before what Delta says.
+        writer = pq.ParquetWriter(
+            arrow_file(sink), schema, compression="zstd", version="2.6", write_page_checksum=True, store_schema=False
+        )
+        with finished(writer):
+            for start in range(0, data.num_rows, _ROW_GROUP):
+                rows = in_types_of_file(data.slice(start, _ROW_GROUP), WHAT, schema.types, start)
+                writer.write_table(rows.cast(schema).combine_chunks(), row_group_size=_ROW_GROUP)
+    return DataFile(name, sink.bytes, data.num_rows, time.time_ns() // 1_000_000), sink.hexdigest()
+
+
+def file_schema(table: Table, schema: pa.Schema) -> pa.Schema:
+    """The names and types under which a table's columns are stored, from where they are read back equal.
+
+    Raises:
+        StorageError: A name or a type that Delta Lake has not.
+    """
+    for name, why in NAMES.column_problems(schema.names):
+        hint = "give the column another name in the contract and in the transform"
+        raise StorageError(f"column `{name}` {why}", hint=hint, location=table.where("columns"))
+    return pa.schema([pa.field(field.name, _stored_type(field.type)) for field in schema])
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    """What a type becomes in the table, from where it is read back equal."""
+    t = pa.types
+    if kind in _WIDER:
+        return _WIDER[kind]
+    if t.is_dictionary(kind):
+        return _stored_type(kind.value_type)
+    if t.is_timestamp(kind) and kind.unit != "ns":
+        return pa.timestamp("us", None if kind.tz is None else "UTC")
+    if t.is_list(kind):
+        return pa.list_(pa.field("element", _stored_type(kind.value_type)))
+    if t.is_struct(kind):
+        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
+    if kind == pa.uint64() or t.is_time(kind) or t.is_duration(kind) or t.is_timestamp(kind):
+        raise StorageError(f"Delta Lake has no {kind}", hint="declare the column with another type, or leave it out")
+    return kind
+
+
+def has_wall_clock(schema: pa.Schema) -> bool:
+    """Whether there are times without a zone, which Delta has only of late: a table must be told so."""
+
+    def within(kind: pa.DataType) -> bool:
+        if pa.types.is_timestamp(kind):
+            return kind.tz is None
+        children = [kind.field(index).type for index in range(kind.num_fields)]
+        return any(within(child) for child in children)
+
+    return any(within(kind) for kind in schema.types)

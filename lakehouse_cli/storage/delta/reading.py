@@ -1,0 +1,230 @@
+"""The rows of a Delta table: its data files, each read as the protocol of the table says.
+
+By itself delta-rs offers two ways. Its engine wraps INT96 around, gives the empty text for an empty partition value and
+does not keep the order of rows; its dataset knows neither deleted rows nor mapped columns, and its files are let go of
+by threads of Arrow's that abort the process where Python ends before them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+import deltalake
+import numpy as np
+import pyarrow as pa
+from deltalake.fs import DeltaStorageHandler
+from msgspec import Struct
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.stored_types import told_as_damaged
+
+_AT_ONCE_HERE, _AT_ONCE_FAR = 4, 16
+_ID, _PHYSICAL_NAME = b"delta.columnMapping.id", b"delta.columnMapping.physicalName"
+_ID_IN_FILE = b"PARQUET:field_id"
+#: Features that are heeded here, or that do not change how rows are read.
+_KNOWN = frozenset(
+    (
+        "columnMapping",
+        "deletionVectors",
+        "timestampNtz",
+        "typeWidening",
+        "typeWidening-preview",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
+        "variantType",
+        "variantType-preview",
+    )
+)
+#: Binary partition values as delta-rs writes them; others write the bytes as text.
+_ESCAPED = re.compile(rb"(?:\\u00[0-9A-Fa-f]{2})+")
+
+
+class _DataFile(Struct, frozen=True):
+    """A data file of a version.
+
+    Attributes:
+        path: Under the table's folder.
+        row: Its number among the files.
+        kept: Of its rows, which are not deleted; None for all.
+        metadata: Of the Parquet file.
+    """
+
+    path: str
+    row: int
+    kept: pa.BooleanArray | None
+    metadata: Any = None
+
+
+class DeltaReader:
+    """Reads a table at a version.
+
+    Args:
+        table: As delta-rs has it.
+        place: Its folder, or the URL of its prefix.
+        settings: How delta-rs gets there; empty for a folder.
+        name: The table as messages show it.
+    """
+
+    def __init__(self, table: deltalake.DeltaTable, place: str, settings: Mapping[str, str], name: str) -> None:
+        self._table = table
+        self._name = name
+        self._place = place
+        self._settings = settings
+        self._schema = pa.schema(table.schema().to_arrow())
+        self._mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
+        self._partitions = frozenset(table.metadata().partition_columns)
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        """Columns by name; rows file by file as the log lists them, each in its order.
+
+        Raises:
+            StorageError: A table with features that are not read.
+            ArrowException: Data files that are not as the table's schema says.
+        """
+        protocol = self._table.protocol()
+        unknown = sorted(set(protocol.reader_features or ()) - _KNOWN)
+        if unknown:
+            raise StorageError(
+                f"{self._name} has features of Delta Lake that are not read: {', '.join(unknown)}",
+                hint="have it written without them, or exported as Parquet",
+            )
+        added = pa.RecordBatchReader.from_stream(self._table.get_add_actions(flatten=True)).read_all()
+        sizes = dict(zip(map(unquote, added["path"].to_pylist()), added["size_bytes"].to_pylist(), strict=True))
+        handler = DeltaStorageHandler(self._place, dict(self._settings), sizes) if self._settings else None
+        read = partial(self._read_group, handler, added, list(names))
+        with ThreadPoolExecutor(_AT_ONCE_FAR if self._settings else _AT_ONCE_HERE) as pool:
+            files = list(pool.map(partial(self._with_metadata, handler), self._files(added)))
+            groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
+            pieces = list(pool.map(read, *zip(*groups, strict=True))) if groups else []
+        schema = pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names])
+        return pa.concat_tables([pa.Table.from_batches([], schema=schema), *pieces])
+
+    def _files(self, added: pa.Table) -> list[_DataFile]:
+        deletions: dict[str, pa.BooleanArray] = {}
+        if "deletionVectors" in (self._table.protocol().reader_features or ()):
+            found = pa.RecordBatchReader.from_stream(self._table.deletion_vectors()).read_all()
+            for batch in found.to_batches():
+                kept = batch.column("selection_vector")
+                urls = batch.column("filepath").to_pylist()
+                deletions.update({url: kept.slice(at, 1).flatten() for at, url in enumerate(urls)})
+        root = self._table.table_uri.rstrip("/")
+        paths = added["path"].to_pylist()
+        files = [_DataFile(unquote(path), at, deletions.pop(f"{root}/{path}", None)) for at, path in enumerate(paths)]
+        if deletions:
+            raise StorageError(f"{self._name} has deleted rows of a file that it does not list")
+        return files
+
+    def _open(self, handler: Any, file: _DataFile) -> ParquetReader:
+        source = f"{self._place}/{file.path}" if handler is None else handler.open_input_file(file.path)
+        return ParquetReader(source, f"{self._name}/{file.path}", file.metadata)
+
+    def _with_metadata(self, handler: Any, file: _DataFile) -> _DataFile:
+        with _told(f"{self._name}/{file.path}"), self._open(handler, file) as reader:
+            return _DataFile(file.path, file.row, file.kept, reader.metadata)
+
+    def _read_group(self, handler: Any, added: pa.Table, names: Sequence[str], file: _DataFile, group: int) -> pa.Table:
+        rows = file.metadata.row_group(group).num_rows
+        with self._open(handler, file) as reader:
+            pairs = zip(reader.schema, _matches(reader.schema, self._schema, self._mapping), strict=True)
+            asked = frozenset(names)
+            wanted = {field.name: each.name for each, field in pairs if field is not None and field.name in asked}
+            with _told(f"{self._name}/{file.path}"):
+                found = reader.read(list(wanted.values()), group)
+        stored = dict(zip(wanted, found.columns, strict=True))
+        columns = [self._column(self._schema.field(name), stored, added, file.row, rows) for name in names]
+        piece = pa.Table.from_arrays(columns, names=list(names))
+        if file.kept is None:
+            return piece
+        start = sum(file.metadata.row_group(at).num_rows for at in range(group))
+        return piece.filter(_padded(file.kept.slice(start, rows), rows))
+
+    def _column(
+        self, field: pa.Field, stored: Mapping[str, pa.ChunkedArray], added: pa.Table, row: int, rows: int
+    ) -> pa.ChunkedArray | pa.Array:
+        """A column of some rows of a file, in the table's type: of the file, of its partition, or null."""
+        target = _plain(field.type)
+        if field.name in self._partitions:
+            value = added[f"partition.{field.name}"].slice(row, 1).combine_chunks()
+            return _repeated(_unescaped(value) if pa.types.is_binary(value.type) else value, rows).cast(target)
+        column = stored.get(field.name)
+        if column is None:
+            return pa.nulls(rows, target)
+        renamed = _renamed(column.type, field.type, self._mapping)
+        if renamed != column.type:
+            column = pa.chunked_array([chunk.view(renamed) for chunk in column.chunks], renamed)
+        return column.cast(target)
+
+
+_told = partial(
+    told_as_damaged, what="a Parquet file", hint="restore the file, or the table to a version that does without it"
+)
+
+
+def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: str) -> list[pa.Field | None]:
+    """The fields of a table that the fields of a file are; None where the table has one no longer."""
+    by_name, by_number = {}, {}
+    for field in declared:
+        told = field.metadata or {}
+        by_name[field.name if mapping == "none" else told.get(_PHYSICAL_NAME, b"").decode()] = field
+        by_number[told.get(_ID)] = field
+    numbers = [(each.metadata or {}).get(_ID_IN_FILE) if mapping == "id" else None for each in stored]
+    pairs = zip(stored, numbers, strict=True)
+    return [by_name.get(each.name) if number is None else by_number.get(number) for each, number in pairs]
+
+
+def _renamed(stored: pa.DataType, declared: pa.DataType, mapping: str) -> pa.DataType:
+    """A type of a file with the names that the table has for its fields; others get one that none has."""
+    if mapping == "none":
+        return stored
+    if pa.types.is_struct(stored) and pa.types.is_struct(declared):
+        fields = []
+        for each, field in zip(stored, _matches(stored, declared, mapping), strict=True):
+            if field is None:
+                fields.append(pa.field(f"\0{each.name}", each.type))
+            else:
+                fields.append(pa.field(field.name, _renamed(each.type, field.type, mapping)))
+        return pa.struct(fields)
+    if is_list(stored) and is_list(declared):
+        value = pa.field("item", _renamed(stored.value_type, declared.value_type, mapping))
+        return pa.large_list(value) if pa.types.is_large_list(stored) else pa.list_(value)
+    return stored
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type without the metadata of its fields, all of which may be null, as nothing is cast to one that may not."""
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(child.name, _plain(child.type)) for child in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return kind
+
+
+def _unescaped(value: pa.Array) -> pa.Array:
+    """A binary partition value, as it was before delta-rs wrote it."""
+    return av.array(
+        [
+            bytes.fromhex(each.decode().replace("\\u00", "")) if _ESCAPED.fullmatch(each or b"") else each
+            for each in value.to_pylist()
+        ],
+        value.type,
+    )
+
+
+def _repeated(value: pa.Array, rows: int) -> pa.Array:
+    """One value for a number of rows."""
+    return value.take(pa.Array.from_buffers(pa.int32(), rows, [None, pa.py_buffer(np.zeros(rows, "<i4"))]))
+
+
+def _padded(kept: pa.BooleanArray, rows: int) -> pa.BooleanArray:
+    """Which rows are kept, of all rows: a deletion vector may end before they do."""
+    more = rows - len(kept)
+    rest = pa.Array.from_buffers(pa.bool_(), more, [None, pa.py_buffer(b"\xff" * (more // 8 + 1))])
+    return pa.concat_arrays([kept, rest]) if more else kept

@@ -1,0 +1,347 @@
+"""Tables as bytes under keys: all of a storage but the few lines that get and put them.
+
+A key is a text such as ``folder/table.csv`` or ``.lakehouse/manifests/folder/table.json``.
+"""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import xxhash
+from msgspec import Struct
+
+from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.model.stored_version import StoredVersion
+from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
+from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
+from lakehouse_cli.storage.keyed.strays import KeyedPlace, remove_former
+from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
+from lakehouse_cli.storage.strays import find_strays, remove_stray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Tables larger than this many bytes wait for their upload on disk instead of in memory.
+IN_MEMORY = 16 << 20
+_SECOND = 1_000_000_000
+
+
+class Head(Struct, frozen=True):
+    """What is told of the bytes under a key without reading them.
+
+    Attributes:
+        bytes: How many.
+        modified_ns: When they were put there, nanoseconds since 1970; 0 where that is not known.
+        version: A text that is another whenever the bytes are others, such as an ETag; None where there is none.
+    """
+
+    bytes: int
+    modified_ns: int = 0
+    version: str | None = None
+
+    @property
+    def stamp(self) -> int:
+        """The time, to the second, and in place of the rest of it the version: two that differ tell two contents apart.
+
+        Servers tell times in whole seconds, in which a table may be stored twice.
+        """
+        if self.version is None:
+            return self.modified_ns
+        return self.modified_ns // _SECOND * _SECOND + xxhash.xxh3_64_intdigest(self.version.encode()) % _SECOND
+
+
+class KeyedStorage(FormattedStorage):
+    """A storage of bytes under keys, in any format; a subclass says how to look at, get, put, delete and list them.
+
+    Any exception of a subclass's becomes the error of the table it was met at. A storage is made anew in each worker
+    process.
+    """
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self._found_suffixes: dict[str, str] = {}
+        # What this storage itself put: a table is stored again where its manifest could not be.
+        self._put: dict[str, Head] = {}
+
+    @abstractmethod
+    def head_key(self, key: str) -> Head | None:
+        """What is under a key; None where nothing is."""
+
+    @abstractmethod
+    def get_key(self, key: str) -> bytes | None:
+        """The bytes under a key; None where nothing is."""
+
+    @abstractmethod
+    def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
+        """Put bytes under a key, all or nothing, and only over what was seen there.
+
+        Args:
+            key: Where.
+            data: What, from where it stands to its end; seekable.
+            seen: What was there when it was looked at, None for nothing.
+
+        Returns:
+            What `head_key` tells of it now.
+
+        Raises:
+            ChangedError: Something else is there by now. A storage that cannot tell puts them anyway.
+        """
+
+    @abstractmethod
+    def delete_key(self, key: str) -> None:
+        """Remove a key, if there."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> Iterable[str]:
+        """All keys that begin with a prefix, which ends in ``/``."""
+
+    def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
+        """What opens the bytes under a key, the same each time; to override where they can be read in parts.
+
+        Args:
+            key: Where they are.
+            seen: What was seen there. Where it is something else by now, opening or reading raises ChangedError.
+        """
+        data = self.get_key(key)
+        if data is None or self.head_key(key) != seen:
+            raise ChangedError(f"`{key}` was replaced while it was read")
+        return lambda: io.BytesIO(data)
+
+    def hash_key(self, key: str, seen: Head) -> str:
+        """The xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
+        with self.opener(key, seen)() as file:
+            return hash_of(file)
+
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """Why something could not be done; to override where more can be said than the exception does."""
+        del table
+        if isinstance(error, OSError) and error.strerror:
+            return Cause(system_reason(error))
+        first = str(error).partition("\n")[0]
+        return Cause(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+
+    def uri(self, table: Table) -> str:
+        """The key under the root as the project file spells it; of a source, by the ending last found."""
+        return self._shown(table, self._found_suffixes.get(table.path) or self._suffixes(table)[0])
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size and time as the storage tells."""
+        found = self._find(table, "looked at")[1]
+        return None if found is None else Stored(found.bytes, found.stamp)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By the version where that is known, else by the hash of the bytes: a time may be set back."""
+        known = tuple(known)
+        return self._until_unchanged(table, lambda: self._content(table, known))
+
+    def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
+        key, found = self._find(table, "looked at")
+        if found is None:
+            return None
+        with translate_errors(self, table, "read"):
+            return _known(found, known) or _record(found, self.hash_key(key, found), known)
+
+    def _read_once(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        key, found = self._find(table, "read")
+        if found is None:
+            raise self._missing(table)
+        with translate_errors(self, table, "read"):
+            opener = self.opener(key, found)
+            data = self._parsed(table, columns, opener, lambda manifest: self.is_described(manifest, key, found))
+            record = None if known is None else _known(found, known)
+            if known is not None and record is None:
+                with opener() as file:
+                    record = _record(found, hash_of(file), known)
+            return data, record
+
+    def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
+        """Whether a manifest is that of the bytes under a key, by their version where there is one."""
+        if manifest.bytes != found.bytes:
+            return False
+        if found.version is not None and manifest.modified_ns == found.stamp:
+            return True
+        return manifest.content_hash == self.hash_key(key, found)
+
+    def count_rows(self, table: Table) -> int | None:
+        """As the format tells; of what is large, only where not all of it must be fetched for that."""
+        key, found = self._find(table, "looked at")
+        if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
+            return None
+        return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
+
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+        """Write aside, put the data in the place of what the plan saw, then the manifest.
+
+        Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no
+        data of which nobody knows that they are ours.
+        """
+        key = self._key(table, self._suffixes(table)[0])
+        with translate_errors(self, table, "written"), SpooledTemporaryFile(IN_MEMORY) as aside:
+            file = cast(BinaryIO, aside)
+            sink = HashingSink(file)
+            self._format(table).write(data, sink, self._options(table))
+            file.seek(0)
+            described = partial(make_manifest, table, data, origin, size=sink.bytes, content_hash=sink.hexdigest())
+            beside = self._manifest_key(table)
+            before, seen = self.head_key(beside), self.head_key(key)
+            claimed = None
+            try:
+                ours = seen is not None and seen == self._put.get(key)
+                if origin.expected is not None and not ours and not _is(seen, origin.expected.content):
+                    raise ChangedError(f"`{key}` is not what was planned")
+                if before is None:
+                    claimed = self._put_manifest(beside, described(modified_ns=0), None)
+                head = self.put_key(key, file, seen)
+            except ChangedError as error:
+                head = self._same_there(key, sink.hexdigest()) or self._lost(table, error)
+            self._put[key] = head
+            manifest = described(modified_ns=head.stamp)
+            if before is not None:
+                # Before the old manifest goes, without which nobody would know that the data are ours.
+                self._remove_former(table, key, seen, origin.expected)
+            try:
+                self._put_manifest(beside, manifest, before or claimed)
+            except ChangedError as error:
+                self._lost(table, error)
+        return manifest
+
+    def _put_manifest(self, key: str, manifest: Manifest, seen: Head | None) -> Head:
+        return self.put_key(key, io.BytesIO(manifest.to_text().encode()), seen)
+
+    def _remove_former(self, table: Table, key: str, seen: Head | None, expected: StoredVersion | None) -> None:
+        """Remove the data of another format, or compression, that this table was stored in until now.
+
+        Args:
+            table: The table.
+            key: Where its data are now.
+            seen: What was there before; where that is what the manifest describes, nothing is looked for.
+            expected: The manifest, as far as it is known.
+        """
+        described = expected.manifest if expected is not None else None
+        if (
+            seen is not None
+            and described is not None
+            and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp)
+        ):
+            return
+        # What cannot be removed does no harm: no table is read from it.
+        with suppress(Exception):
+            manifest = self.read_manifest(table)
+            others = [self._key(table, suffix) for suffix in self._any_suffixes([table])]
+            if manifest is not None:
+                remove_former(self, [other for other in others if other != key], manifest)
+
+    def _same_there(self, key: str, hash_: str) -> Head | None:
+        """What is under a key, if those are the bytes that were to be put there.
+
+        A request may have been done though its answer was lost, and was repeated; and two runs may store the same.
+        """
+        found = self.head_key(key)
+        try:
+            return found if found is not None and self.hash_key(key, found) == hash_ else None
+        except ChangedError:
+            return None
+
+    def _lost(self, table: Table, error: ChangedError) -> Head:
+        raise overtaken(table, self.uri(table)) from error
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest beside the data."""
+        with translate_errors(self, table, "looked at"):
+            text = self.get_key(self._manifest_key(table))
+        if text is None:
+            return None
+        return parse_manifest(text, self._shown_manifest(table))
+
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """A run that was killed after it put the data leaves nothing that tells of it."""
+        del table, content
+        return f"{ANOTHER_HAND} or by an interrupted run"
+
+    def delete(self, table: Table) -> None:
+        """Remove the data and their manifest."""
+        with translate_errors(self, table, "removed"):
+            for key in (self._find(table, "removed")[0], self._manifest_key(table)):
+                self.delete_key(key)
+
+    def list(self) -> Iterable[Manifest]:
+        """Manifests under the root, by path."""
+        with translate_errors(self, None, "looked through"):
+            keys = sorted(self.manifest_keys())
+        for key in keys:
+            with translate_errors(self, None, "read"):
+                text = self.get_key(key)
+            if text is not None:
+                yield parse_manifest(text, self._under_root(key))
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """The keys of its data and of its manifest, under the root."""
+        keys = [self._key(table, suffix) for suffix in self._suffixes(table)]
+        return frozenset((self._place, key) for key in (*keys, self._manifest_key(table)))
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """Tables that a manifest describes and the project does not declare."""
+        tables = list(declared)
+        with translate_errors(self, None, "looked through"):
+            place = KeyedPlace(self, self._place, self._any_suffixes(tables))
+            return list(find_strays(place, {table.path for table in tables}, taken))
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove the very keys that were listed."""
+        with translate_errors(self, None, "cleaned"):
+            return remove_stray(KeyedPlace(self, self._place), stray)
+
+    @property
+    def _place(self) -> str:
+        """What tells this root from any other."""
+        return self.spec.root.rstrip("/")
+
+    def manifest_keys(self) -> Iterable[str]:
+        """The keys of all manifests."""
+        return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
+
+    def shown_key(self, key: str) -> str:
+        """A key under the root as the project file spells it."""
+        return self._under_root(key)
+
+    def _key(self, table: Table, suffix: str) -> str:
+        return f"{table.path}{suffix}"
+
+    def _manifest_key(self, table: Table) -> str:
+        return f"{MANIFESTS}/{table.path}.json"
+
+    def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
+        """The key of the stored data and what is told of them; the key they would have where nothing is stored."""
+        with translate_errors(self, table, doing):
+            heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
+        suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
+        self._found_suffixes[table.path] = suffix
+        return self._key(table, suffix), heads[suffix]
+
+
+def _is(found: Head | None, content: InputRecord | None) -> bool:
+    """Whether what is under a key is the content that was seen there."""
+    if found is None or content is None:
+        return found is None and content is None
+    return (found.bytes, found.stamp) == (content.bytes, content.modified_ns)
+
+
+def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
+    """The record of what was found, if its version tells."""
+    if found.version is None:
+        return None
+    return next((r for r in known if r.bytes == found.bytes and r.modified_ns == found.stamp), None)
+
+
+def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecord:
+    return record_of(hash_, found.bytes, found.stamp, known)

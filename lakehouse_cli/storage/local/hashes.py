@@ -1,0 +1,115 @@
+"""The content of local files: hashed once, and never mistaken for that of another file in the same place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from lakehouse_cli.text.regular_files import open_regular
+from lakehouse_cli.storage.errors import ChangedError
+from lakehouse_cli.storage.local.publishing import hash_of
+from lakehouse_cli.storage.local.stat_cache import Stamp, stat_cache
+
+
+class FileHashes:
+    """The hashes of files, kept for as long as `stat` shows that these are unchanged.
+
+    Args:
+        project: The folder of the project that keeps them; None where every file is hashed each time.
+    """
+
+    def __init__(self, project: Path | None) -> None:
+        self._project = project
+
+    def of(self, path: str, stamp: Stamp) -> str:
+        """The hash of a file that was seen to have a stamp.
+
+        Raises:
+            ChangedError: It has another one by now.
+            OSError: It cannot be read.
+        """
+        cache = None if self._project is None else stat_cache(self._project)
+        kept = None if cache is None else cache.get(f"hash {path}", (stamp,))
+        if isinstance(kept, str):
+            return kept
+        is_racy = stamp.is_racy
+        with open_unchanged(path, stamp) as file:
+            hash_ = hash_of(file)
+            _refuse_changed(os.fstat(file.fileno()), stamp)
+        if not is_racy and cache is not None:
+            cache.put(f"hash {path}", (stamp,), hash_)
+        return hash_
+
+    def keep(self, path: str, status: os.stat_result | None, hash_: str, *, flush: bool) -> None:
+        """Keep the hash of a file that was just put in place, if its stamp proves that nobody wrote to it since.
+
+        Other processes see it once it was flushed.
+
+        It proves so where the file was put in place at a later tick of the clock than its last write: whoever writes to
+        it from then on leaves another modification time.
+        """
+        if self._project is not None and status is not None and status.st_mtime_ns < status.st_ctime_ns:
+            stat_cache(self._project).put(f"hash {path}", (Stamp.of(status),), hash_, flush=flush)
+
+    def flush(self) -> None:
+        """Let other processes see what was kept."""
+        if self._project is not None:
+            stat_cache(self._project).flush()
+
+    @contextmanager
+    def reading(self, path: str, stamp: Stamp) -> Iterator[str]:
+        """Give the hash of a file that was seen to have a stamp, and be sure that what the block reads is that.
+
+        Raises:
+            ChangedError: It changed before the block ended, or failed.
+            OSError: It cannot be read.
+        """
+        is_racy = stamp.is_racy
+        hash_ = self.of(path, stamp)
+        try:
+            yield hash_
+        except Exception:
+            refuse_changed(path, stamp)  # what is half one file and half another may well be no table
+            raise
+        refuse_changed(path, stamp)
+        if is_racy and self.of(path, stamp) != hash_:
+            raise ChangedError(path)
+
+
+def open_unchanged(path: str, stamp: Stamp) -> BinaryIO:
+    """Open a file that was seen to have a stamp.
+
+    Raises:
+        ChangedError: It is gone, or has another one by now.
+    """
+    try:
+        file = open(path, "rb", opener=lambda *_: open_regular(path))  # noqa: SIM115  # whoever asks for it closes it
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ChangedError(path) from error
+    try:
+        _refuse_changed(os.fstat(file.fileno()), stamp)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def refuse_changed(path: str, stamp: Stamp) -> None:
+    """Look at a file again that was seen to have a stamp.
+
+    Raises:
+        ChangedError: It is gone, or has another one by now.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ChangedError(path) from error
+    _refuse_changed(status, stamp)
+
+
+def _refuse_changed(status: os.stat_result, stamp: Stamp) -> None:
+    if Stamp.of(status) != stamp:
+        raise ChangedError("the file changed while it was read")

@@ -1,0 +1,217 @@
+"""Where tables and their manifests are in a folder: paths, links resolved, refused where they lead astray."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISLNK
+
+from lakehouse_cli.errors import ObstructedError
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.storage.errors import Cause, system_reason
+from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
+
+#: What to do about an operating system's error.
+ADVICE = {
+    errno.ENOSPC: "make room on the disk and run again",
+    errno.EDQUOT: "make room within the quota and run again",
+    errno.EFBIG: "the limit on file sizes (`ulimit -f`) is too low for this table",
+    errno.EROFS: "the storage is read-only; give it another `root:` in the project file",
+    errno.EACCES: "check the permissions of the storage's folder",
+    errno.EPERM: "check the permissions of the storage's folder",
+    errno.ENAMETOOLONG: "give the table a shorter `path:`",
+}
+
+
+class FolderStorage(FormattedStorage):
+    """Tables and manifests under a root folder, as paths; a base, see `FileStorage`."""
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        # The root and folders with links resolved, as they were when a plan, or else a table's turn, first asked.
+        self._real_folders: dict[str, str] = {}
+
+    def prefetch(self, tables: Iterable[Table]) -> None:
+        """Forget where folders led for an earlier plan."""
+        del tables
+        self._real_folders.clear()
+
+    @property
+    def _real_root(self) -> str:
+        return self._real_folder(os.fspath(self.spec.root))
+
+    @property
+    def _inside_root(self) -> str:
+        """What the path of whatever is inside the root starts with."""
+        return self._real_root.rstrip(os.sep) + os.sep
+
+    def uri(self, table: Table) -> str:
+        """The file's path: under the root as the project file spells it; of one that is there twice, the first."""
+        return self._shown(table, self._found_suffixes(table)[0])
+
+    def _suffix(self, table: Table) -> str:
+        """The ending of the stored file, or of the one that would be written where nothing is stored."""
+        return self._one_of(self._found_suffixes(table), table)
+
+    def _found_suffixes(self, table: Table) -> Sequence[str]:
+        """The endings of what is there, of those that may be; the one that would be written where nothing is."""
+        suffixes = self._suffixes(table)
+        if len(suffixes) == 1:
+            return suffixes
+        base = f"{self.spec.root}/{table.path}"
+        return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
+
+    def _file(self, table: Table) -> str:
+        """The stored file; no link is resolved."""
+        return f"{self.spec.root}/{table.path}{self._suffix(table)}"
+
+    def _manifest_file(self, table: Table) -> str:
+        """The manifest; no link is resolved."""
+        return f"{self.spec.root}/{MANIFESTS}/{table.path}.json"
+
+    def _path(self, table: Table) -> str:
+        """The stored file as it is read; links resolved and inside the root."""
+        return self._inside(self._file(table), table)
+
+    def _replaced(self, path: str, table: Table) -> tuple[str, int | None]:
+        """The name that is written, and the mode of what has it, or of what a link there leads to; None for nothing.
+
+        A link is replaced, and what it leads to stays as it is.
+        """
+        real = self._in_folder(path)
+        try:
+            mode = os.lstat(real).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            mode = None
+        if mode is None or not S_ISLNK(mode):
+            self._held_inside(real, path, table)
+            return real, mode
+        self._held_inside(os.path.realpath(real), path, table)
+        with suppress(OSError):
+            return real, os.stat(real).st_mode
+        return real, None
+
+    def _is_link(self, table: Table) -> bool:
+        return os.path.islink(self._in_folder(self._file(table)))
+
+    def _inside(self, path: str, table: Table) -> str:
+        """The path with links resolved, refused where they lead out of the root."""
+        real = self._in_folder(path)
+        if os.path.islink(real):
+            real = os.path.realpath(real)
+        return self._held_inside(real, path, table)
+
+    def _in_folder(self, path: str) -> str:
+        """The path with the links of its folder resolved."""
+        folder, _, name = path.rpartition("/")
+        return f"{self._real_folder(folder)}/{name}"
+
+    def _held_inside(self, real: str, path: str, table: Table) -> str:
+        """A path with links resolved, refused where it is out of the root."""
+        if not real.startswith(self._inside_root):
+            shown = self._under_root(path.removeprefix(f"{self.spec.root}/"))
+            raise ObstructedError(
+                f"{shown} leads out of storage `{self.spec.name}` through a link",
+                hint="put the data inside the storage's root, or declare a storage whose root is where they are",
+                location=table.where("path", "storage"),
+            )
+        return real
+
+    def _refuse_behind_link(self, table: Table) -> None:
+        """Refuse to replace what links between the root and the table's folder lead to and no run stored."""
+        folder = os.path.dirname(f"{self.spec.root}/{table.path}")
+        if self._real_folder(folder) != f"{self._inside_root}{os.path.dirname(table.path)}".rstrip(os.sep):
+            raise ObstructedError(
+                f"{self.uri(table)} is behind a link, and not what a run stored",
+                hint="move it away, or replace the link by a folder; what a link leads to is never written over",
+                location=table.where("path", "storage"),
+            )
+
+    def _real_folder(self, folder: str) -> str:
+        # Resolving costs a system call for every part of the path; a thousand tables share a few folders.
+        real = self._real_folders.get(folder)
+        if real is None:
+            real = self._real_folders[folder] = os.path.realpath(folder)
+        return real
+
+    @contextmanager
+    def _open_folder(self, path: str, table: Table, *, make: bool = False) -> Iterator[Folder]:
+        """Open the folder of a path under the root: the one that it was found to be, refused if a link is there now."""
+        self._held_inside(self._in_folder(path), path, table)
+        folder = os.path.dirname(path)
+        real = self._real_folder(folder)
+        relative = real[len(self._inside_root) :]
+        try:
+            with open_folder(self._real_root, relative, make=make) as opened:
+                if real != folder and os.path.realpath(folder) != real:
+                    # A link that there was already, and that leads elsewhere now.
+                    shown = folder.removeprefix(os.fspath(self.spec.root))
+                    raise LinkedFolderError(errno.ELOOP, os.strerror(errno.ELOOP), f"{self._real_root}{shown}")
+                yield opened
+        except LinkedFolderError as error:
+            within = error.filename[len(self._inside_root) :]
+            shown = self._under_root(within) if within else self.spec.root_text
+            became = "became a link" if real == folder and os.path.islink(error.filename) else "was replaced"
+            raise ObstructedError(
+                f"{shown} {became} after `{table.name}` was planned",
+                hint="put a folder in its place and run again; nothing is written through a link",
+                location=table.where("path", "storage"),
+            ) from error
+
+    def explain(self, error: Exception, table: Table | None) -> Cause | None:
+        """The operating system's errors, of data or of a manifest."""
+        if not isinstance(error, OSError):
+            return None
+        shown = self._shown_manifest(table) if table is not None and self._is_of_ours(error) else None
+        return Cause(system_reason(error), ADVICE.get(error.errno or 0), shown=shown)
+
+    def _is_of_ours(self, error: OSError) -> bool:
+        """Whether it is manifests that could not be worked with, not data."""
+        ours = f"{self._real_root}/{MANIFESTS.partition('/')[0]}"
+        paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+        return any(path == ours or path.startswith(f"{ours}/") for path in paths)
+
+    def _manifest_path(self, table: Table) -> str:
+        """The name of the manifest; a link there is replaced as one in the place of data is."""
+        path = self._manifest_file(table)
+        self._inside(path, table)
+        return self._in_own_folder(path, table)
+
+    def _in_own_folder(self, path: str, table: Table) -> str:
+        """The path of a manifest, refused where a link on the way makes it perhaps that of another table."""
+        real = self._held_inside(self._in_folder(path), path, table)
+        if real != f"{self._inside_root}{MANIFESTS}/{table.path}.json":
+            raise ObstructedError(
+                f"{self._shown_manifest(table)} is behind a link",
+                hint=f"replace the link by a folder: nothing in {self._under_root(MANIFESTS)} may be one",
+                location=table.where("path", "storage"),
+            )
+        return real
+
+    def _is_a_folder(self, table: Table) -> ObstructedError:
+        return ObstructedError(
+            f"{self.uri(table)} is a folder",
+            hint="move it away, or give the table another `path:`",
+            location=table.where("path"),
+        )
+
+    def _manifest_is_a_folder(self, table: Table) -> ObstructedError:
+        return ObstructedError(
+            f"{self._shown_manifest(table)} is a folder",
+            hint=f"move it away; the manifest of `{table.name}` belongs there",
+            location=table.where("path"),
+        )
+
+    def _no_folder_of_manifests(self, table: Table) -> ObstructedError:
+        above = Path(MANIFESTS, f"{table.path}.json").parents
+        files = (each.as_posix() for each in reversed(above) if Path(self.spec.root, each).is_file())
+        shown = self._under_root(next(files, MANIFESTS)).removesuffix("/.")  # the root itself
+        return ObstructedError(
+            f"{shown} is a file",
+            hint=f"move it away; the manifest of `{table.name}` belongs in a folder of that name",
+            location=table.where("path", "storage"),
+        )

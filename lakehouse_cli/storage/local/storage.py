@@ -1,0 +1,282 @@
+"""Tables as files in a local folder, one file each, in any `Format`."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_cli.errors import ObstructedError, StorageError
+from lakehouse_cli.model import Column, StorageSpec, Table
+from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
+from lakehouse_cli.text.regular_files import read_regular
+from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.errors import system_reason, translate_errors
+from lakehouse_cli.storage.local.hashes import FileHashes, open_unchanged
+from lakehouse_cli.storage.local.paths import FolderStorage
+from lakehouse_cli.storage.local.strays import FilePlace, Seen, left_aside, remove_former
+from lakehouse_cli.storage.local.folders import Folder
+from lakehouse_cli.storage.formatted import (
+    MANIFESTS,
+    make_manifest,
+    parse_manifest,
+)
+from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing, sync_all
+from lakehouse_cli.storage.local.stat_cache import Stamp
+from lakehouse_cli.storage.strays import find_strays, remove_stray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class FileStorage(FolderStorage):
+    """A local folder of files.
+
+    Manifests are small JSON files under ``.lakehouse/manifests`` in the same folder, so that whoever has the data
+    has them too.
+    """
+
+    # A file that grows by the second changes each time, however large it is.
+    _long_readings = 4
+
+    def __init__(self, spec: StorageSpec) -> None:
+        super().__init__(spec)
+        self._hashes = FileHashes(spec.folder)
+        # Of what is in use, the manifests and folders that may not be on disk yet; None where each is waited for.
+        self._unsynced: set[str] | None = None
+
+    def stat(self, table: Table) -> Stored | None:
+        """Size and time of the stored file."""
+        found = self._find(table)
+        if found is None:
+            return None
+        if table.kind == "computed":
+            with translate_errors(self, table, "looked at"), self._open_folder(self._file(table), table):
+                pass  # what is behind a link that was put there meanwhile is another's
+        return Stored(found[1].size, found[1].modified_ns)
+
+    def _find(self, table: Table) -> tuple[str, Stamp] | None:
+        """The stored file, links resolved, and its stamp; None where nothing is stored."""
+        with translate_errors(self, table, "looked at"):
+            path = self._file(table)
+            real = self._held_inside(self._in_folder(path), path, table)
+            try:
+                status = os.lstat(real)
+                if S_ISLNK(status.st_mode):
+                    real = self._inside(path, table)
+                    status = os.stat(real)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if S_ISDIR(status.st_mode):
+                raise self._is_a_folder(table)
+            if not S_ISREG(status.st_mode):
+                raise ObstructedError(
+                    f"{self.uri(table)} is not a file",
+                    hint="move it away, or give the table another `path:`",
+                    location=table.where("path"),
+                )
+            return real, Stamp.of(status)
+
+    def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
+        """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
+        known = tuple(known)
+        return self._until_unchanged(table, lambda: self._content(table, known))
+
+    def _content(self, table: Table, known: tuple[InputRecord, ...]) -> InputRecord | None:
+        found = self._find(table)
+        if found is None:
+            return None
+        with translate_errors(self, table, "read"):
+            hash_ = self._hashes.of(*found)
+        if table.kind == "computed" and self._is_link(table):
+            # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
+            return InputRecord(f"link {hash_}", -1, found[1].size)
+        if table.kind == "computed" and not any(record.content_hash == hash_ for record in known):
+            self._refuse_behind_link(table)
+        return record_of(hash_, found[1].size, found[1].modified_ns, known)
+
+    def _read_once(
+        self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
+    ) -> tuple[pa.Table, InputRecord | None]:
+        found = self._find(table)
+        if found is None:
+            raise self._missing(table)
+        opener = partial(open_unchanged, *found)
+        with translate_errors(self, table, "read"):
+            if known is None:
+                return self._parsed(table, columns, opener, lambda m: m.content_hash == self._hashes.of(*found)), None
+            with self._hashes.reading(*found) as hash_:
+                data = self._parsed(table, columns, opener, lambda manifest: manifest.content_hash == hash_)
+        return data, record_of(hash_, found[1].size, found[1].modified_ns, known)
+
+    def count_rows(self, table: Table) -> int | None:
+        """As the format tells."""
+        path = self._path(table)
+        return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), self._options(table))
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Manifests, and which files are in its folders, are waited for once, at the end, and not after every table.
+
+        Until then a power failure may take back tables, each whole, or leave a manifest that cannot be read: the next
+        run makes these again.
+        """
+        self._unsynced = set()
+        try:
+            yield
+        finally:
+            unsynced, self._unsynced = self._unsynced, None
+            sync_all(tuple(unsynced))
+            self._hashes.flush()
+
+    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+        """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
+
+        A run that is killed in between leaves no file of which nobody knows that it is ours.
+        """
+        with translate_errors(self, table, "written"), ExitStack() as opened:
+            target, mode = self._replaced(self._file(table), table)
+            if mode is not None and S_ISDIR(mode):
+                raise self._is_a_folder(table)
+            self._in_own_folder(self._manifest_file(table), table)
+            manifest_path, before = self._replaced(self._manifest_file(table), table)
+            if before is not None and S_ISDIR(before):
+                raise self._manifest_is_a_folder(table)
+            folder = opened.enter_context(self._open_folder(self._file(table), table, make=True))
+            manifests = opened.enter_context(self._open_folder(self._manifest_file(table), table, make=True))
+            # The manifest is put in place after the data, but written before: what cannot be written replaces nothing.
+            # It is not waited for here: one that a power failure spoils is ours all the same, and not believed.
+            with ExitStack() as at_the_end:
+                beside = at_the_end.enter_context(
+                    replacing(manifests, os.path.basename(manifest_path), mode=before, durable=False)
+                )
+                with replacing(folder, os.path.basename(target), mode=mode) as sink:
+                    self._format(table).write(data, sink, self._options(table))
+                    sink.settle()
+                    manifest = make_manifest(
+                        table,
+                        data,
+                        origin,
+                        size=sink.bytes,
+                        content_hash=sink.hexdigest(),
+                        modified_ns=sink.modified_ns,
+                    )
+                    beside.write(manifest.to_text().encode())
+                    beside.flush()
+                    folder.refuse_moved()
+                    manifests.refuse_moved()
+                    if before is None:
+                        at_the_end.close()
+                if before is not None:
+                    # Before the old manifest goes, without which nobody would know that the file is ours.
+                    self._remove_former(table, folder)
+            self._settle(
+                {manifest_path, os.path.dirname(manifest_path), os.path.dirname(target), *folder.made, *manifests.made}
+            )
+            self._hashes.keep(target, sink.status, manifest.content_hash, flush=self._unsynced is None)
+        return manifest
+
+    def _settle(self, paths: set[str]) -> None:
+        unsynced = self._unsynced  # another thread may come to its end meanwhile
+        if unsynced is None:
+            sync_all(tuple(paths))
+        else:
+            unsynced |= paths
+
+    def _remove_former(self, table: Table, folder: Folder) -> None:
+        """Remove the file of another format, or compression, that this table was stored in until now."""
+        base, now = f"{folder.path}/{os.path.basename(table.path)}", self._suffix(table)
+        others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
+        found = [os.path.basename(file) for file in others if os.path.lexists(file)]
+        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+            before = self.read_manifest(table) if found else None
+            if before is not None:
+                remove_former(folder, found, before)
+
+    def _manifest_bytes(self, table: Table) -> bytes:
+        path = self._manifest_file(table)
+        try:
+            # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
+            real = self._in_own_folder(path, table)
+            return read_regular(real, follow=False)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            return read_regular(self._inside(path, table))
+
+    def read_manifest(self, table: Table) -> Manifest | None:
+        """The manifest beside the data."""
+        with translate_errors(self, table, "read"):
+            try:
+                text = self._manifest_bytes(table)
+            except FileNotFoundError:
+                return None
+            except NotADirectoryError as error:
+                raise self._no_folder_of_manifests(table) from error
+            except IsADirectoryError as error:
+                raise self._manifest_is_a_folder(table) from error
+        return parse_manifest(text, self._shown_manifest(table))
+
+    def altered_by(self, table: Table, content: InputRecord) -> str:
+        """A run that was killed after it put the data in place leaves their manifest aside, whole."""
+        if self._is_link(table):
+            return "by a link that was put in its place"
+        with suppress(OSError, StorageError):
+            left = left_aside(self._manifest_path(table), content.content_hash)
+            if left is not None:
+                return f"by the interrupted run {left.run_id}"
+        return ANOTHER_HAND
+
+    def delete(self, table: Table) -> None:
+        """Remove the file and its manifest."""
+        with translate_errors(self, table, "removed"):
+            for path in (self._file(table), self._manifest_file(table)):
+                with suppress(FileNotFoundError), self._open_folder(path, table) as folder:
+                    os.unlink(os.path.basename(path), dir_fd=folder.descriptor)
+                    self._settle({folder.path})
+
+    def list(self) -> Iterable[Manifest]:
+        """Manifests under the root, by path."""
+        folder = Path(self.spec.root, MANIFESTS)
+        for path in sorted(folder.rglob("*.json")):
+            yield parse_manifest(read_regular(path), self._under_root(path.relative_to(self.spec.root).as_posix()))
+
+    def local_files(self, table: Table) -> Iterable[str]:
+        """The file under each ending it may have."""
+        return [f"{self.spec.root}/{table.path}{suffix}" for suffix in self._suffixes(table)]
+
+    def remove_leftovers(self, tables: Iterable[Table]) -> None:
+        """Remove half-written files beside these tables and their manifests."""
+        seen = set()
+        for table in tables:
+            for path in (self._file(table), self._manifest_file(table)):
+                if (above := os.path.dirname(path)) not in seen:
+                    seen.add(above)
+                    # One that leads astray is told when its turn comes; there is nothing of ours behind it.
+                    with suppress(OSError, StorageError), self._open_folder(path, table) as folder:
+                        remove_leftovers(folder)
+
+    def identities(self, table: Table) -> frozenset[Any]:
+        """Device and inode of its file and of its manifest."""
+        with translate_errors(self, table, "looked at"):
+            seen = [Seen.of(path) for path in (self._path(table), self._manifest_path(table))]
+            return frozenset(file.identity for file in seen if file is not None)
+
+    def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
+        """Files aside that nobody holds, and tables that a manifest describes and the project does not declare."""
+        tables = list(declared)
+        place = FilePlace(self.spec.name, self.spec.root_text, self._real_root, self._any_suffixes(tables))
+        with translate_errors(self, None, "looked through"):
+            return list(find_strays(place, {table.path for table in tables}, taken))
+
+    def remove_stray(self, stray: Stray) -> str | None:
+        """Remove the very files that were listed."""
+        try:
+            return remove_stray(FilePlace(self.spec.name, self.spec.root_text, self._real_root), stray)
+        except OSError as error:
+            return system_reason(error)

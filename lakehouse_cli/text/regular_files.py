@@ -1,0 +1,65 @@
+"""Reading small files: regular ones only, since a pipe may never say anything and a device never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+from stat import S_ISDIR, S_ISREG
+
+from lakehouse_cli.text.counts import count_text
+
+#: More is read of no file that is read whole.
+MAX_BYTES = 100_000_000
+_NOT_REGULAR = "it is not a regular file"
+
+
+def open_regular(path: str | os.PathLike[str], *, follow: bool = True, folder: int | None = None) -> int:
+    """Open a file for reading, without waiting for whoever would write into it; returns the descriptor.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link.
+        folder: The descriptor of the folder that its path is relative to; None for the current one.
+
+    Raises:
+        OSError: It cannot be opened, or is a folder, a pipe, a device or a socket.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # what the system says of a socket
+            raise
+        raise OSError(errno.EINVAL, _NOT_REGULAR, os.fspath(path)) from error
+    mode = os.fstat(descriptor).st_mode
+    if S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, _NOT_REGULAR, os.fspath(path))
+
+
+def read_regular(path: str | os.PathLike[str], limit: int = MAX_BYTES, *, follow: bool = True) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: The file.
+        limit: How many bytes it may have.
+        follow: Whether it may be a link.
+
+    Raises:
+        OSError: It cannot be read, is larger, or is a folder, a pipe, a device or a socket.
+    """
+    descriptor = open_regular(path, follow=follow)
+    try:
+        # One byte more than allowed: the file may grow meanwhile.
+        pieces, left = [], limit + 1
+        while left > 0 and (piece := os.read(descriptor, min(left, 1 << 20))):
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        os.close(descriptor)
+    if left <= 0:
+        raise OSError(errno.EFBIG, f"it is larger than {count_text(limit // 1_000_000)} MB", os.fspath(path))
+    return b"".join(pieces)
