@@ -1,0 +1,1 @@
+"""Arrow: types, values without pandas, exact conversion."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.runs.events import TableResult
-from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
 from lakehouse_cli.rendering.reporters.run_text import failure_lines
+from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
 from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
 
 if TYPE_CHECKING:

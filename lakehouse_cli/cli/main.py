@@ -20,8 +20,8 @@ from lakehouse_cli.cli import options
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
 from lakehouse_cli.code.importing import anything_imported
+from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
 from lakehouse_cli.version import __version__
 
 EXIT_INTERRUPTED = 130

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
 
 if TYPE_CHECKING:
-    from lakehouse_cli.runs.events import Event, Moment
     from lakehouse_cli.project.facade import Project
+    from lakehouse_cli.runs.events import Event, Moment
 
 EXIT_INTERRUPTED = 130
 
@@ -154,8 +154,8 @@ def _run(
     log_format: str | None,
     reporters: tuple[str, ...],
 ) -> int:
-    from lakehouse_cli.runs.events import RunStarted
     from lakehouse_cli.rendering.reporters.installed import InstalledReporter
+    from lakehouse_cli.runs.events import RunStarted
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -197,10 +197,10 @@ def _run(
 
 def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
     """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
+    from lakehouse_cli.cli.watching import signature, wait_for_change
+    from lakehouse_cli.config.files import all_files, project_file
     from lakehouse_cli.errors import LakehouseError
     from lakehouse_cli.runs.events import Moment
-    from lakehouse_cli.config.files import all_files, project_file
-    from lakehouse_cli.cli.watching import signature, wait_for_change
 
     # Found once: while it is away for a moment, as some editors and `git` have it, it is neither given up nor is one in
     # a folder above taken for it.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from lakehouse_cli.cli.options import Settings
-    from lakehouse_cli.runs.events import Event
     from lakehouse_cli.rendering.reporters.base import Reporter
+    from lakehouse_cli.runs.events import Event
     from lakehouse_cli.text.redaction import Mask
 
 

@@ -121,8 +121,8 @@ def _asked(settings: options.Settings) -> tuple[Path, str | None]:
     Raises:
         UsageError: No run was in such an environment, and the project declares none; with close matches.
     """
-    from lakehouse_cli.runs.history.reading import environments
     from lakehouse_cli.config.files import project_file
+    from lakehouse_cli.runs.history.reading import environments
 
     file, environment = project_file(settings.project_dir), settings.env
     if environment is not None and environment not in (past := environments(file.parent)):

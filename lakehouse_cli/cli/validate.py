@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lakehouse_cli.cli import options
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import ProjectError
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import note_lines
 
 EXAMPLES = """\b

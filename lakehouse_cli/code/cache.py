@@ -14,13 +14,13 @@ from typing import Any
 
 import xxhash
 
-from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.errors import Location
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.packages import find_package
 from lakehouse_cli.code.fingerprints.value import OutsideRead
-from lakehouse_cli.runs.local_state import keep, kept, with_hash
+from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.code.source import FunctionSource, ModuleSource, Parameter
+from lakehouse_cli.errors import Location
+from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"

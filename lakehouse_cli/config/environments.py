@@ -41,8 +41,8 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequen
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
-from lakehouse_cli.text.redaction import names_a_secret, without_password, without_values
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, scheme_of
+from lakehouse_cli.text.redaction import names_a_secret, without_password, without_values
 
 _Entries = dict[str, tuple[Scalar, Node]]
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lakehouse_cli.code.source import PROJECT_FILE
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec
-from lakehouse_cli.code.source import PROJECT_FILE
 
 _ENDINGS = (".py", ".yaml", ".yml")
 

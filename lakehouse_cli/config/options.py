@@ -24,11 +24,11 @@ from lakehouse_cli.config.reading import (
     ValueType,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
-from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
+from lakehouse_cli.text.counts import count_text
 
 #: More options than these are not listed in a hint.
 _LISTED = 8

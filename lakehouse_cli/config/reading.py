@@ -17,8 +17,8 @@ from lakehouse_cli.config.scalars import core_number, core_value
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
-from lakehouse_cli.text.listing import any_of
 from lakehouse_cli.registry import installed
+from lakehouse_cli.text.listing import any_of
 
 JsonSchema = dict[str, Any]
 

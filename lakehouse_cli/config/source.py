@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from lakehouse_cli.errors import Location, Problem
-from lakehouse_cli.text.regular_files import read_regular
 from lakehouse_cli.text.redaction import without_secrets
+from lakehouse_cli.text.regular_files import read_regular
 
 #: Larger files are refused: a project of thousands of tables takes a tenth of this.
 MAX_BYTES = 10_000_000

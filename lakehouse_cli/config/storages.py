@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS, Key
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
@@ -21,9 +22,8 @@ from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import StorageSpec
-from lakehouse_cli.text.redaction import without_password
-from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES, StorageType, find_type, known_names, scheme_of
+from lakehouse_cli.text.redaction import without_password
 
 DEFAULT_ROOT = "data"
 #: Stands for a format that could not be read, of which nothing more is said.

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.config.collisions import Collisions
 from lakehouse_cli.config.options import option_conflict
 from lakehouse_cli.config.paths import suffix_of, suffix_problem
@@ -19,7 +20,6 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
-from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.storage_types import StorageType, find_type
 
 

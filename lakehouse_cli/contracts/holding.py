@@ -9,8 +9,6 @@ import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.arrow.conversion.domains import check_domain, check_sound
 from lakehouse_cli.arrow.conversion.refusal import (
     InexactError,
@@ -20,9 +18,11 @@ from lakehouse_cli.arrow.conversion.refusal import (
     true_rows,
     violation_of,
 )
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import plural
 
 _SMALL_CHUNK = 65_536
 _LARGE_COLUMN = 1 << 30

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, shorten
-from lakehouse_cli.text.counts import plural
 from lakehouse_cli.errors import Example, Location, Violation
+from lakehouse_cli.text.counts import plural
 
 _FEW = 1_000
 

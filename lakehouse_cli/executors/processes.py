@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.starting import can_fork, start
 from lakehouse_cli.executors.threads import NO_THREAD, could_start, default_workers
 from lakehouse_cli.executors.worker import prepared
+from lakehouse_cli.text.counts import count_text, plural
 
 # For a process to see to its own end, which it can unless something holds Python's lock.
 _PATIENCE_S = 1.0

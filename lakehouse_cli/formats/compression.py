@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.formats.base import Sink
 
 BLOCK = 4 << 20
 # No text begins with these bytes.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
-from lakehouse_cli.text.listing import first_named
 from lakehouse_cli.model import Column
+from lakehouse_cli.text.listing import first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
 

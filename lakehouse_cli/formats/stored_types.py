@@ -11,14 +11,14 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_at, true_rows
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.missing_columns import missing_columns
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
 
 
 @contextmanager

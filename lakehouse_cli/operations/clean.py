@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lakehouse_cli.runs.lock import RunLock, RunLockedError
 from lakehouse_cli.model import Table
+from lakehouse_cli.runs.lock import RunLock, RunLockedError
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 

@@ -1,0 +1,1 @@
+"""What is to be computed and why: graph, selection, snapshot, recipes, reasons."""

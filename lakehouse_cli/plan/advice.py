@@ -6,14 +6,14 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from lakehouse_cli.config.scalars import flow_text
-from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.value import OutsideRead
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.config.scalars import flow_text
+from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.model import Table, Uses
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
+from lakehouse_cli.text.listing import first_named
 
 # Of more variables or files, so many are named.
 _NAMED = 3

@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.read_only import ReadOnlyStorage
-from lakehouse_cli.plan.snapshot import StoredEnvironment
 
 
 class Deferral(Struct, frozen=True, dict=True):

@@ -9,14 +9,13 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from lakehouse_cli.errors import StorageError, UnreachableError, UsageError
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.text.listing import first_named
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.deferred import DeferredInput, deferred_note
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange, schema_change
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.reasons import (
     data_reasons,
     input_notes,
@@ -26,6 +25,7 @@ from lakehouse_cli.plan.reasons import (
 )
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.uses import Used
+from lakehouse_cli.text.listing import first_named
 
 Action = Literal["run", "skip", "read"]
 # How many tables a refusal names.

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.code.cache import CodeCache, code_key
-from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
-from lakehouse_cli.plan.graph import build_graph
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.code.source import SourceError, SourceReader
+from lakehouse_cli.config.files import own_files
+from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.config.files import own_files
+from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.plan.python_functions import FunctionCode, computation_of
 from lakehouse_cli.registry import install_command
-from lakehouse_cli.code.source import SourceError, SourceReader
 
 if TYPE_CHECKING:
     from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, SourceReader
+from lakehouse_cli.text.counts import plural
 
 # Loads pandas, and is named here so that whoever only plans need not.
 _RUN = Entry("lakehouse_cli.transforms.calling:call_function")

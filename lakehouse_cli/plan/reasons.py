@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
 from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import age_text, moment_text
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import xxhash
 
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
 from lakehouse_cli.model.manifest import ColumnRecord, Recipe
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
 # Made once, as it is asked for every table of a plan.

@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 
 from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model import Table
+from lakehouse_cli.plan.graph import AssetGraph
 
 STATES = ("modified", "new", "failed")
 

@@ -9,16 +9,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError, UnreachableError
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.recipes import reading_of, stored_as
+from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
-from lakehouse_cli.plan.stored_form import columns_changed, options_changed
 
 if TYPE_CHECKING:
     import pyarrow as pa

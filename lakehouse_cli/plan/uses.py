@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
-from lakehouse_cli.text.regular_files import open_regular
 from lakehouse_cli.plan.used_files import MatchError, is_pattern, matches
+from lakehouse_cli.text.regular_files import open_regular
 
 # An mtime or ctime this recent does not prove that a file is unchanged.
 _RACY_NS = 2_000_000_000

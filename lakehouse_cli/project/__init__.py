@@ -1,0 +1,1 @@
+"""The facade: a project is loaded, planned, run and read through here."""

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse_cli.config.files import project_file
 from lakehouse_cli.errors import UsageError, did_you_mean
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, Table
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
-from lakehouse_cli.config.files import project_file
+from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.project.loading import ValidProject, load_valid_project, no_environment
 from lakehouse_cli.project.planning import Planner, files_to_watch, notes_on
-from lakehouse_cli.text.redaction import Mask, masked
-from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import read_version
 from lakehouse_cli.storage.opening import check_installed
-from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
+    from lakehouse_cli.operations.preview import Shown
     from lakehouse_cli.runs.events import Event, Moment, RunResult
     from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
-    from lakehouse_cli.operations.preview import Shown
 
 
 class Project:

@@ -8,23 +8,23 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
-from lakehouse_cli.plan.advice import advice_for, at_once, shared_connection
 from lakehouse_cli.config.dotenv import ENV_FILE
+from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.advice import advice_for, at_once, shared_connection
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
-from lakehouse_cli.config.files import own_files
-from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.plan.recipes import recipe_of
-from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 from lakehouse_cli.plan.selection import Selection, mentions_state, select
+from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
+from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.project.loading import ValidProject, load_valid_project
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import local_files
 from lakehouse_cli.storage.opening import open_storages
-from lakehouse_cli.plan.snapshot import StoredEnvironment, take_snapshot
-from lakehouse_cli.plan.uses import Used, UsedContent
+from lakehouse_cli.text.redaction import Mask, mask_of, masked, masked_error, unmasked
 
 
 class Planner:

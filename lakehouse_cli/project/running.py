@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.runs.events import Event, Moment, RunResult
-from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.plan.planning import Plan
-from lakehouse_cli.project.planning import Planner
-from lakehouse_cli.runs.recording import recording
-from lakehouse_cli.registry import EXECUTORS, lookup
-from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
-from lakehouse_cli.text.redaction import masked
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.project.planning import Planner
+from lakehouse_cli.registry import EXECUTORS, lookup
+from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
+from lakehouse_cli.runs.events import Event, Moment, RunResult
+from lakehouse_cli.runs.history import reading as history
+from lakehouse_cli.runs.recording import recording
+from lakehouse_cli.text.redaction import masked
 
 if TYPE_CHECKING:
-    from lakehouse_cli.operations.comparing import Comparison
     from lakehouse_cli.executors.base import Executor
+    from lakehouse_cli.operations.comparing import Comparison
 
 
 def run_project(

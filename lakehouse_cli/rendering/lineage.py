@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.text.terminal import Terminal, pad, printable, text_width
 

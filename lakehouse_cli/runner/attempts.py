@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
-from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.runner.entry import materialize_here
 from lakehouse_cli.runner.inbox import Inbox
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, materialize_here, over_time
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
+from lakehouse_cli.runs.events import ErrorInfo, TableRetrying
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -111,22 +111,3 @@ def over_time(table: Table) -> TransformError:
         hint="make it faster, or raise `timeout:`",
         location=table.where("timeout"),
     )
-
-
-def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
-    """Materialize in a process that shares nothing.
-
-    Args:
-        job: What to materialize.
-        given: Inputs that are stored nowhere, by name; the others come from storage.
-    """
-    from lakehouse_cli.runner.materializing import materialize, read_input
-    from lakehouse_cli.runner.workplace import own_workplace
-    from lakehouse_cli.transforms import SharedTable
-
-    place = own_workplace()
-    inputs = {name: SharedTable(data) for name, data in given.items()}
-    for name in job.tables.keys() - given.keys():
-        data, content = read_input(job, place, name)
-        inputs[name] = SharedTable(data, content=content)
-    return materialize(job, place, inputs)

@@ -14,7 +14,24 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
+from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.model import Table
+from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.plan.planning import Plan, PlannedTable
+from lakehouse_cli.runner import table_results
+from lakehouse_cli.runner.attempts import Attempts, Ended
+from lakehouse_cli.runner.contents import Contents
+from lakehouse_cli.runner.entry import WorkerSetup
+from lakehouse_cli.runner.inbox import Inbox
+from lakehouse_cli.runner.interrupts import Interrupts
+from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
+from lakehouse_cli.runner.memory import TablesInMemory
+from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
+from lakehouse_cli.runner.scheduling import Schedule
+from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.runs.events import (
     Cancellation,
     Event,
@@ -28,22 +45,6 @@ from lakehouse_cli.runs.events import (
     TableResult,
     TableStarted,
 )
-from lakehouse_cli.executors.base import Executor
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.code.importing import pinned
-from lakehouse_cli.plan.planning import Plan, PlannedTable
-from lakehouse_cli.runner import table_results
-from lakehouse_cli.runner.attempts import Attempts, Ended
-from lakehouse_cli.runner.contents import Contents
-from lakehouse_cli.runner.inbox import Inbox
-from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
-from lakehouse_cli.runner.memory import TablesInMemory
-from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
-from lakehouse_cli.runner.scheduling import Schedule
-from lakehouse_cli.runner.workplace import WorkerSetup, Workplace
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
 

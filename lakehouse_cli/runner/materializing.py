@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
+from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.contracts import Held, check, hold
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
-from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
-from lakehouse_cli.code.importing import was_edited
 from lakehouse_cli.plan.python_functions import computation_of
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.plan.graph import AssetGraph
-from lakehouse_cli.model import FunctionRef, Table
 from lakehouse_cli.code.importing import forget
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import FunctionRef, Table
+from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage

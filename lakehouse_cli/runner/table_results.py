@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
+from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
 
 #: How a table ended from which nothing can be computed.

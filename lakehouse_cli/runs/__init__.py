@@ -1,0 +1,1 @@
+"""Runs as a stream of events: history, lock, local state."""

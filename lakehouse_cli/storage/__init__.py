@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lakehouse_cli.storage.base import AssetStorage, Scan
     from lakehouse_cli.storage.errors import Cause, ChangedError
-    from lakehouse_cli.storage.keyed.base import Head, KeyedStorage
+    from lakehouse_cli.storage.keyed.base import KeyedStorage
+    from lakehouse_cli.storage.keyed.head import Head
 
 __all__ = ["AssetStorage", "Cause", "ChangedError", "Head", "KeyedStorage", "Scan"]
 
@@ -21,8 +22,8 @@ _MODULES = {
     "AssetStorage": "base",
     "Cause": "errors",
     "ChangedError": "errors",
-    "Head": "keyed",
-    "KeyedStorage": "keyed",
+    "Head": "keyed.head",
+    "KeyedStorage": "keyed.base",
     "Scan": "base",
 }
 

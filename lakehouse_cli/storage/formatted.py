@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
-from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.code.fingerprints.packages import find_package
+from lakehouse_cli.errors import MissingDataError, NewerVersionError, StorageError
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.formats.base import Format
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type

@@ -7,13 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lakehouse_cli.code.importing import import_own
+from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError, UnreachableError, in_order
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
-from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.registry import Entry, install_command, load
-from lakehouse_cli.code.source import SourceError
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.errors import own_storage_error
 from lakehouse_cli.storage.wrapper import WrapperStorage

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats.spec import FormatOption, JsonSchema, Refusal, first_refused
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.code.source import ModuleSource, SourceError, SourceReader
 from lakehouse_cli.storage_types.spec import StorageType
 
 _SCHEMAS: Mapping[str, JsonSchema] = {

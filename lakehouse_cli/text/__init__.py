@@ -1,0 +1,1 @@
+"""Text for people: terminal, printing, counts, lists, redaction."""

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from lakehouse_cli.code.importing import activate
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.code.importing import activate
 from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Parameter, Transform, load_transform

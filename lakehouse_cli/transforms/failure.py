@@ -9,8 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import Interrupted, Location
 from lakehouse_cli.code.importing import is_own_file
+from lakehouse_cli.errors import Interrupted, Location
 from lakehouse_cli.text.shortening import cut_end
 
 _LONGEST = 2000

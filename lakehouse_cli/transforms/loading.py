@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
-from lakehouse_cli.code.importing import import_own
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of

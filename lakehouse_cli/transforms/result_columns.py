@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.conversion.refusal import InexactError, index_level, refused_field, violation_of
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import Violation
 from lakehouse_cli.model import Column
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.storage.local.storage import FileStorage
 from tests.conftest import Invoked, ProjectFolder
 

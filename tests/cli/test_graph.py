@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lakehouse_cli.rendering.lineage import Lineage, LineageTable, dot_lines, mermaid_lines, tree_lines
 from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.rendering.lineage import Lineage, LineageTable, dot_lines, mermaid_lines, tree_lines
 from lakehouse_cli.text.terminal import Terminal, text_width
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_cli.storage.local import hashes as file_hashes, stat_cache
+from lakehouse_cli.storage.local import hashes as file_hashes
+from lakehouse_cli.storage.local import stat_cache
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -171,7 +172,8 @@ def test_another_process_uses_what_was_kept(project: ProjectFolder, cli: Cli, mo
     """Lines are appended by whichever process stored a table."""
     monkeypatch.setattr(stat_cache, "RACY_NS", 0)
     code = (
-        "import lakehouse_cli.storage.local.stat_cache as c; c.RACY_NS = 0; from lakehouse_cli.cli.main import main; main()"
+        "import lakehouse_cli.storage.local.stat_cache as c; c.RACY_NS = 0; "
+        "from lakehouse_cli.cli.main import main; main()"
     )
     subprocess.run([sys.executable, "-c", code, "run", "-q"], cwd=project.path, check=True)
     subprocess.run([sys.executable, "-c", code, "plan"], cwd=project.path, check=True, stdout=subprocess.DEVNULL)

@@ -11,9 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, compression
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.formats import compression
 from tests.properties.test_csv_round_trip import LAW, tables
 from tests.properties.test_formats_round_trip import OPTIONS, WRITTEN, Made, written
 

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.formats import compression
 from lakehouse_cli.formats.csv import CsvOptions, read_csv
 from lakehouse_cli.formats.csv.source import CsvSource
+from lakehouse_cli.model import Column, ColumnType
 from tests.properties.test_csv_round_trip import LAW
 
 DIALECTS: list[dict[str, Any]] = [

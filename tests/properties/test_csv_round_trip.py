@@ -18,8 +18,8 @@ from msgspec import structs
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.model import Column, ColumnType
 
 LAW = settings(
     deadline=None, max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck), database=None

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts import hold
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, shown_values
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of

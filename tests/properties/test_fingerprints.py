@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 
 Files = dict[str, list[str]]
 """Of each module, its top-level statements."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.model import Table
+from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.plan.selection import select
 
 TAGS = ("red", "blue")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from msgspec.structs import fields
 
 from lakehouse_cli.errors import Example, Location, Violation
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
 from lakehouse_cli.runs.event_json import event_line, from_document
 from lakehouse_cli.runs.events import (
     ErrorInfo,
@@ -27,8 +29,6 @@ from lakehouse_cli.runs.events import (
     TableRetrying,
     TableStarted,
 )
-from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
 from lakehouse_cli.text.redaction import mask_of, masked
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)

@@ -13,8 +13,8 @@ import pytest
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "edits"
 EDIT = re.compile("«([^→]*)→([^»]*)»")

@@ -9,8 +9,8 @@ import pytest
 
 from lakehouse_cli.code.fingerprints.explanation import explain
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 
 
 def parts(

@@ -9,8 +9,8 @@ import pytest
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 
 STEPS = "def plus(x):\n    return x + 1\n"
 USE = "def daily(raw): return steps.plus(raw)\n"

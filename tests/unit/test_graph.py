@@ -10,9 +10,9 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import Problem, ProjectError
-from lakehouse_cli.plan.graph import build_graph
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
+from lakehouse_cli.plan.graph import build_graph
 from tests.conftest import ProjectFolder
 
 Load = Callable[[str, str], Project]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceReader
+from lakehouse_cli.model import FunctionRef
 
 IMPORTS = """\
 import configparser, glob, gzip, http.client, importlib.resources, json, os, shutil, socket, sqlite3

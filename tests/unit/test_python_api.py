@@ -12,8 +12,8 @@ import pytest
 import lakehouse_cli
 from lakehouse_cli import Project
 from lakehouse_cli.errors import MissingDataError, ProjectError, UsageError
-from lakehouse_cli.runs.events import RunFinished, RunStarted, TableFinished, TableStarted
 from lakehouse_cli.rendering.reporters.base import RecordingReporter
+from lakehouse_cli.runs.events import RunFinished, RunStarted, TableFinished, TableStarted
 from tests.conftest import ProjectFolder
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lakehouse_cli.errors import UsageError
-from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.model import Table
+from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.plan.selection import select
 
 GRAPH = AssetGraph(

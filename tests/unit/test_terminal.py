@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from lakehouse_cli.text.counts import plural
 from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import (
     Cell,
     Terminal,

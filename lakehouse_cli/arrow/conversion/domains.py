@@ -12,10 +12,10 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import is_list
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
 from lakehouse_cli.arrow.conversion.times import PER_SECOND
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
 
 _DAY_S = 86_400
 _WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}

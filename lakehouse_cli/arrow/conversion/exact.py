@@ -8,12 +8,12 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import is_list
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion import numbers, texts, times
 from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
 from lakehouse_cli.arrow.conversion.refusal import InexactError
 from lakehouse_cli.arrow.conversion.views import without_views
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
 
 Conversion = Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.arrow.values import compute as pc
 
 NOT_WHOLE = "not whole"
 _FLOAT32_HINT = 'round them in the transform with `.astype("float32")`, or declare float64'

@@ -9,11 +9,11 @@ from __future__ import annotations
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
 from lakehouse_cli.arrow.conversion.moments import parse_timestamp
 from lakehouse_cli.arrow.conversion.numbers import failing_rows, outside
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.arrow.values import compute as pc
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.numbers import cast_or
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
+from lakehouse_cli.arrow.values import compute as pc
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.times import PER_SECOND
+from lakehouse_cli.arrow.values import compute as pc
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _SECOND = dt.timedelta(seconds=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.code.fingerprints.value import NOT_BOUND, NOT_FOLLOWED, ORDER, RULES, UNSEEN
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.listing import first_few
 
 _CALLED = {"function": "helper", "class": "class", "constant": "constant", "loop": "loop variable", "import": "import"}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.code.fingerprints.effects import EffectsFinder
 from lakehouse_cli.code.fingerprints.missing_imports import missing_imports
 from lakehouse_cli.code.fingerprints.module_code import Event, ModuleCode, Piece, PlainImport, kind_of
@@ -29,8 +28,9 @@ from lakehouse_cli.code.fingerprints.value import (
     CodeFingerprint,
     OutsideRead,
 )
-from lakehouse_cli.model import FunctionRef
 from lakehouse_cli.code.source import SourceError, SourceReader
+from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.model import FunctionRef
 
 _AROUND = "<module>"
 """What stands for the statements of a module that may change anything, as a name in it."""

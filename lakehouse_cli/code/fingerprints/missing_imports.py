@@ -6,11 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from lakehouse_cli.errors import Location
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode
 from lakehouse_cli.code.fingerprints.modules import NOT_INSTALLED
 from lakehouse_cli.code.fingerprints.resolution import Resolver
 from lakehouse_cli.code.source import place_in
+from lakehouse_cli.errors import Location
 
 # By these a module may come to be there that is not found where modules are looked for.
 _PROVIDING = re.compile(

@@ -5,8 +5,8 @@ How each type is spelled is told in ``docs/csv.md``.
 """
 
 from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
-from lakehouse_cli.formats.csv.options import CsvOptions
 
 __all__ = ["CsvFormat", "CsvOptions", "read_csv", "write_csv"]

@@ -14,15 +14,15 @@ from pyarrow import csv
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.errors import shorten, undecodable
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
 from lakehouse_cli.formats.csv.scan import count_lines, lines_of_rows
 from lakehouse_cli.formats.csv.source import CsvSource
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.counts import count_text, plural
 
 _TEXT = pa.string()
 _EXAMPLES = 5

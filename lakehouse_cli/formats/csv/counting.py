@@ -9,9 +9,9 @@ import pyarrow as pa
 from pyarrow import csv
 
 from lakehouse_cli.formats.arrow_streams import ReadableFile
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.parse import parse_options, read_options
 from lakehouse_cli.formats.csv.source import CsvSource
-from lakehouse_cli.formats.csv.options import CsvOptions
 
 
 def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptions) -> int:

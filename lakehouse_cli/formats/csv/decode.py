@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
 from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_date, parse_timestamp
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()

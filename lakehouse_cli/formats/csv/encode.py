@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS, date_text, day_number, timestamp_text
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 

@@ -8,11 +8,11 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.csv.counting import count_rows
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.model import Column
 
 
 class CsvFormat(Format[CsvOptions]):

@@ -9,9 +9,9 @@ import pyarrow as pa
 from msgspec import Struct
 from pyarrow import csv
 
-from lakehouse_cli.model import Column
-from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.source import CsvSource
+from lakehouse_cli.model import Column
 
 _LARGEST_BLOCK = (1 << 31) - (1 << 20)
 

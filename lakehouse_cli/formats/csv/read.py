@@ -15,18 +15,18 @@ from pyarrow import csv
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.csv.careful import read_carefully
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.infer import infer_column
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.parse import Wanted, convert_options, parse_options, read_options, table_of
 from lakehouse_cli.formats.csv.source import CsvSource
-from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.missing_columns import missing_columns
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
 
 _TEXT = pa.string()
 

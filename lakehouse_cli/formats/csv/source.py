@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.compression import plain_pieces, refuse_packed
 from lakehouse_cli.formats.csv.errors import malformed, undecodable
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError, Records
 from lakehouse_cli.formats.csv.scan import count_lines, record_end, split_record
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.counts import count_text, plural
 
 _BOM = codecs.BOM_UTF8
 # Bytes of a record that are more than is shown of it.

@@ -13,13 +13,13 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.zones import offsets, to_instants, to_wall_clock
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.decode import decode_iso
-from lakehouse_cli.formats.csv.encode import encode_iso
 from lakehouse_cli.formats.csv.directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
+from lakehouse_cli.formats.csv.encode import encode_iso
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()

@@ -19,13 +19,13 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.compression import compressed
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.counts import count_text
 
 _TEXT = pa.string()
 _ROWS = 1 << 16

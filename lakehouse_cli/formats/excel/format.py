@@ -10,22 +10,22 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.excel.spec import ExcelOptions
-from lakehouse_cli.model import Column
-from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Refused, Sheet, address, read_sheet
+from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.stored_types import wanted_names
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _SPELLINGS = CsvOptions()

@@ -20,9 +20,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.text.counts import count_text, plural
 
 # It warns of parts of a workbook that have nothing to do with the values of cells, such as their validation.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\..*")

@@ -9,12 +9,12 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.ipc.spec import IpcOptions
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finished
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
+from lakehouse_cli.formats.ipc.spec import IpcOptions
 from lakehouse_cli.formats.stored_types import check_whole, read_declared, storable, told_as_damaged
+from lakehouse_cli.model import Column
 
 _WHAT = "an Arrow IPC file"
 _ROWS = 1 << 16

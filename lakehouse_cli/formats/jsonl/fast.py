@@ -13,12 +13,12 @@ from pyarrow import json as arrow_json
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.compression import BLOCK
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.jsonl.lines import DECODER, Opened
+from lakehouse_cli.model import Column
 
 _TEXT = pa.string()
 

@@ -8,13 +8,13 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.jsonl.spec import JsonlOptions
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.csv.nested import json_cells
 from lakehouse_cli.formats.csv.options import codec_of
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
+from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.formats.jsonl.write import write_jsonl
+from lakehouse_cli.model import Column
 
 
 class JsonlFormat(Format[JsonlOptions]):

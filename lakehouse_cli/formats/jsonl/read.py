@@ -11,19 +11,19 @@ from typing import Any
 import pyarrow as pa
 from msgspec import Struct, field
 
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
-from lakehouse_cli.model import Column
-from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.formats.csv.nested import BAD, JsonNumber, build_values, explain_number
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.lines import DECODER, Opened
 from lakehouse_cli.formats.missing_columns import missing_columns
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.shortening import cut_end
 
 _ROWS = 1 << 13
 _EXAMPLES = 5

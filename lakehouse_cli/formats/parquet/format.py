@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.model import Column
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.parquet.options import ParquetOptions
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from lakehouse_cli.formats.stored_types import (
@@ -21,6 +20,7 @@ from lakehouse_cli.formats.stored_types import (
     storable,
     told_as_damaged,
 )
+from lakehouse_cli.model import Column
 
 _WHAT = "a Parquet file"
 # A row group is held in memory while it is written.

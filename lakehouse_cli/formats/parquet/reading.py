@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse_cli.arrow.types import is_list
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.domains import at_rows
 from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.stored_types import check_whole

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_cli.arrow.types import from_arrow
-from lakehouse_cli.operations.comparing.results import ChangedRow, RowDifference, SchemaDifference
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.arrow.types import from_arrow
+from lakehouse_cli.operations.comparing.results import ChangedRow, RowDifference, SchemaDifference
 from lakehouse_cli.operations.preview import rows_of
 
 _Numbers = np.ndarray[Any, np.dtype[np.int64]]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
-from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.plan.planning import Plan, PlannedTable
-from lakehouse_cli.runner import Runner
-from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.runner import Runner
+from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
     import pyarrow as pa

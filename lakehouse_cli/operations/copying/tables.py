@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
-from lakehouse_cli.runs.events import ErrorInfo
-from lakehouse_cli.runs.lock import RunLock, RunLockedError
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.plan.recipes import reading_of, stored_as
-from lakehouse_cli.runner import new_run_id
-from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.plan.selection import Selection
+from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.runner import new_run_id
+from lakehouse_cli.runs.events import ErrorInfo
+from lakehouse_cli.runs.lock import RunLock, RunLockedError
 from lakehouse_cli.storage.base import AssetStorage, Origin
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
-from lakehouse_cli.plan.snapshot import StoredEnvironment
+from lakehouse_cli.text.redaction import Mask, masked
 from lakehouse_cli.text.terminal import moment_text
 
 if TYPE_CHECKING:
@@ -305,8 +305,8 @@ def _are_the_same_bytes(here: TableState, there: TableState) -> bool:
 
 def _rows_hash(data: pa.Table) -> str:
     """A hash of columns, types and rows in their order, whatever format they were read from."""
-    from lakehouse_cli.formats.ipc.spec import IpcOptions
     from lakehouse_cli.formats.ipc.format import IpcFormat
+    from lakehouse_cli.formats.ipc.spec import IpcOptions
 
     with Path(os.devnull).open("wb") as nowhere:
         sink = HashingSink(nowhere)

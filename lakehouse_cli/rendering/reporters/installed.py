@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runs.events import Event
 from lakehouse_cli.registry import lookup
 from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.runs.events import Event
 
 
 class InstalledReporter(Reporter):

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lakehouse_cli.runs.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    RunStopping,
-    RunTrouble,
-    RunWaiting,
-    TableFinished,
-    TableRetrying,
-)
 from lakehouse_cli.rendering.reporters.base import Reporter
 from lakehouse_cli.rendering.reporters.run_text import (
     Layout,
@@ -25,6 +15,16 @@ from lakehouse_cli.rendering.reporters.run_text import (
     retry_text,
     summary_line,
     title_line,
+)
+from lakehouse_cli.runs.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    RunTrouble,
+    RunWaiting,
+    TableFinished,
+    TableRetrying,
 )
 from lakehouse_cli.text.terminal import Terminal
 

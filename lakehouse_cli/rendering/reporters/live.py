@@ -12,7 +12,18 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.rendering.reporters.run_text import (
+    Layout,
+    header_line,
+    layout,
+    result_line,
+    result_note_lines,
+    retry_text,
+    row_line,
+    summary_line,
+    title_line,
+)
 from lakehouse_cli.runs.events import (
     Event,
     RunFinished,
@@ -26,18 +37,7 @@ from lakehouse_cli.runs.events import (
     TableRetrying,
     TableStarted,
 )
-from lakehouse_cli.rendering.reporters.base import Reporter
-from lakehouse_cli.rendering.reporters.run_text import (
-    Layout,
-    header_line,
-    layout,
-    result_line,
-    result_note_lines,
-    retry_text,
-    row_line,
-    summary_line,
-    title_line,
-)
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, screen_size, time_text
 
 _REFRESHES_PER_SECOND = 8

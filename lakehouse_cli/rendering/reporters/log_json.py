@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TextIO
 
+from lakehouse_cli.rendering.reporters.base import Reporter
 from lakehouse_cli.runs.event_json import event_line
 from lakehouse_cli.runs.events import Event
-from lakehouse_cli.rendering.reporters.base import Reporter
 
 
 class LogJsonReporter(Reporter):

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -21,6 +20,7 @@ from lakehouse_cli.errors import (
     Violation,
 )
 from lakehouse_cli.runs.events import violations_json
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width
 
 _MOST_PROBLEMS = 100

@@ -10,11 +10,11 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Table
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
+from lakehouse_cli.formats.stored_types import in_types_of_file
+from lakehouse_cli.model import Table
 from lakehouse_cli.storage.delta.log import DataFile
 from lakehouse_cli.storage.local.publishing import HashingSink
-from lakehouse_cli.formats.stored_types import in_types_of_file
 from lakehouse_cli.storage_types.delta import NAMES
 
 #: What messages call what is written.

@@ -24,10 +24,10 @@ from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import ObstructedError, StorageError, UsageError
+from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta.log import (
@@ -40,11 +40,11 @@ from lakehouse_cli.storage.delta.log import (
     stamp,
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, system_reason, translate_errors
-from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
+from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.keyed.object_errors import explain_text
+from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
-from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.storage_types import scheme_of
 
 _LOG = "_delta_log"

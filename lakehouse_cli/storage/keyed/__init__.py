@@ -1,0 +1,1 @@
+"""Bytes under keys: object stores and memory."""

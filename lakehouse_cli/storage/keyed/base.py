@@ -13,15 +13,13 @@ from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import xxhash
-from msgspec import Struct
-
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
+from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.strays import KeyedPlace, remove_former
 from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
 from lakehouse_cli.storage.strays import find_strays, remove_stray
@@ -31,31 +29,6 @@ if TYPE_CHECKING:
 
 #: Tables larger than this many bytes wait for their upload on disk instead of in memory.
 IN_MEMORY = 16 << 20
-_SECOND = 1_000_000_000
-
-
-class Head(Struct, frozen=True):
-    """What is told of the bytes under a key without reading them.
-
-    Attributes:
-        bytes: How many.
-        modified_ns: When they were put there, nanoseconds since 1970; 0 where that is not known.
-        version: A text that is another whenever the bytes are others, such as an ETag; None where there is none.
-    """
-
-    bytes: int
-    modified_ns: int = 0
-    version: str | None = None
-
-    @property
-    def stamp(self) -> int:
-        """The time, to the second, and in place of the rest of it the version: two that differ tell two contents apart.
-
-        Servers tell times in whole seconds, in which a table may be stored twice.
-        """
-        if self.version is None:
-            return self.modified_ns
-        return self.modified_ns // _SECOND * _SECOND + xxhash.xxh3_64_intdigest(self.version.encode()) % _SECOND
 
 
 class KeyedStorage(FormattedStorage):

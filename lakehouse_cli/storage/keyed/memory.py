@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from lakehouse_cli.storage.errors import ChangedError
-from lakehouse_cli.storage.keyed.base import Head, KeyedStorage
+from lakehouse_cli.storage.keyed.base import KeyedStorage
+from lakehouse_cli.storage.keyed.head import Head
 
 _turn = threading.Lock()
 _versions = itertools.count(1)

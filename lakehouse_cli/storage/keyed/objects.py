@@ -20,9 +20,10 @@ from typing import Any, BinaryIO, ClassVar
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.errors import Cause, ChangedError
-from lakehouse_cli.storage.keyed.base import IN_MEMORY, Head, KeyedStorage
+from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.base import IN_MEMORY, KeyedStorage
+from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.object_errors import NoClientError, explain_request, is_missing_container, is_wordless
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
 from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.formatted import MANIFESTS
+from lakehouse_cli.storage.keyed.head import Head, Keys
 from lakehouse_cli.storage.strays import Place, Trace
 
-if TYPE_CHECKING:
-    from lakehouse_cli.storage.keyed.base import Head, KeyedStorage
-
-
 #: What tells a root from any other, a key, and what was told of it when it was listed.
-SeenKey = tuple[str, str, "Head"]
+SeenKey = tuple[str, str, Head]
 
 
 class KeyedPlace(Place):
@@ -26,7 +22,7 @@ class KeyedPlace(Place):
         suffixes: Every ending that a table's bytes may have.
     """
 
-    def __init__(self, storage: KeyedStorage, place: str, suffixes: Collection[str] = ()) -> None:
+    def __init__(self, storage: Keys, place: str, suffixes: Collection[str] = ()) -> None:
         self.name = storage.spec.name
         self._storage = storage
         self._place = place
@@ -66,7 +62,7 @@ class KeyedPlace(Place):
         self._storage.delete_key(state[1])
 
 
-def remove_former(storage: KeyedStorage, keys: Iterable[str], manifest: Manifest) -> None:
+def remove_former(storage: Keys, keys: Iterable[str], manifest: Manifest) -> None:
     """Remove what a table was stored as before, under another ending: the bytes that its manifest describes.
 
     Args:

@@ -12,8 +12,8 @@ from stat import S_ISLNK
 from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, system_reason
-from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
+from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 
 #: What to do about an operating system's error.
 ADVICE = {

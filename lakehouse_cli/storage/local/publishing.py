@@ -17,8 +17,8 @@ from typing import BinaryIO
 import xxhash
 
 from lakehouse_cli.formats.base import Sink
-from lakehouse_cli.text.regular_files import open_regular
 from lakehouse_cli.storage.local.folders import Folder, naming
+from lakehouse_cli.text.regular_files import open_regular
 
 ASIDE_SUFFIX = ".lakehouse-tmp"
 #: How many files are waited for at once.

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import ObstructedError, StorageError
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
-from lakehouse_cli.text.regular_files import read_regular
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import system_reason, translate_errors
-from lakehouse_cli.storage.local.hashes import FileHashes, open_unchanged
-from lakehouse_cli.storage.local.paths import FolderStorage
-from lakehouse_cli.storage.local.strays import FilePlace, Seen, left_aside, remove_former
-from lakehouse_cli.storage.local.folders import Folder
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     make_manifest,
     parse_manifest,
 )
+from lakehouse_cli.storage.local.folders import Folder
+from lakehouse_cli.storage.local.hashes import FileHashes, open_unchanged
+from lakehouse_cli.storage.local.paths import FolderStorage
 from lakehouse_cli.storage.local.publishing import remove_leftovers, replacing, sync_all
 from lakehouse_cli.storage.local.stat_cache import Stamp
+from lakehouse_cli.storage.local.strays import FilePlace, Seen, left_aside, remove_former
 from lakehouse_cli.storage.strays import find_strays, remove_stray
+from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,13 +14,13 @@ from stat import S_ISREG
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.runs.local_state import hold, is_held, let_go
 from lakehouse_cli.model.manifest import Manifest, ManifestError
-from lakehouse_cli.text.regular_files import open_regular, read_regular
-from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
+from lakehouse_cli.runs.local_state import hold, is_held, let_go
 from lakehouse_cli.storage.formatted import MANIFESTS
+from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX, aside_begin, hash_file, hash_of, sync_all
 from lakehouse_cli.storage.strays import CHANGED, Place, Trace
+from lakehouse_cli.text.regular_files import open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"

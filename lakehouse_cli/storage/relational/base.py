@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -30,6 +29,7 @@ from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.names import Names
+from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -387,11 +387,14 @@ class RelationalStorage(AssetStorage):
             identity = self.identity()
         return frozenset() if identity is None else frozenset([(identity, relation)])
 
+    def _place(self, session: Session) -> RelationalPlace:
+        return RelationalPlace(self.spec.name, session, self.identity, self.uri_of)
+
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
+            return () if session is None else list(find_strays(self._place(session), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
@@ -400,7 +403,7 @@ class RelationalStorage(AssetStorage):
         try:
             with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(RelationalPlace(self, session), stray)
+                return remove_stray(self._place(session), stray)
         except (StorageError, DataError) as error:
             return error.message
 

@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 from msgspec.structs import replace
 
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Raw, Refused
+from lakehouse_cli.text.counts import plural
 
 _Raw: TypeAlias = pa.ChunkedArray | Sequence[Any] | Refused
 

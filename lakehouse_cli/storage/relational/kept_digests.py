@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lakehouse_cli.storage.relational.session import Digest, Found, Relation
 from lakehouse_cli.storage.local.stat_cache import Stamp, Stamps, stat_cache
+from lakehouse_cli.storage.relational.session import Digest, Found, Relation
 from lakehouse_cli.version import __version__
 
 

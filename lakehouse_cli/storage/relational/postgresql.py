@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType, StorageSpec
-from lakehouse_cli.text.redaction import mask_of_url
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
 from lakehouse_cli.storage_types.postgresql import NAMES, POSTGRESQL
+from lakehouse_cli.text.redaction import mask_of_url
 
 if TYPE_CHECKING:
     import pyarrow as pa

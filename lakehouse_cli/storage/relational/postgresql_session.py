@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
-from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.storage.relational.postgresql_replacing import Statements, put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (
     Digest,
@@ -21,7 +21,6 @@ from lakehouse_cli.storage.relational.session import (
     Raw,
     Refused,
     Relation,
-    Session,
     literal,
     literals,
     quote,
@@ -61,7 +60,7 @@ _AT_ONCE = 200
 _MANIFEST_COLUMNS = "schema_name, table_name, manifest, stamp, signature"
 
 
-class PostgreSQLSession(Session):
+class PostgreSQLSession(Statements):
     """A transaction.
 
     Args:

@@ -10,9 +10,9 @@ from functools import partial
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where, true_rows
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import xxhash
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import check_each
 from lakehouse_cli.storage.relational.session import Digest

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.relational.session import Found, Kept, Relation, Session
 from lakehouse_cli.storage.strays import Place, Trace
-
-if TYPE_CHECKING:
-    from lakehouse_cli.storage.relational.base import RelationalStorage
 
 
 class SeenRelation(NamedTuple):
@@ -26,21 +23,26 @@ class RelationalPlace(Place):
     """The tables of a database that have a manifest.
 
     Args:
-        storage: Where to look.
+        name: Of the storage.
         session: On its database.
+        identity: Tells what the database is, whatever it is called.
+        uri_of: Tells where a table is, as messages show it.
     """
 
-    def __init__(self, storage: RelationalStorage, session: Session) -> None:
-        self.name = storage.spec.name
-        self._storage = storage
+    def __init__(
+        self, name: str, session: Session, identity: Callable[[], Any], uri_of: Callable[[Relation], str]
+    ) -> None:
+        self.name = name
         self._session = session
+        self._identity = identity
+        self._uri_of = uri_of
 
     def manifests(self, declared: Collection[Relation]) -> Iterator[tuple[Relation, Trace, str]]:
         """By relation."""
         kept = {relation: each for relation, each in self._session.kept().items() if relation not in declared}
-        identity = self._storage.identity() if kept else None
+        identity = self._identity() if kept else None
         for relation, each in sorted(kept.items()):
-            uri, state = self._storage.uri_of(relation), SeenRelation(identity, relation, each.text, False)
+            uri, state = self._uri_of(relation), SeenRelation(identity, relation, each.text, False)
             yield relation, Trace(uri, len(each.text), 0, (identity, relation), state), each.text
 
     def data(self, table: Relation, trace: Trace, manifest: Manifest) -> Iterator[Trace]:

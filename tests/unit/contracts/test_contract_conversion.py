@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts import hold
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
 

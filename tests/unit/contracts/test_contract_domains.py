@@ -10,9 +10,9 @@ import pytest
 
 from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, DataError, Violation
-from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
+from lakehouse_cli.model import Column, parse_column_type
 
 DIGITS_38 = pa.decimal128(38, 0)
 

@@ -9,6 +9,10 @@ import pytest
 
 from lakehouse_cli.errors import Example as BadValue
 from lakehouse_cli.errors import Location, Problem, Violation
+from lakehouse_cli.model.reason import Reason
+from lakehouse_cli.rendering.reporters.live import LiveReporter
+from lakehouse_cli.rendering.reporters.problems import problem_lines
+from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, why_text
 from lakehouse_cli.runs.events import (
     ErrorInfo,
     RunFinished,
@@ -22,10 +26,6 @@ from lakehouse_cli.runs.events import (
     TableRetrying,
     TableStarted,
 )
-from lakehouse_cli.model.reason import Reason
-from lakehouse_cli.rendering.reporters.live import LiveReporter
-from lakehouse_cli.rendering.reporters.problems import problem_lines
-from lakehouse_cli.rendering.reporters.run_text import failure_lines, layout, why_text
 from lakehouse_cli.text.terminal import Terminal, text_width
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

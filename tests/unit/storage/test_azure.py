@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import AssetStorage
-from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.storage.keyed.objects import AzureStorage
 from lakehouse_cli.testing.storage import StorageConformance, data_of, planned, table
 from tests.servers.azure import AzureServer

@@ -15,9 +15,9 @@ import pytest
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import LakehouseError, StorageError
-from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.formats import compression
 from lakehouse_cli.formats.csv import CsvFormat, CsvOptions, read_csv, records, write_csv
+from lakehouse_cli.model import Column, parse_column_type
 
 ROWS = 600_000
 

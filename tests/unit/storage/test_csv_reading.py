@@ -14,8 +14,8 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.formats.csv import CsvFormat, CsvOptions, read_csv
+from lakehouse_cli.model import Column, parse_column_type
 
 
 def columns_of(**types: str) -> list[Column]:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, Example, StorageError
-from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.formats.csv import CsvOptions, read_csv
+from lakehouse_cli.model import Column, parse_column_type
 
 
 def read(data: bytes | str, types: dict[str, str], **options: Any) -> pa.Table:

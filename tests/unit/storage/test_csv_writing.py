@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.model import Column, parse_column_type
 
 
 def write(table: pa.Table, **options: Any) -> bytes:

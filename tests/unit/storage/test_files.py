@@ -16,10 +16,10 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
 

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import Stray
-from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.local.folders import LinkedFolderError, open_folder
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX
+from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, table
 
 ROWS = (1, "a")

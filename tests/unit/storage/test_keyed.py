@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from lakehouse_cli.operations.clean import find_strays
 from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import StorageSpec
+from lakehouse_cli.operations.clean import find_strays
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
-from lakehouse_cli.storage.keyed.base import base as keyed
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.storage.keyed.base import base as keyed
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
 
 

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.base import Origin, Scan
-from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
 from lakehouse_cli.storage.keyed.objects import ObjectStorage, S3Storage
-from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 from tests.servers.s3 import S3Server

@@ -16,8 +16,8 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from lakehouse_cli import Project
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.local.publishing import ASIDE_SUFFIX
+from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, table
 from tests.conftest import Invoked, ProjectFolder
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.contracts import hold
 from lakehouse_cli.arrow.conversion.exact import convert
+from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, DataError
 from tests.unit.storage.test_typed_files import columns, read, stored
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lakehouse_cli.runs.events import Event
 from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.runs.events import Event
 
 
 class TallyReporter(Reporter):

@@ -1,0 +1,76 @@
+"""Where a worker process begins: what it sets up as it is started, and how it carries out a job.
+
+Nothing here loads Arrow or the user's code before it is called: a process that only leads others starts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from lakehouse_cli.code.importing import pin
+from lakehouse_cli.code.snapshot import CodeSnapshot
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import FunctionRef, StorageSpec
+from lakehouse_cli.runner.jobs import Job, Outcome
+from lakehouse_cli.runner.workplace import WorkerStorages, Workplace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_own: Workplace | None = None
+
+
+class WorkerSetup(Struct, frozen=True):
+    """What a worker process makes its workplace from; handed over once, as it is started.
+
+    Attributes:
+        folder: As of `Workplace`.
+        specs: The storages as declared, by the names that jobs call them by; may hold passwords, as no job does.
+        code: The project's Python files as the plan read them, which are those that are imported.
+        transforms: One of each module that computing loads.
+    """
+
+    folder: Path
+    specs: Mapping[str, StorageSpec]
+    code: CodeSnapshot
+    transforms: tuple[FunctionRef, ...] = ()
+
+    def __call__(self) -> None:
+        """Load what computing loads, before there is anything to compute.
+
+        What cannot be imported is told by the table that needs it, when its turn comes.
+        """
+        global _own
+        from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
+        from lakehouse_cli.transforms import load_transform
+
+        pin(self.folder, self.code.files)
+        # What the process that leads has opened stays its own, also where this is a copy of it.
+        _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
+        for transform in self.transforms:
+            with suppress(LakehouseError):
+                load_transform(transform, self.folder)
+
+
+def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
+    """Materialize in a process that shares nothing.
+
+    Args:
+        job: What to materialize.
+        given: Inputs that are stored nowhere, by name; the others come from storage.
+    """
+    from lakehouse_cli.runner.materializing import materialize, read_input
+    from lakehouse_cli.transforms import SharedTable
+
+    assert _own is not None  # noqa: S101  # executors that do not share memory see to it
+    place = _own
+    inputs = {name: SharedTable(data) for name, data in given.items()}
+    for name in job.tables.keys() - given.keys():
+        data, content = read_input(job, place, name)
+        inputs[name] = SharedTable(data, content=content)
+    return materialize(job, place, inputs)
