@@ -209,7 +209,7 @@ def test_errors_of_any_command_hide_values_of_variables(
         raise LakehouseError("cannot say s3cr3t", hint="not s3cr3t", location=Location("s3cr3t.py", 1, source="s3cr3t"))
 
     monkeypatch.setattr(Project, "show", leaking)
-    monkeypatch.setattr(Project, "plan", leaking)
+    monkeypatch.setattr(Project, "plan_for", leaking)
     for argv in (["show", "totals"], ["plan"], ["plan", "-o", "json"], ["run", "--dry-run", "-v"]):
         ran = cli(*argv)
         assert ran.code == 1
