@@ -1,4 +1,4 @@
-"""The picture of the house in the docs is the one that import-linter holds."""
+"""The picture of the layers in the docs is the one that import-linter holds."""
 
 from __future__ import annotations
 

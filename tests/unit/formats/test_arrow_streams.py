@@ -21,7 +21,7 @@ from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.reading import ParquetReader
-from tests.unit.storage.test_typed_files import columns
+from tests.unit.formats.test_typed_files import columns
 
 FORMATS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "ipc": IpcFormat(), "parquet": ParquetFormat()}
 PLAIN = {"ipc": {"compression": "none"}, "parquet": {"compression": "none"}}

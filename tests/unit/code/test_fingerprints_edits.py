@@ -16,7 +16,7 @@ from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.code.source import SourceReader
 from lakehouse_cli.model import FunctionRef
 
-CORPUS = Path(__file__).parents[1] / "corpus" / "edits"
+CORPUS = Path(__file__).parents[2] / "corpus" / "edits"
 EDIT = re.compile("«([^→]*)→([^»]*)»")
 
 

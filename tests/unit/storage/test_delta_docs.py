@@ -9,7 +9,7 @@ from lakehouse_cli.config import load_project
 from lakehouse_cli.model import parse_column_type
 from lakehouse_cli.storage_types.delta import DELTA
 
-DOCS = (Path(__file__).parents[2] / "docs" / "delta.md").read_text("utf-8")
+DOCS = (Path(__file__).parents[3] / "docs" / "delta.md").read_text("utf-8")
 
 
 def test_the_example_loads(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_each_line_of_a_value_is_masked_by_itself() -> None:
 
 
 def test_the_docs_name_every_field() -> None:
-    text = (Path(__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs/history.md").read_text(encoding="utf-8")
     for kind in (
         RunStarted,
         TableStarted,
@@ -173,7 +173,7 @@ def test_the_docs_name_every_field() -> None:
 
 
 def test_every_event_is_documented() -> None:
-    documented = (Path(__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs/history.md").read_text(encoding="utf-8")
     for kind in get_args(Event):
         name = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
         assert f"| `{name}`" in documented

@@ -8,7 +8,7 @@ import pytest
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, DataError
-from tests.unit.storage.test_typed_files import columns, read, stored
+from tests.unit.formats.test_typed_files import columns, read, stored
 
 TEXT, BYTES = pa.string_view(), pa.binary_view()
 LONG = "longer than twelve bytes"
