@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats import compression
-from lakehouse_cli.formats.csv import CsvOptions, read_csv
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.model import Column, ColumnType
 from tests.properties.test_csv_round_trip import LAW

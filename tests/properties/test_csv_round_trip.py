@@ -18,7 +18,9 @@ from msgspec import structs
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, ColumnType
 
 LAW = settings(

@@ -15,7 +15,7 @@ _ONE_OR_MORE_STRINGS: JsonSchema = {
 
 CSV = FormatSpec(
     name="csv",
-    implementation="lakehouse_cli.formats.csv:CsvFormat",
+    implementation="lakehouse_cli.formats.csv.format:CsvFormat",
     suffix=".csv",
     options_class="lakehouse_cli.formats.csv.options:CsvOptions",
     compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},

@@ -1,5 +1,1 @@
 """Excel workbooks as sources: the cells of one sheet, typed by the declared columns, exactly or refused by address."""
-
-from lakehouse_cli.formats.excel.format import ExcelFormat
-
-__all__ = ["ExcelFormat"]

@@ -31,7 +31,7 @@ class ExcelOptions(FormatOptions, frozen=True):
 
 EXCEL = FormatSpec(
     name="excel",
-    implementation="lakehouse_cli.formats.excel:ExcelFormat",
+    implementation="lakehouse_cli.formats.excel.format:ExcelFormat",
     suffix=".xlsx",
     options_class=f"{__name__}:ExcelOptions",
     writable=False,

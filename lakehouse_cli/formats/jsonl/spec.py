@@ -19,7 +19,7 @@ class JsonlOptions(FormatOptions, frozen=True):
 
 JSONL = FormatSpec(
     name="jsonl",
-    implementation="lakehouse_cli.formats.jsonl:JsonlFormat",
+    implementation="lakehouse_cli.formats.jsonl.format:JsonlFormat",
     suffix=".jsonl",
     options_class=f"{__name__}:JsonlOptions",
     compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv import CsvOptions, read_csv, write_csv
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.formats.csv.write import write_csv
 
 
 def infer(*texts: str, **options: Any) -> tuple[str, list[Any]]:

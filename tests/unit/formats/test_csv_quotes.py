@@ -16,7 +16,11 @@ import pytest
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import LakehouseError, StorageError
 from lakehouse_cli.formats import compression
-from lakehouse_cli.formats.csv import CsvFormat, CsvOptions, read_csv, records, write_csv
+from lakehouse_cli.formats.csv import records
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
 
 ROWS = 600_000

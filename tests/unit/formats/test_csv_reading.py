@@ -14,7 +14,9 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
-from lakehouse_cli.formats.csv import CsvFormat, CsvOptions, read_csv
+from lakehouse_cli.formats.csv.format import CsvFormat
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.model import Column, parse_column_type
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, Example, StorageError
-from lakehouse_cli.formats.csv import CsvOptions, read_csv
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.model import Column, parse_column_type
 
 

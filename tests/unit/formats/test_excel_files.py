@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.formats.excel import ExcelFormat
+from lakehouse_cli.formats.excel.format import ExcelFormat
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.model import Column, parse_column_type
 

@@ -15,9 +15,9 @@ import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.csv.nested import json_cells
-from lakehouse_cli.formats.jsonl import JsonlFormat
 from lakehouse_cli.formats.jsonl import read as reading
 from lakehouse_cli.formats.jsonl.fast import read_fast
+from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column, parse_column_type

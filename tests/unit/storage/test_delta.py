@@ -17,8 +17,8 @@ from lakehouse_cli.errors import DataError, StorageError, UsageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.delta import log as delta_log
 from lakehouse_cli.storage.delta.storage import DeltaStorage
-from lakehouse_cli.storage.delta.storage import log as delta_log
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
 
 pytestmark = pytest.mark.slow

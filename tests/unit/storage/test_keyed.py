@@ -17,7 +17,7 @@ from lakehouse_cli.operations.clean import find_strays
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
 from lakehouse_cli.storage.base import Origin
 from lakehouse_cli.storage.capabilities import check_replaceable
-from lakehouse_cli.storage.keyed.base import base as keyed
+from lakehouse_cli.storage.keyed import base as keyed
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
 
 
