@@ -53,7 +53,10 @@ class Executor(ABC):
         """
 
     def stop(self) -> None:
-        """Let go at once of what is under way, as far as that can be done; nothing of it is waited for any more."""
+        """Begin nothing more, and let go at once of what is under way, as far as that can be done.
+
+        Nothing of it is waited for any more. What was not begun fails with `WorkerDiedError`.
+        """
         return
 
     @abstractmethod

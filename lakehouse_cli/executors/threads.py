@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from lakehouse_cli.executors.base import Executor, WorkerStartError
+from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError
 
 Work = tuple[Future[Any], Callable[[], Any]]
 #: Why nothing is computed where not one thread could be started; with one, all is, one after the other.
@@ -70,6 +71,16 @@ class ThreadsExecutor(Executor):
                 future.set_result(result)
             del work, future, compute
             result = None
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way in a thread cannot be ended."""
+        while not self._queue.empty():
+            with suppress(Empty):  # a thread was first
+                work = self._queue.get_nowait()
+                if work is None:  # shut down already
+                    self._queue.put(work)
+                    return
+                work[0].set_exception(WorkerDiedError("was not started"))
 
     def shutdown(self) -> None:
         """Let the threads end."""

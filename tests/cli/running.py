@@ -144,6 +144,17 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def children(process: int) -> list[int]:
+    """The processes that a process has started, and that live."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == process and state != "Z":
+                found.append(int(file.parent.name))
+    return found
+
+
 def until(is_so: Callable[[], bool], what: str) -> None:
     """Wait until a function returns true."""
     limit = time.monotonic() + PATIENCE

@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,13 +36,19 @@ def slow(folder: ProjectFolder) -> ProjectFolder:
     folder.write(
         "transforms.py",
         """
-        import pathlib, time
+        import pathlib, signal, threading, time
         import pandas as pd
 
         def one():
             return pd.DataFrame({"a": [1]})
 
+        def tell_of_interruptions():
+            heed = signal.getsignal(signal.SIGINT)
+            if threading.current_thread() is threading.main_thread() and callable(heed):
+                signal.signal(signal.SIGINT, lambda *how: (heed(*how), pathlib.Path("heeded").touch()))
+
         def two(one):
+            tell_of_interruptions()
             pathlib.Path("begun").touch()
             limit = time.monotonic() + 60
             while not pathlib.Path("go").exists() and time.monotonic() < limit:
@@ -65,10 +70,10 @@ def under_way(slow: ProjectFolder, executor: str) -> Iterator[Running]:
         yield run
 
 
-def heeded(run: Running, executor: str) -> None:
+def heeded(slow: ProjectFolder, run: Running, executor: str) -> None:
     """Wait until an interruption has come to the run."""
-    if executor == "serial":
-        time.sleep(0.3)  # its only thread is in the transform, and tells when that is done
+    if executor == "serial":  # its only thread is in the transform, and the run tells when that is done
+        until((slow.path / "heeded").exists, "the interruption")
     else:
         run.says("stopping")
 
@@ -77,7 +82,7 @@ def heeded(run: Running, executor: str) -> None:
 def test_ctrl_c_once_finishes_what_is_under_way(slow: ProjectFolder, executor: str) -> None:
     with under_way(slow, executor) as run:
         run.interrupt()
-        heeded(run, executor)
+        heeded(slow, run, executor)
         (slow.path / "go").touch()
         assert run.ends() == 130
     assert "stopping; finishing two; Ctrl-C again stops at once" in run.out
@@ -94,7 +99,7 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
             run.process.terminate()
         else:
             run.interrupt()
-            heeded(run, executor)
+            heeded(slow, run, executor)
             run.interrupt()
         assert run.ends(patience=10) == 130
     word = "terminated" if how == "term" else "interrupted"
@@ -352,10 +357,12 @@ def test_after_ctrl_c_an_attempt_that_fails_is_the_last(slow: ProjectFolder, exe
 def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, executor: str) -> None:
     text = failing.read("lakehouse.yaml") + "  other: {retries: 0}\n"
     failing.write("lakehouse.yaml", text)
-    body = "\nimport pathlib, time\ndef other():\n    while not pathlib.Path('attempts').exists():\n"
-    body += "        time.sleep(0.01)\n    time.sleep(0.5)\n    raise ValueError('no such night')\n"
+    body = "\nimport pathlib, time\ndef other():\n    while not pathlib.Path('go').exists():\n"
+    body += "        time.sleep(0.01)\n    raise ValueError('no such night')\n"
     failing.write("transforms.py", failing.read("transforms.py") + body)
-    with running(failing.path, "run", "--fail-fast", "--executor", executor, "--workers", "2") as run:
+    with running(failing.path, "run", "-v", "--fail-fast", "--executor", executor, "--workers", "2") as run:
+        run.says("attempt 1 failed")
+        (failing.path / "go").touch()
         assert run.ends(patience=20) == 1
     assert "2 failed, 1 cancelled in" in run.out
     assert "not tried again: another table failed, and --fail-fast was given" in run.err

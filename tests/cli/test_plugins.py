@@ -152,7 +152,7 @@ def test_an_entry_point_that_is_something_else_is_reported(annexed: ProjectFolde
 
 
 def test_the_packages_own_tests_pass(packages: Path) -> None:
-    """Those of its frame type are the suite."""
+    """Those of its frame type and its executor are the suites."""
     env = {**os.environ, "PYTHONPATH": f"{packages}:{ROOT}", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", DISTRIBUTION / "tests"]
     done = subprocess.run(command, cwd=packages, env=env, capture_output=True, text=True, check=False)

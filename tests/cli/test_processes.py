@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import COMMAND, running, until
+from tests.cli.running import COMMAND, children, running, until
 from tests.conftest import ProjectFolder
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_while_processes_are_starting_is_the_runs_to_decide(folder: Proje
     with running(folder.path, "run", "--executor", "processes", "--workers", "1", "--log-format", "json") as run:
         run.complains({"first": "table_started", "another": "table_retrying"}[which])
         if which == "another":
-            time.sleep(0.1)  # until its attempt is begun; the process takes longer to load what it needs
+            until(lambda: children(run.process.pid) != [], "the process of the other attempt")
         os.killpg(run.process.pid, signal.SIGINT)
         assert run.ends() == 130
     assert "interrupted: 1 materialized in" in run.out, run

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,27 @@ def test_a_replaced_table_is_computed_again(
     assert "was modified outside lakehouse" in message
     assert cli("run").code == 0
     assert stored.read_bytes() == b"customer,total\n007,6\n008,2\n"
+
+
+@pytest.fixture
+def _coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system whose clock does not move on during the test; how long it may stand still is known."""
+    now = time.time_ns()
+    stamp = stat_cache.Stamp.of
+    still = staticmethod(lambda status: stamp(status)._replace(modified_ns=now, changed_ns=now))
+    monkeypatch.setattr(stat_cache.Stamp, "of", still)
+    monkeypatch.setattr(stat_cache, "RACY_NS", 3_600_000_000_000)
+
+
+@pytest.mark.usefixtures("_coarse_clock")
+def test_change_in_the_tick_of_the_last_one_is_seen(project: ProjectFolder, cli: Cli) -> None:
+    """Neither size nor times tell it."""
+    assert cli("run").code == 0
+    assert due(cli) == {}
+    rewrite(project.path / "data/orders.csv", b"customer,amount\n007,5\n008,2\n007,3\n")
+    assert due(cli)["totals"] == ["content of `orders` changed (3 rows as before)"]
+    assert cli("run").code == 0
+    assert project.read("data/totals.csv") == "customer,total\n007,8\n008,2\n"
 
 
 @pytest.fixture

@@ -117,11 +117,14 @@ def test_ctrl_c_in_a_run_ends_the_watching_too(project: ProjectFolder) -> None:
         project,
         "transforms.py",
         "    return orders",
-        "    pathlib.Path('begun').touch()\n    time.sleep(1)\n    return orders",
+        "    pathlib.Path('begun').touch()\n    while not pathlib.Path('go').exists():\n"
+        "        time.sleep(0.01)\n    return orders",
     )
     with running(project.path, "run", "--watch") as run:
         until((project.path / "begun").exists, "the first table")
         run.interrupt()
+        run.says("stopping")
+        (project.path / "go").touch()
         assert run.ends() == 130
         assert "interrupted: 1 materialized, 1 cancelled in" in run.out
         assert WATCHING not in run.out

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.runs.lock import Holder, RunLock, RunLockedError, holder_of
+from tests.cli.running import until
 
 HOLDS = """
 import os, sys, time
@@ -78,15 +78,25 @@ def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
 
     def end(holder: Holder | None) -> None:
         told.append(holder)
-        threading.Timer(0.2, process.kill).start()
+        threading.Timer(0.2, kill).start()
 
-    begun = time.monotonic()
+    def kill() -> None:
+        killed.set()
+        process.kill()
+
+    killed = threading.Event()
     lock.acquire(wait=True, on_wait=end)
-    assert time.monotonic() - begun >= 0.15
+    assert killed.is_set()
     process.wait()
     assert lock.held
     assert [holder.pid for holder in told if holder] == [process.pid]
     lock.release()
+
+
+def sleeps(process: int) -> bool:
+    """Whether a process waits in a call of the system's."""
+    state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "S"
 
 
 def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
@@ -101,7 +111,7 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
         assert waiting.stdout is not None
         with waiting.stdout:
             waiting.stdout.readline()
-        time.sleep(0.1)
+        until(lambda: sleeps(waiting.pid), "the wait for the lock")
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(timeout=10) == 130
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_cli.storage.local.stat_cache import Stamp, StatCache
+from lakehouse_cli.storage.local.stat_cache import RACY_NS, Stamp, StatCache
 
 STAMP = Stamp(1, 2, 3, 4, 5)
 FILE = ".lakehouse/cache/stat.jsonl"
@@ -29,6 +29,19 @@ def test_value_of_another_stamp_is_not_given(tmp_path: Path, field: str) -> None
     assert cache.get("a", (other,)) is None
     assert StatCache(tmp_path).get("a", (other,)) is None
     assert cache.get("b", (STAMP,)) is None
+
+
+@pytest.mark.parametrize(
+    ("modified", "changed", "racy"), [(0, 0, False), (-1, 0, False), (0, 1, True), (1, 0, True), (1, 1, True)]
+)
+def test_only_times_long_past_prove_that_a_file_is_unchanged(
+    modified: int, changed: int, racy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both: a program may set the one back, and an edit leaves the other."""
+    past, now = 10 * RACY_NS, 11 * RACY_NS
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    stamp = STAMP._replace(modified_ns=past + modified, changed_ns=past + changed)
+    assert stamp.is_racy is racy
 
 
 def test_lines_of_other_processes_are_read(tmp_path: Path) -> None:

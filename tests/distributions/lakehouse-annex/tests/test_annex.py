@@ -8,9 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from lakehouse_annex.crate import CrateFormat
+from lakehouse_annex.executor import LoggedExecutor
 from lakehouse_annex.frames import RowsFrame
 from lakehouse_annex.spec import CRATE
 
+from lakehouse_cli.executors.base import Executor
+from lakehouse_cli.testing.executors import ExecutorConformance
 from lakehouse_cli.testing.frames import FrameConformance
 from lakehouse_cli.transforms import FrameType
 
@@ -23,6 +26,12 @@ class TestRows(FrameConformance):
     def change(self, frame: Any) -> bool:
         frame[0]["id"] = 100
         return True
+
+
+class TestLogged(ExecutorConformance):
+    @pytest.fixture
+    def executor_class(self) -> type[Executor]:
+        return LoggedExecutor
 
 
 def test_crates_come_back() -> None:

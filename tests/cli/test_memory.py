@@ -1,0 +1,49 @@
+"""What a run keeps in memory: no table longer than another is to be computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+SIZE = 800_000
+LENGTH = 8
+PROJECT = """
+name: chain
+module: chain
+storages: {default: {format: ipc}}
+tables:
+"""
+HEAD = f"""
+import pyarrow as pa
+import pyarrow.compute as pc
+
+def t0() -> pa.Table:
+    return pa.table({{"n": pa.array(range({SIZE // 8}))}})
+"""
+STEP = """
+def t{n}(t{before}: pa.Table) -> pa.Table:
+    with open("allocated", "a") as file:
+        print(pa.total_allocated_bytes(), file=file)
+    return pa.table({{"n": pc.add(t{before}["n"], 1)}})
+"""
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+@pytest.mark.parametrize("command", ["run", "diff"])
+def test_tables_of_a_chain_are_dropped_one_after_the_other(
+    folder: ProjectFolder, cli: Callable[..., Invoked], executor: str, command: str
+) -> None:
+    tables = "".join(f"  t{n}: {{columns: {{n: int64}}}}\n" for n in range(LENGTH))
+    folder.write("lakehouse.yaml", f"{PROJECT}{tables}execution: {{executor: {executor}}}\n")
+    folder.write("chain.py", HEAD + "".join(STEP.format(n=n, before=n - 1) for n in range(1, LENGTH)))
+    if command == "diff":
+        assert cli("run").code == 0
+        (folder.path / "allocated").unlink()
+        folder.write("chain.py", folder.read("chain.py").replace("range(", "range(1, 1 + "))
+    assert cli(command).code == (1 if command == "diff" else 0)
+    allocated = [int(line) for line in folder.read("allocated").splitlines()]
+    assert len(allocated) == LENGTH - 1
+    assert max(allocated) - allocated[0] < 3 * SIZE
