@@ -65,6 +65,10 @@ def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> 
 def _walk(array: pa.Array, check: Callable[[pa.Array], None]) -> None:
     kind, t = array.type, pa.types
     if t.is_struct(kind):
+        union = next((child.type for child in kind if t.is_union(child.type)), None)
+        if union is not None:
+            # Arrow ends the process: a union has no nulls of its own, to which those of the struct could be added.
+            raise InexactError(f"{union} inside of structs", hint="convert or drop the field", noun=True)
         # With the struct's own nulls: what lies under them is nothing.
         for child in array.flatten():
             _walk(child, check)

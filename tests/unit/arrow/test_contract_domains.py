@@ -144,3 +144,13 @@ def test_only_items_that_list_views_use_are_checked(made: type) -> None:
     used = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 1], offset), items)
     assert rows_of(violation(pa.table({"a": used}))) == [2]
     assert rows_of(violation(pa.table({"a": pa.StructArray.from_arrays([used], ["x"])}))) == [2]
+
+
+@pytest.mark.parametrize("declared", ["int64", "string", "struct<n: decimal128(38, 0), u: int64>", None])
+def test_unions_in_structs_are_refused(declared: str | None) -> None:
+    union = pa.UnionArray.from_sparse(pa.array([0, 0], pa.int8()), [pa.array([1, 2])], ["i"])
+    struct = pa.StructArray.from_arrays([numbers(DIGITS_38, 1, 2), union], ["n", "u"], mask=pa.array([False, True]))
+    nested = pa.ListArray.from_arrays([0, 1, 2], pa.StructArray.from_arrays([struct], ["s"]))
+    for values in (struct, nested):
+        found = violation(pa.table({"a": values}), **({} if declared is None else {"a": declared}))
+        assert (found.column, found.check) == ("a", "type")
