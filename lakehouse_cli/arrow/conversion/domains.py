@@ -18,7 +18,9 @@ from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 
 _DAY_S = 86_400
-_WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}
+WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}
+"""By their width in bytes, types of the whole numbers that lie in buffers of decimals and times."""
+
 _Bounds: TypeAlias = tuple[pa.Scalar, pa.Scalar]
 
 
@@ -235,4 +237,4 @@ def _bounds(kind: pa.DataType) -> _Bounds:
 def _number(value: int, width: int) -> pa.Scalar:
     # From its bytes: to make a scalar of a Python object, pyarrow imports pandas.
     data = pa.py_buffer(value.to_bytes(width, "little", signed=True))
-    return pa.Array.from_buffers(_WHOLE_NUMBERS[width], 1, [None, data])[0]
+    return pa.Array.from_buffers(WHOLE_NUMBERS[width], 1, [None, data])[0]
