@@ -73,11 +73,13 @@ def _floats(values: pa.Array) -> pa.Array:
     """The shortest text that gives the same float again, as Python's ``repr`` writes it: whole ones with ``.0``."""
     text = values.cast(_TEXT)
     size = pc.abs(values)
-    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, _PLAIN_FLOATS))
+    # Of the values' own type, which then need not be converted to be compared.
+    zero, fraction, plain, long = (av.scalar(limit, values.type) for limit in (0.0, 1e-4, _PLAIN_FLOATS, 1e16))
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, plain))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    text = _respelled(text, pc.and_(pc.less(size, 1e-4), pc.greater(size, 0)), _small_floats)
-    large = pc.and_(pc.greater_equal(size, _PLAIN_FLOATS), pc.less(size, 1e16))
+    text = _respelled(text, pc.and_(pc.less(size, fraction), pc.greater(size, zero)), _small_floats)
+    large = pc.and_(pc.greater_equal(size, plain), pc.less(size, long))
     return _respelled(text, large, _large_float32s if values.type == pa.float32() else _large_float64s)
 
 
