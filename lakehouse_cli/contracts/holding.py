@@ -22,6 +22,7 @@ from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
+from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
 
 _SMALL_CHUNK = 65_536
@@ -177,6 +178,11 @@ def _judge_undeclared(result: pa.Table, position: int, kept: dict[str, pa.Chunke
     source = result.column(position)
     if declarable is None:
         refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
+        return [violation_of(refusal, field.name, None, source)]
+    unnamed = unnameable(declarable)
+    if unnamed is not None:
+        # Its manifest alone would tell the type to who reads the table.
+        refusal = InexactError(unnamed[0], hint=unnamed[1])
         return [violation_of(refusal, field.name, None, source)]
     try:
         kept[field.name] = _combined(_converted(source, to_arrow(declarable)))

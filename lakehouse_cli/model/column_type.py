@@ -156,6 +156,37 @@ def parse_column_type(text: str) -> ColumnType:
     return parsed
 
 
+def unnameable(column_type: ColumnType) -> tuple[str, str] | None:
+    """Why the text of a type does not give the type back, so that neither a project file nor a manifest can have it.
+
+    Args:
+        column_type: Of data, which have types that cannot be declared: a struct's field may have any name.
+
+    Returns:
+        What it has that the grammar does not, and what to do; None where it gives it back.
+    """
+    if _reads_back(column_type):
+        return None
+    for name, child in column_type.fields:
+        inside = unnameable(child)
+        if inside is not None:
+            return inside
+        if column_type.id == "struct" and not _reads_back(ColumnType("struct", fields=((name, ColumnType("int64")),))):
+            return f"a struct field {name!r}, which no column type can name", "rename it in the transform"
+    if column_type.timezone is not None:
+        in_utc = ColumnType("timestamp", unit=column_type.unit, timezone="UTC")
+        hint = f"declare {in_utc}, or convert it to a known time zone in the transform"
+        return f"timestamps in `{column_type.timezone}`, which is not a time zone", hint
+    return f"{column_type}, which no column type can name", "convert or drop the column"
+
+
+def _reads_back(column_type: ColumnType) -> bool:
+    try:
+        return parse_column_type(str(column_type)) == column_type
+    except ColumnTypeError:
+        return False
+
+
 class _Parser:
     """Recursive descent over the text of one type."""
 

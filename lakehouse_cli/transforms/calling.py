@@ -190,6 +190,10 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
         hint = f"define it with plain `def`, and return one {wanted}"
     elif kind == "LazyFrame":
         hint = "call `.collect()` before returning"
+    elif kind == "DuckDBPyRelation":
+        hint = "call `.to_arrow_table()` before returning, which keeps every value; `.df()` rounds large integers"
+    elif kind == "DuckDBPyConnection":
+        hint = "return `connection.sql(query).to_arrow_table()`"
     elif kind in ("RecordBatch", "RecordBatchReader"):
         hint = "make a table of it, as with `pyarrow.Table.from_batches`"
     elif isinstance(result, (list, dict)):

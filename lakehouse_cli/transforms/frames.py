@@ -185,4 +185,6 @@ def _unsupported(text: str, returned: bool) -> TransformError:
         hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
     if text.endswith("LazyFrame"):
         hint = f"use {POLARS}; call `.lazy()` and `.collect()` in the transform"
+    if text.endswith(("DuckDBPyRelation", "DuckDBPyConnection")):
+        hint = f"use {ARROW}; query it in the transform, and call `.to_arrow_table()` before returning"
     return TransformError(f"`{text}` is not a supported frame type", hint=hint)

@@ -111,3 +111,23 @@ def test_undeclared_value_beyond_a_storage_is_told(folder: ProjectFolder, cli: C
         "`v` holds 1 value that is outside of the years 1 to 9999 (row 1: "
         in done.json["tables"][0]["error"]["message"]
     )
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_undeclared_type_that_no_text_names_is_refused(folder: ProjectFolder, cli: Cli, storage: str) -> None:
+    arrays = {
+        "fields": "pa.array([{'dc:title': 'x'}])",
+        "zone": "pa.array([1], pa.timestamp('us', 'Z'))",
+        "twice": "pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(['x']).dictionary_encode())",
+    }
+    table = f"pa.table({{{', '.join(f'{name!r}: {array}' for name, array in arrays.items())}}})"
+    folder.write(
+        "lakehouse.yaml", f"name: n\nmodule: t\nstorages: {{default: {STORAGES[storage]}}}\ntables: {{made: {{}}}}\n"
+    )
+    folder.write("t.py", f"import pyarrow as pa\n\ndef made():\n    return {table}\n")
+    done = cli("run", "-o", "json")
+    assert done.code == 1
+    violations = done.json["tables"][0]["error"]["violations"]
+    assert [each["column"] for each in violations] == list(arrays)
+    assert done.json["tables"][0]["status"] == "failed"
+    assert cli("show", "made").code == 1

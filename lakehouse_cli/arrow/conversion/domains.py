@@ -18,7 +18,9 @@ from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 
 _DAY_S = 86_400
-_WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}
+WHOLE_NUMBERS = {4: pa.int32(), 8: pa.int64(), 16: pa.decimal128(38, 0), 32: pa.decimal256(76, 0)}
+"""By their width in bytes, types of the whole numbers that lie in buffers of decimals and times."""
+
 _Bounds: TypeAlias = tuple[pa.Scalar, pa.Scalar]
 
 
@@ -65,6 +67,10 @@ def check_leaves(column: pa.ChunkedArray, check: Callable[[pa.Array], None]) -> 
 def _walk(array: pa.Array, check: Callable[[pa.Array], None]) -> None:
     kind, t = array.type, pa.types
     if t.is_struct(kind):
+        union = next((child.type for child in kind if t.is_union(child.type)), None)
+        if union is not None:
+            # Arrow ends the process: a union has no nulls of its own, to which those of the struct could be added.
+            raise InexactError(f"{union} inside of structs", hint="convert or drop the field", noun=True)
         # With the struct's own nulls: what lies under them is nothing.
         for child in array.flatten():
             _walk(child, check)
@@ -231,4 +237,4 @@ def _bounds(kind: pa.DataType) -> _Bounds:
 def _number(value: int, width: int) -> pa.Scalar:
     # From its bytes: to make a scalar of a Python object, pyarrow imports pandas.
     data = pa.py_buffer(value.to_bytes(width, "little", signed=True))
-    return pa.Array.from_buffers(_WHOLE_NUMBERS[width], 1, [None, data])[0]
+    return pa.Array.from_buffers(WHOLE_NUMBERS[width], 1, [None, data])[0]

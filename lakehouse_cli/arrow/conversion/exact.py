@@ -8,7 +8,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion import numbers, texts, times
+from lakehouse_cli.arrow.conversion import numbers, scales, texts, times
 from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
 from lakehouse_cli.arrow.conversion.refusal import InexactError
 from lakehouse_cli.arrow.conversion.views import without_views
@@ -92,6 +92,8 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     check_domain(column)
     if source == "timestamp" and pa.types.is_date64(column.type):
         column = column.cast(pa.timestamp("ms"))
+    if source == "decimal" and wanted in ("integer", "float", "decimal") and not scales.has_usual_scale(column.type):
+        return scales.unusual_to_number(column, target)
     conversion = _CONVERSIONS.get((source, wanted))
     if conversion is None:
         raise InexactError(

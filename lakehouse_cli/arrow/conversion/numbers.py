@@ -67,7 +67,7 @@ def integer_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
         low, high = bounds(wide.type)
         fits = pc.and_(pc.greater_equal(back, float(low)), pc.less(back, float(high + 1)))
         same = pc.equal(back.cast(wide.type, safe=False), wide)
-        refuse_where(pc.invert(pc.and_(fits, same)), f"not exact in {_name(target)}")
+        refuse_where(pc.invert(pc.and_(fits, same)), f"not exact in {name_of_number(target)}")
         return nearest
 
 
@@ -76,7 +76,7 @@ def float_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedAr
     converted = column.cast(target, safe=False)
     if target.bit_width < column.type.bit_width:
         same = pc.or_(pc.equal(converted.cast(column.type), column), pc.is_nan(column))
-        refuse_where(pc.invert(same), f"not exact in {_name(target)}", hint=_FLOAT32_HINT)
+        refuse_where(pc.invert(same), f"not exact in {name_of_number(target)}", hint=_FLOAT32_HINT)
     return converted
 
 
@@ -99,7 +99,7 @@ def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
     limit = Decimal(10) ** (target.precision - target.scale)
     values = [None if value is None else Decimal(value) for value in wide.to_pylist()]
     too_large = [value is not None and abs(value) >= limit for value in values]
-    refuse_where(av.array(too_large, pa.bool_()), _too_many_digits(target))
+    refuse_where(av.array(too_large, pa.bool_()), too_many_digits(target))
     return pa.chunked_array([av.array(values, target)])
 
 
@@ -111,7 +111,7 @@ def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
     if most < 10**column.type.precision - 1:
         # Before the cast, which lets what is too large for the target's bits wrap.
         limit = _widest_scalar(Decimal((0, _digits(most), -column.type.scale)), column.type)
-        refuse_where(pc.greater(pc.abs(_widest(column)), limit), _too_many_digits(target))
+        refuse_where(pc.greater(pc.abs(_widest(column)), limit), too_many_digits(target))
 
     def locate() -> None:
         wide = _widest(column)
@@ -149,7 +149,7 @@ def decimal_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
     ]
     refuse_where(
         pc.invert(av.array(same, pa.bool_())),
-        f"not exact in {_name(target)}",
+        f"not exact in {name_of_number(target)}",
         hint="round them in the transform with `.astype(float)`",
     )
     return pa.chunked_array([nearest])
@@ -163,7 +163,7 @@ def cast_or(locate: Callable[[], None], column: pa.ChunkedArray, target: pa.Data
         locate()
         rows = failing_rows(column, target)
         if len(rows):
-            raise InexactError(f"not exact in {_name(target)}", rows) from None
+            raise InexactError(f"not exact in {name_of_number(target)}", rows) from None
         raise
 
 
@@ -184,7 +184,8 @@ def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
     return av.array(failing, pa.int64())
 
 
-def _name(target: pa.DataType) -> str:
+def name_of_number(target: pa.DataType) -> str:
+    """The name of a number type as it is declared."""
     return {"float": "float32", "double": "float64"}.get(str(target), str(target))
 
 
@@ -208,5 +209,6 @@ def _digits(number: int) -> tuple[int, ...]:
     return tuple(map(int, str(number)))
 
 
-def _too_many_digits(target: pa.DataType) -> str:
+def too_many_digits(target: pa.DataType) -> str:
+    """What a value with more digits than a decimal type is."""
     return f"too large for {target}"

@@ -165,12 +165,16 @@ def _integers(values: list[Any], target: pa.DataType | None) -> pa.Array:
         return av.array(integers, pa.int64())
     if least >= 0 and most < 1 << 64:
         return av.array(integers, pa.uint64())
-    if target is not None and not pa.types.is_integer(target):
+    if (_fits_decimal(least) and _fits_decimal(most)) if target is None else not pa.types.is_integer(target):
         return _decimals([Decimal(value) for value in integers], target)
     low, high = (0, 1 << 64) if target == pa.uint64() else (-(1 << 63), 1 << 63)
     rows = [row for row, value in enumerate(integers) if not low <= value < high]
     limit = target if target is not None else pa.int64()
     raise _refused(values, rows, outside(limit), None)
+
+
+def _fits_decimal(integer: int) -> bool:
+    return abs(integer) < 10**38
 
 
 def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
@@ -181,21 +185,35 @@ def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     infinite = [row for row, value in enumerate(values) if not value.is_finite()]
     if infinite:
         raise _refused(values, infinite, "infinite Decimal objects", None, noun=True)
+    precision, scale = _decimal_size(values)
+    if precision > 38:
+        # Zeros at the end are no digits that a type must hold.
+        values = list(map(_without_zeros, values))
+        precision, scale = _decimal_size(values)
     try:
-        return av.array(values, _decimal_type(values))
+        return av.array(values, (pa.decimal128 if precision <= 38 else pa.decimal256)(precision, scale))
     except (pa.ArrowException, ValueError):
         long = [row for row, value in enumerate(values) if value.adjusted() > 37 or value.as_tuple().exponent < -38]
         raise _refused(values, long or list(range(len(values))), "of more than 38 digits", None) from None
 
 
-def _decimal_type(values: Sequence[Decimal]) -> pa.DataType:
-    """The smallest type that holds all digits of finite decimals."""
+def _decimal_size(values: Sequence[Decimal]) -> tuple[int, int]:
+    """Precision and scale of the smallest type that holds all digits of finite decimals."""
     parts = [value.as_tuple() for value in values]
     exponents = [int(part.exponent) for part in parts]
     scale = max(-min(exponents), 0)
     whole = max(max(len(part.digits) + at, 0) for part, at in zip(parts, exponents, strict=True))
-    precision = max(whole + scale, 1)
-    return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+    return max(whole + scale, 1), scale
+
+
+def _without_zeros(value: Decimal) -> Decimal:
+    """The same number without zeros at the end of its fraction; `Decimal.normalize` would round it."""
+    sign, digits, exponent = value.as_tuple()
+    if not value or not isinstance(exponent, int):
+        return Decimal(0)
+    zeros = next(count for count, digit in enumerate(reversed(digits)) if digit)
+    cut = min(zeros, max(-exponent, 0))
+    return Decimal((sign, digits[: len(digits) - cut], exponent + cut))
 
 
 def _texts(values: list[Any], _target: pa.DataType | None) -> pa.Array:

@@ -91,7 +91,7 @@ def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
         scalar = column[row]
         try:
             value = scalar.as_py()
-        except (ValueError, OverflowError, pa.ArrowException):
+        except (ValueError, ArithmeticError, pa.ArrowException):
             value = None
         texts.append("null" if not scalar.is_valid else shorten(value) if value is not None else _beyond_python(scalar))
     return texts
@@ -101,7 +101,7 @@ def _beyond_python(scalar: pa.Scalar) -> str:
     """A value that Python's own types cannot hold, as Arrow prints it; where it cannot either, as the count it is."""
     try:
         return shorten(f"{scalar}")
-    except (ValueError, OverflowError, pa.ArrowException):
+    except (ValueError, ArithmeticError, pa.ArrowException):
         kind = scalar.type
     if isinstance(scalar, pa.DictionaryScalar):
         scalar = scalar.value

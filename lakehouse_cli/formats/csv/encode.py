@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,13 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 _TEXT = pa.string()
 # Arrow prints a float without an exponent below this. Python, and so pandas, do from 1e-4 to 1e16.
 _PLAIN_FLOATS = 1e10
+_SMALL_FLOATS = (
+    (r"^(-?)0\.0000([1-9])([0-9]+)$", r"\1\2.\3e-05"),
+    (r"^(-?)0\.0000([1-9])$", r"\1\2e-05"),
+    (r"^(-?)0\.00000([1-9])([0-9]+)$", r"\1\2.\3e-06"),
+    (r"^(-?)0\.00000([1-9])$", r"\1\2e-06"),
+    ("e-([0-9])$", r"e-0\1"),
+)
 _FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
@@ -65,18 +73,36 @@ def _floats(values: pa.Array) -> pa.Array:
     """The shortest text that gives the same float again, as Python's ``repr`` writes it: whole ones with ``.0``."""
     text = values.cast(_TEXT)
     size = pc.abs(values)
-    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, _PLAIN_FLOATS))
+    # Of the values' own type, which then need not be converted to be compared.
+    zero, fraction, plain, long = (av.scalar(limit, values.type) for limit in (0.0, 1e-4, _PLAIN_FLOATS, 1e16))
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, plain))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    if values.type == pa.float32():
-        return text  # Python has no shortest text of it
-    small = pc.and_(pc.less(size, 1e-4), pc.greater(size, 0))
-    other = pc.or_(small, pc.greater_equal(size, _PLAIN_FLOATS))
-    if not pc.any(other).as_py():
+    text = _respelled(text, pc.and_(pc.less(size, fraction), pc.greater(size, zero)), _small_floats)
+    large = pc.and_(pc.greater_equal(size, plain), pc.less(size, long))
+    return _respelled(text, large, _large_float32s if values.type == pa.float32() else _large_float64s)
+
+
+def _respelled(text: pa.Array, where: pa.Array, respell: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    if not pc.any(where).as_py():
         return text
-    other = pc.and_(other, pc.less(size, 1e16))
-    respelled = [repr(float(each)) for each in text.filter(other).to_pylist()]
-    return pc.replace_with_mask(text, pc.fill_null(other, False), av.array(respelled, _TEXT))
+    return pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
+
+
+def _small_floats(text: pa.Array) -> pa.Array:
+    """Below 1e-4, where Arrow begins to print an exponent later than Python, and with one digit."""
+    for pattern, replacement in _SMALL_FLOATS:
+        text = pc.replace_substring_regex(text, pattern, replacement)
+    return text
+
+
+def _large_float32s(text: pa.Array) -> pa.Array:
+    """Whole ones, without an exponent: the digits printed, not all those of the float."""
+    return pc.binary_join_element_wise(text.cast(pa.decimal128(38, 0)).cast(_TEXT), ".0", "")
+
+
+def _large_float64s(text: pa.Array) -> pa.Array:
+    return av.array([repr(float(each)) for each in text.to_pylist()], _TEXT)
 
 
 def _decimals(values: pa.Array) -> pa.Array:

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -212,8 +213,25 @@ def _float(text: str) -> float | Decimal:
     return value if value == value and Decimal(repr(value)) == Decimal(text) else Decimal(text)
 
 
+def _lose_digits(values: list[Any]) -> bool:
+    """Whether numbers have to be decimals to keep all their digits; never beside NaN and infinity, which none is."""
+    kinds = set(map(type, values))
+    if Decimal not in kinds and not {int, float} <= kinds:
+        return False
+    if any(type(value) is float and not isfinite(value) for value in values):
+        return False
+    return Decimal in kinds or not all(_is_float(value) for value in values if type(value) is int)
+
+
+def _is_float(integer: int) -> bool:
+    try:
+        return float(integer) == integer
+    except OverflowError:
+        return False
+
+
 def _inferred(values: list[Any]) -> pa.ChunkedArray:
-    if any(type(value) is Decimal for value in values):
+    if _lose_digits(values):
         values = [Decimal(repr(value)) if type(value) in (int, float) else value for value in values]
     column = convert_values(values, None, nan_is_null=False)
     known = from_arrow(column.type)

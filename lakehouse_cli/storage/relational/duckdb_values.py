@@ -20,9 +20,10 @@ _FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
 _FIRST_NS, _LAST_NS = -((1 << 63) - 2), (1 << 63) - 2
 _FIRST_DAY, _LAST_DAY = -((1 << 31) - 3), (1 << 31) - 2
 _US_PER = {"s": 1_000_000, "ms": 1_000, "us": 1}
-_NESTED = {"list", "array", "struct", "map", "union"}
-# DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes.
-_BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant"}
+_NESTED = {"list", "array", "struct", "map"}
+# DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
+# Arrow's functions end the process where a UNION is in a struct.
+_BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant", "union"}
 
 
 def check_ranges(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
@@ -46,7 +47,7 @@ def bent_within(kind: Any) -> str | None:
     Args:
         kind: DuckDB's own description of the type of a column.
     """
-    if kind.id == "variant":
+    if kind.id in ("variant", "union"):
         return str(kind)
     if kind.id not in _NESTED:
         return None

@@ -341,3 +341,30 @@ def test_nested_values_are_shown_as_json() -> None:
     values = pa.array([{"at": dt.datetime(2020, 1, 2), "n": [0.5, None]}], kind)
     shown = rows(refused(values, "struct<at: timestamp[us], n: list<int64>>"))
     assert shown == [(1, '{"at": "2020-01-02 00:00:00", "n": [0.5, null]}')]
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "expected", "kind"),
+    [
+        (["1." + "0" * 80], None, ["1"], "decimal128(1, 0)"),
+        (["1." + "0" * 80, "-2.25"], "decimal128(10, 2)", ["1", "-2.25"], "decimal128(10, 2)"),
+        (["1." + "0" * 80], "int64", ["1"], "int64"),
+        (["0E-80", "0E+80", "1.50"], None, ["0", "0", "1.5"], "decimal128(2, 1)"),
+        (["-12." + "0" * 40 + "00"], "float64", ["-12"], "double"),
+        (["1.50", "2"], None, ["1.50", "2"], "decimal128(3, 2)"),
+    ],
+)
+def test_zeros_at_the_end_of_decimals_are_no_digits(
+    values: list[str], target: str | None, expected: list[str], kind: str
+) -> None:
+    wanted = None if target is None else to_arrow(parse_column_type(target))
+    column = convert_values(list(map(Decimal, values)), wanted)
+    assert str(column.type) == kind
+    assert list(map(Decimal, column.to_pylist())) == list(map(Decimal, expected))
+
+
+def test_a_digit_behind_the_38th_is_refused() -> None:
+    with pytest.raises(InexactError, match="of more than 38 digits") as caught:
+        convert_values([Decimal("1.5"), Decimal("1." + "0" * 80 + "1")], None)
+    assert caught.value.rows is not None
+    assert caught.value.rows.to_pylist() == [1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import ContractError, DataError, Violation
 from lakehouse_cli.formats.ipc.format import IpcFormat
@@ -144,3 +146,74 @@ def test_only_items_that_list_views_use_are_checked(made: type) -> None:
     used = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 1], offset), items)
     assert rows_of(violation(pa.table({"a": used}))) == [2]
     assert rows_of(violation(pa.table({"a": pa.StructArray.from_arrays([used], ["x"])}))) == [2]
+
+
+@pytest.mark.parametrize("declared", ["int64", "string", "struct<n: decimal128(38, 0), u: int64>", None])
+def test_unions_in_structs_are_refused(declared: str | None) -> None:
+    union = pa.UnionArray.from_sparse(pa.array([0, 0], pa.int8()), [pa.array([1, 2])], ["i"])
+    struct = pa.StructArray.from_arrays([numbers(DIGITS_38, 1, 2), union], ["n", "u"], mask=pa.array([False, True]))
+    nested = pa.ListArray.from_arrays([0, 1, 2], pa.StructArray.from_arrays([struct], ["s"]))
+    for values in (struct, nested):
+        found = violation(pa.table({"a": values}), **({} if declared is None else {"a": declared}))
+        assert (found.column, found.check) == ("a", "type")
+
+
+def exactly(value: Fraction, kind: pa.DataType) -> bool:
+    """Whether a type has a number."""
+    if pa.types.is_decimal(kind):
+        digits = value * 10**kind.scale
+        return digits.denominator == 1 and abs(digits) < 10**kind.precision
+    if pa.types.is_integer(kind):
+        return value.denominator == 1 and -(1 << kind.bit_width - 1) <= value < 1 << kind.bit_width - 1
+    try:
+        return Fraction(pa.scalar(float(value)).cast(kind, safe=False).as_py()) == value
+    except OverflowError:
+        return False
+
+
+UNUSUAL = [
+    pa.decimal128(38, -2),
+    pa.decimal128(5, -2),
+    pa.decimal128(38, -40),
+    pa.decimal128(1, 40),
+    pa.decimal128(5, 7),
+]
+UNUSUAL += [
+    pa.decimal256(76, -2),
+    pa.decimal256(76, 80),
+    pa.decimal128(1, 2_000_000_000),
+    pa.decimal128(1, -2_000_000_000),
+]
+NUMBERS = [
+    "decimal128(38, 0)",
+    "decimal128(10, 2)",
+    "decimal128(38, 38)",
+    "decimal128(1, 1)",
+    "int64",
+    "int8",
+    "float64",
+]
+
+
+@pytest.mark.parametrize("kind", UNUSUAL, ids=str)
+@pytest.mark.parametrize("declared", [*NUMBERS, "float32"])
+def test_decimal_of_unusual_scale_is_exact_or_refused(kind: pa.DataType, declared: str) -> None:
+    target = to_arrow(parse_column_type(declared))
+    for digits in (0, 1, -7, 10_000, 100_000_000, 10**37, 1 - 10**kind.precision):
+        if abs(digits) >= 10**kind.precision:
+            continue
+        value = Fraction(digits) * Fraction(10) ** -max(-100, min(kind.scale, 100))
+        result = pa.table({"a": numbers(kind, None, digits)})
+        if exactly(value, target):
+            columns = (Column("a", parse_column_type(declared)),)
+            missing, held = hold(result, columns).table["a"].to_pylist()
+            assert missing is None
+            assert Fraction(held) == value
+        else:
+            assert rows_of(violation(result, a=declared)) == [2]
+
+
+@pytest.mark.parametrize("kind", UNUSUAL, ids=str)
+def test_decimal_of_unusual_scale_needs_a_declared_type(kind: pa.DataType) -> None:
+    assert "which no column type holds" in violation(pa.table({"a": numbers(kind, 1)})).message
+    assert "make text of them" in violation(pa.table({"a": numbers(kind, 1)}), a="string").message

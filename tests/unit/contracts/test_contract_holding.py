@@ -9,7 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lakehouse_cli.arrow.types import from_arrow
 from lakehouse_cli.contracts import check, hold
 from lakehouse_cli.errors import ContractError, Location, Violation
 from lakehouse_cli.model import Column, parse_column_type
@@ -234,3 +237,76 @@ sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def struct_of(name: str) -> pa.DataType:
+    return pa.struct([pa.field("id", pa.int64()), pa.field(name, pa.string())])
+
+
+def is_refused(kind: pa.DataType, contract: tuple[Column, ...] | None) -> str:
+    """The message where `hold` refuses an undeclared column of a type, else what its type's text does not give back."""
+    table = pa.table({"id": [1], "v": pa.nulls(1, kind)})
+    try:
+        held = hold(table, contract, extra_columns="keep").table
+    except ContractError as error:
+        return only(error.violations).message
+    found = from_arrow(held.schema.field("v").type)
+    assert parse_column_type(str(found)) == found
+    return ""
+
+
+BAD_NAMES = ["a:b", "a: b", "a,b", "a<b>", "", " ", "\u2028", "a ", "\ta", "a\n", "\u00a0a", "a: int64, b", "dc:title"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("contract", [None, columns(id="int64")], ids=["undeclared", "kept"])
+def test_field_name_no_type_can_have_is_refused(name: str, contract: tuple[Column, ...] | None) -> None:
+    for kind in (struct_of(name), pa.list_(struct_of(name)), pa.struct([pa.field("inner", struct_of(name))])):
+        message = is_refused(kind, contract)
+        assert (
+            message == f"`v` holds a struct field {name!r}, which no column type can name; rename it in the transform"
+        )
+
+
+ZONES = ["Z", "utc", "+01", "+0100", "GMT+01:00", "UTC+1", "PST", "europe/berlin", "+23:59", "Mars/Olympus", "a b", "]"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_time_zone_no_type_can_have_is_refused(zone: str) -> None:
+    for kind in (pa.timestamp("us", zone), pa.list_(pa.timestamp("us", zone))):
+        message = is_refused(kind, None)
+        assert f"`v` holds timestamps in `{zone}`, which is not a time zone; declare timestamp[us, tz=UTC]" in message
+
+
+def test_instants_in_an_unknown_zone_can_be_declared_in_utc() -> None:
+    for zone in ZONES:
+        result = pa.table({"v": pa.array([1, None], pa.timestamp("us", zone))})
+        held = hold(result, columns(v="timestamp[us, tz=UTC]")).table.column("v")
+        assert held.cast(pa.int64()).to_pylist() == [1, None]
+
+
+def test_dictionary_of_dictionaries_is_refused() -> None:
+    values = pa.array(["x"]).dictionary_encode()
+    nested = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), values)
+    found = only(violations(pa.table({"v": nested}), None))
+    assert found.message == (
+        "`v` holds dictionary<dictionary<string>>, which no column type can name; convert or drop the column"
+    )
+
+
+TYPES = st.recursive(
+    st.sampled_from([pa.int64(), pa.string(), pa.decimal128(5, 2), pa.time32("s"), pa.date64(), pa.float16()])
+    | st.builds(pa.timestamp, st.sampled_from(["s", "ns"]), st.sampled_from([None, "UTC", "+01:00"]) | st.text()),
+    lambda inner: (
+        inner.map(pa.list_)
+        | inner.map(lambda kind: pa.dictionary(pa.int8(), kind))
+        | st.dictionaries(st.text(" a:,<>\n\xa0t="), inner, min_size=1).map(lambda each: pa.struct(list(each.items())))
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TYPES)
+def test_kept_type_reads_back_from_its_text(kind: pa.DataType) -> None:
+    is_refused(kind, None)

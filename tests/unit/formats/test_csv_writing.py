@@ -12,6 +12,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -260,4 +261,27 @@ def test_floats_are_written_as_short_as_their_type_has_them() -> None:
     double = pa.array([1e-5, 12345678901.5, 1e16, 0.1, -0.0, None])
     assert cells(double) == ["1e-05", "12345678901.5", "1e+16", "0.1", "-0.0", ""]
     single = pa.array([1e-5, 0.1, 2.0, 16777216.0, None], pa.float32())
-    assert cells(single) == ["0.00001", "0.1", "2.0", "16777216.0", ""]
+    assert cells(single) == ["1e-05", "0.1", "2.0", "16777216.0", ""]
+
+
+def every_size_of_float() -> list[float]:
+    """Numbers of one to four digits around every power of ten that a float32 has."""
+    digits = (1, 9, 1.5, 1.25, 9.99, 1.001, 9.999)
+    values = [number * 10.0**power for power in range(-45, 38) for number in digits]
+    return [0.0, -0.0, float("inf"), *values, *(-value for value in values)]
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()], ids=str)
+def test_floats_are_spelled_as_python_spells_them(kind: pa.DataType) -> None:
+    column = pa.array(np.array(every_size_of_float(), kind.to_pandas_dtype()))
+    # Of numpy's float32 the digits are the shortest; how they are spelled is Python's.
+    shortest = [float(str(value)) for value in column.to_numpy()]
+    written = write(pa.table({"a": column}))
+    assert written.decode().splitlines()[1:] == list(map(repr, shortest))
+    undeclared = read_csv(lambda: io.BytesIO(written), "a.csv", None, CsvOptions()).column("a")
+    assert undeclared.to_pylist() == shortest
+    declared = (Column("a", parse_column_type("float32" if kind == pa.float32() else "float64")),)
+    assert (
+        read_csv(lambda: io.BytesIO(written), "a.csv", declared, CsvOptions()).column("a").to_pylist()
+        == column.to_pylist()
+    )

@@ -246,6 +246,37 @@ def test_undeclared_columns_lose_nothing() -> None:
         read('{"e": 1e400}', None)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        (["1" + "0" * 23], "decimal128(24, 0)"),
+        (["9" * 38, "-1", "null"], "decimal128(38, 0)"),
+        (["18446744073709551615", "-1"], "decimal128(20, 0)"),
+        (["18446744073709551615", "1"], "uint64"),
+        (["9007199254740993", "0.5"], "decimal128(17, 1)"),
+        (["1152921504606846976", "0.5"], "double"),
+        (["1.2345678901234567890" + "0" * 80, "2"], "decimal128(19, 18)"),
+        (["1e23", "1e300"], "double"),
+    ],
+)
+def test_undeclared_numbers_keep_every_digit(numbers: list[str], kind: str) -> None:
+    column = read("".join(f'{{"a": {number}}}\n' for number in numbers), None)["a"]
+    assert str(column.type) == kind
+    found = [None if value is None else Decimal(value) for value in column.to_pylist()]
+    exact = [None if number == "null" else Decimal(number) for number in numbers]
+    assert found == ([Decimal(float(number)) for number in numbers] if kind == "double" else exact)
+
+
+def test_undeclared_large_integers_inside_keep_every_digit() -> None:
+    assert read('{"a": [100000000000000000000000, 1]}\n', None)["a"].to_pylist() == [[Decimal(10**23), Decimal(1)]]
+
+
+@pytest.mark.parametrize("numbers", [["1" + "0" * 38], ["1" + "0" * 400, "0.5"], ["NaN", "0.1234567890123456789"]])
+def test_undeclared_numbers_that_fit_no_type_are_refused(numbers: list[str]) -> None:
+    with pytest.raises(DataError, match="column `a` holds 1 value that is"):
+        read("".join(f'{{"a": {number}}}\n' for number in numbers), None)
+
+
 def test_undeclared_columns_of_several_kinds_are_refused_with_their_line() -> None:
     with pytest.raises(DataError, match=r"column `x` holds .*text.* among integers.* in `data/t.jsonl`") as caught:
         read('{"x": 1}\n\n{"x": 2}\n{"x": "a"}\n', None)

@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.model import Contract, StorageSpec
+from lakehouse_cli.model import Column, Contract, StorageSpec, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.relational import duckdb_files, duckdb_session
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
@@ -237,6 +237,7 @@ BENT = {
     "TIMETZ '12:00:00+05'": "TIME WITH TIME ZONE inside of",
     "'101'::BIT": "BIT inside of",
     "INTERVAL 1 MONTH": "INTERVAL inside of",
+    "union_value(num := 2)": r"UNION\(num INTEGER\) inside of",
 }
 
 
@@ -255,6 +256,17 @@ def test_values_that_arrow_bends_are_refused_inside(storage: DuckDBStorage, file
         (found,) = caught.value.violations
         assert (found.column, found.count, [example.row for example in found.examples]) == ("v", 1, [3])
         assert "view" in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("value", ["union_value(n := 2)", "MAP {'a': {'b': union_value(n := 2)}}"])
+@pytest.mark.parametrize("declared", ["string", "int64", "struct<b: int64>", None])
+def test_unions_are_refused(storage: DuckDBStorage, file: Path, value: str, declared: str | None) -> None:
+    file.parent.mkdir()
+    with closing(duckdb.connect(str(file))) as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT {value} AS v")
+    columns = () if declared is None else (Column("v", parse_column_type(declared)),)
+    with pytest.raises(DataError, match=r"UNION\(n INTEGER\)"):
+        storage.scan(replace(table("t", kind="source"), contract=Contract(columns or None)), None).table()
 
 
 def test_what_arrow_bends_is_text_or_exact_where_it_can_be(storage: DuckDBStorage, file: Path) -> None:

@@ -9,13 +9,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from lakehouse_cli.contracts import hold
 from lakehouse_cli.errors import Interrupted, TransformError
-from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.model import Column, FunctionRef, parse_column_type
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.transforms import Transform, apply, frame_type_of, load_transform
 
@@ -88,6 +90,11 @@ def f(p: pd.DataFrame, a: pa.Table, l: pl.DataFrame):
         (pl.LazyFrame, "`polars.LazyFrame` is not a supported frame type", "call `.lazy()` and `.collect()`"),
         (pd.Series, "`pandas.Series` is not a supported frame type", "a pandas.Series can only be returned"),
         ("np.ndarray", "`np.ndarray` is not a supported frame type", "pyarrow.Table or polars.DataFrame"),
+        (
+            duckdb.DuckDBPyRelation,
+            "`duckdb.DuckDBPyRelation` is not a supported frame type",
+            "use pyarrow.Table; query it in the transform, and call `.to_arrow_table()`",
+        ),
         (list[int], "`list[int]` is not a supported frame type", "use pandas.DataFrame"),
     ],
 )
@@ -191,12 +198,29 @@ def test_a_constant_changed_by_one_call_is_as_it_was_for_the_next(folder: Path) 
             "`f` returned a RecordBatch;",
             "from_batches",
         ),
+        (
+            "import duckdb; return duckdb.connect().sql('select 1 a')",
+            "`f` returned a DuckDBPyRelation;",
+            "call `.to_arrow_table()` before returning",
+        ),
+        (
+            "import duckdb; return duckdb.connect().execute('select 1 a')",
+            "`f` returned a DuckDBPyConnection;",
+            "return `connection.sql(query).to_arrow_table()`",
+        ),
     ],
 )
 def test_what_is_no_frame_is_refused(folder: Path, body: str, message: str, hint: str) -> None:
     error = failure(folder, f"def f(t):\n    {body}\n")
     assert error.message.startswith(message)
     assert hint in (error.hint or "")
+
+
+def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
+    query = "select sum(v) as v from (values (1152921504606846976), (1)) as t(v)"
+    source = f"import duckdb\ndef f(t):\n    return duckdb.connect().sql({query!r}).to_arrow_table()\n"
+    held = hold(call(folder, source), (Column("v", parse_column_type("int64")),)).table
+    assert held.to_pydict() == {"v": [1152921504606846977]}
 
 
 def test_a_coroutine_is_refused_without_a_warning(folder: Path) -> None:

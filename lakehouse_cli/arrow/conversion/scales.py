@@ -1,0 +1,67 @@
+"""Decimals whose scale is negative or above their precision: exact by Python's integers, or refused.
+
+Arrow's own functions round such decimals, or do not take them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.domains import WHOLE_NUMBERS
+from lakehouse_cli.arrow.conversion.numbers import NOT_WHOLE, bounds, name_of_number, outside, too_many_digits
+from lakehouse_cli.arrow.conversion.refusal import refuse_where
+
+# Moved by as many digits, no number but 0 is whole any longer, or small enough for any type.
+_BEYOND = 77
+
+
+def has_usual_scale(kind: pa.DataType) -> bool:
+    """Whether a decimal type has as many digits behind the point as a column type can be declared with."""
+    return bool(0 <= kind.scale <= kind.precision)
+
+
+def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Convert decimals of any scale to integers, floats or decimals of a usual one.
+
+    Raises:
+        InexactError: Values that the target does not have, with their rows.
+    """
+    digits = [None if value is None else int(value) for value in _whole_numbers(column)]
+    if pa.types.is_floating(target):
+        return _floats(digits, column.type.scale, target)
+    is_decimal = pa.types.is_decimal(target)
+    added = (target.scale if is_decimal else 0) - column.type.scale
+    added = max(-_BEYOND, min(added, _BEYOND))
+    if added < 0:
+        inexact = [value is not None and value % 10**-added != 0 for value in digits]
+        refuse_where(av.array(inexact, pa.bool_()), f"not exact in {target}" if is_decimal else NOT_WHOLE)
+        moved = [None if value is None else value // 10**-added for value in digits]
+    else:
+        moved = [None if value is None else value * 10**added for value in digits]
+    low, high = (1 - 10**target.precision, 10**target.precision - 1) if is_decimal else bounds(target)
+    beyond = [value is not None and not low <= value <= high for value in moved]
+    refuse_where(av.array(beyond, pa.bool_()), too_many_digits(target) if is_decimal else outside(target))
+    exact = [None if value is None else _number(value, target.scale) for value in moved] if is_decimal else moved
+    return pa.chunked_array([av.array(exact, target)])
+
+
+def _whole_numbers(column: pa.ChunkedArray) -> list[int | Decimal | None]:
+    whole = WHOLE_NUMBERS[column.type.byte_width]
+    return [value for chunk in column.chunks for value in chunk.view(whole).to_pylist()]
+
+
+def _floats(digits: list[int | None], scale: int, target: pa.DataType) -> pa.ChunkedArray:
+    values = [None if value is None else _number(value, scale) for value in digits]
+    wide = av.array([None if value is None else float(value) for value in values], pa.float64())
+    nearest = wide.cast(target, safe=False)
+    pairs = zip(values, nearest.cast(pa.float64()).to_pylist(), strict=True)
+    inexact = [value is not None and Decimal(found) != value for value, found in pairs]
+    refuse_where(av.array(inexact, pa.bool_()), f"not exact in {name_of_number(target)}")
+    return pa.chunked_array([nearest])
+
+
+def _number(digits: int, scale: int) -> Decimal:
+    return Decimal((int(digits < 0), tuple(map(int, str(abs(digits)))), -scale))
