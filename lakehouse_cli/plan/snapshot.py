@@ -66,12 +66,16 @@ class StoredEnvironment(Struct, frozen=True):
         Raises:
             MissingDataError: Nothing is stored.
             DataError: What is stored is not as declared.
-            StorageError: It was stored in another form than is declared now, or cannot be read.
+            StorageError: It was stored in another form than is declared now, as another table, or cannot be read.
         """
-        table = self.tables[name]
-        misread = next(filter(None, _Look(self).other_form(name)), None) if table.kind == "computed" else None
-        if misread is not None:
-            raise misread
+        table, look = self.tables[name], _Look(self)
+        if table.kind == "computed":
+            manifest = look.manifest(name)
+            if isinstance(manifest, UnreachableError):
+                raise manifest  # which was waited for already
+            misread = next(filter(None, look.other_form(name)), None)
+            if misread is not None:
+                raise misread
         return self.storages[table.storage].scan(table, table.columns).table()
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
