@@ -58,6 +58,11 @@ _SETTINGS = {
     "session_token": "aws_session_token",
 }
 _LOOKS = 16
+# Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
+_UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
+_WITHOUT_DELETION_VECTORS = (
+    "have them purged and the feature dropped (`ALTER TABLE … DROP FEATURE deletionVectors`), or export it as Parquet"
+)
 
 
 class DeltaStorage(AssetStorage):
@@ -345,6 +350,10 @@ class DeltaStorage(AssetStorage):
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """What delta-rs, Arrow and the system raise."""
         del table
+        lacking = _UNSUPPORTED.search(str(error))
+        if lacking is not None:
+            features = lacking[1].replace("TypeWidening", "widened types")
+            return Cause(f"it has deletion vectors, which are not read beside {features}", _WITHOUT_DELETION_VECTORS)
         bucket = self.spec.root.partition("://")[2].partition("/")[0]
         cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
         return cause or Cause(_reason(error))
