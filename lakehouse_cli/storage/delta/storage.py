@@ -23,7 +23,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ObstructedError, StorageError, UsageError
+from lakehouse_cli.errors import ObstructedError, StorageError, UsageError, system_reason
 from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -39,7 +39,7 @@ from lakehouse_cli.storage.delta.log import (
     filesystem,
     stamp,
 )
-from lakehouse_cli.storage.errors import Cause, overtaken, system_reason, translate_errors
+from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.keyed.object_errors import explain_text
