@@ -286,8 +286,7 @@ class SystemTroubleError(LakehouseError):
         from traceback import format_exception  # slow to load, and only needed here
 
         about = f" ({error.filename})" if error.filename else ""
-        reason = (error.strerror or str(error) or type(error).__name__).lower()
-        super().__init__(f"operating system error: {reason}{about}", hint="`-v` shows where")
+        super().__init__(f"operating system error: {system_reason(error)}{about}", hint="`-v` shows where")
         self.traceback = "".join(format_exception(error))
 
 
@@ -351,3 +350,9 @@ def suggestion(names: Iterable[str]) -> str:
     'did you mean `int32` or `int64`?'
     """
     return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"
+
+
+def system_reason(error: OSError) -> str:
+    """What the operating system says, to follow a colon."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return reason[:1].lower() + reason[1:]

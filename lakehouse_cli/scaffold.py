@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean
+from lakehouse_cli.errors import LakehouseError, UsageError, did_you_mean, system_reason
 from lakehouse_cli.text.listing import first_named
 
 _NAME_MARK = "__project_name__"
@@ -94,7 +94,7 @@ def _write(targets: Mapping[Path, Path], folder: Path, name: str) -> None:
         for target in written:
             with suppress(OSError):
                 target.unlink()
-        reason = (error.strerror or "failed").lower()
+        reason = system_reason(error)
         raise LakehouseError(
             f"`{error.filename or folder}` cannot be written: {reason}",
             hint="nothing was written; choose another folder: `lakehouse init DIR`",

@@ -23,6 +23,8 @@ from lakehouse_cli.errors import Location
 from lakehouse_cli.text.regular_files import read_regular
 
 PROJECT_FILE = "lakehouse.yaml"
+#: What to do where something else is in the place of a module.
+PUT_MODULE = "put the module in its place"
 # An import that may be inside a function; what is no such thing and looks like it does no harm.
 _INNER_IMPORT = re.compile(r"(?:^[ \t]+|[;:][ \t]*)(?:import|from)[ \t]", re.MULTILINE)
 _PATH = re.compile(r"__path__|\baddsitedir\b|\bsys\b.*\bpath\b|\bfrom[ \t]+sys\b|\bsys[ \t]+as\b")
@@ -146,11 +148,8 @@ class SourceReader(Struct):
                 raise SourceError(
                     f"`{name}` is a file's name, not a module's", f"write `{name[:-3].replace('/', '.')}`"
                 )
-            in_the_way = Path(*name.split(".")).with_suffix(".py")
-            if os.path.lexists(self.folder / in_the_way):
-                raise SourceError(
-                    f"{in_the_way} is not a regular file", "put the module in its place", Location(str(in_the_way))
-                )
+            if (other := in_the_way(name, self.folder)) is not None:
+                raise SourceError(f"{other} is not a regular file", PUT_MODULE, Location(other))
             beside = sorted(path.stem for path in self.folder.glob("*.py"))
             hint = f"create {name.replace('.', '/')}.py beside the project file"
             if beside:
@@ -232,6 +231,12 @@ class SourceReader(Struct):
             return self.module(name).functions
         except SourceError:
             return None
+
+
+def in_the_way(name: str, folder: Path) -> str | None:
+    """What is where a module of the project would be and is no file, as the project shows it; None for nothing."""
+    path = Path(*name.split(".")).with_suffix(".py")
+    return path.as_posix() if os.path.lexists(folder / path) and not (folder / path).is_file() else None
 
 
 def find_module(name: str, folder: Path, *, installed: bool = True) -> Path | None:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lakehouse_cli.config.problems import Problems
-from lakehouse_cli.errors import Location
+from lakehouse_cli.errors import Location, system_reason
 from lakehouse_cli.text.regular_files import read_regular
 
 ENV_FILE = ".env"
@@ -64,7 +64,7 @@ class DotEnv(Mapping[str, str]):
         except FileNotFoundError:
             return {}
         except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
+            reason = system_reason(error)
             hint = "make it a file of variables that can be read, or set the variables in the process"
             self._report(f"`{ENV_FILE}` cannot be read: {reason}", hint)
             return {}

@@ -62,7 +62,10 @@ class Includes(Struct):
             return []
         found = sorted(glob.glob(pattern, root_dir=here, recursive=True))  # noqa: PTH207 - pathlib's skips no dotfiles
         paths = [here / each for each in found if _is_file(here / each)]
-        if not paths:
+        others = [here / each for each in found if here / each not in paths and not _is_file(here / each, folder=True)]
+        for path in others:
+            reader.report(item, f"`{self._name(path)}` is not a regular file", "put a file in its place")
+        if not paths and not others:
             reader.report(item, f"pattern {quoted(pattern)} matches no file", self._close(here, pattern))
             return []
         inside = os.path.realpath(self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ PATH_PATTERN = (
 ).replace("REST", _RESERVED)
 #: The rules of `root_problem` likewise; what variables stand for is not known there.
 ROOT_PATTERN = r"(?!~)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+# Of a file or folder, on Linux and macOS.
+_LONGEST_NAME = 255
 #: By the value of the option `compression`, the ending that it adds.
 COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
@@ -96,6 +99,16 @@ def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
             ending, stem = table.path[-len(full) :], table.path[: -len(full)]
             return f"ends in {quoted(ending)}, which the format adds", f"write {quoted(stem)}"
     return None
+
+
+def length_problem(table: Table) -> tuple[str, str] | None:
+    """Whether a folder or file of a table's path, or its manifest, has a longer name than file systems take."""
+    suffix = suffix_of(table) + COMPRESSED.get(str(table.options.get("compression")), "")
+    added = max(len(os.fsencode(suffix)), len(".json") if table.kind == "computed" else 0)
+    *folders, last = (len(os.fsencode(part)) for part in table.path.split("/"))
+    if max(last + added, *folders, 0) <= _LONGEST_NAME:
+        return None
+    return f"has a name of more than {_LONGEST_NAME} bytes in it", "give the table a shorter `path:`"
 
 
 def suffix_of(table: Table) -> str:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from lakehouse_cli.errors import system_reason
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
 from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.starting import can_fork, start
@@ -178,7 +179,7 @@ class ProcessesExecutor(Executor):
                 worker = self._workers[index] = _Worker(self.prepare, fork=False)
             except OSError as error:
                 # The traceback would keep open what was opened for it.
-                raise WorkerStartError((error.strerror or str(error)).lower()) from error.with_traceback(None)
+                raise WorkerStartError(system_reason(error)) from error.with_traceback(None)
         return worker
 
     def _give_up(self, index: int) -> None:

@@ -18,8 +18,8 @@ class TableState(Struct, frozen=True):
         trouble: Why it cannot be looked at, None where it can.
         altered_by: Where or by what stored data were modified, in words that follow "was modified".
         refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
-        other_options: Why it cannot be read at all: it was stored in another format, or with other options; None where
-            it was not.
+        other_options: Why it cannot be read at all: it was stored as another table, in another format, or with other
+            options; None where it was not.
         other_columns: Why it cannot be read with the declared columns: they are others than were stored; None where it
             can.
         content: What is stored there now; None where nothing is, or where nobody needs to know.

@@ -109,13 +109,22 @@ def _ways_to_list(keys: Mapping[str, tuple[list[OutsideRead], Sequence[str] | No
         text = ", ".join(flow_text(item) for item in dict.fromkeys((*(declared or ()), *items)))
         if text and len(text) <= _LONGEST:
             lists.append(f"{key}: [{text}]")
-            new += bool(items)
+            new += len(dict.fromkeys(items))
         elif items or (reads and not any(read.name for read in reads)):
             ways.append(f"list its {'variables' if key == 'env' else key} under `uses.{key}`")
     if new:
         verb = f"list {'it' if new == 1 else 'them'} under" if alone and not ways else "set"
         ways.insert(0, f"{verb} `uses: {{{', '.join(lists)}}}`")
+        unnamed = [read for reads, _ in keys.values() for read in reads if not read.name and any(map(_item, reads))]
+        if unnamed:
+            places = dict.fromkeys(_place([read]) for read in unnamed)
+            ways.append(f"add what is read at {_places(list(places))}")
     return ways
+
+
+def _places(places: Sequence[str]) -> str:
+    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return f"{', '.join(places[:_NAMED])}{more}"
 
 
 def _item(read: OutsideRead) -> str | None:

@@ -11,7 +11,7 @@ from lakehouse_cli.code.cache import CodeCache, code_key
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.shadowed_packages import shadowed_packages
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.code.source import SourceError, SourceReader
+from lakehouse_cli.code.source import PUT_MODULE, SourceError, SourceReader, in_the_way
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import Location, Problem, ProjectError, in_order
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
@@ -117,14 +117,17 @@ class ProjectCode:
         for module in modules:
             for name, place in self._fingerprinter.missing_imports(module).items():
                 found.setdefault(name, place)
-        return [
-            Problem(
-                f"module `{name}` is neither in the project's folder nor installed",
-                f"{install_command(name) or 'install what it belongs to'}, or correct the import",
-                place,
-            )
-            for name, place in found.items()
-        ]
+        return [self._missing(name, place) for name, place in found.items()]
+
+    def _missing(self, name: str, place: Location) -> Problem:
+        other = in_the_way(name, self._spec.folder)
+        if other is not None:
+            return Problem(f"{other} is not a regular file", PUT_MODULE, place)
+        return Problem(
+            f"module `{name}` is neither in the project's folder nor installed",
+            f"{install_command(name) or 'install what it belongs to'}, or correct the import",
+            place,
+        )
 
     def _hidden_packages(self, code: Collection[str]) -> list[Problem]:
         """Modules beside the project file that hide installed packages by their name."""

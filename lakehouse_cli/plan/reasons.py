@@ -40,6 +40,8 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
             yield Reason("data_changed", f"{state.uri} was not created by lakehouse (no manifest)")
     elif not state.exists:
         yield Reason("missing_data", f"{state.uri} is {'gone' if state.other_options is None else 'not there yet'}")
+    elif manifest.table != table.name:
+        yield Reason("never_materialized", f"never materialized: {state.uri} was stored as table `{manifest.table}`")
     elif state.altered:
         yield Reason("data_changed", f"{state.uri} was modified {state.altered_by}{_written(table, state)}")
     elif manifest.recipe is None:

@@ -66,12 +66,16 @@ class StoredEnvironment(Struct, frozen=True):
         Raises:
             MissingDataError: Nothing is stored.
             DataError: What is stored is not as declared.
-            StorageError: It was stored in another form than is declared now, or cannot be read.
+            StorageError: It was stored in another form than is declared now, as another table, or cannot be read.
         """
-        table = self.tables[name]
-        misread = next(filter(None, _Look(self).other_form(name)), None) if table.kind == "computed" else None
-        if misread is not None:
-            raise misread
+        table, look = self.tables[name], _Look(self)
+        if table.kind == "computed":
+            manifest = look.manifest(name)
+            if isinstance(manifest, UnreachableError):
+                raise manifest  # which was waited for already
+            misread = next(filter(None, look.other_form(name)), None)
+            if misread is not None:
+                raise misread
         return self.storages[table.storage].scan(table, table.columns).table()
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
@@ -229,11 +233,16 @@ class _Look:
     def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
         """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.
 
-        What was modified outside lakehouse since then is read as it is declared.
+        What another table was stored as is not read at all. Data modified outside lakehouse since then are read as
+        they are declared.
         """
         table, manifest = self.tables[name], self.manifest(name)
         if not isinstance(manifest, Manifest):
             return None, None
+        where = "" if self.environment == DEFAULT_ENVIRONMENT else f" in `{self.environment}`"
+        if manifest.table != name:
+            message = f"`{name}` is not stored{where}: {self._uri(table)} was stored as table `{manifest.table}`"
+            return self._not_as_declared(table, message, "path"), None
         options = options_changed(table, manifest, stored_as(table, self.specs[table.storage]))
         columns = columns_changed(table, manifest)
         if not options and not columns:
@@ -241,18 +250,17 @@ class _Look:
         content = self._content(name)
         if isinstance(content, InputRecord) and content.content_hash != manifest.content_hash:
             return None, None
-        return self._other_form(table, options), self._other_form(table, columns)
-
-    def _other_form(self, table: Table, changes: str) -> StorageError | None:
-        if not changes:
-            return None
-        elsewhere = self.environment != DEFAULT_ENVIRONMENT
-        where, chosen = (f" in `{self.environment}`", f" -e {self.environment}") if elsewhere else ("", "")
-        return StorageError(
-            f"`{table.name}` was stored{where} in another way than it is declared now ({changes})",
-            hint=f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back",
-            location=table.where("options", "columns"),
+        message = f"`{name}` was stored{where} in another way than it is declared now"
+        by_options, by_columns = (
+            self._not_as_declared(table, f"{message} ({changes})", "options", "columns") if changes else None
+            for changes in (options, columns)
         )
+        return by_options, by_columns
+
+    def _not_as_declared(self, table: Table, message: str, *keys: str) -> StorageError:
+        chosen = "" if self.environment == DEFAULT_ENVIRONMENT else f" -e {self.environment}"
+        hint = f"`lakehouse run {table.name}{chosen}` stores it anew; or take the change back"
+        return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows are stored of tables; those of which it cannot be told are left out."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from fnmatch import translate
 from pathlib import Path
 
+from lakehouse_cli.errors import system_reason
 from lakehouse_cli.text.counts import count_text
 
 #: More files than this are no lookup tables, and would be hashed for every plan.
@@ -103,7 +104,7 @@ class _Walk:
             return
         except OSError as error:
             raise MatchError(
-                f"`{path}` cannot be looked at: {_why(error)}", "make it readable, or leave it out"
+                f"`{path}` cannot be looked at: {system_reason(error)}", "make it readable, or leave it out"
             ) from error
         self._hold_inside(path)
         if stat.S_ISDIR(mode):
@@ -139,7 +140,7 @@ class _Walk:
         except OSError as error:
             shown = parent or "."
             raise MatchError(
-                f"`{shown}` cannot be looked at: {_why(error)}", "make it readable, or leave it out"
+                f"`{shown}` cannot be looked at: {system_reason(error)}", "make it readable, or leave it out"
             ) from error
         self._seen += len(names)
         if self._seen > _MOST_ENTRIES:
@@ -159,7 +160,3 @@ class _Walk:
 
 def _join(parent: str, name: str) -> str:
     return f"{parent}/{name}" if parent else name
-
-
-def _why(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()

@@ -16,7 +16,7 @@ import xxhash
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean
+from lakehouse_cli.errors import Location, Problem, ProjectError, did_you_mean, system_reason
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, Recipe
 from lakehouse_cli.plan.used_files import MatchError, is_pattern, matches
@@ -192,7 +192,7 @@ class UsedContent:
             except FileNotFoundError:  # it went away just now
                 return None
             except OSError as error:
-                why = (error.strerror or type(error).__name__).lower()
+                why = system_reason(error)
                 message = f"`uses` of table `{table.name}`: `{path}` cannot be read: {why}"
                 raise ProjectError(
                     [Problem(message, "make it readable, or leave it out", _place(table, index))]

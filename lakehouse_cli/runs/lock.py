@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from msgspec import Struct, to_builtins
 
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import LakehouseError, system_reason
 from lakehouse_cli.runs.local_state import STATE, hold, let_go, make_state_folder, state_folder
 from lakehouse_cli.text.regular_files import open_regular
 from lakehouse_cli.text.terminal import printable
@@ -178,7 +178,7 @@ class RunLock:
             raise
 
     def _explain(self, error: OSError) -> None:
-        reason = (error.strerror or type(error).__name__).lower()
+        reason = system_reason(error)
         if error.errno not in _WITHOUT_LOCKS:
             raise LakehouseError(
                 f"{self.path.relative_to(self.folder)} cannot be locked: {reason}",

@@ -87,11 +87,6 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
         ) from error
 
 
-def system_reason(error: OSError) -> str:
-    """What the operating system says, to follow a colon."""
-    return (error.strerror or type(error).__name__).lower()
-
-
 class ChangedError(StorageError):
     """Something else is stored by now than what was seen there."""
 

@@ -250,7 +250,13 @@ def _escaped(text: str) -> Iterator[str]:
     from json import dumps
     from urllib.parse import quote, quote_plus
 
-    yield from (text, repr(text)[1:-1], repr(text.encode(errors="surrogateescape"))[2:-1])
+    yield from (text, text.encode("ascii", "backslashreplace").decode())
+    parts = text.split("'")
+    raw = [part.encode(errors="surrogateescape") for part in parts]
+    for escaped in ([*map(repr, parts)], [*map(ascii, parts)], [repr(part)[1:] for part in raw]):
+        # Which quote is escaped depends on what else is in the text that is quoted.
+        for quote_mark in ("'", "\\'"):
+            yield quote_mark.join(part[1:-1] for part in escaped)
     yield from (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1])
     yield from (text.replace("'", "''"), text.replace("\\", "\\\\").replace("'", "\\'"))
     yield from (escape(text), escape(text, quote=False))

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import import_own
+from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
@@ -166,13 +167,15 @@ def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
             exception=failure.exception,
             frames=failure.frames,
             traceback=failure.traceback,
-            hint=_import_hint(error, failure.frames),
+            hint=_import_hint(error, failure.frames, folder),
             location=ref.location,
         ) from error
 
 
-def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], ...]) -> str:
+def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], ...], folder: Path) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
+        if (other := in_the_way(error.name, folder)) is not None:
+            return f"{other} is not a regular file: {PUT_MODULE}"
         install = install_command(error.name) or f"install what `{error.name}` belongs to"
         return f"{install}, or correct the import"
     if isinstance(error, MemoryError):

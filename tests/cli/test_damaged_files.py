@@ -171,6 +171,64 @@ def test_a_module_that_is_no_file_is_a_problem(project: ProjectFolder, cli: Cli)
     assert "transforms.py is not a regular file" in done.err
 
 
+def test_an_env_file_that_is_too_large_is_a_problem(project: ProjectFolder, cli: Cli) -> None:
+    text = project.read("lakehouse.yaml")
+    project.write("lakehouse.yaml", "storages: {default: {root: '${ROOT:-data}'}}\n" + text)
+    project.write(".env", "#" * 1_000_001)
+    done = cli("validate")
+    assert done.code == 3
+    assert "`.env` cannot be read: it is larger than 1 MB" in done.err
+
+
+@pytest.mark.parametrize("make", [a_pipe, Path.mkdir], ids=["pipe", "folder"])
+def test_an_imported_module_that_is_no_file_is_named(
+    project: ProjectFolder, cli: Cli, make: Callable[[Path], None]
+) -> None:
+    project.write("transforms.py", "import units\n" + project.read("transforms.py"))
+    make(project.path / "units.py")
+    for command in ("validate", "run"):
+        done = cli(command)
+        assert "units.py is not a regular file" in done.out + done.err, command
+        assert "install" not in done.out + done.err
+    assert done.code == 1
+
+
+def test_an_included_pipe_is_named(project: ProjectFolder, cli: Cli) -> None:
+    project.write("lakehouse.yaml", "include: [more.yaml, '*.yml']\n" + project.read("lakehouse.yaml"))
+    a_pipe(project.path / "more.yaml")
+    a_pipe(project.path / "other.yml")
+    done = cli("validate")
+    assert done.code == 3
+    assert "`more.yaml` is not a regular file" in done.err
+    assert "`other.yml` is not a regular file" in done.err
+    assert "matches no file" not in done.err
+
+
+@pytest.mark.parametrize("kind", ["source", "computed"])
+@pytest.mark.parametrize(("length", "code"), [(250, 0), (252, 3), (300, 3)])
+def test_names_too_long_for_a_file_are_a_problem(
+    folder: ProjectFolder, cli: Cli, kind: str, length: int, code: int
+) -> None:
+    name = "n" * length
+    declared = "{kind: source}" if kind == "source" else "{function: f}"
+    folder.write("lakehouse.yaml", f"name: long\nmodule: t\ntables: {{{name}: {declared}, c: {{function: f}}}}\n")
+    folder.write("t.py", "import pandas as pd\n\n\ndef f():\n    return pd.DataFrame({'a': [1]})\n")
+    for command in ("validate", "plan", "run"):
+        done = cli(command)
+        assert done.code == code, done.err
+        assert ("has a name of more than 255 bytes in it" in done.err) == bool(code)
+
+
+def test_a_link_to_itself_is_out_of_reach_in_the_plan(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    stored = next(path for path in (project.path / "data").iterdir() if path.stem == "totals")
+    stored.unlink()
+    stored.symlink_to(stored.name)
+    assert "totals  no access  too many levels of symbolic links" in cli("plan").out
+    ran = cli("run")
+    assert (ran.code, "remove the link that leads to itself" in ran.err) == (1, True)
+
+
 @pytest.mark.parametrize("codec", ["hex", "rot13", "zip", "base64", "nosuch", "undefined", "punycode", "utf-32"])
 @pytest.mark.parametrize("module", ["transforms.py", "units.py"])
 def test_a_module_in_no_encoding_of_text(project: ProjectFolder, cli: Cli, module: str, codec: str) -> None:

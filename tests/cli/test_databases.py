@@ -506,6 +506,10 @@ def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
     folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("/db", "/db?nonesuch=1"))
     error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
     assert error["hint"] == "`nonesuch` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
+    folder.write("lakehouse.yaml", folder.read("lakehouse.yaml").replace("nonesuch=1", "sslmode=bogus"))
+    error = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]["error"]
+    assert error["message"].endswith(": invalid sslmode value")
+    assert error["hint"] == "correct the parameter `sslmode` of the storage's `root:`"
 
 
 def test_filter_on_char_finds_the_rows_of_the_source(lake: Lake, cli: Cli) -> None:

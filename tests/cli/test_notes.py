@@ -109,6 +109,16 @@ def notes(cli: Cli) -> list[str]:
             "set `uses: {env: [A]}`, and list its files under `uses.files`",
         ),
         (
+            'open("a"), open("b"), open(orders.name), open(orders.id)',
+            "opens `a`, `b` (transforms.py:10): "
+            "list them under `uses: {files: [a, b]}`, and add what is read at transforms.py:10",
+        ),
+        (
+            'os.environ["A"], os.environ[orders.name]',
+            "reads `A` from the environment (transforms.py:10): "
+            "list it under `uses: {env: [A]}`, and add what is read at transforms.py:10",
+        ),
+        (
             'os.environ["A B"]',
             "reads `A B` from the environment (transforms.py:10): set `refresh: 1d`, or another age",
         ),
@@ -218,7 +228,7 @@ def test_file_that_cannot_be_listed_asks_for_an_age(reading: Callable[..., None]
 def test_hint_lists_all_names_or_none(reading: Callable[..., None], cli: Cli) -> None:
     few, many = ([f"lookups/country_{number:02}.json" for number in range(count)] for count in (5, 30))
     reading(", ".join(f"open({name!r})" for name in few))
-    assert notes(cli)[0].endswith(f": list it under `uses: {{files: [{', '.join(few)}]}}`")
+    assert notes(cli)[0].endswith(f": list them under `uses: {{files: [{', '.join(few)}]}}`")
     reading(", ".join(f"open({name!r})" for name in many))
     assert notes(cli)[0].endswith(": list its files under `uses.files`")
 

@@ -59,7 +59,7 @@ def held(path: Path, kind: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("lake", ["sqlite", "duckdb"], indirect=True)
-@pytest.mark.parametrize("argv", [["plan"], ["run"]], ids=" ".join)
+@pytest.mark.parametrize("argv", [["plan"], ["run"], ["diff"], ["run", "--force"], ["show", "one"]], ids=" ".join)
 def test_locked_file_is_waited_for_once(
     argv: list[str], lake: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,3 +260,81 @@ def test_other_environments_are_read_by_their_own_options(folder: ProjectFolder,
     assert cli("diff", "d", "--against", "prod").code == 0
     assert cli("copy", "d", "-e", "prod", "--to", "default", "--force").code == 0
     assert Project.load(folder.path).read_arrow("d").column("v").cast("int64").to_pylist() == [1000, None]
+
+
+SWAPPED = """
+name: swapped
+module: transforms
+{storages}
+tables:
+  a: {{{form}path: {a}}}
+  b: {{{form}path: {b}}}
+  out: {{inputs: [a]}}
+environments: {{copy: {{storages: {{default: {{{root}}}}}}}}}
+"""
+WHERE = {
+    "csv": ("storages: {default: {root: data, format: csv}}", "root: copied, format: csv"),
+    "parquet": ("storages: {default: {root: data, format: parquet}}", "root: copied, format: parquet"),
+    "sqlite": ("storages: {default: {type: sqlite, root: d.sqlite}}", "type: sqlite, root: copied.sqlite"),
+    "duckdb": ("storages: {default: {type: duckdb, root: d.duckdb}}", "type: duckdb, root: copied.duckdb"),
+    "delta": ("storages: {default: {type: delta, root: d}}", "type: delta, root: copied"),
+}
+
+
+def declare_pair(folder: ProjectFolder, kind: str, a: str, b: str) -> None:
+    storages, root = WHERE[kind]
+    folder.write("lakehouse.yaml", SWAPPED.format(storages=storages, form="", root=root, a=a, b=b))
+
+
+@pytest.mark.parametrize("kind", [*WHERE])
+def test_swapped_paths_are_refused(folder: ProjectFolder, cli: Cli, kind: str) -> None:
+    folder.write(
+        "transforms.py",
+        "import pandas as pd\n\n\ndef _rows():\n    return pd.DataFrame({'v': [1]})\n\n\n"
+        "def a():\n    return _rows()\n\n\ndef b():\n    return _rows() + 1\n\n\ndef out(a):\n    return a\n",
+    )
+    declare_pair(folder, kind, "pa", "pb")
+    assert cli("run").code == 0
+    declare_pair(folder, kind, "pb", "pa")
+    told = "`a` is not stored: "
+    for command in (("show", "a"), ("run", "out"), ("plan", "out"), ("diff", "out"), ("diff", "a"), ("copy", "a")):
+        refused = cli(*command, *(("--to", "copy") if command[0] == "copy" else ()))
+        assert refused.code in (1, 2), command
+        assert told in refused.out + refused.err, command
+        assert "was stored as table `b`" in refused.out + refused.err, command
+    assert "`lakehouse run a` stores it anew" in cli("show", "a").err
+    assert Project.load(folder.path).read_arrow("out").column("v").to_pylist() == [1]
+    assert cli("run", "a").code == 0
+    assert cli("show", "a").code == 0
+    assert cli("run").code == 0
+    values = {name: Project.load(folder.path).read_arrow(name).column("v").to_pylist() for name in ("a", "b", "out")}
+    assert values == {"a": [1], "b": [2], "out": [1]}
+
+
+def test_renamed_table_with_its_path_runs_again(folder: ProjectFolder, cli: Cli) -> None:
+    declared = "name: r\nmodule: transforms\ntables: {{{name}: {{function: f, path: p}}}}\n"
+    folder.write("transforms.py", "import pandas as pd\n\n\ndef f():\n    return pd.DataFrame({'v': [1]})\n")
+    folder.write("lakehouse.yaml", declared.format(name="old"))
+    assert cli("run").code == 0
+    folder.write("lakehouse.yaml", declared.format(name="new"))
+    assert cli("show", "new").code == 1
+    ran = cli("run")
+    assert "never materialized: data/p.csv was stored as table `old`" in ran.out
+    assert cli("show", "new").code == 0
+
+
+def test_copy_leaves_another_table_alone(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write(
+        "transforms.py",
+        "import pandas as pd\n\n\ndef a():\n    return pd.DataFrame({'v': [1]})\n\n\n"
+        "def b():\n    return pd.DataFrame({'v': [1]})\n\n\ndef out(a):\n    return a\n",
+    )
+    declare_pair(folder, "csv", "pa", "pb")
+    assert cli("run").code == 0
+    assert cli("copy", "--to", "copy").code == 0
+    declare_pair(folder, "csv", "pb", "pa")
+    assert cli("run").code == 0
+    copied = cli("copy", "a", "--to", "copy")
+    assert (copied.code, "was stored as table `b`" in copied.err) == (1, True)
+    assert cli("copy", "a", "--to", "copy", "--force").code == 0
+    assert cli("show", "a", "-e", "copy").code == 0

@@ -178,8 +178,21 @@ class _Names:
                 return self._joined(node.args, depth)
             if dotted == "os.path.dirname" and node.args:
                 return self._parent(self.text(node.args[0], depth - 1))
-            if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute") and not node.args:
-                return self.text(node.func.value, depth - 1)
+            if isinstance(node.func, ast.Attribute) and not dotted:
+                return self._of_method(node.func.value, node.func.attr, node.args, depth)
+        return ""
+
+    def _of_method(self, path: ast.expr, method: str, args: list[ast.expr], depth: int) -> str:
+        """The text of a path that a method makes of another one."""
+        if method == "joinpath":
+            return self._joined([path, *args], depth)
+        if method in ("resolve", "absolute") and not args:
+            return self.text(path, depth - 1)
+        if method == "with_name" and len(args) == 1:
+            before, name = self.text(path, depth - 1), self.text(args[0], depth - 1)
+            here = f"{_HERE}/"
+            folder = self._parent(before) if before == here else posixpath.dirname(before)
+            return posixpath.join(folder, name) if before and name and (folder or before != here) else ""
         return ""
 
     def _joined(self, parts: list[ast.expr], depth: int) -> str:

@@ -20,7 +20,8 @@ from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
-from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Refused, Sheet, address, read_sheet
+from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
+from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.model import Column
@@ -152,6 +153,8 @@ def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
 def _hint(shown: str, column: Column | None) -> str:
     if shown.endswith(NOT_COMPUTED):
         return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
+    if shown == NO_DAY:
+        return "correct the cell: 1900 had no 29 February, which Excel alone counts; its date may be a day off"
     if shown.startswith("#"):
         return f"correct its formula; if it stands for null, set `null_values: ['{shown}']` in the options"
     kind = column.type.id if column else ""
@@ -192,6 +195,8 @@ def _column(cells: list[Any], at: int, column: str, sheet: Sheet, name: str) -> 
                 hint=_hint(cell.shown, None),
                 location=Location(name, row.number),
             )
+    if any(cell is not None and type(cell) is not str for cell in cells):
+        cells = [None if cell == "" else cell for cell in cells]  # as where such a type is declared
     try:
         return _inferred(cells)
     except InexactError as refusal:

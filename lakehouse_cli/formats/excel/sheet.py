@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
@@ -21,6 +21,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import fromstring, iterparse
 
 from lakehouse_cli.errors import Location, StorageError, did_you_mean
+from lakehouse_cli.formats.excel.exact_cells import Refused, exact_values, is_ambiguous
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.text.counts import count_text, plural
 
@@ -39,12 +40,6 @@ _FORMULA = re.compile(rb"<(?:[^\s<>/:]+:)?f[\s/>]")
 _LONGEST_TAG = 100
 # Of the names that elements have in workbooks saved as Strict Open XML.
 _STRICT = "{http://purl.oclc.org/ooxml/"
-
-
-class Refused(Struct, frozen=True):
-    """A cell whose value cannot be told: an error of Excel's, or a formula that was never computed."""
-
-    shown: str
 
 
 class Row(Struct, frozen=True):
@@ -100,6 +95,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOpt
     """
     wanted, skipped = options.sheet, options.skip_rows
     suspects: list[tuple[int, int]] = []
+    ambiguous: set[tuple[int, int]] = set()
     rows: list[Row] = []
     number = 0
     with _opened(open_source, name, wanted, computed=True) as (sheet, calculation):
@@ -118,10 +114,16 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOpt
                     or (value is None and not isinstance(cell, EmptyCell))
                 ):
                     suspects.append((number, at))
+                if is_ambiguous(cell):
+                    ambiguous.add((number, at))
             while values and values[-1] is None:
                 values.pop()
             rows.append(Row(number, values))
         title = sheet.title
+        exact = exact_values(sheet, ambiguous, is_due=calculation.is_due) if ambiguous else {}
+    if exact:
+        rows = _with_values(rows, exact)
+        suspects = [place for place in suspects if place not in exact]
     if number < skipped:
         raise StorageError(
             f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
@@ -162,6 +164,25 @@ def unescape(text: str) -> str:
 def _is_java_zero(value: Any) -> bool:
     """Whether a value is 0 spelled `0.0`, as Apache POI stores it where it computed nothing; Excel stores `0`."""
     return type(value) is float and value == 0
+
+
+def _with_values(rows: Sequence[Row], exact: Mapping[tuple[int, int], Any]) -> list[Row]:
+    """The rows with other values at some places."""
+    by_number: dict[int, dict[int, Any]] = {}
+    for (number, at), value in exact.items():
+        by_number.setdefault(number, {})[at] = value
+
+    def changed(row: Row) -> Row:
+        new = by_number.get(row.number)
+        if new is None:
+            return row
+        values = list(row.values)
+        values.extend([None] * (max(new) + 1 - len(values)))
+        for at, value in new.items():
+            values[at] = value
+        return Row(row.number, values)
+
+    return [changed(row) for row in rows]
 
 
 class Calculation(Struct, frozen=True):
@@ -299,7 +320,7 @@ def _with_formulas(
         places.setdefault(number, []).append(at)
     by_number = {row.number: row for row in rows}
     ranges: list[tuple[tuple[int, int, int, int], str]] = []
-    found: list[tuple[int, int, str]] = []
+    found: dict[tuple[int, int], str] = {}
     has_evaluated = False
     with _opened(open_source, name, wanted, computed=False) as (sheet, _):
         for number, cells in enumerate(sheet.iter_rows(), start=1):
@@ -315,14 +336,14 @@ def _with_formulas(
                 if formula is None or hasattr(formula, "ref"):
                     formula = next((text for range_, text in ranges if _is_in(range_, at + 1, number)), None)
                 if formula is not None:
-                    found.append((number, at, formula))
-    for number, at, formula in found:
-        values = list(by_number[number].values)
-        values.extend([None] * (at + 1 - len(values)))
-        if is_due or not has_evaluated or not _is_java_zero(values[at]):
-            values[at] = Refused(f"{formula} {NOT_COMPUTED}")
-            by_number[number] = Row(number, values)
-    return list(by_number.values())
+                    found[number, at] = formula
+
+    def is_computed(number: int, at: int) -> bool:
+        values = by_number[number].values
+        return not is_due and has_evaluated and at < len(values) and _is_java_zero(values[at])
+
+    refused = {place: Refused(f"{text} {NOT_COMPUTED}") for place, text in found.items() if not is_computed(*place)}
+    return _with_values(rows, refused)
 
 
 def _has_evaluated(cells: Sequence[Any], row: Row | None) -> bool:

@@ -171,7 +171,7 @@ class Copying:
             # A source is known by its bytes; a computed table has a manifest that is to go with it.
             return True
         manifest = there.manifest
-        if manifest is None or manifest.content_hash != there.content.content_hash:
+        if manifest is None or manifest.table != name or manifest.content_hash != there.content.content_hash:
             return False
         if here.manifest is None:
             return name in manifest.inputs and manifest.inputs[name].content_hash == here.content.content_hash
@@ -189,6 +189,8 @@ class Copying:
         manifest = there.manifest
         if manifest is not None and manifest.project not in (None, self.project):
             return _Refusal(f"{there.uri} belongs to project `{manifest.project}`")
+        if manifest is not None and manifest.table != name:
+            return _Refusal(f"{there.uri} was stored as table `{manifest.table}`")
         if _are_the_same_bytes(here, there):
             # Whoever put them there loses nothing.
             return None

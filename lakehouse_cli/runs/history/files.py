@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from msgspec import Struct
 
-from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.errors import LakehouseError, system_reason
 from lakehouse_cli.runs.event_json import SCHEMA, from_document
 from lakehouse_cli.runs.local_state import state_folder
 from lakehouse_cli.text.regular_files import open_regular
@@ -170,4 +170,4 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(open_regular(path, follow=False), "rb") as file:
             yield file
     except OSError as error:
-        raise UnreadableRunError(path.stem, (error.strerror or type(error).__name__).lower()) from error
+        raise UnreadableRunError(path.stem, system_reason(error)) from error

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse_cli.errors import UsageError
+from lakehouse_cli.errors import UsageError, system_reason
 from lakehouse_cli.runs.event_json import event_line
 from lakehouse_cli.runs.events import Event, RunFinished, RunStarted
 from lakehouse_cli.runs.history.files import RUNS, SUFFIX, run_files
@@ -55,7 +55,7 @@ class HistoryWriter:
             if self._descriptor is not None:
                 _write(self._descriptor, line)
         except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
+            reason = system_reason(error)
             self.trouble = f"the history of this run is not complete: {reason}"
             self.close()
             if isinstance(event, RunStarted):

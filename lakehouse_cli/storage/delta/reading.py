@@ -135,8 +135,11 @@ class DeltaReader:
         with self._open(handler, file) as reader:
             pairs = zip(reader.schema, _matches(reader.schema, self._schema, self._mapping), strict=True)
             asked = frozenset(names)
+            told = f"{self._name}/{file.path}"
+            in_files = [each for each in self._schema if each.name in asked - self._partitions]
+            _refuse_other_case(reader.schema, in_files, self._mapping, told)
             wanted = {field.name: each.name for each, field in pairs if field is not None and field.name in asked}
-            with _told(f"{self._name}/{file.path}"):
+            with _told(told):
                 found = reader.read(list(wanted.values()), group)
         stored = dict(zip(wanted, found.columns, strict=True))
         columns = [self._column(self._schema.field(name), stored, added, file.row, rows) for name in names]
@@ -168,13 +171,46 @@ _told = partial(
 )
 
 
+def _refuse_other_case(stored: Iterable[pa.Field], declared: Sequence[pa.Field], mapping: str, file: str) -> None:
+    """Refuse a file in whose column only the case of letters differs from the table's, at any depth.
+
+    Delta does not tell one case from the other, but nobody knows whether such a file was written for this column.
+    """
+    stored = list(stored)
+    matches = _matches(stored, declared, mapping)
+    present = {each.name for each in matches if each is not None}
+    lacking = {_name_in_files(each, mapping).lower(): each for each in declared if each.name not in present}
+    for each, field in zip(stored, matches, strict=True):
+        other = lacking.get(each.name.lower())
+        if field is not None:
+            _refuse_other_case(_children(each.type), _children(field.type), mapping, file)
+        elif other is not None:
+            raise StorageError(
+                f"`{file}` has a column `{each.name}` where the table has `{other.name}`: only their case differs",
+                hint="have the table's data files written anew, with the names of its schema",
+            )
+
+
+def _children(kind: pa.DataType) -> list[pa.Field]:
+    """The fields of a struct, or of those in lists and maps, whose own fields have a name of no meaning."""
+    if pa.types.is_struct(kind):
+        return [kind.field(at) for at in range(kind.num_fields)]
+    if pa.types.is_map(kind):
+        return [pa.field(name, each) for name, each in (("key", kind.key_type), ("value", kind.item_type))]
+    return [pa.field("item", kind.value_type)] if is_list(kind) else []
+
+
+def _name_in_files(field: pa.Field, mapping: str) -> str:
+    name: bytes = (field.metadata or {}).get(_PHYSICAL_NAME, b"")
+    return str(field.name) if mapping == "none" else name.decode()
+
+
 def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: str) -> list[pa.Field | None]:
     """The fields of a table that the fields of a file are; None where the table has one no longer."""
     by_name, by_number = {}, {}
     for field in declared:
-        told = field.metadata or {}
-        by_name[field.name if mapping == "none" else told.get(_PHYSICAL_NAME, b"").decode()] = field
-        by_number[told.get(_ID)] = field
+        by_name[_name_in_files(field, mapping)] = field
+        by_number[(field.metadata or {}).get(_ID)] = field
     numbers = [(each.metadata or {}).get(_ID_IN_FILE) if mapping == "id" else None for each in stored]
     pairs = zip(stored, numbers, strict=True)
     return [by_name.get(each.name) if number is None else by_number.get(number) for each, number in pairs]

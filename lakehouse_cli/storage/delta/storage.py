@@ -23,7 +23,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ObstructedError, StorageError, UsageError
+from lakehouse_cli.errors import ObstructedError, StorageError, UsageError, system_reason
 from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -39,7 +39,7 @@ from lakehouse_cli.storage.delta.log import (
     filesystem,
     stamp,
 )
-from lakehouse_cli.storage.errors import Cause, overtaken, system_reason, translate_errors
+from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
 from lakehouse_cli.storage.keyed.object_errors import explain_text
@@ -58,6 +58,11 @@ _SETTINGS = {
     "session_token": "aws_session_token",
 }
 _LOOKS = 16
+# Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
+_UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
+_WITHOUT_DELETION_VECTORS = (
+    "have them purged and the feature dropped (`ALTER TABLE … DROP FEATURE deletionVectors`), or export it as Parquet"
+)
 
 
 class DeltaStorage(AssetStorage):
@@ -345,6 +350,10 @@ class DeltaStorage(AssetStorage):
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """What delta-rs, Arrow and the system raise."""
         del table
+        lacking = _UNSUPPORTED.search(str(error))
+        if lacking is not None:
+            features = lacking[1].replace("TypeWidening", "widened types")
+            return Cause(f"it has deletion vectors, which are not read beside {features}", _WITHOUT_DELETION_VECTORS)
         bucket = self.spec.root.partition("://")[2].partition("/")[0]
         cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
         return cause or Cause(_reason(error))

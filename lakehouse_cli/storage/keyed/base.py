@@ -13,11 +13,12 @@ from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from lakehouse_cli.errors import system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
-from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, system_reason, translate_errors
+from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.strays import KeyedPlace, remove_former

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISLNK
 
-from lakehouse_cli.errors import ObstructedError
+from lakehouse_cli.errors import ObstructedError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.storage.errors import Cause, system_reason
+from lakehouse_cli.storage.errors import Cause, OutOfReach
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
 from lakehouse_cli.storage.local.folders import Folder, LinkedFolderError, open_folder
 
@@ -23,6 +23,7 @@ ADVICE = {
     errno.EROFS: "the storage is read-only; give it another `root:` in the project file",
     errno.EACCES: "check the permissions of the storage's folder",
     errno.EPERM: "check the permissions of the storage's folder",
+    errno.ELOOP: "remove the link that leads to itself",
     errno.ENAMETOOLONG: "give the table a shorter `path:`",
 }
 
@@ -167,7 +168,9 @@ class FolderStorage(FormattedStorage):
         if not isinstance(error, OSError):
             return None
         shown = self._shown_manifest(table) if table is not None and self._is_of_ours(error) else None
-        return Cause(system_reason(error), ADVICE.get(error.errno or 0), shown=shown)
+        # A plan says so, and nothing is computed for what cannot be stored.
+        out_of_reach: OutOfReach | None = "table" if error.errno == errno.ELOOP else None
+        return Cause(system_reason(error), ADVICE.get(error.errno or 0), out_of_reach, shown)
 
     def _is_of_ours(self, error: OSError) -> bool:
         """Whether it is manifests that could not be worked with, not data."""

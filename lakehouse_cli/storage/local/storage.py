@@ -11,11 +11,11 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.errors import ObstructedError, StorageError
+from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
-from lakehouse_cli.storage.errors import system_reason, translate_errors
+from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
     make_manifest,

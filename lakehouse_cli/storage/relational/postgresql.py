@@ -219,6 +219,9 @@ class PostgreSQLStorage(RelationalStorage):
         parameter = re.search(r'invalid URI query parameter: "([^"]*)"', text)
         if parameter is not None and re.search(rf"[?&]{re.escape(parameter[1])}=", self.spec.root_text):
             return text, f"`{parameter[1]}` is no parameter of PostgreSQL's URLs; take it out of the storage's `root:`"
+        value = re.search(r'invalid (\w+) value: "', text)
+        if value is not None and f"{value[1]}=" in self.spec.root_text:
+            return f"invalid {value[1]} value", f"correct the parameter `{value[1]}` of the storage's `root:`"
         text = re.sub(r' for connection option "(\w+)"$', r" of `\1`", text)
         return f"its URL cannot be read: {re.sub(_QUOTED_TEXT, '', text)}", _ENCODE
 

@@ -430,3 +430,63 @@ def test_formulas_in_prefixed_and_wide_xml_are_seen() -> None:
     for each in (prefixed, wide.getvalue()):
         with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
             read(each, columns(x="int64"))
+
+
+@pytest.mark.parametrize("calculation", ['<calcPr calcId="191029"', "<absent"])
+@pytest.mark.parametrize("value", ["<v></v>", "<v/>"])
+@pytest.mark.parametrize(
+    ("declared", "expected"), [("string", ["", "7"]), ("int64", [None, 7]), ("bool", None), (None, [None, 7])]
+)
+def test_computed_empty_texts_are_read(
+    calculation: str, value: str, declared: str | None, expected: list[Any] | None
+) -> None:
+    second = '<c t="str"><f>B1</f><v>7</v></c>' if declared == "string" else "<c><v>7</v></c>"
+    data = formulas(f'<c t="str"><f>IF(B2=5,"",B2)</f>{value}</c>', second, calculation=calculation)
+    if expected is None:
+        with pytest.raises(DataError, match=r"cell A3 of .* holds 7, which is not bool"):
+            read(data, columns(x="bool"))
+    else:
+        assert read(data, columns(x=declared) if declared else None)["x"].to_pylist() == expected
+    assert read(data, columns(y="int64"))["y"].to_pylist() == [1, 1]
+
+
+def test_empty_texts_beside_texts_are_texts() -> None:
+    data = formulas('<c t="str"><f>""</f><v/></c>', '<c t="str"><f>"a"</f><v>a</v></c>', calculation="<absent")
+    assert read(data, None)["x"].to_pylist() == ["", "a"]
+    assert read(data, columns(x="string"), null_values=[""])["x"].to_pylist() == [None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "calculation"),
+    [
+        ('<c t="str"><f>1+1</f></c>', "<absent"),
+        ("<c><f>1+1</f><v/></c>", "<absent"),
+        ('<c t="str"><f>1+1</f><v/></c>', DUE),
+    ],
+)
+def test_empty_formulas_nobody_computed_are_refused(cell: str, calculation: str) -> None:
+    with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
+        read(formulas(cell, calculation=calculation), columns(x="string"))
+
+
+def dates(*serials: str, is_1904: bool = False) -> bytes:
+    """A workbook with the column `x` of these serial numbers as dates."""
+    data = workbook(["x"], *([date(2024, 1, at + 1)] for at in range(len(serials))))
+    for at, serial in enumerate(serials):
+        data = altered(data, "sheet1.xml", (f"<v>{45292 + at}</v>", f"<v>{serial}</v>"))
+    return altered(data, "workbook.xml", ("<workbookPr />", '<workbookPr date1904="1"/>')) if is_1904 else data
+
+
+@pytest.mark.parametrize("serial", ["60", "60.5"])
+@pytest.mark.parametrize("declared", ["timestamp[ms]", "date32", None])
+def test_day_that_there_was_not_is_refused(serial: str, declared: str | None) -> None:
+    with pytest.raises(DataError, match=r"cell A3 of .* holds 1900-02-29 \(serial number 60\)") as caught:
+        read(dates("59", serial, "61"), columns(x=declared) if declared else None)
+    assert "1900 had no 29 February" in (caught.value.hint or "")
+
+
+def test_days_beside_it_are_read() -> None:
+    first = [date(1900, 2, 28), date(1900, 3, 1)]
+    assert read(dates("59", "61"), columns(x="date32"))["x"].to_pylist() == first
+    assert read(dates("59.5"), columns(x="timestamp[s]"))["x"].to_pylist() == [datetime(1900, 2, 28, 12)]
+    assert read(dates("60", is_1904=True), columns(x="date32"))["x"].to_pylist() == [date(1904, 3, 1)]

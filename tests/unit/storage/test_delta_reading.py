@@ -275,3 +275,47 @@ def flip(path: Path) -> None:
     start = chunk.dictionary_page_offset or chunk.data_page_offset
     content[start + chunk.total_compressed_size // 2] ^= 0x10
     path.write_bytes(content)
+
+
+def rewrite(lake: Lake, data: pa.Table) -> None:
+    """Put other data into the only data file."""
+    path = next(lake.place.rglob("*.parquet"))
+    pq.write_table(data, path)
+    lake.change(lambda action: action.get("add", {}).update(size=path.stat().st_size) if "add" in action else None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "stored"),
+    [
+        ({"ab": 1, "c": 2}, {"Ab": 1, "c": 2}),
+        ({"s": {"ab": 1, "c": 2}}, {"s": {"AB": 1, "c": 2}}),
+        ({"l": [{"ab": 1, "c": 2}]}, {"l": [{"aB": 1, "c": 2}]}),
+        ({"s": {"l": [{"t": {"ab": 1, "c": 2}}]}}, {"s": {"l": [{"t": {"Ab": 1, "c": 2}}]}}),
+    ],
+)
+def test_column_in_another_case_is_refused(lake: Lake, declared: dict[str, Any], stored: dict[str, Any]) -> None:
+    lake.write(pa.Table.from_pylist([declared]))
+    rewrite(lake, pa.Table.from_pylist([stored]))
+    with pytest.raises(StorageError, match=r"has a column `(Ab|AB|aB)` where the table has `ab`: only their case diff"):
+        lake.read()
+    if "c" in declared:
+        assert lake.read(c="int64") == [{"c": 2}]
+
+
+def test_columns_in_both_cases_are_told_apart(lake: Lake) -> None:
+    lake.write(pa.table({"ab": [1], "part": ["x"]}), partition_by=["part"])
+    rewrite(lake, pa.table({"Ab": [1], "ab": [2], "Part": ["y"]}))
+    assert lake.read(ab="int64", part="string") == [{"ab": 2, "part": "x"}]
+
+
+def test_widened_types_with_deletion_vectors_are_refused(lake: Lake) -> None:
+    lake.write(pa.table({"id": pa.array([1, 2], pa.int32())}))
+    lake.delete_second_rows()
+    features = {"readerFeatures": ["deletionVectors", "typeWidening"]}
+    features |= {"writerFeatures": features["readerFeatures"]}
+    lake.commit(2, {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}})
+    with pytest.raises(
+        StorageError, match="it has deletion vectors, which are not read beside widened types"
+    ) as caught:
+        lake.read(id="int64")
+    assert "DROP FEATURE deletionVectors" in (caught.value.hint or "")

@@ -115,6 +115,11 @@ FORMS = {
     "as it is": lambda text: text,
     "repr": repr,
     "repr of bytes": lambda text: repr(text.encode()),
+    "ascii": ascii,
+    "repr in a text of both quotes": lambda text: repr(f"'\"{text}"),
+    "ascii in a text of both quotes": lambda text: ascii(f"'\"{text}"),
+    "bytes in a text of both quotes": lambda text: repr(f"'\"{text}".encode()),
+    "what ASCII lacks escaped": lambda text: text.encode("ascii", "backslashreplace").decode(),
     "JSON": json.dumps,
     "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
     "percent-encoded": lambda text: quote(text, ""),
@@ -130,6 +135,14 @@ FORMS = {
     "HTTP's Basic": lambda text: b64encode(f"me:{text}".encode()).decode(),
     "of another user": lambda text: urlsafe_b64encode(f"they:{text}".encode()).decode(),
 }
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_password_of_letters_and_both_quotes(form: str) -> None:
+    secret = "Zx/9 \xe9\"Qq#?&'w7"
+    shown = mask_of({"DB_PASSWORD": secret})(f"could not: {FORMS[form](secret)}, sorry")
+    assert "${DB_PASSWORD}" in shown or form in ("Base64", "HTTP's Basic", "of another user")
+    assert "Qq" not in shown
 
 
 # Letters and digits at both ends make it something to look for whatever is between them.
