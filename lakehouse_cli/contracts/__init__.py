@@ -1,8 +1,8 @@
-"""Holding data to their declared columns: exact conversion, nulls, key.
+"""Enforcement of declared columns: exact conversion, nulls, key.
 
 Nothing here knows of pandas; what a frame's own library calls missing is settled in ``lakehouse_cli.transforms``.
 """
 
-from lakehouse_cli.contracts.holding import Held, check, hold
+from lakehouse_cli.contracts.enforcement import Enforced, check, enforce
 
-__all__ = ["Held", "check", "hold"]
+__all__ = ["Enforced", "check", "enforce"]

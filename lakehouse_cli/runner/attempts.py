@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, TransformError, UnexpectedError
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError, WorkerTimeoutError
+from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.entry import materialize_here
-from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.workplace import Workplace
@@ -35,7 +35,7 @@ class Attempts:
         executor: Where tables are computed.
         memory: Where they are kept for their consumers.
         place: What this process has at hand, where it is the one that computes.
-        inbox: Brings what happens elsewhere into the thread of the loop, in which all else is called.
+        callbacks: Brings what happens elsewhere into the thread of the loop, in which all else is called.
         stopped_by: Tells why nothing more is to be begun, so no further attempt either; None while there may be.
         on_retrying: Told of each attempt that failed and will be followed by another.
         on_ended: Told of what came of a table, by name. Its inputs are let go of then, its data are there for others.
@@ -46,7 +46,7 @@ class Attempts:
         executor: Executor,
         memory: TablesInMemory,
         place: Workplace,
-        inbox: Inbox,
+        callbacks: CallbackQueue,
         stopped_by: Callable[[], str | None],
         on_retrying: Callable[[TableRetrying], None],
         on_ended: Callable[[str, Ended], None],
@@ -54,7 +54,7 @@ class Attempts:
         self._executor = executor
         self._memory = memory
         self._place = place
-        self._inbox = inbox
+        self._callbacks = callbacks
         self._stopped_by = stopped_by
         self._on_retrying = on_retrying
         self._on_ended = on_ended
@@ -111,7 +111,7 @@ class Attempts:
 
     def _done(self, job: Job, future: Future[Outcome]) -> None:
         # Called in whatever thread it happens in.
-        self._inbox.post(partial(self._take, job, future))
+        self._callbacks.post(partial(self._take, job, future))
 
     def _take(self, job: Job, future: Future[Outcome]) -> None:
         error = future.exception()
@@ -133,7 +133,7 @@ class Attempts:
     def _try_again(self, job: Job, failure: AttemptError) -> None:
         name = job.table.name
         delay = job.table.retry_delay * 2 ** (job.attempt - 1)
-        timer = threading.Timer(delay, self._inbox.post, [partial(self._again, name)])
+        timer = threading.Timer(delay, self._callbacks.post, [partial(self._again, name)])
         timer.daemon = True
         self._waiting[name] = (timer, job, failure)
         self._on_retrying(TableRetrying(name, job.attempt, delay, ErrorInfo.of(failure.error)))

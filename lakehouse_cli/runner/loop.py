@@ -23,9 +23,9 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
 from lakehouse_cli.runner.attempts import Attempts, Ended
+from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
-from lakehouse_cli.runner.inbox import Inbox
 from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
@@ -143,7 +143,7 @@ class _Run:
     results: dict[str, TableResult] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
-    inbox: Inbox = field(default_factory=Inbox)
+    callbacks: CallbackQueue = field(default_factory=CallbackQueue)
     attempts: Attempts | None = None
     cancelled_by: Cancellation | None = None
     stopped_by: str | None = None
@@ -189,7 +189,7 @@ class _Run:
                 names = {planned.storage for planned in self.plan.runs} if stores_here else ()
                 with in_use(storages[name] for name in names):
                     stopped_by, emit = lambda: self.stopped_by, self.runner.emit
-                    self.attempts = Attempts(executor, memory, place, self.inbox, stopped_by, emit, self._ended)
+                    self.attempts = Attempts(executor, memory, place, self.callbacks, stopped_by, emit, self._ended)
                     self._loop(self.attempts)
         except KeyboardInterrupt as error:
             self._stop_now("terminated" if isinstance(error, Terminated) else "interrupted")
@@ -201,19 +201,19 @@ class _Run:
                 if planned is None:
                     break
                 self._begin(planned, attempts)
-                self.inbox.carry_out_all()
+                self.callbacks.carry_out_all()
             if self.stopped_by is not None:
                 attempts.give_up_waiting()
                 self._cancel([planned.name for planned in self.schedule.rest()], self.stopped_by)
             if not self.under_way:
                 return
-            self.inbox.carry_out_next()
-            self.inbox.carry_out_all()
+            self.callbacks.carry_out_next()
+            self.callbacks.carry_out_all()
 
     def _stop_softly(self) -> None:
         self.cancelled_by = self.stopped_by = "interrupted"
         # A signal comes in the middle of anything; the loop tells of it when it is back.
-        self.inbox.post(self._tell_of_stopping)
+        self.callbacks.post(self._tell_of_stopping)
 
     def _tell_of_stopping(self) -> None:
         if self.attempts is not None:

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from lakehouse_cli.code.fingerprints.value import NOT_FOLLOWED
 from lakehouse_cli.code.importing import was_edited
-from lakehouse_cli.contracts import Held, check, hold
+from lakehouse_cli.contracts import Enforced, check, enforce
 from lakehouse_cli.errors import ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.python_functions import computation_of
 from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
-from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, Transform, load_transform
@@ -66,16 +66,18 @@ def materialize(job: Job, place: Workplace, given: Mapping[str, SharedTable]) ->
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
-        held = _compute(job, place.folder, given)
-        check_undeclared_types(storage, table, held.table)
+        enforced = _compute(job, place.folder, given)
+        check_undeclared_types(storage, table, enforced.table)
         if not job.publish:
-            return Outcome(None, held.table, job.attempt, held.dropped)
+            return Outcome(None, enforced.table, job.attempt, enforced.dropped)
         inputs = {name: _used(shared, job.expected.inputs.get(name)) for name, shared in given.items()}
-        memory = sum(shared.nbytes for shared in given.values()) + held.table.nbytes
+        memory = sum(shared.nbytes for shared in given.values()) + enforced.table.nbytes
         recipe = _used_recipe(job, place)
-        origin = Origin(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected.stored)
-        manifest = storage.publish(table, held.table, origin)
-        return Outcome(manifest, held.table if job.keep else None, job.attempt, held.dropped)
+        origin = Provenance(
+            job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected.stored
+        )
+        manifest = storage.publish(table, enforced.table, origin)
+        return Outcome(manifest, enforced.table if job.keep else None, job.attempt, enforced.dropped)
     except LakehouseError as error:
         # The traceback would keep the transform's frames, and so its data, in memory.
         raise AttemptError(error.with_traceback(None), job.attempt) from None
@@ -102,7 +104,7 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Held:
+def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Enforced:
     """Compute one table and hold it to its contract.
 
     Raises:
@@ -121,7 +123,7 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Held:
         load_transform(table.transform, folder)  # importing its module does not count as its time
     result = result_of() if limit is None else _within(limit, result_of, table)
     try:
-        return hold(result, table.columns, key=table.key, extra_columns=table.extra_columns)
+        return enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
         error.location = error.location or table.where("columns")
         place = _place(load_transform(table.transform, folder), folder)

@@ -62,7 +62,7 @@ class Stray(Struct, frozen=True):
     project: str | None = None
 
 
-class Origin(Struct, frozen=True):
+class Provenance(Struct, frozen=True):
     """What a manifest says of where data come from; the rest it learns from the data and their storing.
 
     Attributes:
@@ -191,7 +191,7 @@ class AssetStorage(ABC):
         """A stored table to be read: its declared columns, or all with their own types where None are declared."""
 
     @abstractmethod
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Store data and then their manifest, so that readers see the old table or the new one, whole.
 
         Raises:

@@ -159,7 +159,7 @@ def check_replaceable(storage: AssetStorage, table: Table, *, forced: bool) -> N
     Args:
         storage: Where it would be published.
         table: What would be.
-        forced: Whether the user asked to replace whatever is there, as `Origin.forced`.
+        forced: Whether the user asked to replace whatever is there, as `Provenance.forced`.
 
     Raises:
         StorageError: What is there is another's; the hint says how to replace it all the same.

@@ -19,7 +19,7 @@ from lakehouse_cli.formats.base import Format
 from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.storage.base import READINGS, AssetStorage, Origin, Scan
+from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read
 from lakehouse_cli.version import __version__
 
@@ -173,7 +173,7 @@ def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str
 
 
 def make_manifest(
-    table: Table, data: pa.Table, origin: Origin, *, size: int, content_hash: str, modified_ns: int
+    table: Table, data: pa.Table, origin: Provenance, *, size: int, content_hash: str, modified_ns: int
 ) -> Manifest:
     """The manifest of data that were written: `size` bytes with a hash, at a time."""
     return Manifest(

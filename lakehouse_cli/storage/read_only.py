@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.base import AssetStorage, Origin, Stray
+from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
 from lakehouse_cli.storage.wrapper import WrapperStorage
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ReadOnlyStorage(WrapperStorage):
         super().__init__(inner)
         self._environment = environment
 
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Refused."""
         del data, origin
         self._refuse(table)

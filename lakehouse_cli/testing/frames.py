@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
 from lakehouse_cli.testing.every_type import VALUES
@@ -40,7 +40,7 @@ class FrameConformance(ABC):
 
     def back(self, frames: FrameType, frame: Any, columns: tuple[Column, ...] | None) -> pa.Table:
         """What the tool stores of a frame that a transform returned: the table, as its contract has it."""
-        return hold(frames.to_arrow(frame, columns), columns).table
+        return enforce(frames.to_arrow(frame, columns), columns).table
 
     def test_name_begins_with_the_library(self, frames: FrameType) -> None:
         """By which a value or an annotation is known before anything is imported for it."""

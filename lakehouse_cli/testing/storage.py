@@ -25,7 +25,7 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
-from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
@@ -34,13 +34,13 @@ from lakehouse_cli.storage_types.own import refusal_of
 from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
-ORIGIN = Origin("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
+ORIGIN = Provenance("20260101-000000-abcd", "2026-01-01T00:00:00.000+00:00")
 
 
 _run_ids = (f"20260101-000000-{number:04x}" for number in itertools.count())
 
 
-def planned(storage: AssetStorage, declared: Table) -> Origin:
+def planned(storage: AssetStorage, declared: Table) -> Provenance:
     """The origin of data that a run computes whose plan looks at the table now."""
     manifest = storage.read_manifest(declared)
     content = storage.content(declared, ())
@@ -92,7 +92,7 @@ class StorageConformance(ABC):
         assert manifest.columns == (("id", "int64"), ("text", "string"))
 
     def test_publishing_relies_on_no_look(self, storage: AssetStorage) -> None:
-        """What a plan saw comes with `Origin.expected` or not at all; the storage itself remembers none."""
+        """What a plan saw comes with `Provenance.expected` or not at all; the storage itself remembers none."""
         declared = table()
         planned(storage, declared)
         self.put(storage, declared, data_of(declared, (1, "a")))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.formatted import make_manifest
 from tests.cli.test_incremental import reasons, statuses
 from tests.conftest import Invoked, ProjectFolder
@@ -209,7 +209,7 @@ def test_package_versions_while_importing(monkeypatch: pytest.MonkeyPatch) -> No
     # As a module is that another thread is importing: without a `__version__`.
     monkeypatch.setitem(sys.modules, "polars", ModuleType("polars"))
     manifest = make_manifest(
-        Table("t"), pa.table({"a": ["x"]}), Origin("r", "p"), size=1, content_hash="h", modified_ns=1
+        Table("t"), pa.table({"a": ["x"]}), Provenance("r", "p"), size=1, content_hash="h", modified_ns=1
     )
     assert manifest.packages["polars"] == metadata.version("polars")
     assert manifest.packages["pyarrow"] == metadata.version("pyarrow")

@@ -18,7 +18,7 @@ from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, shown_values
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, TransformError
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
@@ -262,7 +262,7 @@ def test_a_column_survives_its_way_through_a_frame(frame: str, text: str, data: 
         assert type_.unit == "s"
         assert any(value is not None and abs(value) > 2**63 // 1000 for value in values)
         return
-    held = hold(kind.to_arrow(seen, columns), columns).table
+    held = enforce(kind.to_arrow(seen, columns), columns).table
     assert held.schema == pa.schema({"x": to_arrow(type_)})
     back = held.column("x")
     if type_.id == "dictionary":
@@ -320,9 +320,9 @@ def test_a_nan_is_null_after_pandas_and_stays_apart_otherwise(values: list[float
     table = pa.table({"x": pa.array(values, pa.float64())})
     columns = (Column("x", parse_column_type("float64")),)
     pandas, arrow = frame_type_of(None), frame_type_of(pa.Table)
-    through_pandas = hold(pandas.to_arrow(pandas.from_arrow(table), columns), columns).table.column("x").to_pylist()
+    through_pandas = enforce(pandas.to_arrow(pandas.from_arrow(table), columns), columns).table.column("x").to_pylist()
     assert through_pandas == [None if value is None or math.isnan(value) else value for value in values]
-    through_arrow = hold(arrow.to_arrow(arrow.from_arrow(table), columns), columns).table
+    through_arrow = enforce(arrow.to_arrow(arrow.from_arrow(table), columns), columns).table
     assert through_arrow.column("x").null_count == values.count(None)
 
 
@@ -333,13 +333,13 @@ def test_a_key_is_kept_just_where_its_values_differ(values: list[int | None]) ->
     columns = (Column("x", parse_column_type("int64")),)
     if None in values or len(set(values)) < len(values):
         with pytest.raises(ContractError) as caught:
-            hold(table, columns, key=("x",))
+            enforce(table, columns, key=("x",))
         counts = {("null" in v.message): v.count for v in caught.value.violations}
         present = [value for value in values if value is not None]
         assert counts.get(True, 0) == values.count(None)
         assert counts.get(False, 0) == len(present) - len(set(present))
     else:
-        assert hold(table, columns, key=("x",)).table.equals(table)
+        assert enforce(table, columns, key=("x",)).table.equals(table)
 
 
 @pytest.mark.parametrize("kind", ["date32", "timestamp[s]", "timestamp[s, tz=UTC]", "duration[s]"])

@@ -14,7 +14,7 @@ from lakehouse_cli.code.fingerprints.packages import Found, find_package
 from lakehouse_cli.code.fingerprints.references import Import
 from lakehouse_cli.code.source import SourceError, SourceReader, find_module, installed_search, is_standard
 
-Origin = Literal["own", "standard", "package"]
+Provenance = Literal["own", "standard", "package"]
 
 NOT_INSTALLED = "not installed"
 _COMPILED = (".so", ".pyd", ".pyc")
@@ -34,7 +34,7 @@ class Modules:
         self.snapshot = reader.snapshot
         self._reader = reader
         self._own_package = own_package
-        self._origins: dict[str, Origin] = {}
+        self._origins: dict[str, Provenance] = {}
         self._packages: dict[str, Found | None] = {}
         self._files: dict[str, Path | None] = {}
         self._codes: dict[str, ModuleCode | None] = {}
@@ -43,7 +43,7 @@ class Modules:
         self._exported: dict[str, tuple[str, ...] | None] = {}
         self._imports: dict[str, dict[str, int]] = {}
 
-    def origin(self, module: str) -> Origin:
+    def origin(self, module: str) -> Provenance:
         """Whose a module is; that of its top-level package."""
         top = module.partition(".")[0]
         known = self._origins.get(top)
@@ -51,7 +51,7 @@ class Modules:
             known = self._origins[top] = self._find_origin(top)
         return known
 
-    def _find_origin(self, top: str) -> Origin:
+    def _find_origin(self, top: str) -> Provenance:
         if is_standard(top, self.folder):
             return "standard"
         if find_module(top, self.folder, installed=False) is not None or top == self._own_package:

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from lakehouse_cli.code.fingerprints.module_code import ModuleCode, Piece, PlainImport, StarImport
-from lakehouse_cli.code.fingerprints.modules import Modules, Origin
+from lakehouse_cli.code.fingerprints.modules import Modules, Provenance
 from lakehouse_cli.code.fingerprints.references import Import, Reference
 from lakehouse_cli.code.source import SourceReader
 
@@ -210,7 +210,7 @@ class Resolver(Modules):
             else:
                 self._follow_own(code, (module, path), found, seen, outside)
 
-    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Origin, found: Landing) -> None:
+    def _follow_outside(self, module: str, path: tuple[str, ...], origin: Provenance, found: Landing) -> None:
         dotted = ".".join((module, *path))
         if origin == "package":
             top = module.partition(".")[0]

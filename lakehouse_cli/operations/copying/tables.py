@@ -27,7 +27,7 @@ from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo
 from lakehouse_cli.runs.lock import RunLock, RunLockedError
-from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.local.publishing import HashingSink
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
@@ -232,13 +232,13 @@ class Copying:
         except LakehouseError:
             return False
 
-    def _origin(self, name: str, here: TableState) -> Origin:
+    def _origin(self, name: str, here: TableState) -> Provenance:
         """What the manifest of the copy says of where it comes from."""
         manifest = here.manifest
         if manifest is None or here.altered:
             source = self.source.tables[name].kind == "source"
             inputs = {name: here.content} if source and here.content is not None else {}
-            return Origin(self.run_id, _now(), inputs=inputs, project=self.project)
+            return Provenance(self.run_id, _now(), inputs=inputs, project=self.project)
         recipe = manifest.recipe
         if recipe is not None:
             # What is written is written with the target's format and options as they are now.
@@ -246,7 +246,7 @@ class Copying:
             recipe = replace(recipe, storage=stored_as(table, self.target.specs[table.storage]))
         inputs = {each: self._input(each, record) for each, record in manifest.inputs.items()}
         project = manifest.project or self.project
-        return Origin(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
+        return Provenance(manifest.run_id, manifest.started_at, recipe, inputs, manifest.memory_bytes, project)
 
     def _input(self, name: str, record: InputRecord) -> InputRecord:
         """An input as the target has it, if that is a copy of what the table was computed from."""

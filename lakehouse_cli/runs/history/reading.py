@@ -15,7 +15,7 @@ from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
 from lakehouse_cli.runs.history.files import UnreadableRunError, head, lines_of, parse_json, run_files
 from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
-from lakehouse_cli.runs.history.told import Finish, Told, told
+from lakehouse_cli.runs.history.replay import Finish, RunReplay, replay
 from lakehouse_cli.runs.local_state import is_held
 
 _Read = TypeVar("_Read")
@@ -102,7 +102,7 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
             asked = unknown.intersection(run.tables)
             if not asked or run.environment != environment or is_held(path):
                 continue
-            past = told(path)
+            past = replay(path)
             # Of what a run that died did not come to, it told nothing; one that ended has told of all.
             if past.finish is not None and asked - past.results.keys():
                 raise UnreadableRunError(path.stem, "lines are missing")
@@ -117,7 +117,7 @@ def table_history(
     """What the runs, newest first, told of one table; what cannot be read is told in the notes and left out."""
     times: list[TableTime] = []
     notes: list[str] = []
-    for run_id, past in _each(lambda path: (path.stem, told(path)), folder, environment, notes):
+    for run_id, past in _each(lambda path: (path.stem, replay(path)), folder, environment, notes):
         if table in past.results:
             times.append(TableTime(run_id, past.run.environment, past.run.at, past.results[table]))
         if limit is not None and len(times) >= limit:
@@ -179,7 +179,7 @@ def _explained(path: Path, notes: list[str]) -> Iterator[None]:
 def _record(path: Path) -> RunRecord:
     # Looked at first: a run that ends after this has told so by the time the file is read.
     goes_on = is_held(path)
-    past = told(path)
+    past = replay(path)
     run, finish, results = past.run, past.finish, tuple(past.results.values())
     status: RecordStatus
     if finish is not None:
@@ -210,7 +210,7 @@ def _cancellation(finish: Finish | None) -> Cancellation | None:
     return next((how for how in known if finish is not None and how == finish.cancelled_by), None)
 
 
-def _left_by_death(past: Told) -> Iterator[TableResult]:
+def _left_by_death(past: RunReplay) -> Iterator[TableResult]:
     for name in past.run.tables:
         if name not in past.results:
             when = "while this table was under way" if name in past.started else "before it came to this table"

@@ -80,7 +80,7 @@ class HistoryWriter:
         with suppress(OSError):  # without locks a run that goes on looks like one that died, and that is all
             hold(self._descriptor, wait=True)
         if too_old := run_files(self._folder)[self._keep :]:
-            from lakehouse_cli.runs.history.told import is_run  # not needed by most runs
+            from lakehouse_cli.runs.history.replay import is_run  # not needed by most runs
 
             for old in too_old:
                 # What is not wholly a run's may be somebody's.

@@ -28,7 +28,7 @@ from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
-from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, record_of
+from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, record_of
 from lakehouse_cli.storage.delta.files import WHAT, file_schema, has_wall_clock, write_file
 from lakehouse_cli.storage.delta.log import (
     ConflictError,
@@ -223,7 +223,7 @@ class DeltaStorage(AssetStorage):
                 location=table.where("path", "storage"),
             )
 
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Write a file that no version has yet, then make it all there is in the next one."""
         place = self._place(table.path)
         with translate_errors(self, table, "written"):
@@ -251,7 +251,9 @@ class DeltaStorage(AssetStorage):
             sync_all([str(newest), f"{place}/{_LOG}", place, *made])
         return committed
 
-    def _commit(self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, origin: Origin) -> Manifest:
+    def _commit(
+        self, table: Table, file: DataFile, schema: pa.Schema, manifest: Manifest, origin: Provenance
+    ) -> Manifest:
         place = self._place(table.path)
         seen: list[int | None] = []
         for _ in range(_COMMITS):
@@ -273,7 +275,7 @@ class DeltaStorage(AssetStorage):
             return whole
         raise self._lost(table)
 
-    def _is_expected(self, found: Snapshot | None, table: Table, origin: Origin) -> bool:
+    def _is_expected(self, found: Snapshot | None, table: Table, origin: Provenance) -> bool:
         """Whether no run committed since the plan looked; others may have, as to vacuum."""
         expected = origin.expected
         if expected is None:

@@ -17,7 +17,7 @@ from lakehouse_cli.errors import system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import StoredVersion
-from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
@@ -153,7 +153,7 @@ class KeyedStorage(FormattedStorage):
             return None
         return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
 
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Write aside, put the data in the place of what the plan saw, then the manifest.
 
         Where there is no manifest yet, one is put before the data as well: a run that is killed in between leaves no

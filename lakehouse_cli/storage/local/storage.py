@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
-from lakehouse_cli.storage.base import Origin, Stored, Stray, record_of
+from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import translate_errors
 from lakehouse_cli.storage.formatted import (
     MANIFESTS,
@@ -134,7 +134,7 @@ class FileStorage(FolderStorage):
             sync_all(tuple(unsynced))
             self._hashes.flush()
 
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Write the file aside, put it in place, then the manifest; where there is none yet, the manifest first.
 
         A run that is killed in between leaves no file of which nobody knows that it is ours.

@@ -20,7 +20,7 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
-from lakehouse_cli.storage.base import AssetStorage, Origin, Scan, Stored, Stray
+from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
@@ -283,7 +283,7 @@ class RelationalStorage(AssetStorage):
         if kept is None and not forced:
             raise UnclaimedError(shown, table.name, location=table.where("path"))
 
-    def publish(self, table: Table, data: pa.Table, origin: Origin) -> Manifest:
+    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
         from lakehouse_cli.storage.relational.fitting import UnfitError, declarable, stored_as
 
@@ -408,7 +408,7 @@ class RelationalStorage(AssetStorage):
             return error.message
 
 
-def _is_overtaken(kept: Kept, digest: Digest, origin: Origin, name: str) -> bool:
+def _is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
     """Whether another run stored other data since the plan looked.
 
     Args:

@@ -13,7 +13,7 @@ import pytest
 from lakehouse_cli.arrow.conversion.python_values import convert_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
 
@@ -24,7 +24,7 @@ NAN = float("nan")
 
 def refused(values: pa.Array, target: str) -> Violation:
     with pytest.raises(ContractError) as caught:
-        hold(pa.table({"x": values}), (Column("x", parse_column_type(target)),))
+        enforce(pa.table({"x": values}), (Column("x", parse_column_type(target)),))
     (violation,) = caught.value.violations
     return violation
 
@@ -88,7 +88,7 @@ def test_values_with_an_exact_counterpart_are_converted(values: pa.Array, target
     # Beside a first chunk of the same, and sliced: offsets and chunks must not matter.
     chunks = pa.chunked_array([values, pa.concat_arrays([values, values]).slice(len(values))])
     type_ = parse_column_type(target)
-    held = hold(pa.table({"x": chunks}), (Column("x", type_),)).table.column("x")
+    held = enforce(pa.table({"x": chunks}), (Column("x", type_),)).table.column("x")
     assert held.type == to_arrow(type_)
     assert held.to_pylist() == expected * 2
 
@@ -190,21 +190,21 @@ def test_values_without_one_are_refused_by_row(
 
 def test_a_zone_changes_without_moving_the_instant() -> None:
     instants = pa.array([0, None], pa.timestamp("us", "UTC"))
-    held = hold(pa.table({"x": instants}), (Column("x", parse_column_type("timestamp[s, tz=Asia/Tokyo]")),)).table
+    held = enforce(pa.table({"x": instants}), (Column("x", parse_column_type("timestamp[s, tz=Asia/Tokyo]")),)).table
     assert held.column("x").cast(pa.int64()).to_pylist() == [0, None]
 
 
 def test_a_null_struct_hides_what_lies_under_it() -> None:
     child = pa.array([1.5, 2.0])
     hidden = pa.StructArray.from_arrays([child], ["a"], mask=pa.array([True, False]))
-    held = hold(pa.table({"x": hidden}), (Column("x", parse_column_type("struct<a: int64>")),)).table
+    held = enforce(pa.table({"x": hidden}), (Column("x", parse_column_type("struct<a: int64>")),)).table
     assert held.column("x").to_pylist() == [None, {"a": 2}]
 
 
 def test_a_dictionary_is_in_order_of_appearance_whatever_it_was() -> None:
     categories = pa.DictionaryArray.from_arrays(pa.array([2, 0, None]), ["a", "unused", "z"], ordered=True)
     chunked = pa.chunked_array([categories, pa.array(["y"]).dictionary_encode().cast(categories.type)])
-    held = hold(pa.table({"x": chunked}), (Column("x", parse_column_type("dictionary<string>")),)).table.column("x")
+    held = enforce(pa.table({"x": chunked}), (Column("x", parse_column_type("dictionary<string>")),)).table.column("x")
     assert held.num_chunks == 1
     assert held.chunk(0).dictionary.to_pylist() == ["z", "a", "y"]
 
@@ -316,7 +316,7 @@ def test_numbers_beyond_a_type_are_refused(values: pa.Array, target: str) -> Non
 
 def test_narrow_decimals_become_integers() -> None:
     column = Column("x", parse_column_type("int64"))
-    held = hold(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
+    held = enforce(pa.table({"x": pa.array([Decimal("-1.00"), None], pa.decimal32(6, 2))}), (column,))
     assert held.table["x"].to_pylist() == [-1, None]
 
 
@@ -327,7 +327,7 @@ def test_text_of_the_first_second_of_nanoseconds_is_read(zone: str | None, encod
     moments = pa.array(counts, pa.timestamp("ns"))
     texts = pa.array([text and text + ("Z" if zone else "") for text in moments.cast(pa.string()).to_pylist()])
     column = Column("x", parse_column_type(f"timestamp[ns, tz={zone}]" if zone else "timestamp[ns]"))
-    held = hold(pa.table({"x": encode(texts)}), (column,))
+    held = enforce(pa.table({"x": encode(texts)}), (column,))
     assert held.table["x"].cast(pa.int64()).to_pylist() == counts
 
 

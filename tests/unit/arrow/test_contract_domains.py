@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, DataError, Violation
 from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
@@ -30,7 +30,7 @@ def numbers(kind: pa.DataType, *values: int | None) -> pa.Array:
 def violation(result: pa.Table, **types: str) -> Violation:
     columns = tuple(Column(name, parse_column_type(text)) for name, text in types.items())
     with pytest.raises(ContractError) as caught:
-        hold(result, columns or None)
+        enforce(result, columns or None)
     (found,) = caught.value.violations
     return found
 
@@ -82,14 +82,14 @@ def test_unused_and_masked_values_are_no_values() -> None:
     values = numbers(DIGITS_38, 1, 10**38)
     unused = pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), values)
     masked = pa.StructArray.from_arrays([values], ["x"], mask=pa.array([False, True]))
-    held = hold(pa.table({"a": unused, "b": masked}), None).table
+    held = enforce(pa.table({"a": unused, "b": masked}), None).table
     assert held.to_pydict() == {"a": [1, 1], "b": [{"x": 1}, None]}
 
 
 def test_edges_of_types_are_kept() -> None:
     most = 10**38 - 1
     table = pa.table({"a": numbers(DIGITS_38, most, -most), "b": numbers(pa.time64("us"), 0, 86_399_999_999)})
-    assert hold(table, None).table.equals(table)
+    assert enforce(table, None).table.equals(table)
 
 
 @pytest.mark.parametrize("kind", [pa.decimal32(5, 0), pa.decimal64(15, 2), pa.decimal256(40, 0), pa.decimal128(5, -2)])
@@ -142,7 +142,7 @@ def test_only_items_that_list_views_use_are_checked(made: type) -> None:
     offset = pa.int32() if made is pa.ListViewArray else pa.int64()
     items = numbers(DIGITS_38, 10**38, 1)
     unused = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 0], offset), items)
-    assert hold(pa.table({"a": unused}), None).table["a"].to_pylist() == [[1], []]
+    assert enforce(pa.table({"a": unused}), None).table["a"].to_pylist() == [[1], []]
     used = made.from_arrays(pa.array([1, 0], offset), pa.array([1, 1], offset), items)
     assert rows_of(violation(pa.table({"a": used}))) == [2]
     assert rows_of(violation(pa.table({"a": pa.StructArray.from_arrays([used], ["x"])}))) == [2]
@@ -206,7 +206,7 @@ def test_decimal_of_unusual_scale_is_exact_or_refused(kind: pa.DataType, declare
         result = pa.table({"a": numbers(kind, None, digits)})
         if exactly(value, target):
             columns = (Column("a", parse_column_type(declared)),)
-            missing, held = hold(result, columns).table["a"].to_pylist()
+            missing, held = enforce(result, columns).table["a"].to_pylist()
             assert missing is None
             assert Fraction(held) == value
         else:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, DataError
 from tests.unit.formats.test_typed_files import columns, read, stored
 
@@ -54,7 +54,7 @@ def test_views_in_results_are_kept(case: str, start: int) -> None:
     values, declared = VIEWS[case]
     result = pa.table({"x": values}).slice(start)
     for contract in (columns(x=declared), None):
-        held = hold(result, contract).table
+        held = enforce(result, contract).table
         held.validate(full=True)
         assert held["x"].to_pylist() == values.to_pylist()[start:]
 
@@ -65,7 +65,7 @@ def test_refused_views_show_their_values() -> None:
     with pytest.raises(DataError) as read_from_file:
         read("ipc", stored("ipc", table), declared)
     with pytest.raises(ContractError) as returned:
-        hold(table, declared)
+        enforce(table, declared)
     for caught in (read_from_file.value, returned.value):
         assert [violation.column for violation in caught.violations] == ["d", "t", "l"]
         assert [violation.examples[0].row for violation in caught.violations] == [1, 1, 1]
@@ -79,5 +79,5 @@ def test_list_views_that_share_items_name_their_rows() -> None:
     column = pa.chunked_array([shared])
     assert convert(column, pa.list_(pa.string())).to_pylist() == [["x"], ["1", "2"], ["2", "x"]]
     with pytest.raises(ContractError) as caught:
-        hold(pa.table({"x": shared}), columns(x="list<int64>"))
+        enforce(pa.table({"x": shared}), columns(x="list<int64>"))
     assert [example.row for example in caught.value.violations[0].examples] == [1, 3]

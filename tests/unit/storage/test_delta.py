@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, StorageError, UsageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.base import AssetStorage, Origin
+from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.delta import log as delta_log
 from lakehouse_cli.storage.delta.storage import DeltaStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, planned, table
@@ -67,7 +67,7 @@ def opened(root: Path) -> DeltaStorage:
 
 
 def publish(
-    storage: DeltaStorage, *rows: tuple[Any, ...], declared: Table | None = None, origin: Origin = ORIGIN
+    storage: DeltaStorage, *rows: tuple[Any, ...], declared: Table | None = None, origin: Provenance = ORIGIN
 ) -> Manifest:
     declared = declared or table()
     return storage.publish(declared, data_of(declared, *rows), origin)

@@ -15,7 +15,7 @@ from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.operations.clean import find_strays
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
-from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.keyed import base as keyed
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
@@ -75,7 +75,7 @@ class TestCsvUnderKeys(StorageConformance):
         monkeypatch.setattr(CsvFormat, "write", write)
 
 
-def publish(storage: AssetStorage, text: str, origin: Origin = ORIGIN) -> None:
+def publish(storage: AssetStorage, text: str, origin: Provenance = ORIGIN) -> None:
     storage.publish(table(), data_of(table(), (1, text)), origin)
 
 

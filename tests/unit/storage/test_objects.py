@@ -21,7 +21,7 @@ from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage import AssetStorage
-from lakehouse_cli.storage.base import Origin, Scan
+from lakehouse_cli.storage.base import Provenance, Scan
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
 from lakehouse_cli.storage.keyed.objects import ObjectStorage, S3Storage
@@ -182,7 +182,7 @@ def memory(root: str) -> MemoryStorage:
     return MemoryStorage(StorageSpec("scratch", root, root, type="memory"))
 
 
-def publish(storage: AssetStorage, text: str, origin: Origin = ORIGIN) -> None:
+def publish(storage: AssetStorage, text: str, origin: Provenance = ORIGIN) -> None:
     storage.publish(table(), data_of(table(), (1, text)), origin)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import OvertakenError
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.model.stored_version import UNREADABLE, StoredVersion
-from lakehouse_cli.storage.base import Origin
+from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.opening import open_storage
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.testing.storage import ORIGIN, data_of, planned, table
@@ -37,7 +37,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     return open_
 
 
-def publish(storage: RelationalStorage, text: str, origin: Origin = ORIGIN) -> None:
+def publish(storage: RelationalStorage, text: str, origin: Provenance = ORIGIN) -> None:
     storage.publish(table(), data_of(table(), (1, text)), origin)
 
 
@@ -45,7 +45,7 @@ def texts(storage: RelationalStorage) -> list[str]:
     return list(storage.scan(table(), table().columns).table().column("text").to_pylist())
 
 
-def plan(storage: RelationalStorage, *, planning: bool) -> Origin:
+def plan(storage: RelationalStorage, *, planning: bool) -> Provenance:
     if planning:
         storage.prefetch([table()])
     return planned(storage, table())

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lakehouse_cli.contracts import hold
+from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, Violation
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.transforms import frame_type_of
@@ -25,7 +25,7 @@ def columns(**types: str) -> tuple[Column, ...]:
 
 def held(result: Any, **types: str) -> dict[str, list[Any]]:
     contract = columns(**types)
-    table: dict[str, list[Any]] = hold(PANDAS.to_arrow(result, contract), contract).table.to_pydict()
+    table: dict[str, list[Any]] = enforce(PANDAS.to_arrow(result, contract), contract).table.to_pydict()
     return table
 
 
@@ -327,7 +327,7 @@ def test_a_column_that_cannot_become_arrow_does_not_hide_the_others() -> None:
 def test_a_column_that_cannot_become_arrow_may_be_dropped() -> None:
     contract = columns(a="int64")
     result = PANDAS.to_arrow(pd.DataFrame({"a": [1], "z": [1j]}), contract)
-    assert hold(result, contract, extra_columns="drop").dropped == ("z",)
+    assert enforce(result, contract, extra_columns="drop").dropped == ("z",)
 
 
 def test_usual_ways_to_reshape_can_be_returned_as_they_are() -> None:

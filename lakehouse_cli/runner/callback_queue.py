@@ -9,16 +9,16 @@ from queue import Empty, SimpleQueue
 _LONGEST_WAIT_S = 0.5
 
 #: What the loop is to do about something that happened.
-Act = Callable[[], None]
+Callback = Callable[[], None]
 
 
-class Inbox:
+class CallbackQueue:
     """Acts that wait for the thread of the loop, which carries them out one after the other."""
 
     def __init__(self) -> None:
-        self._acts: SimpleQueue[Act] = SimpleQueue()
+        self._acts: SimpleQueue[Callback] = SimpleQueue()
 
-    def post(self, act: Act) -> None:
+    def post(self, act: Callback) -> None:
         """Leave an act, from any thread and in the middle of anything."""
         self._acts.put(act)
 

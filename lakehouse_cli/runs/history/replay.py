@@ -39,7 +39,7 @@ class Finish(Struct, frozen=True):
     cancelled_by: str | None = None
 
 
-class Told(Struct):
+class RunReplay(Struct):
     """What the lines of a file have told so far.
 
     Attributes:
@@ -104,14 +104,14 @@ def _event(line: bytes) -> _Event | None:
     return None if isinstance(name, str) and name not in _KNOWN else convert(parse_json(line), _Event)
 
 
-def told(path: Path) -> Told:
+def replay(path: Path) -> RunReplay:
     """All that a run's file tells; a last line that was cut short belongs to a run that died while writing it.
 
     Raises:
         UnreadableRunError: It is not a run's, in whichever line.
     """
     with opened(path) as file:
-        found = Told(beginning(path, file.readline()))
+        found = RunReplay(beginning(path, file.readline()))
         for number, line in enumerate(file, 2):
             if not line.endswith(b"\n"):
                 break
@@ -126,7 +126,7 @@ def told(path: Path) -> Told:
 def is_run(path: Path) -> bool:
     """Whether a file is a run's, to its last line."""
     try:
-        told(path)
+        replay(path)
     except UnreadableRunError:
         return False
     return True

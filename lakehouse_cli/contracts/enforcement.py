@@ -1,4 +1,4 @@
-"""Holding a table to its declared columns: names, types, nulls and key, all judged before any error is raised."""
+"""Enforce the declared columns of a table: names, types, nulls and key, all judged before any error is raised."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SMALL_CHUNK = 65_536
 _LARGE_COLUMN = 1 << 30
 
 
-class Held(Struct, frozen=True):
+class Enforced(Struct, frozen=True):
     """A table that keeps its contract.
 
     Attributes:
@@ -42,13 +42,13 @@ class Held(Struct, frozen=True):
     dropped: tuple[str, ...]
 
 
-def hold(
+def enforce(
     result: pa.Table,
     columns: Sequence[Column] | None,
     *,
     key: Sequence[str] = (),
     extra_columns: str = "error",
-) -> Held:
+) -> Enforced:
     """Convert a transform's result exactly to the declared columns, and judge it.
 
     Args:
@@ -86,7 +86,7 @@ def hold(
         violations += _key_violations(table, columns, key, names)
     if violations:
         raise _error(violations)
-    return Held(table, dropped)
+    return Enforced(table, dropped)
 
 
 def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> tuple[Violation, ...]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_cli.arrow.types import from_arrow
-from lakehouse_cli.contracts import check, hold
+from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.errors import ContractError, Location, Violation
 from lakehouse_cli.model import Column, parse_column_type
 
@@ -32,7 +32,7 @@ def columns(**types: str) -> tuple[Column, ...]:
 
 def violations(table: pa.Table, contract: tuple[Column, ...] | None, **options: Any) -> tuple[Violation, ...]:
     with pytest.raises(ContractError) as caught:
-        hold(table, contract, **options)
+        enforce(table, contract, **options)
     return caught.value.violations
 
 
@@ -47,14 +47,14 @@ def rows(violation: Violation) -> list[tuple[int | None, str]]:
 
 def test_columns_come_in_declared_order_with_declared_types_and_no_metadata() -> None:
     result = pa.table({"b": pa.array([1, 2], pa.int8()), "a": ["x", None]}).replace_schema_metadata({"pandas": "{}"})
-    table = hold(result, columns(a="string", b="float64!")).table
+    table = enforce(result, columns(a="string", b="float64!")).table
     assert table.schema.equals(pa.schema({"a": pa.string(), "b": pa.float64()}), check_metadata=True)
     assert table.to_pydict() == {"a": ["x", None], "b": [1.0, 2.0]}
 
 
 def test_a_column_that_already_fits_is_not_copied() -> None:
     result = pa.table({"a": pa.array([1.0, 2.0])})
-    held = hold(result, columns(a="float64")).table
+    held = enforce(result, columns(a="float64")).table
     assert held.column("a").chunk(0).buffers()[1].address == result.column("a").chunk(0).buffers()[1].address
 
 
@@ -67,7 +67,7 @@ def test_every_column_is_judged_not_only_the_first() -> None:
 
 def test_the_error_counts_what_it_carries_and_crosses_processes() -> None:
     with pytest.raises(ContractError, match="2 violations") as caught:
-        hold(pa.table({"a": [1]}), columns(b="int64"))
+        enforce(pa.table({"a": [1]}), columns(b="int64"))
     assert pickle.loads(pickle.dumps(caught.value)).violations == caught.value.violations
 
 
@@ -81,16 +81,16 @@ def test_an_extra_column_is_an_error_unless_dropped_or_kept() -> None:
     result = pa.table({"z": pa.array(["q"], pa.large_string()), "a": [1]})
     extra = only(violations(result, columns(a="int64")))
     assert extra.message == "column `z` is not declared; declare it, or set `extra_columns: drop`"
-    dropped = hold(result, columns(a="int64"), extra_columns="drop")
+    dropped = enforce(result, columns(a="int64"), extra_columns="drop")
     assert (dropped.table.column_names, dropped.dropped) == (["a"], ("z",))
-    kept = hold(result, columns(a="int64"), extra_columns="keep")
+    kept = enforce(result, columns(a="int64"), extra_columns="keep")
     assert (kept.table.column_names, kept.dropped) == (["a", "z"], ())
     assert kept.table.schema.field("z").type == pa.string()
 
 
 def test_a_dropped_column_may_be_of_any_type() -> None:
     result = pa.table({"a": [1], "z": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))})
-    assert hold(result, columns(a="int64"), extra_columns="drop").dropped == ("z",)
+    assert enforce(result, columns(a="int64"), extra_columns="drop").dropped == ("z",)
 
 
 def test_nulls_where_none_may_be_are_counted_and_the_first_shown() -> None:
@@ -111,7 +111,7 @@ def test_without_a_contract_types_become_the_nearest_declarable_ones() -> None:
             "f": pa.array([b"x"], pa.binary(1)),
         }
     )
-    assert [str(field.type) for field in hold(result, None).table.schema] == [
+    assert [str(field.type) for field in enforce(result, None).table.schema] == [
         "string",
         "timestamp[ms]",
         "dictionary<values=string, indices=int32, ordered=0>",
@@ -140,17 +140,17 @@ def test_names_must_be_there_and_differ(contract: tuple[Column, ...] | None) -> 
 
 def test_an_empty_result_is_valid_whatever_its_empty_columns_are() -> None:
     result = pa.table({"a": pa.nulls(0), "b": pa.array([], pa.float64()), "c": pa.array([], pa.bool_())})
-    table = hold(result, columns(a="date32", b="string!", c="list<int64>"), key=("b",)).table
+    table = enforce(result, columns(a="date32", b="string!", c="list<int64>"), key=("b",)).table
     assert (table.num_rows, [str(f.type) for f in table.schema]) == (0, ["date32[day]", "string", "list<item: int64>"])
 
 
 def test_a_column_of_nulls_alone_is_of_any_type() -> None:
-    assert hold(pa.table({"a": pa.nulls(2, pa.float64())}), columns(a="date32")).table.column("a").null_count == 2
+    assert enforce(pa.table({"a": pa.nulls(2, pa.float64())}), columns(a="date32")).table.column("a").null_count == 2
 
 
 def test_many_small_chunks_are_joined() -> None:
     result = pa.table({"a": pa.chunked_array([[n] for n in range(100)])})
-    assert hold(result, columns(a="int64")).table.column("a").num_chunks == 1
+    assert enforce(result, columns(a="int64")).table.column("a").num_chunks == 1
 
 
 @pytest.mark.parametrize("size", [6, 5_000])
@@ -178,9 +178,9 @@ def test_a_key_may_be_of_any_type(type_: str, size: int) -> None:
     elif type_ in ("date32", "timestamp[us]"):
         plain = plain.cast(pa.int32()).cast(pa.date32())
     result = pa.table({"k": plain, "n": range(size)})
-    assert hold(result, target, key=("k", "n")).table.num_rows == size
+    assert enforce(result, target, key=("k", "n")).table.num_rows == size
     if type_ != "bool":
-        assert hold(result, target, key=("k",)).table.num_rows == size
+        assert enforce(result, target, key=("k",)).table.num_rows == size
     doubled = pa.concat_tables([result, result.slice(0, 1)])
     assert only(violations(doubled, target, key=("k", "n"))).count == 1
 
@@ -228,10 +228,10 @@ def test_contracts_load_neither_pandas_nor_polars() -> None:
     code = """
 import io, sys
 from pyarrow import csv
-from lakehouse_cli.contracts import check, hold
+from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.model import Column, parse_column_type
 columns = [Column(name, parse_column_type(type_), False) for name, type_ in (("a", "float64"), ("b", "string"))]
-held = hold(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
+held = enforce(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
 check(held.table, columns, key=("b",))
 sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
 """
@@ -244,10 +244,10 @@ def struct_of(name: str) -> pa.DataType:
 
 
 def is_refused(kind: pa.DataType, contract: tuple[Column, ...] | None) -> str:
-    """The message where `hold` refuses an undeclared column of a type, else what its type's text does not give back."""
+    """The refusal of an undeclared column of a type, else what its type's text does not give back."""
     table = pa.table({"id": [1], "v": pa.nulls(1, kind)})
     try:
-        held = hold(table, contract, extra_columns="keep").table
+        held = enforce(table, contract, extra_columns="keep").table
     except ContractError as error:
         return only(error.violations).message
     found = from_arrow(held.schema.field("v").type)
@@ -281,7 +281,7 @@ def test_time_zone_no_type_can_have_is_refused(zone: str) -> None:
 def test_instants_in_an_unknown_zone_can_be_declared_in_utc() -> None:
     for zone in ZONES:
         result = pa.table({"v": pa.array([1, None], pa.timestamp("us", zone))})
-        held = hold(result, columns(v="timestamp[us, tz=UTC]")).table.column("v")
+        held = enforce(result, columns(v="timestamp[us, tz=UTC]")).table.column("v")
         assert held.cast(pa.int64()).to_pylist() == [1, None]
 
 
