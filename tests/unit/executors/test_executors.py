@@ -35,6 +35,7 @@ class TestSerial(ExecutorConformance):
         return SerialExecutor
 
 
+@pytest.mark.slow
 class TestProcesses(ExecutorConformance):
     @pytest.fixture
     def executor_class(self) -> type[Executor]:

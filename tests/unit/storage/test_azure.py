@@ -16,6 +16,8 @@ from lakehouse_cli.storage.keyed.objects import AzureStorage
 from lakehouse_cli.testing.storage import StorageConformance, data_of, planned, table
 from tests.servers.azure import AzureServer
 
+pytestmark = pytest.mark.slow
+
 _roots = (f"root{number}" for number in itertools.count())
 
 

@@ -21,7 +21,7 @@ from tests.servers.postgresql import PostgreSQL
 Opened = Callable[[], RelationalStorage]
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.slow)])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     """Opens one database as every run does."""
     root = str(tmp_path / "lake.db")
