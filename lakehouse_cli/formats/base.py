@@ -73,7 +73,7 @@ class Format(ABC, Generic[Options]):
             options: Of the format, checked.
 
         Raises:
-            Exception: The bytes are not as they should be; whoever asks takes the number for not known.
+            Exception: The bytes are not as they should be; callers treat the number as unknown.
         """
         del open_source, name, options
         return None

@@ -109,7 +109,7 @@ def _frozen(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _checked(options_class: str, options: tuple[tuple[str, Any], ...]) -> FormatOptions:
-    """Made once for each set of options, whoever asks: the project file's check, or a storage for each table."""
+    """Make the typed options once for each set, for the project file's check and for every table's storage."""
     module, _, name = options_class.partition(":")
     found: type[FormatOptions] = getattr(import_module(module), name)
     return found.from_mapping(dict(options))

@@ -15,7 +15,7 @@ from lakehouse_cli.model.computation import Computation, Fingerprint, Input, Mat
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.text.counts import plural
 
-# Loads pandas, and is named here so that whoever only plans need not.
+# Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.calling:call_function")
 
 
@@ -84,7 +84,7 @@ class PythonFunction(Struct, frozen=True):
 
     def inputs(self, tables: Collection[str]) -> MatchedInputs:
         """Match its parameters to tables."""
-        assert self.code is not None  # noqa: S101  # given by whoever plans
+        assert self.code is not None  # noqa: S101  # set in every plan
         function = self.code.find(self.ref, self.table)
         if not isinstance(function, FunctionSource):
             return MatchedInputs(None, [] if function is None else [function])
@@ -93,7 +93,7 @@ class PythonFunction(Struct, frozen=True):
 
     def fingerprint(self) -> Fingerprint:
         """Fingerprint all code that it reaches."""
-        assert self.code is not None  # noqa: S101  # given by whoever plans
+        assert self.code is not None  # noqa: S101  # set in every plan
         return self.code.fingerprint(self.ref)
 
     def run(self, inputs: Sequence[tuple[Input, Any]]) -> Any:

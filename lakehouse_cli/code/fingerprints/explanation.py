@@ -39,7 +39,7 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     changed = {key for key in keys if before.get(key) != now.get(key)}
     changed = {key for key in changed if not key.startswith(UNSEEN)} | {key for key in now if key.startswith(UNSEEN)}
     if len(changed) > 1:
-        changed.discard(ORDER)  # those that came and went are told by name
+        changed.discard(ORDER)  # added and removed ones are reported by name
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
     told: list[tuple[int, str, str]] = []
     given = _given_another(before, now, moved)

@@ -37,7 +37,7 @@ _AROUND = "<module>"
 _TEXT = "<text>"
 """What stands for the whole text of a module, as a name in it."""
 _BLOCKS = (ast.Try, ast.TryStar, ast.With)  # what may go on after an error, such as a name that is not yet bound
-_SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the variables of whoever calls them
+_SEARCHING = {"duckdb", "pandasql"}  # packages that look for tables among the caller's variables
 
 
 class Fingerprinter:

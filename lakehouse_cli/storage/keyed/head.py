@@ -1,4 +1,4 @@
-"""What is told of bytes under a key without reading them, and what can be asked of whoever keeps them."""
+"""Metadata of the bytes under a key, and the protocol of a storage that is searched for strays."""
 
 from __future__ import annotations
 
