@@ -9,25 +9,46 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import xxhash
+from msgspec import Struct
+from msgspec.json import Decoder
 
 from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.code.fingerprints.packages import find_package
-from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.code.snapshot import CodeSnapshot
-from lakehouse_cli.code.source import FunctionSource, ModuleSource, Parameter
-from lakehouse_cli.errors import Location
+from lakehouse_cli.code.source import FunctionSource, ModuleSource
 from lakehouse_cli.runs.local_state import keep, kept, with_hash
 from lakehouse_cli.version import __version__
 
 _FOLDER, _FILE = "cache", "code.json"
-_FORMAT = 9
+_FORMAT = 10
 # Beyond this many files, looking at all of them would take longer than reading those that matter.
 _MOST_FILES = 500
 _PACKAGE = "package "
+
+
+class _Module(Struct):
+    """A `ModuleSource` without its tree; the file relative to the project's folder."""
+
+    file: str
+    shown: str
+    functions: dict[str, FunctionSource]
+    is_package: bool
+
+
+class _Reading(Struct):
+    """What is kept; the members of `CodeCache`, and the version of each package by its part of a fingerprint."""
+
+    key: str
+    packages: dict[str, str]
+    modules: dict[str, _Module]
+    fingerprints: dict[str, CodeFingerprint]
+
+
+_decode = Decoder(_Reading).decode
 
 
 class CodeCache:
@@ -53,15 +74,14 @@ class CodeCache:
         self._load()
 
     def _load(self) -> None:
-        document = None if self.key is None else kept(self._folder, _FOLDER, _FILE)
-        if document is None or document["key"] != self.key or not _same_packages(document["packages"]):
+        reading = None if self.key is None else kept(self._folder, _FOLDER, _FILE, _decode)
+        if reading is None or reading.key != self.key or not _same_packages(reading.packages):
             return
-        fingerprints = {
-            ref: CodeFingerprint(hash_, parts, tuple(OutsideRead(*read) for read in reads))
-            for ref, (hash_, parts, reads) in document["fingerprints"].items()
+        self.fingerprints = reading.fingerprints
+        self.modules = {
+            name: ModuleSource(name, self._folder / each.file, each.shown, each.functions, each.is_package)
+            for name, each in reading.modules.items()
         }
-        modules = {name: _module(name, self._folder, each) for name, each in document["modules"].items()}
-        self.fingerprints, self.modules = fingerprints, modules
 
     def keep(
         self, modules: Iterable[ModuleSource], fingerprints: Mapping[str, CodeFingerprint], files: Iterable[Path] = ()
@@ -79,13 +99,17 @@ class CodeCache:
         if self.key is None or not inside or fingerprints.keys() <= self.fingerprints.keys():
             return
         packages = {name: v for f in fingerprints.values() for name, v in f.parts.items() if name.startswith(_PACKAGE)}
-        document = {
-            "key": self.key,
-            "packages": packages,
-            "modules": {module.name: _document(module, self._folder) for module in modules},
-            "fingerprints": {ref: [f.hash, dict(f.parts), f.reads] for ref, f in fingerprints.items()},
+        found = {
+            module.name: _Module(
+                module.file.relative_to(self._folder).as_posix(),
+                module.shown,
+                dict(module.functions),
+                module.is_package,
+            )
+            for module in modules
         }
-        keep(self._folder, _FOLDER, _FILE, with_hash(document))
+        with suppress(UnicodeEncodeError):
+            keep(self._folder, _FOLDER, _FILE, with_hash(_Reading(self.key, packages, found, fingerprints)))
 
 
 def code_key(files: Iterable[str], snapshot: CodeSnapshot) -> str | None:
@@ -115,46 +139,3 @@ def _same_packages(packages: Mapping[str, str]) -> bool:
         if found is None or found.version != version:
             return False
     return True
-
-
-def _document(module: ModuleSource, folder: Path) -> dict[str, Any]:
-    lines: dict[str, str] = {}
-
-    def place(location: Location) -> list[Any]:
-        if location.source is not None:
-            lines[f"{location.file}:{location.line}"] = location.source
-        return [location.file, location.line, location.column, location.length]
-
-    functions = [
-        [
-            name,
-            function.name,
-            place(function.location),
-            None
-            if function.parameters is None
-            else [[p.name, p.kind, p.has_default, place(p.location)] for p in function.parameters],
-            function.is_async,
-        ]
-        for name, function in module.functions.items()
-    ]
-    file = module.file.relative_to(folder).as_posix()
-    return {"file": file, "shown": module.shown, "package": module.is_package, "functions": functions, "lines": lines}
-
-
-def _module(name: str, folder: Path, document: Mapping[str, Any]) -> ModuleSource:
-    lines = document["lines"]
-
-    def place(value: list[Any]) -> Location:
-        file, line, column, length = value
-        return Location(file, line, column, length, lines.get(f"{file}:{line}"))
-
-    functions = {
-        known_as: FunctionSource(
-            own_name,
-            place(location),
-            None if parameters is None else tuple(Parameter(n, k, d, place(where)) for n, k, d, where in parameters),
-            is_async,
-        )
-        for known_as, own_name, location, parameters, is_async in document["functions"]
-    }
-    return ModuleSource(name, folder / document["file"], document["shown"], functions, document["package"])

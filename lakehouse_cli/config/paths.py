@@ -104,6 +104,8 @@ def suffix_problem(table: Table, suffix: str) -> tuple[str, str] | None:
 def length_problem(table: Table) -> tuple[str, str] | None:
     """Whether a folder or file of a table's path, or its manifest, has a longer name than file systems take."""
     suffix = suffix_of(table) + COMPRESSED.get(str(table.options.get("compression")), "")
+    if 4 * (len(table.path) + len(suffix) + len(".json")) <= _LONGEST_NAME:
+        return None  # a character is four bytes at most
     added = max(len(os.fsencode(suffix)), len(".json") if table.kind == "computed" else 0)
     *folders, last = (len(os.fsencode(part)) for part in table.path.split("/"))
     if max(last + added, *folders, 0) <= _LONGEST_NAME:

@@ -142,11 +142,13 @@ class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
         self._loaded: dict[str, _Spec] = {}
 
     def __getitem__(self, name: str) -> _Spec:
-        if name not in self._loaded and name not in self._targets:
+        loaded = self._loaded.get(name)  # asked for every table, several times
+        if loaded is not None:
+            return loaded
+        if name not in self._targets:
             return self._of_package(name)
-        if name not in self._loaded:
-            module, _, attribute = self._targets[name].partition(":")
-            self._loaded[name] = getattr(import_module(module), attribute)
+        module, _, attribute = self._targets[name].partition(":")
+        self._loaded[name] = getattr(import_module(module), attribute)
         return self._loaded[name]
 
     def _of_package(self, name: str) -> _Spec:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from lakehouse_cli.model.column_type import ColumnType
 from lakehouse_cli.model.declared import Declared
+from lakehouse_cli.model.manifest import ColumnRecord
 
 ExtraColumns = Literal["error", "drop", "keep"]
 
@@ -27,7 +29,7 @@ class Column(Declared, frozen=True):
     description: str | None = None
 
 
-class Contract(Declared, frozen=True):
+class Contract(Declared, frozen=True, dict=True):
     """The contract of a table.
 
     Attributes:
@@ -39,6 +41,13 @@ class Contract(Declared, frozen=True):
     columns: tuple[Column, ...] | None = None
     key: tuple[str, ...] = ()
     extra_columns: ExtraColumns = "error"
+
+    @cached_property
+    def records(self) -> tuple[ColumnRecord, ...] | None:
+        """The columns as manifests record them; None where none are declared."""
+        if self.columns is None:
+            return None
+        return tuple([ColumnRecord(each.name, str(each.type), each.nullable) for each in self.columns])
 
     def may_be_null(self, column: str) -> bool:
         """Whether a column, declared or not, may hold null."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct, ValidationError, field, to_builtins
@@ -187,12 +188,12 @@ class Manifest(Struct, frozen=True):
             _hold_format(text)
             raise ManifestError(_why(error, text)) from error
         _hold_format(written)
-        values = {name: getattr(written, name) for name in _FIELDS}
-        values["columns"] = tuple([(column.name, column.type) for column in written.columns])
-        return cls(**values)
+        table, columns, *others = _values(written)
+        return cls(table, tuple([(column.name, column.type) for column in columns]), *others)
 
 
 _FIELDS = Manifest.__struct_fields__
+_values = attrgetter(*_FIELDS)
 _WRITTEN_FIRST_TO_LAST = ("format", *(name for name in _FIELDS if name != "format"))
 
 

@@ -86,6 +86,14 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
 
     Where the contract does not tell all columns, more may change than it; nothing is graver than what is breaking.
     """
+    before = manifest.recipe
+    # Nearly every table of a plan; what follows takes a contract apart.
+    if before is not None and (before.contract, before.key, before.extra_columns) == (
+        now.contract,
+        now.key,
+        now.extra_columns,
+    ):
+        return None
     known = gravest(kind for _, kind in _contract_changes(manifest, now))
     tells_all = now.contract is not None and now.extra_columns != "keep"
     return known if tells_all or known == "breaking" else None

@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import xxhash
 
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.model.computation import Computation
-from lakehouse_cli.model.manifest import ColumnRecord, Recipe
+from lakehouse_cli.model.manifest import Recipe
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.uses import Used
 
-# Made once, as it is asked for every table of a plan.
-_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_NONE: Mapping[str, str] = {}
 # Of wider tables every table that is computed from them would keep too much.
 _LONGEST = 4000
 # How often the rules changed by which a source in a format is read into values. Whoever computed from one by former
@@ -35,25 +35,22 @@ def recipe_of(
         storage: Its storage.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
-    contract = None
-    if table.columns is not None:
-        contract = tuple(ColumnRecord(c.name, str(c.type), c.nullable) for c in table.columns)
     if table.version is not None:
-        hash_, parts = f"version:{table.version}", {}
+        hash_, parts = f"version:{table.version}", _NONE
     elif computation is not None:
         code = computation.fingerprint()
-        hash_, parts = code.hash, dict(code.parts)
+        hash_, parts = code.hash, code.parts
     else:
-        hash_, parts = "", {}
+        hash_, parts = "", _NONE
     return Recipe(
         code=hash_,
         code_parts=parts,
-        contract=contract,
+        contract=table.contract.records,
         key=tuple(table.key),
         extra_columns=table.extra_columns,
         params={name: _json_text(value) for name, value in table.params.items()},
         storage=stored_as(table, storage),
-        inputs=tuple(f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())),
+        inputs=tuple([f"{edge.parameter or '*'}: {edge.table}" for edge in graph.inputs.get(table.name, ())]),
         files={} if used is None else used.files,
         variables={} if used is None else used.variables,
     )
@@ -66,8 +63,9 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     """
     kind = table.format or storage.type
     # Options may hold what came from the environment: of their values only a fingerprint is kept.
-    options = (f",{name}={option_hash(value)}" for name, value in sorted(table.options.items()))
-    return kind + "".join(options) if table.options else kind
+    if not table.options:
+        return kind
+    return kind + "".join([f",{name}={option_hash(value)}" for name, value in sorted(table.options.items())])
 
 
 def option_hash(value: Any) -> str:
@@ -89,14 +87,13 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
         stored: Name and type of each column of a computed table as its manifest tells; None where none does.
         options: What it is `stored_as`.
     """
-    columns = None
-    if table.columns is not None:
-        columns = [(column.name, str(column.type)) for column in table.columns]
+    records = table.contract.records
+    columns = None if records is None else [(name, type_) for name, type_, _ in records]
     if table.kind == "computed" and stored is not None and (columns is None or table.extra_columns == "keep"):
         declared = dict(columns or ())
         columns = [(name, declared.get(name, type_)) for name, type_ in stored]
     # No columns declared, so all as they come, is something else than none.
-    text = "" if columns is None else _compact(columns)
+    text = "" if columns is None else msgspec.json.encode(columns).decode()
     if table.kind == "source":
         kind, comma, others = options.partition(",")
         options = f"{kind}{f'#{_REVISIONS[kind]}' if kind in _REVISIONS else ''}{comma}{others}"

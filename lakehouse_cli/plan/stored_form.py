@@ -62,11 +62,12 @@ def columns_changed(table: Table, manifest: Manifest) -> str:
     if table.columns is None or not table.format or FORMATS[table.format].typed:
         return ""
     contract = manifest.recipe.contract if manifest.recipe is not None else None
-    if contract is not None and [(c.name, c.type) for c in contract] == [(c.name, str(c.type)) for c in table.columns]:
+    records = table.contract.records or ()
+    if contract == records:
         return ""
     types = dict(manifest.columns) | {column.name: column.type for column in contract or ()}
     stored = [ColumnRecord(name, types[name]) for name, _ in manifest.columns]
-    now = [ColumnRecord(column.name, str(column.type)) for column in table.columns]
+    now = [ColumnRecord(name, type_) for name, type_, _ in records]
     if stored == now:
         return ""
     # Of tables that keep other columns, the manifest tells the positions.

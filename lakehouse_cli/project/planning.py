@@ -88,7 +88,7 @@ class Planner:
         variables: dict[str, str] = {}
         for each in (*others, self):
             variables.update(each._variables)
-        return mask_of(variables, _names(self.spec))
+        return mask_of(variables, _names(self.spec)) if variables else unmasked
 
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
         """Resolve a selection.

@@ -6,17 +6,19 @@ Files in it may be held: locked by the process that works on them until it lets 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from msgspec import json
 from xxhash import xxh3_128_hexdigest
 
 from lakehouse_cli.text.regular_files import open_regular, read_regular
 
 STATE = ".lakehouse"
+_Document = TypeVar("_Document")
 _held: set[int] = set()
 
 
@@ -43,52 +45,57 @@ def make_state_folder(project: Path, name: str) -> Path:
     with suppress(OSError):
         if not ignored.exists() or not ignored.stat().st_size:
             # Beside the folder, under `.lakehouse`, there may be manifests, which do belong to the project.
-            _replace(ignored, "*\n")
+            _replace(ignored, b"*\n")
     return folder
 
 
-def keep(project: Path, name: str, file: str, text: str) -> None:
+def keep(project: Path, name: str, file: str, content: bytes) -> None:
     """Replace a file of a folder of the project's state, whole; trouble in writing is no trouble for anybody.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
-        text: What it is to hold.
+        content: What it is to hold.
     """
     with suppress(OSError):
         path = make_state_folder(project, name) / file
         for left in path.parent.glob(f"{path.stem}.*[0-9]"):  # by a process that was killed while it wrote
             left.unlink()
-        _replace(path, text)
+        _replace(path, content)
 
 
-def with_hash(document: Any) -> str:
-    """A document as JSON, behind a line with its hash, by which `kept` knows it again."""
-    text = json.dumps(document, separators=(",", ":"))
-    return f"{xxh3_128_hexdigest(text.encode())}\n{text}"
+def with_hash(document: Any) -> bytes:
+    """Encode a document as JSON, behind a line with its hash, by which `kept` knows it again.
+
+    Raises:
+        UnicodeEncodeError: A text in it is no text, as the name of a file may be.
+    """
+    content = json.encode(document)
+    return xxh3_128_hexdigest(content).encode() + b"\n" + content
 
 
-def kept(project: Path, name: str, file: str) -> Any:
+def kept(project: Path, name: str, file: str, decode: Callable[[bytes], _Document]) -> _Document | None:
     """The document that was kept `with_hash`; None where it is not there, or not as it was written.
 
     Args:
         project: The project's folder.
         name: Of the folder of its state.
         file: With an ending.
+        decode: Reads it.
     """
     with suppress(OSError, ValueError):
-        digest, _, text = read_regular(state_folder(project, name) / file).partition(b"\n")
+        digest, _, content = read_regular(state_folder(project, name) / file).partition(b"\n")
         # What was damaged is not even looked at: it might be nested deeply, or be of other types.
-        if digest.decode() == xxh3_128_hexdigest(text):
-            return json.loads(text)
+        if digest.decode() == xxh3_128_hexdigest(content):
+            return decode(content)
     return None
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     aside = path.with_suffix(f".{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(content)
         aside.replace(path)
     except OSError:
         aside.unlink(missing_ok=True)

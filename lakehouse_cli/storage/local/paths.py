@@ -43,7 +43,7 @@ class FolderStorage(FormattedStorage):
 
     @property
     def _real_root(self) -> str:
-        return self._real_folder(os.fspath(self.spec.root))
+        return self._real_folder(self.spec.root)
 
     @property
     def _inside_root(self) -> str:
@@ -56,7 +56,8 @@ class FolderStorage(FormattedStorage):
 
     def _suffix(self, table: Table) -> str:
         """The ending of the stored file, or of the one that would be written where nothing is stored."""
-        return self._one_of(self._found_suffixes(table), table)
+        found = self._found_suffixes(table)
+        return found[0] if len(found) == 1 else self._one_of(found, table)
 
     def _found_suffixes(self, table: Table) -> Sequence[str]:
         """The endings of what is there, of those that may be; the one that would be written where nothing is."""

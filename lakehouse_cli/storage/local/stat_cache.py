@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -53,7 +52,9 @@ class Stamp(NamedTuple):
 
 
 #: Of the files that a value was computed from; None for one that is not there.
-Stamps = Sequence[Stamp | None]
+Stamps = tuple[Stamp | None, ...]
+_Line = tuple[str, Stamps, Any]
+_decoder = json.Decoder(_Line)
 
 
 class StatCache:
@@ -69,7 +70,7 @@ class StatCache:
     def __init__(self, project: Path) -> None:
         self._project = project
         self._path = state_folder(project, _FOLDER) / _FILE
-        self._values: dict[str, tuple[list[list[int] | None], Any]] = {}
+        self._values: dict[str, tuple[Stamps, Any]] = {}
         # Inode and size of the file as far as its lines are known.
         self._known: tuple[int, int] | None = None
         self._unwritten: list[bytes] = []
@@ -81,7 +82,7 @@ class StatCache:
 
     def _get(self, name: str, stamps: Stamps) -> Any | None:
         known = self._values.get(name)
-        return known[1] if known is not None and known[0] == _plain(stamps) else None
+        return known[1] if known is not None and known[0] == stamps else None
 
     def put(self, name: str, stamps: Stamps, value: Any, *, flush: bool = True) -> None:
         """Keep a value; trouble in writing is ignored.
@@ -92,7 +93,7 @@ class StatCache:
             value: JSON.
             flush: Whether to write it at once; otherwise `flush` does.
         """
-        self._values[name] = _plain(stamps), value
+        self._values[name] = stamps, value
         with suppress(ValueError):  # a name of a file may be no text
             self._unwritten.append(json.encode((name, stamps, value)) + b"\n")
         if flush:
@@ -126,15 +127,14 @@ class StatCache:
             seen = status.st_ino, status.st_size
             if seen == self._known or not S_ISREG(status.st_mode):
                 return False
-            lines: dict[str, bytes] = {}
-            for line in read_regular(self._path).splitlines():
-                with suppress(ValueError, TypeError, RecursionError):
-                    name, stamps, value = json.decode(line)
-                    self._values[str(name)] = stamps, value
-                    lines[str(name)] = line
+            lines = _lines(read_regular(self._path))
+            kept = {name: (stamps, value) for name, stamps, value in lines}
+            self._values |= kept
             self._known = seen
-            if status.st_size > 2 * sum(map(len, lines.values())) + _MOST_OUTDATED:
-                keep(self._project, _FOLDER, _FILE, b"\n".join([*lines.values(), b""]).decode())
+            if status.st_size > _MOST_OUTDATED and len(lines) > len(kept):
+                content = b"".join([json.encode((name, *rest)) + b"\n" for name, rest in kept.items()])
+                if status.st_size > 2 * len(content) + _MOST_OUTDATED:
+                    keep(self._project, _FOLDER, _FILE, content)
             return True
         return False
 
@@ -145,5 +145,12 @@ def stat_cache(project: Path) -> StatCache:
     return StatCache(project)
 
 
-def _plain(stamps: Stamps) -> list[list[int] | None]:
-    return [None if stamp is None else list(stamp) for stamp in stamps]
+def _lines(content: bytes) -> list[_Line]:
+    try:
+        return _decoder.decode_lines(content)
+    except ValueError:  # a line was cut off, such as by a full disk
+        found: list[_Line] = []
+        for line in content.splitlines():
+            with suppress(ValueError, RecursionError):
+                found.append(_decoder.decode(line))
+        return found

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_cli.errors import ObstructedError, StorageError, system_reason
 from lakehouse_cli.model import Column, StorageSpec, Table
@@ -32,6 +32,14 @@ from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class _Found(NamedTuple):
+    """A stored file: its path, links resolved; its stamp; and whether a link stands in its place."""
+
+    path: str
+    stamp: Stamp
+    linked: bool
 
 
 class FileStorage(FolderStorage):
@@ -58,16 +66,16 @@ class FileStorage(FolderStorage):
         if table.kind == "computed":
             with translate_errors(self, table, "looked at"), self._open_folder(self._file(table), table):
                 pass  # what is behind a link that was put there meanwhile is another's
-        return Stored(found[1].size, found[1].modified_ns)
+        return Stored(found.stamp.size, found.stamp.modified_ns)
 
-    def _find(self, table: Table) -> tuple[str, Stamp] | None:
-        """The stored file, links resolved, and its stamp; None where nothing is stored."""
+    def _find(self, table: Table) -> _Found | None:
+        """The stored file; None where nothing is stored."""
         with translate_errors(self, table, "looked at"):
             path = self._file(table)
             real = self._held_inside(self._in_folder(path), path, table)
             try:
                 status = os.lstat(real)
-                if S_ISLNK(status.st_mode):
+                if linked := S_ISLNK(status.st_mode):
                     real = self._inside(path, table)
                     status = os.stat(real)
             except (FileNotFoundError, NotADirectoryError):
@@ -80,7 +88,7 @@ class FileStorage(FolderStorage):
                     hint="move it away, or give the table another `path:`",
                     location=table.where("path"),
                 )
-            return real, Stamp.of(status)
+            return _Found(real, Stamp.of(status), linked)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the hash of the file, which is kept for as long as `stat` shows that the file is unchanged."""
@@ -92,13 +100,13 @@ class FileStorage(FolderStorage):
         if found is None:
             return None
         with translate_errors(self, table, "read"):
-            hash_ = self._hashes.of(*found)
-        if table.kind == "computed" and self._is_link(table):
+            hash_ = self._hashes.of(found.path, found.stamp)
+        if table.kind == "computed" and found.linked:
             # Not what a run left, whatever it leads to: that may be the file of a table that is about to change.
-            return InputRecord(f"link {hash_}", -1, found[1].size)
-        if table.kind == "computed" and not any(record.content_hash == hash_ for record in known):
+            return InputRecord(f"link {hash_}", -1, found.stamp.size)
+        if table.kind == "computed" and hash_ not in [record.content_hash for record in known]:
             self._refuse_behind_link(table)
-        return record_of(hash_, found[1].size, found[1].modified_ns, known)
+        return record_of(hash_, found.stamp.size, found.stamp.modified_ns, known)
 
     def _read_once(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
@@ -106,13 +114,15 @@ class FileStorage(FolderStorage):
         found = self._find(table)
         if found is None:
             raise self._missing(table)
-        opener = partial(open_unchanged, *found)
+        path, stamp, _ = found
+        opener = partial(open_unchanged, path, stamp)
         with translate_errors(self, table, "read"):
             if known is None:
-                return self._parsed(table, columns, opener, lambda m: m.content_hash == self._hashes.of(*found)), None
-            with self._hashes.reading(*found) as hash_:
+                hash_of = self._hashes.of
+                return self._parsed(table, columns, opener, lambda m: m.content_hash == hash_of(path, stamp)), None
+            with self._hashes.reading(path, stamp) as hash_:
                 data = self._parsed(table, columns, opener, lambda manifest: manifest.content_hash == hash_)
-        return data, record_of(hash_, found[1].size, found[1].modified_ns, known)
+        return data, record_of(hash_, stamp.size, stamp.modified_ns, known)
 
     def count_rows(self, table: Table) -> int | None:
         """As the format tells."""

@@ -73,7 +73,7 @@ class KeptDigests:
             if stamp.is_racy:
                 return None
             stamps.append(stamp)
-        return stamps
+        return tuple(stamps)
 
     def _known(self, stamps: Stamps) -> dict[tuple[str, str, str], Digest]:
         with suppress(ValueError, TypeError):
