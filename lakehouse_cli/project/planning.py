@@ -8,12 +8,12 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from lakehouse_cli.code.fingerprints import CodeFingerprint
 from lakehouse_cli.config.dotenv import ENV_FILE
 from lakehouse_cli.config.files import own_files
 from lakehouse_cli.errors import ProjectError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, ProjectSpec, Table
 from lakehouse_cli.model.run_request import RunRequest
-from lakehouse_cli.plan.advice import advice_for, at_once, shared_connection
 from lakehouse_cli.plan.planning import Plan, PlannedTable, make_plan, tables_of_interest
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.recipes import recipe_of
@@ -165,9 +165,7 @@ def _with_used(
     shared: Mapping[str, str],
 ) -> PlannedTable:
     """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
-    files = () if used is None else used.files
-    told = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
-    advice = tuple(each for each in told if each is not None)
+    advice = _advice(table, code.of(table), planned.inputs, () if used is None else used.files, shared)
     if used is None:
         return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
@@ -216,9 +214,23 @@ def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
     for table in tables:
         found += content.missing(table)
         files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-        advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
-        found += [each for each in (advice, shared.get(table.name)) if each is not None]
+        found += _advice(table, code.of(table), code.graph.upstream(table.name), files, shared)
     return tuple(found)
+
+
+def _advice(
+    table: Table,
+    code: CodeFingerprint | None,
+    inputs: Collection[str],
+    files: Collection[str],
+    shared: Mapping[str, str],
+) -> tuple[str, ...]:
+    if inputs and (code is None or not code.reads):
+        return ()  # nearly every table of a plan
+    from lakehouse_cli.plan.advice import advice_for
+
+    notes = (advice_for(table, code, inputs, files), shared.get(table.name))
+    return tuple(each for each in notes if each is not None)
 
 
 def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:
@@ -228,6 +240,7 @@ def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[st
     if len(names) < 2 or code.executor != "threads":
         return {}
     from lakehouse_cli.executors.threads import default_workers  # slow to load, and seldom needed
+    from lakehouse_cli.plan.advice import at_once, shared_connection
 
     names = at_once(code.graph, names) if (code.workers or default_workers()) > 1 else []
     return {names[0]: shared_connection(names)} if names else {}
