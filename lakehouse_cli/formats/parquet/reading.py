@@ -44,6 +44,7 @@ class ParquetReader:
         self.metadata = metadata
         try:
             self.metadata = self._in_unit("us").metadata
+            _check_counts(self.metadata)
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
@@ -97,6 +98,9 @@ class ParquetReader:
         file, columns = self._in_unit(unit), list(wanted)
         # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
         found = file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
+        rows = (self.metadata if group is None else self.metadata.row_group(group)).num_rows
+        if found.num_rows != rows:  # Arrow believes the number of values in a footer, which has no checksum
+            raise pa.ArrowInvalid(f"it has {found.num_rows:,} rows, and its footer says {rows:,}")
         for name in wanted:
             if name not in found.column_names:
                 raise StorageError(
@@ -132,6 +136,17 @@ class ParquetReader:
                 f" ({', '.join(f'row {before + row + 1:,}: {text}' for row, text in shown)})",
                 hint="have the file written with another type of timestamps, or leave the column out",
             ) from None
+
+
+def _check_counts(metadata: Any) -> None:
+    """Refuse a footer, which has no checksum, whose numbers of rows contradict each other: Arrow reads fewer rows.
+
+    Raises:
+        ArrowInvalid: They do.
+    """
+    rows = sum(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups))
+    if rows != metadata.num_rows:
+        raise pa.ArrowInvalid(f"its row groups hold {rows:,} rows in all, and its footer says {metadata.num_rows:,}")
 
 
 def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zoned: pa.DataType | None) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from datetime import datetime
 from pathlib import Path
@@ -203,3 +204,22 @@ def test_group_without_fields_is_named() -> None:
         with pytest.raises(StorageError, match=r"column `g` of `data/t\.parquet` is a group without fields") as caught:
             read("parquet", opened(sink), declared)
         assert caught.value.hint == "declare the columns to read, without this one"
+
+
+def test_flipped_bits_of_a_footer_lose_no_rows() -> None:
+    """The footer has no checksum: what it says of names and types may change, but no value of a column."""
+    sink, data = io.BytesIO(), pa.table({"x": pa.array([1, 2, None] * 20)})
+    ParquetFormat().write(data, sink, ParquetOptions(row_group_rows=40))
+    content = sink.getvalue()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    refused = 0
+    for at, bit in itertools.product(range(footer, len(content) - 8), range(8)):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << bit
+        try:
+            found = read("parquet", opened(io.BytesIO(damaged)), None)
+        except StorageError:
+            refused += 1
+            continue
+        assert found.schema != data.schema or found.equals(data), (at - footer, bit)
+    assert refused > 100
