@@ -258,7 +258,8 @@ class ModuleCode:
                     names.update(table.get_globals())
                 else:
                     names.update(each.get_name() for each in table.get_symbols() if each.is_global())
-                waiting += table.get_children() if table.has_children() else ()
+                if table.has_children():
+                    waiting += table.get_children()
         lines = sorted(found)
         return lines, [frozenset(found[line]) for line in lines]
 
@@ -311,6 +312,9 @@ def kind_of(entries: Iterable[Piece | PlainImport], name: str) -> str:
     kinds = set()
     for piece in entries:
         if not isinstance(piece, Piece):
+            continue
+        if isinstance(piece.statement, Definition) and piece.statement.name == name:
+            kinds.add("class" if isinstance(piece.statement, ast.ClassDef) else "function")
             continue
         nodes = list(_in_module_scope(piece.statement))
         looped = [node.target for node in nodes if isinstance(node, ast.For | ast.AsyncFor)]

@@ -179,10 +179,12 @@ class _Walk:
         children: list[Any] = []
         for field in node._fields:
             value = getattr(node, field, None)
-            if value is None or field in _SKIPPED:
+            if not value and (value is None or value == []):
                 continue  # versions of Python differ in which empty fields there are
+            if field in _SKIPPED:
+                continue
             if value.__class__ is list:
-                if value and isinstance(value[0], ast.stmt):
+                if isinstance(value[0], ast.stmt):
                     value = _meaning(value)
                 if value:
                     text += f" {field}[{len(value)}]"
