@@ -17,7 +17,8 @@ from typing import TypeGuard
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.code.fingerprints.references import Import, Reading, Target, read_statement
+from lakehouse_cli.code.fingerprints.references import Import, Reading, Target
+from lakehouse_cli.code.fingerprints.statement_text import read_statement
 from lakehouse_cli.code.fingerprints.value import OutsideRead
 from lakehouse_cli.code.source import ModuleSource, refused_by_python
 
