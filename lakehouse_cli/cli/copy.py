@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text, time_text
 
@@ -42,37 +43,18 @@ _MARKS = {
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     source: Annotated[
-        str | None,
-        options.option(
-            "--from",
-            metavar="ENV",
-            help="Environment to copy from (else that of --env).",
-        ),
+        str | None, options.option("--from", metavar="ENV", help="Environment to copy from (else that of --env).")
     ] = None,
     target: Annotated[
-        str | None,
-        options.option("--to", metavar="ENV", help="Environment to copy to; required."),
+        str | None, options.option("--to", metavar="ENV", help="Environment to copy to; required.")
     ] = None,
-    sources: Annotated[
-        bool,
-        options.option("--sources", help="Copy sources too: what they declare."),
-    ] = False,
+    sources: Annotated[bool, options.option("--sources", help="Copy sources too: what they declare.")] = False,
     force: Annotated[
-        bool,
-        options.option(
-            "-f",
-            "--force",
-            help="Overwrite also what is newer there, or another's.",
-        ),
+        bool, options.option("-f", "--force", help="Overwrite also what is newer there, or another's.")
     ] = False,
-    dry_run: Annotated[
-        bool,
-        options.option("--dry-run", help="Show what would be copied; copy nothing."),
-    ] = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show what would be copied; copy nothing.")] = False,
 ) -> int:
     """Copy stored tables and their manifests to another environment.
 
@@ -88,9 +70,9 @@ def command(
     options.work_begins()
     try:
         result = project.copy(
-            *options.chosen(selection, select),
+            *request.selection,
             to=target,
-            exclude=exclude or (),
+            exclude=request.exclude,
             sources=sources,
             force=force,
             dry_run=dry_run,
@@ -101,8 +83,8 @@ def command(
         if progress is not None:
             progress.clear()
     if settings.json:
-        options.complain(result.notes)
-        options.write_json(result.to_json())
+        output.complain(result.notes)
+        output.write_json(result.to_json())
     elif progress is not None:
         progress.head()  # of what had nothing to copy too
         _finish(result)
@@ -128,20 +110,20 @@ class _Progress:
         """Write the title, once."""
         if not self._titled:
             self._titled = True
-            options.write(self._title)
+            output.write(self._title)
 
     def begun(self, name: str) -> None:
         """Show what is under way, where a line can be redrawn."""
         self.head()
         if self._terminal.interactive:
             sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
-            options.flush()
+            output.flush()
 
     def clear(self) -> None:
         """Take that away."""
         if self._terminal.interactive:
             sys.stdout.write("\r\x1b[K")
-            options.flush()
+            output.flush()
 
     def ended(self, table: CopiedTable) -> None:
         """Write a table's line."""
@@ -150,10 +132,10 @@ class _Progress:
         head, line = self._lines(table)
         if not self._headed:
             self._headed = True
-            options.write()
-            options.write(head)
-        options.write(line)
-        options.flush()
+            output.write()
+            output.write(head)
+        output.write(line)
+        output.flush()
 
     def _lines(self, table: CopiedTable) -> list[str]:
         mark, style, word = _MARKS[table.status]
@@ -174,12 +156,11 @@ class _Progress:
 
 def _finish(result: CopyResult) -> None:
     if result.tables:
-        options.write()
-    for note in result.notes:
-        options.write(note)
+        output.write()
+    output.write_lines(result.notes)
     counts = Counter(table.status for table in result.tables)
     told = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
-    options.write(told or "nothing to copy")
+    output.write(told or "nothing to copy")
 
 
 def _explain(result: CopyResult, terminal: Terminal) -> None:
@@ -192,4 +173,4 @@ def _explain(result: CopyResult, terminal: Terminal) -> None:
             lines += [f"  {printable(hint)}"] if hint else []
     if any(table.status == "refused" for table in result.tables):
         lines.append("nothing was copied")
-    options.complain(lines)
+    output.complain(lines)

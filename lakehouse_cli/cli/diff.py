@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import failure_lines
 from lakehouse_cli.runs.events import TableResult
 from lakehouse_cli.text.counts import count_text, plural
@@ -46,9 +47,7 @@ _WIDEST = 24
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     against: Annotated[
         str | None,
         options.option(
@@ -57,10 +56,7 @@ def command(
             help="Environment to compare against; none: compute, and compare against what is stored.",
         ),
     ] = None,
-    count: Annotated[
-        int,
-        options.option("-n", "--rows", metavar="N", help="How many examples of each."),
-    ] = 5,
+    count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many examples of each.")] = 5,
 ) -> int:
     """Compare tables: columns, counts and rows.
 
@@ -72,26 +68,25 @@ def command(
     project = settings.project()
     _take_printed(project.mask)
     options.work_begins()
-    found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
+    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
     if settings.json:
-        options.complain(found.notes)
-        options.write_json(found.to_json())
+        output.complain(found.notes)
+        output.write_json(found.to_json())
     else:
         if not settings.quiet:
-            for line in _lines(found, settings.stdout):
-                options.write(line)
-        options.complain(_failures(found, settings.stderr, verbose=settings.verbose))
+            output.write_lines(_lines(found, settings.stdout))
+        output.complain(_failures(found, settings.stderr, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
 
 def _take_printed(mask: Mask) -> None:
     """Have what transforms print, and the programs they start, go to stderr: it is not part of what is compared."""
-    stack = options.until_the_end()
+    stack = output.until_the_end()
     results = own_stream(sys.stdout, 1, stack)
     errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
     stack.enter_context(contextlib.redirect_stdout(sys.stderr))
     stack.enter_context(redirected(1, 2))
-    options.write_to(results, errors.own)
+    output.write_to(results, errors.own)
 
 
 def _lines(found: Comparison, terminal: Terminal) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def command(
         _show(project, project.environment_spec(name), settings)
     elif settings.json:
         every = [_json(project, each) for each in project.environments.values()]
-        options.write_json({"project": project.name, "environment": project.environment, "environments": every})
+        output.write_json({"project": project.name, "environment": project.environment, "environments": every})
     else:
-        for line in _list(project, settings.stdout):
-            options.write(line)
+        output.write_lines(_list(project, settings.stdout))
 
 
 def _list(project: Project, terminal: Terminal) -> list[str]:
@@ -94,22 +93,21 @@ def _told_apart(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, s
 
 def _show(project: Project, environment: EnvironmentSpec, settings: options.Settings) -> None:
     if settings.json:
-        options.write_json(_json(project, environment))
+        output.write_json(_json(project, environment))
         return
     terminal = settings.stdout
     about = f" · {printable(environment.description)}" if environment.description else ""
-    options.write(f"{terminal.style(project.name, 'bold')} · {environment.name}{about}")
-    options.write()
+    output.write(f"{terminal.style(project.name, 'bold')} · {environment.name}{about}")
+    output.write()
     rows: list[list[Cell]] = []
     for storage, keys in environment.written.items():
         rows += _rows(storage, keys)
     rows += _rows("execution", environment.execution)
-    for line in columns(terminal, ("storage", "key", "value"), rows, indent="  "):
-        options.write(line)
+    output.write_lines(columns(terminal, ("storage", "key", "value"), rows, indent="  "))
     if environment.unset:
-        options.write()
+        output.write()
         names = ", ".join(f"`{name}`" for name in environment.unset)
-        options.write(terminal.style(f"not set: {names}", "yellow"))
+        output.write(terminal.style(f"not set: {names}", "yellow"))
 
 
 def _rows(owner: str, keys: Mapping[str, Any]) -> Iterator[list[Cell]]:

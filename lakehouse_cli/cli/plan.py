@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-from lakehouse_cli.cli import options
+from msgspec.structs import replace
+
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
 
@@ -45,24 +48,17 @@ _COUNTED = (
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     defer: options.Defer = None,
     exit_code: Annotated[
-        bool,
-        options.option(
-            "--exit-code",
-            help="Exit with 4 when there is something to do.",
-        ),
+        bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
 ) -> int:
     """Show what a run would do, in order, and why.
 
     Changes nothing and runs none of your code.
     """
-    terms = options.chosen(selection, select)
-    plan = settings.project().plan(*terms, exclude=exclude or (), defer=defer)
+    plan = settings.project().plan_for(replace(request, defer=defer))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
 
@@ -70,26 +66,23 @@ def command(
 def render(plan: Plan, settings: options.Settings) -> None:
     """Write a plan to stdout."""
     if settings.json:
-        options.complain(plan.notes)
-        options.write_json(plan.to_json())
+        output.complain(plan.notes)
+        output.write_json(plan.to_json())
         return
     if settings.quiet:
-        options.complain(_trouble_lines(plan, settings.stderr))
+        output.complain(_trouble_lines(plan, settings.stderr))
         return
     terminal = settings.stdout
-    options.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
-    for note in plan.notes:
-        options.write(note)
+    output.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
+    output.write_lines(plan.notes)
     if plan.tables:
-        options.write()
-        for line in _lines(plan, terminal):
-            options.write(line)
-        options.write()
-    options.write(terminal.wrap(_summed_up(plan)))
-    for line in _trouble_lines(plan, terminal):
-        options.write(line)
-    for line in note_lines(terminal, [note for table in plan.tables for note in table_notes(table.name, table.notes)]):
-        options.write(line)
+        output.write()
+        output.write_lines(_lines(plan, terminal))
+        output.write()
+    output.write(terminal.wrap(_summed_up(plan)))
+    output.write_lines(_trouble_lines(plan, terminal))
+    notes = [note for table in plan.tables for note in table_notes(table.name, table.notes)]
+    output.write_lines(note_lines(terminal, notes))
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
@@ -42,9 +42,7 @@ Exit codes:
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     defer: options.Defer = None,
     force: Annotated[
         bool,
@@ -57,57 +55,32 @@ def command(
     fail_fast: Annotated[
         bool,
         options.option(
-            "-x",
-            "--fail-fast",
-            help="Start nothing more, nor try anything again, once a table has failed.",
+            "-x", "--fail-fast", help="Start nothing more, nor try anything again, once a table has failed."
         ),
     ] = False,
     failed: Annotated[
         bool,
         options.option(
-            "--failed",
-            help="Only tables that failed, were skipped or were cancelled when a run last went for them.",
+            "--failed", help="Only tables that failed, were skipped or were cancelled when a run last went for them."
         ),
     ] = False,
-    workers: Annotated[
-        int | None,
-        options.option("--workers", metavar="N", help="How many tables at once."),
-    ] = None,
+    workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
     executor: Annotated[
-        str | None,
-        options.option(
-            "--executor",
-            metavar="NAME",
-            help="threads, serial or processes.",
-        ),
+        str | None, options.option("--executor", metavar="NAME", help="threads, serial or processes.")
     ] = None,
-    wait: Annotated[
-        bool,
-        options.option("--wait", help="Wait for another run of this project to end."),
-    ] = False,
+    wait: Annotated[bool, options.option("--wait", help="Wait for another run of this project to end.")] = False,
     watch: Annotated[
-        bool,
-        options.option(
-            "--watch",
-            help="Run again whenever the project file, the code or a source changes.",
-        ),
+        bool, options.option("--watch", help="Run again whenever the project file, the code or a source changes.")
     ] = False,
     log_format: Annotated[
         str | None,
-        options.option(
-            "--log-format",
-            metavar="json",
-            help="json: stream the run's events to stderr, a line each.",
-        ),
+        options.option("--log-format", metavar="json", help="json: stream the run's events to stderr, a line each."),
     ] = None,
     reporter: Annotated[
         list[str] | None,
         options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        options.option("--dry-run", help="Show the plan and change nothing."),
-    ] = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> int:
     """Materialize tables, each held to its contract.
 
@@ -122,18 +95,9 @@ def command(
     if log_format not in (None, "json"):
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
-        options.json_lines_on_stderr()
-    request = RunRequest(
-        selection=options.chosen(selection, select),
-        exclude=tuple(exclude or ()),
-        force=force,
-        failed=failed,
-        defer=defer,
-        fail_fast=fail_fast,
-        executor=executor,
-        workers=workers,
-        wait=wait,
-    )
+        options.Current.json_lines = True
+    request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
+    request = replace(request, executor=executor, workers=workers)
     if dry_run:
         render(settings.project().plan_for(request), settings)
         return 0
@@ -157,40 +121,39 @@ def _run(
     from lakehouse_cli.rendering.reporters.installed import InstalledReporter
     from lakehouse_cli.runs.events import RunStarted
 
-    def told(event: Event) -> None:
+    def handle(event: Event) -> None:
         if isinstance(event, RunStarted):
             # What the project and its plan consist of stays; from here on there is work, and garbage.
             gc.freeze()
             gc.enable()
             options.work_begins()
             if settings.json and log_format is None:
-                options.complain(event.notes)
-        output.handle(event)
+                output.complain(event.notes)
+        reports.handle(event)
 
     mask = project.mask_with(request.defer)
     more = [InstalledReporter(name) for name in reporters]
-    with RunOutput(settings, mask, log_json=log_format is not None, more=more) as output:
-        result = project.run_for(request, on_event=told, asked=asked)
+    with RunOutput(settings, mask, log_json=log_format is not None, more=more) as reports:
+        result = project.run_for(request, on_event=handle, asked=asked)
     if settings.json:
         from lakehouse_cli.runs.events import result_json
 
-        options.write_json(result_json(result))
+        output.write_json(result_json(result))
     else:
         from lakehouse_cli.rendering.reporters.run_text import failure_lines
 
-        options.flush()
+        output.flush()
         if log_format is None:
-            options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+            output.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
         else:
             # stderr is the events', which have it all; what people read is on stdout.
-            for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
-                options.write(line)
+            output.write_lines(failure_lines(settings.stdout, result.tables, verbose=settings.verbose))
     if log_format is None:
-        options.complain([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
-    if output.trouble is not None:
-        raise options.UnwrittenError(output.trouble.errno, output.trouble.strerror)
+        output.complain([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
+    if reports.trouble is not None:
+        raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if result.status == "cancelled":
-        options.tell_no_interruption()
+        options.Current.interruption_reported = True
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
 
@@ -221,11 +184,11 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
             if run(settings, project, request, now) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
-            options.tell_error(error)
+            options.report_error(error)
         if not settings.quiet:
-            options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
-            options.flush()
+            output.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
+            output.flush()
         changed = wait_for_change(before, watched)
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
-            options.write(f"changed: {names if project is None else project.mask(names)}")
+            output.write(f"changed: {names if project is None else project.mask(names)}")

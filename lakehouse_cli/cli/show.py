@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.text.counts import plural
 from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
 
@@ -27,10 +27,7 @@ _MOST_COLUMNS = 40
 def command(
     settings: options.Settings,
     table: Annotated[str, typer.Argument(metavar="TABLE", show_default=False, help="A table's name.")],
-    count: Annotated[
-        int,
-        options.option("-n", "--rows", metavar="N", help="How many rows to show."),
-    ] = 10,
+    count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many rows to show.")] = 10,
     version: Annotated[
         int | None,
         typer.Option(
@@ -48,19 +45,17 @@ def command(
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
     shown = settings.project().show(table, count, version=version)
     if settings.json:
-        options.write_json(shown.to_json())
+        output.write_json(shown.to_json())
         return
     terminal = settings.stdout
     at = "" if version is None else f" · version {version}"
-    options.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
-    options.write()
-    for line in _columns(shown, terminal, every=settings.verbose):
-        options.write(line)
+    output.write(f"{terminal.style(shown.name, 'bold')} · {shown.uri}{at} · {plural(shown.row_count, 'row')}")
+    output.write()
+    output.write_lines(_columns(shown, terminal, every=settings.verbose))
     if shown.rows:
-        options.write()
-        for line in _rows(shown, terminal):
-            options.write(line)
-    options.flush()
+        output.write()
+        output.write_lines(_rows(shown, terminal))
+    output.flush()
 
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
