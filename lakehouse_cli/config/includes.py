@@ -12,7 +12,7 @@ from lakehouse_cli.config.keys import INCLUDED_KEYS, PATTERNS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.source import SourceFile, read_source
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
+from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence, parse_yaml
 from lakehouse_cli.errors import Problem, did_you_mean
 
 EXTENSION = "x-"
@@ -42,11 +42,10 @@ class Includes(Struct):
             node: The value of its `include`.
             above: The files by which it was reached, itself last.
         """
-        reader.parts = []
         patterns = PATTERNS.read(reader, node, "`include`")
-        if isinstance(patterns, Invalid):
+        if isinstance(patterns, Invalid) or not isinstance(node, Sequence):
             return
-        for pattern, (_, item) in zip(patterns, reader.parts, strict=True):
+        for pattern, item in zip(patterns, node.items, strict=True):
             for path in self._matches(reader, pattern, item):
                 self._file(reader, item, path, above)
 

@@ -25,7 +25,7 @@ class Inputs:
     """A list of tables, matched to the parameters in order, or a map of parameters to tables."""
 
     def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | dict[str, str] | Invalid:
-        """The tables, each a part by its number or parameter; whether they are declared is not looked at here."""
+        """The tables, by number or parameter; the graph finds those that are not declared."""
         if isinstance(node, Sequence):
             return _TABLES.read(reader, node, what)
         if not isinstance(node, Mapping):
@@ -41,7 +41,6 @@ class Inputs:
                 broken = True
             else:
                 found[name] = table
-                reader.parts.append((name, value))
         return INVALID if broken else found
 
     def schema(self) -> JsonSchema:

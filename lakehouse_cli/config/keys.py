@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
-from typing import Any
-
-from msgspec import Struct, field
 
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.options import Options
-from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
+from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
+from lakehouse_cli.config.reading import CheckedText, Choice, FreeMap, Key, Number, Text, Texts
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
@@ -25,24 +23,6 @@ _NAME_TYPES = ("string", "boolean")
 
 MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 EXECUTORS = ("threads", "serial", "processes")
-
-
-class Key(Struct, frozen=True):
-    """One key.
-
-    Attributes:
-        type: How its value is read; None for a key that is documented and does not work yet.
-        description: What it means.
-        default: What holds where it is not set; None where that is nothing.
-        examples: For editors.
-        computed: Whether it belongs to computed tables alone.
-    """
-
-    type: ValueType | None
-    description: str
-    default: Any = None
-    examples: tuple[Any, ...] = field(default=())
-    computed: bool = False
 
 
 DESCRIPTION = Key(Text(), "What it is, for people.")
@@ -63,7 +43,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     ),
     "storage": Key(_STORAGE, "The storage it lives in, one of `storages`.", "default"),
     "path": Key(
-        Text("a path"),
+        CheckedText("a path", check=path_problem, rules=PATH_PATTERN),
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
@@ -129,7 +109,7 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         examples=tuple(STORAGE_TYPES),
     ),
     "root": Key(
-        Text("a folder"),
+        CheckedText("a folder", rules=ROOT_PATTERN),
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),

@@ -22,6 +22,7 @@ from lakehouse_cli.config.reading import (
     Text,
     Texts,
     ValueType,
+    with_variables,
 )
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
@@ -75,11 +76,6 @@ def options_schema(*, fillable: bool) -> JsonSchema:
                 described = {"anyOf": [*same.get("anyOf", [same]), described]}
             properties[option.name] = described
     return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def with_variables(schema: JsonSchema) -> JsonSchema:
-    """A schema that also accepts a text with ``${VAR}`` in it."""
-    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
 
 
 def read_options(

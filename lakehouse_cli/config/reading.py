@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from enum import Enum
 from math import isfinite
@@ -37,16 +37,11 @@ TEXT_TYPES = ["string", "number", "boolean"]
 
 
 class Reader:
-    """One file being read: its text for the places, and where its problems go.
-
-    Attributes:
-        parts: Of the value being read: each part that has a place of its own, by its name or number.
-    """
+    """One file being read: its text for the places, and where its problems go."""
 
     def __init__(self, source: SourceFile, problems: Problems) -> None:
         self.source = source
         self.problems = problems
-        self.parts: list[tuple[str, Node]] = []
 
     def at(self, node: Node) -> Location:
         """Where a node stands."""
@@ -171,6 +166,29 @@ class Text(Struct, frozen=True):
         return schema
 
 
+class CheckedText(Text, frozen=True):
+    """A text that a function judges too.
+
+    Attributes:
+        check: Returns what is wrong with the text, and what to do; None for nothing.
+        rules: The same as a regular expression, for the JSON Schema.
+    """
+
+    check: Callable[[str], tuple[str, str] | None] = lambda text: None  # noqa: ARG005
+    rules: str = ""
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
+        """The text."""
+        text = Text.read(self, reader, node, what)
+        if not isinstance(text, Invalid) and (wrong := self.check(text)):
+            return reader.report(node, f"{what}: {quoted(text)} {wrong[0]}", wrong[1])
+        return text
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"type": list(self.types), "pattern": f"^{self.rules}$"}
+
+
 class Choice(Struct, frozen=True):
     """One of some words, or a name that installed packages give to what they bring.
 
@@ -280,9 +298,8 @@ class Texts(Struct, frozen=True):
     minimum: int = 0
 
     def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | Invalid:
-        """The texts in order, each a part by its number."""
+        """The texts in order."""
         if self.single and isinstance(node, Scalar):
-            reader.parts.append(("0", node))
             text = self.item.read(reader, node, what)
             return INVALID if isinstance(text, Invalid) else (text,)
         if not isinstance(node, Sequence):
@@ -299,7 +316,6 @@ class Texts(Struct, frozen=True):
                 reader.report(item, f"{quoted(item.shown)} is twice in {what}", "remove one of the two")
                 broken = True
             else:
-                reader.parts.append((str(len(found)), item))
                 found.append(text)
         return INVALID if broken else tuple(found)
 
@@ -319,12 +335,11 @@ class FreeMap(Struct, frozen=True):
     parameters: bool = False
 
     def read(self, reader: Reader, node: Node, what: str) -> dict[str, Any] | Invalid:
-        """The values by name; parameters are parts."""
+        """The values by name."""
         if not isinstance(node, Mapping):
             return reader.mismatch(node, what, "a map of names to values")
         if self.parameters:
             for name, (key, _) in node.entries.items():
-                reader.parts.append((name, key))
                 if not is_parameter(name):
                     return reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
         values = {name: free_value(value) for name, (_, value) in node.entries.items()}
@@ -333,6 +348,70 @@ class FreeMap(Struct, frozen=True):
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
         return {"type": "object", "propertyNames": PARAMETER_SCHEMA} if self.parameters else {"type": "object"}
+
+
+class Key(Struct, frozen=True):
+    """One key of a map.
+
+    Attributes:
+        type: How its value is read; None for a key that is documented and does not work yet.
+        description: What it means.
+        default: What holds where it is not set; None where that is nothing.
+        examples: For editors.
+        computed: Whether it belongs to computed tables alone.
+    """
+
+    type: ValueType | None
+    description: str
+    default: Any = None
+    examples: tuple[Any, ...] = ()
+    computed: bool = False
+
+
+def read_keys(
+    reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str
+) -> tuple[dict[str, Any], set[str]]:
+    """Read the known keys of a map: their values, and the names of those that could not be read."""
+    reader.unknown_keys(node, known, owner)
+    values: dict[str, Any] = {}
+    invalid: set[str] = set()
+    for name, (key, value) in node.entries.items():
+        if name not in known:
+            continue
+        kind = known[name].type
+        if kind is None:
+            reader.report(key, f"`{name}` of {owner} is not supported yet", "remove it for now")
+            continue
+        read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
+        if read is INVALID:
+            invalid.add(name)
+        else:
+            values[name] = read
+    return values, invalid
+
+
+def keys_schema(
+    keys: AnyMapping[str, Key], description: str, required: Collection[str] = (), filled_in: Collection[str] = ()
+) -> JsonSchema:
+    """JSON Schema of a map of these keys; those of `filled_in` may hold variables."""
+    properties: dict[str, JsonSchema] = {}
+    for name, key in keys.items():
+        if key.type is None:
+            continue
+        schema = key.type.schema()
+        schema = {**(with_variables(schema) if name in filled_in else schema), "description": key.description}
+        if key.default is not None:
+            schema["default"] = key.default
+        if key.examples:
+            schema["examples"] = list(key.examples)
+        properties[name] = schema
+    whole: JsonSchema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**whole, "description": description, **({"required": list(required)} if required else {})}
+
+
+def with_variables(schema: JsonSchema) -> JsonSchema:
+    """A schema that also accepts a text with ``${VAR}`` in it."""
+    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
 
 
 PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from lakehouse_cli.config.columns import column_schema, column_type_schema
 from lakehouse_cli.config.keys import (
     DESCRIPTION,
@@ -17,15 +14,12 @@ from lakehouse_cli.config.keys import (
     PROJECT_NAME,
     STORAGE_KEYS,
     TABLE_KEYS,
-    Key,
 )
-from lakehouse_cli.config.options import options_schema, with_variables
-from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
+from lakehouse_cli.config.options import options_schema
+from lakehouse_cli.config.reading import JsonSchema, keys_schema
 from lakehouse_cli.config.storages import DEFAULT_ROOT
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.storage_types import STORAGE_TYPES
-
-JsonSchema = dict[str, Any]
 
 _EXTENSIONS: JsonSchema = {"^x-": {"description": "A place for anchors; not read otherwise."}}
 
@@ -51,7 +45,7 @@ def json_schema() -> JsonSchema:
             "included": _included(),
             "tables": _tables(),
             "table": _table(),
-            "defaults": _keys(TABLE_KEYS, "Any table key, for all tables that do not set it."),
+            "defaults": keys_schema(TABLE_KEYS, "Any table key, for all tables that do not set it."),
             "column": column_schema(),
             "columnType": column_type_schema(),
             "options": options_schema(fillable=False),
@@ -102,36 +96,15 @@ def _tables() -> JsonSchema:
 
 
 def _table() -> JsonSchema:
-    schema = _keys(TABLE_KEYS, "A table.")
+    schema = keys_schema(TABLE_KEYS, "A table.")
     transform = [key for key, declared in TABLE_KEYS.items() if declared.computed]
     schema["if"] = {"required": ["kind"], "properties": {"kind": {"const": "source"}}}
     schema["then"] = {"not": {"anyOf": [{"required": [key]} for key in transform]}}
     return schema
 
 
-def _keys(keys: Mapping[str, Key], description: str, *, variables: Iterable[str] = ()) -> JsonSchema:
-    properties: dict[str, JsonSchema] = {}
-    for name, key in keys.items():
-        if key.type is None:
-            continue
-        schema = key.type.schema()
-        if name == "path":
-            schema = {"type": schema["type"], "pattern": f"^{PATH_PATTERN}$"}
-        elif name == "root":
-            schema = {"type": schema["type"], "pattern": f"^{ROOT_PATTERN}$"}
-        if name in variables:
-            schema = with_variables(schema)
-        schema = {**schema, "description": key.description}
-        if key.default is not None:
-            schema["default"] = key.default
-        if key.examples:
-            schema["examples"] = list(key.examples)
-        properties[name] = schema
-    return {"type": "object", "description": description, "additionalProperties": False, "properties": properties}
-
-
 def _storage() -> JsonSchema:
-    schema = _keys(STORAGE_KEYS, "A place where tables live.", variables=("root", "format"))
+    schema = keys_schema(STORAGE_KEYS, "A place where tables live.", filled_in=("root", "format"))
     options = schema["properties"].pop("options")
     schema["properties"]["options"] = {key: value for key, value in options.items() if key != "$ref"}
     # The options of a class of one's own, or of a package's, are not known here.
@@ -173,6 +146,6 @@ def _environment() -> JsonSchema:
 
 
 def _execution() -> JsonSchema:
-    schema = _keys(EXECUTION_KEYS, PROJECT_KEYS["execution"], variables=("executor", "workers", "memory"))
+    schema = keys_schema(EXECUTION_KEYS, PROJECT_KEYS["execution"], filled_in=("executor", "workers", "memory"))
     schema["properties"]["options"]["maxProperties"] = 0
     return schema

@@ -12,11 +12,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.code.source import SourceError
-from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS, Key
+from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
+from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
 from lakehouse_cli.config.variables import Unset, fill
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
@@ -84,7 +84,9 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         else:
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
         return fallback
-    values = _read_keys(reader, node, STORAGE_KEYS, owner)
+    values, invalid = read_keys(reader, node, STORAGE_KEYS, owner)
+    if "format" in invalid:
+        values["format"] = UNKNOWN
     storage_type = _type(reader, node, values, owner, folder)
     if storage_type is None:
         return replace(fallback, format=UNKNOWN)
@@ -225,22 +227,6 @@ def _root(
     return values["root"], without_password(written.shown)
 
 
-def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str) -> dict[str, Any]:
-    """The values of the known keys; those that are wrong are left out after being reported."""
-    reader.unknown_keys(node, known, owner)
-    values: dict[str, Any] = {}
-    for name, (key, value) in node.entries.items():
-        kind = known[name].type if name in known else None
-        if kind is None:
-            continue
-        read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
-        if not isinstance(read, Invalid):
-            values[name] = read
-    if "format" in node.entries and "format" not in values:
-        values["format"] = UNKNOWN
-    return values
-
-
 def read_execution(
     reader: Reader, node: Node | None, environ: AnyMapping[str, str], unset: Unset = "report"
 ) -> Execution:
@@ -253,7 +239,7 @@ def read_execution(
     filled = fill(reader, node, environ, unset)
     if not isinstance(filled, Mapping):
         return Execution()
-    values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")
+    values, _ = read_keys(reader, filled, EXECUTION_KEYS, "`execution`")
     if values.get("options") and isinstance(filled.entries["options"][1], Mapping):
         # None of the executors takes any; an option that does nothing would be ignored.
         for name, (key, _) in filled.entries["options"][1].entries.items():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
-from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.reading import EMPTY, Reader, is_parameter, read_keys
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
@@ -22,6 +22,7 @@ _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
 _VITAL = frozenset(("kind", "function", "inputs", "params"))
 _MERGED = frozenset(("params", "meta", "uses"))
+_WITH_PARTS = frozenset(("inputs", "params", "key", "uses"))
 
 
 class Draft(Struct):
@@ -31,51 +32,51 @@ class Draft(Struct):
         reader: Of the file it stands in.
         owner: What messages call it: "table `x`".
         location: Where its name stands.
+        node: Its map.
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
-        column_types: The type of each of its columns, also of those that could not be read.
-        options: Maps of options with their readers, each over those before it.
     """
 
     reader: Reader
     owner: str
     location: Location
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[str, Location] = field(default_factory=dict)
-    invalid: set[str] = field(default_factory=set)
-    column_types: dict[str, Node] = field(default_factory=dict)
-    options: list[tuple[Reader, Mapping]] = field(default_factory=list)
+    node: Mapping
+    values: dict[str, Any]
+    places: dict[str, Location]
+    invalid: set[str]
+
+    @property
+    def columns(self) -> dict[str, tuple[Scalar, Node]]:
+        """The columns as they are written, right or wrong."""
+        columns = self.node.get("columns")
+        return columns.entries if isinstance(columns, Mapping) else {}
 
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
     """Read the keys of a table or of the defaults, each by itself."""
-    draft = Draft(reader, owner, reader.at(name))
-    reader.unknown_keys(node, TABLE_KEYS, owner)
+    values, invalid = read_keys(reader, node, TABLE_KEYS, owner)
+    places: dict[str, Location] = {}
     for each, (key, value) in node.entries.items():
-        known = TABLE_KEYS.get(each)
-        if known is None:
-            continue
-        if known.type is None:
-            reader.report(key, f"`{each}` of {owner} is not supported yet", "remove it for now")
-            continue
-        place = draft.places[each] = reader.place(key, value)
-        reader.parts = []
-        read = known.type.read(reader, reader.value(key, value), f"`{each}` of {owner}")
-        if isinstance(read, Invalid):
-            draft.invalid.add(each)
-        elif each == "path" and (wrong := path_problem(read)):
-            reader.problems.report(f"path {quoted(read)} of {owner} {wrong[0]}", wrong[1], place)
-            draft.invalid.add(each)
-        else:
-            draft.values[each] = read
-            if each == "columns":
-                draft.column_types = dict(reader.parts)
-            elif each == "options":
-                draft.options.append((reader, read))
-            elif each != "tags":
-                draft.places.update((f"{each}.{part}", reader.at(item)) for part, item in reader.parts)
-    return draft
+        if each in values or each in invalid:
+            places[each] = reader.place(key, value)
+        if each in values and each in _WITH_PARTS:
+            places.update(_parts(reader, each, value))
+    return Draft(reader, owner, reader.at(name), node, values, places, invalid)
+
+
+def _parts(reader: Reader, name: str, node: Node) -> Iterator[tuple[str, Location]]:
+    """Where the parts of a value stand, by dotted path: items of a list, entries of a map."""
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield f"{name}.{index}", reader.at(item)
+    elif isinstance(node, Mapping):
+        for part, (key, value) in node.entries.items():
+            yield f"{name}.{part}", reader.at(value if name == "inputs" else key)
+            if name == "uses":
+                yield from _parts(reader, f"uses.{part}", value)
+    else:
+        yield f"{name}.0", reader.at(node)  # a single text in place of a list
 
 
 class TableReader:
@@ -92,13 +93,14 @@ class TableReader:
     def column_type(self, table: Table, column: str) -> Location | None:
         """The place of a column's type."""
         draft = self._draft_of_columns(table)
-        return draft.reader.at(draft.column_types[column])
+        key, value = draft.columns[column]
+        return draft.reader.at((value.get("type") or key) if isinstance(value, Mapping) else value)
 
     def unread(self, table: Table) -> set[str]:
         """Parts that could not be read, by dotted path."""
         read = {column.name for column in table.columns or ()}
-        types = self._draft_of_columns(table).column_types
-        return self._drafts[table.name].invalid | {f"columns.{name}" for name in types if name not in read}
+        written = self._draft_of_columns(table).columns
+        return self._drafts[table.name].invalid | {f"columns.{name}" for name in written if name not in read}
 
     def _draft_of_columns(self, table: Table) -> Draft:
         own = self._drafts[table.name]
@@ -209,19 +211,17 @@ class TableReader:
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
-            for reader, mapping in draft.options:
-                for key, _ in mapping.entries.values():
-                    message = f"unknown option {quoted(key.text)} in {draft.owner}"
-                    reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
+            for key, _ in draft.values["options"].entries.values() if "options" in draft.values else ():
+                message = f"unknown option {quoted(key.text)} in {draft.owner}"
+                draft.reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
             return {}
         format_name = values.get("format", storage.format)
         inherited = storage.options if format_name == storage.format else {}
-        layers = [*(self.defaults.options if self.defaults else ()), *draft.options]
+        layers = [each for each in (self.defaults, draft) if each is not None and "options" in each.values]
         spec = FORMATS.get(format_name)
         if not layers or spec is None:
             return inherited
         options = dict(inherited)
-        for reader, mapping in layers:
-            owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
-            options |= read_options(reader, mapping, [spec], owner)[0]
+        for each in layers:
+            options |= read_options(each.reader, each.values["options"], [spec], each.owner)[0]
         return options
