@@ -7,9 +7,8 @@ from collections.abc import Mapping as AnyMapping
 
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
-from lakehouse_cli.config.options import Options
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
-from lakehouse_cli.config.reading import CheckedText, Choice, FreeMap, Key, Number, Text, Texts
+from lakehouse_cli.config.reading import CheckedText, Choice, FreeMap, Key, Number, Section, Text, Texts
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
@@ -34,6 +33,8 @@ _FUNCTION = Text(
     hint="name a function of `module`, or one elsewhere as `package.module:name`",
     names=True,
 )
+
+_OPTIONS = Section("a map of the format's options", "options")
 
 TABLE_KEYS: AnyMapping[str, Key] = {
     "kind": Key(
@@ -68,7 +69,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "error",
         computed=True,
     ),
-    "options": Key(Options(), "Options of the format, over the storage's.", {}),
+    "options": Key(_OPTIONS, "Options of the format, over the storage's.", {}),
     "tags": Key(Texts(Text()), "For selection and docs.", [], examples=(["weather"],)),
     "description": DESCRIPTION,
     "owner": Key(Text(), "Who looks after it."),
@@ -114,7 +115,7 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
     "format": Key(Choice(tuple(FORMATS), group="formats"), "The format of its tables, where they are files.", "csv"),
-    "options": Key(Options(), "Options of the format, and of the storage itself.", {}),
+    "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {
@@ -130,14 +131,17 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
 }
 
-ENVIRONMENT_KEYS: AnyMapping[str, str] = {
-    "description": DESCRIPTION.description,
-    "storages": "Storages by name, each over the one of that name at the top.",
-    "execution": "Over that at the top.",
+_STORAGES = Section("a map of names to storages", "storages")
+_EXECUTION = Section("a map with `executor`, `workers`, `memory` and `options`", "execution")
+
+ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
+    "description": DESCRIPTION,
+    "storages": Key(Section("a map of names to storages", "overrides"), "Storages by name, each over that at the top."),
+    "execution": Key(_EXECUTION, "Over that at the top."),
 }
 
-PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
-MODULE = Text(
+_PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
+_MODULE = Text(
     "a module's name such as `transforms` or `package.module`",
     _DOTTED,
     _NAME_TYPES,
@@ -147,15 +151,29 @@ MODULE = Text(
 PATTERNS = Texts(Text("a file pattern"))
 
 #: Keys of the project file, in the order in which they are usually written.
-PROJECT_KEYS: AnyMapping[str, str] = {
-    "name": "The project's name.",
-    "description": DESCRIPTION.description,
-    "module": "Python module with the transform functions, beside this file or installed.",
-    "storages": "Where tables live, by name; `default` is that of a table that names none.",
-    "environments": "Named sets of overrides: what one does not name stays as it is above.",
-    "defaults": "Any table key, for all tables that do not set it.",
-    "execution": "Where and how transforms are computed.",
-    "include": "Patterns of files with more `tables`, relative to this file.",
-    "tables": "The tables, by name.",
+PROJECT_KEYS: AnyMapping[str, Key] = {
+    "name": Key(_PROJECT_NAME, "The project's name."),
+    "description": DESCRIPTION,
+    "module": Key(
+        _MODULE,
+        "Python module with the transform functions, beside this file or installed.",
+        examples=("transforms",),
+    ),
+    "storages": Key(
+        _STORAGES,
+        "Where tables live, by name; `default` is that of a table that names none.",
+        examples=({"default": {"root": "data", "format": "csv"}},),
+    ),
+    "environments": Key(
+        Section("a map of names to environments", "environments"),
+        "Named sets of overrides: what one does not name stays as it is above.",
+        examples=({"prod": {"storages": {"default": {"root": "${LAKE}/prod"}}}},),
+    ),
+    "defaults": Key(Section("a map of table keys", "defaults"), "Any table key, for all tables that do not set it."),
+    "execution": Key(_EXECUTION, "Where and how transforms are computed."),
+    "include": Key(
+        PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
+    ),
+    "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
 }
 INCLUDED_KEYS = ("include", "tables")

@@ -12,11 +12,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
-from lakehouse_cli.config.environments import read_environments
+from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
-from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
+from lakehouse_cli.config.keys import PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.reading import Invalid, Reader, ValueType, is_misspelt
+from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, TableReader, read_draft
@@ -137,12 +137,11 @@ class _Loader:
 
     def load(self) -> ProjectSpec:
         self.check_keys()
-        name = self.text("name", PROJECT_NAME)
-        module = self.text("module", MODULE)
-        description = self.text("description", DESCRIPTION.type)
-        environments = read_environments(
-            self.reader, self.root, self.folder, self.environ, self.environment, incomplete=self.incomplete
-        )
+        name = self.text("name")
+        module = self.text("module")
+        description = self.text("description")
+        environments = Environments(self.reader, self.folder, self.environ)
+        environments.read(self.root, self.environment, incomplete=self.incomplete)
         execution = environments.execution
         self.find_defaults()
         self.find_tables()
@@ -155,7 +154,6 @@ class _Loader:
                 executor=execution.executor,
                 workers=execution.workers,
                 memory=execution.memory,
-                executor_options=execution.options,
                 module_location=self.place("module"),
                 environments=environments.all,
             ),
@@ -190,8 +188,8 @@ class _Loader:
         """Whether an unknown key is close to `key`, which is then not missing as well."""
         return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
-    def text(self, key: str, kind: ValueType | None) -> str | None:
-        node = self.reader.section(self.root, key)
+    def text(self, key: str) -> str | None:
+        node, kind = self.reader.section(self.root, key), PROJECT_KEYS[key].type
         if node is None or kind is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")

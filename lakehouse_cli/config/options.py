@@ -24,7 +24,7 @@ from lakehouse_cli.config.reading import (
     ValueType,
     with_variables,
 )
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.registry import installed
@@ -44,18 +44,6 @@ _KNOWN_KEYWORDS = {
 }
 
 _CHARACTER = Text("one character", pattern=r"[\s\S]", types=("string",))
-
-
-class Options:
-    """A map of options; which ones there are depends on the format, so the node is kept to be read later."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> Mapping | Invalid:
-        """The node itself."""
-        return node if isinstance(node, Mapping) else reader.mismatch(node, what, "a map of the format's options")
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"$ref": "#/$defs/options"}
 
 
 def options_schema(*, fillable: bool) -> JsonSchema:

@@ -350,6 +350,26 @@ class FreeMap(Struct, frozen=True):
         return {"type": "object", "propertyNames": PARAMETER_SCHEMA} if self.parameters else {"type": "object"}
 
 
+class Section(Struct, frozen=True):
+    """A map that is read later, by what else is known then.
+
+    Attributes:
+        expected: What messages call it.
+        ref: Name of its JSON Schema under ``$defs``.
+    """
+
+    expected: str
+    ref: str
+
+    def read(self, reader: Reader, node: Node, what: str) -> Mapping | Invalid:
+        """The node itself."""
+        return node if isinstance(node, Mapping) else reader.mismatch(node, what, self.expected)
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"$ref": f"#/$defs/{self.ref}"}
+
+
 class Key(Struct, frozen=True):
     """One key of a map.
 

@@ -158,6 +158,21 @@ def test_only_the_chosen_environments_variables_must_be_set(load: Load) -> None:
     assert problem.message == "environment variable `TEST` is not set"
 
 
+def test_problem_of_the_base_is_reported_once_and_as_the_bases(load: Load) -> None:
+    text = """
+    storages:
+      default: {root: data, options: {delimitr: ";"}}
+      raw: {root: raw}
+    environments:
+      prod: {storages: {raw: {root: /raw}}}
+      test: {}
+    tables: {}
+    """
+    for environment in ("default", "prod", "test"):
+        (problem,) = load(text, environment, thorough=True).problems
+        assert problem.message == "unknown option `delimitr` of format csv in storage `default`"
+
+
 def test_values_are_shown_as_they_are_written(load: Load) -> None:
     text = """
     storages:
