@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text
+from lakehouse_cli.text.terminal import Terminal, printable, size_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text, time_text
+from lakehouse_cli.text.terminal import Terminal, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult

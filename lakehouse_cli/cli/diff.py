@@ -14,9 +14,10 @@ from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import failure_lines
 from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
+from lakehouse_cli.text.terminal import Terminal, printable, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.comparing import ComparedTable, Comparison
@@ -174,7 +175,7 @@ def _changed(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
     right = [index for index, name in enumerate(rows.key, 1) if name in rows.numeric]
     if all(name in rows.numeric for row in rows.examples_changed for name in row.values):
         right += [len(header) - 2, len(header) - 1]
-    lines = columns(terminal, *_to_the_right(header, cells, right), indent="  ")
+    lines = columns(terminal, header, cells, right=frozenset(right), indent="  ")
     return [*lines, *_more(rows.changed - len(rows.examples_changed), "changed row", terminal)]
 
 
@@ -187,36 +188,12 @@ def _rows(
     names = list(examples[0][2])
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
     texts = _side_by_side([[row[name] for name in names] for _, _, row in examples], terminal)
-    fitting, used = len(names), 3
-    if terminal.width is not None:
-        fitting = 0
-        for index, head in enumerate(heads):
-            used += max(text_width(head), *(text_width(row[index]) for row in texts)) + 2
-            if used > terminal.width and fitting:
-                break
-            fitting += 1
     cells = [
-        [Cell(mark, style), *(Cell(text) for text in row[:fitting])]
+        [Cell(mark, style), *(Cell(text) for text in row)]
         for (mark, style, _), row in zip(examples, texts, strict=True)
     ]
-    right = [index for index, name in enumerate(names[:fitting], 1) if name in numeric]
-    lines = columns(terminal, *_to_the_right(("", *heads[:fitting]), cells, right), indent="  ")
-    if fitting < len(names):
-        lines.append(terminal.style(f"     … and {plural(len(names) - fitting, 'more column')}", "dim"))
-    return lines
-
-
-def _to_the_right(
-    header: Sequence[str], rows: Sequence[Sequence[Cell]], which: Sequence[int]
-) -> tuple[list[str], list[list[Cell]]]:
-    """Header and rows with some columns padded on their left; `columns` leaves the last one as it is."""
-    heads, cells = list(header), [list(row) for row in rows]
-    for index in which:
-        width = max(text_width(text) for text in (heads[index], *(row[index].text for row in cells)))
-        heads[index] = pad(heads[index], width, right=True)
-        for row in cells:
-            row[index] = Cell(pad(row[index].text, width, right=True), row[index].style)
-    return heads, cells
+    right = [index for index, name in enumerate(names, 1) if name in numeric]
+    return data_rows(terminal, ("", *heads), cells, right, marked=True)
 
 
 def _more(number: int, noun: str, terminal: Terminal) -> list[str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable
+from lakehouse_cli.text.columns import Cell, columns
+from lakehouse_cli.text.terminal import Terminal, printable
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import EnvironmentSpec

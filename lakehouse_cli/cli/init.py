@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
-from lakehouse_cli.text.terminal import Cell, columns
+from lakehouse_cli.text.columns import Cell, columns
 
 EXAMPLES = """\b
 Examples:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Cell, columns
 
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project

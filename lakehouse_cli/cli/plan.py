@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
 from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
+from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, table_notes
 
 if TYPE_CHECKING:
     from lakehouse_cli.plan.planning import Plan, PlannedTable

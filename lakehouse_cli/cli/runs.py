@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, moment_text, printable, size_text, time_text
+from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.history.records import RunRecord, RunSummary, TableHistory

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
+from lakehouse_cli.text.terminal import Terminal, printable, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.preview import Shown
@@ -79,37 +80,19 @@ def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
 
 
 def _rows(shown: Shown, terminal: Terminal) -> list[str]:
-    """The first rows as text; the columns that do not fit on the screen are counted."""
+    """The first rows as text."""
     names = [column.name for column in shown.columns]
-    texts = [
-        [
-            terminal.cut(value_text(shown.local[name][at] if name in shown.local else row[name]), _WIDEST)
-            for name in names
-        ]
-        for at, row in enumerate(shown.rows)
-    ]
+    cells = []
+    for at, row in enumerate(shown.rows):
+        values = [shown.local[name][at] if name in shown.local else row[name] for name in names]
+        styles = ["dim" if row[name] is None else None for name in names]
+        cells.append(
+            [Cell(terminal.cut(value_text(v), _WIDEST), style) for v, style in zip(values, styles, strict=True)]
+        )
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
-    widths = [max(text_width(h), *(text_width(row[i]) for row in texts)) for i, h in enumerate(heads)]
-    fitting = len(names)
-    if terminal.width is not None:
-        used = 2
-        fitting = 0
-        for width in widths:
-            if used + width > terminal.width and fitting:
-                break
-            used += width + 2
-            fitting += 1
-    right = [column.type.startswith(("int", "uint", "float", "decimal")) for column in shown.columns]
-    head = "  ".join(pad(heads[i], widths[i], right=right[i]) for i in range(fitting))
-    lines = [terminal.style(f"  {head}", "dim")]
-    for source, row in zip(shown.rows, texts, strict=True):
-        parts = [
-            terminal.style(pad(row[i], widths[i], right=right[i]), "dim" if source[names[i]] is None else None)
-            for i in range(fitting)
-        ]
-        lines.append(("  " + "  ".join(parts)).rstrip())
-    if fitting < len(names):
-        lines.append(terminal.style(f"  … and {plural(len(names) - fitting, 'more column')}", "dim"))
+    numeric = ("int", "uint", "float", "decimal")
+    right = [index for index, column in enumerate(shown.columns) if column.type.startswith(numeric)]
+    lines = data_rows(terminal, heads, cells, right, marked=False)
     if shown.row_count > len(shown.rows):
         lines.append(terminal.style(f"  … and {plural(shown.row_count - len(shown.rows), 'more row')}", "dim"))
     return lines

@@ -7,19 +7,9 @@ import io
 import pytest
 
 from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import (
-    Cell,
-    Terminal,
-    columns,
-    folded,
-    pad,
-    printable,
-    size_text,
-    text_width,
-    time_text,
-    value_text,
-)
+from lakehouse_cli.text.terminal import Terminal, folded, pad, printable, size_text, text_width, time_text, value_text
 
 
 @pytest.mark.parametrize(
