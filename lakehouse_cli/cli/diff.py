@@ -67,7 +67,7 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
-    _take_printed(project.mask)
+    _take_printed(project.planner.mask)
     options.work_begins()
     found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
     if settings.json:

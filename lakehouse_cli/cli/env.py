@@ -37,9 +37,13 @@ def command(
     Values are shown as they are written: variables are not filled in, and passwords are hidden. Works without the
     variables that an environment needs, and names those that are not set.
     """
+    from lakehouse_cli.project.loading import no_environment
+
     project = settings.project(incomplete=True)
     if name is not None:
-        _show(project, project.environment_spec(name), settings)
+        if name not in project.environments:
+            raise no_environment(name, project.environments)
+        _show(project, project.environments[name], settings)
     elif settings.json:
         every = [_json(project, each) for each in project.environments.values()]
         output.write_json({"project": project.name, "environment": project.environment, "environments": every})

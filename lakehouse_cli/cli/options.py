@@ -201,7 +201,7 @@ def report_error(error: LakehouseError, *, would_run: bool = True) -> int:
     from lakehouse_cli.text.redaction import masked_error
 
     if Current.project is not None:
-        error = masked_error(error, Current.project.mask)
+        error = masked_error(error, Current.project.planner.mask)
     current = Current.settings
     if current.json:
         output.write_json({"error": error_json(error)})

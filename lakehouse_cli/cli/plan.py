@@ -59,7 +59,7 @@ def command(
 
     Changes nothing and runs none of your code.
     """
-    plan = settings.project().plan_for(replace(request, defer=defer))
+    plan = settings.project().planner.plan(replace(request, defer=defer))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
 

@@ -99,7 +99,7 @@ def command(
     request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
     request = replace(request, executor=executor, workers=workers)
     if dry_run:
-        render(settings.project().plan_for(request), settings)
+        render(settings.project().planner.plan(request), settings)
         return 0
     shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()))
     if not watch:
@@ -118,6 +118,7 @@ def _run(
     log_format: str | None,
     reporters: tuple[str, ...],
 ) -> int:
+    from lakehouse_cli.project.running import run_project
     from lakehouse_cli.rendering.reporters.installed import InstalledReporter
     from lakehouse_cli.runs.events import RunStarted
 
@@ -131,10 +132,11 @@ def _run(
                 output.complain(event.notes)
         reports.handle(event)
 
-    mask = project.mask_with(request.defer)
+    project.planner.behind(request.defer)  # whose variables are masked too
+    mask = project.planner.mask
     more = [InstalledReporter(name) for name in reporters]
     with RunOutput(settings, mask, log_json=log_format is not None, more=more) as reports:
-        result = project.run_for(request, on_event=handle, asked=asked)
+        result = run_project(project.planner, request, handle, asked)
     if settings.json:
         from lakehouse_cli.runs.events import result_json
 
@@ -172,7 +174,7 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
     project: Project | None = None
 
     def watched() -> Iterable[str]:
-        return project.watched_files() if project is not None else all_files(file.parent)
+        return project.planner.watched_files() if project is not None else all_files(file.parent)
 
     while True:
         before = signature(watched())
@@ -191,4 +193,4 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
         changed = wait_for_change(before, watched)
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
-            output.write(f"changed: {names if project is None else project.mask(names)}")
+            output.write(f"changed: {names if project is None else project.planner.mask(names)}")

@@ -24,7 +24,7 @@ def command(settings: options.Settings) -> int:
     """
     try:
         project = settings.project(thorough=True)
-        notes = project.notes()
+        notes = project.planner.notes()
     except ProjectError as error:
         return options.report_error(error, would_run=False)
     computed = sum(table.kind == "computed" for table in project.tables.values())

@@ -90,6 +90,35 @@ class Planner:
             variables.update(each._variables)
         return mask_of(variables, _names(self.spec))
 
+    def watched_files(self) -> Iterator[str]:
+        """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+        spec = self.spec
+        yield str(spec.folder / ENV_FILE)
+        yield from own_files(spec)
+        used = UsedContent(spec.folder)
+        for table in spec.tables.values():
+            if table.kind == "source":
+                yield from local_files(self.storages[table.storage], table)
+            with suppress(ProjectError):  # reported by the run
+                yield from (str(spec.folder / path) for path in used.files(table))
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        code, tables = self.code, self.spec.tables.values()
+        content = UsedContent(code.folder)
+        found: list[str] = []
+        shared = _shared_connection(code, tables)
+        for table in tables:
+            found += content.missing(table)
+            files = (*content.files(table), *((table.uses and table.uses.files) or ()))
+            advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
+            found += [each for each in (advice, shared.get(table.name)) if each is not None]
+        return masked(tuple(found), self.mask)
+
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
         """Resolve a selection.
 
@@ -189,36 +218,6 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
     which = "none of the selected tables" if unfinished else "no table"
     note = f"{which} failed, was skipped or was cancelled when a run last went for it"
     return replace(chosen, names=names, notes=(*chosen.notes, note))
-
-
-def files_to_watch(spec: ProjectSpec, storages: Mapping[str, AssetStorage]) -> Iterator[str]:
-    """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
-    yield str(spec.folder / ENV_FILE)
-    yield from own_files(spec)
-    used = UsedContent(spec.folder)
-    for table in spec.tables.values():
-        if table.kind == "source":
-            yield from local_files(storages[table.storage], table)
-        with suppress(ProjectError):  # told by the run
-            yield from (str(spec.folder / path) for path in used.files(table))
-
-
-def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
-    """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
-
-    Raises:
-        ProjectError: Code cannot be read, or files that tables use cannot be looked at.
-    """
-    content = UsedContent(code.folder)
-    found: list[str] = []
-    tables = tuple(tables)
-    shared = _shared_connection(code, tables)
-    for table in tables:
-        found += content.missing(table)
-        files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-        advice = advice_for(table, code.of(table), code.graph.upstream(table.name), files)
-        found += [each for each in (advice, shared.get(table.name)) if each is not None]
-    return tuple(found)
 
 
 def _shared_connection(code: ProjectCode, tables: Iterable[Table]) -> Mapping[str, str]:

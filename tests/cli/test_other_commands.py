@@ -14,6 +14,7 @@ import pytest
 from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project.facade import Project
+from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
@@ -209,7 +210,7 @@ def test_errors_of_any_command_hide_values_of_variables(
         raise LakehouseError("cannot say s3cr3t", hint="not s3cr3t", location=Location("s3cr3t.py", 1, source="s3cr3t"))
 
     monkeypatch.setattr(Project, "show", leaking)
-    monkeypatch.setattr(Project, "plan_for", leaking)
+    monkeypatch.setattr(Planner, "plan", leaking)
     for argv in (["show", "totals"], ["plan"], ["plan", "-o", "json"], ["run", "--dry-run", "-v"]):
         ran = cli(*argv)
         assert ran.code == 1
