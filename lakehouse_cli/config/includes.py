@@ -12,7 +12,7 @@ from lakehouse_cli.config.keys import INCLUDED_KEYS, PATTERNS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.source import SourceFile, read_source
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence, parse_yaml
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence, parse_yaml
 from lakehouse_cli.errors import Problem, did_you_mean
 
 EXTENSION = "x-"
@@ -111,15 +111,9 @@ class Includes(Struct):
         self._read(source, above)
 
     def _read(self, source: SourceFile, above: tuple[SourceFile, ...]) -> None:
-        root = parse_yaml(source, self.problems)
         reader = Reader(source, self.problems)
-        if root is None or isinstance(root, Broken):
-            if root is None and not has_content(source):
-                place = source.point(0, 0)
-                self.problems.report(f"`{source.name}` is empty", "give it `tables:`, or do not include it", place)
-            return
-        if not isinstance(root, Mapping):
-            reader.mismatch(root, f"`{source.name}`", "a map with `tables`")
+        root = read_top(reader, "a map with `tables`", "give it `tables:`, or do not include it")
+        if root is None:
             return
         self._check_keys(reader, root)
         if "tables" in root.entries:
@@ -150,10 +144,18 @@ def _is_file(path: Path, *, folder: bool = False) -> bool:
         return False
 
 
-def has_content(source: SourceFile) -> bool:
-    """Whether a file holds more than blank lines and comments."""
+def read_top(reader: Reader, expected: str, hint: str) -> Mapping | None:
+    """The map that a file holds; None after a problem was reported."""
+    source = reader.source
+    root = parse_yaml(source, reader.problems)
+    if isinstance(root, Mapping):
+        return root
     lines = (line.strip() for line in source.lines)
-    return any(line and not line.startswith("#") and line not in ("---", "...") for line in lines)
+    if not any(line and not line.startswith("#") and line not in ("---", "...") for line in lines):
+        reader.problems.report(f"`{source.name}` is empty", hint, source.point(0, 0))
+    elif root is not None:
+        reader.mismatch(root, f"`{source.name}`", expected, hint)
+    return None
 
 
 def tables_mapping(reader: Reader, key: Scalar, node: Node) -> Mapping | None:

@@ -13,18 +13,18 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.environments import Environments
-from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
+from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
 from lakehouse_cli.config.keys import PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
-from lakehouse_cli.config.tables import Draft, TableReader, read_draft
+from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.validation import validate
 from lakehouse_cli.config.variables import values_in
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
+from lakehouse_cli.config.yaml_tree import Mapping
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
 
 #: The sections in which variables are filled in.
 FILLED_IN = ("storages", "environments", "execution")
@@ -89,10 +89,10 @@ def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough:
     source = read_source(path, path.name)
     if isinstance(source, Problem):
         return LoadedSpec(_empty(path), (source,), readable=False)
-    root = parse_yaml(source, problems)
     reader = Reader(source, problems)
-    if not isinstance(root, Mapping):
-        _report_root(reader, root)
+    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
+    root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
+    if root is None:
         return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
     variables = DotEnv(environ, path.parent, problems)
     loader = _Loader(reader, root, variables, environment, incomplete)
@@ -106,17 +106,6 @@ def _empty(path: Path) -> ProjectSpec:
     storages = {"default": default_storage(path.parent)}
     environments = {DEFAULT_ENVIRONMENT: EnvironmentSpec(DEFAULT_ENVIRONMENT, storages=storages)}
     return ProjectSpec(path.parent.name, path, storages=storages, environments=environments)
-
-
-def _report_root(reader: Reader, root: Node | None) -> None:
-    source = reader.source
-    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
-    if root is None and len(reader.problems):
-        return
-    if root is None or (isinstance(root, Scalar) and root.is_null and not has_content(source)):
-        reader.problems.report(f"`{source.name}` is empty", hint, source.point(0, 0))
-    elif not isinstance(root, Broken):
-        reader.mismatch(root, f"`{source.name}`", "a map of keys such as `name` and `tables`", hint)
 
 
 class _Loader:
@@ -134,6 +123,8 @@ class _Loader:
         self.folder = self.source.path.parent
         self.includes = Includes(self.folder, reader.problems, [self.source.name])
         self.defaults: Draft | None = None
+        self.drafts: dict[str, Draft] = {}
+        self.broken: set[str] = set()
 
     def load(self) -> ProjectSpec:
         self.check_keys()
@@ -203,7 +194,7 @@ class _Loader:
             self.reader.mismatch(node, "`defaults`", "a map of table keys")
 
     def find_tables(self) -> None:
-        """Collect what `tables` holds, here and in the files that are included."""
+        """Read the `tables` of this file and of those that it includes, each by itself."""
         if "tables" in self.root.entries:
             mapping = tables_mapping(self.reader, *self.root.entries["tables"])
             if mapping is not None:
@@ -211,13 +202,6 @@ class _Loader:
         include = self.reader.section(self.root, "include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
-
-    def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
-        """The project in one environment, with its tables."""
-        storages = spec.environments[environment].storages
-        reading = TableReader(self.defaults, storages, spec.module)
-        tables: dict[str, Table] = {}
-        broken: set[str] = set()
         declared: dict[str, Location] = {}
         for reader, mapping in self.includes.tables:
             for name, (key, node) in mapping.entries.items():
@@ -226,22 +210,27 @@ class _Loader:
                 if first is not here:
                     message = f"table {quoted(name)} is declared twice, first at {first}"
                     reader.problems.report(message, "rename or remove one of the two", here)
-                    continue
-                table = reading.read(reader, key, node)
-                if table is None:
-                    broken.add(name)
+                elif (draft := read_table(reader, key, node)) is None:
+                    self.broken.add(name)
                 else:
-                    tables[name] = table
-        self.check_module(reading)
-        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=frozenset(broken))
-        for problem in validate(whole, reading):
+                    self.drafts[name] = draft
+
+    def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
+        """The project in one environment, with its tables."""
+        storages = spec.environments[environment].storages
+        resolution = Resolution(self.drafts, self.defaults, storages, spec.module)
+        tables = {name: resolution.table(name) for name in self.drafts}
+        self.check_module(resolution)
+        broken = frozenset(self.broken)
+        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=broken)
+        for problem in validate(whole, resolution):
             self.reader.problems.add(problem)
         return whole
 
-    def check_module(self, reading: TableReader) -> None:
-        if reading.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
+    def check_module(self, resolution: Resolution) -> None:
+        if resolution.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
             return
-        table, place = reading.wants_module
+        table, place = resolution.wants_module
         hint = "name the Python module with the transforms: `module: transforms`"
         message = f"`module` is missing: computed table `{table}` has its function there"
         self.reader.problems.report(message, hint, place)

@@ -79,16 +79,53 @@ def _parts(reader: Reader, name: str, node: Node) -> Iterator[tuple[str, Locatio
         yield f"{name}.0", reader.at(node)  # a single text in place of a list
 
 
-class TableReader:
-    """Reads tables, with the defaults beneath and the storages at hand; knows where their parts are written."""
+def read_table(reader: Reader, name: Scalar, node: Node) -> Draft | None:
+    """Read one table by itself; None after a problem that leaves it without shape."""
+    table = name.text
+    owner = f"table {quoted(table)}"
+    named = _NAME.fullmatch(table) is not None
+    if not named:
+        fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
+        fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
+        shown_name = quoted(table) if table else EMPTY
+        hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
+        reader.report(name, f"{shown_name} is not a table's name", hint)
+    if not isinstance(node, Mapping):
+        if isinstance(node, Scalar) and node.is_null:
+            hint = "write `{}` after its name for a computed table with nothing but defaults"
+            reader.report(name, f"{owner} is empty", hint)
+        else:
+            reader.mismatch(node, owner, "a map of keys", "write its keys below it, indented: `columns: …`")
+        return None
+    draft = read_draft(reader, name, node, owner)
+    return None if not named or draft.invalid & _VITAL else draft
 
-    def __init__(self, defaults: Draft | None, storages: AnyMapping[str, StorageSpec], module: str | None) -> None:
+
+class Resolution:
+    """The tables of one environment: what was read of each, the defaults beneath, the storages at hand.
+
+    Args:
+        drafts: The tables by name.
+        defaults: What holds where a table does not say otherwise.
+        storages: Those of the environment.
+        module: Dotted name of the project's module, if it names one.
+
+    Attributes:
+        wants_module: The first computed table whose function needs the module, with the table's place.
+    """
+
+    def __init__(
+        self,
+        drafts: AnyMapping[str, Draft],
+        defaults: Draft | None,
+        storages: AnyMapping[str, StorageSpec],
+        module: str | None,
+    ) -> None:
+        self.drafts = drafts
         self.defaults = defaults
         self.storages = storages
         self.module = module
-        #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
-        self._drafts: dict[str, Draft] = {}
 
     def column_type(self, table: Table, column: str) -> Location | None:
         """The place of a column's type."""
@@ -100,36 +137,15 @@ class TableReader:
         """Parts that could not be read, by dotted path."""
         read = {column.name for column in table.columns or ()}
         written = self._draft_of_columns(table).columns
-        return self._drafts[table.name].invalid | {f"columns.{name}" for name in written if name not in read}
+        return self.drafts[table.name].invalid | {f"columns.{name}" for name in written if name not in read}
 
     def _draft_of_columns(self, table: Table) -> Draft:
-        own = self._drafts[table.name]
+        own = self.drafts[table.name]
         return own if "columns" in own.values or self.defaults is None else self.defaults
 
-    def read(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
-        """One table; None after a problem that leaves it without shape."""
-        table = name.text
-        owner = f"table {quoted(table)}"
-        named = _NAME.fullmatch(table) is not None
-        if not named:
-            fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
-            fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
-            shown_name = quoted(table) if table else EMPTY
-            hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
-            reader.report(name, f"{shown_name} is not a table's name", hint)
-        if not isinstance(node, Mapping):
-            if isinstance(node, Scalar) and node.is_null:
-                hint = "write `{}` after its name for a computed table with nothing but defaults"
-                reader.report(name, f"{owner} is empty", hint)
-            else:
-                reader.mismatch(node, owner, "a map of keys", "write its keys below it, indented: `columns: …`")
-            return None
-        draft = read_draft(reader, name, node, owner)
-        if not named or draft.invalid & _VITAL:
-            return None
-        return self._table(reader, table, draft)
-
-    def _table(self, reader: Reader, name: str, draft: Draft) -> Table:
+    def table(self, name: str) -> Table:
+        """One table, with what holds of it in the environment."""
+        draft = self.drafts[name]
         own = draft.values
         defaults = self.defaults
         values = own
@@ -141,18 +157,17 @@ class TableReader:
                 values[key] = {**defaults.values[key], **own[key]}
         source = values.get("kind") == "source"
         if source:
-            values = self._without_transform(reader, draft, values)
+            values = self._without_transform(draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
-        self._drafts[name] = draft
         return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
-            format=self._format(reader, draft, values, storage),
+            format=self._format(draft, values, storage),
             contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
-            function=None if source else self._function(reader, name, draft, values, places),
+            function=None if source else self._function(name, draft, values, places),
             inputs=values.get("inputs"),
             params=values.get("params", {}),
             options=self._options(draft, values, storage) if storage else {},
@@ -171,22 +186,22 @@ class TableReader:
         )
 
     @staticmethod
-    def _without_transform(reader: Reader, draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
+    def _without_transform(draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
         """Report the keys that speak of a transform which a source does not have; defaults are not meant for it."""
         for key in draft.places:
             if "." not in key and TABLE_KEYS[key].computed:
                 message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
-                reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
+                draft.reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
 
     def _function(
-        self, reader: Reader, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
+        self, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
     ) -> FunctionRef | None:
         text: str | None = values.get("function")
         place = places.get("function", draft.location)
         if text is None and not is_parameter(name):
             hint = "name the function: `function: …`"
-            reader.problems.report(f"no function can be called `{name}`, as {draft.owner} is", hint, place)
+            draft.reader.problems.report(f"no function can be called `{name}`, as {draft.owner} is", hint, place)
             return None
         module, _, function = (text or name).rpartition(":")
         if not module:
@@ -197,7 +212,7 @@ class TableReader:
         return FunctionRef(module or str(self.module), function, location=place)
 
     @staticmethod
-    def _format(reader: Reader, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
+    def _format(draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
         """The table's format, else the one of its storage; none where the storage's tables are no files."""
         if storage is None:
             return "csv"
@@ -205,7 +220,7 @@ class TableReader:
             return str(values.get("format", storage.format))
         if "format" in draft.values:
             message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
-            reader.problems.report(message, "remove it", draft.places["format"])
+            draft.reader.problems.report(message, "remove it", draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
