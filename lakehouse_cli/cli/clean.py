@@ -64,8 +64,8 @@ def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:
         return False
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         them = "it" if len(removable) == 1 else "them"
-        told = f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes {them}"
-        output.complain([told])
+        text = f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes {them}"
+        output.write_stderr([text])
         return False
     sys.stdout.write(f"remove {plural(len(removable), 'thing')} ({_total(removable)})? [y/N] ")
     output.flush()
@@ -111,20 +111,20 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
 
 
 def _why_it_stays(stray: Stray) -> str:
-    """The reason, beside which its place is told already."""
+    """The reason, without its place, which stands beside it."""
     why, place = stray.keep or "", f"{stray.uri} "
     return f"it {why.removeprefix(place)}" if why.startswith(place) else why
 
 
 def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:
-    """Tell what was removed, and what could not be."""
+    """Report what was removed, and what could not be."""
     removed = [stray for stray in after if stray.keep is None]
     if settings.json:
         output.write_json(_json(project, found, after, removed))
         return
     terminal = settings.stderr
     failed = [stray for stray in after if stray.keep is not None]
-    output.complain(
+    output.write_stderr(
         [f"{terminal.style('error:', 'error')} {s.uri} was not removed: {_why_it_stays(s)}" for s in failed]
     )
     if removed and not settings.quiet:

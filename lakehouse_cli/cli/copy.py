@@ -84,7 +84,7 @@ def command(
         if progress is not None:
             progress.clear()
     if settings.json:
-        output.complain(result.notes)
+        output.write_stderr(result.notes)
         output.write_json(result.to_json())
     elif progress is not None:
         progress.head()  # of what had nothing to copy too
@@ -97,7 +97,7 @@ def command(
 class _Progress:
     """A line for each table that has ended; on a terminal, also the one that is under way.
 
-    The title comes with the first of them: where nothing can be begun, an error is all there is to tell.
+    The title comes with the first of them: where nothing can be begun, an error is all there is to report.
     """
 
     def __init__(self, terminal: Terminal, title: str, names: tuple[str, ...]) -> None:
@@ -144,7 +144,7 @@ class _Progress:
         parts = [plural(table.rows, "row")] if table.rows is not None else []
         if table.status == "copied":
             parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
-        # What did not come about is told below, whole.
+        # What did not come about is explained below.
         parts += [table.note] if table.note and table.status not in _EXPLAINED else []
         row = [
             Cell(mark, style),
@@ -160,8 +160,8 @@ def _finish(result: CopyResult) -> None:
         output.write()
     output.write_lines(result.notes)
     counts = Counter(table.status for table in result.tables)
-    told = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
-    output.write(told or "nothing to copy")
+    summary = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
+    output.write(summary or "nothing to copy")
 
 
 def _explain(result: CopyResult, terminal: Terminal) -> None:
@@ -174,4 +174,4 @@ def _explain(result: CopyResult, terminal: Terminal) -> None:
             lines += [f"  {printable(hint)}"] if hint else []
     if any(table.status == "refused" for table in result.tables):
         lines.append("nothing was copied")
-    output.complain(lines)
+    output.write_stderr(lines)

@@ -71,12 +71,12 @@ def command(
     options.work_begins()
     found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
     if settings.json:
-        output.complain(found.notes)
+        output.write_stderr(found.notes)
         output.write_json(found.to_json())
     else:
         if not settings.quiet:
             output.write_lines(_lines(found, settings.stdout))
-        output.complain(_failures(found, settings.stderr, verbose=settings.verbose))
+        output.write_stderr(_failures(found, settings.stderr, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
 
@@ -100,8 +100,8 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
         if table.status == "different":
             lines += ["", *_details(table, heads, terminal)]
     counts = Counter(_MARKS[table.status][2] for table in found.tables)
-    told = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
-    return [*lines, "", told or "nothing to compare"]
+    summary = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
+    return [*lines, "", summary or "nothing to compare"]
 
 
 def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
@@ -124,8 +124,8 @@ def _summary(table: ComparedTable) -> str:
     else:
         parts.append(f"{count_text(table.rows_before)} → {count_text(table.rows)} rows")
     rows_ = table.difference
-    told = (("added", rows_.added), ("removed", rows_.removed), ("changed", rows_.changed))
-    parts += [f"{count_text(number)} {word}" for word, number in told if number]
+    changes_of_rows = (("added", rows_.added), ("removed", rows_.removed), ("changed", rows_.changed))
+    parts += [f"{count_text(number)} {word}" for word, number in changes_of_rows if number]
     schema = table.schema
     changes = len(schema.added) + len(schema.removed) + len(schema.changed)
     if changes:
@@ -139,11 +139,11 @@ def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
     lines = [f"{terminal.style(table.name, 'bold')} · {printable(by)}"]
     lines += [f"  {printable(note)}" for note in rows.notes]
     schema = table.schema
-    told = [("+", "green", name, type_) for name, type_ in schema.added]
-    told += [("-", "red", name, type_) for name, type_ in schema.removed]
-    told += [("~", "yellow", name, f"{old} → {new}") for name, old, new in schema.changed]
-    if told:
-        cells = [[Cell(mark, style), Cell(printable(name)), Cell(text, "cyan")] for mark, style, name, text in told]
+    changed = [("+", "green", name, type_) for name, type_ in schema.added]
+    changed += [("-", "red", name, type_) for name, type_ in schema.removed]
+    changed += [("~", "yellow", name, f"{old} → {new}") for name, old, new in schema.changed]
+    if changed:
+        cells = [[Cell(mark, style), Cell(printable(name)), Cell(text, "cyan")] for mark, style, name, text in changed]
         lines += columns(terminal, ("", "column", "type"), cells, indent="  ")
     if rows.columns:
         counted = ", ".join(f"{printable(name)} {count_text(number)}" for name, number in rows.columns.items())
@@ -207,6 +207,6 @@ def _side_by_side(rows: Sequence[Sequence[Any]], terminal: Terminal) -> list[tup
 
 
 def _failures(found: Comparison, terminal: Terminal, *, verbose: bool) -> list[str]:
-    """What went wrong, as a run tells it."""
+    """What went wrong, as a run reports it."""
     failed = (TableResult(table.name, "failed", error=table.error) for table in found.tables if table.error is not None)
     return failure_lines(terminal, failed, verbose=verbose)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   lakehouse env                      the environments and where their storages are
-  lakehouse env prod                 one, resolved: every key as it holds there
+  lakehouse env prod                 one, resolved: every key with its value there
   lakehouse env prod -o json"""
-#: How many options tell environments apart in the list.
+#: How many options distinguish environments in the list.
 _SHOWN = 3
 
 
@@ -53,7 +53,7 @@ def command(
 
 def _list(project: Project, terminal: Terminal) -> list[str]:
     base = project.environments["default"].written
-    apart = _told_apart(project.environments.values())
+    apart = _differing_options(project.environments.values())
     header = ("", "environment", "storage", "format", "schema", "options", "root")
     rows = []
     for environment in project.environments.values():
@@ -79,21 +79,21 @@ def _place(keys: Mapping[str, Any]) -> tuple[str, str, str]:
     return kind, printable(schema), printable(str(keys.get("root", "")))
 
 
-def _told_apart(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, str], str]:
+def _differing_options(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, str], str]:
     """By environment and storage: the first few options that differ where it would look the same in several."""
     alike: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
     for environment in environments:
         for storage, keys in environment.written.items():
             options = dict(_flat(keys.get("options") or {}))
             alike.setdefault((storage, *_place(keys)), {})[environment.name, storage] = options
-    told = {}
+    found = {}
     for group in alike.values():
         names = dict.fromkeys(name for options in group.values() for name in options)
         differing = [name for name in names if len({_text(options.get(name)) for options in group.values()}) > 1]
         for key, options in group.items():
             texts = [f"{name}: {_text(options[name])}" for name in differing if name in options]
-            told[key] = printable(", ".join([*texts[:_SHOWN], *(["…"] if len(texts) > _SHOWN else [])]))
-    return told
+            found[key] = printable(", ".join([*texts[:_SHOWN], *(["…"] if len(texts) > _SHOWN else [])]))
+    return found
 
 
 def _show(project: Project, environment: EnvironmentSpec, settings: options.Settings) -> None:

@@ -19,7 +19,7 @@ Examples:
   lakehouse graph +summary           `summary` and all it is computed from
   lakehouse graph orders+ --format mermaid
   lakehouse graph --format dot | dot -Tsvg > graph.svg"""
-_TOLD = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
+_STATES = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
 
 
 @options.everywhere
@@ -47,7 +47,7 @@ def command(
 
     shown = lineage(project.graph, chosen.names, project.plan())
     # Not on stdout, where a document or a picture's text may be.
-    output.complain(chosen.notes)
+    output.write_stderr(chosen.notes)
     if settings.json:
         output.write_json(shown.to_json())
         return
@@ -61,5 +61,5 @@ def command(
 
 def _summed_up(shown: Lineage) -> str:
     counts = Counter(table.shown_as for table in shown.tables)
-    parts = [f"{count_text(counts[state])} {told}" for state, told in _TOLD.items() if counts[state]]
+    parts = [f"{count_text(counts[state])} {text}" for state, text in _STATES.items() if counts[state]]
     return f"{plural(len(shown.tables), 'table')}{': ' if parts else ''}{', '.join(parts)}"

@@ -26,11 +26,11 @@ def command(settings: options.Settings, request: RunRequest) -> None:
     project = settings.project()
     chosen = project.select(*request.selection, exclude=request.exclude)
     if settings.json:
-        output.complain(chosen.notes)
+        output.write_stderr(chosen.notes)
         output.write_json({"tables": [_json(project, name) for name in chosen.names]})
         return
     if settings.quiet:
-        output.complain(chosen.notes)
+        output.write_stderr(chosen.notes)
         for name in chosen.names:
             output.write(name)
         return

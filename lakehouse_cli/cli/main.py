@@ -95,7 +95,7 @@ def _report_trouble(error: OSError) -> int:
     if not isinstance(error, output.UnwrittenError):
         return options.report_error(SystemTroubleError(error))
     output.drop_results()
-    output.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+    output.write_stderr([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
     return 1
 
 
@@ -161,7 +161,7 @@ def _invoke(argv: Sequence[str]) -> int:
         code = result if isinstance(result, int) else 0
         if code == EXIT_INTERRUPTED and not options.Current.interruption_reported:
             # Newer typers make this of Ctrl-C, without a word.
-            output.complain([termination.word])
+            output.write_stderr([termination.word])
         return code
     except SystemExit as leaving:
         # Of a closed pipe typer makes exit code 1, without a word.
@@ -173,7 +173,7 @@ def _invoke(argv: Sequence[str]) -> int:
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        output.complain([termination.word])
+        output.write_stderr([termination.word])
         return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -182,7 +182,7 @@ def _invoke(argv: Sequence[str]) -> int:
         return options.report_error(_usage_error(error, argv))
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in words
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
         return options.report_error(UnexpectedError(error))
 
 
@@ -216,7 +216,7 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
 
 def _help_of(error: Any, argv: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
-    # Of an option that takes no value, typer does not tell whose it is.
+    # Of an option that takes no value, typer does not say whose it is.
     command = next((word for word in argv if word in NAMES), None)
     path = context.command_path if context is not None else " ".join(filter(None, ("lakehouse", command)))
     return f"`{path} --help` shows what it takes"

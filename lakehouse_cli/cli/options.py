@@ -206,7 +206,7 @@ def report_error(error: LakehouseError, *, would_run: bool = True) -> int:
     if current.json:
         output.write_json({"error": error_json(error)})
     elif Current.json_lines:
-        output.complain([output.json_line("error", error=error_json(error))])
+        output.write_stderr([output.json_line("error", error=error_json(error))])
     else:
-        output.complain(error_lines(current.stderr, error, verbose=current.verbose, would_run=would_run))
+        output.write_stderr(error_lines(current.stderr, error, verbose=current.verbose, would_run=would_run))
     return error.exit_code

@@ -100,7 +100,7 @@ def _drop(stream: TextIO) -> None:
     os.close(nowhere)
 
 
-def complain(lines: Sequence[str]) -> None:
+def write_stderr(lines: Sequence[str]) -> None:
     """Write lines to stderr; where that takes none, the exit code has to do."""
     if lines:
         try:

@@ -82,7 +82,7 @@ def command(
     ] = None,
     dry_run: Annotated[bool, options.option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> int:
-    """Materialize tables, each held to its contract.
+    """Materialize tables, each validated against its contract.
 
     In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
     rest goes on. A failed or interrupted run leaves the stored tables as they were.
@@ -129,7 +129,7 @@ def _run(
             gc.enable()
             options.work_begins()
             if settings.json and log_format is None:
-                output.complain(event.notes)
+                output.write_stderr(event.notes)
         reports.handle(event)
 
     project.planner.behind(request.defer)  # whose variables are masked too
@@ -146,12 +146,12 @@ def _run(
 
         output.flush()
         if log_format is None:
-            output.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+            output.write_stderr(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
         else:
             # stderr is the events', which have it all; what people read is on stdout.
             output.write_lines(failure_lines(settings.stdout, result.tables, verbose=settings.verbose))
     if log_format is None:
-        output.complain([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
+        output.write_stderr([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
     if reports.trouble is not None:
         raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if result.status == "cancelled":
@@ -161,7 +161,7 @@ def _run(
 
 
 def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
-    """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
+    """Run, wait for a change, run again, until Ctrl-C; an invalid project is reported and waited for."""
     from lakehouse_cli.cli.watching import signature, wait_for_change
     from lakehouse_cli.config.files import all_files, project_file
     from lakehouse_cli.errors import LakehouseError

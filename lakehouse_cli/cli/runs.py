@@ -78,12 +78,12 @@ def command(
     if table is not None:
         _show_table(settings, _table_history(folder, table, environment, limit))
         return
-    # One more than is shown tells whether there are more.
+    # One more than is shown, to see whether there are more.
     found = history.runs(folder, environment=environment, limit=limit + 1)
     runs = found.runs[:limit]
     if settings.json:
         output.write_json({"runs": [run.to_json() for run in runs]})
-        output.complain(list(found.notes))
+        output.write_stderr(list(found.notes))
         return
     terminal = settings.stdout
     output.write_lines(_list_lines(terminal, runs))
@@ -93,7 +93,7 @@ def command(
             output.write(f"no run{of} {'in the history can be read' if found.notes else 'is in the history yet'}")
         elif len(found.runs) > limit:
             output.write(terminal.style(f"… and more; `-n {2 * limit}` shows them", "dim"))
-    output.complain(list(found.notes))
+    output.write_stderr(list(found.notes))
 
 
 def _asked(settings: options.Settings) -> tuple[Path, str | None]:
@@ -173,7 +173,7 @@ def show(
     record = history.read(folder, run_id, environment=environment)
     if settings.json:
         output.write_json(record.to_json())
-        output.complain(list(record.notes))
+        output.write_stderr(list(record.notes))
         return
     output.write_lines(_run_lines(settings.stdout, record, verbose=settings.verbose))
 
@@ -213,12 +213,12 @@ def _end_line(terminal: Terminal, record: RunRecord) -> str:
     run = record.summary
     if run.status not in ("running", "died"):
         return summary_line(terminal, record.result)
-    told = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
+    ended = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
     if run.status == "running":
         still = terminal.style("still running: ", "cyan")
-        return terminal.wrap(f"{still}{told} of {plural(run.planned, 'table')} so far")
+        return terminal.wrap(f"{still}{ended} of {plural(run.planned, 'table')} so far")
     died = terminal.style("died: ", "red")
-    return terminal.wrap(f"{died}{told}; the run ended without a word (killed, or the machine went down)")
+    return terminal.wrap(f"{died}{ended}; the run ended without a word (killed, or the machine went down)")
 
 
 def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
@@ -236,7 +236,7 @@ def _table_history(folder: Path, table: str, environment: str | None, limit: int
 def _show_table(settings: options.Settings, found: TableHistory) -> None:
     if settings.json:
         output.write_json(found.to_json())
-        output.complain(list(found.notes))
+        output.write_stderr(list(found.notes))
         return
     terminal = settings.stdout
     if not found.times:
@@ -248,7 +248,7 @@ def _show_table(settings: options.Settings, found: TableHistory) -> None:
         count = plural(len(found.materialized_s), "run")
         median, last = time_text(found.median_s), time_text(found.materialized_s[0])
         output.write(terminal.wrap(f"materialized in {median} (median of {count}); the last took {last}"))
-    output.complain(list(found.notes))
+    output.write_stderr(list(found.notes))
 
 
 def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:

@@ -60,7 +60,7 @@ def command(
 
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
-    told = shown.columns if every else shown.columns[:_MOST_COLUMNS]
+    listed = shown.columns if every else shown.columns[:_MOST_COLUMNS]
     rows = [
         [
             Cell(printable(c.name)),
@@ -68,10 +68,10 @@ def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:
             Cell("" if c.nullable else "not null"),
             Cell(c.description, "dim"),
         ]
-        for c in told
+        for c in listed
     ]
     lines = columns(terminal, ("column", "type", "", ""), rows, indent="  ")
-    more = len(shown.columns) - len(told)
+    more = len(shown.columns) - len(listed)
     if more:
         lines.append(
             terminal.style(f"  … and {plural(more, 'more column')}; -v shows {'it' if more == 1 else 'them'}", "dim")

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import (
-    INVALID,
-    Flag,
-    Invalid,
-    JsonSchema,
-    Key,
-    Reader,
-    Text,
-    is_misspelt,
-    keys_schema,
-    read_keys,
-)
+from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, is_misspelt, keys_schema, read_keys
 from lakehouse_cli.config.type_pattern import type_pattern
+from lakehouse_cli.config.value_types import Flag, Text
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
+from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.terminal import printable
 
 _EXAMPLES = "give it one: `int64`, `string`, `date32`, …"
 _OTHERS = "write it as in `int64`, `timestamp[us]`, `decimal128(10, 2)` or `struct<a: int64, b: string>`"
@@ -125,9 +117,4 @@ def _parsed(reader: Reader, node: Scalar, what: str) -> ColumnType | Invalid:
         message, hint = "this type is nested too deep", "flatten it"
     if node.plain and any(node.text.count(a) > node.text.count(b) for a, b in ("[]", "()", "<>")):
         hint = "inside `{ }`, put a type that holds commas or brackets in quotes: 'decimal128(10, 2)'"
-    return reader.report(node, f"{what}: {_shortened(message)}", hint)
-
-
-def _shortened(message: str) -> str:
-    """A message that quotes a type, on one line of bearable length."""
-    return quoted(message).strip("`") if not message.isprintable() else message[:160]
+    return reader.report(node, f"{what}: {cut_end(printable(message), 160)}", hint)

@@ -287,7 +287,7 @@ def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
 
     Args:
         node: The node.
-        secrets: Names of what is never shown, whatever they tell.
+        secrets: Names of what is never shown.
         name: Of the node.
     """
     if isinstance(node, Mapping):

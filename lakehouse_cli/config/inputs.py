@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import (
-    INVALID,
-    PARAMETER_HINT,
-    PARAMETER_SCHEMA,
-    Invalid,
-    JsonSchema,
-    Reader,
-    Text,
-    Texts,
-    as_list,
-    is_parameter,
-)
+from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, as_list
+from lakehouse_cli.config.value_types import PARAMETER_HINT, PARAMETER_SCHEMA, Text, Texts, is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Sequence
 
 _TABLE = Text("a table's name", "[A-Za-z_][A-Za-z0-9_]*", ("string", "boolean"), hint="name it as under `tables`")

@@ -8,8 +8,9 @@ from collections.abc import Mapping as AnyMapping
 from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
-from lakehouse_cli.config.reading import CheckedText, Choice, FreeMap, Key, Number, Section, Text, Texts
+from lakehouse_cli.config.reading import Key
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
+from lakehouse_cli.config.value_types import CheckedText, Choice, FreeMap, Number, Section, Text, Texts
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -106,7 +107,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
 STORAGE_KEYS: AnyMapping[str, Key] = {
     "type": Key(
         Text("a type of storage"),
-        f"What it is: {', '.join(STORAGE_TYPES)}. Default: what its root tells.",
+        f"What it is: {', '.join(STORAGE_TYPES)}. Default: by its root.",
         examples=tuple(STORAGE_TYPES),
     ),
     "root": Key(

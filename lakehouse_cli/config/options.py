@@ -11,19 +11,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import (
-    TEXT_TYPES,
-    Choice,
-    Flag,
-    Invalid,
-    JsonSchema,
-    Number,
-    Reader,
-    Text,
-    Texts,
-    ValueType,
-    with_variables,
-)
+from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
+from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.text.redaction import without_password
 from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.terminal import printable
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
@@ -24,9 +25,7 @@ def quoted(text: str) -> str:
     '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`'
     """
     text = without_password(text) if "://" in text else text
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"`{cut_end(text, _SHOWN)}`"
+    return f"`{cut_end(printable(text), _SHOWN)}`"
 
 
 class Problems:

@@ -129,7 +129,7 @@ def _options(
 
 
 def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:
-    """What it is: as `type` says, else as the root tells; None where that cannot be read, after a report."""
+    """What it is: as `type` says, else by its root; None where that cannot be read, after a report."""
     if "type" in node.entries:
         if "type" not in values:
             return None

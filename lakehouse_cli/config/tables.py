@@ -12,7 +12,8 @@ from msgspec import Struct
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import EMPTY, Reader, is_parameter, read_keys
+from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
+from lakehouse_cli.config.value_types import is_parameter
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS

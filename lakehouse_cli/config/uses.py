@@ -6,18 +6,8 @@ import re
 
 from msgspec import Struct
 
-from lakehouse_cli.config.reading import (
-    INVALID,
-    CheckedText,
-    Invalid,
-    JsonSchema,
-    Key,
-    Reader,
-    Text,
-    Texts,
-    keys_schema,
-    read_keys,
-)
+from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, keys_schema, read_keys
+from lakehouse_cli.config.value_types import CheckedText, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

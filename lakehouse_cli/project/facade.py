@@ -191,7 +191,7 @@ class Project:
     ) -> RunResult:
         """Bring a selection of tables (every table by default) up to date, in dependency order.
 
-        A table that fails is told in the result, not raised; what needs it is skipped and the rest goes on.
+        A table that fails is reported in the result, not raised; what needs it is skipped and the rest goes on.
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
@@ -204,7 +204,7 @@ class Project:
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
             wait: Wait for another run of this project and environment to end, rather than raise.
-            on_event: Told of everything that happens, such as a reporter's `handle`.
+            on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
                 turn has come.
 
@@ -298,7 +298,7 @@ class Project:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
 
         Returns:
-            Each with `keep` telling why it is still there; None for what is gone.
+            Each with `keep` saying why it is still there; None for what is gone.
 
         Raises:
             LakehouseError: A run goes on, or a storage cannot be looked at.
@@ -368,7 +368,7 @@ class Project:
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
-            against: Name of the other environment; None holds what would be computed now to what is stored.
+            against: Name of the other environment; None compares what would be computed now with what is stored.
             exclude: Terms of what to leave out.
             limit: How many examples of each kind of difference to give.
 

@@ -80,7 +80,7 @@ class Planner:
 
     @cached_property
     def mask(self) -> Mask:
-        """Takes the values of variables out of what is told or kept: of this project, and of what it deferred to."""
+        """Takes the values of variables out of what is shown or kept: of this project, and of what it deferred to."""
         return self.mask_with(*self._others.values())
 
     def mask_with(self, *others: Planner) -> Mask:
@@ -195,8 +195,8 @@ def _with_used(
 ) -> PlannedTable:
     """A planned table with what its transform uses beside its inputs, and what there is to say of that."""
     files = () if used is None else used.files
-    told = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
-    advice = tuple(each for each in told if each is not None)
+    found = (advice_for(table, code.of(table), planned.inputs, files), shared.get(table.name))
+    advice = tuple(each for each in found if each is not None)
     if used is None:
         return replace(planned, notes=(*planned.notes, *advice)) if advice else planned
     return replace(planned, notes=(*planned.notes, *content.missing(table), *advice), used=used)
@@ -255,5 +255,5 @@ def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
     notes = masked(planned.notes, mask)
-    told = {"notes": notes, "would_fail": would_fail, "uri": mask.location(planned.uri)}
-    return replace(planned, reasons=reasons, refused=refused, **told)
+    uri = mask.location(planned.uri)
+    return replace(planned, reasons=reasons, refused=refused, notes=notes, would_fail=would_fail, uri=uri)

@@ -108,7 +108,7 @@ class Terminal(Struct, frozen=True):
         return "\n".join(indent + line for line in lines)
 
     def cut_middle(self, text: str, width: int) -> str:
-        """A name in at most so many columns; its ends, which tell names apart, are kept."""
+        """A name in at most so many columns; its ends, which distinguish names, are kept."""
         if text_width(text) <= width:
             return text
         tail = (width - 1) // 2

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config import LoadedSpec, load_project
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS, STORAGE_KEYS
-from lakehouse_cli.config.reading import Choice
+from lakehouse_cli.config.value_types import Choice
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 
