@@ -130,7 +130,7 @@ def test_options_of_a_storage_that_is_not_known_do_not_go_along(
     assert (storage.type, storage.options, storage.connection) == (kind, options, connection)
 
 
-def test_of_a_root_that_is_not_known_the_variable_alone_is_told(load: Load) -> None:
+def test_unset_root_reports_the_variable_alone(load: Load) -> None:
     text = """
     storages: {default: {root: "${WH}", options: {schema: weird}}}
     tables: {t: {kind: source, options: {sheet: 1}, path: "a/b/c"}}
@@ -236,7 +236,7 @@ def test_the_grammar_of_the_file(load: Load, tmp_path: Path, break_: str, mark: 
     ]  # fmt: skip
 
 
-def test_what_is_wrong_with_the_file_is_told_without_its_text(load: Load, tmp_path: Path) -> None:
+def test_problems_of_dot_env_hide_its_text(load: Load, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text('A=1\nhunter2\n  B = \'hunter2\nC="x" hunter2\n', "utf-8")
     text = 'storages: {default: {root: "${A}"}}\ntables: {}'
     problems = load(text, "default").problems

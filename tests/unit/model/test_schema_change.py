@@ -87,7 +87,7 @@ def test_columns_that_were_kept_are_columns_to_whoever_reads() -> None:
     assert describe_contract_change(table, recipe(A, B, extra="keep")) == "column `b` is declared now (compatible)"
 
 
-def test_of_many_changes_the_gravest_are_told() -> None:
+def test_gravest_of_many_changes_are_listed() -> None:
     table = stored(recipe(*(ColumnRecord(f"c{i}", "int64") for i in range(300)), A))
     now = recipe(*(ColumnRecord(f"c{i}", "float64" if i > 297 else "string") for i in range(300)), B)
     told = describe_contract_change(table, now)
