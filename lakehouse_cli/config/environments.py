@@ -22,6 +22,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Reader, read_keys
@@ -72,7 +73,7 @@ class Environments:
         execution: Of the chosen one.
     """
 
-    def __init__(self, reader: Reader, folder: Path, environ: AnyMapping[str, str]) -> None:
+    def __init__(self, reader: Reader, folder: Path, environ: DotEnv) -> None:
         self.reader = reader
         self.folder = folder
         self.environ = environ

@@ -65,11 +65,26 @@ def load_project(
         path: The project file.
         environ: Fills in ``${VAR}`` in storages and execution, before a file `.env` does.
         environment: The one to choose; ``default`` is chosen where there is none of that name.
-        thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+        thorough: Validate the tables in every environment, not in the chosen one alone.
         incomplete: Let variables be unset in the chosen environment as in the others.
     """
     with _no_collection():
-        return _load(path.absolute(), environ, environment, thorough, incomplete)
+        path = path.absolute()
+        problems = Problems()
+        source = read_source(path, path.name)
+        if isinstance(source, Problem):
+            return LoadedSpec(_empty(path), (source,), readable=False)
+        reader = Reader(source, problems)
+        hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
+        root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
+        if root is None:
+            return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
+        variables = DotEnv(environ, path.parent, problems)
+        loader = _Loader(reader, root, variables, environment, incomplete)
+        spec = loader.load()
+        others = tuple(loader.others(spec)) if thorough else ()
+        named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
+        return LoadedSpec(spec, problems.sorted(loader.includes.files), values_in(named, variables), others)
 
 
 @contextmanager
@@ -84,24 +99,6 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
-    problems = Problems()
-    source = read_source(path, path.name)
-    if isinstance(source, Problem):
-        return LoadedSpec(_empty(path), (source,), readable=False)
-    reader = Reader(source, problems)
-    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
-    root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
-    if root is None:
-        return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
-    variables = DotEnv(environ, path.parent, problems)
-    loader = _Loader(reader, root, variables, environment, incomplete)
-    spec = loader.load()
-    others = tuple(loader.others(spec)) if thorough else ()
-    named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-    return LoadedSpec(spec, problems.sorted(loader.includes.files), values_in(named, variables), others)
-
-
 def _empty(path: Path) -> ProjectSpec:
     storages = {"default": default_storage(path.parent)}
     environments = {DEFAULT_ENVIRONMENT: EnvironmentSpec(DEFAULT_ENVIRONMENT, storages=storages)}
@@ -111,9 +108,7 @@ def _empty(path: Path) -> ProjectSpec:
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(
-        self, reader: Reader, root: Mapping, environ: AnyMapping[str, str], environment: str, incomplete: bool
-    ) -> None:
+    def __init__(self, reader: Reader, root: Mapping, environ: DotEnv, environment: str, incomplete: bool) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ

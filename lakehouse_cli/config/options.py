@@ -57,8 +57,8 @@ def options_schema(*, fillable: bool) -> JsonSchema:
 
 def read_options(
     reader: Reader, mapping: Mapping, specs: Sequence[FormatSpec | StorageType], owner: str
-) -> tuple[dict[str, Any], ...]:
-    """The options in a map, by whose they are; those that are wrong left out after being reported.
+) -> dict[str, Any]:
+    """The options in a map; those that are wrong left out after being reported.
 
     Args:
         reader: Of the file they stand in.
@@ -66,13 +66,12 @@ def read_options(
         specs: Whose options they may be: a format, a type of storage.
         owner: Whose options they are, for messages.
     """
-    read: tuple[dict[str, Any], ...] = tuple({} for _ in specs)
+    read: dict[str, Any] = {}
     for name, (key, node) in mapping.entries.items():
-        found = next(((i, option) for i, spec in enumerate(specs) if (option := spec.option(name))), None)
-        if found is None:
+        option = next((option for spec in specs if (option := spec.option(name))), None)
+        if option is None:
             _report_unknown(reader, key, specs, owner)
             continue
-        index, option = found
         what = f"option `{name}` of {owner}"
         value = value_type(option).read(reader, node, what)
         if isinstance(value, Invalid):
@@ -81,7 +80,7 @@ def read_options(
             hint = "name it as Python does: `utf-8`, `latin-1`, `cp1252`, …"
             reader.mismatch(node, what, "a text encoding", hint)
             continue
-        read[index][name] = list(value) if isinstance(value, tuple) else value
+        read[name] = list(value) if isinstance(value, tuple) else value
     return read
 
 

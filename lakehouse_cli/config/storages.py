@@ -113,14 +113,12 @@ def _options(
     reader: Reader, storage: Mapping, node: Mapping, storage_type: StorageType, spec: FormatSpec | None, owner: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the format, and those of the storage itself."""
-    options: dict[str, Any] = {}
-    if spec is None:
-        (connection,) = read_options(reader, node, [storage_type], owner)
-    else:
-        wanted: list[FormatSpec | StorageType] = [spec, storage_type] if storage_type.options else [spec]
-        options, connection = (*read_options(reader, node, wanted, owner), {})[:2]
-        if conflict := option_conflict(options, spec):
-            reader.report(storage.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+    specs: list[FormatSpec | StorageType] = [storage_type] if spec is None else [spec, storage_type]
+    given = read_options(reader, node, [each for each in specs if each.options or each is specs[0]], owner)
+    options = {name: value for name, value in given.items() if spec is not None and spec.option(name)}
+    connection = {name: value for name, value in given.items() if name not in options}
+    if spec is not None and (conflict := option_conflict(options, spec)):
+        reader.report(storage.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
     if "schema" in connection and storage_type.names is not None:
         why = storage_type.names.problem(str(connection["schema"]))
         if why is not None:

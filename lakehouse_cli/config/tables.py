@@ -239,5 +239,5 @@ class Resolution:
             return inherited
         options = dict(inherited)
         for each in layers:
-            options |= read_options(each.reader, each.values["options"], [spec], each.owner)[0]
+            options |= read_options(each.reader, each.values["options"], [spec], each.owner)
         return options

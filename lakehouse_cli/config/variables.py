@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Mapping as AnyMapping
 
+from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
@@ -51,7 +51,7 @@ def as_it_is(match: re.Match[str], value: str) -> str:
     return value
 
 
-def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], encoding: Encoding = as_it_is) -> Node:
+def fill(reader: Reader, node: Node, environ: DotEnv, encoding: Encoding = as_it_is) -> Node:
     """A copy of a node with the variables in its scalars filled in; `${` preceded by `$` stays `${`.
 
     As in a shell, ``:-`` gives the default where the variable is unset or empty.
@@ -59,7 +59,7 @@ def fill(reader: Reader, node: Node, environ: AnyMapping[str, str], encoding: En
     Args:
         reader: Of the file it stands in.
         node: A scalar, or what holds scalars.
-        environ: Values by name.
+        environ: The variables.
         encoding: Of what is put in the place of a variable in a scalar; not of scalars within another node.
     """
     if isinstance(node, Scalar) and "${" in node.text:
@@ -84,7 +84,7 @@ def unset_in(node: Node) -> Iterator[str]:
             yield from scalar.unset
 
 
-def values_in(nodes: Iterable[Node], environ: AnyMapping[str, str]) -> dict[str, str]:
+def values_in(nodes: Iterable[Node], environ: DotEnv) -> dict[str, str]:
     """The variables that nodes name and that are set, whether or not they are filled in; value by name."""
     texts = (scalar.text for node in nodes for scalar in _scalars(node) if "${" in scalar.text)
     names = dict.fromkeys(match["name"] for text in texts for match in REFERENCE.finditer(text) if match["name"])
@@ -110,7 +110,7 @@ def _scalars(node: Node) -> Iterator[Scalar]:
             yield from _scalars(child)
 
 
-def _filled(reader: Reader, node: Scalar, environ: AnyMapping[str, str], encoding: Encoding) -> Node:
+def _filled(reader: Reader, node: Scalar, environ: DotEnv, encoding: Encoding) -> Node:
     unset: list[str] = []
     malformed = False
     known = True

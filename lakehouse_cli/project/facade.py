@@ -73,7 +73,7 @@ class Project:
             path: The project file or its folder; None searches the current folder and those above.
             env: Name of the environment; ``default`` is what stands at the top of the file.
             environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
-            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, read all the
+            thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 

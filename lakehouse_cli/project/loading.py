@@ -39,7 +39,7 @@ def load_valid_project(
         file: The project file.
         environ: Environment variables for ``${VAR}``.
         environment: Name of the one to choose.
-        thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all the
+        thorough: Validate the tables in every environment, not in the chosen one alone, and read all the
             code that decides their content, and what it imports.
         incomplete: Let variables be unset.
 
