@@ -24,13 +24,11 @@ class Includes(Struct):
     Attributes:
         folder: The project's folder, which no pattern may leave.
         problems: Takes what is found.
-        files: Names of all files, the project file first, in the order in which they were read.
         tables: The `tables` of each file, with its reader.
     """
 
     folder: Path
     problems: Problems
-    files: list[str]
     tables: list[tuple[Reader, Mapping]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
@@ -103,7 +101,6 @@ class Includes(Struct):
             return
         self._seen.add(real)
         name = self._name(path)
-        self.files.append(name)
         source = read_source(path, name)
         if isinstance(source, Problem):
             self.problems.add(source)

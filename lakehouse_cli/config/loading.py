@@ -78,13 +78,13 @@ def load_project(
         hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
         root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
         if root is None:
-            return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
+            return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
         variables = DotEnv(environ, path.parent, problems)
         loader = _Loader(reader, root, variables, environment, incomplete)
         spec = loader.load()
         others = tuple(loader.others(spec)) if thorough else ()
         named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-        return LoadedSpec(spec, problems.sorted(loader.includes.files), values_in(named, variables), others)
+        return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ class _Loader:
         self.incomplete = incomplete
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
-        self.includes = Includes(self.folder, reader.problems, [self.source.name])
+        self.includes = Includes(self.folder, reader.problems)
         self.defaults: Draft | None = None
         self.drafts: dict[str, Draft] = {}
         self.broken: set[str] = set()
