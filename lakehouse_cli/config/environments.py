@@ -83,21 +83,30 @@ class Environments:
         self._base = _Layer(DEFAULT_ENVIRONMENT)
         self._storages: dict[int, StorageSpec] = {}  # by the id of the node, which a layer keeps
 
-    def read(self, root: Mapping, wanted: str, *, incomplete: bool = False) -> None:
-        """Read them from the top of the project file.
+    def read(
+        self,
+        storages: Mapping | None,
+        execution: Mapping | None,
+        environments: Mapping | None,
+        wanted: str,
+        *,
+        incomplete: bool = False,
+    ) -> None:
+        """Read them from the sections of the project file.
 
         Args:
-            root: The top.
+            storages: Those of the base.
+            execution: That of the base.
+            environments: The others.
             wanted: Name of the environment to choose.
             incomplete: Whether that one's variables may be unset as well.
         """
         reader = self.reader
-        storages = named_entries(reader, reader.section(root, "storages"), "storages", "a storage's name")
-        filled = {name: (key, self._filled(node)) for name, (key, node) in storages.items()}
-        execution = reader.section(root, "execution")
+        named = named_entries(reader, storages, "a storage's name")
+        filled = {name: (key, self._filled(node)) for name, (key, node) in named.items()}
         self._base = _Layer(DEFAULT_ENVIRONMENT, filled, execution and fill(reader, execution, self.environ))
         layers = {DEFAULT_ENVIRONMENT: self._base}
-        declared = named_entries(reader, reader.section(root, "environments"), "environments", "an environment's name")
+        declared = named_entries(reader, environments, "an environment's name")
         for name, (key, node) in declared.items():
             if name == DEFAULT_ENVIRONMENT:
                 hint = "its `storages` and `execution` stand at the top of the file; move them there, or rename it"
@@ -136,7 +145,7 @@ class Environments:
         values, _ = read_keys(reader, node, ENVIRONMENT_KEYS, owner)
         storages = dict(base.storages)
         known = list(dict.fromkeys(["default", *base.storages]))
-        overrides = named_entries(reader, values.get("storages"), "storages", "a storage's name")
+        overrides = named_entries(reader, values.get("storages"), "a storage's name")
         for name, (storage_key, override) in overrides.items():
             if name in known:
                 under = base.storages[name][1] if name in base.storages else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
 
 #: The sections in which variables are filled in.
-FILLED_IN = ("storages", "environments", "execution")
+FILLED_IN = ("storages", "execution", "environments")
 
 
 class LoadedSpec(Struct, frozen=True):
@@ -123,11 +124,12 @@ class _Loader:
 
     def load(self) -> ProjectSpec:
         self.check_keys()
-        name = self.text("name")
-        module = self.text("module")
-        description = self.text("description")
+        name = self.value("name")
+        module = self.value("module")
+        description = self.value("description")
         environments = Environments(self.reader, self.folder, self.environ)
-        environments.read(self.root, self.environment, incomplete=self.incomplete)
+        storages, execution, others = (self.value(key) for key in FILLED_IN)
+        environments.read(storages, execution, others, self.environment, incomplete=self.incomplete)
         execution = environments.execution
         self.find_defaults()
         self.find_tables()
@@ -174,19 +176,17 @@ class _Loader:
         """Whether an unknown key is close to `key`, which is then not missing as well."""
         return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
-    def text(self, key: str) -> str | None:
+    def value(self, key: str) -> Any:
+        """The value of a key; None where it is not there, or wrong."""
         node, kind = self.reader.section(self.root, key), PROJECT_KEYS[key].type
         if node is None or kind is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
-        return None if isinstance(value, Invalid) else str(value)
+        return None if isinstance(value, Invalid) else value
 
     def find_defaults(self) -> None:
-        node = self.reader.section(self.root, "defaults")
-        if isinstance(node, Mapping):
+        if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
-        elif node is not None:
-            self.reader.mismatch(node, "`defaults`", "a map of table keys")
 
     def find_tables(self) -> None:
         """Read the `tables` of this file and of those that it includes, each by itself."""

@@ -43,24 +43,21 @@ def default_storage(folder: Path) -> StorageSpec:
     return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder)
 
 
-def named_entries(reader: Reader, node: Node | None, section: str, name_of: str) -> dict[str, tuple[Scalar, Node]]:
+def named_entries(reader: Reader, section: Mapping | None, name_of: str) -> dict[str, tuple[Scalar, Node]]:
     """The entries of a section by name, each with its key; those that are named wrongly left out after a report.
 
     Args:
         reader: Of the file it stands in.
-        node: The section's value.
-        section: What it is called.
+        section: Its map.
         name_of: What messages call a name in it.
     """
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        reader.mismatch(node, f"`{section}`", f"a map of names to {section}")
-        return {}
-    for name, (key, _) in node.entries.items():
+    named = {}
+    for name, entry in section.entries.items() if section is not None else ():
         if re.fullmatch(NAME_PATTERN, name) is None:
-            reader.report(key, f"{quoted(name)} is not {name_of}", NAME_RULE)
-    return {name: entry for name, entry in node.entries.items() if re.fullmatch(NAME_PATTERN, name)}
+            reader.report(entry[0], f"{quoted(name)} is not {name_of}", NAME_RULE)
+        else:
+            named[name] = entry
+    return named
 
 
 def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
@@ -231,10 +228,7 @@ def _root(
 
 def read_execution(reader: Reader, node: Node | None) -> Execution:
     """The `execution` of a project; what is wrong in it is as if it were not there."""
-    if node is None:
-        return Execution()
     if not isinstance(node, Mapping):
-        reader.mismatch(node, "`execution`", "a map with `executor`, `workers`, `memory` and `options`")
         return Execution()
     values, _ = read_keys(reader, node, EXECUTION_KEYS, "`execution`")
     options = node.get("options") if "options" in values else None
