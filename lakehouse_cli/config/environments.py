@@ -81,7 +81,7 @@ class Environments:
         self.chosen = DEFAULT_ENVIRONMENT
         self.execution = Execution()
         self._base = _Layer(DEFAULT_ENVIRONMENT)
-        self._storages: dict[int, StorageSpec] = {}  # by the id of the node, which a layer keeps
+        self._storages: dict[tuple[str, int], StorageSpec] = {}  # by name and id of the node, which a layer keeps
 
     def read(
         self,
@@ -163,12 +163,13 @@ class Environments:
         report_to = self.reader if complete else None
         storages = {"default": default_storage(self.folder)}
         for name, (key, node) in layer.storages.items():
-            if id(node) not in self._storages:
+            read = name, id(node)
+            if read not in self._storages:
                 of_base = name in self._base.storages and self._base.storages[name][1] is node
                 of = "" if of_base or layer is self._base else f" of environment `{layer.name}`"
                 settled = _settled_storage(node, report_to)
-                self._storages[id(node)] = read_storage(self.reader, key, settled, self.folder, of)
-            storages[name] = self._storages[id(node)]
+                self._storages[read] = read_storage(self.reader, key, settled, self.folder, of)
+            storages[name] = self._storages[read]
         execution = read_execution(self.reader, layer.execution and settle(layer.execution, report_to))
         if layer.name == self.chosen:
             self.execution = execution
