@@ -58,7 +58,7 @@ def fill(reader: Reader, node: Node, environ: DotEnv, encoding: Encoding = as_it
 
     Args:
         reader: Of the file it stands in.
-        node: A scalar, or what holds scalars.
+        node: A scalar, or a list or map of scalars.
         environ: The variables.
         encoding: Of what is put in the place of a variable in a scalar; not of scalars within another node.
     """
@@ -71,9 +71,10 @@ def settle(node: Node, reader: Reader | None) -> Node:
     """A copy of a node without the scalars whose variables are not set; these are reported where there is a reader."""
     if not isinstance(node, Filled) or node.known:
         return _with_children(node, lambda child: settle(child, reader))
-    for name in node.unset if reader is not None else ():
-        hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
-        _report(reader, node, f"${{{name}}}", f"environment variable `{name}` is not set", hint)
+    if reader is not None:
+        for name in node.unset:
+            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
+            _report(reader, node, f"${{{name}}}", f"environment variable `{name}` is not set", hint)
     return Broken(node.start, node.end)
 
 
@@ -143,10 +144,8 @@ def _filled(reader: Reader, node: Scalar, environ: DotEnv, encoding: Encoding) -
     return Filled(node, text, plain, text if known else node.text, tuple(unset), malformed)
 
 
-def _report(reader: Reader | None, node: Scalar, reference: str, message: str, hint: str) -> None:
+def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:
     """Report at the reference itself, where it can be found in the scalar's first line."""
-    if reader is None:
-        return
     place = reader.at(node)
     column = place.source.find(reference, node.start.column) if place.source else -1
     if column >= 0:
