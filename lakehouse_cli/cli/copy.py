@@ -82,7 +82,7 @@ def command(
         )
     finally:
         if progress is not None:
-            progress.clear()
+            progress.redraw()
     if settings.json:
         output.write_stderr(result.notes)
         output.write_json(result.to_json())
@@ -102,40 +102,34 @@ class _Progress:
 
     def __init__(self, terminal: Terminal, title: str, names: tuple[str, ...]) -> None:
         self._terminal = terminal
-        self._title = title
         self._names = names
-        self._titled = False
+        self._title: str | None = title  # until it is written
         self._headed = False
 
     def head(self) -> None:
         """Write the title, once."""
-        if not self._titled:
-            self._titled = True
+        if self._title is not None:
             output.write(self._title)
+        self._title = None
 
     def begun(self, name: str) -> None:
         """Show what is under way, where a line can be redrawn."""
         self.head()
-        if self._terminal.interactive:
-            sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
-            output.flush()
+        self.redraw(self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
 
-    def clear(self) -> None:
-        """Take that away."""
+    def redraw(self, text: str = "") -> None:
+        """Replace the line of what is under way."""
         if self._terminal.interactive:
-            sys.stdout.write("\r\x1b[K")
+            sys.stdout.write("\r\x1b[K" + text)
             output.flush()
 
     def ended(self, table: CopiedTable) -> None:
         """Write a table's line."""
-        self.clear()
+        self.redraw()
         self.head()
         head, line = self._lines(table)
-        if not self._headed:
-            self._headed = True
-            output.write()
-            output.write(head)
-        output.write(line)
+        output.write_lines([line] if self._headed else ["", head, line])
+        self._headed = True
         output.flush()
 
     def _lines(self, table: CopiedTable) -> list[str]:
