@@ -70,22 +70,7 @@ def load_project(
         incomplete: Let variables be unset in the chosen environment as in the others.
     """
     with _no_collection():
-        path = path.absolute()
-        problems = Problems()
-        source = read_source(path, path.name)
-        if isinstance(source, Problem):
-            return LoadedSpec(_empty(path), (source,), readable=False)
-        reader = Reader(source, problems)
-        hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
-        root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
-        if root is None:
-            return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
-        variables = DotEnv(environ, path.parent, problems)
-        loader = _Loader(reader, root, variables, environment, incomplete)
-        spec = loader.load()
-        others = tuple(loader.others(spec)) if thorough else ()
-        named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-        return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
+        return _load(path.absolute(), environ, environment, thorough, incomplete)
 
 
 @contextmanager
@@ -98,6 +83,25 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
+    # A function of its own: its nodes are gone before the collector is on again.
+    problems = Problems()
+    source = read_source(path, path.name)
+    if isinstance(source, Problem):
+        return LoadedSpec(_empty(path), (source,), readable=False)
+    reader = Reader(source, problems)
+    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
+    root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
+    if root is None:
+        return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
+    variables = DotEnv(environ, path.parent, problems)
+    loader = _Loader(reader, root, variables, environment, incomplete)
+    spec = loader.load()
+    others = tuple(loader.others(spec)) if thorough else ()
+    named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
+    return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
 
 
 def _empty(path: Path) -> ProjectSpec:
