@@ -6,11 +6,10 @@ import keyword
 from collections.abc import Mapping as AnyMapping
 
 from lakehouse_cli.config.columns import Columns
-from lakehouse_cli.config.inputs import Inputs
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.reading import Key
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
-from lakehouse_cli.config.value_types import CheckedText, Choice, FreeMap, Number, Section, Text, Texts
+from lakehouse_cli.config.value_types import Arguments, CheckedText, Choice, FreeMap, Number, Section, Text, Texts
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -27,6 +26,7 @@ EXECUTORS = ("threads", "serial", "processes")
 
 DESCRIPTION = Key(Text(), "What it is, for people.")
 _STORAGE = Text("a storage's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `storages`")
+_TABLE = Text("a table's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `tables`")
 _FUNCTION = Text(
     "a function's name, or `package.module:name`",
     rf"(?:{_DOTTED}:)?{_IDENTIFIER}",
@@ -58,7 +58,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         computed=True,
     ),
     "inputs": Key(
-        Inputs(),
+        Arguments(_TABLE, "a list of tables, or a map of parameters to tables"),
         "A list of tables, matched to the parameters in order, or a map of parameter to table. "
         "Default: the tables that the parameters are named after.",
         computed=True,

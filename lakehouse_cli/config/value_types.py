@@ -20,8 +20,8 @@ from lakehouse_cli.text.listing import any_of
 
 # What an editor may make of a text that stands without quotes; here it stays a text.
 TEXT_TYPES = ["string", "number", "boolean"]
-PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"
-PARAMETER_SCHEMA: JsonSchema = {
+_PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"
+_PARAMETER_SCHEMA: JsonSchema = {
     "pattern": "^[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*$",
     "not": {"enum": sorted(keyword.kwlist)},
 }
@@ -244,24 +244,55 @@ class Texts(Struct, frozen=True):
 
 
 class FreeMap(Struct, frozen=True):
-    """A map of whatever YAML can say; its keys are names of Python parameters where `parameters`."""
+    """A map of whatever YAML can say.
+
+    Attributes:
+        parameters: Whether its keys are names of Python parameters.
+        item: What its values are, if that is known.
+    """
 
     parameters: bool = False
+    item: Text | None = None
 
     def read(self, reader: Reader, node: Node, what: str) -> dict[str, Any] | Invalid:
         """The values by name."""
         if not isinstance(node, Mapping):
             return reader.mismatch(node, what, "a map of names to values")
-        if self.parameters:
-            for name, (key, _) in node.entries.items():
-                if not is_parameter(name):
-                    return reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
-        values = {name: free_value(value) for name, (_, value) in node.entries.items()}
-        return INVALID if has_broken(node) else values
+        broken = has_broken(node)
+        values: dict[str, Any] = {}
+        for name, (key, value) in node.entries.items():
+            values[name] = (
+                self.item.read(reader, value, f"{quoted(name)} in {what}") if self.item else free_value(value)
+            )
+            if self.parameters and not is_parameter(name):
+                values[name] = reader.report(
+                    key, f"{quoted(name)} in {what} is not a parameter's name", _PARAMETER_HINT
+                )
+            broken |= values[name] is INVALID
+        return INVALID if broken else values
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
-        return {"type": "object", "propertyNames": PARAMETER_SCHEMA} if self.parameters else {"type": "object"}
+        names: JsonSchema = {"propertyNames": _PARAMETER_SCHEMA} if self.parameters else {}
+        return {"type": "object", **names, **({"additionalProperties": self.item.schema()} if self.item else {})}
+
+
+class Arguments(Struct, frozen=True):
+    """A list of texts, matched to the parameters of a function in order, or a map of its parameters to texts."""
+
+    item: Text
+    expected: str
+
+    def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | dict[str, Any] | Invalid:
+        """The texts by number or parameter."""
+        if isinstance(node, Sequence | Mapping):
+            kind = Texts(self.item) if isinstance(node, Sequence) else FreeMap(parameters=True, item=self.item)
+            return kind.read(reader, node, what)
+        return reader.mismatch(node, what, self.expected, as_list(node))
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"anyOf": [Texts(self.item).schema(), FreeMap(parameters=True, item=self.item).schema()]}
 
 
 class Section(Struct, frozen=True):
