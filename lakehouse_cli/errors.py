@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lakehouse_cli.text.counts import count_text
 
-_NAMED = 8  # tables in a command that a hint tells
+_NAMED = 8  # tables in a command of a hint
 
 
 class Location(Struct, frozen=True):
@@ -132,7 +132,7 @@ def _rebuild(cls: type[LakehouseError], args: tuple[Any, ...], state: dict[str, 
 
 
 class Interrupted(KeyboardInterrupt):  # named as what it is a kind of
-    """The user or the system ends the run; by its class it is told from what a transform raises of its own accord."""
+    """The user or the system ends the run; its class distinguishes it from what a transform raises."""
 
 
 class Terminated(Interrupted):
@@ -169,7 +169,7 @@ class MissingDataError(StorageError):
 
 
 class NewerVersionError(StorageError):
-    """A newer version of the tool stored a table; this one leaves it as it is unless told otherwise."""
+    """A newer version of the tool stored a table; this one leaves it as it is unless forced."""
 
 
 class ObstructedError(StorageError):
@@ -177,7 +177,7 @@ class ObstructedError(StorageError):
 
 
 class UnclaimedError(StorageError):
-    """Nothing tells that a run stored what is there; it is replaced only where the user asks for that.
+    """What is there has no manifest; it is replaced only where the user asks for that.
 
     Args:
         shown: Where it is, as messages show it.
@@ -303,9 +303,9 @@ class UnexpectedError(LakehouseError):
         if isinstance(error, MemoryError):
             super().__init__("there was not enough memory", hint="read fewer columns, or work on fewer rows at once")
         else:
-            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             hint = "this looks like a defect of the tool; `-v` shows the traceback to report"
-            super().__init__(f"unexpected {told}", hint=hint)
+            super().__init__(f"unexpected {text}", hint=hint)
         self.traceback = "".join(format_exception(error))
 
 

@@ -42,7 +42,7 @@ def take_plainly() -> None:
     """Have typer convert texts, flags, lists of texts and whole numbers plainly, in this process.
 
     A typer without the function replaced here (older, or changed again) works as it always does, only slower; a test
-    holds what `lakehouse ls` loads.
+    checks what `lakehouse ls` loads.
     """
     build = getattr(typer.core, "build_runtime_param", None)
     if build is None or build is _converter:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text
+from lakehouse_cli.text.terminal import Terminal, printable, size_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
@@ -31,14 +32,8 @@ _WHAT = {"unfinished": "left half-written by a run", "undeclared": "not declared
 @options.everywhere
 def command(
     settings: options.Settings,
-    yes: Annotated[
-        bool,
-        options.option("-y", "--yes", help="Remove what is listed without asking."),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        options.option("--dry-run", help="List, and remove nothing."),
-    ] = False,
+    yes: Annotated[bool, options.option("-y", "--yes", help="Remove what is listed without asking.")] = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="List, and remove nothing.")] = False,
 ) -> int:
     """Remove leftovers of runs, and tables no longer declared.
 
@@ -51,8 +46,7 @@ def command(
     found = project.leftovers()
     removable = [stray for stray in found if stray.keep is None]
     if not settings.json and (not settings.quiet or removable):
-        for line in _lines(found, settings.stdout):
-            options.write(line)
+        output.write_lines(_lines(found, settings.stdout))
     if not removable or dry_run:
         _finish(project, settings, found, ())
         return 0
@@ -70,17 +64,17 @@ def _agreed(settings: options.Settings, removable: Sequence[Stray]) -> bool:
         return False
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         them = "it" if len(removable) == 1 else "them"
-        told = f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes {them}"
-        options.complain([told])
+        text = f"nothing was removed: {plural(len(removable), 'thing')} to remove; `--yes` removes {them}"
+        output.write_stderr([text])
         return False
     sys.stdout.write(f"remove {plural(len(removable), 'thing')} ({_total(removable)})? [y/N] ")
-    options.flush()
+    output.flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        options.write()
+        output.write()
     if answer.strip().lower() in ("y", "yes"):
         return True
-    options.write("nothing was removed")
+    output.write("nothing was removed")
     return False
 
 
@@ -117,24 +111,24 @@ def _lines(found: Sequence[Stray], terminal: Terminal) -> list[str]:
 
 
 def _why_it_stays(stray: Stray) -> str:
-    """The reason, beside which its place is told already."""
+    """The reason, without its place, which stands beside it."""
     why, place = stray.keep or "", f"{stray.uri} "
     return f"it {why.removeprefix(place)}" if why.startswith(place) else why
 
 
 def _finish(project: Project, settings: options.Settings, found: Sequence[Stray], after: Sequence[Stray]) -> None:
-    """Tell what was removed, and what could not be."""
+    """Report what was removed, and what could not be."""
     removed = [stray for stray in after if stray.keep is None]
     if settings.json:
-        options.write_json(_json(project, found, after, removed))
+        output.write_json(_json(project, found, after, removed))
         return
     terminal = settings.stderr
     failed = [stray for stray in after if stray.keep is not None]
-    options.complain(
+    output.write_stderr(
         [f"{terminal.style('error:', 'error')} {s.uri} was not removed: {_why_it_stays(s)}" for s in failed]
     )
     if removed and not settings.quiet:
-        options.write(f"removed {plural(len(removed), 'thing')}, {_total(removed)}")
+        output.write(f"removed {plural(len(removed), 'thing')}, {_total(removed)}")
 
 
 def _json(project: Project, found: Sequence[Stray], after: Sequence[Stray], removed: Sequence[Stray]) -> dict[str, Any]:

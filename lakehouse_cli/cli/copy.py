@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable, size_text, time_text
+from lakehouse_cli.text.terminal import Terminal, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
@@ -42,37 +44,18 @@ _MARKS = {
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     source: Annotated[
-        str | None,
-        options.option(
-            "--from",
-            metavar="ENV",
-            help="Environment to copy from (else that of --env).",
-        ),
+        str | None, options.option("--from", metavar="ENV", help="Environment to copy from (else that of --env).")
     ] = None,
     target: Annotated[
-        str | None,
-        options.option("--to", metavar="ENV", help="Environment to copy to; required."),
+        str | None, options.option("--to", metavar="ENV", help="Environment to copy to; required.")
     ] = None,
-    sources: Annotated[
-        bool,
-        options.option("--sources", help="Copy sources too: what they declare."),
-    ] = False,
+    sources: Annotated[bool, options.option("--sources", help="Copy sources too: what they declare.")] = False,
     force: Annotated[
-        bool,
-        options.option(
-            "-f",
-            "--force",
-            help="Overwrite also what is newer there, or another's.",
-        ),
+        bool, options.option("-f", "--force", help="Overwrite also what is newer there, or another's.")
     ] = False,
-    dry_run: Annotated[
-        bool,
-        options.option("--dry-run", help="Show what would be copied; copy nothing."),
-    ] = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show what would be copied; copy nothing.")] = False,
 ) -> int:
     """Copy stored tables and their manifests to another environment.
 
@@ -88,9 +71,9 @@ def command(
     options.work_begins()
     try:
         result = project.copy(
-            *options.chosen(selection, select),
+            *request.selection,
             to=target,
-            exclude=exclude or (),
+            exclude=request.exclude,
             sources=sources,
             force=force,
             dry_run=dry_run,
@@ -99,10 +82,10 @@ def command(
         )
     finally:
         if progress is not None:
-            progress.clear()
+            progress.redraw()
     if settings.json:
-        options.complain(result.notes)
-        options.write_json(result.to_json())
+        output.write_stderr(result.notes)
+        output.write_json(result.to_json())
     elif progress is not None:
         progress.head()  # of what had nothing to copy too
         _finish(result)
@@ -114,46 +97,40 @@ def command(
 class _Progress:
     """A line for each table that has ended; on a terminal, also the one that is under way.
 
-    The title comes with the first of them: where nothing can be begun, an error is all there is to tell.
+    The title comes with the first of them: where nothing can be begun, an error is all there is to report.
     """
 
     def __init__(self, terminal: Terminal, title: str, names: tuple[str, ...]) -> None:
         self._terminal = terminal
-        self._title = title
         self._names = names
-        self._titled = False
+        self._title: str | None = title  # until it is written
         self._headed = False
 
     def head(self) -> None:
         """Write the title, once."""
-        if not self._titled:
-            self._titled = True
-            options.write(self._title)
+        if self._title is not None:
+            output.write(self._title)
+        self._title = None
 
     def begun(self, name: str) -> None:
         """Show what is under way, where a line can be redrawn."""
         self.head()
-        if self._terminal.interactive:
-            sys.stdout.write("\r\x1b[K" + self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
-            options.flush()
+        self.redraw(self._terminal.fit(self._terminal.style(f"  copying {name} …", "dim")))
 
-    def clear(self) -> None:
-        """Take that away."""
+    def redraw(self, text: str = "") -> None:
+        """Replace the line of what is under way."""
         if self._terminal.interactive:
-            sys.stdout.write("\r\x1b[K")
-            options.flush()
+            sys.stdout.write("\r\x1b[K" + text)
+            output.flush()
 
     def ended(self, table: CopiedTable) -> None:
         """Write a table's line."""
-        self.clear()
+        self.redraw()
         self.head()
         head, line = self._lines(table)
-        if not self._headed:
-            self._headed = True
-            options.write()
-            options.write(head)
-        options.write(line)
-        options.flush()
+        output.write_lines([line] if self._headed else ["", head, line])
+        self._headed = True
+        output.flush()
 
     def _lines(self, table: CopiedTable) -> list[str]:
         mark, style, word = _MARKS[table.status]
@@ -161,7 +138,7 @@ class _Progress:
         parts = [plural(table.rows, "row")] if table.rows is not None else []
         if table.status == "copied":
             parts += [size_text(table.bytes), time_text(table.duration_s), table.uri]
-        # What did not come about is told below, whole.
+        # What did not come about is explained below.
         parts += [table.note] if table.note and table.status not in _EXPLAINED else []
         row = [
             Cell(mark, style),
@@ -174,12 +151,11 @@ class _Progress:
 
 def _finish(result: CopyResult) -> None:
     if result.tables:
-        options.write()
-    for note in result.notes:
-        options.write(note)
+        output.write()
+    output.write_lines(result.notes)
     counts = Counter(table.status for table in result.tables)
-    told = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
-    options.write(told or "nothing to copy")
+    summary = ", ".join(f"{count_text(count)} {_MARKS[status][2]}" for status, count in counts.items())
+    output.write(summary or "nothing to copy")
 
 
 def _explain(result: CopyResult, terminal: Terminal) -> None:
@@ -192,4 +168,4 @@ def _explain(result: CopyResult, terminal: Terminal) -> None:
             lines += [f"  {printable(hint)}"] if hint else []
     if any(table.status == "refused" for table in result.tables):
         lines.append("nothing was copied")
-    options.complain(lines)
+    output.write_stderr(lines)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.rendering.reporters.run_text import failure_lines
 from lakehouse_cli.runs.events import TableResult
+from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.printing import MaskedStream, own_stream, redirected
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, pad, printable, text_width, value_text
+from lakehouse_cli.text.terminal import Terminal, printable, value_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.operations.comparing import ComparedTable, Comparison
@@ -46,9 +48,7 @@ _WIDEST = 24
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     against: Annotated[
         str | None,
         options.option(
@@ -57,10 +57,7 @@ def command(
             help="Environment to compare against; none: compute, and compare against what is stored.",
         ),
     ] = None,
-    count: Annotated[
-        int,
-        options.option("-n", "--rows", metavar="N", help="How many examples of each."),
-    ] = 5,
+    count: Annotated[int, options.option("-n", "--rows", metavar="N", help="How many examples of each.")] = 5,
 ) -> int:
     """Compare tables: columns, counts and rows.
 
@@ -70,28 +67,27 @@ def command(
     if count < 0:
         raise typer.BadParameter("the number of examples is 0 or more", param_hint="`-n`")
     project = settings.project()
-    _take_printed(project.mask)
+    _take_printed(project.planner.mask)
     options.work_begins()
-    found = project.diff(*options.chosen(selection, select), against=against, exclude=exclude or (), limit=count)
+    found = project.diff(*request.selection, against=against, exclude=request.exclude, limit=count)
     if settings.json:
-        options.complain(found.notes)
-        options.write_json(found.to_json())
+        output.write_stderr(found.notes)
+        output.write_json(found.to_json())
     else:
         if not settings.quiet:
-            for line in _lines(found, settings.stdout):
-                options.write(line)
-        options.complain(_failures(found, settings.stderr, verbose=settings.verbose))
+            output.write_lines(_lines(found, settings.stdout))
+        output.write_stderr(_failures(found, settings.stderr, verbose=settings.verbose))
     return 0 if found.equal else EXIT_DIFFERENT
 
 
 def _take_printed(mask: Mask) -> None:
     """Have what transforms print, and the programs they start, go to stderr: it is not part of what is compared."""
-    stack = options.until_the_end()
+    stack = output.until_the_end()
     results = own_stream(sys.stdout, 1, stack)
     errors = stack.enter_context(MaskedStream(sys.stderr, 2, mask))
     stack.enter_context(contextlib.redirect_stdout(sys.stderr))
     stack.enter_context(redirected(1, 2))
-    options.write_to(results, errors.own)
+    output.write_to(results, errors.own)
 
 
 def _lines(found: Comparison, terminal: Terminal) -> list[str]:
@@ -104,8 +100,8 @@ def _lines(found: Comparison, terminal: Terminal) -> list[str]:
         if table.status == "different":
             lines += ["", *_details(table, heads, terminal)]
     counts = Counter(_MARKS[table.status][2] for table in found.tables)
-    told = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
-    return [*lines, "", told or "nothing to compare"]
+    summary = ", ".join(f"{count_text(number)} {word}" for word, number in counts.items())
+    return [*lines, "", summary or "nothing to compare"]
 
 
 def _overview(tables: Sequence[ComparedTable], terminal: Terminal) -> list[str]:
@@ -128,8 +124,8 @@ def _summary(table: ComparedTable) -> str:
     else:
         parts.append(f"{count_text(table.rows_before)} → {count_text(table.rows)} rows")
     rows_ = table.difference
-    told = (("added", rows_.added), ("removed", rows_.removed), ("changed", rows_.changed))
-    parts += [f"{count_text(number)} {word}" for word, number in told if number]
+    changes_of_rows = (("added", rows_.added), ("removed", rows_.removed), ("changed", rows_.changed))
+    parts += [f"{count_text(number)} {word}" for word, number in changes_of_rows if number]
     schema = table.schema
     changes = len(schema.added) + len(schema.removed) + len(schema.changed)
     if changes:
@@ -143,11 +139,11 @@ def _details(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
     lines = [f"{terminal.style(table.name, 'bold')} · {printable(by)}"]
     lines += [f"  {printable(note)}" for note in rows.notes]
     schema = table.schema
-    told = [("+", "green", name, type_) for name, type_ in schema.added]
-    told += [("-", "red", name, type_) for name, type_ in schema.removed]
-    told += [("~", "yellow", name, f"{old} → {new}") for name, old, new in schema.changed]
-    if told:
-        cells = [[Cell(mark, style), Cell(printable(name)), Cell(text, "cyan")] for mark, style, name, text in told]
+    changed = [("+", "green", name, type_) for name, type_ in schema.added]
+    changed += [("-", "red", name, type_) for name, type_ in schema.removed]
+    changed += [("~", "yellow", name, f"{old} → {new}") for name, old, new in schema.changed]
+    if changed:
+        cells = [[Cell(mark, style), Cell(printable(name)), Cell(text, "cyan")] for mark, style, name, text in changed]
         lines += columns(terminal, ("", "column", "type"), cells, indent="  ")
     if rows.columns:
         counted = ", ".join(f"{printable(name)} {count_text(number)}" for name, number in rows.columns.items())
@@ -179,7 +175,7 @@ def _changed(table: ComparedTable, heads: tuple[str, str], terminal: Terminal) -
     right = [index for index, name in enumerate(rows.key, 1) if name in rows.numeric]
     if all(name in rows.numeric for row in rows.examples_changed for name in row.values):
         right += [len(header) - 2, len(header) - 1]
-    lines = columns(terminal, *_to_the_right(header, cells, right), indent="  ")
+    lines = columns(terminal, header, cells, right=frozenset(right), indent="  ")
     return [*lines, *_more(rows.changed - len(rows.examples_changed), "changed row", terminal)]
 
 
@@ -192,36 +188,12 @@ def _rows(
     names = list(examples[0][2])
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
     texts = _side_by_side([[row[name] for name in names] for _, _, row in examples], terminal)
-    fitting, used = len(names), 3
-    if terminal.width is not None:
-        fitting = 0
-        for index, head in enumerate(heads):
-            used += max(text_width(head), *(text_width(row[index]) for row in texts)) + 2
-            if used > terminal.width and fitting:
-                break
-            fitting += 1
     cells = [
-        [Cell(mark, style), *(Cell(text) for text in row[:fitting])]
+        [Cell(mark, style), *(Cell(text) for text in row)]
         for (mark, style, _), row in zip(examples, texts, strict=True)
     ]
-    right = [index for index, name in enumerate(names[:fitting], 1) if name in numeric]
-    lines = columns(terminal, *_to_the_right(("", *heads[:fitting]), cells, right), indent="  ")
-    if fitting < len(names):
-        lines.append(terminal.style(f"     … and {plural(len(names) - fitting, 'more column')}", "dim"))
-    return lines
-
-
-def _to_the_right(
-    header: Sequence[str], rows: Sequence[Sequence[Cell]], which: Sequence[int]
-) -> tuple[list[str], list[list[Cell]]]:
-    """Header and rows with some columns padded on their left; `columns` leaves the last one as it is."""
-    heads, cells = list(header), [list(row) for row in rows]
-    for index in which:
-        width = max(text_width(text) for text in (heads[index], *(row[index].text for row in cells)))
-        heads[index] = pad(heads[index], width, right=True)
-        for row in cells:
-            row[index] = Cell(pad(row[index].text, width, right=True), row[index].style)
-    return heads, cells
+    right = [index for index, name in enumerate(names, 1) if name in numeric]
+    return data_rows(terminal, ("", *heads), cells, right, marked=True)
 
 
 def _more(number: int, noun: str, terminal: Terminal) -> list[str]:
@@ -235,6 +207,6 @@ def _side_by_side(rows: Sequence[Sequence[Any]], terminal: Terminal) -> list[tup
 
 
 def _failures(found: Comparison, terminal: Terminal, *, verbose: bool) -> list[str]:
-    """What went wrong, as a run tells it."""
+    """What went wrong, as a run reports it."""
     failed = (TableResult(table.name, "failed", error=table.error) for table in found.tables if table.error is not None)
     return failure_lines(terminal, failed, verbose=verbose)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse_cli.cli import options
-from lakehouse_cli.text.terminal import Cell, Terminal, columns, printable
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
+from lakehouse_cli.text.terminal import Terminal, printable
 
 if TYPE_CHECKING:
     from lakehouse_cli.model import EnvironmentSpec
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   lakehouse env                      the environments and where their storages are
-  lakehouse env prod                 one, resolved: every key as it holds there
+  lakehouse env prod                 one, resolved: every key with its value there
   lakehouse env prod -o json"""
-#: How many options tell environments apart in the list.
+#: How many options distinguish environments in the list.
 _SHOWN = 3
 
 
@@ -36,20 +37,23 @@ def command(
     Values are shown as they are written: variables are not filled in, and passwords are hidden. Works without the
     variables that an environment needs, and names those that are not set.
     """
+    from lakehouse_cli.project.loading import no_environment
+
     project = settings.project(incomplete=True)
     if name is not None:
-        _show(project, project.environment_spec(name), settings)
+        if name not in project.environments:
+            raise no_environment(name, project.environments)
+        _show(project, project.environments[name], settings)
     elif settings.json:
         every = [_json(project, each) for each in project.environments.values()]
-        options.write_json({"project": project.name, "environment": project.environment, "environments": every})
+        output.write_json({"project": project.name, "environment": project.environment, "environments": every})
     else:
-        for line in _list(project, settings.stdout):
-            options.write(line)
+        output.write_lines(_list(project, settings.stdout))
 
 
 def _list(project: Project, terminal: Terminal) -> list[str]:
     base = project.environments["default"].written
-    apart = _told_apart(project.environments.values())
+    apart = _differing_options(project.environments.values())
     header = ("", "environment", "storage", "format", "schema", "options", "root")
     rows = []
     for environment in project.environments.values():
@@ -75,41 +79,40 @@ def _place(keys: Mapping[str, Any]) -> tuple[str, str, str]:
     return kind, printable(schema), printable(str(keys.get("root", "")))
 
 
-def _told_apart(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, str], str]:
+def _differing_options(environments: Iterable[EnvironmentSpec]) -> Mapping[tuple[str, str], str]:
     """By environment and storage: the first few options that differ where it would look the same in several."""
     alike: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
     for environment in environments:
         for storage, keys in environment.written.items():
             options = dict(_flat(keys.get("options") or {}))
             alike.setdefault((storage, *_place(keys)), {})[environment.name, storage] = options
-    told = {}
+    found = {}
     for group in alike.values():
         names = dict.fromkeys(name for options in group.values() for name in options)
         differing = [name for name in names if len({_text(options.get(name)) for options in group.values()}) > 1]
         for key, options in group.items():
             texts = [f"{name}: {_text(options[name])}" for name in differing if name in options]
-            told[key] = printable(", ".join([*texts[:_SHOWN], *(["…"] if len(texts) > _SHOWN else [])]))
-    return told
+            found[key] = printable(", ".join([*texts[:_SHOWN], *(["…"] if len(texts) > _SHOWN else [])]))
+    return found
 
 
 def _show(project: Project, environment: EnvironmentSpec, settings: options.Settings) -> None:
     if settings.json:
-        options.write_json(_json(project, environment))
+        output.write_json(_json(project, environment))
         return
     terminal = settings.stdout
     about = f" · {printable(environment.description)}" if environment.description else ""
-    options.write(f"{terminal.style(project.name, 'bold')} · {environment.name}{about}")
-    options.write()
+    output.write(f"{terminal.style(project.name, 'bold')} · {environment.name}{about}")
+    output.write()
     rows: list[list[Cell]] = []
     for storage, keys in environment.written.items():
         rows += _rows(storage, keys)
     rows += _rows("execution", environment.execution)
-    for line in columns(terminal, ("storage", "key", "value"), rows, indent="  "):
-        options.write(line)
+    output.write_lines(columns(terminal, ("storage", "key", "value"), rows, indent="  "))
     if environment.unset:
-        options.write()
+        output.write()
         names = ", ".join(f"`{name}`" for name in environment.unset)
-        options.write(terminal.style(f"not set: {names}", "yellow"))
+        output.write(terminal.style(f"not set: {names}", "yellow"))
 
 
 def _rows(owner: str, keys: Mapping[str, Any]) -> Iterator[list[Cell]]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.listing import any_of
 
 if TYPE_CHECKING:
     from lakehouse_cli.rendering.lineage import Lineage
@@ -21,27 +19,19 @@ Examples:
   lakehouse graph +summary           `summary` and all it is computed from
   lakehouse graph orders+ --format mermaid
   lakehouse graph --format dot | dot -Tsvg > graph.svg"""
-_TOLD = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
-
-
-def _format(value: str) -> str:
-    if value not in FORMATS:
-        raise typer.BadParameter(f"`{value}` is not a format; use {any_of(FORMATS)}")
-    return value
+_STATES = {"source": "to read", "run": "to run", "skip": "up to date", "missing": "missing", "outside": "not selected"}
 
 
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     format_: Annotated[
         str,
         options.option(
             "--format",
             metavar="tree|mermaid|dot",
-            callback=_format,
+            callback=options.choice(FORMATS, "a format"),
             help="How it is drawn.",
         ),
     ] = "tree",
@@ -52,26 +42,24 @@ def command(
     tables and the edges between them.
     """
     project = settings.project()
-    chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
+    chosen = project.select(*request.selection, exclude=request.exclude)
     from lakehouse_cli.rendering.lineage import dot_lines, lineage, mermaid_lines, tree_lines
 
     shown = lineage(project.graph, chosen.names, project.plan())
     # Not on stdout, where a document or a picture's text may be.
-    options.complain(chosen.notes)
+    output.write_stderr(chosen.notes)
     if settings.json:
-        options.write_json(shown.to_json())
+        output.write_json(shown.to_json())
         return
     if format_ != "tree":
-        for line in mermaid_lines(shown) if format_ == "mermaid" else dot_lines(shown):
-            options.write(line)
+        output.write_lines(mermaid_lines(shown) if format_ == "mermaid" else dot_lines(shown))
         return
-    for line in tree_lines(settings.stdout, shown):
-        options.write(line)
+    output.write_lines(tree_lines(settings.stdout, shown))
     if not settings.quiet:
-        options.write(settings.stdout.style(settings.stdout.wrap(_summed_up(shown)), "dim"))
+        output.write(settings.stdout.style(settings.stdout.wrap(_summed_up(shown)), "dim"))
 
 
 def _summed_up(shown: Lineage) -> str:
     counts = Counter(table.shown_as for table in shown.tables)
-    parts = [f"{count_text(counts[state])} {told}" for state, told in _TOLD.items() if counts[state]]
+    parts = [f"{count_text(counts[state])} {text}" for state, text in _STATES.items() if counts[state]]
     return f"{plural(len(shown.tables), 'table')}{': ' if parts else ''}{', '.join(parts)}"

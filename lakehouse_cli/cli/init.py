@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lakehouse_cli.cli import options
-from lakehouse_cli.text.terminal import Cell, columns
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
 
 EXAMPLES = """\b
 Examples:
@@ -28,21 +28,9 @@ def command(
         ),
     ] = ".",
     template: Annotated[
-        str,
-        options.option(
-            "-t",
-            "--template",
-            metavar="NAME",
-            help="What to start from.",
-        ),
+        str, options.option("-t", "--template", metavar="NAME", help="What to start from.")
     ] = "minimal",
-    list_templates: Annotated[
-        bool,
-        options.option(
-            "--list-templates",
-            help="List the templates and exit.",
-        ),
-    ] = False,
+    list_templates: Annotated[bool, options.option("--list-templates", help="List the templates and exit.")] = False,
 ) -> None:
     """Scaffold a project that runs as it stands. Never overwrites a file."""
     from lakehouse_cli.scaffold import scaffold, templates
@@ -50,23 +38,22 @@ def command(
     if list_templates:
         known = templates()
         if settings.json:
-            options.write_json({"templates": [{"name": t.name, "description": t.description} for t in known.values()]})
+            output.write_json({"templates": [{"name": t.name, "description": t.description} for t in known.values()]})
             return
-        for line in columns(
-            settings.stdout, ("", ""), [[Cell(t.name, "bold"), Cell(t.description)] for t in known.values()]
-        ):
-            options.write(line)
+        output.write_lines(
+            columns(settings.stdout, ("", ""), [[Cell(t.name, "bold"), Cell(t.description)] for t in known.values()])
+        )
         return
     options.work_begins()
     made = scaffold(Path(settings.project_dir or ".") / directory, template)
     if settings.json:
-        options.write_json({"project": made.name, "directory": str(made.folder), "files": list(made.files)})
+        output.write_json({"project": made.name, "directory": str(made.folder), "files": list(made.files)})
         return
     if settings.quiet:
         return
     terminal = settings.stdout
-    options.write(f"{terminal.style(made.name, 'bold')}: made from the template `{template}` in {made.folder}")
+    output.write(f"{terminal.style(made.name, 'bold')}: made from the template `{template}` in {made.folder}")
     for file in made.files:
-        options.write(f"  {terminal.style(file, 'dim')}")
+        output.write(f"  {terminal.style(file, 'dim')}")
     where = "" if made.folder == Path() else f"cd {shlex.quote(str(made.folder))} && "
-    options.write(f"next: {where}lakehouse run")
+    output.write(f"next: {where}lakehouse run")

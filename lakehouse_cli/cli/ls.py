@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import Cell, columns
 
 if TYPE_CHECKING:
     from lakehouse_cli.project.facade import Project
@@ -20,23 +21,18 @@ Examples:
 
 
 @options.everywhere
-def command(
-    settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
-) -> None:
+def command(settings: options.Settings, request: RunRequest) -> None:
     """List the tables, with kind, storage and tags."""
     project = settings.project()
-    chosen = project.select(*options.chosen(selection, select), exclude=exclude or ())
+    chosen = project.select(*request.selection, exclude=request.exclude)
     if settings.json:
-        options.complain(chosen.notes)
-        options.write_json({"tables": [_json(project, name) for name in chosen.names]})
+        output.write_stderr(chosen.notes)
+        output.write_json({"tables": [_json(project, name) for name in chosen.names]})
         return
     if settings.quiet:
-        options.complain(chosen.notes)
+        output.write_stderr(chosen.notes)
         for name in chosen.names:
-            options.write(name)
+            output.write(name)
         return
     terminal = settings.stdout
     rows = []
@@ -45,13 +41,11 @@ def command(
         style = "cyan" if table.kind == "source" else None
         tags = ", ".join(table.tags)
         rows.append([Cell(name), Cell(table.kind, style), Cell(table.storage), Cell(table.path), Cell(tags, "dim")])
-    for note in chosen.notes:
-        options.write(note)
+    output.write_lines(chosen.notes)
     if rows:
         header = ("table", "kind", "storage", "path", "tags")
-        for line in columns(terminal, header, rows, dispensable=(3, 2), shortened=0, shortest=24):
-            options.write(line)
-    options.write(terminal.style(plural(len(rows), "table"), "dim"))
+        output.write_lines(columns(terminal, header, rows, dispensable=(3, 2), shortened=0, shortest=24))
+    output.write(terminal.style(plural(len(rows), "table"), "dim"))
 
 
 def _json(project: Project, name: str) -> dict[str, Any]:

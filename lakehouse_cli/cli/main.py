@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
@@ -44,7 +44,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        options.write(f"lakehouse {__version__}")
+        output.write(f"lakehouse {__version__}")
         raise typer.Exit
 
 
@@ -70,32 +70,32 @@ def main(argv: Sequence[str] | None = None, on_work: Callable[[], None] | None =
         argv: Arguments without the program's name; `sys.argv`'s by default.
         on_work: Called when a command begins with what has to be ended in order; from then on Ctrl-C is to raise.
     """
-    options.on_work(on_work)
+    options.Current.on_work = on_work
     # Closed by whoever started us; what is written there is nobody's.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = 0
     try:
         code = _invoke(sys.argv[1:] if argv is None else list(argv))
-        options.flush()
+        output.flush()
     except BrokenPipeError:
         # Of the help, which typer writes: whoever read it has seen enough.
-        options.drop_results()
+        output.drop_results()
     except OSError as error:
-        code = _tell_trouble(error)
+        code = _report_trouble(error)
     _leave(code)
 
 
-def _tell_trouble(error: OSError) -> int:
-    """Tell what the system refuses; returns the exit code."""
+def _report_trouble(error: OSError) -> int:
+    """Report what the system refuses; returns the exit code."""
     try:
-        options.flush()  # fails again, where it was the help that could not be written, which typer writes
-    except options.UnwrittenError as again:
+        output.flush()  # fails again, where it was the help that could not be written, which typer writes
+    except output.UnwrittenError as again:
         error = again
-    if not isinstance(error, options.UnwrittenError):
-        return options.tell_error(SystemTroubleError(error))
-    options.drop_results()
-    options.complain([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
+    if not isinstance(error, output.UnwrittenError):
+        return options.report_error(SystemTroubleError(error))
+    output.drop_results()
+    output.write_stderr([f"error: the output cannot be written: {(error.strerror or 'unknown').lower()}"])
     return 1
 
 
@@ -110,7 +110,7 @@ def _leave(code: int) -> NoReturn:
         # their end (`multiprocessing.process.BaseProcess._bootstrap`).
         _wait_for_threads()
         getattr(atexit, "_run_exitfuncs", lambda: None)()
-    options.end()
+    output.Streams.lasting.close()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -145,11 +145,12 @@ def invoke(argv: Sequence[str]) -> int:
     try:
         return _invoke(argv)
     finally:
-        options.end()
+        output.Streams.lasting.close()
 
 
 def _invoke(argv: Sequence[str]) -> int:
-    options.start()
+    options.Current.reset()
+    output.write_to(sys.stdout, sys.stderr)
     _output_before_parsing(argv)
     command = typer.main.get_command(app)
     take_plainly()
@@ -158,9 +159,9 @@ def _invoke(argv: Sequence[str]) -> int:
         with termination:
             result: Any = command(args=list(argv), prog_name="lakehouse", standalone_mode=False)
         code = result if isinstance(result, int) else 0
-        if code == EXIT_INTERRUPTED and not options.interruption_is_told():
+        if code == EXIT_INTERRUPTED and not options.Current.interruption_reported:
             # Newer typers make this of Ctrl-C, without a word.
-            options.complain([termination.word])
+            output.write_stderr([termination.word])
         return code
     except SystemExit as leaving:
         # Of a closed pipe typer makes exit code 1, without a word.
@@ -168,21 +169,21 @@ def _invoke(argv: Sequence[str]) -> int:
             raise leaving.__context__ from None
         raise
     except LakehouseError as error:
-        return options.tell_error(error)
+        return options.report_error(error)
     except typer.Exit as exit_:
         return int(exit_.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        options.complain([termination.word])
+        output.write_stderr([termination.word])
         return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            options.write(command.get_help(typer.Context(command, info_name="lakehouse")))
+            output.write(command.get_help(typer.Context(command, info_name="lakehouse")))
             return UsageError.exit_code
-        return options.tell_error(_usage_error(error, argv))
+        return options.report_error(_usage_error(error, argv))
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in words
-        return options.tell_error(UnexpectedError(error))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
+        return options.report_error(UnexpectedError(error))
 
 
 # typer carries click's exceptions with it in some versions and imports click's in others.
@@ -215,7 +216,7 @@ def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
 
 def _help_of(error: Any, argv: Sequence[str]) -> str:
     context = getattr(error, "ctx", None)
-    # Of an option that takes no value, typer does not tell whose it is.
+    # Of an option that takes no value, typer does not say whose it is.
     command = next((word for word in argv if word in NAMES), None)
     path = context.command_path if context is not None else " ".join(filter(None, ("lakehouse", command)))
     return f"`{path} --help` shows what it takes"

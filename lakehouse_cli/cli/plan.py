@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-from lakehouse_cli.cli import options
+from msgspec.structs import replace
+
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import StorageError, UnclaimedError, UnreachableError
+from lakehouse_cli.model.run_request import RunRequest
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import HANGING, Cell, Terminal, columns, note_lines, printable, table_notes
+from lakehouse_cli.text.terminal import HANGING, Terminal, note_lines, printable, table_notes
 
 if TYPE_CHECKING:
     from lakehouse_cli.plan.planning import Plan, PlannedTable
@@ -45,24 +49,17 @@ _COUNTED = (
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     defer: options.Defer = None,
     exit_code: Annotated[
-        bool,
-        options.option(
-            "--exit-code",
-            help="Exit with 4 when there is something to do.",
-        ),
+        bool, options.option("--exit-code", help="Exit with 4 when there is something to do.")
     ] = False,
 ) -> int:
     """Show what a run would do, in order, and why.
 
     Changes nothing and runs none of your code.
     """
-    terms = options.chosen(selection, select)
-    plan = settings.project().plan(*terms, exclude=exclude or (), defer=defer)
+    plan = settings.project().planner.plan(replace(request, defer=defer))
     render(plan, settings)
     return EXIT_SOMETHING_TO_DO if exit_code and plan.runs else 0
 
@@ -70,26 +67,23 @@ def command(
 def render(plan: Plan, settings: options.Settings) -> None:
     """Write a plan to stdout."""
     if settings.json:
-        options.complain(plan.notes)
-        options.write_json(plan.to_json())
+        output.write_stderr(plan.notes)
+        output.write_json(plan.to_json())
         return
     if settings.quiet:
-        options.complain(_trouble_lines(plan, settings.stderr))
+        output.write_stderr(_trouble_lines(plan, settings.stderr))
         return
     terminal = settings.stdout
-    options.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
-    for note in plan.notes:
-        options.write(note)
+    output.write(f"{terminal.style(plan.project, 'bold')} · {plan.environment} · plan")
+    output.write_lines(plan.notes)
     if plan.tables:
-        options.write()
-        for line in _lines(plan, terminal):
-            options.write(line)
-        options.write()
-    options.write(terminal.wrap(_summed_up(plan)))
-    for line in _trouble_lines(plan, terminal):
-        options.write(line)
-    for line in note_lines(terminal, [note for table in plan.tables for note in table_notes(table.name, table.notes)]):
-        options.write(line)
+        output.write()
+        output.write_lines(_lines(plan, terminal))
+        output.write()
+    output.write(terminal.wrap(_summed_up(plan)))
+    output.write_lines(_trouble_lines(plan, terminal))
+    notes = [note for table in plan.tables for note in table_notes(table.name, table.notes)]
+    output.write_lines(note_lines(terminal, notes))
 
 
 def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
@@ -100,9 +94,9 @@ def _trouble_lines(plan: Plan, terminal: Terminal) -> list[str]:
     causes = _causes(plan, blocked)
     more = f" and {count_text(len(causes) - 1)} more" if len(causes) > 1 else ""
     would_fail = terminal.style("a run would fail:", "error")
-    told = f"{would_fail} {count_text(len(blocked))} of these could not be materialized; {printable(causes[0])}{more}"
+    text = f"{would_fail} {count_text(len(blocked))} of these could not be materialized; {printable(causes[0])}{more}"
     hint = _next(plan)
-    return [terminal.wrap(told, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
+    return [terminal.wrap(text, HANGING), *([terminal.wrap(f"next: {hint}", HANGING)] if hint is not None else [])]
 
 
 def _next(plan: Plan) -> str | None:
@@ -120,60 +114,60 @@ def _next(plan: Plan) -> str | None:
 
 
 def _causes(plan: Plan, would_fail: list[str]) -> list[str]:
-    """Why tables would fail, each cause once: what cannot be had is so for all that live there."""
+    """Why tables would fail, each cause once: an unreachable storage is so for all its tables."""
     reasons = dict.fromkeys(error.reason for error in plan.out_of_reach.values())
-    told: dict[str, str] = {}
+    causes: dict[str, str] = {}
     for each in would_fail:
-        told.setdefault(next((reason for reason in reasons if each.endswith(reason)), each), each)
-    return list(told.values())
+        causes.setdefault(next((reason for reason in reasons if each.endswith(reason)), each), each)
+    return list(causes.values())
 
 
 def _summed_up(plan: Plan) -> str:
     counts = Counter(_shown(table) for table in plan.tables)
-    told = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
+    parts = {shown: f"{plural(counts[shown], noun)} {what}" for shown, noun, what in _COUNTED if counts[shown]}
     if plan.runs:
-        return ", ".join(told.values())
+        return ", ".join(parts.values())
     up_to_date = f": {plural(counts['skip'], 'table')} up to date" if counts["skip"] else ""
-    told.pop("read", None)
-    return "; ".join([f"nothing to do{up_to_date}", *told.values()])
+    parts.pop("read", None)
+    return "; ".join([f"nothing to do{up_to_date}", *parts.values()])
 
 
 def _lines(plan: Plan, terminal: Terminal) -> list[str]:
     from lakehouse_cli.plan.reasons import gone
 
     rows = []
-    # That these are gone is told as what stands in the way of who needs them.
+    # The rows of the tables that need these say that they are gone.
     missing = {gone(table.name) for table in plan.tables if table.kind == "source" and table.would_fail is not None}
     out_of_reach: set[str] = set()
     for table in plan.tables:
         shown = _shown(table)
         mark, style = _MARKS[shown]
-        told = [reason.message for reason in table.reasons]
+        why = [reason.message for reason in table.reasons]
         trouble = table.state and table.state.trouble
         if shown == "blocked" and table.would_fail is not None:
-            # The row of the table that is to blame tells the rest.
+            # The row of the table that is to blame says the rest.
             brief = table.would_fail.partition(": ")[0] if table.would_fail in out_of_reach else table.would_fail
-            told = [brief, *(each for each in told if each not in missing)]
+            why = [brief, *(each for each in why if each not in missing)]
         elif table.kind == "source" and isinstance(trouble, UnreachableError):
-            told = [trouble.reason]
+            why = [trouble.reason]
         elif table.refused is not None:
-            told = _told_of(table.refused, table)
+            why = _refusal(table.refused, table)
         if table.state is not None and table.state.environment is not None:
-            told.append(f"from `{table.state.environment}`")
+            why.append(f"from `{table.state.environment}`")
         if table.would_fail is not None and shown == "no access":
             out_of_reach.add(table.would_fail)
-        why = Cell(printable("; ".join(told)), style if table.would_fail is not None else "dim")
-        rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), why])
-    # The mark tells the action as well.
+        cell = Cell(printable("; ".join(why)), style if table.would_fail is not None else "dim")
+        rows.append([Cell(mark, style), Cell(table.name), Cell(shown, style), cell])
+    # The mark shows the action as well.
     header = ("", "table", "action", "why")
     return columns(terminal, header, rows, dispensable=(2,), shortened=1, shortest=16, least=26, fold=True)
 
 
-def _told_of(refused: StorageError, table: PlannedTable) -> list[str]:
-    """What stands in a table's way, and its reasons; of what cannot be had only the cause: below, all of it is told."""
+def _refusal(refused: StorageError, table: PlannedTable) -> list[str]:
+    """What stands in a table's way, and its reasons; of an unreachable storage the cause alone: the rest is below."""
     if isinstance(refused, UnreachableError):
         return [refused.reason]
-    # That no manifest tells whose it is, is why it is refused.
+    # It is refused because it has no manifest.
     known = "data_changed" if table.state is not None and table.state.unclaimed else None
     reasons = [reason.message for reason in table.reasons if reason.code != known]
     return reasons if any(refused.message in reason for reason in reasons) else [refused.message, *reasons]

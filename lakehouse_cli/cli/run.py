@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.plan import render
 from lakehouse_cli.cli.run_output import RunOutput
 from lakehouse_cli.model.run_request import RunRequest
@@ -42,9 +42,7 @@ Exit codes:
 @options.everywhere
 def command(
     settings: options.Settings,
-    selection: options.Selection = None,
-    select: options.SelectOption = None,
-    exclude: options.Exclude = None,
+    request: RunRequest,
     defer: options.Defer = None,
     force: Annotated[
         bool,
@@ -57,59 +55,34 @@ def command(
     fail_fast: Annotated[
         bool,
         options.option(
-            "-x",
-            "--fail-fast",
-            help="Start nothing more, nor try anything again, once a table has failed.",
+            "-x", "--fail-fast", help="Start nothing more, nor try anything again, once a table has failed."
         ),
     ] = False,
     failed: Annotated[
         bool,
         options.option(
-            "--failed",
-            help="Only tables that failed, were skipped or were cancelled when a run last went for them.",
+            "--failed", help="Only tables that failed, were skipped or were cancelled when a run last went for them."
         ),
     ] = False,
-    workers: Annotated[
-        int | None,
-        options.option("--workers", metavar="N", help="How many tables at once."),
-    ] = None,
+    workers: Annotated[int | None, options.option("--workers", metavar="N", help="How many tables at once.")] = None,
     executor: Annotated[
-        str | None,
-        options.option(
-            "--executor",
-            metavar="NAME",
-            help="threads, serial or processes.",
-        ),
+        str | None, options.option("--executor", metavar="NAME", help="threads, serial or processes.")
     ] = None,
-    wait: Annotated[
-        bool,
-        options.option("--wait", help="Wait for another run of this project to end."),
-    ] = False,
+    wait: Annotated[bool, options.option("--wait", help="Wait for another run of this project to end.")] = False,
     watch: Annotated[
-        bool,
-        options.option(
-            "--watch",
-            help="Run again whenever the project file, the code or a source changes.",
-        ),
+        bool, options.option("--watch", help="Run again whenever the project file, the code or a source changes.")
     ] = False,
     log_format: Annotated[
         str | None,
-        options.option(
-            "--log-format",
-            metavar="json",
-            help="json: stream the run's events to stderr, a line each.",
-        ),
+        options.option("--log-format", metavar="json", help="json: stream the run's events to stderr, a line each."),
     ] = None,
     reporter: Annotated[
         list[str] | None,
         options.option("--reporter", metavar="NAME", help="Report to one that a package brings as well; repeatable."),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        options.option("--dry-run", help="Show the plan and change nothing."),
-    ] = False,
+    dry_run: Annotated[bool, options.option("--dry-run", help="Show the plan and change nothing.")] = False,
 ) -> int:
-    """Materialize tables, each held to its contract.
+    """Materialize tables, each validated against its contract.
 
     In dependency order; each result is checked before it is published. What needs a table that failed is skipped, the
     rest goes on. A failed or interrupted run leaves the stored tables as they were.
@@ -122,20 +95,11 @@ def command(
     if log_format not in (None, "json"):
         raise typer.BadParameter(f"`{log_format}` is not a log format; it is json", param_hint="`--log-format`")
     if log_format is not None:
-        options.json_lines_on_stderr()
-    request = RunRequest(
-        selection=options.chosen(selection, select),
-        exclude=tuple(exclude or ()),
-        force=force,
-        failed=failed,
-        defer=defer,
-        fail_fast=fail_fast,
-        executor=executor,
-        workers=workers,
-        wait=wait,
-    )
+        options.Current.json_lines = True
+    request = replace(request, defer=defer, force=force, failed=failed, fail_fast=fail_fast, wait=wait)
+    request = replace(request, executor=executor, workers=workers)
     if dry_run:
-        render(settings.project().plan_for(request), settings)
+        render(settings.project().planner.plan(request), settings)
         return 0
     shown = partial(_run, log_format=log_format, reporters=tuple(reporter or ()))
     if not watch:
@@ -154,49 +118,50 @@ def _run(
     log_format: str | None,
     reporters: tuple[str, ...],
 ) -> int:
+    from lakehouse_cli.project.running import run_project
     from lakehouse_cli.rendering.reporters.installed import InstalledReporter
     from lakehouse_cli.runs.events import RunStarted
 
-    def told(event: Event) -> None:
+    def handle(event: Event) -> None:
         if isinstance(event, RunStarted):
             # What the project and its plan consist of stays; from here on there is work, and garbage.
             gc.freeze()
             gc.enable()
             options.work_begins()
             if settings.json and log_format is None:
-                options.complain(event.notes)
-        output.handle(event)
+                output.write_stderr(event.notes)
+        reports.handle(event)
 
-    mask = project.mask_with(request.defer)
+    project.planner.behind(request.defer)  # whose variables are masked too
+    mask = project.planner.mask
     more = [InstalledReporter(name) for name in reporters]
-    with RunOutput(settings, mask, log_json=log_format is not None, more=more) as output:
-        result = project.run_for(request, on_event=told, asked=asked)
+    with RunOutput(settings, mask, log_json=log_format is not None, more=more) as reports:
+        result = run_project(project.planner, request, handle, asked)
     if settings.json:
         from lakehouse_cli.runs.events import result_json
 
-        options.write_json(result_json(result))
+        output.write_json(result_json(result))
     else:
         from lakehouse_cli.rendering.reporters.run_text import failure_lines
 
-        options.flush()
+        output.flush()
         if log_format is None:
-            options.complain(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
+            output.write_stderr(failure_lines(settings.stderr, result.tables, verbose=settings.verbose))
         else:
             # stderr is the events', which have it all; what people read is on stdout.
-            for line in failure_lines(settings.stdout, result.tables, verbose=settings.verbose):
-                options.write(line)
+            output.write_lines(failure_lines(settings.stdout, result.tables, verbose=settings.verbose))
     if log_format is None:
-        options.complain([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
-    if output.trouble is not None:
-        raise options.UnwrittenError(output.trouble.errno, output.trouble.strerror)
+        output.write_stderr([f"note: {mask(each.failure)}" for each in more if each.failure is not None])
+    if reports.trouble is not None:
+        raise output.UnwrittenError(reports.trouble.errno, reports.trouble.strerror)
     if result.status == "cancelled":
-        options.tell_no_interruption()
+        options.Current.interruption_reported = True
         return EXIT_INTERRUPTED
     return 0 if result.status == "success" else 1
 
 
 def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., int]) -> int:
-    """Run, wait for a change, run again, until Ctrl-C; a project that is broken meanwhile is told and waited for."""
+    """Run, wait for a change, run again, until Ctrl-C; an invalid project is reported and waited for."""
     from lakehouse_cli.cli.watching import signature, wait_for_change
     from lakehouse_cli.config.files import all_files, project_file
     from lakehouse_cli.errors import LakehouseError
@@ -209,7 +174,7 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
     project: Project | None = None
 
     def watched() -> Iterable[str]:
-        return project.watched_files() if project is not None else all_files(file.parent)
+        return project.planner.watched_files() if project is not None else all_files(file.parent)
 
     while True:
         before = signature(watched())
@@ -221,11 +186,11 @@ def _watch(settings: options.Settings, request: RunRequest, run: Callable[..., i
             if run(settings, project, request, now) == EXIT_INTERRUPTED:
                 return EXIT_INTERRUPTED
         except LakehouseError as error:
-            options.tell_error(error)
+            options.report_error(error)
         if not settings.quiet:
-            options.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
-            options.flush()
+            output.write(settings.stdout.style("watching for changes; Ctrl-C ends", "dim"))
+            output.flush()
         changed = wait_for_change(before, watched)
         if not settings.quiet:
             names = ", ".join(os.path.relpath(name, file.parent) for name in changed[:5])
-            options.write(f"changed: {names if project is None else project.mask(names)}")
+            output.write(f"changed: {names if project is None else project.planner.mask(names)}")

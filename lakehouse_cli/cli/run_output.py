@@ -1,15 +1,13 @@
-"""Where goes what a run tells, and what transforms print meanwhile."""
+"""The output of a run: its reporters, and what transforms print meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TextIO
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import output
 from lakehouse_cli.text.printing import MaskedStream, PipedLines, PrintedLines, own_stream, redirected, write_line
 from lakehouse_cli.text.redaction import unmasked
 
@@ -53,7 +51,7 @@ class RunOutput:
         self.trouble: OSError | None = None
 
     def __enter__(self) -> Self:
-        self._stack = options.until_the_end()
+        self._stack = output.until_the_end()
         for reporter in self._more:
             self._take_part(reporter)
         terminal = self._settings.stdout
@@ -75,7 +73,7 @@ class RunOutput:
                 self._take_piped(above)
             self._take_printed(above, sys.stdout, stderr=True)
             self._stack.callback(self._end_lines)
-            options.write_to(results, own_errors)
+            output.write_to(results, own_errors)
             return self
         results = own_stream(sys.stdout, 1, self._stack)
         stderr, errors = sys.stderr, self._errors()
@@ -89,14 +87,16 @@ class RunOutput:
             from lakehouse_cli.rendering.reporters.log_json import LogJsonReporter
 
             self._take_part(LogJsonReporter(errors.own))
-            self._take_printed(
-                lambda line: write_line(errors.own, _printed_line(self._mask(line))), stderr, stderr=True
-            )
+
+            def as_json(line: str) -> None:
+                write_line(errors.own, output.json_line("printed", text=self._mask(line)))
+
+            self._take_printed(as_json, stderr, stderr=True)
         else:
             hiding = self._mask is not unmasked
             self._take_printed(errors.write_line, stderr, stderr=hiding)
         self._stack.callback(self._end_lines)
-        options.write_to(results, errors.own)
+        output.write_to(results, errors.own)
         return self
 
     def __exit__(
@@ -152,8 +152,3 @@ class RunOutput:
         # What Python printed goes through the descriptors that are masked.
         for lines in reversed(self._printed):
             lines.end_lines()
-
-
-def _printed_line(text: str) -> str:
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"event": "printed", "at": at, "text": text}, separators=(",", ":"))

@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
+from lakehouse_cli.text.columns import Cell, columns
 from lakehouse_cli.text.counts import count_text, plural
-from lakehouse_cli.text.terminal import (
-    Cell,
-    Terminal,
-    columns,
-    moment_text,
-    printable,
-    size_text,
-    time_text,
-)
+from lakehouse_cli.text.terminal import Terminal, moment_text, printable, size_text, time_text
 
 if TYPE_CHECKING:
     from lakehouse_cli.runs.history.records import RunRecord, RunSummary, TableHistory
@@ -65,22 +58,11 @@ def command(
     settings: options.Settings,
     context: typer.Context,
     limit: Annotated[
-        int,
-        options.option(
-            "-n",
-            "--limit",
-            metavar="N",
-            callback=_at_least_one,
-            help="How many runs to list.",
-        ),
+        int, options.option("-n", "--limit", metavar="N", callback=_at_least_one, help="How many runs to list.")
     ] = 20,
     table: Annotated[
         str | None,
-        options.option(
-            "--table",
-            metavar="NAME",
-            help="What each run did with this table, and how long it took.",
-        ),
+        options.option("--table", metavar="NAME", help="What each run did with this table, and how long it took."),
     ] = None,
 ) -> None:
     """List past runs, or show one.
@@ -96,23 +78,22 @@ def command(
     if table is not None:
         _show_table(settings, _table_history(folder, table, environment, limit))
         return
-    # One more than is shown tells whether there are more.
+    # One more than is shown, to see whether there are more.
     found = history.runs(folder, environment=environment, limit=limit + 1)
     runs = found.runs[:limit]
     if settings.json:
-        options.write_json({"runs": [run.to_json() for run in runs]})
-        options.complain(list(found.notes))
+        output.write_json({"runs": [run.to_json() for run in runs]})
+        output.write_stderr(list(found.notes))
         return
     terminal = settings.stdout
-    for line in _list_lines(terminal, runs):
-        options.write(line)
+    output.write_lines(_list_lines(terminal, runs))
     if not settings.quiet:
         if not runs:
             of = f" of environment `{environment}`" if environment is not None else ""
-            options.write(f"no run{of} {'in the history can be read' if found.notes else 'is in the history yet'}")
+            output.write(f"no run{of} {'in the history can be read' if found.notes else 'is in the history yet'}")
         elif len(found.runs) > limit:
-            options.write(terminal.style(f"… and more; `-n {2 * limit}` shows them", "dim"))
-    options.complain(list(found.notes))
+            output.write(terminal.style(f"… and more; `-n {2 * limit}` shows them", "dim"))
+    output.write_stderr(list(found.notes))
 
 
 def _asked(settings: options.Settings) -> tuple[Path, str | None]:
@@ -191,11 +172,10 @@ def show(
     folder, environment = _asked(settings)
     record = history.read(folder, run_id, environment=environment)
     if settings.json:
-        options.write_json(record.to_json())
-        options.complain(list(record.notes))
+        output.write_json(record.to_json())
+        output.write_stderr(list(record.notes))
         return
-    for line in _run_lines(settings.stdout, record, verbose=settings.verbose):
-        options.write(line)
+    output.write_lines(_run_lines(settings.stdout, record, verbose=settings.verbose))
 
 
 def _run_lines(terminal: Terminal, record: RunRecord, *, verbose: bool) -> list[str]:
@@ -233,12 +213,12 @@ def _end_line(terminal: Terminal, record: RunRecord) -> str:
     run = record.summary
     if run.status not in ("running", "died"):
         return summary_line(terminal, record.result)
-    told = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
+    ended = ", ".join(f"{count_text(count)} {status}" for status, count in run.counts.items()) or "no table ended"
     if run.status == "running":
         still = terminal.style("still running: ", "cyan")
-        return terminal.wrap(f"{still}{told} of {plural(run.planned, 'table')} so far")
+        return terminal.wrap(f"{still}{ended} of {plural(run.planned, 'table')} so far")
     died = terminal.style("died: ", "red")
-    return terminal.wrap(f"{died}{told}; the run ended without a word (killed, or the machine went down)")
+    return terminal.wrap(f"{died}{ended}; the run ended without a word (killed, or the machine went down)")
 
 
 def _table_history(folder: Path, table: str, environment: str | None, limit: int) -> TableHistory:
@@ -255,21 +235,20 @@ def _table_history(folder: Path, table: str, environment: str | None, limit: int
 
 def _show_table(settings: options.Settings, found: TableHistory) -> None:
     if settings.json:
-        options.write_json(found.to_json())
-        options.complain(list(found.notes))
+        output.write_json(found.to_json())
+        output.write_stderr(list(found.notes))
         return
     terminal = settings.stdout
     if not found.times:
-        options.write(f"no run in the history has come to `{found.table}`")
+        output.write(f"no run in the history has come to `{found.table}`")
     else:
-        for line in _time_lines(terminal, found):
-            options.write(line)
+        output.write_lines(_time_lines(terminal, found))
     if found.median_s is not None and not settings.quiet:
-        options.write()
+        output.write()
         count = plural(len(found.materialized_s), "run")
         median, last = time_text(found.median_s), time_text(found.materialized_s[0])
-        options.write(terminal.wrap(f"materialized in {median} (median of {count}); the last took {last}"))
-    options.complain(list(found.notes))
+        output.write(terminal.wrap(f"materialized in {median} (median of {count}); the last took {last}"))
+    output.write_stderr(list(found.notes))
 
 
 def _time_lines(terminal: Terminal, found: TableHistory) -> list[str]:

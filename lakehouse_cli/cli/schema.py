@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 
 EXAMPLES = """\b
 Examples:
@@ -20,4 +20,4 @@ def command(settings: options.Settings) -> None:
     del settings  # takes the options, and needs none
     from lakehouse_cli.config import json_schema
 
-    options.write_json(json_schema())
+    output.write_json(json_schema())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.cli import options
+from lakehouse_cli.cli import options, output
 from lakehouse_cli.errors import ProjectError
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import note_lines
@@ -24,14 +24,14 @@ def command(settings: options.Settings) -> int:
     """
     try:
         project = settings.project(thorough=True)
-        notes = project.notes()
+        notes = project.planner.notes()
     except ProjectError as error:
-        return options.tell_error(error, would_run=False)
+        return options.report_error(error, would_run=False)
     computed = sum(table.kind == "computed" for table in project.tables.values())
     if settings.json:
         sources = len(project.tables) - computed
         counts = {"tables": len(project.tables), "sources": sources, "computed": computed}
-        options.write_json(
+        output.write_json(
             {
                 "project": project.name,
                 "valid": True,
@@ -44,7 +44,6 @@ def command(settings: options.Settings) -> int:
         parts = f"{plural(len(project.tables) - computed, 'source')}, {count_text(computed)} computed"
         environments = len(project.environments)
         of_all = f", in {plural(environments, 'environment')}" if environments > 1 else ""
-        options.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")
-        for line in note_lines(settings.stdout, notes, _NOTES):
-            options.write(line)
+        output.write(f"{project.name} is valid: {plural(len(project.tables), 'table')} ({parts}){of_all}")
+        output.write_lines(note_lines(settings.stdout, notes, _NOTES))
     return 0

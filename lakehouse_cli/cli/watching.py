@@ -15,7 +15,7 @@ Signature = Mapping[str, tuple[int, int, int]]
 
 
 def signature(files: Iterable[str]) -> Signature:
-    """What tells one state of files from another: inode, size and time of each that is there."""
+    """Identify a state of files: inode, size and time of each that is there."""
     found = {}
     for file in files:
         try:

@@ -28,7 +28,7 @@ class Collisions:
         self._files: dict[tuple[int, int], dict[str, Table]] = {}
 
     def of(self, table: Table, storage: StorageSpec) -> Problem | None:
-        """A problem where another table is stored at the same place; case and Unicode form do not tell two apart."""
+        """A problem where another table is stored at the same place; case and Unicode form do not count."""
         # What has no root is a place of its own.
         key = storage.root or f"{storage.name}:"
         local = bool(storage.root) and scheme_of(key) is None

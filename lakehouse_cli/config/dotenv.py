@@ -12,7 +12,7 @@ of the project's. No message and no excerpt shows what stands in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _MAX_BYTES = 1_000_000
 
 
-class DotEnv(Mapping[str, str]):
+class DotEnv:
     """The variables of a process over those of the file.
 
     Args:
@@ -43,16 +43,10 @@ class DotEnv(Mapping[str, str]):
         self._file = folder / ENV_FILE
         self._problems = problems
 
-    def __getitem__(self, name: str) -> str:
-        if name in self._environ:
-            return self._environ[name]
-        return self._own[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._own, **self._environ})
-
-    def __len__(self) -> int:
-        return len({**self._own, **self._environ})
+    def get(self, name: str) -> str | None:
+        """The value of a variable; None where it is not set."""
+        found = self._environ.get(name)
+        return self._own.get(name) if found is None else found
 
     @cached_property
     def _own(self) -> dict[str, str]:

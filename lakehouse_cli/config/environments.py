@@ -14,7 +14,6 @@ options that the new type cannot have.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
@@ -23,9 +22,10 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lakehouse_cli.config.keys import DESCRIPTION, ENVIRONMENT_KEYS
+from lakehouse_cli.config.dotenv import DotEnv
+from lakehouse_cli.config.keys import ENVIRONMENT_KEYS
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Invalid, Reader
+from lakehouse_cli.config.reading import Reader, read_keys
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.storages import (
     UNKNOWN,
@@ -36,8 +36,8 @@ from lakehouse_cli.config.storages import (
     read_storage,
 )
 from lakehouse_cli.config.url_variables import url_encoding
-from lakehouse_cli.config.variables import Unset, as_it_is, fill, unset_in
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+from lakehouse_cli.config.variables import Filled, as_it_is, fill, settle, unset_in
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, StorageSpec
@@ -47,22 +47,8 @@ from lakehouse_cli.text.redaction import names_a_secret, without_password, witho
 _Entries = dict[str, tuple[Scalar, Node]]
 
 
-class Environments(Struct, frozen=True):
-    """What was read.
-
-    Attributes:
-        all: By name, `default` first.
-        chosen: Name of the chosen one; `default` where there is none of the name asked for.
-        execution: Of the chosen one.
-    """
-
-    all: AnyMapping[str, EnvironmentSpec]
-    chosen: str
-    execution: Execution
-
-
 class _Layer(Struct, frozen=True):
-    """The nodes of one environment, before anything is filled in."""
+    """What one environment declares, over the base, variables filled in."""
 
     name: str
     storages: _Entries = field(default_factory=dict)
@@ -71,74 +57,149 @@ class _Layer(Struct, frozen=True):
     location: Location | None = None
 
 
-def read_environments(
-    reader: Reader, root: Mapping, folder: Path, environ: AnyMapping[str, str], wanted: str, *, incomplete: bool = False
-) -> Environments:
-    """The base and all environments over it; every one is read, and what is wrong with any is reported.
+class Environments:
+    """The base and all environments over it, each validated, whichever is chosen.
+
+    What several share is read once, so that a problem of the base is reported once.
 
     Args:
         reader: Of the project file.
-        root: Its top.
         folder: The project's.
         environ: Fills in ``${VAR}``; that one is not set matters in the chosen environment alone.
-        wanted: Name of the environment to choose.
-        incomplete: Whether that one's variables may be unset as well.
+
+    Attributes:
+        all: By name, `default` first.
+        chosen: Name of the chosen one; `default` where there is none of the name asked for.
+        execution: Of the chosen one.
     """
-    storages = named_entries(reader, reader.section(root, "storages"), "storages", "a storage's name")
-    layers = {DEFAULT_ENVIRONMENT: _Layer(DEFAULT_ENVIRONMENT, storages, reader.section(root, "execution"))}
-    declared = named_entries(reader, reader.section(root, "environments"), "environments", "an environment's name")
-    for name, (key, node) in declared.items():
-        if name == DEFAULT_ENVIRONMENT:
-            hint = "its `storages` and `execution` stand at the top of the file"
-            hint += "; move them there, or choose another name"
-            reader.report(key, f"environment `{name}` is the base that others are over", hint)
-        else:
-            layers[name] = _layer(reader, environ, key, node, layers[DEFAULT_ENVIRONMENT])
-    chosen = wanted if wanted in layers else DEFAULT_ENVIRONMENT
-    every: dict[str, EnvironmentSpec] = {}
-    executions: dict[str, Execution] = {}
-    for name, layer in layers.items():
-        complete = name == chosen and not incomplete
-        every[name] = _environment(reader, folder, layer, environ, complete=complete)
-        executions[name] = read_execution(reader, layer.execution, environ, "report" if complete else "pass over")
-    return Environments(every, chosen, executions[chosen])
+
+    def __init__(self, reader: Reader, folder: Path, environ: DotEnv) -> None:
+        self.reader = reader
+        self.folder = folder
+        self.environ = environ
+        self.all: AnyMapping[str, EnvironmentSpec] = {}
+        self.chosen = DEFAULT_ENVIRONMENT
+        self.execution = Execution()
+        self._base = _Layer(DEFAULT_ENVIRONMENT)
+        self._storages: dict[tuple[str, int], StorageSpec] = {}  # by name and id of the node, which a layer keeps
+
+    def read(
+        self,
+        storages: Mapping | None,
+        execution: Mapping | None,
+        environments: Mapping | None,
+        wanted: str,
+        *,
+        incomplete: bool = False,
+    ) -> None:
+        """Read them from the sections of the project file.
+
+        Args:
+            storages: Those of the base.
+            execution: That of the base.
+            environments: The others.
+            wanted: Name of the environment to choose.
+            incomplete: Whether that one's variables may be unset as well.
+        """
+        reader = self.reader
+        named = named_entries(reader, storages, "a storage's name")
+        filled = {name: (key, self._filled(node)) for name, (key, node) in named.items()}
+        self._base = _Layer(DEFAULT_ENVIRONMENT, filled, execution and fill(reader, execution, self.environ))
+        layers = {DEFAULT_ENVIRONMENT: self._base}
+        declared = named_entries(reader, environments, "an environment's name")
+        for name, (key, node) in declared.items():
+            if name == DEFAULT_ENVIRONMENT:
+                hint = "its `storages` and `execution` stand at the top of the file; move them there, or rename it"
+                reader.report(key, f"environment `{name}` is the base that others are over", hint)
+            else:
+                layers[name] = self._layer(key, node)
+        self.chosen = wanted if wanted in layers else DEFAULT_ENVIRONMENT
+        # The chosen one first: there, variables have to be set.
+        found = {
+            name: self._environment(layers[name], complete=name == self.chosen and not incomplete)
+            for name in sorted(layers, key=lambda name: name != self.chosen)
+        }
+        self.all = {name: found[name] for name in layers}
+
+    def _filled(self, storage: Node, base: Node | None = None) -> Node:
+        """A storage, over another perhaps, with its variables filled in."""
+        if not isinstance(storage, Mapping):
+            return fill(self.reader, storage, self.environ)
+        encoding = url_encoding(storage, base if isinstance(base, Mapping) else None)
+
+        def filled(name: str, value: Node) -> Node:
+            return fill(self.reader, value, self.environ, encoding if name == "root" else as_it_is)
+
+        return storage.having({name: (key, filled(name, value)) for name, (key, value) in storage.entries.items()})
+
+    def _layer(self, key: Scalar, node: Node) -> _Layer:
+        """The layer of one environment: what it overrides, over the base."""
+        reader, base = self.reader, self._base
+        owner, location = f"environment `{key.text}`", reader.at(key)
+        if not isinstance(node, Mapping):
+            if isinstance(node, Scalar) and node.is_null:
+                reader.report(key, f"{owner} is empty", "write `{}` after its name for one that is as the base is")
+            else:
+                reader.mismatch(node, owner, "a map with `storages` and `execution`")
+            return replace(base, name=key.text, location=location)
+        values, _ = read_keys(reader, node, ENVIRONMENT_KEYS, owner)
+        storages = dict(base.storages)
+        known = list(dict.fromkeys(["default", *base.storages]))
+        overrides = named_entries(reader, values.get("storages"), "a storage's name")
+        for name, (storage_key, override) in overrides.items():
+            if name in known:
+                under = base.storages[name][1] if name in base.storages else None
+                storages[name] = storage_key, _storage_over(under, self._filled(override, under))
+            else:
+                hint = did_you_mean(name, known)
+                hint = hint or f"declare it under `storages` at the top, or choose one of: {', '.join(known)}"
+                reader.report(storage_key, f"storage {quoted(name)} in {owner} is not declared", hint)
+        execution = values.get("execution") and fill(reader, values["execution"], self.environ)
+        execution = _execution_over(base.execution, execution)
+        return _Layer(key.text, storages, execution, values.get("description"), location)
+
+    def _environment(self, layer: _Layer, *, complete: bool) -> EnvironmentSpec:
+        """One environment; all variables must be set where it is to be `complete`."""
+        report_to = self.reader if complete else None
+        storages = {"default": default_storage(self.folder)}
+        for name, (key, node) in layer.storages.items():
+            read = name, id(node)
+            if read not in self._storages:
+                of_base = name in self._base.storages and self._base.storages[name][1] is node
+                of = "" if of_base or layer is self._base else f" of environment `{layer.name}`"
+                settled = _settled_storage(node, report_to)
+                self._storages[read] = read_storage(self.reader, key, settled, self.folder, of)
+            storages[name] = self._storages[read]
+        execution = read_execution(self.reader, layer.execution and settle(layer.execution, report_to))
+        if layer.name == self.chosen:
+            self.execution = execution
+        nodes = [*(node for _, node in layer.storages.values()), *([layer.execution] if layer.execution else ())]
+        return EnvironmentSpec(
+            layer.name,
+            layer.description,
+            storages,
+            {name: _written_storage(layer, storages[name]) for name in {**layer.storages, **storages}},
+            _written(layer.execution) if isinstance(layer.execution, Mapping) else {},
+            tuple(dict.fromkeys(name for node in nodes for name in unset_in(node))),
+            location=layer.location,
+        )
 
 
-def _layer(reader: Reader, environ: AnyMapping[str, str], key: Scalar, node: Node, base: _Layer) -> _Layer:
-    """The layer of one environment: what it overrides, over the base."""
-    owner, location = f"environment `{key.text}`", reader.at(key)
-    if not isinstance(node, Mapping):
-        if isinstance(node, Scalar) and node.is_null:
-            reader.report(key, f"{owner} is empty", "write `{}` after its name for one that is as the base is")
-        else:
-            reader.mismatch(node, owner, "a map with `storages` and `execution`")
-        return replace(base, name=key.text, location=location)
-    reader.unknown_keys(node, ENVIRONMENT_KEYS, owner)
-    storages = dict(base.storages)
-    known = list(dict.fromkeys(["default", *base.storages]))
-    overrides = named_entries(reader, reader.section(node, "storages"), "storages", "a storage's name")
-    for name, (storage_key, override) in overrides.items():
-        if name in known:
-            under = base.storages[name][1] if name in base.storages else override
-            storages[name] = storage_key, _storage_over(environ, under, override)
-        else:
-            hint = did_you_mean(name, known)
-            hint = hint or f"declare it under `storages` at the top, or choose one of: {', '.join(known)}"
-            reader.report(storage_key, f"storage {quoted(name)} in {owner} is not declared", hint)
-    description = None
-    if DESCRIPTION.type is not None and (text := reader.section(node, "description")) is not None:
-        read = DESCRIPTION.type.read(reader, text, f"`description` of {owner}")
-        description = None if isinstance(read, Invalid) else str(read)
-    execution = _execution_over(environ, base.execution, reader.section(node, "execution"))
-    return _Layer(key.text, storages, execution, description, location)
+def _settled_storage(node: Node, reader: Reader | None) -> Node:
+    """A storage as `settle` has it; a root with variables that are not set is kept where nothing is reported."""
+    settled = settle(node, reader)
+    root = node.get("root") if isinstance(node, Mapping) else None
+    if reader is not None or not isinstance(settled, Mapping) or not isinstance(root, Filled) or root.malformed:
+        return settled
+    return settled.having({**settled.entries, "root": (settled.entries["root"][0], root)})
 
 
-def _storage_over(environ: AnyMapping[str, str], base: Node, override: Node) -> Node:
+def _storage_over(base: Node | None, override: Node) -> Node:
     """A storage over another; see this module's own text for what goes along."""
-    if not isinstance(base, Mapping) or not isinstance(override, Mapping) or base is override:
+    if not isinstance(base, Mapping) or not isinstance(override, Mapping):
         return override
     both = base.having({**base.entries, **override.entries})
-    before, after = _type(environ, base), _type(environ, both)
+    before, after = _type(base), _type(both)
     known = STORAGE_TYPES.get(after or "")
     moved = None not in (before, after) and before != after
     # Of what it was nobody knows: what the new type cannot have was the former's.
@@ -147,8 +208,8 @@ def _storage_over(environ: AnyMapping[str, str], base: Node, override: Node) -> 
     if (moved or replaced) and (known is None or not known.formats):
         stays -= {"format", "options"} if moved else {"format"}
     kept = {name: entry for name, entry in base.entries.items() if name in stays}
-    former = _text(environ, base.having(kept), "format", "csv")
-    format_name = _text(environ, base.having({**kept, **override.entries}), "format", "csv")
+    former = _text(base.having(kept), "format", "csv")
+    format_name = _text(base.having({**kept, **override.entries}), "format", "csv")
     foreign = _former_options(FORMATS, former, format_name)
     options = kept["options"][1] if "options" in kept else None
     if moved:
@@ -158,11 +219,11 @@ def _storage_over(environ: AnyMapping[str, str], base: Node, override: Node) -> 
     return _merged(base.having(kept), override, foreign)
 
 
-def _execution_over(environ: AnyMapping[str, str], base: Node | None, override: Node | None) -> Node | None:
+def _execution_over(base: Node | None, override: Node | None) -> Node | None:
     if not isinstance(base, Mapping) or not isinstance(override, Mapping):
         return base if override is None else override
     both = base.having({**base.entries, **override.entries})
-    same = _text(environ, base, "executor") == _text(environ, both, "executor")
+    same = _text(base, "executor") == _text(both, "executor")
     kept = {name: entry for name, entry in base.entries.items() if same or name != "options"}
     return _merged(base.having(kept), override)
 
@@ -178,20 +239,19 @@ def _merged(under: Mapping, over: Mapping, foreign: Collection[str] = ()) -> Map
     return over.having(entries)
 
 
-def _text(environ: AnyMapping[str, str], mapping: Mapping, key: str, default: str | None = None) -> str | None:
+def _text(mapping: Mapping, key: str, default: str | None = None) -> str | None:
     """What a key says; None where it says nothing, or its variable is not set."""
     node = mapping.get(key)
     if node is None:
         return default
-    filled = fill(None, node, environ, "pass over")
-    return filled.text if isinstance(filled, Scalar) else None
+    return node.text if isinstance(node, Scalar) and not (isinstance(node, Filled) and not node.known) else None
 
 
-def _type(environ: AnyMapping[str, str], storage: Mapping) -> str | None:
+def _type(storage: Mapping) -> str | None:
     """The name of a storage's type; None where it cannot be known."""
     if "type" in storage.entries:
-        return _text(environ, storage, "type")
-    root, written = _text(environ, storage, "root", ""), storage.get("root")
+        return _text(storage, "type")
+    root, written = _text(storage, "root", ""), storage.get("root")
     if root is None and isinstance(written, Scalar) and not written.text.startswith("${"):
         root = written.text  # its scheme may be known all the same, as in `s3://${BUCKET}`
     if root is None:
@@ -217,53 +277,14 @@ def _unusable_options(options: Iterable[str], storage_type: str | None, format_n
     return {name for name in options if all(each.option(name) is None for each in taken)}
 
 
-def _environment(
-    reader: Reader, folder: Path, layer: _Layer, environ: AnyMapping[str, str], *, complete: bool
-) -> EnvironmentSpec:
-    """One environment of its layer, variables filled in; all must be set where it is to be `complete`."""
-    of = f" of environment `{layer.name}`" if layer.name != DEFAULT_ENVIRONMENT else ""
-    storages = {"default": default_storage(folder)}
-    for name, (key, node) in layer.storages.items():
-        storages[name] = _storage(reader, folder, key, node, environ, of, complete=complete)
-    written: dict[str, dict[str, Any]] = {}
-    for name in {**layer.storages, **storages}:  # the implied one last
-        storage = storages[name]
-        _, declared = layer.storages.get(name, (None, None))
-        own = _written(declared, _secret_options(storage)) if isinstance(declared, Mapping) else {}
-        known = {} if storage.format == UNKNOWN else {"type": storage.type, "format": storage.format or None}
-        # The root as it is shown elsewhere: the password in it hidden.
-        shown = {"type": None, **known, **own, "root": storage.root_text or None}
-        written[name] = {key: value for key, value in shown.items() if value is not None}
-    execution = _written(layer.execution) if isinstance(layer.execution, Mapping) else {}
-    nodes = [*(node for _, node in layer.storages.values()), *([layer.execution] if layer.execution else ())]
-    unset = tuple(dict.fromkeys(name for node in nodes for name in unset_in(node, environ)))
-    return EnvironmentSpec(layer.name, layer.description, storages, written, execution, unset, location=layer.location)
-
-
-def _storage(
-    reader: Reader,
-    folder: Path,
-    key: Scalar,
-    node: Node,
-    environ: AnyMapping[str, str],
-    of: str,
-    *,
-    complete: bool,
-) -> StorageSpec:
-    if not isinstance(node, Mapping):
-        return read_storage(reader, key, fill(reader, node, environ), folder, of)
-    entries = {}
-    for name, (each, value) in node.entries.items():
-        unset: Unset = "report" if complete else "keep" if name == "root" else "pass over"
-        encoding = url_encoding(node) if name == "root" else as_it_is
-        entries[name] = each, fill(reader, value, environ, unset, encoding)
-    root = entries["root"][1] if "root" in entries and not complete else None
-    if not isinstance(root, Scalar) or root.text != root.shown or not root.text.startswith("${"):
-        return read_storage(reader, key, node.having(entries), folder, of)
-    # What it is cannot be known before its variable is set; nothing is said of what depends on it.
-    entries.setdefault("type", (key, Broken(key.start, key.end)))
-    storage = read_storage(reader, key, node.having(entries), folder, of)
-    return replace(storage, root=os.path.normpath(folder / root.text), root_text=root.shown)
+def _written_storage(layer: _Layer, storage: StorageSpec) -> dict[str, Any]:
+    """The keys of a storage as they are written, and what its type, format and root come to."""
+    _, declared = layer.storages.get(storage.name, (None, None))
+    own = _written(declared, _secret_options(storage)) if isinstance(declared, Mapping) else {}
+    known = {} if storage.format == UNKNOWN else {"type": storage.type, "format": storage.format or None}
+    # The root as it is shown elsewhere: the password in it hidden.
+    shown = {"type": None, **known, **own, "root": storage.root_text or None}
+    return {key: value for key, value in shown.items() if value is not None}
 
 
 def _secret_options(storage: StorageSpec) -> frozenset[str]:
@@ -277,7 +298,7 @@ def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
 
     Args:
         node: The node.
-        secrets: Names of what is never shown, whatever they tell.
+        secrets: Names of what is never shown.
         name: Of the node.
     """
     if isinstance(node, Mapping):
@@ -286,8 +307,9 @@ def _written(node: Node, secrets: Collection[str] = (), name: str = "") -> Any:
         return [_written(item, secrets, name) for item in node.items]
     if not isinstance(node, Scalar):
         return None
+    text = node.written if isinstance(node, Filled) else node.text
     if (name in secrets or names_a_secret(name)) and not node.is_null:
-        return without_values(node.shown)
-    if "${" in node.shown:
-        return without_password(node.shown)
+        return without_values(text)
+    if "${" in text:
+        return without_password(text)
     return core_value(node.text) if node.plain else without_password(node.text)

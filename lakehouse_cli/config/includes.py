@@ -12,7 +12,7 @@ from lakehouse_cli.config.keys import INCLUDED_KEYS, PATTERNS, PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.reading import Invalid, Reader
 from lakehouse_cli.config.source import SourceFile, read_source
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence, parse_yaml
 from lakehouse_cli.errors import Problem, did_you_mean
 
 EXTENSION = "x-"
@@ -24,13 +24,11 @@ class Includes(Struct):
     Attributes:
         folder: The project's folder, which no pattern may leave.
         problems: Takes what is found.
-        files: Names of all files, the project file first, in the order in which they were read.
         tables: The `tables` of each file, with its reader.
     """
 
     folder: Path
     problems: Problems
-    files: list[str]
     tables: list[tuple[Reader, Mapping]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
@@ -42,11 +40,10 @@ class Includes(Struct):
             node: The value of its `include`.
             above: The files by which it was reached, itself last.
         """
-        reader.parts = []
         patterns = PATTERNS.read(reader, node, "`include`")
-        if isinstance(patterns, Invalid):
+        if isinstance(patterns, Invalid) or not isinstance(node, Sequence):
             return
-        for pattern, (_, item) in zip(patterns, reader.parts, strict=True):
+        for pattern, item in zip(patterns, node.items, strict=True):
             for path in self._matches(reader, pattern, item):
                 self._file(reader, item, path, above)
 
@@ -104,7 +101,6 @@ class Includes(Struct):
             return
         self._seen.add(real)
         name = self._name(path)
-        self.files.append(name)
         source = read_source(path, name)
         if isinstance(source, Problem):
             self.problems.add(source)
@@ -112,15 +108,9 @@ class Includes(Struct):
         self._read(source, above)
 
     def _read(self, source: SourceFile, above: tuple[SourceFile, ...]) -> None:
-        root = parse_yaml(source, self.problems)
         reader = Reader(source, self.problems)
-        if root is None or isinstance(root, Broken):
-            if root is None and not has_content(source):
-                place = source.point(0, 0)
-                self.problems.report(f"`{source.name}` is empty", "give it `tables:`, or do not include it", place)
-            return
-        if not isinstance(root, Mapping):
-            reader.mismatch(root, f"`{source.name}`", "a map with `tables`")
+        root = read_top(reader, "a map with `tables`", "give it `tables:`, or do not include it")
+        if root is None:
             return
         self._check_keys(reader, root)
         if "tables" in root.entries:
@@ -151,10 +141,18 @@ def _is_file(path: Path, *, folder: bool = False) -> bool:
         return False
 
 
-def has_content(source: SourceFile) -> bool:
-    """Whether a file holds more than blank lines and comments."""
+def read_top(reader: Reader, expected: str, hint: str) -> Mapping | None:
+    """The map that a file holds; None after a problem was reported."""
+    source = reader.source
+    root = parse_yaml(source, reader.problems)
+    if isinstance(root, Mapping):
+        return root
     lines = (line.strip() for line in source.lines)
-    return any(line and not line.startswith("#") and line not in ("---", "...") for line in lines)
+    if not any(line and not line.startswith("#") and line not in ("---", "...") for line in lines):
+        reader.problems.report(f"`{source.name}` is empty", hint, source.point(0, 0))
+    elif root is not None:
+        reader.mismatch(root, f"`{source.name}`", expected, hint)
+    return None
 
 
 def tables_mapping(reader: Reader, key: Scalar, node: Node) -> Mapping | None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping as AnyMapping
-from typing import Any
-
-from msgspec import Struct, field
 
 from lakehouse_cli.config.columns import Columns
-from lakehouse_cli.config.inputs import Inputs
-from lakehouse_cli.config.options import Options
-from lakehouse_cli.config.reading import Choice, FreeMap, Number, Text, Texts, ValueType
+from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
+from lakehouse_cli.config.reading import Key
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
+from lakehouse_cli.config.value_types import Arguments, CheckedText, Choice, FreeMap, Number, Section, Text, Texts
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -27,26 +24,9 @@ MEMORY_SIZE = r"\d+(?:\.\d+)? ?(?:B|kB|MB|GB|KiB|MiB|GiB)"
 EXECUTORS = ("threads", "serial", "processes")
 
 
-class Key(Struct, frozen=True):
-    """One key.
-
-    Attributes:
-        type: How its value is read; None for a key that is documented and does not work yet.
-        description: What it means.
-        default: What holds where it is not set; None where that is nothing.
-        examples: For editors.
-        computed: Whether it belongs to computed tables alone.
-    """
-
-    type: ValueType | None
-    description: str
-    default: Any = None
-    examples: tuple[Any, ...] = field(default=())
-    computed: bool = False
-
-
 DESCRIPTION = Key(Text(), "What it is, for people.")
 _STORAGE = Text("a storage's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `storages`")
+_TABLE = Text("a table's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `tables`")
 _FUNCTION = Text(
     "a function's name, or `package.module:name`",
     rf"(?:{_DOTTED}:)?{_IDENTIFIER}",
@@ -54,6 +34,8 @@ _FUNCTION = Text(
     hint="name a function of `module`, or one elsewhere as `package.module:name`",
     names=True,
 )
+
+_OPTIONS = Section("a map of the format's options", "options")
 
 TABLE_KEYS: AnyMapping[str, Key] = {
     "kind": Key(
@@ -63,7 +45,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
     ),
     "storage": Key(_STORAGE, "The storage it lives in, one of `storages`.", "default"),
     "path": Key(
-        Text("a path"),
+        CheckedText("a path", check=path_problem, rules=PATH_PATTERN),
         "Where in the storage, without extension; may have folders. Default: the table's name.",
         examples=("raw/weather",),
     ),
@@ -76,7 +58,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         computed=True,
     ),
     "inputs": Key(
-        Inputs(),
+        Arguments(_TABLE, "a list of tables, or a map of parameters to tables"),
         "A list of tables, matched to the parameters in order, or a map of parameter to table. "
         "Default: the tables that the parameters are named after.",
         computed=True,
@@ -88,7 +70,7 @@ TABLE_KEYS: AnyMapping[str, Key] = {
         "error",
         computed=True,
     ),
-    "options": Key(Options(), "Options of the format, over the storage's.", {}),
+    "options": Key(_OPTIONS, "Options of the format, over the storage's.", {}),
     "tags": Key(Texts(Text()), "For selection and docs.", [], examples=(["weather"],)),
     "description": DESCRIPTION,
     "owner": Key(Text(), "Who looks after it."),
@@ -125,16 +107,16 @@ TABLE_KEYS: AnyMapping[str, Key] = {
 STORAGE_KEYS: AnyMapping[str, Key] = {
     "type": Key(
         Text("a type of storage"),
-        f"What it is: {', '.join(STORAGE_TYPES)}. Default: what its root tells.",
+        f"What it is: {', '.join(STORAGE_TYPES)}. Default: by its root.",
         examples=tuple(STORAGE_TYPES),
     ),
     "root": Key(
-        Text("a folder"),
+        CheckedText("a folder", rules=ROOT_PATTERN),
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),
     "format": Key(Choice(tuple(FORMATS), group="formats"), "The format of its tables, where they are files.", "csv"),
-    "options": Key(Options(), "Options of the format, and of the storage itself.", {}),
+    "options": Key(_OPTIONS, "Options of the format, and of the storage itself.", {}),
 }
 
 EXECUTION_KEYS: AnyMapping[str, Key] = {
@@ -150,14 +132,17 @@ EXECUTION_KEYS: AnyMapping[str, Key] = {
     "options": Key(FreeMap(), "Options of the executor; those there are have none.", {}),
 }
 
-ENVIRONMENT_KEYS: AnyMapping[str, str] = {
-    "description": DESCRIPTION.description,
-    "storages": "Storages by name, each over the one of that name at the top.",
-    "execution": "Over that at the top.",
+_STORAGES = Section("a map of names to storages", "storages")
+_EXECUTION = Section("a map with `executor`, `workers`, `memory` and `options`", "execution")
+
+ENVIRONMENT_KEYS: AnyMapping[str, Key] = {
+    "description": DESCRIPTION,
+    "storages": Key(Section("a map of names to storages", "overrides"), "Storages by name, each over that at the top."),
+    "execution": Key(_EXECUTION, "Over that at the top."),
 }
 
-PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
-MODULE = Text(
+_PROJECT_NAME = Text("one line of text", r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", hint="name the project")
+_MODULE = Text(
     "a module's name such as `transforms` or `package.module`",
     _DOTTED,
     _NAME_TYPES,
@@ -167,15 +152,29 @@ MODULE = Text(
 PATTERNS = Texts(Text("a file pattern"))
 
 #: Keys of the project file, in the order in which they are usually written.
-PROJECT_KEYS: AnyMapping[str, str] = {
-    "name": "The project's name.",
-    "description": DESCRIPTION.description,
-    "module": "Python module with the transform functions, beside this file or installed.",
-    "storages": "Where tables live, by name; `default` is that of a table that names none.",
-    "environments": "Named sets of overrides: what one does not name stays as it is above.",
-    "defaults": "Any table key, for all tables that do not set it.",
-    "execution": "Where and how transforms are computed.",
-    "include": "Patterns of files with more `tables`, relative to this file.",
-    "tables": "The tables, by name.",
+PROJECT_KEYS: AnyMapping[str, Key] = {
+    "name": Key(_PROJECT_NAME, "The project's name."),
+    "description": DESCRIPTION,
+    "module": Key(
+        _MODULE,
+        "Python module with the transform functions, beside this file or installed.",
+        examples=("transforms",),
+    ),
+    "storages": Key(
+        _STORAGES,
+        "Where tables live, by name; `default` is that of a table that names none.",
+        examples=({"default": {"root": "data", "format": "csv"}},),
+    ),
+    "environments": Key(
+        Section("a map of names to environments", "environments"),
+        "Named sets of overrides: what one does not name stays as it is above.",
+        examples=({"prod": {"storages": {"default": {"root": "${LAKE}/prod"}}}},),
+    ),
+    "defaults": Key(Section("a map of table keys", "defaults"), "Any table key, for all tables that do not set it."),
+    "execution": Key(_EXECUTION, "Where and how transforms are computed."),
+    "include": Key(
+        PATTERNS, "Patterns of files with more `tables`, relative to this file.", examples=(["tables/*.yaml"],)
+    ),
+    "tables": Key(Section("a map of names to tables", "tables"), "The tables, by name."),
 }
 INCLUDED_KEYS = ("include", "tables")

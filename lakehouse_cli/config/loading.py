@@ -7,27 +7,28 @@ from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lakehouse_cli.config.dotenv import DotEnv
-from lakehouse_cli.config.environments import read_environments
-from lakehouse_cli.config.includes import EXTENSION, Includes, has_content, tables_mapping
-from lakehouse_cli.config.keys import DESCRIPTION, MODULE, PROJECT_KEYS, PROJECT_NAME
+from lakehouse_cli.config.environments import Environments
+from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
+from lakehouse_cli.config.keys import PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.reading import Invalid, Reader, ValueType, is_misspelt
+from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
-from lakehouse_cli.config.tables import Draft, TableReader, read_draft
+from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.validation import validate
 from lakehouse_cli.config.variables import values_in
-from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, parse_yaml
+from lakehouse_cli.config.yaml_tree import Mapping
 from lakehouse_cli.errors import Location, Problem, did_you_mean
-from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec, Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
 
 #: The sections in which variables are filled in.
-FILLED_IN = ("storages", "environments", "execution")
+FILLED_IN = ("storages", "execution", "environments")
 
 
 class LoadedSpec(Struct, frozen=True):
@@ -65,7 +66,7 @@ def load_project(
         path: The project file.
         environ: Fills in ``${VAR}`` in storages and execution, before a file `.env` does.
         environment: The one to choose; ``default`` is chosen where there is none of that name.
-        thorough: Hold the tables to the storages of every environment, not of the chosen one alone.
+        thorough: Validate the tables in every environment, not in the chosen one alone.
         incomplete: Let variables be unset in the chosen environment as in the others.
     """
     with _no_collection():
@@ -85,21 +86,22 @@ def _no_collection() -> Iterator[None]:
 
 
 def _load(path: Path, environ: AnyMapping[str, str], environment: str, thorough: bool, incomplete: bool) -> LoadedSpec:
+    # A function of its own: its nodes are gone before the collector is on again.
     problems = Problems()
     source = read_source(path, path.name)
     if isinstance(source, Problem):
         return LoadedSpec(_empty(path), (source,), readable=False)
-    root = parse_yaml(source, problems)
     reader = Reader(source, problems)
-    if not isinstance(root, Mapping):
-        _report_root(reader, root)
-        return LoadedSpec(_empty(path), problems.sorted([source.name]), readable=False)
+    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
+    root = read_top(reader, "a map of keys such as `name` and `tables`", hint)
+    if root is None:
+        return LoadedSpec(_empty(path), problems.sorted(source.name), readable=False)
     variables = DotEnv(environ, path.parent, problems)
     loader = _Loader(reader, root, variables, environment, incomplete)
     spec = loader.load()
     others = tuple(loader.others(spec)) if thorough else ()
     named = [root.entries[key][1] for key in FILLED_IN if key in root.entries]
-    return LoadedSpec(spec, problems.sorted(loader.includes.files), values_in(named, variables), others)
+    return LoadedSpec(spec, problems.sorted(source.name), values_in(named, variables), others)
 
 
 def _empty(path: Path) -> ProjectSpec:
@@ -108,23 +110,10 @@ def _empty(path: Path) -> ProjectSpec:
     return ProjectSpec(path.parent.name, path, storages=storages, environments=environments)
 
 
-def _report_root(reader: Reader, root: Node | None) -> None:
-    source = reader.source
-    hint = "give it a `name:` and `tables:`; `lakehouse init` writes one to begin with"
-    if root is None and len(reader.problems):
-        return
-    if root is None or (isinstance(root, Scalar) and root.is_null and not has_content(source)):
-        reader.problems.report(f"`{source.name}` is empty", hint, source.point(0, 0))
-    elif not isinstance(root, Broken):
-        reader.mismatch(root, f"`{source.name}`", "a map of keys such as `name` and `tables`", hint)
-
-
 class _Loader:
     """Reads the sections of one project, in the order in which they need one another."""
 
-    def __init__(
-        self, reader: Reader, root: Mapping, environ: AnyMapping[str, str], environment: str, incomplete: bool
-    ) -> None:
+    def __init__(self, reader: Reader, root: Mapping, environ: DotEnv, environment: str, incomplete: bool) -> None:
         self.reader = reader
         self.root = root
         self.environ = environ
@@ -132,17 +121,19 @@ class _Loader:
         self.incomplete = incomplete
         self.source: SourceFile = reader.source
         self.folder = self.source.path.parent
-        self.includes = Includes(self.folder, reader.problems, [self.source.name])
+        self.includes = Includes(self.folder, reader.problems)
         self.defaults: Draft | None = None
+        self.drafts: dict[str, Draft] = {}
+        self.broken: set[str] = set()
 
     def load(self) -> ProjectSpec:
         self.check_keys()
-        name = self.text("name", PROJECT_NAME)
-        module = self.text("module", MODULE)
-        description = self.text("description", DESCRIPTION.type)
-        environments = read_environments(
-            self.reader, self.root, self.folder, self.environ, self.environment, incomplete=self.incomplete
-        )
+        name = self.value("name")
+        module = self.value("module")
+        description = self.value("description")
+        environments = Environments(self.reader, self.folder, self.environ)
+        storages, execution, others = (self.value(key) for key in FILLED_IN)
+        environments.read(storages, execution, others, self.environment, incomplete=self.incomplete)
         execution = environments.execution
         self.find_defaults()
         self.find_tables()
@@ -155,7 +146,6 @@ class _Loader:
                 executor=execution.executor,
                 workers=execution.workers,
                 memory=execution.memory,
-                executor_options=execution.options,
                 module_location=self.place("module"),
                 environments=environments.all,
             ),
@@ -190,22 +180,20 @@ class _Loader:
         """Whether an unknown key is close to `key`, which is then not missing as well."""
         return is_misspelt(key, self.root.entries, PROJECT_KEYS)
 
-    def text(self, key: str, kind: ValueType | None) -> str | None:
-        node = self.reader.section(self.root, key)
+    def value(self, key: str) -> Any:
+        """The value of a key; None where it is not there, or wrong."""
+        node, kind = self.reader.section(self.root, key), PROJECT_KEYS[key].type
         if node is None or kind is None:
             return None
         value = kind.read(self.reader, node, f"`{key}`")
-        return None if isinstance(value, Invalid) else str(value)
+        return None if isinstance(value, Invalid) else value
 
     def find_defaults(self) -> None:
-        node = self.reader.section(self.root, "defaults")
-        if isinstance(node, Mapping):
+        if (node := self.value("defaults")) is not None:
             self.defaults = read_draft(self.reader, self.root.entries["defaults"][0], node, "`defaults`")
-        elif node is not None:
-            self.reader.mismatch(node, "`defaults`", "a map of table keys")
 
     def find_tables(self) -> None:
-        """Collect what `tables` holds, here and in the files that are included."""
+        """Read the `tables` of this file and of those that it includes, each by itself."""
         if "tables" in self.root.entries:
             mapping = tables_mapping(self.reader, *self.root.entries["tables"])
             if mapping is not None:
@@ -213,13 +201,6 @@ class _Loader:
         include = self.reader.section(self.root, "include")
         if include is not None:
             self.includes.follow(self.reader, include, (self.source,))
-
-    def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
-        """The project in one environment, with its tables."""
-        storages = spec.environments[environment].storages
-        reading = TableReader(self.defaults, storages, spec.module)
-        tables: dict[str, Table] = {}
-        broken: set[str] = set()
         declared: dict[str, Location] = {}
         for reader, mapping in self.includes.tables:
             for name, (key, node) in mapping.entries.items():
@@ -228,22 +209,27 @@ class _Loader:
                 if first is not here:
                     message = f"table {quoted(name)} is declared twice, first at {first}"
                     reader.problems.report(message, "rename or remove one of the two", here)
-                    continue
-                table = reading.read(reader, key, node)
-                if table is None:
-                    broken.add(name)
+                elif (draft := read_table(reader, key, node)) is None:
+                    self.broken.add(name)
                 else:
-                    tables[name] = table
-        self.check_module(reading)
-        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=frozenset(broken))
-        for problem in validate(whole, reading):
+                    self.drafts[name] = draft
+
+    def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
+        """The project in one environment, with its tables."""
+        storages = spec.environments[environment].storages
+        resolution = Resolution(self.drafts, self.defaults, storages, spec.module)
+        tables = {name: resolution.table(name) for name in self.drafts}
+        self.check_module(resolution)
+        broken = frozenset(self.broken)
+        whole = replace(spec, environment=environment, storages=storages, tables=tables, broken=broken)
+        for problem in validate(whole, resolution):
             self.reader.problems.add(problem)
         return whole
 
-    def check_module(self, reading: TableReader) -> None:
-        if reading.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
+    def check_module(self, resolution: Resolution) -> None:
+        if resolution.wants_module is None or "module" in self.root.entries or self.misspelt("module"):
             return
-        table, place = reading.wants_module
+        table, place = resolution.wants_module
         hint = "name the Python module with the transforms: `module: transforms`"
         message = f"`module` is missing: computed table `{table}` has its function there"
         self.reader.problems.report(message, hint, place)

@@ -11,19 +11,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import (
-    TEXT_TYPES,
-    Choice,
-    Flag,
-    Invalid,
-    JsonSchema,
-    Number,
-    Reader,
-    Text,
-    Texts,
-    ValueType,
-)
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
+from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
+from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.registry import installed
@@ -43,18 +33,6 @@ _KNOWN_KEYWORDS = {
 }
 
 _CHARACTER = Text("one character", pattern=r"[\s\S]", types=("string",))
-
-
-class Options:
-    """A map of options; which ones there are depends on the format, so the node is kept to be read later."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> Mapping | Invalid:
-        """The node itself."""
-        return node if isinstance(node, Mapping) else reader.mismatch(node, what, "a map of the format's options")
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"$ref": "#/$defs/options"}
 
 
 def options_schema(*, fillable: bool) -> JsonSchema:
@@ -77,15 +55,10 @@ def options_schema(*, fillable: bool) -> JsonSchema:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def with_variables(schema: JsonSchema) -> JsonSchema:
-    """A schema that also accepts a text with ``${VAR}`` in it."""
-    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
-
-
 def read_options(
     reader: Reader, mapping: Mapping, specs: Sequence[FormatSpec | StorageType], owner: str
-) -> tuple[dict[str, Any], ...]:
-    """The options in a map, by whose they are; those that are wrong left out after being reported.
+) -> dict[str, Any]:
+    """The options in a map; those that are wrong left out after being reported.
 
     Args:
         reader: Of the file they stand in.
@@ -93,13 +66,12 @@ def read_options(
         specs: Whose options they may be: a format, a type of storage.
         owner: Whose options they are, for messages.
     """
-    read: tuple[dict[str, Any], ...] = tuple({} for _ in specs)
+    read: dict[str, Any] = {}
     for name, (key, node) in mapping.entries.items():
-        found = next(((i, option) for i, spec in enumerate(specs) if (option := spec.option(name))), None)
-        if found is None:
+        option = next((option for spec in specs if (option := spec.option(name))), None)
+        if option is None:
             _report_unknown(reader, key, specs, owner)
             continue
-        index, option = found
         what = f"option `{name}` of {owner}"
         value = value_type(option).read(reader, node, what)
         if isinstance(value, Invalid):
@@ -108,7 +80,7 @@ def read_options(
             hint = "name it as Python does: `utf-8`, `latin-1`, `cp1252`, …"
             reader.mismatch(node, what, "a text encoding", hint)
             continue
-        read[index][name] = list(value) if isinstance(value, tuple) else value
+        read[name] = list(value) if isinstance(value, tuple) else value
     return read
 
 

@@ -67,7 +67,7 @@ def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) 
     Args:
         root: The root, variables filled in.
         known: The schemes.
-        of: The type that is declared; None where the root is to tell it.
+        of: The type that is declared; None where the root decides it.
     """
     scheme = scheme_of(root)
     may_be_folder = of is None or "folder" in of.root
@@ -83,7 +83,7 @@ def url_problem(root: str, known: Sequence[str], of: StorageType | None = None) 
     if _CONTROL.search(root):
         return "holds a control character", "write it without"
     if root.partition("?")[0].count("@") > 1:
-        # What follows the first would be taken for the host, and told to whoever looks.
+        # What follows the first would be taken for the host, and shown.
         return "holds more than one `@`", "write an `@` of the password as `%40`, and a `/` as `%2F`"
     return bucket_problem(root)
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import Location, Problem
+from lakehouse_cli.errors import Location, Problem, in_order
 from lakehouse_cli.text.redaction import without_password
 from lakehouse_cli.text.shortening import cut_end
+from lakehouse_cli.text.terminal import printable
 
 # One place reached from many tables (an anchor, the defaults) or from many environments is reported once.
 _REACHED_FROM = re.compile(r"^environment `[^`]*`: | (?:of|in) (?:table|environment) `[^`]*`")
@@ -24,9 +25,7 @@ def quoted(text: str) -> str:
     '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…`'
     """
     text = without_password(text) if "://" in text else text
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"`{cut_end(text, _SHOWN)}`"
+    return f"`{cut_end(printable(text), _SHOWN)}`"
 
 
 class Problems:
@@ -56,19 +55,11 @@ class Problems:
         yield
         self._environment = ""
 
-    def sorted(self, files: list[str]) -> tuple[Problem, ...]:
-        """All of them, each once, by file (in the order of `files`) and place."""
-        order = {name: index for index, name in enumerate(files)}
+    def sorted(self, first: str) -> tuple[Problem, ...]:
+        """All of them, each once, by file and place; those of the file `first` before all others."""
         unique: dict[tuple[object, ...], Problem] = {}
         for problem in self._found:
             place = problem.location
             where = (place.file, place.line, place.column) if place else ()
             unique.setdefault((where, _REACHED_FROM.sub("", problem.message)), problem)
-
-        def rank(problem: Problem) -> tuple[int, int, int]:
-            place = problem.location
-            if place is None:
-                return (-1, 0, 0)
-            return (order.get(place.file, len(order)), place.line or 0, place.column or 0)
-
-        return tuple(sorted(unique.values(), key=rank))
+        return tuple(in_order(unique.values(), first))

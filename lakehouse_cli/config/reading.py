@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AnyMapping
 from enum import Enum
-from math import isfinite
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.scalars import core_number, core_value
+from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location, did_you_mean
-from lakehouse_cli.registry import installed
-from lakehouse_cli.text.listing import any_of
 
 JsonSchema = dict[str, Any]
 
@@ -32,21 +28,14 @@ class Invalid(Enum):
 INVALID = Invalid.INVALID
 
 EMPTY = "an empty text"
-# What an editor may make of a text that stands without quotes; here it stays a text.
-TEXT_TYPES = ["string", "number", "boolean"]
 
 
 class Reader:
-    """One file being read: its text for the places, and where its problems go.
-
-    Attributes:
-        parts: Of the value being read: each part that has a place of its own, by its name or number.
-    """
+    """One file being read: its text for the places, and where its problems go."""
 
     def __init__(self, source: SourceFile, problems: Problems) -> None:
         self.source = source
         self.problems = problems
-        self.parts: list[tuple[str, Node]] = []
 
     def at(self, node: Node) -> Location:
         """Where a node stands."""
@@ -123,228 +112,68 @@ class ValueType(Protocol):
         """JSON Schema of what is accepted."""
 
 
-class Text(Struct, frozen=True):
-    """A text, read as it is written whatever else YAML would make of it.
+class Key(Struct, frozen=True):
+    """One key of a map.
 
     Attributes:
-        expected: What messages call it, as in "`name` is …".
-        pattern: What it must match as a whole; the empty text never does.
-        types: JSON types an editor may see for an accepted text.
-        null_too: Whether an unquoted ``null`` is that text.
-        hint: What to do where it does not match.
-        names: Whether the pattern holds for every ASCII name of Python's.
+        type: How its value is read; None for a key that is documented and does not work yet.
+        description: What it means.
+        default: What holds where it is not set; None where that is nothing.
+        examples: For editors.
+        computed: Whether it belongs to computed tables alone.
     """
 
-    expected: str = "a text"
-    pattern: str | None = None
-    types: tuple[str, ...] = tuple(TEXT_TYPES)
-    null_too: bool = False
-    empty: bool = False
-    hint: str | None = None
-    names: bool = False
-
-    def _matches(self, text: str) -> bool:
-        # A plain name matches every pattern that names may have; compiling those takes as long as all else here.
-        if self.pattern is None or (self.names and text.isascii() and is_parameter(text)):
-            return True
-        return re.fullmatch(self.pattern, text) is not None
-
-    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
-        """The text."""
-        if not isinstance(node, Scalar) or (node.is_null and not (self.null_too and node.text)):
-            return reader.mismatch(node, what, self.expected)
-        text = node.text
-        if (not text and not self.empty) or not self._matches(text):
-            return reader.mismatch(node, what, self.expected, self.hint)
-        if len(self.types) == 1 and node.plain and not isinstance(core_value(text), str):
-            return reader.mismatch(node, what, self.expected, "put it in quotes")
-        return text
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        types = [*self.types, "null"] if self.null_too else list(self.types)
-        schema: JsonSchema = {"type": types if len(types) > 1 else types[0]}
-        if self.pattern is not None:
-            schema["pattern"] = f"^(?:{self.pattern})$"
-        elif not self.empty:
-            schema["minLength"] = 1
-        return schema
+    type: ValueType | None
+    description: str
+    default: Any = None
+    examples: tuple[Any, ...] = ()
+    computed: bool = False
 
 
-class Choice(Struct, frozen=True):
-    """One of some words, or a name that installed packages give to what they bring.
-
-    Attributes:
-        words: The words.
-        later: Those that are documented and do not work yet.
-        group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
-    """
-
-    words: tuple[str, ...]
-    later: tuple[str, ...] = ()
-    group: str | None = None
-
-    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
-        """The word."""
-        expected = self._expected()
-        if not isinstance(node, Scalar) or node.is_null:
-            return reader.mismatch(node, what, expected)
-        if node.text in self.later:
-            return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
-        if node.text not in self.words and node.text not in (more := self._installed()):
-            close = did_you_mean(node.shown, [word for word in (*self.words, *more) if word.isprintable()])
-            return reader.mismatch(node, what, expected, close or f"write {expected}")
-        return node.text
-
-    def _installed(self) -> tuple[str, ...]:
-        return () if self.group is None else tuple(installed(self.group))
-
-    def _expected(self) -> str:
-        return any_of([quoted(word) for word in self.words])
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"enum": [*self.words, *self._installed()]}
+def read_keys(
+    reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str
+) -> tuple[dict[str, Any], set[str]]:
+    """Read the known keys of a map: their values, and the names of those that could not be read."""
+    reader.unknown_keys(node, known, owner)
+    values: dict[str, Any] = {}
+    invalid: set[str] = set()
+    for name, (key, value) in node.entries.items():
+        if name not in known:
+            continue
+        kind = known[name].type
+        if kind is None:
+            reader.report(key, f"`{name}` of {owner} is not supported yet", "remove it for now")
+            continue
+        read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
+        if read is INVALID:
+            invalid.add(name)
+        else:
+            values[name] = read
+    return values, invalid
 
 
-class Number(Struct, frozen=True):
-    """A number; a whole one where `whole`, not below `minimum`, above it where `above`."""
-
-    whole: bool = False
-    minimum: int | None = None
-    above: bool = False
-
-    def read(self, reader: Reader, node: Node, what: str) -> int | float | Invalid:
-        """The number."""
-        number = core_number(node.text) if isinstance(node, Scalar) and node.plain else None
-        if number is None or (isinstance(number, float) and not self._fits(number)):
-            return reader.mismatch(node, what, self.expected, self._hint(node))
-        if self.minimum is not None and (number < self.minimum or (self.above and number == self.minimum)):
-            return reader.mismatch(node, what, self.expected, self._hint(node))
-        return int(number) if self.whole else number
-
-    def _fits(self, number: float) -> bool:
-        return isfinite(number) and (number.is_integer() or not self.whole)
-
-    @property
-    def expected(self) -> str:
-        """What messages call it."""
-        kind = "a whole number" if self.whole else "a number"
-        if self.minimum is None:
-            return kind
-        return f"{kind} above {self.minimum}" if self.above else f"{kind} from {self.minimum}"
-
-    def _hint(self, node: Node) -> str:
-        text = node.text if isinstance(node, Scalar) and node.shown == node.text else ""
-        if isinstance(node, Scalar) and not node.plain and core_number(text) is not None:
-            return "remove the quotes"
-        bare = text.replace("_", "").replace(",", "").lstrip("0")
-        if bare != text and bare.isdigit():
-            return f"write `{bare}`"
-        return f"write a number such as `{(self.minimum or 0) + 1}`"
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        schema: JsonSchema = {"type": "integer" if self.whole else "number"}
-        if self.minimum is not None:
-            schema["exclusiveMinimum" if self.above else "minimum"] = self.minimum
-        return schema
+def keys_schema(
+    keys: AnyMapping[str, Key], description: str, required: Collection[str] = (), filled_in: Collection[str] = ()
+) -> JsonSchema:
+    """JSON Schema of a map of these keys; those of `filled_in` may hold variables."""
+    properties: dict[str, JsonSchema] = {}
+    for name, key in keys.items():
+        if key.type is None:
+            continue
+        schema = key.type.schema()
+        schema = {**(with_variables(schema) if name in filled_in else schema), "description": key.description}
+        if key.default is not None:
+            schema["default"] = key.default
+        if key.examples:
+            schema["examples"] = list(key.examples)
+        properties[name] = schema
+    whole: JsonSchema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**whole, "description": description, **({"required": list(required)} if required else {})}
 
 
-class Flag:
-    """True or false, in YAML 1.2's spellings; ``yes`` and ``on`` are texts."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> bool | Invalid:
-        """The flag."""
-        value = core_value(node.text) if isinstance(node, Scalar) and node.plain else None
-        if isinstance(value, bool):
-            return value
-        hint = None
-        if isinstance(node, Scalar) and node.text.lower() in ("yes", "on", "y", "1", "true"):
-            hint = "write `true`, without quotes"
-        elif isinstance(node, Scalar) and node.text.lower() in ("no", "off", "n", "0", "false"):
-            hint = "write `false`, without quotes"
-        return reader.mismatch(node, what, "`true` or `false`", hint)
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"type": "boolean"}
-
-
-class Texts(Struct, frozen=True):
-    """A list of texts; a single text too where `single`."""
-
-    item: Text
-    single: bool = False
-    unique: bool = False
-    minimum: int = 0
-
-    def read(self, reader: Reader, node: Node, what: str) -> tuple[str, ...] | Invalid:
-        """The texts in order, each a part by its number."""
-        if self.single and isinstance(node, Scalar):
-            reader.parts.append(("0", node))
-            text = self.item.read(reader, node, what)
-            return INVALID if isinstance(text, Invalid) else (text,)
-        if not isinstance(node, Sequence):
-            return reader.mismatch(node, what, "a list of texts", as_list(node))
-        if len(node.items) < self.minimum:
-            return reader.report(node, f"{what} is an empty list", "name at least one, or remove it")
-        found: list[str] = []
-        broken = False
-        for index, item in enumerate(node.items, 1):
-            text = self.item.read(reader, item, f"item {index} of {what}")
-            if isinstance(text, Invalid) or not isinstance(item, Scalar):
-                broken = True
-            elif self.unique and text in found:
-                reader.report(item, f"{quoted(item.shown)} is twice in {what}", "remove one of the two")
-                broken = True
-            else:
-                reader.parts.append((str(len(found)), item))
-                found.append(text)
-        return INVALID if broken else tuple(found)
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        schema: JsonSchema = {"type": "array", "items": self.item.schema()}
-        if self.unique:
-            schema["uniqueItems"] = True
-        if self.minimum:
-            schema["minItems"] = self.minimum
-        return {"anyOf": [self.item.schema(), schema]} if self.single else schema
-
-
-class FreeMap(Struct, frozen=True):
-    """A map of whatever YAML can say; its keys are names of Python parameters where `parameters`."""
-
-    parameters: bool = False
-
-    def read(self, reader: Reader, node: Node, what: str) -> dict[str, Any] | Invalid:
-        """The values by name; parameters are parts."""
-        if not isinstance(node, Mapping):
-            return reader.mismatch(node, what, "a map of names to values")
-        if self.parameters:
-            for name, (key, _) in node.entries.items():
-                reader.parts.append((name, key))
-                if not is_parameter(name):
-                    return reader.report(key, f"{quoted(name)} in {what} is not a parameter's name", PARAMETER_HINT)
-        values = {name: free_value(value) for name, (_, value) in node.entries.items()}
-        return INVALID if has_broken(node) else values
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"type": "object", "propertyNames": PARAMETER_SCHEMA} if self.parameters else {"type": "object"}
-
-
-PARAMETER_HINT = "parameters are named as in Python: letters, digits and `_`"
-PARAMETER_SCHEMA: JsonSchema = {
-    "pattern": "^[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*$",
-    "not": {"enum": sorted(keyword.kwlist)},
-}
-
-
-def is_parameter(name: str) -> bool:
-    """Whether a name can be a parameter of a Python function."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+def with_variables(schema: JsonSchema) -> JsonSchema:
+    """A schema that also accepts a text with ``${VAR}`` in it."""
+    return {"anyOf": [schema, {"type": "string", "pattern": r"\$\{"}]}
 
 
 def free_value(node: Node) -> Any:

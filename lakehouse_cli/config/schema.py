@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from lakehouse_cli.config.columns import column_schema, column_type_schema
 from lakehouse_cli.config.keys import (
-    DESCRIPTION,
     ENVIRONMENT_KEYS,
     EXECUTION_KEYS,
-    MODULE,
+    INCLUDED_KEYS,
     NAME_PATTERN,
-    PATTERNS,
     PROJECT_KEYS,
-    PROJECT_NAME,
     STORAGE_KEYS,
     TABLE_KEYS,
-    Key,
 )
-from lakehouse_cli.config.options import options_schema, with_variables
-from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN
-from lakehouse_cli.config.storages import DEFAULT_ROOT
+from lakehouse_cli.config.options import options_schema
+from lakehouse_cli.config.reading import JsonSchema, keys_schema
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT
 from lakehouse_cli.storage_types import STORAGE_TYPES
-
-JsonSchema = dict[str, Any]
 
 _EXTENSIONS: JsonSchema = {"^x-": {"description": "A place for anchors; not read otherwise."}}
 
@@ -36,143 +26,68 @@ def json_schema() -> JsonSchema:
     It accepts what the loader accepts and rejects what it rejects, but for what a schema cannot say: names that must
     be declared elsewhere, two tables on one path, duplicate keys, files that include each other.
     """
+    project = keys_schema(PROJECT_KEYS, "A lakehouse project: tables, their columns, and where they live.")
+    built_in = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
+    storage: JsonSchema = {"$ref": "#/$defs/storage"}
+    environments = _named({"$ref": "#/$defs/environment"})
+    environments["propertyNames"]["not"] = {"const": DEFAULT_ENVIRONMENT}
+    execution = keys_schema(EXECUTION_KEYS, "Where and how.", filled_in=("executor", "workers", "memory"))
+    execution["properties"]["options"]["maxProperties"] = 0
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:lakehouse-cli:lakehouse.yaml",
         "title": "lakehouse.yaml",
-        "description": "A lakehouse project: tables, their columns, and where they live.",
-        "type": "object",
+        **project,
         "required": ["name"],
         "anyOf": [{"required": ["tables"]}, {"required": ["include"]}],
-        "additionalProperties": False,
         "patternProperties": _EXTENSIONS,
-        "properties": _project(),
         "$defs": {
-            "included": _included(),
-            "tables": _tables(),
+            "included": {
+                "title": "An included file",
+                "type": "object",
+                "additionalProperties": False,
+                "patternProperties": _EXTENSIONS,
+                "properties": {key: project["properties"][key] for key in INCLUDED_KEYS},
+            },
+            "tables": _named({"$ref": "#/$defs/table"}),
             "table": _table(),
-            "defaults": _keys(TABLE_KEYS, "Any table key, for all tables that do not set it."),
+            "defaults": keys_schema(TABLE_KEYS, "Any table key, for all tables that do not set it."),
             "column": column_schema(),
             "columnType": column_type_schema(),
             "options": options_schema(fillable=False),
+            "storages": {
+                **_named({**storage, "if": built_in, "then": {"required": ["root"]}}),
+                "properties": {"default": storage},
+            },
             "storage": _storage(),
-            "environment": _environment(),
+            "overrides": _named(storage),
+            "environments": environments,
+            "environment": keys_schema(ENVIRONMENT_KEYS, "A named set of overrides."),
+            "execution": execution,
             "storageOptions": options_schema(fillable=True),
         },
     }
 
 
-def _project() -> JsonSchema:
-    ref = {
-        "storages": _storages(),
-        "environments": {
-            "type": "object",
-            "propertyNames": {"pattern": f"^{NAME_PATTERN}$", "not": {"const": DEFAULT_ENVIRONMENT}},
-            "additionalProperties": {"$ref": "#/$defs/environment"},
-            "examples": [{"prod": {"storages": {"default": {"root": "${LAKE}/prod"}}}}],
-        },
-        "defaults": {"$ref": "#/$defs/defaults"},
-        "execution": _execution(),
-        "include": {**PATTERNS.schema(), "examples": [["tables/*.yaml"]]},
-        "tables": {"$ref": "#/$defs/tables"},
-        "name": PROJECT_NAME.schema(),
-        "module": {**MODULE.schema(), "examples": ["transforms"]},
-        "description": DESCRIPTION.type.schema() if DESCRIPTION.type else {},
-    }
-    return {key: {"description": text, **ref[key]} for key, text in PROJECT_KEYS.items() if key in ref}
-
-
-def _included() -> JsonSchema:
-    project = _project()
-    return {
-        "title": "An included file",
-        "type": "object",
-        "additionalProperties": False,
-        "patternProperties": _EXTENSIONS,
-        "properties": {key: project[key] for key in ("tables", "include")},
-    }
-
-
-def _tables() -> JsonSchema:
-    return {
-        "type": "object",
-        "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
-        "additionalProperties": {"$ref": "#/$defs/table"},
-    }
+def _named(values: JsonSchema) -> JsonSchema:
+    """A map of names to values."""
+    return {"type": "object", "propertyNames": {"pattern": f"^{NAME_PATTERN}$"}, "additionalProperties": values}
 
 
 def _table() -> JsonSchema:
-    schema = _keys(TABLE_KEYS, "A table.")
+    schema = keys_schema(TABLE_KEYS, "A table.")
     transform = [key for key, declared in TABLE_KEYS.items() if declared.computed]
     schema["if"] = {"required": ["kind"], "properties": {"kind": {"const": "source"}}}
     schema["then"] = {"not": {"anyOf": [{"required": [key]} for key in transform]}}
     return schema
 
 
-def _keys(keys: Mapping[str, Key], description: str, *, variables: Iterable[str] = ()) -> JsonSchema:
-    properties: dict[str, JsonSchema] = {}
-    for name, key in keys.items():
-        if key.type is None:
-            continue
-        schema = key.type.schema()
-        if name == "path":
-            schema = {"type": schema["type"], "pattern": f"^{PATH_PATTERN}$"}
-        elif name == "root":
-            schema = {"type": schema["type"], "pattern": f"^{ROOT_PATTERN}$"}
-        if name in variables:
-            schema = with_variables(schema)
-        schema = {**schema, "description": key.description}
-        if key.default is not None:
-            schema["default"] = key.default
-        if key.examples:
-            schema["examples"] = list(key.examples)
-        properties[name] = schema
-    return {"type": "object", "description": description, "additionalProperties": False, "properties": properties}
-
-
 def _storage() -> JsonSchema:
-    schema = _keys(STORAGE_KEYS, "A place where tables live.", variables=("root", "format"))
+    schema = keys_schema(STORAGE_KEYS, "A place where tables live.", filled_in=("root", "format"))
     options = schema["properties"].pop("options")
     schema["properties"]["options"] = {key: value for key, value in options.items() if key != "$ref"}
     # The options of a class of one's own, or of a package's, are not known here.
     schema["if"] = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
     schema["then"] = {"properties": {"options": {"$ref": "#/$defs/storageOptions"}}}
     schema["else"] = {"properties": {"options": {"type": "object"}}}
-    return schema
-
-
-def _storages() -> JsonSchema:
-    built_in = {"properties": {"type": {"enum": list(STORAGE_TYPES)}}}
-    other: JsonSchema = {"$ref": "#/$defs/storage", "if": built_in, "then": {"required": ["root"]}}
-    return {
-        "type": "object",
-        "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
-        "properties": {"default": {"$ref": "#/$defs/storage"}},
-        "additionalProperties": other,
-        "examples": [{"default": {"root": DEFAULT_ROOT, "format": "csv"}}],
-    }
-
-
-def _environment() -> JsonSchema:
-    ref: dict[str, JsonSchema] = {
-        "description": DESCRIPTION.type.schema() if DESCRIPTION.type else {},
-        "storages": {
-            "type": "object",
-            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
-            "additionalProperties": {"$ref": "#/$defs/storage"},
-        },
-        "execution": _execution(),
-    }
-    properties = {key: {**ref[key], "description": text} for key, text in ENVIRONMENT_KEYS.items()}
-    return {
-        "type": "object",
-        "description": "A named set of overrides.",
-        "additionalProperties": False,
-        "properties": properties,
-    }
-
-
-def _execution() -> JsonSchema:
-    schema = _keys(EXECUTION_KEYS, PROJECT_KEYS["execution"], variables=("executor", "workers", "memory"))
-    schema["properties"]["options"]["maxProperties"] = 0
     return schema

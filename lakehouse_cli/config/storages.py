@@ -8,16 +8,16 @@ from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.source import SourceError
-from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS, Key
+from lakehouse_cli.config.keys import EXECUTION_KEYS, NAME_PATTERN, NAME_RULE, STORAGE_KEYS
 from lakehouse_cli.config.options import option_conflict, read_options
 from lakehouse_cli.config.paths import root_problem, url_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
-from lakehouse_cli.config.variables import Unset, fill
+from lakehouse_cli.config.reading import Reader, is_misspelt, read_keys
+from lakehouse_cli.config.variables import Filled
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
@@ -36,7 +36,6 @@ class Execution(Struct, frozen=True):
     executor: str = "threads"
     workers: int | None = None
     memory: int | None = None
-    options: AnyMapping[str, Any] = field(default_factory=dict)
 
 
 def default_storage(folder: Path) -> StorageSpec:
@@ -44,24 +43,21 @@ def default_storage(folder: Path) -> StorageSpec:
     return StorageSpec("default", str(folder / DEFAULT_ROOT), DEFAULT_ROOT, folder=folder)
 
 
-def named_entries(reader: Reader, node: Node | None, section: str, name_of: str) -> dict[str, tuple[Scalar, Node]]:
+def named_entries(reader: Reader, section: Mapping | None, name_of: str) -> dict[str, tuple[Scalar, Node]]:
     """The entries of a section by name, each with its key; those that are named wrongly left out after a report.
 
     Args:
         reader: Of the file it stands in.
-        node: The section's value.
-        section: What it is called.
+        section: Its map.
         name_of: What messages call a name in it.
     """
-    if node is None:
-        return {}
-    if not isinstance(node, Mapping):
-        reader.mismatch(node, f"`{section}`", f"a map of names to {section}")
-        return {}
-    for name, (key, _) in node.entries.items():
+    named = {}
+    for name, entry in section.entries.items() if section is not None else ():
         if re.fullmatch(NAME_PATTERN, name) is None:
-            reader.report(key, f"{quoted(name)} is not {name_of}", NAME_RULE)
-    return {name: entry for name, entry in node.entries.items() if re.fullmatch(NAME_PATTERN, name)}
+            reader.report(entry[0], f"{quoted(name)} is not {name_of}", NAME_RULE)
+        else:
+            named[name] = entry
+    return named
 
 
 def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str = "") -> StorageSpec:
@@ -84,51 +80,56 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
         else:
             reader.mismatch(node, owner, "a map with `root`, `format` and `options`", _root_hint(node))
         return fallback
-    values = _read_keys(reader, node, STORAGE_KEYS, owner)
+    values, invalid = read_keys(reader, node, STORAGE_KEYS, owner)
+    if "format" in invalid:
+        values["format"] = UNKNOWN
     storage_type = _type(reader, node, values, owner, folder)
     if storage_type is None:
-        return replace(fallback, format=UNKNOWN)
-    root = _root(reader, key, node, values, storage_type, owner)
+        if (open_root := _open_root(node)) is None:
+            return replace(fallback, format=UNKNOWN)
+        root, root_text = os.path.normpath(folder / open_root.text), without_password(open_root.shown)
+        return replace(fallback, format=UNKNOWN, root=root, root_text=root_text)
+    root, root_text = _root(reader, key, node, values, storage_type, owner) or (DEFAULT_ROOT, DEFAULT_ROOT)
+    if scheme_of(root) is None and storage_type.root not in ("text", "none"):
+        root = os.path.normpath(folder / root)
     format_name = _format(reader, node, values, storage_type, owner)
     spec = FORMATS.get(format_name)
     options: dict[str, Any] = {}
     connection: dict[str, Any] = {}
     if "options" in values and (spec is not None or not storage_type.formats):
-        if spec is None:
-            (connection,) = read_options(reader, values["options"], [storage_type], owner)
-        else:
-            wanted: list[FormatSpec | StorageType] = [spec, storage_type] if storage_type.options else [spec]
-            options, connection = (*read_options(reader, values["options"], wanted, owner), {})[:2]
-            conflict = option_conflict(options, spec)
-            if conflict:
-                reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
-    unread = "options" not in values and (
-        "options" in node.entries or is_misspelt("options", node.entries, STORAGE_KEYS)
-    )
-    if not unread:
-        # One that is there and wrong was told.
+        options, connection = _options(reader, node, values["options"], storage_type, spec, owner)
+    if "options" not in invalid and ("options" in values or not is_misspelt("options", node.entries, STORAGE_KEYS)):
         written = dict.fromkeys(values["options"].entries) if "options" in values else {}
         _check_options(reader, key, written, storage_type, spec)
+    return StorageSpec(
+        name, root, root_text, format_name, options, storage_type.name, connection, folder, location=place
+    )
+
+
+def _options(
+    reader: Reader, storage: Mapping, node: Mapping, storage_type: StorageType, spec: FormatSpec | None, owner: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the format, and those of the storage itself."""
+    specs: list[FormatSpec | StorageType] = [storage_type] if spec is None else [spec, storage_type]
+    given = read_options(reader, node, [each for each in specs if each.options or each is specs[0]], owner)
+    options = {name: value for name, value in given.items() if spec is not None and spec.option(name)}
+    connection = {name: value for name, value in given.items() if name not in options}
+    if spec is not None and (conflict := option_conflict(options, spec)):
+        reader.report(storage.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
     if "schema" in connection and storage_type.names is not None:
         why = storage_type.names.problem(str(connection["schema"]))
         if why is not None:
-            node_of = values["options"].entries["schema"][1]
-            reader.report(node_of, f"the schema of {owner} {why}", "name another one")
-    text, shown_text = (DEFAULT_ROOT, DEFAULT_ROOT) if root is None else root
-    if scheme_of(text) is None and storage_type.root not in ("text", "none"):
-        text = os.path.normpath(folder / text)
-    return StorageSpec(
-        name, text, shown_text, format_name, options, storage_type.name, connection, folder, location=place
-    )
+            reader.report(node.entries["schema"][1], f"the schema of {owner} {why}", "name another one")
+    return options, connection
 
 
 def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, folder: Path) -> StorageType | None:
-    """What it is: as `type` says, else as the root tells; None where that cannot be read, after a report."""
+    """What it is: as `type` says, else by its root; None where that cannot be read, after a report."""
     if "type" in node.entries:
         if "type" not in values:
             return None
         return _named_type(reader, node.entries["type"][1], values["type"], owner, folder)
-    if _is_open(node) or isinstance(node.get("root"), Broken):
+    if _open_root(node) is not None or isinstance(node.get("root"), Broken):
         return None
     scheme = scheme_of(values.get("root", ""))
     if scheme is None:
@@ -143,10 +144,10 @@ def _type(reader: Reader, node: Mapping, values: dict[str, Any], owner: str, fol
     return None
 
 
-def _is_open(node: Mapping) -> bool:
-    """Whether the root begins with a variable that is not set, as it may in an environment that was not chosen."""
+def _open_root(node: Mapping) -> Filled | None:
+    """The root where it begins with a variable that is not set, as it may in an environment that was not chosen."""
     root = node.get("root")
-    return isinstance(root, Scalar) and root.text.startswith("${") and root.text == root.shown
+    return root if isinstance(root, Filled) and root.unset and root.text.startswith("${") else None
 
 
 def _named_type(reader: Reader, node: Node, name: str, owner: str, folder: Path) -> StorageType | None:
@@ -213,7 +214,7 @@ def _root(
     if "root" not in values or not isinstance(written, Scalar):
         return None
     root = values["root"]
-    if _is_open(node):
+    if _open_root(node) is not None:
         return root, without_password(written.shown)
     is_url = storage_type.root == "url" or ("url" in storage_type.root and scheme_of(root) is not None)
     wrong = url_problem(root, storage_type.schemes, storage_type) if is_url else root_problem(root)
@@ -225,39 +226,15 @@ def _root(
     return values["root"], without_password(written.shown)
 
 
-def _read_keys(reader: Reader, node: Mapping, known: AnyMapping[str, Key], owner: str) -> dict[str, Any]:
-    """The values of the known keys; those that are wrong are left out after being reported."""
-    reader.unknown_keys(node, known, owner)
-    values: dict[str, Any] = {}
-    for name, (key, value) in node.entries.items():
-        kind = known[name].type if name in known else None
-        if kind is None:
-            continue
-        read = kind.read(reader, reader.value(key, value), f"`{name}` of {owner}")
-        if not isinstance(read, Invalid):
-            values[name] = read
-    if "format" in node.entries and "format" not in values:
-        values["format"] = UNKNOWN
-    return values
-
-
-def read_execution(
-    reader: Reader, node: Node | None, environ: AnyMapping[str, str], unset: Unset = "report"
-) -> Execution:
+def read_execution(reader: Reader, node: Node | None) -> Execution:
     """The `execution` of a project; what is wrong in it is as if it were not there."""
-    if node is None:
-        return Execution()
     if not isinstance(node, Mapping):
-        reader.mismatch(node, "`execution`", "a map with `executor`, `workers`, `memory` and `options`")
         return Execution()
-    filled = fill(reader, node, environ, unset)
-    if not isinstance(filled, Mapping):
-        return Execution()
-    values = _read_keys(reader, filled, EXECUTION_KEYS, "`execution`")
-    if values.get("options") and isinstance(filled.entries["options"][1], Mapping):
-        # None of the executors takes any; an option that does nothing would be ignored.
-        for name, (key, _) in filled.entries["options"][1].entries.items():
-            reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
+    values, _ = read_keys(reader, node, EXECUTION_KEYS, "`execution`")
+    options = node.get("options") if "options" in values else None
+    # None of the executors takes any; an option that does nothing would be ignored.
+    for name, (key, _) in options.entries.items() if isinstance(options, Mapping) else ():
+        reader.report(key, f"unknown option {quoted(name)} of the executor", "remove it: it has no options")
     memory = size_in_bytes(values["memory"]) if "memory" in values else None
     return Execution(values.get("executor", "threads"), values.get("workers"), memory)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from lakehouse_cli.config.keys import NAME_PATTERN, NAME_RULE, TABLE_KEYS
 from lakehouse_cli.config.options import read_options
-from lakehouse_cli.config.paths import path_problem
 from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import EMPTY, Invalid, Reader, is_parameter
-from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
+from lakehouse_cli.config.reading import EMPTY, Reader, read_keys
+from lakehouse_cli.config.value_types import is_parameter
+from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import Location
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Contract, FunctionRef, StorageSpec, Table, Uses
@@ -22,6 +23,7 @@ _NAME = re.compile(NAME_PATTERN)
 # Without these a table's part in the graph is unknown; what follows from them would be guesswork.
 _VITAL = frozenset(("kind", "function", "inputs", "params"))
 _MERGED = frozenset(("params", "meta", "uses"))
+_WITH_PARTS = frozenset(("inputs", "params", "key", "uses"))
 
 
 class Draft(Struct):
@@ -31,103 +33,120 @@ class Draft(Struct):
         reader: Of the file it stands in.
         owner: What messages call it: "table `x`".
         location: Where its name stands.
+        node: Its map.
         values: By key, those that could be read.
         places: Where keys, inputs and params stand.
         invalid: Keys that could not be read.
-        column_types: The type of each of its columns, also of those that could not be read.
-        options: Maps of options with their readers, each over those before it.
     """
 
     reader: Reader
     owner: str
     location: Location
-    values: dict[str, Any] = field(default_factory=dict)
-    places: dict[str, Location] = field(default_factory=dict)
-    invalid: set[str] = field(default_factory=set)
-    column_types: dict[str, Node] = field(default_factory=dict)
-    options: list[tuple[Reader, Mapping]] = field(default_factory=list)
+    node: Mapping
+    values: dict[str, Any]
+    places: dict[str, Location]
+    invalid: set[str]
+
+    @property
+    def columns(self) -> dict[str, tuple[Scalar, Node]]:
+        """The columns as they are written, right or wrong."""
+        columns = self.node.get("columns")
+        return columns.entries if isinstance(columns, Mapping) else {}
 
 
 def read_draft(reader: Reader, name: Scalar, node: Mapping, owner: str) -> Draft:
     """Read the keys of a table or of the defaults, each by itself."""
-    draft = Draft(reader, owner, reader.at(name))
-    reader.unknown_keys(node, TABLE_KEYS, owner)
+    values, invalid = read_keys(reader, node, TABLE_KEYS, owner)
+    places: dict[str, Location] = {}
     for each, (key, value) in node.entries.items():
-        known = TABLE_KEYS.get(each)
-        if known is None:
-            continue
-        if known.type is None:
-            reader.report(key, f"`{each}` of {owner} is not supported yet", "remove it for now")
-            continue
-        place = draft.places[each] = reader.place(key, value)
-        reader.parts = []
-        read = known.type.read(reader, reader.value(key, value), f"`{each}` of {owner}")
-        if isinstance(read, Invalid):
-            draft.invalid.add(each)
-        elif each == "path" and (wrong := path_problem(read)):
-            reader.problems.report(f"path {quoted(read)} of {owner} {wrong[0]}", wrong[1], place)
-            draft.invalid.add(each)
+        if each in values or each in invalid:
+            places[each] = reader.place(key, value)
+        if each in values and each in _WITH_PARTS:
+            places.update(_parts(reader, each, value))
+    return Draft(reader, owner, reader.at(name), node, values, places, invalid)
+
+
+def _parts(reader: Reader, name: str, node: Node) -> Iterator[tuple[str, Location]]:
+    """Where the parts of a value stand, by dotted path: items of a list, entries of a map."""
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield f"{name}.{index}", reader.at(item)
+    elif isinstance(node, Mapping):
+        for part, (key, value) in node.entries.items():
+            yield f"{name}.{part}", reader.at(value if name == "inputs" else key)
+            if name == "uses":
+                yield from _parts(reader, f"uses.{part}", value)
+    else:
+        yield f"{name}.0", reader.at(node)  # a single text in place of a list
+
+
+def read_table(reader: Reader, name: Scalar, node: Node) -> Draft | None:
+    """Read one table by itself; None after a problem that leaves it without shape."""
+    table = name.text
+    owner = f"table {quoted(table)}"
+    named = _NAME.fullmatch(table) is not None
+    if not named:
+        fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
+        fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
+        shown_name = quoted(table) if table else EMPTY
+        hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
+        reader.report(name, f"{shown_name} is not a table's name", hint)
+    if not isinstance(node, Mapping):
+        if isinstance(node, Scalar) and node.is_null:
+            hint = "write `{}` after its name for a computed table with nothing but defaults"
+            reader.report(name, f"{owner} is empty", hint)
         else:
-            draft.values[each] = read
-            if each == "columns":
-                draft.column_types = dict(reader.parts)
-            elif each == "options":
-                draft.options.append((reader, read))
-            elif each != "tags":
-                draft.places.update((f"{each}.{part}", reader.at(item)) for part, item in reader.parts)
-    return draft
+            reader.mismatch(node, owner, "a map of keys", "write its keys below it, indented: `columns: …`")
+        return None
+    draft = read_draft(reader, name, node, owner)
+    return None if not named or draft.invalid & _VITAL else draft
 
 
-class TableReader:
-    """Reads tables, with the defaults beneath and the storages at hand; knows where their parts are written."""
+class Resolution:
+    """The tables of one environment: what was read of each, the defaults beneath, the storages at hand.
 
-    def __init__(self, defaults: Draft | None, storages: AnyMapping[str, StorageSpec], module: str | None) -> None:
+    Args:
+        drafts: The tables by name.
+        defaults: What holds where a table does not say otherwise.
+        storages: Those of the environment.
+        module: Dotted name of the project's module, if it names one.
+
+    Attributes:
+        wants_module: The first computed table whose function needs the module, with the table's place.
+    """
+
+    def __init__(
+        self,
+        drafts: AnyMapping[str, Draft],
+        defaults: Draft | None,
+        storages: AnyMapping[str, StorageSpec],
+        module: str | None,
+    ) -> None:
+        self.drafts = drafts
         self.defaults = defaults
         self.storages = storages
         self.module = module
-        #: The first computed table whose function needs the project's module, with the place of the function.
         self.wants_module: tuple[str, Location] | None = None
-        self._drafts: dict[str, Draft] = {}
 
     def column_type(self, table: Table, column: str) -> Location | None:
         """The place of a column's type."""
         draft = self._draft_of_columns(table)
-        return draft.reader.at(draft.column_types[column])
+        key, value = draft.columns[column]
+        return draft.reader.at((value.get("type") or key) if isinstance(value, Mapping) else value)
 
     def unread(self, table: Table) -> set[str]:
         """Parts that could not be read, by dotted path."""
         read = {column.name for column in table.columns or ()}
-        types = self._draft_of_columns(table).column_types
-        return self._drafts[table.name].invalid | {f"columns.{name}" for name in types if name not in read}
+        written = self._draft_of_columns(table).columns
+        return self.drafts[table.name].invalid | {f"columns.{name}" for name in written if name not in read}
 
     def _draft_of_columns(self, table: Table) -> Draft:
-        own = self._drafts[table.name]
+        own = self.drafts[table.name]
         return own if "columns" in own.values or self.defaults is None else self.defaults
 
-    def read(self, reader: Reader, name: Scalar, node: Node) -> Table | None:
-        """One table; None after a problem that leaves it without shape."""
-        table = name.text
-        owner = f"table {quoted(table)}"
-        named = _NAME.fullmatch(table) is not None
-        if not named:
-            fixed = re.sub("[^A-Za-z0-9_]+", "_", table).strip("_")
-            fixed = f"t_{fixed}" if fixed[:1].isdigit() else fixed
-            shown_name = quoted(table) if table else EMPTY
-            hint = f"{NAME_RULE}: `{fixed}`" if fixed else NAME_RULE
-            reader.report(name, f"{shown_name} is not a table's name", hint)
-        if not isinstance(node, Mapping):
-            if isinstance(node, Scalar) and node.is_null:
-                hint = "write `{}` after its name for a computed table with nothing but defaults"
-                reader.report(name, f"{owner} is empty", hint)
-            else:
-                reader.mismatch(node, owner, "a map of keys", "write its keys below it, indented: `columns: …`")
-            return None
-        draft = read_draft(reader, name, node, owner)
-        if not named or draft.invalid & _VITAL:
-            return None
-        return self._table(reader, table, draft)
-
-    def _table(self, reader: Reader, name: str, draft: Draft) -> Table:
+    def table(self, name: str) -> Table:
+        """One table, with what holds of it in the environment."""
+        draft = self.drafts[name]
         own = draft.values
         defaults = self.defaults
         values = own
@@ -139,18 +158,17 @@ class TableReader:
                 values[key] = {**defaults.values[key], **own[key]}
         source = values.get("kind") == "source"
         if source:
-            values = self._without_transform(reader, draft, values)
+            values = self._without_transform(draft, values)
         storage_name = values.get("storage", "default")
         storage = self.storages.get(storage_name)
-        self._drafts[name] = draft
         return Table(
             name=name,
             kind="source" if source else "computed",
             storage=storage_name,
             path=values.get("path", name),
-            format=self._format(reader, draft, values, storage),
+            format=self._format(draft, values, storage),
             contract=Contract(values.get("columns"), values.get("key", ()), values.get("extra_columns", "error")),
-            function=None if source else self._function(reader, name, draft, values, places),
+            function=None if source else self._function(name, draft, values, places),
             inputs=values.get("inputs"),
             params=values.get("params", {}),
             options=self._options(draft, values, storage) if storage else {},
@@ -169,22 +187,22 @@ class TableReader:
         )
 
     @staticmethod
-    def _without_transform(reader: Reader, draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
+    def _without_transform(draft: Draft, values: dict[str, Any]) -> dict[str, Any]:
         """Report the keys that speak of a transform which a source does not have; defaults are not meant for it."""
         for key in draft.places:
             if "." not in key and TABLE_KEYS[key].computed:
                 message = f"`{key}` of {draft.owner} is for computed tables, and this is a source"
-                reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
+                draft.reader.problems.report(message, "remove it: a source has no transform", draft.places[key])
         return {key: value for key, value in values.items() if not TABLE_KEYS[key].computed}
 
     def _function(
-        self, reader: Reader, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
+        self, name: str, draft: Draft, values: dict[str, Any], places: dict[str, Location]
     ) -> FunctionRef | None:
         text: str | None = values.get("function")
         place = places.get("function", draft.location)
         if text is None and not is_parameter(name):
             hint = "name the function: `function: …`"
-            reader.problems.report(f"no function can be called `{name}`, as {draft.owner} is", hint, place)
+            draft.reader.problems.report(f"no function can be called `{name}`, as {draft.owner} is", hint, place)
             return None
         module, _, function = (text or name).rpartition(":")
         if not module:
@@ -195,7 +213,7 @@ class TableReader:
         return FunctionRef(module or str(self.module), function, location=place)
 
     @staticmethod
-    def _format(reader: Reader, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
+    def _format(draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
         """The table's format, else the one of its storage; none where the storage's tables are no files."""
         if storage is None:
             return "csv"
@@ -203,25 +221,23 @@ class TableReader:
             return str(values.get("format", storage.format))
         if "format" in draft.values:
             message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
-            reader.problems.report(message, "remove it", draft.places["format"])
+            draft.reader.problems.report(message, "remove it", draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
         """The storage's options, over them the defaults', over them the table's; the storage's go with its format."""
         if not storage.format:
-            for reader, mapping in draft.options:
-                for key, _ in mapping.entries.values():
-                    message = f"unknown option {quoted(key.text)} in {draft.owner}"
-                    reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
+            for key, _ in draft.values["options"].entries.values() if "options" in draft.values else ():
+                message = f"unknown option {quoted(key.text)} in {draft.owner}"
+                draft.reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
             return {}
         format_name = values.get("format", storage.format)
         inherited = storage.options if format_name == storage.format else {}
-        layers = [*(self.defaults.options if self.defaults else ()), *draft.options]
+        layers = [each for each in (self.defaults, draft) if each is not None and "options" in each.values]
         spec = FORMATS.get(format_name)
         if not layers or spec is None:
             return inherited
         options = dict(inherited)
-        for reader, mapping in layers:
-            owner = draft.owner if draft.options and mapping is draft.options[-1][1] else "`defaults`"
-            options |= read_options(reader, mapping, [spec], owner)[0]
+        for each in layers:
+            options |= read_options(each.reader, each.values["options"], [spec], each.owner)
         return options

@@ -20,9 +20,14 @@ _PARTS = re.compile(
 )
 
 
-def url_encoding(storage: Mapping) -> Encoding:
-    """How to encode what variables bring into the root of a storage, as it is written."""
-    root, named = storage.get("root"), storage.get("type")
+def url_encoding(storage: Mapping, base: Mapping | None = None) -> Encoding:
+    """How to encode what variables bring into the root of a storage.
+
+    Args:
+        storage: As it is written.
+        base: What it overrides; names its type where it does not itself.
+    """
+    root, named = storage.get("root"), storage.get("type") or (base and base.get("type"))
     # So that what stands for a variable is taken for no part of the syntax.
     text = REFERENCE.sub(lambda match: "_" * len(match[0]), root.text) if isinstance(root, Scalar) else ""
     parts = _PARTS.fullmatch(text)

@@ -6,11 +6,10 @@ import re
 
 from msgspec import Struct
 
-from lakehouse_cli.config.problems import quoted
-from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, Text, Texts
+from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, keys_schema, read_keys
+from lakehouse_cli.config.value_types import CheckedText, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar
 
-_KEYS = ("files", "env")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: The rules of `file_problem` as one regular expression, for the JSON Schema.
 _FILE_RULES = (
@@ -24,7 +23,6 @@ _VARIABLE = Text(
     VARIABLE,
     hint="write the name alone, such as `MARKET`: without `$`, braces or a value",
 )
-_VARIABLES = Texts(_VARIABLE, unique=True)
 
 _AGE = r"always|[1-9][0-9]{0,5}[smhdw]"
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -37,56 +35,6 @@ _UNITS = {
     **dict.fromkeys(("d", "day", "days"), 86400),
     **dict.fromkeys(("w", "week", "weeks"), 604800),
 }
-
-
-class _FilePattern(Text, frozen=True):
-    """A path or a pattern below the project's folder."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
-        """The text."""
-        text = Text.read(self, reader, node, what)
-        if not isinstance(text, Invalid) and (wrong := file_problem(text)):
-            return reader.report(node, f"{quoted(text)}, {what}, {wrong[0]}", wrong[1])
-        return text
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        return {"type": list(self.types), "pattern": f"^{_FILE_RULES}$"}
-
-
-_FILES = Texts(_FilePattern("a file or a pattern"), unique=True)
-
-
-class UsesMap(Struct, frozen=True):
-    """The map ``{files: […], env: […]}``; either may be left out."""
-
-    def read(self, reader: Reader, node: Node, what: str) -> dict[str, tuple[str, ...]] | Invalid:
-        """The items of each key that is written; parts are called ``files.0``."""
-        if not isinstance(node, Mapping):
-            hint = "write `{files: [lookups/*.json], env: [MARKET]}`"
-            return reader.mismatch(node, what, "a map of `files` and `env`", hint)
-        reader.unknown_keys(node, dict.fromkeys(_KEYS), what)
-        found: dict[str, tuple[str, ...]] = {}
-        parts: list[tuple[str, Node]] = []
-        broken = any(key not in _KEYS for key in node.entries)
-        for key, (key_node, value) in node.entries.items():
-            if key not in _KEYS:
-                continue
-            kind = _FILES if key == "files" else _VARIABLES
-            reader.parts = []
-            read = kind.read(reader, reader.value(key_node, value), f"`{key}` in {what}")
-            if isinstance(read, Invalid):
-                broken = True
-                continue
-            found[key] = read
-            parts += ((f"{key}.{part}", item) for part, item in reader.parts)
-        reader.parts = parts
-        return INVALID if broken else found
-
-    def schema(self) -> JsonSchema:
-        """JSON Schema of what is accepted."""
-        properties = {"files": _FILES.schema(), "env": _VARIABLES.schema()}
-        return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def file_problem(text: str) -> tuple[str, str] | None:
@@ -108,6 +56,31 @@ def file_problem(text: str) -> tuple[str, str] | None:
     if not parts:
         return "is the project's folder itself", "name the files, or a folder that holds nothing else"
     return None
+
+
+_USES_KEYS = {
+    "files": Key(
+        Texts(CheckedText("a file or a pattern", check=file_problem, rules=_FILE_RULES), unique=True),
+        "Files, folders and patterns below the project's folder.",
+    ),
+    "env": Key(Texts(_VARIABLE, unique=True), "Names of environment variables."),
+}
+
+
+class UsesMap(Struct, frozen=True):
+    """The map ``{files: […], env: […]}``; either may be left out."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> dict[str, tuple[str, ...]] | Invalid:
+        """The items of each key that is written."""
+        if not isinstance(node, Mapping):
+            hint = "write `{files: [lookups/*.json], env: [MARKET]}`"
+            return reader.mismatch(node, what, "a map of `files` and `env`", hint)
+        found, _ = read_keys(reader, node, _USES_KEYS, what)
+        return INVALID if found.keys() != node.entries.keys() else found
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return keys_schema(_USES_KEYS, "What the transform uses beside its inputs.")
 
 
 class RefreshAge(Struct, frozen=True):

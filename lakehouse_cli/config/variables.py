@@ -1,27 +1,48 @@
-"""``${VAR}`` and ``${VAR:-default}`` in storages, environments and execution, filled in from the process.
+"""``${VAR}`` and ``${VAR:-default}`` in storages, environments and execution.
 
-The text with the variables still in it goes on with the value, so that no message ever shows what was filled in.
+Each is filled in once, where it stands; what was written goes on with the value, so that no message ever shows what was
+filled in. That a variable is not set is reported when it turns out to be needed: another environment may override it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Mapping as AnyMapping
-from typing import Literal
 
+from lakehouse_cli.config.dotenv import DotEnv
 from lakehouse_cli.config.reading import Reader
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 
 REFERENCE = re.compile(r"\$(?P<escape>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
 
-#: What becomes of a scalar whose variable is not set: it is reported, nothing more is said of it, or it stays as it is.
-Unset = Literal["report", "pass over", "keep"]
-
-
 #: Makes of what a reference in a text stands for what is put in its place.
 Encoding = Callable[[re.Match[str], str], str]
+
+
+class Filled(Scalar):
+    """A scalar with its variables filled in, as far as they are set.
+
+    Attributes:
+        written: The text as it stands in the file.
+        unset: Names of the variables that are not set; their references stay in the text.
+        malformed: Whether a reference in it is none.
+    """
+
+    __slots__ = ("malformed", "unset", "written")
+
+    def __init__(
+        self, node: Scalar, text: str, plain: bool, shown: str, unset: tuple[str, ...], malformed: bool
+    ) -> None:
+        super().__init__(text, plain, node.start, node.end, shown)
+        self.written = node.text
+        self.unset = unset
+        self.malformed = malformed
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it was filled in."""
+        return not (self.unset or self.malformed)
 
 
 def as_it_is(match: re.Match[str], value: str) -> str:
@@ -30,68 +51,73 @@ def as_it_is(match: re.Match[str], value: str) -> str:
     return value
 
 
-def fill(
-    reader: Reader | None,
-    node: Node,
-    environ: AnyMapping[str, str],
-    unset: Unset = "report",
-    encoding: Encoding = as_it_is,
-) -> Node:
+def fill(reader: Reader, node: Node, environ: DotEnv, encoding: Encoding = as_it_is) -> Node:
     """A copy of a node with the variables in its scalars filled in; `${` preceded by `$` stays `${`.
 
     As in a shell, ``:-`` gives the default where the variable is unset or empty.
 
     Args:
-        reader: Of the file it stands in; None where nothing is to be reported.
-        node: A scalar, or what holds scalars.
-        environ: Values by name.
-        unset: What becomes of a scalar whose variable is not set.
+        reader: Of the file it stands in.
+        node: A scalar, or a list or map of scalars.
+        environ: The variables.
         encoding: Of what is put in the place of a variable in a scalar; not of scalars within another node.
     """
-    if isinstance(node, Scalar):
-        return _filled(reader, node, environ, unset, encoding) if "${" in node.text else node
-    if isinstance(node, Sequence):
-        items = [fill(reader, item, environ, unset) for item in node.items]
-        return Sequence(items, node.size, node.start, node.end)
-    if isinstance(node, Mapping):
-        entries = {name: (key, fill(reader, value, environ, unset)) for name, (key, value) in node.entries.items()}
-        return node.having(entries)
-    return node
+    if isinstance(node, Scalar) and "${" in node.text:
+        return _filled(reader, node, environ, encoding)
+    return _with_children(node, lambda child: fill(reader, child, environ))
 
 
-def unset_in(node: Node, environ: AnyMapping[str, str]) -> Iterator[str]:
+def settle(node: Node, reader: Reader | None) -> Node:
+    """A copy of a node without the scalars whose variables are not set; these are reported where there is a reader."""
+    if not isinstance(node, Filled) or node.known:
+        return _with_children(node, lambda child: settle(child, reader))
+    if reader is not None:
+        for name in node.unset:
+            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
+            _report(reader, node, f"${{{name}}}", f"environment variable `{name}` is not set", hint)
+    return Broken(node.start, node.end)
+
+
+def unset_in(node: Node) -> Iterator[str]:
     """The names of the variables in a node that are not set and have no default."""
-    for match in _references(node):
-        if match["default"] is None and environ.get(match["name"]) is None:
-            yield match["name"]
+    for scalar in _scalars(node):
+        if isinstance(scalar, Filled):
+            yield from scalar.unset
 
 
-def values_in(nodes: Iterable[Node], environ: AnyMapping[str, str]) -> dict[str, str]:
+def values_in(nodes: Iterable[Node], environ: DotEnv) -> dict[str, str]:
     """The variables that nodes name and that are set, whether or not they are filled in; value by name."""
-    names = dict.fromkeys(match["name"] for node in nodes for match in _references(node))
+    texts = (scalar.text for node in nodes for scalar in _scalars(node) if "${" in scalar.text)
+    names = dict.fromkeys(match["name"] for text in texts for match in REFERENCE.finditer(text) if match["name"])
     found = {name: environ.get(name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _references(node: Node) -> Iterator[re.Match[str]]:
+def _with_children(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy of a list or map with its values changed; any other node as it is."""
     if isinstance(node, Sequence):
-        for item in node.items:
-            yield from _references(item)
-    elif isinstance(node, Mapping):
-        for _, value in node.entries.values():
-            yield from _references(value)
-    elif isinstance(node, Scalar) and "${" in node.text:
-        yield from (match for match in REFERENCE.finditer(node.text) if match["name"])
+        return Sequence([change(item) for item in node.items], node.size, node.start, node.end)
+    if isinstance(node, Mapping):
+        return node.having({name: (key, change(value)) for name, (key, value) in node.entries.items()})
+    return node
 
 
-def _filled(
-    reader: Reader | None, node: Scalar, environ: AnyMapping[str, str], unset: Unset, encoding: Encoding
-) -> Node:
-    failed = lacking = False
+def _scalars(node: Node) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Sequence | Mapping):
+        children = node.items if isinstance(node, Sequence) else [value for _, value in node.entries.values()]
+        for child in children:
+            yield from _scalars(child)
+
+
+def _filled(reader: Reader, node: Scalar, environ: DotEnv, encoding: Encoding) -> Node:
+    unset: list[str] = []
+    malformed = False
     known = True
 
     def value(match: re.Match[str]) -> str:
-        nonlocal failed, lacking, known
+        nonlocal malformed, known
         name, default = match["name"], match["default"]
         if match["escape"]:
             known = False
@@ -99,7 +125,7 @@ def _filled(
         if name is None:
             hint = "write `${NAME}` or `${NAME:-default}`, and `$${` for the characters themselves"
             _report(reader, node, match.group(), "`${` begins no variable here", hint)
-            failed = True
+            malformed = True
             return ""
         found = environ.get(name)
         if found or (found is not None and default is None):
@@ -107,25 +133,19 @@ def _filled(
             return encoding(match, found)
         if default is not None:
             return encoding(match, default)
-        lacking, known = True, False
-        if unset == "report":
-            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
-            _report(reader, node, match.group(), f"environment variable `{name}` is not set", hint)
+        known = False
+        unset.append(name)
         return match.group()
 
     text = REFERENCE.sub(value, node.text)
-    if failed or (lacking and unset != "keep"):
-        return Broken(node.start, node.end)
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
     plain = node.plain or isinstance(core_value(text), bool | int | float)
     # What comes from defaults alone stands in the file, and may be shown.
-    return Scalar(text, plain, node.start, node.end, text if known else node.text)
+    return Filled(node, text, plain, text if known else node.text, tuple(unset), malformed)
 
 
-def _report(reader: Reader | None, node: Scalar, reference: str, message: str, hint: str) -> None:
+def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:
     """Report at the reference itself, where it can be found in the scalar's first line."""
-    if reader is None:
-        return
     place = reader.at(node)
     column = place.source.find(reference, node.start.column) if place.source else -1
     if column >= 0:

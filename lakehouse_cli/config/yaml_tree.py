@@ -49,6 +49,7 @@ class Scalar:
 
     __slots__ = ("end", "plain", "shown", "start", "text")
     size = 1
+    height = 0
 
     def __init__(self, text: str, plain: bool, start: Mark, end: Mark, shown: str | None = None) -> None:
         self.text = text
@@ -64,13 +65,14 @@ class Scalar:
 
 
 class Sequence:
-    """A list; `size` counts all values in it, aliases expanded."""
+    """A list; `size` counts all values in it, `height` their levels, aliases expanded."""
 
-    __slots__ = ("end", "items", "size", "start")
+    __slots__ = ("end", "height", "items", "size", "start")
 
-    def __init__(self, items: list[Node], size: int, start: Mark, end: Mark) -> None:
+    def __init__(self, items: list[Node], size: int, start: Mark, end: Mark, height: int = 1) -> None:
         self.items = items
         self.size = size
+        self.height = height
         self.start = start
         self.end = end
 
@@ -78,11 +80,14 @@ class Sequence:
 class Mapping:
     """A map with its merges resolved: key text → (key, value), in order, merged keys first."""
 
-    __slots__ = ("end", "entries", "size", "start")
+    __slots__ = ("end", "entries", "height", "size", "start")
 
-    def __init__(self, entries: dict[str, tuple[Scalar, Node]], size: int, start: Mark, end: Mark) -> None:
+    def __init__(
+        self, entries: dict[str, tuple[Scalar, Node]], size: int, start: Mark, end: Mark, height: int = 1
+    ) -> None:
         self.entries = entries
         self.size = size
+        self.height = height
         self.start = start
         self.end = end
 
@@ -101,6 +106,7 @@ class Broken:
 
     __slots__ = ("end", "start")
     size = 1
+    height = 0
 
     def __init__(self, start: Mark, end: Mark) -> None:
         self.start = start
@@ -172,9 +178,6 @@ class _Builder:
         self.open: set[str] = set()
         self.depth = 0
         self.written = 0
-        # The deepest level so far, aliases expanded; and of each anchor, how many levels its value has.
-        self.deepest = 0
-        self.heights: dict[str, int] = {}
 
     def document(self) -> Node | None:
         self.next()  # the stream's start
@@ -203,14 +206,11 @@ class _Builder:
             node = self.tagged(event, node)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
-            if kind is ScalarEvent:
-                self.heights.pop(event.anchor, None)  # an anchor may be set anew
         return node
 
     def collection(self, event: Any) -> Node:
         anchor = event.anchor
-        outside, self.deepest = self.deepest, 0
-        self.descend(event)
+        self.check_depth(event, 1)
         self.depth += 1
         if anchor is not None:
             self.open.add(anchor)
@@ -218,8 +218,6 @@ class _Builder:
         self.depth -= 1
         if anchor is not None:
             self.open.discard(anchor)
-            self.heights[anchor] = self.deepest - self.depth
-        self.deepest = max(self.deepest, outside)
         if node.size > MAX_VALUES:
             message = f"with its aliases expanded this holds more than {count_text(MAX_VALUES)} values"
             place = self.source.location(event.start_mark, event.end_mark)
@@ -231,38 +229,42 @@ class _Builder:
         place = self.source.location(event.start_mark, event.end_mark)
         return _UnreadableError(Problem(message, "split its tables over files named in `include`", place))
 
-    def descend(self, event: Any, levels: int = 1) -> None:
-        """Note how deep a value reaches; refuse what recursive functions could not walk."""
-        self.deepest = max(self.deepest, self.depth + levels)
-        if self.deepest > MAX_DEPTH:
+    def check_depth(self, event: Any, levels: int) -> None:
+        """Refuse what recursive functions could not walk."""
+        if self.depth + levels > MAX_DEPTH:
             place = self.source.location(event.start_mark, event.end_mark)
             raise _UnreadableError(Problem(f"values are nested more than {MAX_DEPTH} deep", "flatten them", place))
 
     def sequence(self, start: Any) -> Node:
         items: list[Node] = []
         size = 1
+        height = 0
         event = self.next()
         while event.__class__ is not SequenceEndEvent:
             item = self.node(event)
             self.written += 1
             items.append(item)
             size += item.size
+            height = max(height, item.height)
             if self.written > MAX_WRITTEN:
                 raise self.too_many(event)
             event = self.next()
-        return Sequence(items, size, start.start_mark, _end(event))
+        return Sequence(items, size, start.start_mark, _end(event), height + 1)
 
     def mapping(self, start: Any) -> Node:
         entries: dict[str, tuple[Scalar, Node]] = {}
         merges: list[Mapping] = []
         merge_key: Scalar | None = None
         size = 1
+        height = 0
         read, node = self.next, self.node
         event = read()
         while event.__class__ is not MappingEndEvent:
             key = node(event)
             value = node(read())
             size += value.size + 1
+            if value.height >= height:
+                height = value.height
             self.written += 2
             if self.written > MAX_WRITTEN:
                 raise self.too_many(event)
@@ -285,7 +287,7 @@ class _Builder:
                 over |= {name: entry for name, entry in merged.entries.items() if name not in over}
                 size += merged.size
             entries = over | entries
-        return Mapping(entries, size, start.start_mark, _end(event))
+        return Mapping(entries, size, start.start_mark, _end(event), height + 1)
 
     def merged(self, value: Node) -> list[Mapping]:
         """The maps that a merge key brings in; https://yaml.org/type/merge.html."""
@@ -310,7 +312,7 @@ class _Builder:
     def alias(self, event: Any) -> Node:
         name: str = event.anchor
         if name in self.anchors and name not in self.open:
-            self.descend(event, self.heights.get(name, 0))
+            self.check_depth(event, self.anchors[name].height)
             return self.anchors[name]
         place = self.source.location(event.start_mark, event.end_mark)
         if name in self.open:

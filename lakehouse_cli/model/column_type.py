@@ -269,7 +269,7 @@ class _Parser:
         return child
 
     def refuse_not_null(self) -> None:
-        """Only columns can be declared not null; what is inside of them is not held to it."""
+        """Only columns can be declared not null; what is inside of them is not validated."""
         if self.take(r"not null"):
             raise ColumnTypeError("`not null` inside a column type is not supported", "remove it")
 

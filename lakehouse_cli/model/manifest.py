@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import Meta, Struct, ValidationError, field, to_builtins
+from msgspec import DecodeError, Meta, Struct, ValidationError, field, to_builtins
 from msgspec.json import Decoder, Encoder
 
 MANIFEST_FORMAT = 2
@@ -15,6 +16,7 @@ _OLDEST_FORMAT = 1
 #: Where stored data were modified, if by no run of this tool.
 ANOTHER_HAND = "outside lakehouse"
 _Text = str | bytes
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class ManifestError(ValueError):
@@ -148,8 +150,8 @@ class Manifest(Struct, frozen=True):
 
     table: str
     columns: tuple[tuple[str, str], ...]
-    rows: int
-    bytes: int
+    rows: _Count
+    bytes: _Count
     modified_ns: int
     content_hash: str
     run_id: str
@@ -159,7 +161,7 @@ class Manifest(Struct, frozen=True):
     recipe: Recipe | None = None
     inputs: Mapping[str, InputRecord] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
-    memory_bytes: int = 0
+    memory_bytes: _Count = 0
     project: str | None = None
     format: int = MANIFEST_FORMAT
 
@@ -185,9 +187,10 @@ class Manifest(Struct, frozen=True):
         try:
             written = _read_written(text)
         except (ValueError, RecursionError) as error:
-            _hold_format(text)
+            with suppress(DecodeError, UnicodeError, RecursionError):
+                _check_format(_read_format(text).format)
             raise ManifestError(_why(error, text)) from error
-        _hold_format(written)
+        _check_format(written.format)
         table, columns, *others = _values(written)
         return cls(table, tuple([(column.name, column.type) for column in columns]), *others)
 
@@ -204,9 +207,6 @@ def _json_of(value: Any) -> str:
         return json.dumps(to_builtins(value))
 
 
-_Count = Annotated[int, Meta(ge=0)]
-
-
 class _Format(Struct):
     """What every manifest has, of whatever format."""
 
@@ -220,24 +220,15 @@ class _Column(Struct):
     type: str
 
 
-class _Written(_Format, kw_only=True):
-    """A manifest as it is written; the members of `Manifest`, all but `project` there."""
+class _Written(Manifest, frozen=True, kw_only=True):
+    """A manifest as it is written: its columns are objects, and only `project` may be missing."""
 
-    table: str
-    columns: tuple[_Column, ...]
-    rows: _Count
-    bytes: _Count
-    modified_ns: int
-    content_hash: str
-    run_id: str
-    started_at: str
-    finished_at: str
-    tool_version: str
+    columns: tuple[_Column, ...]  # type: ignore[assignment]
     recipe: Recipe | None
-    inputs: dict[str, InputRecord]
-    packages: dict[str, str]
+    inputs: Mapping[str, InputRecord]
+    packages: Mapping[str, str]
     memory_bytes: _Count
-    project: str | None = None
+    format: int
 
 
 _read_written = Decoder(_Written).decode
@@ -245,18 +236,13 @@ _encode = Encoder().encode
 _read_format = Decoder(_Format).decode
 
 
-def _hold_format(manifest: _Format | _Text) -> None:
-    if not isinstance(manifest, _Format):
-        try:
-            manifest = _read_format(manifest)
-        except (ValueError, RecursionError):
-            return  # what is wrong with it was found before
-    if manifest.format > MANIFEST_FORMAT:
+def _check_format(number: int) -> None:
+    if number > MANIFEST_FORMAT:
         raise NewerManifestError(
-            f"a newer version of lakehouse wrote it (format {manifest.format}, this version reads {MANIFEST_FORMAT})"
+            f"a newer version of lakehouse wrote it (format {number}, this version reads {MANIFEST_FORMAT})"
         )
-    if manifest.format < _OLDEST_FORMAT:
-        raise ManifestError(f"there is no format {manifest.format}")
+    if number < _OLDEST_FORMAT:
+        raise ManifestError(f"there is no format {number}")
 
 
 def _why(error: Exception, text: _Text) -> str:

@@ -223,7 +223,6 @@ class ProjectSpec(Declared, frozen=True):
     executor: str = "threads"
     workers: int | None = None
     memory: int | None = None
-    executor_options: Mapping[str, Any] = field(default_factory=dict)
     module_location: Location | None = None
     environment: str = DEFAULT_ENVIRONMENT
     environments: Mapping[str, EnvironmentSpec] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from lakehouse_cli.text.shortening import cut_middle
 
 _NAMED = re.compile("`([^`]*)`")
-# Of a longer name its ends are shown, which tell names apart.
+# Of a longer name its ends are shown, which distinguish names.
 _SHOWN = 60
 
 

@@ -24,8 +24,8 @@ _WIDER = {
     "dictionary<string>": {"string"},
     "string": {"dictionary<string>"},
 }
-# How many changes are told: the columns of a table may be thousands.
-_TOLD = 6
+# How many changes are listed: the columns of a table may be thousands.
+_LISTED = 6
 
 
 def column_changes(before: Iterable[ColumnRecord], now: Iterable[ColumnRecord]) -> Iterator[tuple[str, SchemaChange]]:
@@ -44,8 +44,8 @@ def column_changes(before: Iterable[ColumnRecord], now: Iterable[ColumnRecord]) 
             wider = column.type == "null" or after.type in _WIDER.get(column.type, ())
             yield f"column `{name}` {column.type} → {after.type}", "compatible" if wider else "breaking"
         if column.nullable != after.nullable:
-            told = "may be null now" if after.nullable else "may not be null any more"
-            yield f"column `{name}` {told}", "breaking" if after.nullable else "compatible"
+            change = "may be null now" if after.nullable else "may not be null any more"
+            yield f"column `{name}` {change}", "breaking" if after.nullable else "compatible"
     kept = [name for name in old if name in new]
     if kept != [name for name in new if name in old]:
         yield "columns in another order", "compatible"
@@ -73,10 +73,10 @@ def stored_change(before: Manifest | None, now: Manifest) -> tuple[str, SchemaCh
     return f"{listed([message for message, _ in changes])} ({change})", change
 
 
-def contract_told(manifest: Manifest, now: Recipe) -> str:
+def describe_contract_change(manifest: Manifest, now: Recipe) -> str:
     """How a table's contract differs from the one it was stored with, in one line; empty where it does not."""
     changes = list(_contract_changes(manifest, now))
-    if len(changes) > _TOLD:
+    if len(changes) > _LISTED:
         changes.sort(key=lambda each: -_RANK.get(each[1] or "", 0))
     return listed([message if kind is None else f"{message} ({kind})" for message, kind in changes])
 
@@ -84,7 +84,7 @@ def contract_told(manifest: Manifest, now: Recipe) -> str:
 def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
     """The gravest of a contract's changes; None where it did not change, or where it is not known what it will be.
 
-    Where the contract does not tell all columns, more may change than it; nothing is graver than what is breaking.
+    Where the contract does not name all columns, more may change than it; nothing is graver than what is breaking.
     """
     before = manifest.recipe
     # Nearly every table of a plan; what follows takes a contract apart.
@@ -95,8 +95,8 @@ def schema_change(manifest: Manifest, now: Recipe) -> SchemaChange | None:
     ):
         return None
     known = gravest(kind for _, kind in _contract_changes(manifest, now))
-    tells_all = now.contract is not None and now.extra_columns != "keep"
-    return known if tells_all or known == "breaking" else None
+    names_all = now.contract is not None and now.extra_columns != "keep"
+    return known if names_all or known == "breaking" else None
 
 
 def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, SchemaChange | None]]:
@@ -106,14 +106,14 @@ def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, Sc
         return
     stored = stored_columns(manifest)
     if now.contract is None and before.contract is not None:
-        # Nobody knows, until it is computed, which columns the table will have; the run tells it.
+        # Nobody knows, until it is computed, which columns the table will have; the run reports it.
         yield "no columns are declared any more", None
         for column in before.contract:
             if not column.nullable and column.name not in now.key:
                 yield f"column `{column.name}` may be null now", "breaking"
     elif now.contract is not None and before.contract is None:
         yield "columns are declared now", "compatible"
-        # Where none were declared, columns might be null; that they are held to a promise now is no change of data.
+        # Where none were declared, columns might be null; a promise now is no change of data.
         yield from column_changes(stored, (column._replace(nullable=True) for column in now.contract))
     elif now.contract is not None and before.contract is not None:
         yield from _declared_changes(before, now, now.contract, before.contract, stored)
@@ -123,7 +123,7 @@ def _contract_changes(manifest: Manifest, now: Recipe) -> Iterator[tuple[str, Sc
             _key_change(before, now),
         )
     if before.extra_columns != now.extra_columns:
-        # Which columns will come besides is not known; those that were kept and go are told by name.
+        # Which columns will come besides is not known; those that were kept and go are named.
         kind: SchemaChange | None = None if now.extra_columns == "keep" else "compatible"
         yield f"extra_columns {before.extra_columns} → {now.extra_columns}", kind
 
@@ -145,8 +145,8 @@ def _declared_changes(
                 yield f"column `{column.name}` is declared now", "compatible"
         # Whether those that are still not declared are kept again is not known.
         old = [*old, *(column for column in kept if column.name in names or now.extra_columns != "keep")]
-    held = {column.name for column in old if not column.nullable} & set(now.key)  # a key holds no null
-    yield from column_changes(old, [each._replace(nullable=False) if each.name in held else each for each in new])
+    not_null = {column.name for column in old if not column.nullable} & set(now.key)  # a key holds no null
+    yield from column_changes(old, [each._replace(nullable=False) if each.name in not_null else each for each in new])
 
 
 def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
@@ -162,4 +162,4 @@ def _key_change(before: Recipe, now: Recipe) -> SchemaChange:
 
 def listed(messages: Sequence[str]) -> str:
     """Changes in one line, as many as can be read there."""
-    return short_names(first_few(messages, _TOLD, "more change"))
+    return short_names(first_few(messages, _LISTED, "more change"))

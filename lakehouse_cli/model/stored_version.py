@@ -10,7 +10,7 @@ from lakehouse_cli.model.manifest import InputRecord, Manifest
 
 
 class ManifestId(NamedTuple):
-    """What tells one manifest of a table from another."""
+    """The identity of one manifest of a table."""
 
     run_id: str
     finished_at: str

@@ -64,7 +64,7 @@ class TableState(Struct, frozen=True):
 
     @property
     def unclaimed(self) -> bool:
-        """Whether no manifest tells whose it is, and it is known that none does."""
+        """Whether it has no manifest, as far as is known."""
         return self.manifest is None and self.manifest_trouble is None and self.trouble is None
 
     @property
@@ -74,7 +74,7 @@ class TableState(Struct, frozen=True):
 
     @property
     def altered(self) -> bool:
-        """Whether what is stored is not what the manifest tells of."""
+        """Whether what is stored is not what the manifest records."""
         return self.manifest is None or self.content is None or self.content.content_hash != self.manifest.content_hash
 
     @property

@@ -11,7 +11,7 @@ from lakehouse_cli.code.fingerprints import has_unseen
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import UNSETTLED, ColumnRecord, InputRecord, Manifest, Recipe
 from lakehouse_cli.model.reason import Reason, short_names
-from lakehouse_cli.model.schema_change import column_changes, contract_told, listed
+from lakehouse_cli.model.schema_change import column_changes, describe_contract_change, listed
 from lakehouse_cli.model.table_state import TableState
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
@@ -72,7 +72,7 @@ def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[R
             "input_changed",
             f"inputs are now {', '.join(now.inputs) or 'none'}; were {', '.join(before.inputs) or 'none'}",
         )
-    changes = contract_told(manifest, now)
+    changes = describe_contract_change(manifest, now)
     if changes:
         yield Reason("contract_changed", changes)
     params = list(_param_changes(before.params, now.params))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lakehouse_cli.config.files import project_file
 from lakehouse_cli.errors import UsageError, did_you_mean
@@ -15,12 +17,11 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
-from lakehouse_cli.project.loading import ValidProject, load_valid_project, no_environment
-from lakehouse_cli.project.planning import Planner, files_to_watch, notes_on
+from lakehouse_cli.project.loading import ValidProject, load_valid_project
+from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import read_version
 from lakehouse_cli.storage.opening import check_installed
-from lakehouse_cli.text.redaction import Mask, masked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +44,17 @@ class Project:
     >>> project.run()["daily_highs"].status  # doctest: +SKIP
     'materialized'
     >>> project.read("daily_highs")  # a pandas.DataFrame  # doctest: +SKIP
+
+    Attributes:
+        spec: What is declared.
+        environment: Name of the chosen environment.
+        planner: Plans and masks; what the command line needs beyond this class.
     """
 
     def __init__(self, project: ValidProject, environ: Mapping[str, str]) -> None:
         self.spec = project.spec
         self.environment = project.spec.environment
-        self._planner = Planner(project, environ)
+        self.planner = Planner(project, environ)
         self._environ = environ
 
     @classmethod
@@ -67,7 +73,7 @@ class Project:
             path: The project file or its folder; None searches the current folder and those above.
             env: Name of the environment; ``default`` is what stands at the top of the file.
             environ: Environment variables for ``${VAR}``, before those in a file ``.env``; this process's by default.
-            thorough: Hold the tables to the storages of every environment, not of the chosen one alone, read all the
+            thorough: Validate the tables in every environment, not in the chosen one alone, read all the
                 code that decides their content, and look for the packages that the chosen environment needs.
             incomplete: Let variables be unset. Such a project is there to be looked at: its storages may not be.
 
@@ -85,7 +91,7 @@ class Project:
     @property
     def graph(self) -> AssetGraph:
         """The tables, and what each is computed from."""
-        return self._planner.code.graph
+        return self.planner.code.graph
 
     @property
     def name(self) -> str:
@@ -96,25 +102,6 @@ class Project:
     def environments(self) -> Mapping[str, EnvironmentSpec]:
         """All environments by name, ``default`` first."""
         return self.spec.environments
-
-    def environment_spec(self, name: str) -> EnvironmentSpec:
-        """One environment as it is written.
-
-        Raises:
-            UsageError: There is none of that name; with close matches.
-        """
-        if name not in self.environments:
-            raise no_environment(name, self.environments)
-        return self.environments[name]
-
-    def other(self, environment: str) -> Project:
-        """The same project in another environment.
-
-        Raises:
-            ProjectError: It is invalid there, such as for want of a variable.
-            UsageError: There is no such environment.
-        """
-        return Project.load(self.spec.file, env=environment, environ=self._environ)
 
     @property
     def folder(self) -> Path:
@@ -145,7 +132,7 @@ class Project:
             ProjectError: Packages that they need are not installed.
             LakehouseError: A class of the user's is no storage, or cannot be imported.
         """
-        return self._planner.storages
+        return self.planner.storages
 
     def storage(self, table: str) -> AssetStorage:
         """The storage a table lives in."""
@@ -162,7 +149,7 @@ class Project:
         Raises:
             UsageError: A term names no table or is no term.
         """
-        return self._planner.select(selection, tuple(exclude), defer)
+        return self.planner.select(selection, tuple(exclude), defer)
 
     def plan(
         self,
@@ -185,12 +172,8 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such
                 environment.
         """
-        exclude = tuple(exclude)
-        return self.plan_for(RunRequest(selection=selection, exclude=exclude, force=force, failed=failed, defer=defer))
-
-    def plan_for(self, request: RunRequest) -> Plan:
-        """As `plan`, of a request."""
-        return self._planner.plan(request)
+        terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
+        return self.planner.plan(terms)
 
     def run(
         self,
@@ -208,7 +191,7 @@ class Project:
     ) -> RunResult:
         """Bring a selection of tables (every table by default) up to date, in dependency order.
 
-        A table that fails is told in the result, not raised; what needs it is skipped and the rest goes on.
+        A table that fails is reported in the result, not raised; what needs it is skipped and the rest goes on.
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
@@ -221,7 +204,7 @@ class Project:
             executor: ``threads``, ``serial`` or ``processes``; the project file's by default.
             workers: How many tables at once; the project file's, else the executor's choice by default.
             wait: Wait for another run of this project and environment to end, rather than raise.
-            on_event: Told of everything that happens, such as a reporter's `handle`.
+            on_event: Called with everything that happens, such as a reporter's `handle`.
             asked: When the run was asked for, from which its time counts; now by default, and, with `wait`, when its
                 turn has come.
 
@@ -229,26 +212,11 @@ class Project:
             UsageError: The selection is wrong, or needs a table that was never materialized; there is no such executor.
             LakehouseError: Another run holds the lock.
         """
-        request = RunRequest(
-            selection=selection,
-            exclude=tuple(exclude),
-            force=force,
-            failed=failed,
-            defer=defer,
-            fail_fast=fail_fast,
-            executor=executor,
-            workers=workers,
-            wait=wait,
-        )
-        return self.run_for(request, on_event=on_event, asked=asked)
-
-    def run_for(
-        self, request: RunRequest, *, on_event: Callable[[Event], None] | None = None, asked: Moment | None = None
-    ) -> RunResult:
-        """As `run`, of a request."""
         from lakehouse_cli.project.running import run_project
 
-        return run_project(self._planner, request, on_event, asked)
+        terms = RunRequest(selection=selection, exclude=tuple(exclude), force=force, failed=failed, defer=defer)
+        request = replace(terms, fail_fast=fail_fast, executor=executor, workers=workers, wait=wait)
+        return run_project(self.planner, request, on_event, asked)
 
     def read_arrow(self, table: str) -> pa.Table:
         """A stored table with its declared types, as a `pyarrow.Table`.
@@ -293,21 +261,6 @@ class Project:
 
         return shown(declared, storage.uri(declared), data, count)
 
-    @property
-    def mask(self) -> Mask:
-        """Takes the values of ``${VAR}`` in the project file, of any environment, out of what is told or kept."""
-        return self._planner.mask
-
-    def mask_with(self, defer: str | None) -> Mask:
-        """The same for the values of another environment too, from which inputs are read.
-
-        Raises:
-            ProjectError: It is invalid there.
-            UsageError: There is no such environment.
-        """
-        self._planner.behind(defer)
-        return self.mask
-
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""
         from lakehouse_cli.runs.history import reading as history
@@ -345,7 +298,7 @@ class Project:
         """Remove leftovers (all that `leftovers` finds by default), while no run goes on.
 
         Returns:
-            Each with `keep` telling why it is still there; None for what is gone.
+            Each with `keep` saying why it is still there; None for what is gone.
 
         Raises:
             LakehouseError: A run goes on, or a storage cannot be looked at.
@@ -359,7 +312,7 @@ class Project:
     @property
     def stored(self) -> StoredEnvironment:
         """The tables as they are declared and stored here."""
-        return self._planner.stored
+        return self.planner.stored
 
     def copy(
         self,
@@ -391,7 +344,7 @@ class Project:
         from lakehouse_cli.operations.copying import copy_tables
 
         chosen = self.select(*selection, exclude=exclude)
-        other = self._planner.other(to)
+        other = self.planner.other(to)
         return copy_tables(
             self.name,
             self.folder,
@@ -401,7 +354,7 @@ class Project:
             sources=sources,
             force=force,
             dry_run=dry_run,
-            mask=self._planner.mask_with(other),
+            mask=self.planner.mask_with(other),
             on_table=on_table,
             on_begin=on_begin,
         )
@@ -415,7 +368,7 @@ class Project:
 
         Args:
             selection: Terms of the selection grammar; none selects every table.
-            against: Name of the other environment; None holds what would be computed now to what is stored.
+            against: Name of the other environment; None compares what would be computed now with what is stored.
             exclude: Terms of what to leave out.
             limit: How many examples of each kind of difference to give.
 
@@ -426,20 +379,8 @@ class Project:
         from lakehouse_cli.project.running import diff_environments, diff_recomputed
 
         if against is not None:
-            return diff_environments(self._planner, against, self.select(*selection, exclude=exclude), limit)
-        return diff_recomputed(self._planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
-
-    def watched_files(self) -> Iterator[str]:
-        """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
-        yield from files_to_watch(self.spec, self.storages)
-
-    def notes(self) -> tuple[str, ...]:
-        """What there is to say of tables whose transforms use more than their inputs, or are computed once.
-
-        Raises:
-            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
-        """
-        return masked(notes_on(self._planner.code, self.tables.values()), self.mask)
+            return diff_environments(self.planner, against, self.select(*selection, exclude=exclude), limit)
+        return diff_recomputed(self.planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
 
     def __repr__(self) -> str:
         return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"

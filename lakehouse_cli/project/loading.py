@@ -33,13 +33,13 @@ class ValidProject(Struct, frozen=True):
 def load_valid_project(
     file: Path, environ: Mapping[str, str], environment: str, *, thorough: bool = False, incomplete: bool = False
 ) -> ValidProject:
-    """Read a project file and hold it to all that can be known without data; nothing of the user's is executed.
+    """Read a project file and validate all that can be known without data; nothing of the user's is executed.
 
     Args:
         file: The project file.
         environ: Environment variables for ``${VAR}``.
         environment: Name of the one to choose.
-        thorough: Hold the tables to the storages of every environment, not of the chosen one alone, and read all the
+        thorough: Validate the tables in every environment, not in the chosen one alone, and read all the
             code that decides their content, and what it imports.
         incomplete: Let variables be unset.
 
@@ -66,14 +66,14 @@ def load_valid_project(
 
 def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
     """Options that are of the right form and that the format cannot work with; of one project in environments."""
-    told: set[str] = set()
+    seen: set[str] = set()
     for spec, table in ((each, table) for each in specs for table in each.tables.values()):
         known = FORMATS.get(table.format)
         if not table.options or known is None:
             continue
-        if (options := f"{table.format} {table.options}") in told:
+        if (options := f"{table.format} {table.options}") in seen:
             continue
-        told.add(options)
+        seen.add(options)
         if option_conflict(table.options, known):
             continue  # reported as they were read
         try:
@@ -83,13 +83,13 @@ def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
 
 
 def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The environments that a project file declares, whatever else is wrong with it; None where it does not tell."""
+    """The environments that a project file declares, whatever else is wrong with it; None where it cannot be read."""
     loaded = load_project(file, environ, incomplete=True)
     return tuple(loaded.spec.environments) if loaded.readable else None
 
 
 def no_environment(name: str, known: Collection[str]) -> UsageError:
-    """What to tell whoever asks for an environment that is not there."""
+    """The error for an environment that does not exist, with close matches."""
     hint = did_you_mean(name, known)
     if hint is None:
         named = ", ".join(f"`{each}`" for each in known)

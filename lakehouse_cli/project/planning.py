@@ -80,7 +80,7 @@ class Planner:
 
     @cached_property
     def mask(self) -> Mask:
-        """Takes the values of variables out of what is told or kept: of this project, and of what it deferred to."""
+        """Takes the values of variables out of what is shown or kept: of this project, and of what it deferred to."""
         return self.mask_with(*self._others.values())
 
     def mask_with(self, *others: Planner) -> Mask:
@@ -89,6 +89,34 @@ class Planner:
         for each in (*others, self):
             variables.update(each._variables)
         return mask_of(variables, _names(self.spec)) if variables else unmasked
+
+    def watched_files(self) -> Iterator[str]:
+        """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
+        spec = self.spec
+        yield str(spec.folder / ENV_FILE)
+        yield from own_files(spec)
+        used = UsedContent(spec.folder)
+        for table in spec.tables.values():
+            if table.kind == "source":
+                yield from local_files(self.storages[table.storage], table)
+            with suppress(ProjectError):  # reported by the run
+                yield from (str(spec.folder / path) for path in used.files(table))
+
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
+
+        Raises:
+            ProjectError: Code cannot be read, or files that tables use cannot be looked at.
+        """
+        code, tables = self.code, self.spec.tables.values()
+        content = UsedContent(code.folder)
+        found: list[str] = []
+        shared = _shared_connection(code, tables)
+        for table in tables:
+            found += content.missing(table)
+            files = (*content.files(table), *((table.uses and table.uses.files) or ()))
+            found += _advice(table, code.of(table), code.graph.upstream(table.name), files, shared)
+        return masked(tuple(found), self.mask)
 
     def select(self, terms: Sequence[str], exclude: Sequence[str], defer: str | None) -> Selection:
         """Resolve a selection.
@@ -189,35 +217,6 @@ def _narrowed(chosen: Selection, unfinished: Collection[str]) -> Selection:
     return replace(chosen, names=names, notes=(*chosen.notes, note))
 
 
-def files_to_watch(spec: ProjectSpec, storages: Mapping[str, AssetStorage]) -> Iterator[str]:
-    """The files on which a run depends: YAML, Python and ``.env`` of the project, and local sources."""
-    yield str(spec.folder / ENV_FILE)
-    yield from own_files(spec)
-    used = UsedContent(spec.folder)
-    for table in spec.tables.values():
-        if table.kind == "source":
-            yield from local_files(storages[table.storage], table)
-        with suppress(ProjectError):  # told by the run
-            yield from (str(spec.folder / path) for path in used.files(table))
-
-
-def notes_on(code: ProjectCode, tables: Iterable[Table]) -> tuple[str, ...]:
-    """What there is to say of tables whose transforms use more than their inputs, as far as no data are needed.
-
-    Raises:
-        ProjectError: Code cannot be read, or files that tables use cannot be looked at.
-    """
-    content = UsedContent(code.folder)
-    found: list[str] = []
-    tables = tuple(tables)
-    shared = _shared_connection(code, tables)
-    for table in tables:
-        found += content.missing(table)
-        files = (*content.files(table), *((table.uses and table.uses.files) or ()))
-        found += _advice(table, code.of(table), code.graph.upstream(table.name), files, shared)
-    return tuple(found)
-
-
 def _advice(
     table: Table,
     code: CodeFingerprint | None,
@@ -269,5 +268,5 @@ def _masked(planned: PlannedTable, mask: Mask) -> PlannedTable:
     refused = None if planned.refused is None else masked_error(planned.refused, mask)
     reasons, would_fail = masked(planned.reasons, mask), masked(planned.would_fail, mask)
     notes = masked(planned.notes, mask)
-    told = {"notes": notes, "would_fail": would_fail, "uri": mask.location(planned.uri)}
-    return replace(planned, reasons=reasons, refused=refused, **told)
+    uri = mask.location(planned.uri)
+    return replace(planned, reasons=reasons, refused=refused, notes=notes, would_fail=would_fail, uri=uri)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def run_project(
     planner: Planner, request: RunRequest, on_event: Callable[[Event], None] | None, asked: Moment | None
 ) -> RunResult:
-    """Plan and run what is asked for, alone with the environment and told to the history; see `Project.run`."""
+    """Plan and run what is asked for, under the lock and recorded in the history; see `Project.run`."""
     spec = planner.spec
     executor = _find_executor(request.executor or spec.executor)
     workers = request.workers or spec.workers

@@ -17,7 +17,7 @@ from typing import Any, Self, TextIO
 
 from lakehouse_cli.text.redaction import Mask, unmasked
 
-# Seconds that the end waits for lines to be shown: a terminal may be held.
+# Seconds that the end waits for lines to be shown: a terminal may be stopped.
 _PATIENCE_S = 5.0
 
 
@@ -93,7 +93,7 @@ class PipedLines:
     def __init__(self, put: Callable[[str], None]) -> None:
         self._put = put
         self._read_end, self.descriptor = os.pipe()
-        # Tells how far the reader is: programs that live on hold the pipe open, so that its end may never come.
+        # Shows how far the reader is: programs that live on keep the pipe open, so that its end may never come.
         self._mark = f"\0{os.urandom(8).hex()}\0".encode()
         # Begins a line of our own: another process may have written half a line before it.
         self._begin = f"\0{os.urandom(8).hex()}\0".encode()
@@ -214,7 +214,7 @@ def write_line(stream: TextIO, line: str) -> None:
 
 
 def _close(stream: TextIO) -> None:
-    with suppress(OSError):  # what could not be written was told when it was
+    with suppress(OSError):  # was reported when it was written
         stream.close()
 
 

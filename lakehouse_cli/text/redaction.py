@@ -2,7 +2,7 @@
 
 What ``${VAR}`` stands for may be a password. The project's own messages show the variable; what libraries and the
 operating system say (a path in an exception, a traceback) may show its value, and goes through a `Mask` before it is
-written or shown anywhere: events as they leave the run, the reasons of a plan as it is made, errors as they are told.
+written or shown anywhere: events as they leave the run, a plan as it is made, errors as they are reported.
 """
 
 from __future__ import annotations
@@ -28,27 +28,26 @@ _USER = rf"(?:{_REFERENCE}|[^/?#@\s:])*"
 _PORT_AND_QUERY = r"\d+(?:/[^?@\s]*)?\?[^@\s=]*="
 # To the last `@` before a comment or another URL, but for one in a query: `host:5432/db?email=me@x`.
 _TO_AT = rf"(?!{_PORT_AND_QUERY})(?:(?! #|[\s\"'({{\[,=][A-Za-z][\w+.-]*://).)*(?=@)"
-_PASSWORD = re.compile(rf"(?<=://)({_USER}):(?!(?:{_BARE_REFERENCE})+@){_TO_AT}")
-_TELLING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
-_LITERAL_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)({_TO_AT})")
+_REVEALING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
+_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)({_TO_AT})")
 # Of options of storages. A column, or a param, may go by such a name too; then a type stands behind it.
-_TELLING_OPTIONS = (
+_REVEALING_OPTIONS = (
     r"\w*(?:password|passwd|pwd|secret|token|credential|(?:access|account|api|private|sas)_?key(?!_?id))\w*"
 )
 _A_TYPE = r"[{\[&*!|>]|(?:u?int|float|double|bool|string|binary|date|time|duration|decimal|dict|list|struct|null)"
 _OPTION_VALUE = r"'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s,{}\"'#][^\s,{}\"']*"
-_LITERAL_OPTION = re.compile(
-    rf"(\b(?:{_TELLING_OPTIONS})[\"']?\s*:\s+)(?!{_A_TYPE})"
+_WRITTEN_OPTION = re.compile(
+    rf"(\b(?:{_REVEALING_OPTIONS})[\"']?\s*:\s+)(?!{_A_TYPE})"
     rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})",
     re.IGNORECASE,
 )
-_LITERAL_PARAMETER = re.compile(
-    rf"([?&][^=&#\s]*(?:{_TELLING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)",
+_WRITTEN_PARAMETER = re.compile(
+    rf"([?&][^=&#\s]*(?:{_REVEALING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(_TELLING, re.IGNORECASE)
+_SECRET_NAME = re.compile(_REVEALING, re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
-    rf"(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_TELLING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*",
+    rf"(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*",
     re.IGNORECASE,
 )
 
@@ -71,7 +70,7 @@ _WORD_ENDS = r"(?!\w|\.(?:ya?ml|py|csv|parquet|arrow|jsonl?|xlsx)\b)"
 # Names, codes and counts, which readers compare; everything else is text in which a value may have slipped.
 _NAMES = {"run_id", "project", "environment", "status", "tables", "table", "name", "code", "type", "check"}
 _NAMES |= {"inputs", "finishing", "started_at", "finished_at", "schema_change"}
-# Of whatever data hold, which may be what a transform made of a value.
+# Names in data, which a transform may have made of a value.
 _NAMES_IN_DATA = {"column"}
 # Of the tool's own making, from names and from what is written in the project file.
 _LOCATIONS = {"uri", "from_uri", "to_uri", "against_uri", "file"}
@@ -135,7 +134,7 @@ def without_password(url: str) -> str:
     """
     if "://" not in url and "=" not in url:
         return url
-    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}", url))
+    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1{HIDDEN}", url))
 
 
 def without_secrets(line: str) -> str:
@@ -148,7 +147,7 @@ def without_secrets(line: str) -> str:
     >>> without_secrets("root: postgresql://me@host/db?password=hunter2")
     'root: postgresql://me@host/db?password=*******'
     """
-    for pattern in (_LITERAL_PASSWORD, _LITERAL_PARAMETER, _LITERAL_OPTION):
+    for pattern in (_PASSWORD, _WRITTEN_PARAMETER, _WRITTEN_OPTION):
         line = pattern.sub(lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
 
@@ -163,7 +162,7 @@ def without_values(text: str) -> str:
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether what goes by a name is nothing to show, as far as the name tells."""
+    """Whether a name says that its value is secret."""
     return _SECRET_NAME.search(name) is not None
 
 
@@ -337,7 +336,7 @@ def _masked(value: Any, mask: Mask, name: str = "") -> Any:
         return {key: _masked(item, mask, name) for key, item in value.items()}
     if isinstance(value, Struct):
         before = {field: getattr(value, field) for field in value.__struct_fields__}
-        after = {name: _masked(held, mask, name) for name, held in before.items()}
+        after = {name: _masked(member, mask, name) for name, member in before.items()}
         return value if after == before else replace(value, **after)
     return value
 

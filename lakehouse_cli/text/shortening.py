@@ -13,7 +13,7 @@ def cut_end(text: str, limit: int) -> str:
 
 
 def cut_middle(text: str, limit: int) -> str:
-    """Both ends of a text that is longer than `limit` characters, since its ends tell names apart.
+    """Both ends of a text that is longer than `limit` characters, since its ends distinguish names.
 
     >>> cut_middle("abcdefgh", 6)
     'abc…gh'

@@ -108,7 +108,7 @@ class Terminal(Struct, frozen=True):
         return "\n".join(indent + line for line in lines)
 
     def cut_middle(self, text: str, width: int) -> str:
-        """A name in at most so many columns; its ends, which tell names apart, are kept."""
+        """A name in at most so many columns; its ends, which distinguish names, are kept."""
         if text_width(text) <= width:
             return text
         tail = (width - 1) // 2
@@ -295,75 +295,6 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-class Cell(Struct, frozen=True):
-    """A text and its style."""
-
-    text: str
-    style: str | None = None
-
-
-def columns(
-    terminal: Terminal,
-    header: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    right: frozenset[int] = frozenset(),
-    indent: str = "",
-    dispensable: Sequence[int] = (),
-    shortened: int | None = None,
-    shortest: int | None = None,
-    least: int = 8,
-    fold: bool = False,
-) -> list[str]:
-    """Rows as aligned lines under a dim header; the last column takes what is left of the width.
-
-    Where that is too little, others make way for it, and no line is wider than the screen.
-
-    Args:
-        terminal: What the lines are for.
-        header: Its texts; all empty for no header line.
-        rows: Cells, as many as the header has.
-        right: Indices of right-aligned columns.
-        indent: Before every line.
-        dispensable: Indices of columns that are left out, the first of them first, where the last one has no room.
-        shortened: Index of a column of names, which are shortened in the middle where that is not enough.
-        shortest: To how many columns of the screen names are shortened before others are left out; None where these go
-            first.
-        least: Columns of the screen that the last one should have, if it needs them.
-        fold: Whether the last one goes on in more lines where its text is too long, and is not cut.
-    """
-    cells = [list(row) for row in rows]
-    widths = [max([text_width(h), *(text_width(row[i].text) for row in cells)]) for i, h in enumerate(header)]
-    last = len(header) - 1
-    shown = list(range(len(header)))
-    if terminal.width is not None:
-        names = 0 if shortened is None else widths[shortened]
-        needed = min(widths[last], least) + (names if shortest is None else min(names, shortest))
-        room = terminal.width - len(indent) + names - sum(w + 2 for w in widths[:last])
-        for index in dispensable:
-            if room < needed:
-                shown.remove(index)
-                room += widths[index] + 2
-        if shortened is not None:
-            widths[shortened] = names_width(names, room, min(widths[last], max(least, share_of(room) if fold else 0)))
-        widths[last] = max(room - (0 if shortened is None else widths[shortened]), 0)
-    lines = []
-    if any(header):
-        texts = [pad(header[i], widths[i], right=i in right) for i in shown]
-        lines.append(terminal.style(terminal.cut((indent + "  ".join(texts)).rstrip(), terminal.width), "dim"))
-    for row in cells:
-        parts = []
-        for index in shown:
-            if index == last:
-                continue
-            text = row[index].text
-            cut = terminal.cut_middle(text, widths[index]) if index == shortened else text
-            parts.append(_styled(terminal, pad(cut, widths[index], right=index in right), row[index].style))
-        begin = indent + "".join(f"{part}  " for part in parts)
-        lines += _with_last(terminal, begin, row[last], widths[last], fold=fold)
-    return lines
-
-
 def share_of(room: int) -> int:
     """How many of the columns that names and folded text have in common are the text's, if it needs them."""
     return room * 3 // 5
@@ -378,20 +309,6 @@ def names_width(longest: int, room: int, text: int) -> int:
         text: What the text should have of it.
     """
     return min(longest, max(room - text, _SHORTEST_NAME))
-
-
-def _with_last(terminal: Terminal, begin: str, cell: Cell, width: int, *, fold: bool) -> list[str]:
-    """The lines of a row: its beginning, and its last cell beside it."""
-    if terminal.width is None:
-        texts = [cell.text]
-    else:
-        texts = folded(cell.text, width) if fold and width > 0 else [terminal.cut(cell.text, width)]
-    begins = [begin, *[" " * text_width(begin)] * (len(texts) - 1)]
-    return [(each + _styled(terminal, text, cell.style)).rstrip() for each, text in zip(begins, texts, strict=True)]
-
-
-def _styled(terminal: Terminal, text: str, style: str | None) -> str:
-    return terminal.style(text, style) if text.strip() else text
 
 
 def size_text(size: int | None) -> str:

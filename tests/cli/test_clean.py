@@ -134,7 +134,7 @@ def test_of_one_thing_it_is_told_that_it_is_one(stale: ProjectFolder, cli: Cli) 
     assert cli("clean").err == "nothing was removed: 1 thing to remove; `--yes` removes it\n"
 
 
-def test_what_another_hand_altered_is_told_and_stays(stale: ProjectFolder, cli: Cli) -> None:
+def test_outside_modification_is_listed_and_kept(stale: ProjectFolder, cli: Cli) -> None:
     text = stale.read("data/best.csv")
     stale.write("data/best.csv", text.replace("007", "008"))
     ran = cli("clean", "--yes")

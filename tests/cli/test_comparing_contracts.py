@@ -120,7 +120,7 @@ def test_values_of_another_type(declare: Callable[[str, str], None], cli: Cli) -
     assert "~  total   int64 → string" in cli("diff").out
 
 
-def test_data_of_another_hand_are_read_as_declared(folder: ProjectFolder, cli: Cli) -> None:
+def test_outside_data_is_read_as_declared(folder: ProjectFolder, cli: Cli) -> None:
     """Or, where they are not that, as their manifest tells."""
     text = PROJECT.replace("STORAGE", STORAGES["csv"]).replace("DEV", "{root: dev}")
     folder.write("raw/src.csv", "c,v\na,1\nb,2\n")

@@ -150,7 +150,7 @@ def test_what_was_computed_later_of_other_types_is_another(computed: ProjectFold
     assert statuses(cli("copy", "totals", "--to", "dev", "-o", "json")) == {"totals": "refused"}
 
 
-def test_the_same_bytes_of_another_hand_lose_nothing(computed: ProjectFolder, cli: Cli) -> None:
+def test_same_outside_bytes_lose_nothing(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/orders.csv", computed.read("data/orders.csv"))
     computed.write("dev/totals.csv", computed.read("data/totals.csv"))
     done = cli("copy", "--to", "dev", "-o", "json")
@@ -158,7 +158,7 @@ def test_the_same_bytes_of_another_hand_lose_nothing(computed: ProjectFolder, cl
     assert plan(cli, "dev")["totals"] == ["skip"]
 
 
-def test_force_overwrites_what_another_hand_put_there(computed: ProjectFolder, cli: Cli) -> None:
+def test_force_overwrites_outside_data(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/totals.csv", "mine\n")
     refused = cli("copy", "--to", "dev")
     assert refused.code == 1
@@ -235,7 +235,7 @@ def test_nothing_is_copied_while_one_is_refused(computed: ProjectFolder, cli: Cl
 
 
 @pytest.mark.parametrize(("env", "why"), [("default", "data"), ("dev", "dev")])
-def test_what_another_hand_altered(computed: ProjectFolder, cli: Cli, env: str, why: str) -> None:
+def test_data_modified_outside_lakehouse(computed: ProjectFolder, cli: Cli, env: str, why: str) -> None:
     assert cli("copy", "--to", "dev").code == 0
     computed.write(f"{why}/totals.csv", "customer,total\n1,1\n")
     done = cli("copy", "totals", "--to", "dev")
@@ -245,7 +245,7 @@ def test_what_another_hand_altered(computed: ProjectFolder, cli: Cli, env: str, 
     assert plan(cli, "dev")["totals"][0] == "run", "nobody knows what it was made by"
 
 
-def test_a_source_of_another_hand_is_not_overwritten(computed: ProjectFolder, cli: Cli) -> None:
+def test_foreign_source_is_not_overwritten(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     done = cli("copy", "orders", "--to", "dev", "--sources")
     assert done.code == 1

@@ -233,7 +233,7 @@ def test_clean_drops_what_is_no_longer_declared(lake: Lake, cli: Cli) -> None:
     assert reasons(cli("plan", "-o", "json"))["best"] == ["never_materialized"]
 
 
-def test_clean_leaves_what_another_hand_altered(lake: Lake, cli: Cli) -> None:
+def test_clean_keeps_outside_modifications(lake: Lake, cli: Cli) -> None:
     assert cli("run").code == 0
     lake.run(f"UPDATE {name(lake, 'best')} SET total = 7")
     text = lake.folder.read("lakehouse.yaml")

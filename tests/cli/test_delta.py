@@ -46,7 +46,7 @@ def test_early_cut_off(lake: ProjectFolder, cli: CLI) -> None:
     assert deltalake.DeltaTable("lake/delta/best").version() == 0
 
 
-def test_a_commit_by_another_hand_is_seen(lake: ProjectFolder, cli: CLI) -> None:
+def test_outside_commit_is_seen(lake: ProjectFolder, cli: CLI) -> None:
     cli("run")
     row = pa.table({"customer": ["009"], "total": pa.array([1], pa.int64())})
     deltalake.write_deltalake("lake/delta/totals", row, mode="append")

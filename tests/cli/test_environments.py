@@ -97,7 +97,7 @@ def test_env_lists_them(two: ProjectFolder, cli: Cli) -> None:
     ]
 
 
-def test_env_tells_apart_what_differs_in_its_options_alone(two: ProjectFolder, cli: Cli) -> None:
+def test_env_shows_options_that_differ(two: ProjectFolder, cli: Cli) -> None:
     storage = "{root: 's3://lake/x', options: {region: r, OPTIONS}}"
     options = {
         "old": "endpoint: 'https://old.test', access_key_id: me, secret_access_key: tell-nobody",

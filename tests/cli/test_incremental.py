@@ -91,7 +91,7 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
     ]
 
 
-def test_reading_what_another_hand_altered_is_told(done: ProjectFolder, cli: Cli) -> None:
+def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
     told = "content of `totals` changed (2 rows as before); modified outside lakehouse"
     assert told in cli("plan", "best").out
@@ -204,7 +204,7 @@ def made(folder: ProjectFolder, frame: str) -> None:
     folder.write("transforms.py", f"import pandas as pd\n\n\ndef made():\n    return pd.DataFrame({frame})\n")
 
 
-def test_a_run_tells_how_undeclared_columns_changed(folder: ProjectFolder, cli: Cli) -> None:
+def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", UNDECLARED)
     made(folder, "{'a': [1], 'b': ['x']}")
     first = cli("run", "-o", "json").json["tables"][0]
@@ -221,7 +221,7 @@ def test_a_run_tells_how_undeclared_columns_changed(folder: ProjectFolder, cli: 
     assert cli("run", "-o", "json").json["tables"][0]["schema_change"] is None
 
 
-def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None:
+def test_many_column_changes_are_summarized(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", UNDECLARED)
     made(folder, "{'a': [1]}")
     cli("run")
@@ -231,7 +231,7 @@ def test_of_many_columns_a_few_are_told(folder: ProjectFolder, cli: Cli) -> None
     assert note.endswith(", column `c4` added and 495 more changes (breaking)")
 
 
-def test_of_very_long_names_the_ends_are_told(done: ProjectFolder, cli: Cli) -> None:
+def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
     names = [f"{letter}_{'very' * 60}_long" for letter in "ab"]
     helpers = "".join(f"\n\ndef {name}(n):\n    return n + 0\n" for name in names)
     calls = " + ".join(f"{name}(0)" for name in names)
@@ -244,7 +244,7 @@ def test_of_very_long_names_the_ends_are_told(done: ProjectFolder, cli: Cli) -> 
         assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in told
 
 
-def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> None:
+def test_contract_change_is_reported_once(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "columns: {customer: string, total: int64}", "columns: {customer: string}")
     edit(done, "transforms.py", 'totals.nlargest(count, "total")', 'totals.nlargest(count, "total")[["customer"]]')
     best = cli("run", "-o", "json").json["tables"][1]
@@ -262,7 +262,7 @@ def test_what_the_contract_tells_is_told_once(done: ProjectFolder, cli: Cli) -> 
         ("customer: string, total: int64}", "customer: string, total: float64}", "breaking", "breaking"),
     ],
 )
-def test_plan_and_run_tell_the_same_of_a_change(
+def test_plan_and_run_report_a_change_alike(
     done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
 ) -> None:
     edit(done, "lakehouse.yaml", before, after)
@@ -333,7 +333,7 @@ def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     assert [code for code, _ in reasons(cli)["totals"]] == ["data_changed"]
 
 
-def test_every_reason_that_applies_is_told(done: ProjectFolder, cli: Cli) -> None:
+def test_every_reason_is_reported(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "count: 1", "count: 2")
     edit(done, "transforms.py", "nlargest", "nsmallest")
     done.write("data/orders.csv", "customer,amount\n007,5\n")

@@ -220,7 +220,7 @@ def test_a_run_under_nohup_goes_on(slow: ProjectFolder) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_any_command_is_told(project: ProjectFolder, number: int) -> None:
+def test_termination_is_reported(project: ProjectFolder, number: int) -> None:
     code = (
         "import os, signal, sys\n"
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
@@ -370,7 +370,7 @@ def test_fail_fast_ends_the_wait_for_another_attempt(failing: ProjectFolder, exe
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_table_that_is_let_go_of_tells_how_often_it_was_tried(failing: ProjectFolder, executor: str) -> None:
+def test_cancelled_table_shows_its_attempts(failing: ProjectFolder, executor: str) -> None:
     text = failing.read("lakehouse.yaml").replace("retry_delay: 60", "retry_delay: 0.01")
     failing.write("lakehouse.yaml", text)
     body = "    import pathlib, time\n    if pathlib.Path('attempts').read_text().count('attempt') == 3:\n"

@@ -158,7 +158,7 @@ def test_a_failure_is_one_though_nobody_reads_of_it(project: ProjectFolder, buff
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_complaints_that_find_no_room_are_no_failure_of_what_was_done(project: ProjectFolder) -> None:
+def test_full_stderr_does_not_fail_the_command(project: ProjectFolder) -> None:
     for argv, code in ((["run"], 0), (["runs"], 0), (["ls"], 0), (["ls", "nothing"], 2)):
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
@@ -181,7 +181,7 @@ def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: l
     assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: no space left on device\n")
 
 
-def test_what_the_system_refuses_otherwise_is_not_told_of_the_output(
+def test_other_system_errors_are_not_output_errors(
     project: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object, **__: object) -> NoReturn:

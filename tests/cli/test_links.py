@@ -127,7 +127,7 @@ def test_a_folder_that_links_to_another_tables_is_refused(copies: ProjectFolder,
 
 
 def test_a_file_behind_a_link_is_not_written_over(copies: ProjectFolder, cli: Cli) -> None:
-    """A folder may be a link within the root, but what another hand put there is no table's."""
+    """A folder may be a link within the root, but what lakehouse did not put there is no table's."""
     copies.write("data/2026/.keep", "")
     (copies.path / "data/out").symlink_to("2026")
     assert cli("run").code == 0

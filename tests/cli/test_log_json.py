@@ -58,7 +58,7 @@ def test_the_same_events_as_the_history(project: ProjectFolder, executor: str) -
     assert "2 materialized in" in run.out
 
 
-def test_a_failure_is_told_in_the_events_and_leaves_them_machine_readable(project: ProjectFolder) -> None:
+def test_failure_events_stay_machine_readable(project: ProjectFolder) -> None:
     project.write("transforms.py", project.read("transforms.py").replace("nlargest", "nlargst"))
     run = finished(project, "run", "--log-format", "json")
     assert run.process.returncode == 1
@@ -93,7 +93,7 @@ def test_retries_and_what_is_skipped(project: ProjectFolder) -> None:
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_retry_is_told_when_it_happens(project: ProjectFolder, executor: str) -> None:
+def test_retry_is_reported_at_once(project: ProjectFolder, executor: str) -> None:
     text = project.read("lakehouse.yaml").replace("    key: [customer]\n", "    retries: 2\n    retry_delay: 0.4\n")
     project.write("lakehouse.yaml", text)
     project.write("transforms.py", project.read("transforms.py").replace('"sum"', '"smu"'))

@@ -14,6 +14,7 @@ import pytest
 from lakehouse_cli.cli.commands import NAMES
 from lakehouse_cli.errors import LakehouseError, Location
 from lakehouse_cli.project.facade import Project
+from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
 from tests.conftest import Invoked, ProjectFolder
@@ -209,7 +210,7 @@ def test_errors_of_any_command_hide_values_of_variables(
         raise LakehouseError("cannot say s3cr3t", hint="not s3cr3t", location=Location("s3cr3t.py", 1, source="s3cr3t"))
 
     monkeypatch.setattr(Project, "show", leaking)
-    monkeypatch.setattr(Project, "plan_for", leaking)
+    monkeypatch.setattr(Planner, "plan", leaking)
     for argv in (["show", "totals"], ["plan"], ["plan", "-o", "json"], ["run", "--dry-run", "-v"]):
         ran = cli(*argv)
         assert ran.code == 1
@@ -271,7 +272,7 @@ def test_show_writes_what_json_has_no_type_for_as_text(folder: ProjectFolder, cl
     }
 
 
-def test_show_tells_texts_from_nulls_and_moments_by_their_clocks(folder: ProjectFolder, cli: Cli) -> None:
+def test_show_distinguishes_texts_nulls_and_time_zones(folder: ProjectFolder, cli: Cli) -> None:
     folder.write(
         "lakehouse.yaml",
         """
@@ -300,7 +301,7 @@ def test_show_tells_texts_from_nulls_and_moments_by_their_clocks(folder: Project
     assert rows[0] == {"a": "null", "b": [1, None], "c": "2024-01-01 12:00:00.125Z"}
 
 
-def test_show_tells_how_many_columns_it_leaves_out(folder: ProjectFolder, cli: Cli) -> None:
+def test_show_counts_omitted_columns(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: wide\ntables:\n  t: {kind: source}\n")
     folder.write("data/t.csv", ",".join(f"c{i}" for i in range(1500)) + "\n")
     lines = cli("show", "t").out.splitlines()
@@ -310,7 +311,7 @@ def test_show_tells_how_many_columns_it_leaves_out(folder: ProjectFolder, cli: C
     assert len(cli("show", "t", "-o", "json").json["columns"]) == 1500
 
 
-def test_show_tells_what_does_not_fit_as_run_does(project: ProjectFolder, cli: Cli) -> None:
+def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) -> None:
     """Every column, with rows and values; in JSON too."""
     columns = "columns: {customer: string, amount: int64, day: date32}"
     declared = project.read("lakehouse.yaml").replace("columns: {customer: string, amount: int64}", columns)
@@ -461,7 +462,7 @@ def test_a_folder_that_is_gone_matters_only_where_it_is_needed(
         assert invoked.err.startswith("error: the current folder is no longer there\n")
 
 
-def test_validate_tells_a_package_that_is_not_installed_once(project: ProjectFolder, cli: Cli) -> None:
+def test_missing_package_is_reported_once(project: ProjectFolder, cli: Cli) -> None:
     text = project.read("transforms.py")
     project.write("transforms.py", f"import helpers\n{text}")
     project.write(
@@ -499,7 +500,7 @@ def test_validate_tells_a_package_that_is_not_installed_once(project: ProjectFol
         "from __future__ import annotations\nimport helpers, folder.inner\nfrom folder import inner\n",
     ],
 )
-def test_validate_tells_no_import_that_may_do_without(project: ProjectFolder, cli: Cli, code: str) -> None:
+def test_optional_import_is_not_reported(project: ProjectFolder, cli: Cli, code: str) -> None:
     project.write("optional.py", "import zzpk\n")
     project.write("helpers.py", "import transforms\n")
     project.write("folder/inner.py", "X = 1\n")
@@ -530,7 +531,7 @@ def test_every_package_of_an_extra_has_its_hint() -> None:
     assert brought == {module.replace("_", "-") for module in EXTRAS}
 
 
-def test_a_module_that_cannot_be_imported_is_told_once_in_a_run(project: ProjectFolder, cli: Cli) -> None:
+def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> None:
     edit = project.read("lakehouse.yaml").replace("tables:\n", "tables:\n  copy: {inputs: [orders]}\n", 1)
     project.write("lakehouse.yaml", edit)
     code = project.read("transforms.py")

@@ -65,7 +65,7 @@ def test_a_missing_source_that_nothing_is_computed_from(project: ProjectFolder, 
     assert cli("plan").out.endswith("\nnothing to do: 2 tables up to date; 1 source missing\n")
 
 
-def test_a_missing_source_is_told_once(project: ProjectFolder, cli: Cli) -> None:
+def test_missing_source_is_reported_once(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     (project.path / "data/orders.csv").unlink()
     out = cli("plan").out
@@ -130,7 +130,7 @@ def test_the_order_of_params_counts_as_a_transform_sees_it(project: ProjectFolde
     assert reasons(cli)["best"] == [("params_changed", "the params are in another order")]
 
 
-def test_a_file_that_another_hand_put_there_is_replaced_only_by_force(project: ProjectFolder, cli: Cli) -> None:
+def test_foreign_file_is_replaced_only_by_force(project: ProjectFolder, cli: Cli) -> None:
     mine = project.path / "data/totals.csv"
     mine.write_text("mine\n1\n")
     told = "data/totals.csv was not created by lakehouse (no manifest)"
@@ -178,7 +178,7 @@ def test_no_more_tables_are_named_than_can_be_read(folder: ProjectFolder, cli: C
 
 
 @pytest.mark.parametrize("name", ["totals.csv", ".lakehouse/manifests/totals.json"])
-def test_a_link_out_of_the_storage_is_told_as_a_run_tells_it(project: ProjectFolder, cli: Cli, name: str) -> None:
+def test_plan_and_run_report_an_outside_link_alike(project: ProjectFolder, cli: Cli, name: str) -> None:
     assert cli("run").code == 0
     file, outside = project.path / "data" / name, project.path / "outside"
     file.rename(outside)
@@ -194,7 +194,7 @@ def test_a_link_out_of_the_storage_is_told_as_a_run_tells_it(project: ProjectFol
 
 
 @pytest.mark.parametrize("manifest", [True, False])
-def test_a_folder_in_the_way_is_told_as_a_run_tells_it(project: ProjectFolder, cli: Cli, manifest: bool) -> None:
+def test_plan_and_run_report_a_folder_in_the_way_alike(project: ProjectFolder, cli: Cli, manifest: bool) -> None:
     if manifest:
         assert cli("run").code == 0
         (project.path / "data/totals.csv").unlink()
@@ -263,7 +263,7 @@ def test_a_package_that_a_source_needs_is_named_by_plan_and_run(
     assert tables["totals"]["status"] == "skipped"
 
 
-def test_a_source_that_is_there_twice_is_told_with_its_uri(project: ProjectFolder, cli: Cli) -> None:
+def test_ambiguous_source_is_reported_with_its_uri(project: ProjectFolder, cli: Cli) -> None:
     project.write("data/orders.csv.gz", "")
     result = {t["name"]: t for t in cli("run", "-o", "json").json["tables"]}["orders"]
     assert result["error"]["message"].startswith("source `orders` is there twice")

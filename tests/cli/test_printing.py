@@ -243,7 +243,7 @@ def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
         os.fstat(other)
 
 
-def test_a_terminal_is_told_that_the_history_cannot_be_written(project: ProjectFolder) -> None:
+def test_unwritable_history_is_shown_on_a_terminal(project: ProjectFolder) -> None:
     project.write(".lakehouse/runs", "")
     lines = run_on_a_terminal(project)
     assert "the history of this run is not complete: `.lakehouse/runs` is not a folder" in lines

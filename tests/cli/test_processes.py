@@ -42,7 +42,7 @@ def test_every_kind_of_failure_is_tried_again(folder: ProjectFolder, executor: s
     assert (done.returncode, table["status"], table["attempts"]) == (0, "materialized", 2), table
 
 
-def test_attempts_are_counted_and_the_last_failure_is_told(folder: ProjectFolder) -> None:
+def test_attempts_are_counted_and_last_failure_shown(folder: ProjectFolder) -> None:
     only(folder, "    os._exit(3)", ", retries: 2, retry_delay: 0.01")
     command = [*COMMAND, "run", "--executor", "processes", "--log-format", "json", "-o", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)

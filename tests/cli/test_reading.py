@@ -83,7 +83,7 @@ def test_columns_that_are_declared_no_more(measured: ProjectFolder, cli: Cli) ->
     assert message == "`s` is read differently now (no columns are declared any more)"
 
 
-def test_of_a_wide_source_it_is_told_that_columns_changed(measured: ProjectFolder, cli: Cli) -> None:
+def test_wide_source_reports_changed_columns(measured: ProjectFolder, cli: Cli) -> None:
     names = [f"a_rather_long_name_{i}" for i in range(400)]
     measured.write("raw/s.csv", f"k,v,{','.join(names)}\nM,1{',1' * 400}\n")
     declared = "".join(f"\n      {name}: int64" for name in names)

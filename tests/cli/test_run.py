@@ -111,7 +111,7 @@ def test_what_breaks_a_contract_and_is_no_declared_column_has_the_place_of_the_c
     assert line.strip() == "columns:"
 
 
-def test_independent_tables_go_on_after_a_failure_unless_told_to_stop(project: ProjectFolder, cli: Cli) -> None:
+def test_independent_tables_run_after_a_failure(project: ProjectFolder, cli: Cli) -> None:
     project.write(
         "lakehouse.yaml",
         """
@@ -195,7 +195,7 @@ def test_a_missing_source_fails_and_what_needs_it_is_skipped(project: ProjectFol
     assert planned["reasons"][0]["code"] == "missing_source"
 
 
-def test_a_source_that_is_not_as_declared_tells_row_and_value(project: ProjectFolder, cli: Cli) -> None:
+def test_invalid_source_shows_row_and_value(project: ProjectFolder, cli: Cli) -> None:
     project.write("data/orders.csv", "customer,amount\n007,5\n008,two\n009,1.5\n")
     ran = cli("run", "-o", "json")
     assert ran.code == 1
@@ -217,7 +217,7 @@ tables:
 """
 
 
-def test_of_inputs_that_are_missing_it_is_told_what_is_true(folder: ProjectFolder, cli: Cli) -> None:
+def test_missing_inputs_are_described_correctly(folder: ProjectFolder, cli: Cli) -> None:
     one = "\n\ndef {}({}):\n    return pd.DataFrame({{'x': [1]}})\n"
     made = [one.format("a", ""), one.format("b", ""), one.format("c", "a, b"), one.format("d", "a, b")]
     folder.write("lakehouse.yaml", CHAIN)
@@ -312,7 +312,7 @@ def test_a_transform_may_change_its_argument(project: ProjectFolder, cli: Cli) -
     assert project.read("data/second.csv") == project.read("data/orders.csv")
 
 
-def test_retries_are_told_and_counted(project: ProjectFolder, cli: Cli) -> None:
+def test_retries_are_reported_and_counted(project: ProjectFolder, cli: Cli) -> None:
     text = project.read("lakehouse.yaml").replace(
         "key: [customer]", "key: [customer]\n    retries: 2\n    retry_delay: 0"
     )
@@ -340,7 +340,7 @@ def test_retries_are_told_and_counted(project: ProjectFolder, cli: Cli) -> None:
     assert failed.json["tables"][0]["attempts"] == 3
 
 
-def test_frames_that_repeat_themselves_are_told_once(project: ProjectFolder, cli: Cli) -> None:
+def test_repeated_frames_are_shown_once(project: ProjectFolder, cli: Cli) -> None:
     project.write(
         "transforms.py",
         """
@@ -509,9 +509,7 @@ def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
-def test_a_retry_is_told_in_a_line_of_the_table_that_any_log_can_hold(
-    folder: ProjectFolder, cli: Cli, executor: str
-) -> None:
+def test_retry_is_one_line_of_a_log(folder: ProjectFolder, cli: Cli, executor: str) -> None:
     folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 1, retry_delay: 0}}\n")
     folder.write(
         "transforms.py",

@@ -149,7 +149,7 @@ def test_password_is_in_no_message(
     ],
 )
 @pytest.mark.parametrize("odd", ["/", "?@ %  "])
-def test_no_command_tells_a_password(
+def test_no_command_shows_a_password(
     odd: str,
     root: str,
     postgresql_server: PostgreSQL,

@@ -113,7 +113,7 @@ def test_same_size_and_mtime_is_a_change(rates: ProjectFolder, cli: Cli) -> None
     assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed")]
 
 
-def test_many_changed_files_are_told_in_few_words(rates: ProjectFolder, cli: Cli) -> None:
+def test_many_changed_files_are_summarized(rates: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     for number in range(300):
         rates.write(f"lookups/n{number:03}.json", "{}")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config import LoadedSpec, load_project
 from lakehouse_cli.config.keys import ENVIRONMENT_KEYS, STORAGE_KEYS
-from lakehouse_cli.config.reading import Choice
+from lakehouse_cli.config.value_types import Choice
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 
@@ -130,7 +130,7 @@ def test_options_of_a_storage_that_is_not_known_do_not_go_along(
     assert (storage.type, storage.options, storage.connection) == (kind, options, connection)
 
 
-def test_of_a_root_that_is_not_known_the_variable_alone_is_told(load: Load) -> None:
+def test_unset_root_reports_the_variable_alone(load: Load) -> None:
     text = """
     storages: {default: {root: "${WH}", options: {schema: weird}}}
     tables: {t: {kind: source, options: {sheet: 1}, path: "a/b/c"}}
@@ -156,6 +156,21 @@ def test_only_the_chosen_environments_variables_must_be_set(load: Load) -> None:
     assert problem.message == "environment variable `BASE` is not set"
     (problem,) = load(text, "test").problems
     assert problem.message == "environment variable `TEST` is not set"
+
+
+def test_problem_of_the_base_is_reported_once_and_as_the_bases(load: Load) -> None:
+    text = """
+    storages:
+      default: {root: data, options: {delimitr: ";"}}
+      raw: {root: raw}
+    environments:
+      prod: {storages: {raw: {root: /raw}}}
+      test: {}
+    tables: {}
+    """
+    for environment in ("default", "prod", "test"):
+        (problem,) = load(text, environment, thorough=True).problems
+        assert problem.message == "unknown option `delimitr` of format csv in storage `default`"
 
 
 def test_values_are_shown_as_they_are_written(load: Load) -> None:
@@ -221,7 +236,7 @@ def test_the_grammar_of_the_file(load: Load, tmp_path: Path, break_: str, mark: 
     ]  # fmt: skip
 
 
-def test_what_is_wrong_with_the_file_is_told_without_its_text(load: Load, tmp_path: Path) -> None:
+def test_problems_of_dot_env_hide_its_text(load: Load, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text('A=1\nhunter2\n  B = \'hunter2\nC="x" hunter2\n', "utf-8")
     text = 'storages: {default: {root: "${A}"}}\ntables: {}'
     problems = load(text, "default").problems

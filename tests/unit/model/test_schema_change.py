@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli.model.manifest import ColumnRecord, Manifest, Recipe
-from lakehouse_cli.model.schema_change import contract_told, schema_change
+from lakehouse_cli.model.schema_change import describe_contract_change, schema_change
 
 A, B, N = ColumnRecord("a", "int64"), ColumnRecord("b", "int64"), ColumnRecord("n", "int64", nullable=False)
 CONTRACT = (A, B, N)
@@ -40,14 +40,17 @@ def stored(by: Recipe, *kept: str) -> Manifest:
 def test_a_key(before: str, now: str, change: str) -> None:
     table = stored(recipe(*CONTRACT, key=before))
     told = f"the key is now {', '.join(now)}" if now else "there is no key any more"
-    assert contract_told(table, recipe(*CONTRACT, key=now)) == f"{told} ({change})"
+    assert describe_contract_change(table, recipe(*CONTRACT, key=now)) == f"{told} ({change})"
     assert schema_change(table, recipe(*CONTRACT, key=now)) == change
 
 
 def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
     table = stored(recipe(N))
     now = recipe(N._replace(nullable=True), key="n")
-    assert (contract_told(table, now), schema_change(table, now)) == ("the key is now n (compatible)", "compatible")
+    assert (describe_contract_change(table, now), schema_change(table, now)) == (
+        "the key is now n (compatible)",
+        "compatible",
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,22 +75,22 @@ def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
     ],
 )
 def test_what_is_not_known_before_it_is_computed(before: Recipe, now: Recipe, told: str, change: str | None) -> None:
-    assert (contract_told(stored(before), now), schema_change(stored(before), now)) == (told, change)
+    assert (describe_contract_change(stored(before), now), schema_change(stored(before), now)) == (told, change)
 
 
 def test_columns_that_were_kept_are_columns_to_whoever_reads() -> None:
     table = stored(recipe(A, extra="keep"), "b", "c")
     now = recipe(A, B)
     told = "column `b` is declared now (compatible), column `c` removed (breaking)"
-    assert contract_told(table, now) == f"{told}, extra_columns keep → error (compatible)"
+    assert describe_contract_change(table, now) == f"{told}, extra_columns keep → error (compatible)"
     assert schema_change(table, now) == "breaking"
-    assert contract_told(table, recipe(A, B, extra="keep")) == "column `b` is declared now (compatible)"
+    assert describe_contract_change(table, recipe(A, B, extra="keep")) == "column `b` is declared now (compatible)"
 
 
-def test_of_many_changes_the_gravest_are_told() -> None:
+def test_gravest_of_many_changes_are_listed() -> None:
     table = stored(recipe(*(ColumnRecord(f"c{i}", "int64") for i in range(300)), A))
     now = recipe(*(ColumnRecord(f"c{i}", "float64" if i > 297 else "string") for i in range(300)), B)
-    told = contract_told(table, now)
+    told = describe_contract_change(table, now)
     assert told.startswith("column `c0` int64 → string (breaking), ")
     assert told.endswith(" and 296 more changes")
     assert len(told) < 400

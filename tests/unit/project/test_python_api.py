@@ -66,7 +66,7 @@ def test_variables_come_from_the_mapping_given(project: ProjectFolder, tmp_path:
     assert result["totals"].uri == "${WHERE}/totals.csv"
 
 
-def test_events_tell_all_that_happens(project: ProjectFolder) -> None:
+def test_events_report_all_that_happens(project: ProjectFolder) -> None:
     recorder = RecordingReporter()
     result = Project.load().run(on_event=recorder.handle)
     kinds = [type(event) for event in recorder.events]

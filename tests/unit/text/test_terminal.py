@@ -7,19 +7,9 @@ import io
 import pytest
 
 from lakehouse_cli.errors import Problem, ProjectError
+from lakehouse_cli.text.columns import Cell, columns, data_rows
 from lakehouse_cli.text.counts import plural
-from lakehouse_cli.text.terminal import (
-    Cell,
-    Terminal,
-    columns,
-    folded,
-    pad,
-    printable,
-    size_text,
-    text_width,
-    time_text,
-    value_text,
-)
+from lakehouse_cli.text.terminal import Terminal, folded, pad, printable, size_text, text_width, time_text, value_text
 
 
 @pytest.mark.parametrize(
@@ -209,3 +199,19 @@ def test_values_that_differ_look_different() -> None:
         "a\\nb",
     ]
     assert [value_text(value) for value in values] == shown
+
+
+@pytest.mark.parametrize(("width", "marked"), [(20, False), (20, True), (10, False)])
+def test_data_rows_are_no_wider_than_the_screen(width: int, marked: bool) -> None:
+    mark = [Cell("+")] if marked else []
+    rows = [[*mark, Cell("x" * 30), Cell("1")], [*mark, Cell("y"), Cell("12345")]]
+    header = [*([""] if marked else []), "n" * 30, "amount"]
+    first, *lines, last = data_rows(Terminal(width=width), header, rows, [len(header) - 1], marked=marked)
+    assert len(lines) == 2
+    assert all(text_width(line) <= width for line in (first, *lines))
+    assert last.strip() == "… and 1 more column"
+
+
+def test_numbers_in_the_last_column_are_right_aligned() -> None:
+    rows = [[Cell("x"), Cell("1")], [Cell("y"), Cell("12345")]]
+    assert data_rows(Terminal(), ("name", "n"), rows, [1], marked=False)[1:] == ["  x         1", "  y     12345"]

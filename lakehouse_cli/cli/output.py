@@ -1,0 +1,109 @@
+"""Where an invocation writes: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any, TextIO
+
+from lakehouse_cli.text.terminal import fitted, holds_marks
+
+
+class UnwrittenError(OSError):
+    """Results cannot be written; any other `OSError` has another cause."""
+
+
+class Streams:
+    """The streams of this invocation; `sys.stdout` and `sys.stderr` may be replaced by the user's code.
+
+    Attributes:
+        stdout: Takes results.
+        stderr: Takes errors and notes.
+        lasting: Contexts that end with the invocation.
+    """
+
+    stdout = sys.stdout
+    stderr = sys.stderr
+    lasting = ExitStack()
+
+
+def write_to(stdout: TextIO, stderr: TextIO) -> None:
+    """Write to these streams from now on."""
+    Streams.stdout, Streams.stderr = stdout, stderr
+
+
+def until_the_end() -> ExitStack:
+    """Return a stack that is closed at the end of the invocation, or at the next call.
+
+    Threads and exit handlers of transforms print after the command has done its work.
+    """
+    Streams.lasting.close()
+    Streams.lasting.callback(write_to, Streams.stdout, Streams.stderr)
+    return Streams.lasting
+
+
+def write(text: str = "") -> None:
+    """Write a line of the result to stdout."""
+    _put(fitted(text, Streams.stdout) + "\n")
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines of the result to stdout."""
+    for line in lines:
+        write(line)
+
+
+def write_json(document: Any) -> None:
+    """Write the one JSON document of this invocation to stdout."""
+    import json
+
+    _put(json.dumps(document, indent=2, ensure_ascii=not holds_marks(Streams.stdout)) + "\n")
+
+
+def json_line(event: str, **members: Any) -> str:
+    """Format an event of the command itself as one line of JSON, as the events of a run are."""
+    import json
+    from datetime import UTC, datetime
+
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"event": event, "at": at, **members}, separators=(",", ":"))
+
+
+def flush() -> None:
+    """Flush what was written of the result."""
+    _put("", flush=True)
+
+
+def _put(text: str, *, flush: bool = False) -> None:
+    """Write; where nobody reads on (`head`, a closed pager), the command goes on and keeps its exit code."""
+    try:
+        Streams.stdout.write(text)
+        if flush:
+            Streams.stdout.flush()
+    except BrokenPipeError:
+        drop_results()
+    except OSError as error:
+        raise UnwrittenError(error.errno, error.strerror) from error
+
+
+def drop_results() -> None:
+    """Discard what stdout still buffers, and what is written there later."""
+    _drop(Streams.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    # Else Python tries to write it again at exit.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def write_stderr(lines: Sequence[str]) -> None:
+    """Write lines to stderr; where that takes none, the exit code has to do."""
+    if lines:
+        try:
+            Streams.stderr.write("".join(fitted(line, Streams.stderr) + "\n" for line in lines))
+        except OSError:
+            _drop(Streams.stderr)
