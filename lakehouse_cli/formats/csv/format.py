@@ -8,9 +8,8 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.csv.counting import count_rows
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.formats.csv.read import count_rows, read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column
 
@@ -33,5 +32,5 @@ class CsvFormat(Format[CsvOptions]):
         write_csv(table, sink, options)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: CsvOptions) -> int | None:
-        """How many rows there are; see `count_rows` of `lakehouse_cli.formats.csv.counting`."""
+        """How many rows there are; see `count_rows`."""
         return count_rows(open_source, name, options)
