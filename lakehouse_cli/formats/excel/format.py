@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
@@ -23,6 +24,7 @@ from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_violation
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -30,8 +32,6 @@ from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _SPELLINGS = CsvOptions()
-_EXAMPLES = 5
-_SHOWN = 60
 
 
 class ExcelFormat(Format[ExcelOptions]):
@@ -49,16 +49,15 @@ class ExcelFormat(Format[ExcelOptions]):
         nulls = frozenset(options.null_values)
         if columns is None:
             return _undeclared(sheet, name, nulls)
-        places = _places(sheet, name, columns)
-        arrays, refused = [], []
-        for column, at in zip(columns, places, strict=True):
-            values, violation = _typed(_cells(sheet, at, nulls), column, at, sheet)
-            arrays.append(values)
-            if violation is not None:
-                refused.append((column, violation))
-        if refused:
-            raise _unfit(refused, name)
-        return pa.table(arrays, names=[column.name for column in columns])
+        readings = [
+            ColumnReading(column.name, to_arrow(column.type), column, at)
+            for column, at in zip(columns, _places(sheet, name, columns), strict=True)
+        ]
+        for reading in readings:
+            _read_cells(reading, _cells(sheet, reading.position, nulls))
+        if any(reading.count for reading in readings):
+            raise _unfit(readings, sheet, name)
+        return table_of(readings)
 
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
         """Nothing is written as Excel; projects that ask for it are refused when they are loaded."""
@@ -94,23 +93,25 @@ def _cells(sheet: Sheet, at: int, nulls: frozenset[str]) -> list[Any]:
     return [None if (each.shown if type(each) is Refused else each) in nulls else each for each in values]
 
 
-def _typed(cells: list[Any], column: Column, at: int, sheet: Sheet) -> tuple[pa.Array, Violation | None]:
-    """A column in its declared type, and what is wrong with it."""
-    target = to_arrow(column.type)
+def _read_cells(reading: ColumnReading, cells: list[Any]) -> None:
+    """Add all values of a column."""
+    target = reading.type
     leaf = target.value_type if pa.types.is_dictionary(target) else target
-    as_value = value_for(column.type)
     is_text = pa.types.is_string(leaf)
-    texts = [each if type(each) is str and (each or is_text) else None for each in cells]
-    others = [None if each is None or type(each) is str else as_value(each) for each in cells]
-    spelled = decode(av.array(texts, _TEXT), leaf, _SPELLINGS)
+    # By the shortest digits that stand for a number, which are those that Excel shows and stores.
+    spelled = (str, int, float) if pa.types.is_decimal(leaf) else (str,)
+    texts = [str(each) if type(each) in spelled and (each != "" or is_text) else None for each in cells]
+    as_value = value_for(reading.column.type) if reading.column else None
+    others = [None if each is None or type(each) in spelled or not as_value else as_value(each) for each in cells]
+    text = av.array(texts, _TEXT)
+    values = decode(text, leaf, _SPELLINGS)
     bad = [row for row, each in enumerate(others) if each is UNFIT]
-    bad += pc.indices_nonzero(pc.and_(pc.is_valid(av.array(texts, _TEXT)), pc.is_null(spelled))).to_pylist()
-    if bad:
-        return spelled, _violation(sorted(bad), cells, column, at, sheet)
-    values = spelled
-    if any(each is not None for each in others):
-        values = pc.coalesce(spelled, _array(others, leaf))
-    return (values.dictionary_encode().cast(target) if leaf is not target else values), None
+    bad += pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null())).to_pylist()
+    if not bad and any(each is not None for each in others):
+        values = pc.coalesce(values, _array(others, leaf))
+    if leaf is not target:
+        values = values.dictionary_encode().cast(target)
+    reading.add(values, np.array(sorted(bad)), lambda at: (at + 1, cells[at], None))
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -120,32 +121,29 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return av.array(values, pa.int64()).cast(kind) if t.is_temporal(kind) else av.array(values, kind)
 
 
-def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet: Sheet) -> Violation:
-    count = len(bad)
-    told = f"{plural(count, 'cell')} of {count_text(len(cells))} {'is' if count == 1 else 'are'} not {column.type}"
-    examples = tuple(
-        Example(row + 1, f"{address(at, sheet.rows[row].number)}: {_shown(cells[row])}", sheet.rows[row].number)
-        for row in bad[:_EXAMPLES]
-    )
-    return Violation(column.name, "type", count, told, examples, column.location)
-
-
 def _shown(value: Any) -> str:
     if type(value) is Refused:
         return value.shown
-    return cut_end(repr(value) if type(value) is str else str(value), _SHOWN)
+    return cut_end(repr(value) if type(value) is str else str(value), LONGEST)
 
 
-def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
-    column, first = refused[0]
-    example = first.examples[0]
+def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataError:
+    unfit = [reading for reading in readings if reading.count]
+    violations = []
+    for reading in unfit:
+        numbers = [sheet.rows[row - 1].number for row, _, _ in reading.examples]
+        examples = [
+            Example(row, f"{address(reading.position, number)}: {_shown(value)}", number)
+            for (row, value, _), number in zip(reading.examples, numbers, strict=True)
+        ]
+        violations.append(unfit_violation(reading, len(sheet.rows), examples, noun="cell"))
+    first, example = unfit[0], violations[0].examples[0]
     where, _, shown = example.value.partition(": ")
-    total = sum(violation.count for _, violation in refused)
-    others = others_unfit(total, "cell")
+    others = others_unfit(sum(reading.count for reading in unfit), "cell")
     return DataError(
-        f"cell {where} of `{name}`, in column `{first.column}`, holds {shown}, which is not {column.type}{others}",
-        [violation for _, violation in refused],
-        hint=_hint(shown, column),
+        f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
+        violations,
+        hint=_hint(shown, first.column),
         location=Location(name, example.line),
     )
 
