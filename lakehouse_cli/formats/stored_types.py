@@ -210,18 +210,16 @@ def storable(table: pa.Table, what: str) -> pa.Table:
         StorageError: Column names that are empty or there twice; a type that has no name.
     """
     _check_names(table.column_names, what)
-    columns = []
-    for field, values in zip(table.schema, table.columns, strict=True):
+    types = []
+    for field in table.schema:
         known = from_arrow(field.type)
         if known is None:
             raise StorageError(
                 f"column `{field.name}` is {field.type}, which {what} cannot hold",
                 hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
             )
-        target = to_arrow(known)
-        columns.append(values if values.type == target else convert(values, target))
-    fields = [pa.field(name, values.type) for name, values in zip(table.column_names, columns, strict=True)]
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        types.append(to_arrow(known))
+    return in_types_of_file(table, what, types)
 
 
 def _check_names(names: Sequence[str], what: str) -> None:
@@ -237,7 +235,7 @@ def _check_names(names: Sequence[str], what: str) -> None:
         raise StorageError(f"column name `{twice}` is there twice", hint="rename one of them")
 
 
-def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int) -> pa.Table:
+def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int = 0) -> pa.Table:
     """Rows with columns converted to the types that a file has for them.
 
     Args:

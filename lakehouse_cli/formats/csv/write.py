@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
@@ -25,7 +24,7 @@ from lakehouse_cli.formats.compression import compressed
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.formats.stored_types import storable
 
 _TEXT = pa.string()
 _ROWS = 1 << 16
@@ -71,8 +70,7 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
-    table = _storable(table)
-    _check_names(table.column_names)
+    table = storable(table, "a CSV file")
     writer = _Writer(table.schema, options)
     with ExitStack() as stack:
         put = _putter(sink, options, stack)
@@ -83,48 +81,9 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
             put(text)
 
 
-def _check_names(names: list[str]) -> None:
-    if not names:
-        raise StorageError("a table without columns cannot be written as CSV", hint="return at least one column")
-    if "" in names:
-        raise StorageError(
-            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
-            hint="name it, or leave it out",
-        )
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        listed = ", ".join(f"`{name}`" for name in twice[:5])
-        raise StorageError(
-            f"column {'names' if len(twice) > 1 else 'name'} {listed} {'are' if len(twice) > 1 else 'is'} there twice",
-            hint="a header names each column once; rename one of them",
-        )
-
-
-def _storable(table: pa.Table) -> pa.Table:
-    """The same values in types the project file can name (large_string as string, and so on)."""
-    fields = []
-    for field in table.schema:
-        known = from_arrow(field.type)
-        if known is None:
-            raise StorageError(
-                f"column `{field.name}` is {field.type}, which a CSV file cannot hold",
-                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
-            )
-        target = to_arrow(known)
-        # A dictionary is written by its values, whatever indexes them.
-        fields.append(field if pa.types.is_dictionary(field.type) else field.with_type(target))
-    schema = pa.schema(fields)
-    if schema.types == table.schema.types:
-        return table
-    try:
-        return table.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise StorageError(f"the table cannot be written as CSV: {error}") from error
-
-
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     """Slices of the table, bounded in rows, cells and bytes."""
-    if table.num_rows == 0 or table.num_columns == 0:
+    if table.num_rows == 0:
         return
     per_row = max(1, table.nbytes // table.num_rows)
     rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))

@@ -17,8 +17,6 @@ from lakehouse_cli.formats.stored_types import storable
 
 _ROWS = 1 << 14
 _VALUES = 1 << 20
-# What compressors are given at once, so that their output does not tell how the rows were batched.
-_PIECE = 1 << 20
 # Lines beyond this are joined with 64-bit offsets.
 _OFFSETS_END = 1 << 30
 
@@ -37,8 +35,8 @@ def write_jsonl(table: pa.Table, sink: Sink, codec: str, cells: CsvOptions) -> N
     """
     table = storable(table, "JSON Lines")
     with compressed(sink, codec) as target:
-        for piece in _pieces(_texts(table, cells)):
-            target.write(piece)
+        for text in _texts(table, cells):
+            target.write(text)
 
 
 def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
@@ -46,17 +44,6 @@ def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
     for start in range(0, table.num_rows, rows):
         for batch in table.slice(start, rows).combine_chunks().to_batches():
             yield _lines(batch, cells)
-
-
-def _pieces(texts: Iterator[memoryview]) -> Iterator[bytes]:
-    waiting = bytearray()
-    for text in texts:
-        waiting += text
-        while len(waiting) >= _PIECE:
-            yield bytes(waiting[:_PIECE])
-            del waiting[:_PIECE]
-    if waiting:
-        yield bytes(waiting)
 
 
 def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
