@@ -115,6 +115,15 @@ def _checked(options_class: str, options: tuple[tuple[str, Any], ...]) -> Format
     return found.from_mapping(dict(options))
 
 
+#: Of files that are compressed as a whole, by the value of their option: the ending of the file's name.
+TEXT_COMPRESSIONS: Mapping[str, str] = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+#: Of the formats of such files.
+TEXT_COMPRESSION = FormatOption(
+    "compression",
+    None,
+    {"enum": ["none", *TEXT_COMPRESSIONS]},
+    "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
+)
 #: Of the formats that write durations as text.
 DURATION_UNIT = FormatOption(
     "duration_unit",
@@ -122,6 +131,12 @@ DURATION_UNIT = FormatOption(
     {"enum": ["s", "ms", "us", "ns"]},
     "The unit of durations, which are numbers; unset: seconds, and in JSON a number without quotes is refused.",
 )
+
+
+def suffix_option(suffix: str) -> FormatOption:
+    """Make the option for the ending of a format's files."""
+    schema = {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"}
+    return FormatOption("suffix", suffix, schema, "The file's ending.")
 
 
 class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):

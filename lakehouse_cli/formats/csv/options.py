@@ -11,7 +11,6 @@ from msgspec.structs import force_setattr
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.spec import FormatOptions
 
-COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
 _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
@@ -106,17 +105,6 @@ class CsvOptions(FormatOptions, frozen=True):
     def null_text(self) -> str | None:
         """How null is written, None where it cannot be."""
         return self.null_values[0] if self.null_values else None
-
-    def compression_of(self, name: str) -> str | None:
-        """The codec of a file of that name (``gzip``, ``bz2``, ``zstd``), None for plain bytes."""
-        return codec_of(name, self.compression)
-
-
-def codec_of(name: str, compression: str | None) -> str | None:
-    """The codec of a file: as the option says, else by the file's suffix; None for plain bytes."""
-    if compression is not None:
-        return None if compression == "none" else compression
-    return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
 
 
 def _check_characters(options: CsvOptions) -> None:

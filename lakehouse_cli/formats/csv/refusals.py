@@ -28,7 +28,7 @@ def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Excep
         StorageError: It holds bytes that are not UTF-8, on that line.
     """
     with open_source() as file:
-        for _ in transcoded(plain_pieces(file, name, options.compression_of(name)), name, options.encoding):
+        for _ in transcoded(plain_pieces(file, name, options.compression), name, options.encoding):
             pass
     return StorageError(
         f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",

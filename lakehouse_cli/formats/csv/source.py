@@ -9,7 +9,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.compression import plain_pieces, refuse_packed
+from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import malformed, undecodable
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError, Records
@@ -104,7 +104,6 @@ class CsvSource:
                 hint="set `encoding: utf-16` in its options",
                 location=Location(self.name, 1),
             )
-        refuse_packed(start, self.name, self._options.compression_of(self.name))
         before = len(_BOM) if start.startswith(_BOM) else 0
         self._line_end: bytes | None = None
         rest, at = start[before:], 0
@@ -222,7 +221,7 @@ class CsvSource:
 
 
 def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:
-    pieces = plain_pieces(file, name, options.compression_of(name))
+    pieces = plain_pieces(file, name, options.compression)
     if options.encoding in ("utf-8", "utf-8-sig"):
         return pieces
     return transcoded(pieces, name, options.encoding)

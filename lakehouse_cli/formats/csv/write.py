@@ -255,7 +255,7 @@ def _data_of(text: pa.Array) -> memoryview:
 
 def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
     """What takes UTF-8 text to the file: encoding and compression on the way."""
-    target = stack.enter_context(compressed(sink, options.compression or "none"))
+    target = stack.enter_context(compressed(sink, options.compression))
     if options.encoding == "utf-8":
         return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()

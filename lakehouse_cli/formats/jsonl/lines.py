@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.compression import plain_pieces, refuse_packed
+from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.nested import DECODER as JSON
 from lakehouse_cli.formats.csv.nested import JsonNumber
 
@@ -32,12 +32,12 @@ class Opened(Struct, frozen=True):
     Attributes:
         open_source: Opens its bytes.
         name: As messages show it.
-        codec: Of its compression; None for plain bytes.
+        compression: As the option says; None where the suffix of the name decides.
     """
 
     open_source: Callable[[], BinaryIO]
     name: str
-    codec: str | None
+    compression: str | None
 
     def pieces(self) -> Iterator[bytes]:
         """Its bytes, decompressed and without a byte order mark, block by block.
@@ -46,9 +46,8 @@ class Opened(Struct, frozen=True):
             StorageError: They are not whole, or of another encoding or compression.
         """
         with self.open_source() as file:
-            pieces = plain_pieces(file, self.name, self.codec)
+            pieces = plain_pieces(file, self.name, self.compression)
             first = next(pieces, b"")
-            refuse_packed(first, self.name, self.codec)
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise StorageError(
                     f"`{self.name}` is in UTF-16, and JSON Lines are UTF-8",

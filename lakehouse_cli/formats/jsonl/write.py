@@ -21,20 +21,20 @@ _VALUES = 1 << 20
 _OFFSETS_END = 1 << 30
 
 
-def write_jsonl(table: pa.Table, sink: Sink, codec: str, cells: CsvOptions) -> None:
+def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: CsvOptions) -> None:
     """Write a table so that `read_declared` with the same columns gives it back.
 
     Args:
         table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
-        codec: ``none``, ``gzip``, ``bz2`` or ``zstd``.
+        compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
         cells: How single values are spelled, of `json_cells`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
     table = storable(table, "JSON Lines")
-    with compressed(sink, codec) as target:
+    with compressed(sink, compression) as target:
         for text in _texts(table, cells):
             target.write(text)
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.parquet.options import ParquetOptions
 from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
     read_declared,

@@ -15,8 +15,8 @@ import pytest
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.parquet.format import ParquetFormat
-from lakehouse_cli.formats.parquet.options import ParquetOptions
 from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from tests.unit.formats.test_typed_files import columns, read
 
 FAR, NEAR, FIRST = datetime(9999, 12, 31), datetime(2024, 6, 1, 12), datetime(1, 1, 1)

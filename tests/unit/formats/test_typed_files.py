@@ -16,7 +16,7 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.parquet.format import ParquetFormat
-from lakehouse_cli.formats.parquet.options import ParquetOptions
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.registry import Entry, load
 
