@@ -101,7 +101,7 @@ def read_storage(reader: Reader, key: Scalar, node: Node, folder: Path, of: str 
             options, connection = (*read_options(reader, values["options"], wanted, owner), {})[:2]
             conflict = option_conflict(options, spec)
             if conflict:
-                reader.report(node.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+                reader.report(node.entries["options"][0], f"{owner}: {conflict[0]}", conflict[1])
     unread = "options" not in values and (
         "options" in node.entries or is_misspelt("options", node.entries, STORAGE_KEYS)
     )

@@ -120,8 +120,9 @@ def _check_characters(options: CsvOptions) -> None:
                 hint=f"such as {_SUCH_AS[what]}",
             )
         same = next((other for other in characters if other != what and characters[other] == character), None)
-        if same and {what, same} != {"delimiter", "decimal"}:
-            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else "choose two"
+        if same:
+            hint = "choose another character for one of them"
+            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else hint
             raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
         if character.isalnum() or character in _TAKEN[what]:
             raise StorageError(

@@ -121,10 +121,8 @@ class _Writer:
         # What quotes tell from null, and, where there are quotes, from nothing.
         spellings = {*options.null_spellings, *([""] if options.quotes else [])}
         self.null_set = _texts(tuple(sorted(spellings)))
-        self.plain_needs_quotes = (
-            bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES)
-            or options.decimal in (options.delimiter, self.quote)
-            or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
+        self.plain_needs_quotes = bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES) or any(
+            s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
         )
         self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
         # Per column, for how many batches more its values are taken for distinct.
