@@ -15,15 +15,6 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()
-# Arrow prints a float without an exponent below this. Python, and so pandas, do from 1e-4 to 1e16.
-_PLAIN_FLOATS = 1e10
-_SMALL_FLOATS = (
-    (r"^(-?)0\.0000([1-9])([0-9]+)$", r"\1\2.\3e-05"),
-    (r"^(-?)0\.0000([1-9])$", r"\1\2e-05"),
-    (r"^(-?)0\.00000([1-9])([0-9]+)$", r"\1\2.\3e-06"),
-    (r"^(-?)0\.00000([1-9])$", r"\1\2e-06"),
-    ("e-([0-9])$", r"e-0\1"),
-)
 _FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
@@ -71,38 +62,40 @@ def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
 
 def _floats(values: pa.Array) -> pa.Array:
     """The shortest text that gives the same float again, as Python's ``repr`` writes it: whole ones with ``.0``."""
-    text = values.cast(_TEXT)
-    size = pc.abs(values)
-    # Of the values' own type, which then need not be converted to be compared.
-    zero, fraction, plain, long = (av.scalar(limit, values.type) for limit in (0.0, 1e-4, _PLAIN_FLOATS, 1e16))
-    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, plain))
+    text, size = values.cast(_TEXT), pc.abs(values)
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, av.scalar(1e10, values.type)))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    text = _respelled(text, pc.and_(pc.less(size, fraction), pc.greater(size, zero)), _small_floats)
-    large = pc.and_(pc.greater_equal(size, plain), pc.less(size, long))
-    return _respelled(text, large, _large_float32s if values.type == pa.float32() else _large_float64s)
-
-
-def _respelled(text: pa.Array, where: pa.Array, respell: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    if not pc.any(where).as_py():
-        return text
-    return pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
-
-
-def _small_floats(text: pa.Array) -> pa.Array:
-    """Below 1e-4, where Arrow begins to print an exponent later than Python, and with one digit."""
-    for pattern, replacement in _SMALL_FLOATS:
-        text = pc.replace_substring_regex(text, pattern, replacement)
+    for low, high, respell in _RESPELLED:
+        # Of the values' own type, which then need not be converted to be compared.
+        lowest, limit = av.scalar(low, values.type), av.scalar(high, values.type)
+        where = pc.and_(pc.greater_equal(size, lowest), pc.less(size, limit))
+        if pc.any(where).as_py():
+            text = pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
     return text
 
 
-def _large_float32s(text: pa.Array) -> pa.Array:
-    """Whole ones, without an exponent: the digits printed, not all those of the float."""
-    return pc.binary_join_element_wise(text.cast(pa.decimal128(38, 0)).cast(_TEXT), ".0", "")
+def _scientific(text: pa.Array, exponent: str) -> pa.Array:
+    digits = pc.ascii_ltrim(text, "-0.")
+    sign = pc.if_else(pc.starts_with(text, "-"), "-", "")
+    point = pc.if_else(pc.equal(pc.binary_length(digits), 1), "", ".")
+    first, others = pc.utf8_slice_codeunits(digits, 0, 1), pc.utf8_slice_codeunits(digits, 1)
+    return pc.binary_join_element_wise(sign, first, point, others, exponent, "")
 
 
-def _large_float64s(text: pa.Array) -> pa.Array:
-    return av.array([repr(float(each)) for each in text.to_pylist()], _TEXT)
+def _without_exponent(text: pa.Array) -> pa.Array:
+    # Seventeen digits at most, eleven of them or more before the point.
+    text = pc.ascii_rtrim(text.cast(pa.decimal128(38, 7)).cast(_TEXT), "0")
+    return pc.binary_join_element_wise(text, pc.if_else(pc.ends_with(text, "."), "0", ""), "")
+
+
+# From where to where Arrow and Python print floats in different ways, and what makes the one text of the other.
+_RESPELLED: tuple[tuple[float, float, Callable[[pa.Array], pa.Array]], ...] = (
+    (1e-9, 1e-6, lambda text: pc.replace_substring(text, "e-", "e-0")),
+    (1e-6, 1e-5, lambda text: _scientific(text, "e-06")),
+    (1e-5, 1e-4, lambda text: _scientific(text, "e-05")),
+    (1e10, 1e16, _without_exponent),
+)
 
 
 def _decimals(values: pa.Array) -> pa.Array:
