@@ -113,6 +113,13 @@ def with_offsets(values: pa.Array, type_: pa.DataType) -> pa.Array:
     )
 
 
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """All values of a column as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+
+
 def from_numpy(values: Any, type_: pa.DataType, valid: Any = None) -> pa.Array:
     """An array of integers or floats that shares memory with one of numpy's.
 

@@ -26,8 +26,7 @@ def holds_dictionary(kind: pa.DataType) -> bool:
 
 def with_own_dictionaries(column: pa.ChunkedArray) -> pa.Array:
     """A column as one canonical array whose dictionaries hold their values once, in the order of first appearance."""
-    joined = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
-    return canonical(joined, encode=True)
+    return canonical(av.joined(column), encode=True)
 
 
 def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:

@@ -12,8 +12,8 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
-from lakehouse_cli.arrow.conversion.times import PER_SECOND
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 
@@ -159,7 +159,7 @@ def _refuse(array: pa.Array, bad: pa.Array, quality: str) -> None:
     if pa.types.is_temporal(array.type):
         # Python's own types would show the time of the next day.
         counts = array.view(_free(array.type)).take(rows[:EXAMPLES]).to_pylist()
-        unit = None if pa.types.is_date64(array.type) else PER_SECOND[array.type.unit]
+        unit = None if pa.types.is_date64(array.type) else UNITS[array.type.unit]
         shown = [_clock(count, unit) if unit else f"{count} ms since 1970" for count in counts]
     raise InexactError(quality, rows, hint="make text of such values where they come from", shown=shown)
 
@@ -231,7 +231,7 @@ def _bounds(kind: pa.DataType) -> _Bounds:
         most = 10**kind.precision - 1
         return _number(-most, kind.byte_width), _number(most, kind.byte_width)
     width = kind.bit_width // 8
-    return _number(0, width), _number(_DAY_S * PER_SECOND[kind.unit] - 1, width)
+    return _number(0, width), _number(_DAY_S * UNITS[kind.unit] - 1, width)
 
 
 def _number(value: int, width: int) -> pa.Scalar:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
-from lakehouse_cli.arrow.conversion.moments import parse_timestamp
+from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_timestamp
 from lakehouse_cli.arrow.conversion.numbers import failing_rows, outside
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.arrow.values import compute as pc
@@ -21,7 +21,6 @@ _FLOAT = r"^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$"
 _BOOL = r"^([Tt]rue|[Ff]alse)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
-_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _LARGE = frozenset((pa.large_string(), pa.large_binary()))
 # Of this many digits on, an integer may be no float of so many bits.
 _LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,}$"}
@@ -121,7 +120,7 @@ def _narrow(chunk: pa.Array, target: pa.DataType, into: list[pa.Array]) -> None:
 
 
 def _clock(unit: str) -> str:
-    fraction = rf"(\.[0-9]{{1,{_DIGITS[unit]}}})?" if _DIGITS[unit] else ""
+    fraction = rf"(\.[0-9]{{1,{DIGITS[unit]}}})?" if DIGITS[unit] else ""
     return rf"[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}{fraction})?"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.times import PER_SECOND
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.values import compute as pc
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -70,7 +70,7 @@ def _moved(
     by_python: Callable[[int], int | None],
 ) -> pa.Array:
     """The values as `to`: by Arrow where it is right, else by what Python says is to be added, in seconds."""
-    per_second = PER_SECOND[values.type.unit]
+    per_second = UNITS[values.type.unit]
     counts = values.cast(pa.int64())
     is_near = pc.and_(pc.greater_equal(counts, _FIRST * per_second), pc.less(counts, _LAST * per_second))
     if pc.all(is_near).as_py() in (True, None):

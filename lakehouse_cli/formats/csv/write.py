@@ -41,22 +41,7 @@ _BATCHES_TO_TRY_AGAIN = 16
 # Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
 _OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
 _BOM = "\ufeff"
-_BITS = {
-    kind.id: bits
-    for kind, bits in (
-        (pa.float64(), pa.int64()),
-        (pa.float32(), pa.int32()),
-        (pa.timestamp("s"), pa.int64()),
-        (pa.int64(), pa.int64()),
-        (pa.uint64(), pa.int64()),
-        (pa.int32(), pa.int32()),
-        (pa.uint32(), pa.int32()),
-        (pa.date32(), pa.int32()),
-        (pa.time32("s"), pa.int32()),
-        (pa.time64("us"), pa.int64()),
-        (pa.duration("s"), pa.int64()),
-    )
-}
+_BITS = {32: pa.int32(), 64: pa.int64()}
 
 
 def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
@@ -174,7 +159,7 @@ class _Writer:
 
     def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
         """The distinct values and where they stand, where there are few: then text is made once for each of them."""
-        bits = _BITS.get(values.type.id)
+        bits = _BITS.get(values.type.bit_width) if pa.types.is_primitive(values.type) else None
         if bits is None or len(values) < _FEW or self.distinct[at] > 0:
             self.distinct[at] -= 1
             return None

@@ -21,8 +21,6 @@ DECODER = json.JSONDecoder(
     parse_constant=JsonNumber,
     object_pairs_hook=JSON.object_pairs_hook,
 )
-# What a blank line begins with, after the end of the one before.
-_BLANK_STARTS = (b"\n\n", b"\n ", b"\n\r", b"\n\t", b"\n\v", b"\n\f")
 _KINDS = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
 
 
@@ -81,15 +79,7 @@ class Opened(Struct, frozen=True):
         Raises:
             StorageError: The bytes are not whole, or of another encoding or compression.
         """
-        count = 0
-        rest: list[bytes] = []
-        for piece in self.pieces():
-            end = piece.rfind(b"\n") + 1
-            if end:
-                count += _count_whole(b"".join([*rest, piece[:end]]))
-                rest = []
-            rest.append(piece[end:])
-        return count + any(not part.isspace() for part in rest if part)
+        return sum(1 for _ in self.lines())
 
     def objects(self, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
         """The objects, with the 1-based numbers of their lines.
@@ -125,13 +115,6 @@ class Opened(Struct, frozen=True):
         else:
             why, hint = f"cannot be read exactly: {error}", "correct it, or have it written anew"
         return StorageError(f"line {number} of `{self.name}` {why}", hint=hint, location=Location(self.name, number))
-
-
-def _count_whole(lines: bytes) -> int:
-    """How many of some whole lines are not blank; each is looked at only where some may be."""
-    if lines[:1].isspace() or any(start in lines for start in _BLANK_STARTS):
-        return sum(1 for line in lines.split(b"\n") if line and not line.isspace())
-    return lines.count(b"\n")
 
 
 def _check_unicode(value: Any) -> None:
