@@ -64,7 +64,7 @@ def array(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
     if t.is_boolean(type_):
         return array(values, pa.int8()).cast(type_)
     valid = [value is not None for value in values] if None in values else None
-    bits = None if valid is None else _bits(np.array(valid, bool))
+    bits = None if valid is None else packed_bits(np.array(valid, bool))
     if t.is_string(type_) or t.is_binary(type_) or t.is_large_string(type_) or t.is_large_binary(type_):
         return _texts(values, type_, bits)
     if t.is_floating(type_):
@@ -128,7 +128,7 @@ def from_numpy(values: Any, type_: pa.DataType, valid: Any = None) -> pa.Array:
         type_: The type.
         valid: Which are not null; None for all.
     """
-    bits = None if valid is None else _bits(valid)
+    bits = None if valid is None else packed_bits(valid)
     return pa.Array.from_buffers(type_, len(values), [bits, pa.py_buffer(np.ascontiguousarray(values))])
 
 
@@ -175,5 +175,6 @@ def _as_scalar(value: Any) -> Any:
 compute: Any = _Compute()
 
 
-def _bits(flags: Any) -> pa.Buffer:
+def packed_bits(flags: Any) -> pa.Buffer:
+    """Booleans of numpy's as a buffer of bits."""
     return pa.py_buffer(np.packbits(flags, bitorder="little"))

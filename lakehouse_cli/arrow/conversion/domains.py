@@ -14,7 +14,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
-from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
 
 _DAY_S = 86_400
@@ -206,21 +206,17 @@ def _is_bounded(kind: pa.DataType) -> bool:
 @lru_cache(maxsize=1024)
 def _free(kind: pa.DataType) -> pa.DataType:
     """A type of the same layout that has every value its buffers can hold."""
+    return map_leaves(kind, _free_leaf)
+
+
+def _free_leaf(kind: pa.DataType) -> pa.DataType:
     t = pa.types
     if not _is_bounded(kind):
         return kind
     if t.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _free(kind.value_type), kind.ordered)
-    if t.is_list(kind):
-        return pa.list_(_free(kind.value_type))
-    if t.is_large_list(kind):
-        return pa.large_list(_free(kind.value_type))
-    if t.is_fixed_size_list(kind):
-        return pa.list_(_free(kind.value_type), kind.list_size)
     if _is_list_view(kind):
         return (pa.list_view if t.is_list_view(kind) else pa.large_list_view)(_free(kind.value_type))
-    if t.is_struct(kind):
-        return pa.struct([pa.field(child.name, _free(child.type), child.nullable) for child in kind])
     return pa.binary(kind.byte_width) if t.is_decimal(kind) else pa.int32() if kind.bit_width == 32 else pa.int64()
 
 

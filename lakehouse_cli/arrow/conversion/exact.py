@@ -10,6 +10,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion import numbers, scales, texts, times
 from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
+from lakehouse_cli.arrow.conversion.python_kinds import NAMES
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.views import without_views
 from lakehouse_cli.arrow.types import is_list
@@ -51,19 +52,7 @@ _HINTS = {
     ("integer", "bool"): "compare them in the transform, as with `!= 0`",
     ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
 }
-_NAMES = {
-    "integer": "integers",
-    "float": "floats",
-    "decimal": "decimals",
-    "bool": "true and false",
-    "bytes": "bytes",
-    "date": "dates",
-    "timestamp": "timestamps",
-    "time": "times of day",
-    "duration": "durations",
-    "list": "lists",
-    "struct": "structs",
-}
+_NAMES = {**NAMES, "decimal": "decimals", "struct": "structs"}
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pyarrow as pa
@@ -140,7 +140,11 @@ def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
 def decimal_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Decimals to floats; refuses those that no float equals (0.1, say)."""
-    values = column.to_pylist()
+    return nearest_floats(column.to_pylist(), target)
+
+
+def nearest_floats(values: Sequence[Decimal | None], target: pa.DataType) -> pa.ChunkedArray:
+    """Python's decimals as floats; refuses those that no float equals."""
     floats = av.array([None if value is None else float(value) for value in values], pa.float64())
     nearest = floats.cast(target, safe=False)
     same = [
@@ -167,7 +171,7 @@ def cast_or(locate: Callable[[], None], column: pa.ChunkedArray, target: pa.Data
         raise
 
 
-def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
+def failing_rows(column: pa.ChunkedArray | pa.Array, target: pa.DataType) -> pa.Array:
     """0-based positions of the values that Arrow's checked cast refuses, found by halving."""
     failing: list[int] = []
     pending = [(0, len(column))]

@@ -6,6 +6,8 @@ number, `3/4/2026` no date.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -14,6 +16,8 @@ from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_timestamp
 from lakehouse_cli.arrow.conversion.numbers import failing_rows, outside
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.arrow.values import compute as pc
+
+Slow = Callable[[str], int | None]
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
@@ -73,22 +77,12 @@ def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
         _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
     else:
         _require(column, f"^{_DATE}{clock}{_ZONE}$", "not an instant such as `2026-01-31 12:30:00Z`")
-    try:
-        return column.cast(target)
-    except pa.ArrowInvalid:
-        return _moments_one_by_one(column, target)
 
+    def slow(text: str) -> int | None:
+        # Arrow refuses the first second of nanoseconds, in 1677.
+        return parse_timestamp(text, target.unit, zoned=target.tz is not None)
 
-def _moments_one_by_one(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """What Arrow reads, and what it refuses though the type holds it: the first second of nanoseconds, in 1677."""
-    rows = failing_rows(column, target)
-    counts = [parse_timestamp(text, target.unit, zoned=target.tz is not None) for text in column.take(rows).to_pylist()]
-    unread = [count is None for count in counts]
-    if any(unread):
-        raise InexactError(f"not a {target}", rows.filter(av.array(unread, pa.bool_())))
-    failed = pc.is_in(av.array(range(len(column)), pa.int64()), value_set=rows)
-    read = pc.if_else(failed, av.scalar(None, column.type), pa.concat_arrays(column.chunks)).cast(target)
-    return pa.chunked_array([pc.replace_with_mask(read, failed, av.array(counts, pa.int64()).cast(target))])
+    return _cast(column, target, f"not a {target}", slow)
 
 
 def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -128,8 +122,26 @@ def _require(column: pa.ChunkedArray, pattern: str, quality: str) -> None:
     refuse_where(pc.invert(pc.match_substring_regex(column, pattern)), quality)
 
 
-def _cast(column: pa.ChunkedArray, target: pa.DataType, quality: str) -> pa.ChunkedArray:
+def _cast(column: pa.ChunkedArray, target: pa.DataType, quality: str, slow: Slow | None = None) -> pa.ChunkedArray:
+    values = pa.chunked_array([cast_texts(chunk, target, slow) for chunk in column.chunks], target)
+    refuse_where(pc.and_(values.is_null(), column.is_valid()), quality)
+    return values
+
+
+def cast_texts(text: pa.Array, target: pa.DataType, slow: Slow | None = None) -> pa.Array:
+    """Cast the texts that can be cast, with null for the others.
+
+    Args:
+        text: Strings, large or not.
+        target: The type to cast to.
+        slow: Has a second try at each text that Arrow refuses: the count that stands for a moment, or None.
+    """
     try:
-        return column.cast(target)
+        return text.cast(target)
     except pa.ArrowInvalid:
-        raise InexactError(quality, failing_rows(column, target)) from None
+        rows = failing_rows(text, target)
+    failed = pc.is_in(av.array(range(len(text)), pa.int64()), value_set=rows)
+    values = pc.if_else(failed, av.scalar(None, text.type), text).cast(target)
+    if slow is None:
+        return values
+    return pc.replace_with_mask(values, failed, av.array([slow(each) for each in text.take(rows).to_pylist()], target))

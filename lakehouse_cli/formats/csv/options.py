@@ -19,24 +19,8 @@ _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal":
 class CsvOptions(FormatOptions, frozen=True):
     """How a CSV file is written and read.
 
-    Attributes:
-        delimiter: Between values; one ASCII character.
-        quote_char: Around values that need it; one ASCII character, doubled inside. ``none`` where quotes are text.
-        escape_char: Before a character that is meant as text; one ASCII character, or None.
-        decimal: The decimal point of numbers; one ASCII character.
-        encoding: Python's name of the text encoding, normalised.
-        compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
-        null_values: Unquoted spellings of null; the first is written.
-        true_values: Spellings of true; the first is written.
-        false_values: Spellings of false; the first is written.
-        header: Whether the first row names the columns.
-        skip_rows: Lines before the header that are not data.
-        date_formats: strptime formats of dates, the first is written; empty for ISO 8601.
-        timestamp_formats: strptime formats of timestamps, the first is written; empty for ISO 8601.
-        ambiguous: Which instant a wall-clock time is that its zone has twice: ``first``, ``last``, or ``error``.
-        duration_unit: Of the numbers of durations (``s``, ``ms``, ``us``, ``ns``); None for seconds in cells, and none
-            in JSON, where a bare number is no duration.
-        line_terminator: What ends a written line.
+    The fields are the options that `lakehouse_cli.formats.csv.spec` describes, None where one is unset. The encoding is
+    normalised; the formats of dates and of timestamps are tuples, empty for ISO 8601.
     """
 
     delimiter: str = ","

@@ -142,12 +142,6 @@ class Records:
                 size += len(piece)
                 if size < len(data):
                     continue  # a long record: looked at again when there is twice as much of it
-            if piece and len(waiting) == 1 and (cut := self._plain_end(data, piece)):
-                # The usual block: copied once, not twice.
-                yield b"".join((data, memoryview(piece)[:cut]))
-                self._offset += len(data) + cut
-                data, waiting, size = piece[cut:], [], 0
-                continue
             data, waiting, size = b"".join((data, *waiting)), [], 0
             final = piece is None
             if self.line_end is None and not self._find_line_end(data, final=final):
@@ -211,14 +205,6 @@ class Records:
             return self._patterns_for(self.line_end or _LF)
         options = self._options
         return _patterns(options.delimiter, options.arrow_quote, None, self.line_end or _LF, quoting=True)
-
-    def _plain_end(self, data: bytes, piece: bytes) -> int:
-        """The end of the last record in a piece where it and what is before it hold nothing special; else 0."""
-        if self.line_end is None:
-            return 0
-        last, foreign = (_CR, _LF) if self.line_end == _CR else (_LF, _CR)
-        special = (self._quote, foreign, self._escape) if self._escape else (self._quote, foreign)
-        return 0 if any(mark in piece or mark in data for mark in special) else piece.rfind(last) + 1
 
     def _checked_end(self, data: bytes) -> int | None:
         """The end of the last whole record of well-formed data; None where only a scan can tell."""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.types import map_leaves, to_arrow
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.parquet.reading import ParquetReader
@@ -59,7 +59,7 @@ class ParquetFormat(Format[ParquetOptions]):
     def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""
         table = storable(table, _WHAT)
-        types = [_stored_type(kind) for kind in table.schema.types]
+        types = [map_leaves(kind, _stored_type) for kind in table.schema.types]
         schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
         writer = pq.ParquetWriter(
             arrow_file(sink),
@@ -86,7 +86,7 @@ def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ParquetR
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:
-    """What a type becomes in the file, from where it is read back equal: Parquet has no seconds.
+    """The type in the file, from which values are read back equal: Parquet has no seconds.
 
     Dictionaries are written by their values, which Parquet makes dictionaries of by itself.
     """
@@ -95,10 +95,4 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
         return _stored_type(kind.value_type)
     if t.is_timestamp(kind) and kind.unit == "s":
         return pa.timestamp("ms", kind.tz)
-    if t.is_time32(kind):
-        return pa.time32("ms")
-    if t.is_list(kind):
-        return pa.list_(_stored_type(kind.value_type))
-    if t.is_struct(kind):
-        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
-    return kind
+    return pa.time32("ms") if t.is_time32(kind) else kind
