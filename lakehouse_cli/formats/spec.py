@@ -14,7 +14,7 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.registry import installed, load_installed
 
 JsonSchema = dict[str, Any]
-#: Why a column type cannot be held, as what follows "cannot hold": None where it can.
+#: Says why a format cannot hold a column type, to follow "cannot hold"; None where it can.
 Refusal = Callable[[ColumnType], str | None]
 _Spec = TypeVar("_Spec")
 

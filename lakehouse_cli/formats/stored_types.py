@@ -1,4 +1,4 @@
-"""Files that carry their own types: held to the declared columns when they are read, made storable when written.
+"""Files that carry their own types: converted to the declared columns when read, to storable types when written.
 
 A stored type that is not the declared one is fine as long as every value is the same in both. Text is never taken
 for anything else here: a number that is stored as text is a schema that drifted.
@@ -25,12 +25,12 @@ from lakehouse_cli.text.counts import count_text, plural
 def told_as_damaged(
     name: str, what: str, hint: str = "write or fetch it again, or correct `format:`"
 ) -> Iterator[None]:
-    """Tell what Arrow says of bytes that it cannot read as an error of that file."""
+    """Translate what Arrow raises for bytes that it cannot read into an error of that file."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None) is not None:
-            raise  # the operating system's, of which the storage tells
+            raise  # the operating system's, which the storage reports
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise StorageError(
             f"`{name}` is not {what}, or is damaged: {reason}",
@@ -40,7 +40,7 @@ def told_as_damaged(
 
 
 def check_whole(table: pa.Table) -> None:
-    """See to it that a table as it was read is one: Arrow's readers believe what offsets, texts and names are.
+    """Check that a table as it was read is one: Arrow's readers trust offsets, texts and names.
 
     Raises:
         ArrowInvalid: Offsets that lead out of their buffers, bytes for text that are none.
@@ -164,28 +164,28 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
 
 
 def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
-    shown = from_arrow(stored.type) or stored.type
-    types = f"stored as {shown}, declared {column.type if column else shown}"
+    kind = from_arrow(stored.type) or stored.type
+    types = f"stored as {kind}, declared {column.type if column else kind}"
     rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
     first = rows[:5].to_pylist()
-    told = refusal.shown
-    examples = examples_at(stored, first) if told is None else tuple(map(Example, (row + 1 for row in first), told))
+    shown = refusal.shown
+    examples = examples_at(stored, first) if shown is None else tuple(map(Example, (row + 1 for row in first), shown))
     location = column.location if column else None
     if refusal.rows is None:
         return types, Violation(name, "type", len(rows), types, examples, location)
     verb = "is" if len(rows) == 1 else "are"
-    held = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
-    return f"{types}, and holds {held}", Violation(
-        name, "type", len(rows), f"{types}: {held}, of {plural(stored.length(), 'row')}", examples, location
+    found = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
+    return f"{types}, and holds {found}", Violation(
+        name, "type", len(rows), f"{types}: {found}, of {plural(stored.length(), 'row')}", examples, location
     )
 
 
 def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool) -> DataError:
-    told, first = refused[0]
+    difference, first = refused[0]
     others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
     others = "; 1 more column differs" if len(refused) == 2 else others
     return DataError(
-        f"column `{first.column}` of `{name}` is {told}{others}",
+        f"column `{first.column}` of `{name}` is {difference}{others}",
         [violation for _, violation in refused],
         hint="have the file written again, in a type that has these values"
         if as_declared

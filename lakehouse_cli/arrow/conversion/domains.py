@@ -98,7 +98,7 @@ def validate_structure(column: pa.ChunkedArray) -> None:
         ArrowInvalid: Offsets or indices that lead out of their buffers, bytes for text that are none.
     """
     for chunk in column.chunks:
-        # By other types: Arrow would end at the first value that is outside of its own, and tells no row.
+        # By other types: Arrow would end at the first value that is outside of its own, and names no row.
         (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
 
 

@@ -1,4 +1,4 @@
-"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures told by row.
+"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures refused by row.
 
 Arrow's own inference takes bytes for text, cuts nanoseconds and joins wall-clock times with instants, and what it
 cannot take it reports without a row; hence the kinds here.
@@ -21,6 +21,7 @@ from lakehouse_cli.arrow.conversion import exact
 from lakehouse_cli.arrow.conversion.numbers import outside
 from lakehouse_cli.arrow.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _EPOCH_UTC = _EPOCH.replace(tzinfo=dt.UTC)
@@ -58,6 +59,19 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
         if refusal.shown is None:
             refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
         raise
+
+
+def infer_values(values: Sequence[Any]) -> pa.ChunkedArray:
+    """Make Arrow of a column of Python objects, in the nearest type of the project file.
+
+    Raises:
+        InexactError: Values of several kinds, or of one that no such type holds.
+    """
+    column = convert_values(values, None, nan_is_null=False)
+    known = from_arrow(column.type)
+    if known is None:
+        raise InexactError(f"values of type {column.type}, for which the project file has no name", noun=True)
+    return exact.convert(column, to_arrow(known))
 
 
 def _of_one_plain_kind(values: Sequence[Any], nan_is_null: bool) -> pa.ChunkedArray | None:

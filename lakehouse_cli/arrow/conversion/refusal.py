@@ -116,7 +116,7 @@ def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, 
 
 
 def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
-    """The violation that tells a user of a refusal.
+    """Make the violation that reports a refusal.
 
     Args:
         refusal: What was refused.
@@ -138,11 +138,11 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
     if refusal.noun:
-        held = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
+        found = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
     else:
         verb = "is" if count == 1 else "are"
-        held = f"{plural(count, 'value')} that {verb} {refusal.quality}"
-    return Violation(name, "type", count, f"{subject} {held}{hint}", examples)
+        found = f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    return Violation(name, "type", count, f"{subject} {found}{hint}", examples)
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:
@@ -151,14 +151,14 @@ def refused_field(name: str, violation: Violation) -> pa.Field:
     A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
     columns' violations, so that one bad column does not hide the next.
     """
-    told = [
+    parts = [
         violation.column,
         violation.check,
         violation.count,
         violation.message,
         [[example.row, example.value] for example in violation.examples],
     ]
-    return pa.field(name, pa.null(), metadata={_REFUSED: json.dumps(told).encode()})
+    return pa.field(name, pa.null(), metadata={_REFUSED: json.dumps(parts).encode()})
 
 
 def refusal_in(field: pa.Field) -> Violation | None:

@@ -33,7 +33,7 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
         return text
     if text.nbytes < _WORTH_JOINING:
         text = pa.chunked_array([text.combine_chunks()], text.type)
-    # Most columns are told by their first value, and Python's patterns are compiled once.
+    # The first value decides for most columns, and Python's patterns are compiled once.
     first = text.drop_null()[0].as_py()
     for pattern, kind in _candidates(options):
         if pattern is not None and not (re.fullmatch(pattern, first) and _all_match(text, pattern)):

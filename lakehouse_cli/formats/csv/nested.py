@@ -93,7 +93,7 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 class JsonNumber(str):
-    """The text of a JSON number, told apart from a JSON string."""
+    """The text of a JSON number, as opposed to a JSON string."""
 
     __slots__ = ()
 

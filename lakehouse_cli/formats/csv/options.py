@@ -54,7 +54,7 @@ class CsvOptions(FormatOptions, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """From the ``options`` of a project file, already held to `lakehouse_cli.formats.CSV`.
+        """From the ``options`` of a project file, each of the right form.
 
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
@@ -66,7 +66,7 @@ class CsvOptions(FormatOptions, frozen=True):
         if values.get("escape_char") == "none":
             del values["escape_char"]
         if values.get("quote_char") == "none" and values.get("escape_char"):
-            # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
+            # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
         return super().from_mapping(values)
 

@@ -37,7 +37,7 @@ def read_csv(
 
     Args:
         open_source: Opens the file's bytes; called again where a second pass is needed.
-        name: The path to show; its suffix (``.gz``, ``.bz2``, ``.zst``) tells the compression unless `options` does.
+        name: The path to show; its suffix (``.gz``, ``.bz2``, ``.zst``) decides the compression unless `options` does.
         columns: What to read, in this order; None for all columns, with types that lose nothing.
         options: Of the format.
 
@@ -81,7 +81,7 @@ def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptio
 
     Args:
         open_source: Opens the file's bytes.
-        name: The file, whose suffix may tell the compression.
+        name: The file, whose suffix may decide the compression.
         options: Of the format.
 
     Raises:

@@ -74,7 +74,7 @@ def _reasons(reading: ColumnReading, options: CsvOptions) -> tuple[str, str, str
     """Why the first value does not fit, why all that are shown do not, and what to do next."""
     explained = [_explained(value, reading.type, options) for _, value, _ in reading.examples]
     first = explained[0] or ("", _hint(reading, options))
-    # Of each kind, which its hint tells, the first.
+    # The first of each kind, which has a hint of its own.
     reasons: dict[str, str] = {}
     for why, hint in (first, *filter(None, explained)):
         reasons.setdefault(hint, why)

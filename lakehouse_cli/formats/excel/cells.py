@@ -14,7 +14,7 @@ UNFIT: Any = object()
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _DAY = 86_400_000_000
-# Beyond these a float no longer tells one whole number from the next.
+# Beyond these two whole numbers may be the same float.
 _WHOLE_FLOATS = 1 << 53
 
 

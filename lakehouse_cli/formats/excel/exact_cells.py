@@ -17,7 +17,7 @@ _BEFORE_NO_DAY = dt.date(1900, 2, 28)
 
 
 class Refused(Struct, frozen=True):
-    """A cell whose value cannot be told: an error of Excel's, a formula never computed, or a day that there was not."""
+    """A cell whose value is not known: an error of Excel's, a formula never computed, or a day that there was not."""
 
     shown: str
 
@@ -31,7 +31,7 @@ def is_ambiguous(cell: Any) -> bool:
 
 
 class _AsStored(WorkSheetParser):  # type: ignore[misc]
-    """Reads cells with an empty text told from none."""
+    """Reads cells, an empty text apart from none."""
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
         """A cell, as openpyxl describes it."""

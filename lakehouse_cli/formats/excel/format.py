@@ -11,10 +11,9 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Sink
@@ -198,15 +197,15 @@ def _column(cells: list[Any], at: int, column: str, sheet: Sheet, name: str) -> 
     try:
         return _inferred(cells)
     except InexactError as refusal:
-        told = violation_of(refusal, column, None, None)
-        rows = [sheet.rows[each.row - 1].number for each in told.examples if each.row is not None]
+        violation = violation_of(refusal, column, None, None)
+        rows = [sheet.rows[each.row - 1].number for each in violation.examples if each.row is not None]
         places = [
             replace(each, value=f"{address(at, row)}: {each.value}", line=row)
-            for each, row in zip(told.examples, rows, strict=True)
+            for each, row in zip(violation.examples, rows, strict=True)
         ]
         raise DataError(
-            f"column {told.message} in `{name}`{f', such as {places[0].value}' if places else ''}",
-            [replace(told, examples=tuple(places))],
+            f"column {violation.message} in `{name}`{f', such as {places[0].value}' if places else ''}",
+            [replace(violation, examples=tuple(places))],
             hint="declare the columns to read, with their types",
             location=Location(name, rows[0] if rows else None),
         ) from refusal
@@ -216,8 +215,4 @@ def _inferred(cells: list[Any]) -> pa.ChunkedArray:
     present = [cell for cell in cells if cell is not None]
     if present and all(isinstance(cell, dt.datetime) and cell.time() == dt.time() for cell in present):
         cells = [None if cell is None else cell.date() for cell in cells]
-    column = convert_values(cells, None, nan_is_null=False)
-    known = from_arrow(column.type)
-    if known is None:
-        raise InexactError(f"values of type {column.type}", noun=True)
-    return convert(column, to_arrow(known))
+    return infer_values(cells)

@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, Location
 from lakehouse_cli.formats.csv.nested import BAD, JsonNumber, build_values, explain_number
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -90,8 +89,8 @@ def _hint(kind: pa.DataType, value: Any) -> str:
         if isinstance(value, JsonNumber):
             return "a bare number says neither unit nor zone: declare int64, and convert it in a transform"
         if kind.tz is not None:
-            return 'an instant tells its zone: "2026-01-31T12:00:00Z", or with an offset'
-        return 'a wall-clock time tells no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
+            return 'an instant has a zone: "2026-01-31T12:00:00Z", or with an offset'
+        return 'a wall-clock time has no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
     if t.is_string(kind):
         return "text stands in quotes; declare another type where numbers are meant"
     return "correct the file, or declare another type"
@@ -179,8 +178,4 @@ def _is_float(integer: int) -> bool:
 def _inferred(values: list[Any]) -> pa.ChunkedArray:
     if _lose_digits(values):
         values = [Decimal(repr(value)) if type(value) in (int, float) else value for value in values]
-    column = convert_values(values, None, nan_is_null=False)
-    known = from_arrow(column.type)
-    if known is None:
-        raise InexactError(f"values of type {column.type}, for which the project file has no name", noun=True)
-    return convert(column, to_arrow(known))
+    return infer_values(values)

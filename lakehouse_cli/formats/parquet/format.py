@@ -23,7 +23,7 @@ from lakehouse_cli.formats.stored_types import (
 from lakehouse_cli.model import Column
 
 _WHAT = "a Parquet file"
-# A row group is held in memory while it is written.
+# A row group stays in memory while it is written.
 _CELLS = 1 << 24
 
 
