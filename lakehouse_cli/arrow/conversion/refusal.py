@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from lakehouse_cli.errors import Example, Violation
@@ -151,14 +152,7 @@ def refused_field(name: str, violation: Violation) -> pa.Field:
     A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
     columns' violations, so that one bad column does not hide the next.
     """
-    parts = [
-        violation.column,
-        violation.check,
-        violation.count,
-        violation.message,
-        [[example.row, example.value] for example in violation.examples],
-    ]
-    return pa.field(name, pa.null(), metadata={_REFUSED: json.dumps(parts).encode()})
+    return pa.field(name, pa.null(), metadata={_REFUSED: msgspec.json.encode(violation)})
 
 
 def refusal_in(field: pa.Field) -> Violation | None:
@@ -166,8 +160,7 @@ def refusal_in(field: pa.Field) -> Violation | None:
     metadata = field.metadata
     if metadata is None or _REFUSED not in metadata:
         return None
-    column, check, count, message, examples = json.loads(metadata[_REFUSED])
-    return Violation(column, check, count, message, tuple(Example(row, value) for row, value in examples))
+    return msgspec.json.decode(metadata[_REFUSED], type=Violation)
 
 
 def index_level(field: pa.Field) -> pa.Field:

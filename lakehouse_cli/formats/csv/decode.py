@@ -10,7 +10,6 @@ import base64
 import binascii
 from decimal import Decimal
 
-import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -113,15 +112,7 @@ def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array
     lowest, highest = (av.scalar(Decimal(n).scaleb(-max(scale, 0)), exact.type) for n in (-(2**63), 2**63 - 1))
     fits = pc.and_(pc.greater_equal(exact, lowest), pc.less_equal(exact, highest))
     exact = pc.if_else(fits, exact, av.scalar(None, exact.type))
-    return unscaled(exact).cast(to)
-
-
-def unscaled(values: pa.Array) -> pa.Array:
-    """The digits of decimal128 values that fit into 64 bits, as int64."""
-    if len(values) == 0:
-        return av.array([], pa.int64())
-    words = np.frombuffer(values.buffers()[1], dtype="<i8")[values.offset * 2 : (values.offset + len(values)) * 2 : 2]
-    return av.from_numpy(words, pa.int64(), av.to_numpy(values.is_valid()) if values.null_count else None)
+    return exact.view(pa.decimal128(_DIGITS, 0)).cast(pa.int64()).cast(to)
 
 
 def _times(text: pa.Array, to: pa.DataType) -> pa.Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -149,16 +148,6 @@ def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
     counts = values.cast(pa.int64())
     scale = DIGITS[values.type.unit] - DIGITS[options.duration_unit or "s"]
     if scale > 0:
-        return _decimals(_scaled(counts, scale))
+        return _decimals(counts.cast(pa.decimal128(38, 0)).view(pa.decimal128(38, scale)))
     zeros = pc.if_else(pc.equal(counts, 0), "", "0" * -scale)
     return pc.binary_join_element_wise(counts.cast(_TEXT), zeros, "") if scale else counts.cast(_TEXT)
-
-
-def _scaled(counts: pa.Array, digits: int) -> pa.Array:
-    """The integers as decimals with their last `digits` digits behind the point."""
-    low = av.to_numpy(pc.fill_null(counts, 0))
-    words = np.empty((len(low), 2), dtype="<i8")
-    words[:, 0] = low
-    words[:, 1] = low >> 63
-    mask = counts.is_valid().buffers()[1] if counts.null_count else None
-    return pa.Array.from_buffers(pa.decimal128(38, digits), len(low), [mask, pa.py_buffer(words)])
