@@ -29,7 +29,7 @@ _PLAIN: dict[str, pa.DataType] = {
 
 @lru_cache(maxsize=4096)
 def to_arrow(column_type: ColumnType) -> pa.DataType:
-    """The Arrow type of a declared type. Dictionaries get int32 indices, unordered."""
+    """Find the Arrow type of a declared type. Dictionaries get int32 indices, unordered."""
     if column_type.id in _PLAIN:
         return _PLAIN[column_type.id]
     match column_type.id:
@@ -53,7 +53,7 @@ def to_arrow(column_type: ColumnType) -> pa.DataType:
 
 
 def from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
-    """The declarable type that holds every value of an Arrow type exactly, None where there is none.
+    """Find the declarable type that holds every value of an Arrow type exactly, None where there is none.
 
     Large and view variants become the plain type, date64 becomes timestamp[ms], float16 float32, null string.
     """
@@ -98,7 +98,7 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
 
 
 def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """The type with others inside of its structs and lists, at every depth; views of lists count as leaves."""
+    """Change the types inside of structs and lists, at every depth; views of lists count as leaves."""
     t = pa.types
 
     def changed(child: pa.Field) -> pa.Field:

@@ -25,12 +25,12 @@ def holds_dictionary(kind: pa.DataType) -> bool:
 
 
 def with_own_dictionaries(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one canonical array whose dictionaries hold their values once, in the order of first appearance."""
+    """Make one canonical array of a column, whose dictionaries hold values once, in the order of first appearance."""
     return canonical(av.joined(column), encode=True)
 
 
 def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
-    """The same values over buffers that only they decide.
+    """Rebuild the buffers so that the values alone decide them.
 
     Args:
         array: Of one of the types of `lakehouse_cli.arrow.types`.

@@ -20,7 +20,7 @@ _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "
 
 
 def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator[bytes]:
-    """The bytes of a file, decompressed, block by block.
+    """Read the bytes of a file, decompressed, block by block.
 
     Args:
         file: Open for reading; not closed.
@@ -67,7 +67,7 @@ def _refuse_packed(start: bytes, name: str) -> None:
 
 @contextmanager
 def compressed(sink: Sink, compression: str | None) -> Iterator[Any]:
-    """A compressor in front of a sink, none for ``none`` and None; the same data always give the same bytes."""
+    """Put a compressor in front of a sink, none for ``none`` and None; the same data always give the same bytes."""
     if compression in ("none", None):
         yield sink
     elif compression == "gzip":

@@ -62,7 +62,7 @@ class ColumnReading(Struct):
 
 
 def table_of(readings: Sequence[ColumnReading]) -> pa.Table:
-    """The columns that were read, each with one dictionary if its type has any."""
+    """Make a table of the columns that were read, each with one dictionary if its type has any."""
     schema = pa.schema([pa.field(each.name, each.type) for each in readings])
     columns = [pa.chunked_array(each.chunks or [pa.nulls(0, each.type)]) for each in readings]
     table = pa.Table.from_arrays(columns, schema=schema)

@@ -22,7 +22,7 @@ def missing_columns(
     hint: str | None = None,
     line: int | None = None,
 ) -> DataError:
-    """The error of a file that lacks declared columns, a violation each, with close matches.
+    """Make the error of a file that lacks declared columns, a violation each, with close matches.
 
     Args:
         name: The file as messages show it.

@@ -74,7 +74,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
         return (self.suffix, *(self.suffix + ending for ending in (self.compressions or {}).values()))
 
     def option(self, name: str) -> FormatOption | None:
-        """The option of that name, None where there is none."""
+        """Find the option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
     def checked(self, options: Mapping[str, Any]) -> Any:
@@ -94,7 +94,7 @@ class FormatOptions(Struct, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """From the ``options`` of a project file; those that are not set, or say so, have their defaults.
+        """Make the value of the ``options`` of a project file; those that are not set, or say so, have their defaults.
 
         Raises:
             StorageError: Options that cannot stand together.
@@ -188,7 +188,7 @@ class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
 
 
 def first_refused(column_type: ColumnType, refused: Callable[[ColumnType], bool]) -> ColumnType | None:
-    """The first type in a type, itself included, that is refused."""
+    """Find the first type in a type, itself included, that is refused."""
     if refused(column_type):
         return column_type
     found = (first_refused(child, refused) for _, child in column_type.fields)

@@ -52,7 +52,7 @@ def check_whole(table: pa.Table) -> None:
 
 
 def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
-    """The names of the columns to read, in the order of the result.
+    """List the names of the columns to read, in the order of the result.
 
     Args:
         stored: Names of the columns in the file.
@@ -81,7 +81,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
 def read_declared(
     stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
 ) -> pa.Table:
-    """The stored columns in their declared types, exactly.
+    """Read the stored columns in their declared types, exactly.
 
     Args:
         stored: Names of the columns in the file.
@@ -204,7 +204,7 @@ def _both(lacking: DataError, drift: DataError) -> DataError:
 
 
 def storable(table: pa.Table, what: str) -> pa.Table:
-    """The same values in types the project file can name (large_string as string, and so on), without metadata.
+    """Convert a table to types the project file can name (large_string to string, and so on), without metadata.
 
     Raises:
         StorageError: Column names that are empty or there twice; a type that has no name.
@@ -236,7 +236,7 @@ def _check_names(names: Sequence[str], what: str) -> None:
 
 
 def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int = 0) -> pa.Table:
-    """Rows with columns converted to the types that a file has for them.
+    """Convert the columns of some rows to the types that a file has for them.
 
     Args:
         table: Some rows of a table.

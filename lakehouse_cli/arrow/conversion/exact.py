@@ -94,7 +94,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 @lru_cache(maxsize=1024)
 def kind_of(arrow_type: pa.DataType) -> str:
-    """The family of an Arrow type, within which and between which conversions are defined."""
+    """Find the family of an Arrow type, within which and between which conversions are defined."""
     t = pa.types
     families: tuple[tuple[str, bool], ...] = (
         ("null", t.is_null(arrow_type)),
@@ -122,7 +122,7 @@ def kind_of(arrow_type: pa.DataType) -> str:
 
 
 def name_of(arrow_type: pa.DataType) -> str:
-    """What values of an Arrow type are called in messages."""
+    """Name the values of an Arrow type for messages."""
     kind = kind_of(arrow_type)
     if kind == "other":
         return getattr(arrow_type, "extension_name", str(arrow_type))
@@ -130,7 +130,7 @@ def name_of(arrow_type: pa.DataType) -> str:
 
 
 def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A float column with null for NaN, as pandas means it."""
+    """Put null for NaN in a float column, as pandas means it."""
     missing = pc.is_nan(column)
     return pc.if_else(missing, av.scalar(None, column.type), column) if pc.any(missing).as_py() else column
 

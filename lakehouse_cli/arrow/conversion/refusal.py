@@ -65,7 +65,7 @@ def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def shorten(value: Any) -> str:
-    """A value as text for display: strings quoted, lists and structs as in JSON, long ones cut."""
+    """Print a value for display: strings quoted, lists and structs as in JSON, long ones cut."""
     if isinstance(value, (list, tuple, dict)):
         text = _nested_text(value)
     else:
@@ -86,7 +86,7 @@ def _nested_text(value: Any) -> str:
 
 
 def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
-    """The values of some rows as text, of any type (also those Python's own types cannot hold)."""
+    """Print the values of some rows, of any type (also those Python's own types cannot hold)."""
     texts = []
     for row in rows:
         scalar = column[row]
@@ -111,7 +111,7 @@ def _beyond_python(scalar: pa.Scalar) -> str:
 
 
 def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:
-    """The first few of some 0-based rows, as examples."""
+    """Make examples of the first few of some 0-based rows."""
     first = list(rows[:EXAMPLES])
     return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
 
@@ -147,7 +147,7 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:
-    """A field of null type that stands for a column which could not be made into Arrow at all.
+    """Make a field of null type that stands for a column which could not be made into Arrow at all.
 
     A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
     columns' violations, so that one bad column does not hide the next.
@@ -156,7 +156,7 @@ def refused_field(name: str, violation: Violation) -> pa.Field:
 
 
 def refusal_in(field: pa.Field) -> Violation | None:
-    """The violation that a field of `refused_field` carries, None for any other field."""
+    """Return the violation that a field of `refused_field` carries, None for any other field."""
     metadata = field.metadata
     if metadata is None or _REFUSED not in metadata:
         return None
@@ -164,7 +164,7 @@ def refusal_in(field: pa.Field) -> Violation | None:
 
 
 def index_level(field: pa.Field) -> pa.Field:
-    """The field, marked as coming from a level of a pandas index."""
+    """Mark a field as coming from a level of a pandas index."""
     return field.with_metadata({**(field.metadata or {}), _INDEX_LEVEL: b"1"})
 
 

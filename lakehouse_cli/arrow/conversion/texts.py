@@ -31,13 +31,13 @@ _LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,
 
 
 def text_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``-12``."""
+    """Read text such as ``-12``."""
     _require(column, _INTEGER, "not an integer such as `12`")
     return _cast(column, target, outside(target))
 
 
 def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``-1.5``, ``1e-7``, ``inf`` or ``nan``: the nearest float, but integers must be exact."""
+    """Read text such as ``-1.5``, ``1e-7``, ``inf`` or ``nan``: the nearest float, but integers must be exact."""
     _require(column, _FLOAT, "not a number such as `1.5`")
     converted = _cast(column, target, "not a number")
     infinite = pc.and_(pc.is_inf(converted), pc.invert(pc.match_substring_regex(column, "inf")))
@@ -51,7 +51,7 @@ def text_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArr
 
 
 def text_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``-12.50``, with no more digits than the type holds."""
+    """Read text such as ``-12.50``, with no more digits than the type holds."""
     _require(column, _DECIMAL, "not a number such as `12.50`")
     converted = pa.chunked_array([decimals_of(chunk, target) for chunk in column.chunks], target)
     refuse_where(pc.and_(converted.is_null(), column.is_valid()), f"not exact in {target}")
@@ -59,19 +59,19 @@ def text_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
 
 
 def text_to_bool(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """``true``, ``false``, ``True`` and ``False``."""
+    """Read ``true``, ``false``, ``True`` and ``False``."""
     _require(column, _BOOL, "neither `true` nor `false`")
     return column.cast(target)
 
 
 def text_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``2026-01-31``."""
+    """Read text such as ``2026-01-31``."""
     _require(column, f"^{_DATE}$", "not a date such as `2026-01-31`")
     return _cast(column, target, "not a day of the calendar")
 
 
 def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``2026-01-31 12:30:00``; with ``Z`` or ``+01:00`` just where the type has a zone."""
+    """Read text such as ``2026-01-31 12:30:00``; with ``Z`` or ``+01:00`` just where the type has a zone."""
     clock = f"[T ]{_clock(target.unit)}"
     if target.tz is None:
         _require(column, f"^{_DATE}({clock})?$", f"not a {target} such as `2026-01-31 12:30:00`")
@@ -86,7 +86,7 @@ def text_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 
 
 def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Text such as ``12:30`` or ``12:30:00.5``."""
+    """Read text such as ``12:30`` or ``12:30:00.5``."""
     _require(column, f"^{_clock(target.unit)}$", f"not a {target} such as `12:30:00`")
     # Arrow reads times only as part of a timestamp.
     dated = pc.binary_join_element_wise("1970-01-01", column.cast(pa.string()), " ")
@@ -94,7 +94,7 @@ def text_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArra
 
 
 def to_string(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Large text or bytes, or views of them, to plain ones, in chunks that 32-bit offsets can address."""
+    """Make plain text or bytes of large ones or views, in chunks that 32-bit offsets can address."""
     chunks: list[pa.Array] = []
     for chunk in column.chunks:
         _narrow(chunk, target, chunks)

@@ -15,7 +15,7 @@ _LEAST_DAY, _MOST_DAY = -(1 << 31), (1 << 31) - 1
 
 
 def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between units, and between zones (the instant stays); never between wall-clock time and instants."""
+    """Convert between units and zones (the instant stays), never between wall-clock time and instants."""
     if (column.type.tz is None) != (target.tz is None):
         if target.tz is None:
             raise InexactError(
@@ -30,7 +30,7 @@ def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.C
 
 
 def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Midnights to dates."""
+    """Convert midnights to dates."""
     if column.type.tz is not None:
         raise InexactError(
             "timestamps with a time zone, whose date depends on where one is",
@@ -51,7 +51,7 @@ def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 
 
 def date_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Dates to their midnights, wall-clock."""
+    """Convert dates to their midnights, wall-clock."""
     if target.tz is not None:
         raise InexactError("dates, which are no instants", hint=f"declare `timestamp[{target.unit}]`")
 
@@ -64,7 +64,7 @@ def date_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 
 
 def between_units(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Times of day, durations or timestamps between units."""
+    """Convert times of day, durations or timestamps between units."""
 
     def locate() -> None:
         ticks = column.cast(pa.int64() if column.type.bit_width == 64 else pa.int32()).cast(pa.int64())

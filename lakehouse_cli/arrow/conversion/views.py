@@ -10,7 +10,7 @@ from lakehouse_cli.arrow.types import map_leaves
 
 
 def without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The same values without views of texts and bytes, at every depth but that below views of lists.
+    """Replace views of texts and bytes, at every depth but that below views of lists.
 
     Views of lists stay: rows are taken from them, and Arrow's cast to plain lists leaves out the last offset.
     """
@@ -20,7 +20,7 @@ def without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @lru_cache(maxsize=1024)
 def type_without_views(kind: pa.DataType) -> pa.DataType:
-    """The type that holds the same values without views; texts as large ones, which hold as many bytes as views do."""
+    """Replace views in a type; by large texts, which hold as many bytes as views do."""
     return map_leaves(kind, _without_view)
 
 

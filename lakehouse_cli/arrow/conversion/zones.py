@@ -25,7 +25,7 @@ _ARROW = {"error": "raise", "first": "earliest", "last": "latest"}
 
 
 def to_instants(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
-    """The instants of wall-clock times in a zone; null for a time that it never has.
+    """Convert wall-clock times in a zone to instants; null for a time that it never has.
 
     Args:
         local: Timestamps without a zone.
@@ -43,7 +43,7 @@ def to_instants(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
 
 
 def to_wall_clock(instants: pa.Array) -> pa.Array:
-    """What the clocks of their zone show at instants; null where the type has no room for it."""
+    """Convert instants to what the clocks of their zone show; null where the type has no room for it."""
     zone = instants.type.tz
 
     def by_python(seconds: int) -> int:
@@ -54,7 +54,7 @@ def to_wall_clock(instants: pa.Array) -> pa.Array:
 
 
 def offsets(seconds: int, zone: str) -> tuple[int, int]:
-    """The offsets from UTC, in seconds, before and after a clock change at a wall-clock time; the same at any other.
+    """Find the offsets from UTC, in seconds, before and after a clock change at a wall-clock time; else the same.
 
     The first is larger where the clocks were turned back and the zone has the time twice, smaller where they were
     turned forward and it has it never.

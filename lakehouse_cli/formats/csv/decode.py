@@ -28,7 +28,7 @@ _DIGITS = 38
 
 
 def decode_plain(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Plain values of a type from their text; dates and timestamps in ISO 8601.
+    """Make plain values of a type of their text; dates and timestamps in ISO 8601.
 
     Args:
         text: String array; null is null.
@@ -133,7 +133,7 @@ def _trim_fraction(text: pa.Array, unit: str) -> pa.Array:
 
 
 def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
-    """Dates or timestamps from ISO 8601 text, the expanded form for far years included."""
+    """Parse dates or timestamps in ISO 8601, the expanded form for far years included."""
     date = r"(?:[0-9]{4}|[+-][0-9]{4,12})-[0-9]{2}-[0-9]{2}"
     if pa.types.is_date(to):
         return cast_texts(_only(text, date), to, _far_date)

@@ -19,7 +19,7 @@ _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
 def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """The text of each plain value, unquoted; dates and timestamps in ISO 8601.
+    """Make the text of each plain value, unquoted; dates and timestamps in ISO 8601.
 
     Args:
         values: Of one of the types of `lakehouse_cli.arrow.types` that is no dictionary, list or struct.
@@ -106,7 +106,7 @@ def _decimals(values: pa.Array) -> pa.Array:
 
 
 def encode_iso(values: pa.Array) -> pa.Array:
-    """Dates or timestamps as ISO 8601 text: a space before the time, instants in UTC with ``Z``."""
+    """Print dates or timestamps in ISO 8601: a space before the time, instants in UTC with ``Z``."""
     is_date = pa.types.is_date(values.type)
     unit = None if is_date else values.type.unit
     zoned = not is_date and values.type.tz is not None

@@ -24,7 +24,7 @@ _WORTH_JOINING = 1 << 26
 
 
 def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
-    """The column in the first type that keeps all of its text, else as it is: string.
+    """Convert a column to the first type that keeps all of its text; else leave it string.
 
     Tried are int64, float64, bool (``true``/``false``), date32, timestamp[us], timestamp[us, tz=UTC] (with ``Z``) and
     their nanosecond forms, all by their ISO 8601 spelling or the formats in the options.

@@ -54,7 +54,7 @@ class CsvOptions(FormatOptions, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """From the ``options`` of a project file, each of the right form.
+        """Make the value of the ``options`` of a project file, each of the right form.
 
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.

@@ -160,7 +160,7 @@ class Records:
                 raise RecordError("long", 0, self._offset, self._offset, data[:1], b"")
 
     def end_of(self, data: bytes, at: int) -> tuple[int, int]:
-        """Where a record ends and the next one begins, in what was given out."""
+        """Find where a record ends and the next one begins, in what was given out."""
         patterns = self._patterns_of_output()
         match = patterns.record.match(data, at)
         stop = match and patterns.stop_at_end.match(data, match.end())
@@ -169,7 +169,7 @@ class Records:
         return match.end(), stop.end()
 
     def split(self, record: bytes) -> list[bytes]:
-        """The values of one record that was given out, unquoted."""
+        """Split one record that was given out into its values, unquoted."""
         values: list[bytes] = []
         at = 0
         while at <= len(record) and (match := self._patterns_of_output().value.match(record, at)):
@@ -180,7 +180,7 @@ class Records:
         return values
 
     def count_lines(self, data: bytes) -> int:
-        """How many lines end in some data."""
+        """Count the lines that end in some data."""
         return data.count(_CR if self.line_end == _CR else _LF)
 
     def _find_line_end(self, data: bytes, *, final: bool) -> bool:

@@ -85,7 +85,7 @@ class CsvSource:
         return True
 
     def read(self, size: int = -1) -> bytes:  # noqa: ARG002  # Arrow takes what it gets, and asks for more than that
-        """The next records, nothing at the end."""
+        """Read the next records, nothing at the end."""
         data, self._rest = self._rest or next(self._pieces, b""), b""
         if not self.has_hexadecimal:
             # One byte is found much faster than two, and is seldom there.
@@ -228,7 +228,7 @@ def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[byt
 
 
 def transcoded(pieces: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes]:
-    """The bytes of a text in UTF-8.
+    """Transcode the bytes of a text to UTF-8.
 
     Raises:
         StorageError: Some bytes are not of the encoding, on that line.

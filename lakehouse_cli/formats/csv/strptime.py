@@ -37,7 +37,7 @@ _PLACES = {
 
 
 def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], ambiguous: str) -> pa.Array:
-    """Dates or timestamps from text in any of the formats.
+    """Parse dates or timestamps in any of the formats.
 
     Args:
         text: String array.
@@ -62,7 +62,7 @@ def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], amb
 
 
 def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
-    """Why a text that is in one of the formats is no value, and what to do; None where it is in none of them."""
+    """Say why a text in one of the formats is no value, and what to do; None where it is in none of them."""
     option, formats = "timestamp_format", options.timestamp_formats
     if pa.types.is_date(to):
         option, formats = "date_format", options.date_formats
@@ -174,7 +174,7 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
 
 
 def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions) -> pa.Array:
-    """The text of dates or timestamps in the first of the formats.
+    """Print dates or timestamps in the first of the formats.
 
     Raises:
         StorageError: The formats would not read the text back as the same value: a part is missing from them.

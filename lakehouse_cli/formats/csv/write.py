@@ -114,7 +114,7 @@ class _Writer:
         self.distinct = [0] * len(schema)
 
     def head(self) -> bytes:
-        """What comes before the first row."""
+        """Make what comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
             quoted = self._quoted(_texts(tuple(self.schema.names))).to_pylist()
@@ -122,7 +122,7 @@ class _Writer:
         return head.encode()
 
     def batch(self, batch: pa.RecordBatch) -> memoryview:
-        """The lines of a batch, in UTF-8."""
+        """Make the lines of a batch, in UTF-8."""
         endings = [""] * (batch.num_columns - 1) + [self.options.line_terminator]
         columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
         lines = columns[0]

@@ -19,7 +19,7 @@ _WHOLE_FLOATS = 1 << 53
 
 
 def value_for(column_type: ColumnType) -> Callable[[Any], Any]:
-    """The function that makes a value of a type of a cell's, as Arrow's integer for a moment, or `UNFIT`.
+    """Choose the function that makes a value of a type of a cell's, as Arrow's integer for a moment, or `UNFIT`.
 
     Cells with text, and with numbers for a decimal, go by their text instead.
     """

@@ -34,7 +34,7 @@ class _AsStored(WorkSheetParser):  # type: ignore[misc]
     """Reads cells, an empty text apart from none."""
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
-        """A cell, as openpyxl describes it."""
+        """Parse a cell to openpyxl's description of it."""
         cell: dict[str, Any] = super().parse_cell(element)
         if cell["value"] is None and element.get("t") == "str" and element.find(VALUE_TAG) is not None:
             cell["value"] = ""
@@ -42,7 +42,7 @@ class _AsStored(WorkSheetParser):  # type: ignore[misc]
 
 
 def exact_values(sheet: Any, places: Collection[tuple[int, int]], *, is_due: bool) -> dict[tuple[int, int], Any]:
-    """What ambiguous cells hold, those left out that hold what openpyxl gives.
+    """Find the values of ambiguous cells, those left out of which openpyxl gives the right one.
 
     Args:
         sheet: The sheet.

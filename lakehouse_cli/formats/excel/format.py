@@ -43,7 +43,7 @@ class ExcelFormat(Format[ExcelOptions]):
         columns: Sequence[Column] | None,
         options: ExcelOptions,
     ) -> pa.Table:
-        """The declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
+        """Read the declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
         sheet = read_sheet(open_source, name, options)
         nulls = frozenset(options.null_values)
         if columns is None:
@@ -59,7 +59,7 @@ class ExcelFormat(Format[ExcelOptions]):
         return table_of(readings)
 
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
-        """Nothing is written as Excel; projects that ask for it are refused when they are loaded."""
+        """Refuse: nothing is written as Excel, and projects that ask for it are refused when they are loaded."""
         del table, sink, options
         raise StorageError("a table cannot be written as Excel", hint="choose another `format`")
 

@@ -74,7 +74,7 @@ class Sheet(Struct, frozen=True):
 
 
 def address(column: int, row: int) -> str:
-    """The address of a cell, from a 0-based column and the number of a row.
+    """Make the address of a cell of a 0-based column and the number of a row.
 
     >>> address(1, 7)
     'B7'
@@ -190,7 +190,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]
     """Opens a workbook as openpyxl does, with texts as they are stored: it removes each ``x005F_`` from them."""
 
     def read_strings(self) -> None:
-        """The shared strings, their escapes left in."""
+        """Read the shared strings, their escapes left in."""
         part = self.package.find(SHARED_STRINGS)
         if part is None:
             return
@@ -201,7 +201,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]
                     node.clear()
 
     def calculation(self, sheet: Any) -> Calculation:
-        """What the XML says of formulas: openpyxl's own attribute is true also where nothing is said."""
+        """Look for formulas in the XML: openpyxl's own attribute is true also where nothing is said."""
         has_formulas = may_ask = False
         before = b""
         # Bytes are looked at first, which takes a hundredth of the time; what is no UTF-8 has zeros in it.

@@ -26,14 +26,14 @@ class JsonlFormat(Format[JsonlOptions]):
         columns: Sequence[Column] | None,
         options: JsonlOptions,
     ) -> pa.Table:
-        """The declared columns of a file; see `read_declared` and `read_undeclared`."""
+        """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""
         opened = Opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
         return read_declared(opened, columns, json_cells(options.duration_unit))
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
-        """By the lines that are not blank."""
+        """Count the lines that are not blank."""
         return Opened(open_source, name, options.compression).count()
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:

@@ -38,7 +38,7 @@ class Opened(Struct, frozen=True):
     compression: str | None
 
     def pieces(self) -> Iterator[bytes]:
-        """Its bytes, decompressed and without a byte order mark, block by block.
+        """Read its bytes, decompressed and without a byte order mark, block by block.
 
         Raises:
             StorageError: They are not whole, or of another encoding or compression.
@@ -56,7 +56,7 @@ class Opened(Struct, frozen=True):
             yield from pieces
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not blank, with their 1-based numbers."""
+        """Read the lines that are not blank, with their 1-based numbers."""
         number = 0
         rest: list[bytes] = []
         for piece in self.pieces():
@@ -74,7 +74,7 @@ class Opened(Struct, frozen=True):
             yield number + 1, line
 
     def count(self) -> int:
-        """How many lines are not blank, whatever is in them.
+        """Count the lines that are not blank, whatever is in them.
 
         Raises:
             StorageError: The bytes are not whole, or of another encoding or compression.
@@ -82,7 +82,7 @@ class Opened(Struct, frozen=True):
         return sum(1 for _ in self.lines())
 
     def objects(self, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The objects, with the 1-based numbers of their lines.
+        """Read the objects, with the 1-based numbers of their lines.
 
         Raises:
             StorageError: A line that is not a JSON object in UTF-8.

@@ -31,7 +31,7 @@ _SAFE_DIGITS = 15
 
 
 def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table:
-    """The declared columns of a file, in bounded memory beside the result.
+    """Read the declared columns of a file, in bounded memory beside the result.
 
     A name that an object lacks is null, like one whose value is null; a name that all of them lack is an error.
 
@@ -112,7 +112,7 @@ def _json(value: Any) -> str:
 
 
 def read_undeclared(opened: Opened) -> pa.Table:
-    """All columns of a file, in the order in which their names appear, with types that lose nothing.
+    """Read all columns of a file, in the order in which their names appear, with types that lose nothing.
 
     Whole numbers are int64 (uint64 where they must), others float64, or decimal128 where a float would not keep their
     digits; texts stay text. All values are in memory at once.

@@ -47,7 +47,7 @@ def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
 
 
 def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
-    """The lines of a batch, in UTF-8."""
+    """Make the lines of a batch, in UTF-8."""
     texts = []
     for field, values in zip(batch.schema, batch.columns, strict=True):
         try:

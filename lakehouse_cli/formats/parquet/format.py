@@ -39,7 +39,7 @@ class ParquetFormat(Format[ParquetOptions]):
         columns: Sequence[Column] | None,
         options: ParquetOptions,
     ) -> pa.Table:
-        """The declared columns of a file, whatever its compression."""
+        """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
         zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
@@ -51,7 +51,7 @@ class ParquetFormat(Format[ParquetOptions]):
             return read_declared(file.schema.names, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: ParquetOptions) -> int | None:
-        """As its metadata tell."""
+        """Return the count in its metadata."""
         del options
         with _opened(open_source, name) as file:
             return int(file.metadata.num_rows)

@@ -76,7 +76,7 @@ class ParquetReader:
     def read(
         self, wanted: Sequence[str], group: int | None = None, zoned: Mapping[str, pa.DataType] | None = None
     ) -> pa.Table:
-        """Columns by name, in that order.
+        """Read columns by name, in that order.
 
         Args:
             wanted: Their names.
