@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
-from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_at, true_rows
+from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -166,17 +166,14 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
 def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
     kind = from_arrow(stored.type) or stored.type
     types = f"stored as {kind}, declared {column.type if column else kind}"
-    rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
-    first = rows[:5].to_pylist()
-    shown = refusal.shown
-    examples = examples_at(stored, first) if shown is None else tuple(map(Example, (row + 1 for row in first), shown))
+    count, examples = examples_of(refusal, stored)
     location = column.location if column else None
     if refusal.rows is None:
-        return types, Violation(name, "type", len(rows), types, examples, location)
-    verb = "is" if len(rows) == 1 else "are"
-    found = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
+        return types, Violation(name, "type", count, types, examples, location)
+    verb = "is" if count == 1 else "are"
+    found = refusal.quality if refusal.noun else f"{plural(count, 'value')} that {verb} {refusal.quality}"
     return f"{types}, and holds {found}", Violation(
-        name, "type", len(rows), f"{types}: {found}, of {plural(stored.length(), 'row')}", examples, location
+        name, "type", count, f"{types}: {found}, of {plural(stored.length(), 'row')}", examples, location
     )
 
 

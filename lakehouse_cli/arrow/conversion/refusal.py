@@ -116,6 +116,19 @@ def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, 
     return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
 
 
+def examples_of(refusal: InexactError, source: pa.ChunkedArray | None) -> tuple[int, tuple[Example, ...]]:
+    """Count the rows of a refusal, and make examples of the first; none where neither it nor a source has any."""
+    rows = refusal.rows
+    if rows is None:
+        if source is None:
+            return 0, ()
+        rows = true_rows(source.is_valid())
+    first = rows[:EXAMPLES].to_pylist()
+    if refusal.shown is None:
+        return len(rows), () if source is None else examples_at(source, first)
+    return len(rows), tuple(Example(row + 1, text) for row, text in zip(first, refusal.shown, strict=False))
+
+
 def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
     """Make the violation that reports a refusal.
 
@@ -125,17 +138,7 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
         declared: Its declared type, None where none is declared.
         source: The column as it came, for the examples; None where only `InexactError.shown` can tell.
     """
-    if refusal.rows is not None:
-        rows, count = refusal.rows[:EXAMPLES].to_pylist(), len(refusal.rows)
-    elif source is not None:
-        present = true_rows(source.is_valid())
-        rows, count = present[:EXAMPLES].to_pylist(), len(present)
-    else:
-        rows, count = [], 0
-    if refusal.shown is not None:
-        examples = tuple(Example(row + 1, text) for row, text in zip(rows, refusal.shown, strict=False))
-    else:
-        examples = examples_at(source, rows) if source is not None else ()
+    count, examples = examples_of(refusal, source)
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
     if refusal.noun:

@@ -28,16 +28,9 @@ _DIGITS = 38
 
 
 def decode_plain(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Make plain values of a type of their text; dates and timestamps in ISO 8601.
+    """Make values of a type that is no dictionary, list or struct; dates and timestamps in ISO 8601.
 
-    Args:
-        text: String array; null is null.
-        to: One of the types of `lakehouse_cli.arrow.types` that is no dictionary, list or struct.
-        options: For the decimal point, and the spellings of true and false.
-
-    Returns:
-        An array of that type, null where `text` is null or does not spell a value that the type holds exactly.
-        (A decimal fraction is taken for the float nearest to it.)
+    See `lakehouse_cli.formats.csv.codec.decode` for the rest.
     """
     t = pa.types
     if t.is_string(to):

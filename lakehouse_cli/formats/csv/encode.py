@@ -19,17 +19,9 @@ _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
 def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """Make the text of each plain value, unquoted; dates and timestamps in ISO 8601.
+    """Make the text of values of a type that is no dictionary, list or struct; dates and timestamps in ISO 8601.
 
-    Args:
-        values: Of one of the types of `lakehouse_cli.arrow.types` that is no dictionary, list or struct.
-        options: For the decimal point, and the spellings of true and false.
-
-    Returns:
-        A string array, null where `values` is null.
-
-    Raises:
-        StorageError: A value the encoding cannot hold; the caller adds the column.
+    See `lakehouse_cli.formats.csv.codec.encode` for the rest.
     """
     t, kind = pa.types, values.type
     if t.is_string(kind):
