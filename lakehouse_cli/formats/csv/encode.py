@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -57,13 +58,17 @@ def _floats(values: pa.Array) -> pa.Array:
     whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, av.scalar(1e10, values.type)))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    for low, high, respell in _RESPELLED:
-        # Of the values' own type, which then need not be converted to be compared.
-        lowest, limit = av.scalar(low, values.type), av.scalar(high, values.type)
-        where = pc.and_(pc.greater_equal(size, lowest), pc.less(size, limit))
+    for low, high, respell in _respelled(values.type):
+        where = pc.and_(pc.greater_equal(size, low), pc.less(size, high))
         if pc.any(where).as_py():
             text = pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
     return text
+
+
+@lru_cache(maxsize=4)
+def _respelled(kind: pa.DataType) -> list[tuple[pa.Scalar, pa.Scalar, Callable[[pa.Array], pa.Array]]]:
+    """Bounds of the values' own type, so that these need not be converted to be compared."""
+    return [(av.scalar(low, kind), av.scalar(high, kind), respell) for low, high, respell in _RESPELLED]
 
 
 def _scientific(text: pa.Array, exponent: str) -> pa.Array:
