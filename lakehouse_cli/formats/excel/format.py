@@ -164,21 +164,14 @@ def _hint(shown: str, column: Column | None) -> str:
 
 def _undeclared(sheet: Sheet, name: str, nulls: frozenset[str]) -> pa.Table:
     header = sheet.header or tuple(f"column_{at + 1}" for at in range(sheet.width))
-    unnamed = next((at for at in range(sheet.width) if at >= len(header) or header[at] is None), None)
-    if unnamed is not None or None in header:
-        at = unnamed if unnamed is not None else header.index(None)
-        raise StorageError(
-            f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}` has no name",
-            hint="declare the columns to read, or name it in the sheet",
-            location=Location(name),
-        )
-    computed = next((at for at, each in enumerate(header) if str(each).endswith(NOT_COMPUTED)), None)
-    if computed is not None:
-        raise StorageError(
-            f"column {address(computed, 1)[:-1]} of sheet `{sheet.title}` in `{name}` is named by {header[computed]}",
-            hint=_hint(NOT_COMPUTED, None),
-            location=Location(name),
-        )
+    for at, each in enumerate((*header, *[None] * (sheet.width - len(header)))):
+        place = f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}`"
+        if each is None:
+            hint = "declare the columns to read, or name it in the sheet"
+            raise StorageError(f"{place} has no name", hint=hint, location=Location(name))
+        if each.endswith(NOT_COMPUTED):
+            hint = _hint(NOT_COMPUTED, None)
+            raise StorageError(f"{place} is named by {each}", hint=hint, location=Location(name))
     names = wanted_names([str(each) for each in header], None, name)
     return pa.table([_column(_cells(sheet, at, nulls), at, each, sheet, name) for at, each in enumerate(names)], names)
 

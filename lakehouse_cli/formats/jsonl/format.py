@@ -34,7 +34,7 @@ class JsonlFormat(Format[JsonlOptions]):
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank."""
-        return Opened(open_source, name, options.compression).count()
+        return sum(1 for _ in Opened(open_source, name, options.compression).lines())
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""

@@ -73,14 +73,6 @@ class Opened(Struct, frozen=True):
         if line and not line.isspace():
             yield number + 1, line
 
-    def count(self) -> int:
-        """Count the lines that are not blank, whatever is in them.
-
-        Raises:
-            StorageError: The bytes are not whole, or of another encoding or compression.
-        """
-        return sum(1 for _ in self.lines())
-
     def objects(self, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
         """Read the objects, with the 1-based numbers of their lines.
 
