@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ _PLAIN: dict[str, pa.DataType] = {
 
 @lru_cache(maxsize=4096)
 def to_arrow(column_type: ColumnType) -> pa.DataType:
-    """The Arrow type of a declared type. Dictionaries get int32 indices, unordered."""
+    """Find the Arrow type of a declared type. Dictionaries get int32 indices, unordered."""
     if column_type.id in _PLAIN:
         return _PLAIN[column_type.id]
     match column_type.id:
@@ -52,7 +53,7 @@ def to_arrow(column_type: ColumnType) -> pa.DataType:
 
 
 def from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
-    """The declarable type that holds every value of an Arrow type exactly, None where there is none.
+    """Find the declarable type that holds every value of an Arrow type exactly, None where there is none.
 
     Large and view variants become the plain type, date64 becomes timestamp[ms], float16 float32, null string.
     """
@@ -94,6 +95,22 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
         known = [(name, child) for name, child in children if child is not None]
         return ColumnType("struct", fields=tuple(known)) if len(known) == len(children) else None
     return None
+
+
+def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Change the types inside of structs and lists, at every depth; views of lists count as leaves."""
+    t = pa.types
+
+    def changed(child: pa.Field) -> pa.Field:
+        return child.with_type(map_leaves(child.type, change))
+
+    if t.is_struct(kind):
+        return pa.struct([changed(child) for child in kind])
+    if t.is_fixed_size_list(kind):
+        return pa.list_(changed(kind.value_field), kind.list_size)
+    if t.is_list(kind) or t.is_large_list(kind):
+        return (pa.list_ if t.is_list(kind) else pa.large_list)(changed(kind.value_field))
+    return change(kind)
 
 
 def is_list(arrow_type: pa.DataType) -> bool:

@@ -14,7 +14,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
-from lakehouse_cli.errors import did_you_mean
+from lakehouse_cli.errors import StorageError, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
@@ -93,29 +93,12 @@ def _report_unknown(reader: Reader, key: Scalar, specs: Sequence[FormatSpec | St
     reader.report(key, message, did_you_mean(key.text, names) or known)
 
 
-def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[str, str] | None:
-    """What is wrong with options that are each right: message (to follow their owner) and hint."""
-
-    def value(name: str) -> Any:
-        option = spec.option(name)
-        return options.get(name, option.default if option else None)
-
-    characters = [name for name in ("delimiter", "quote_char", "decimal", "escape_char") if spec.option(name)]
-    for index, name in enumerate(characters):
-        if value(name) in ("\n", "\r", "\0"):
-            return f"say that `{name}` is a character that ends lines", "choose another character"
-        for other in characters[:index]:
-            if value(name) == value(other) != "none":
-                hint = "remove `escape_char`" if name == "escape_char" else f"set another `{other}`"
-                return f"say that `{other}` and `{name}` are the same character", hint
-    lists = [name for name in ("null_values", "true_values", "false_values") if spec.option(name)]
-    for index, name in enumerate(lists):
-        if not value(name) and name != "null_values":
-            return f"leave no spelling in `{name}`", "name at least one"
-        for other in lists[:index]:
-            # Of defaults that clash with what is set, none is meant.
-            if other in options and name in options and set(value(name)) & set(value(other)):
-                return f"have one spelling in both `{other}` and `{name}`", "remove it from one of the two"
+def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[str, str | None] | None:
+    """What the format refuses of options that are each of the right form: message and hint."""
+    try:
+        spec.checked(options)
+    except StorageError as error:
+        return error.message, error.hint
     return None
 
 

@@ -115,7 +115,7 @@ def _options(
     options = {name: value for name, value in given.items() if spec is not None and spec.option(name)}
     connection = {name: value for name, value in given.items() if name not in options}
     if spec is not None and (conflict := option_conflict(options, spec)):
-        reader.report(storage.entries["options"][0], f"options of {owner} {conflict[0]}", conflict[1])
+        reader.report(storage.entries["options"][0], f"{owner}: {conflict[0]}", conflict[1])
     if "schema" in connection and storage_type.names is not None:
         why = storage_type.names.problem(str(connection["schema"]))
         if why is not None:

@@ -138,4 +138,4 @@ def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner
         return
     conflict = option_conflict(table.options, spec)
     if conflict and not option_conflict(inherited, spec):
-        yield Problem(f"options of {owner} {conflict[0]}", conflict[1], table.where("options"))
+        yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))

@@ -26,7 +26,7 @@ FORMATS: Mapping[str, FormatSpec] = LazySpecs(
 
 
 def file_suffixes(spec: FormatSpec, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The endings a table's file may have: the first is what is written, any may be read.
+    """List the endings a table's file may have: the first is what is written, any may be read.
 
     >>> file_suffixes(FORMATS["csv"], {})
     ('.csv', '.csv.gz', '.csv.bz2', '.csv.zst')

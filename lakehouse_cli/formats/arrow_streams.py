@@ -34,7 +34,7 @@ class Unclosed:
 
 @contextmanager
 def finished(writer: Any) -> Iterator[Any]:
-    """A writer that is closed where nothing failed; where something did, what its closing says is of no interest."""
+    """Close a writer in the end; after a failure, errors of closing it are ignored."""
     try:
         yield writer
     except BaseException:
@@ -110,5 +110,5 @@ class ReadableFile:
 
 
 def arrow_file(sink: Sink) -> pa.PythonFile:
-    """What Arrow writes to; closing it leaves the sink open."""
+    """Wrap a sink for Arrow's writers; closing it leaves the sink open."""
     return pa.PythonFile(Unclosed(sink), mode="w")

@@ -65,7 +65,7 @@ class Format(ABC, Generic[Options]):
         """
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: Options) -> int | None:
-        """How many rows `read` would find, in bounded memory and much faster; None, by default, where that cannot be.
+        """Count the rows that `read` would find, in bounded memory and much faster; by default None, which is unknown.
 
         Args:
             open_source: Opens the bytes; may be called more than once.

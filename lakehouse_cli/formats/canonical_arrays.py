@@ -25,13 +25,12 @@ def holds_dictionary(kind: pa.DataType) -> bool:
 
 
 def with_own_dictionaries(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one canonical array whose dictionaries hold their values once, in the order of first appearance."""
-    joined = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
-    return canonical(joined, encode=True)
+    """Make one canonical array of a column, whose dictionaries hold values once, in the order of first appearance."""
+    return canonical(av.joined(column), encode=True)
 
 
 def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
-    """The same values over buffers that only they decide.
+    """Rebuild the buffers so that the values alone decide them.
 
     Args:
         array: Of one of the types of `lakehouse_cli.arrow.types`.
@@ -43,7 +42,7 @@ def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
             array = array.dictionary_decode().dictionary_encode().cast(kind)
         return pa.DictionaryArray.from_arrays(canonical(array.indices), array.dictionary)
     present = None if array.null_count == 0 else av.to_numpy(array.is_valid())
-    validity = None if present is None else _bits(present)
+    validity = None if present is None else av.packed_bits(present)
     if t.is_list(kind):
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         items = canonical(array.flatten(), encode=encode)
@@ -63,10 +62,6 @@ def _child(values: pa.Array, present: Any, *, encode: bool) -> pa.Array:
     if present is not None:
         values = values.take(av.from_numpy(np.arange(len(values)), pa.int64(), present))
     return canonical(values, encode=encode)
-
-
-def _bits(flags: Any) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 
 def _offsets(lengths: pa.Array) -> pa.Buffer:
@@ -90,7 +85,7 @@ def _fixed_width(array: pa.Array, present: Any) -> pa.Buffer:
     if not len(array):
         return pa.py_buffer(b"")
     if pa.types.is_boolean(array.type):
-        return _bits(av.to_numpy(pc.fill_null(array, False)))
+        return av.packed_bits(av.to_numpy(pc.fill_null(array, False)))
     width = array.type.bit_width // 8
     buffer = array.buffers()[1].slice(array.offset * width, len(array) * width)
     if present is None:

@@ -12,29 +12,32 @@ import pyarrow as pa
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Sink
+from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 
 BLOCK = 4 << 20
 # No text begins with these bytes.
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
 
-def plain_pieces(file: BinaryIO, name: str, codec: str | None) -> Iterator[bytes]:
-    """The bytes of a file, decompressed, block by block.
+def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator[bytes]:
+    """Read the bytes of a file, decompressed, block by block.
 
     Args:
         file: Open for reading; not closed.
         name: The file as messages show it.
-        codec: ``gzip``, ``bz2`` or ``zstd``; None for plain bytes.
+        compression: ``gzip``, ``bz2``, ``zstd`` or ``none``; None where the suffix of the name decides.
 
     Raises:
-        StorageError: It cannot be read, or is not whole.
+        StorageError: It cannot be read, is not whole, or is compressed where nothing says so.
     """
-    stream = file if codec is None else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
+    codec = _codec_of(name) if compression is None else compression
+    is_plain, is_first = codec == "none", True
+    stream = file if is_plain else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
     while True:
         try:
             piece = stream.read(BLOCK)
         except OSError as error:
-            if codec is not None and error.errno is None:
+            if not is_plain and error.errno is None:
                 raise StorageError(
                     f"`{name}` is not whole {codec} data: {str(error).splitlines()[0]}",
                     hint="fetch the file again, or set `compression` in its options",
@@ -45,36 +48,35 @@ def plain_pieces(file: BinaryIO, name: str, codec: str | None) -> Iterator[bytes
             ) from error
         if not piece:
             return
+        if is_plain and is_first:
+            _refuse_packed(piece, name)
+        is_first = False
         yield piece
 
 
-def refuse_packed(start: bytes, name: str, codec: str | None) -> None:
-    """Refuse a file that begins as compressed data do, where none are expected.
+def _codec_of(name: str) -> str:
+    return next((codec for codec, suffix in TEXT_COMPRESSIONS.items() if name.lower().endswith(suffix)), "none")
 
-    Raises:
-        StorageError: It does.
-    """
+
+def _refuse_packed(start: bytes, name: str) -> None:
     packed = next((packed for magic, packed in _MAGIC.items() if start.startswith(magic)), None)
-    if packed is not None and codec is None:
-        raise StorageError(
-            f"`{name}` is {packed} data",
-            hint=f"set `compression: {packed}` in its options" if packed != "zip" else "unpack it first",
-            location=Location(name),
-        )
+    if packed is not None:
+        hint = f"set `compression: {packed}` in its options" if packed != "zip" else "unpack it first"
+        raise StorageError(f"`{name}` is {packed} data", hint=hint, location=Location(name))
 
 
 @contextmanager
-def compressed(sink: Sink, codec: str) -> Iterator[Any]:
-    """A compressor in front of a sink, ``none`` included; the same data always give the same bytes."""
-    if codec == "none":
+def compressed(sink: Sink, compression: str | None) -> Iterator[Any]:
+    """Put a compressor in front of a sink, none for ``none`` and None; the same data always give the same bytes."""
+    if compression in ("none", None):
         yield sink
-    elif codec == "gzip":
+    elif compression == "gzip":
         packing = _Gzip(sink)
         yield packing
         packing.finish()
     else:
         # Finished only where nothing failed: on a full disk it cannot be.
-        with finished(pa.CompressedOutputStream(arrow_file(sink), codec)) as stream:
+        with finished(pa.CompressedOutputStream(arrow_file(sink), compression)) as stream:
             yield stream
 
 

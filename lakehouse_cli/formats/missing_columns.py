@@ -1,4 +1,4 @@
-"""Declared columns that a file does not have: what is told of them, whatever the format."""
+"""The error of declared columns that a file does not have, whatever the format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def missing_columns(
     hint: str | None = None,
     line: int | None = None,
 ) -> DataError:
-    """The error of a file that lacks declared columns, a violation each, with close matches.
+    """Make the error of a file that lacks declared columns, a violation each, with close matches.
 
     Args:
         name: The file as messages show it.
@@ -39,7 +39,7 @@ def missing_columns(
     violations = []
     for column in missing:
         also = close[column.name]
-        # The hint is told once, for all of them.
+        # The hint is shown once, for all of them.
         message = f"{reason}; {also}" if also and also != hint else reason
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:

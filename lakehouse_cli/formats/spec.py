@@ -14,7 +14,7 @@ from lakehouse_cli.model import ColumnType
 from lakehouse_cli.registry import installed, load_installed
 
 JsonSchema = dict[str, Any]
-#: Why a column type cannot be held, as what follows "cannot hold": None where it can.
+#: Says why a format cannot hold a column type, to follow "cannot hold"; None where it can.
 Refusal = Callable[[ColumnType], str | None]
 _Spec = TypeVar("_Spec")
 
@@ -74,7 +74,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
         return (self.suffix, *(self.suffix + ending for ending in (self.compressions or {}).values()))
 
     def option(self, name: str) -> FormatOption | None:
-        """The option of that name, None where there is none."""
+        """Find the option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
     def checked(self, options: Mapping[str, Any]) -> Any:
@@ -94,7 +94,7 @@ class FormatOptions(Struct, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """From the ``options`` of a project file; those that are not set, or say so, have their defaults.
+        """Make the value of the ``options`` of a project file; those that are not set, or say so, have their defaults.
 
         Raises:
             StorageError: Options that cannot stand together.
@@ -115,6 +115,15 @@ def _checked(options_class: str, options: tuple[tuple[str, Any], ...]) -> Format
     return found.from_mapping(dict(options))
 
 
+#: Of files that are compressed as a whole, by the value of their option: the ending of the file's name.
+TEXT_COMPRESSIONS: Mapping[str, str] = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+#: Of the formats of such files.
+TEXT_COMPRESSION = FormatOption(
+    "compression",
+    None,
+    {"enum": ["none", *TEXT_COMPRESSIONS]},
+    "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
+)
 #: Of the formats that write durations as text.
 DURATION_UNIT = FormatOption(
     "duration_unit",
@@ -122,6 +131,12 @@ DURATION_UNIT = FormatOption(
     {"enum": ["s", "ms", "us", "ns"]},
     "The unit of durations, which are numbers; unset: seconds, and in JSON a number without quotes is refused.",
 )
+
+
+def suffix_option(suffix: str) -> FormatOption:
+    """Make the option for the ending of a format's files."""
+    schema = {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"}
+    return FormatOption("suffix", suffix, schema, "The file's ending.")
 
 
 class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
@@ -175,7 +190,7 @@ class LazySpecs(Mapping[str, _Spec], Generic[_Spec]):
 
 
 def first_refused(column_type: ColumnType, refused: Callable[[ColumnType], bool]) -> ColumnType | None:
-    """The first type in a type, itself included, that is refused."""
+    """Find the first type in a type, itself included, that is refused."""
     if refused(column_type):
         return column_type
     found = (first_refused(child, refused) for _, child in column_type.fields)

@@ -1,4 +1,4 @@
-"""Files that carry their own types: held to the declared columns when they are read, made storable when written.
+"""Files that carry their own types: converted to the declared columns when read, to storable types when written.
 
 A stored type that is not the declared one is fine as long as every value is the same in both. Text is never taken
 for anything else here: a number that is stored as text is a schema that drifted.
@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
-from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_at, true_rows
+from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation
+from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -25,12 +25,12 @@ from lakehouse_cli.text.counts import count_text, plural
 def told_as_damaged(
     name: str, what: str, hint: str = "write or fetch it again, or correct `format:`"
 ) -> Iterator[None]:
-    """Tell what Arrow says of bytes that it cannot read as an error of that file."""
+    """Translate what Arrow raises for bytes that it cannot read into an error of that file."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None) is not None:
-            raise  # the operating system's, of which the storage tells
+            raise  # the operating system's, which the storage reports
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise StorageError(
             f"`{name}` is not {what}, or is damaged: {reason}",
@@ -40,7 +40,7 @@ def told_as_damaged(
 
 
 def check_whole(table: pa.Table) -> None:
-    """See to it that a table as it was read is one: Arrow's readers believe what offsets, texts and names are.
+    """Check that a table as it was read is one: Arrow's readers trust offsets, texts and names.
 
     Raises:
         ArrowInvalid: Offsets that lead out of their buffers, bytes for text that are none.
@@ -52,7 +52,7 @@ def check_whole(table: pa.Table) -> None:
 
 
 def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
-    """The names of the columns to read, in the order of the result.
+    """List the names of the columns to read, in the order of the result.
 
     Args:
         stored: Names of the columns in the file.
@@ -81,7 +81,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
 def read_declared(
     stored: Sequence[str], columns: Sequence[Column] | None, name: str, read: Callable[[list[str]], pa.Table]
 ) -> pa.Table:
-    """The stored columns in their declared types, exactly.
+    """Read the stored columns in their declared types, exactly.
 
     Args:
         stored: Names of the columns in the file.
@@ -164,28 +164,25 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
 
 
 def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: Column | None) -> tuple[str, Violation]:
-    shown = from_arrow(stored.type) or stored.type
-    types = f"stored as {shown}, declared {column.type if column else shown}"
-    rows = refusal.rows if refusal.rows is not None else true_rows(stored.is_valid())
-    first = rows[:5].to_pylist()
-    told = refusal.shown
-    examples = examples_at(stored, first) if told is None else tuple(map(Example, (row + 1 for row in first), told))
+    kind = from_arrow(stored.type) or stored.type
+    types = f"stored as {kind}, declared {column.type if column else kind}"
+    count, examples = examples_of(refusal, stored)
     location = column.location if column else None
     if refusal.rows is None:
-        return types, Violation(name, "type", len(rows), types, examples, location)
-    verb = "is" if len(rows) == 1 else "are"
-    held = refusal.quality if refusal.noun else f"{plural(len(rows), 'value')} that {verb} {refusal.quality}"
-    return f"{types}, and holds {held}", Violation(
-        name, "type", len(rows), f"{types}: {held}, of {plural(stored.length(), 'row')}", examples, location
+        return types, Violation(name, "type", count, types, examples, location)
+    verb = "is" if count == 1 else "are"
+    found = refusal.quality if refusal.noun else f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    return f"{types}, and holds {found}", Violation(
+        name, "type", count, f"{types}: {found}, of {plural(stored.length(), 'row')}", examples, location
     )
 
 
 def _drift(refused: Sequence[tuple[str, Violation]], name: str, as_declared: bool) -> DataError:
-    told, first = refused[0]
+    difference, first = refused[0]
     others = f"; {plural(len(refused) - 1, 'more column')} differ" if len(refused) > 2 else ""
     others = "; 1 more column differs" if len(refused) == 2 else others
     return DataError(
-        f"column `{first.column}` of `{name}` is {told}{others}",
+        f"column `{first.column}` of `{name}` is {difference}{others}",
         [violation for _, violation in refused],
         hint="have the file written again, in a type that has these values"
         if as_declared
@@ -204,24 +201,22 @@ def _both(lacking: DataError, drift: DataError) -> DataError:
 
 
 def storable(table: pa.Table, what: str) -> pa.Table:
-    """The same values in types the project file can name (large_string as string, and so on), without metadata.
+    """Convert a table to types the project file can name (large_string to string, and so on), without metadata.
 
     Raises:
         StorageError: Column names that are empty or there twice; a type that has no name.
     """
     _check_names(table.column_names, what)
-    columns = []
-    for field, values in zip(table.schema, table.columns, strict=True):
+    types = []
+    for field in table.schema:
         known = from_arrow(field.type)
         if known is None:
             raise StorageError(
                 f"column `{field.name}` is {field.type}, which {what} cannot hold",
                 hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
             )
-        target = to_arrow(known)
-        columns.append(values if values.type == target else convert(values, target))
-    fields = [pa.field(name, values.type) for name, values in zip(table.column_names, columns, strict=True)]
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        types.append(to_arrow(known))
+    return in_types_of_file(table, what, types)
 
 
 def _check_names(names: Sequence[str], what: str) -> None:
@@ -237,8 +232,8 @@ def _check_names(names: Sequence[str], what: str) -> None:
         raise StorageError(f"column name `{twice}` is there twice", hint="rename one of them")
 
 
-def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int) -> pa.Table:
-    """Rows with columns converted to the types that a file has for them.
+def in_types_of_file(table: pa.Table, what: str, types: Sequence[pa.DataType], first_row: int = 0) -> pa.Table:
+    """Convert the columns of some rows to the types that a file has for them.
 
     Args:
         table: Some rows of a table.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from lakehouse_cli.config import load_project
-from lakehouse_cli.config.options import option_conflict
-from lakehouse_cli.errors import Problem, ProjectError, StorageError, UsageError, did_you_mean, in_order
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.errors import ProjectError, UsageError, did_you_mean, in_order
 from lakehouse_cli.model import ProjectSpec
 from lakehouse_cli.plan.project_code import ProjectCode
 from lakehouse_cli.plan.uses import UsedContent
@@ -52,7 +50,7 @@ def load_valid_project(
     if loaded.readable and environment not in spec.environments:
         raise no_environment(environment, spec.environments)
     code = ProjectCode(spec)
-    everything = [*loaded.problems, *code.problems, *_option_problems(spec, *loaded.others)]
+    everything = [*loaded.problems, *code.problems]
     if everything:
         raise ProjectError(in_order(everything, spec.file.name))
     if thorough:
@@ -62,24 +60,6 @@ def load_valid_project(
         if missing := code.missing_packages():
             raise ProjectError(in_order(missing, spec.file.name))
     return ValidProject(spec, code, loaded.variables)
-
-
-def _option_problems(*specs: ProjectSpec) -> Iterator[Problem]:
-    """Options that are of the right form and that the format cannot work with; of one project in environments."""
-    seen: set[str] = set()
-    for spec, table in ((each, table) for each in specs for table in each.tables.values()):
-        known = FORMATS.get(table.format)
-        if not table.options or known is None:
-            continue
-        if (options := f"{table.format} {table.options}") in seen:
-            continue
-        seen.add(options)
-        if option_conflict(table.options, known):
-            continue  # reported as they were read
-        try:
-            known.checked(table.options)
-        except StorageError as error:
-            yield Problem(error.message, error.hint, table.where("options") or spec.storages[table.storage].location)
 
 
 def declared_environments(file: Path, environ: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ _NUMBER = r"\A[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
 
 
 def decimals_of(text: pa.Array, to: pa.DataType) -> pa.Array:
-    """Decimals from texts such as ``-12.50``, ``.5`` or ``1e3``; digits behind the scale must be zeros.
+    """Make decimals of texts such as ``-12.50``, ``.5`` or ``1e3``; digits behind the scale must be zeros.
 
     Args:
         text: Strings, large or not.

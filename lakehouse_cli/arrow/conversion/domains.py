@@ -12,9 +12,9 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
-from lakehouse_cli.arrow.conversion.times import PER_SECOND
-from lakehouse_cli.arrow.types import is_list
+from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
 
 _DAY_S = 86_400
@@ -98,7 +98,7 @@ def validate_structure(column: pa.ChunkedArray) -> None:
         ArrowInvalid: Offsets or indices that lead out of their buffers, bytes for text that are none.
     """
     for chunk in column.chunks:
-        # By other types: Arrow would end at the first value that is outside of its own, and tells no row.
+        # By other types: Arrow would end at the first value that is outside of its own, and names no row.
         (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
 
 
@@ -159,7 +159,7 @@ def _refuse(array: pa.Array, bad: pa.Array, quality: str) -> None:
     if pa.types.is_temporal(array.type):
         # Python's own types would show the time of the next day.
         counts = array.view(_free(array.type)).take(rows[:EXAMPLES]).to_pylist()
-        unit = None if pa.types.is_date64(array.type) else PER_SECOND[array.type.unit]
+        unit = None if pa.types.is_date64(array.type) else UNITS[array.type.unit]
         shown = [_clock(count, unit) if unit else f"{count} ms since 1970" for count in counts]
     raise InexactError(quality, rows, hint="make text of such values where they come from", shown=shown)
 
@@ -206,21 +206,17 @@ def _is_bounded(kind: pa.DataType) -> bool:
 @lru_cache(maxsize=1024)
 def _free(kind: pa.DataType) -> pa.DataType:
     """A type of the same layout that has every value its buffers can hold."""
+    return map_leaves(kind, _free_leaf)
+
+
+def _free_leaf(kind: pa.DataType) -> pa.DataType:
     t = pa.types
     if not _is_bounded(kind):
         return kind
     if t.is_dictionary(kind):
         return pa.dictionary(kind.index_type, _free(kind.value_type), kind.ordered)
-    if t.is_list(kind):
-        return pa.list_(_free(kind.value_type))
-    if t.is_large_list(kind):
-        return pa.large_list(_free(kind.value_type))
-    if t.is_fixed_size_list(kind):
-        return pa.list_(_free(kind.value_type), kind.list_size)
     if _is_list_view(kind):
         return (pa.list_view if t.is_list_view(kind) else pa.large_list_view)(_free(kind.value_type))
-    if t.is_struct(kind):
-        return pa.struct([pa.field(child.name, _free(child.type), child.nullable) for child in kind])
     return pa.binary(kind.byte_width) if t.is_decimal(kind) else pa.int32() if kind.bit_width == 32 else pa.int64()
 
 
@@ -231,7 +227,7 @@ def _bounds(kind: pa.DataType) -> _Bounds:
         most = 10**kind.precision - 1
         return _number(-most, kind.byte_width), _number(most, kind.byte_width)
     width = kind.bit_width // 8
-    return _number(0, width), _number(_DAY_S * PER_SECOND[kind.unit] - 1, width)
+    return _number(0, width), _number(_DAY_S * UNITS[kind.unit] - 1, width)
 
 
 def _number(value: int, width: int) -> pa.Scalar:

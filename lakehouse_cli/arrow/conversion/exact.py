@@ -10,7 +10,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion import numbers, scales, texts, times
 from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
-from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.arrow.conversion.python_kinds import NAMES
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.views import without_views
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
@@ -39,8 +40,8 @@ _CONVERSIONS: dict[tuple[str, str], Conversion] = {
     ("date", "timestamp"): times.date_to_timestamp,
     ("timestamp", "timestamp"): times.timestamp_to_timestamp,
     ("timestamp", "date"): times.timestamp_to_date,
-    ("time", "time"): times.time_to_time,
-    ("duration", "duration"): times.duration_to_duration,
+    ("time", "time"): times.between_units,
+    ("duration", "duration"): times.between_units,
 }
 _HINTS = {
     ("integer", "text"): "make text of them in the transform, as with `.astype(str)`",
@@ -51,19 +52,7 @@ _HINTS = {
     ("integer", "bool"): "compare them in the transform, as with `!= 0`",
     ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
 }
-_NAMES = {
-    "integer": "integers",
-    "float": "floats",
-    "decimal": "decimals",
-    "bool": "true and false",
-    "bytes": "bytes",
-    "date": "dates",
-    "timestamp": "timestamps",
-    "time": "times of day",
-    "duration": "durations",
-    "list": "lists",
-    "struct": "structs",
-}
+_NAMES = {**NAMES, "decimal": "decimals", "struct": "structs"}
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -105,7 +94,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 @lru_cache(maxsize=1024)
 def kind_of(arrow_type: pa.DataType) -> str:
-    """The family of an Arrow type, within which and between which conversions are defined."""
+    """Find the family of an Arrow type, within which and between which conversions are defined."""
     t = pa.types
     families: tuple[tuple[str, bool], ...] = (
         ("null", t.is_null(arrow_type)),
@@ -133,7 +122,7 @@ def kind_of(arrow_type: pa.DataType) -> str:
 
 
 def name_of(arrow_type: pa.DataType) -> str:
-    """What values of an Arrow type are called in messages."""
+    """Name the values of an Arrow type for messages."""
     kind = kind_of(arrow_type)
     if kind == "other":
         return getattr(arrow_type, "extension_name", str(arrow_type))
@@ -141,7 +130,7 @@ def name_of(arrow_type: pa.DataType) -> str:
 
 
 def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A float column with null for NaN, as pandas means it."""
+    """Put null for NaN in a float column, as pandas means it."""
     missing = pc.is_nan(column)
     return pc.if_else(missing, av.scalar(None, column.type), column) if pc.any(missing).as_py() else column
 
@@ -153,34 +142,21 @@ def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
         InexactError: As `convert`; its rows are the column's, however deep the value sits.
     """
     if pa.types.is_dictionary(column.type):
-        return convert(_decoded(column), target)
+        chunks = [chunk.dictionary_decode() for chunk in column.chunks]
+        return convert(pa.chunked_array(chunks, column.type.value_type), target)
     if pa.types.is_dictionary(target):
         return _encoded(convert(column, target.value_type), target)
     source = kind_of(column.type)
     wanted = kind_of(target)
     if source != wanted:
         raise InexactError(name_of(column.type), hint=f"make a {wanted} of each in the transform")
-    chunks = [_list(chunk, target) if wanted == "list" else _struct(chunk, target) for chunk in _offset(column)]
-    return pa.chunked_array(chunks, target)
-
-
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
+    # As one chunk, so that the rows of a refusal are the column's.
+    return pa.chunked_array([(_list if wanted == "list" else _struct)(av.joined(column), target)])
 
 
 def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     # One dictionary, in the order of first appearance: what reading the stored column gives as well.
-    array = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else av.array([], values.type)
-    return pa.chunked_array([array.dictionary_encode().cast(target)])
-
-
-def _offset(column: pa.ChunkedArray) -> list[pa.Array]:
-    """One chunk, so that the rows of a refusal are the column's."""
-    if column.num_chunks == 1:
-        return [column.chunk(0)]
-    return [pa.concat_arrays(column.chunks)] if column.num_chunks else []
+    return pa.chunked_array([av.joined(values).dictionary_encode().cast(target)])
 
 
 def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -196,8 +172,7 @@ def _list(array: pa.Array, target: pa.DataType) -> pa.Array:
         # Of a list made here: views of lists may share items.
         raise at_rows(refusal, pa.ListArray.from_arrays(offsets, items), items) from None
     mask = array.is_null() if array.null_count else None
-    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], target.value_type)
-    return pa.ListArray.from_arrays(offsets, flat, type=target, mask=mask)
+    return pa.ListArray.from_arrays(offsets, av.joined(converted), type=target, mask=mask)
 
 
 def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -217,12 +192,8 @@ def _struct(array: pa.Array, target: pa.DataType) -> pa.Array:
         try:
             converted = convert(pa.chunked_array([values]), child.type)
         except InexactError as refusal:
-            refusal.rows = refusal.rows if refusal.rows is not None else _valid_rows(values)
+            refusal.rows = refusal.rows if refusal.rows is not None else true_rows(values.is_valid())
             raise
-        children.append(pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], child.type))
+        children.append(av.joined(converted))
     mask = array.is_null() if array.null_count else None
     return pa.StructArray.from_arrays(children, fields=list(target), mask=mask)
-
-
-def _valid_rows(values: pa.Array) -> pa.Array:
-    return pc.indices_nonzero(values.is_valid())

@@ -40,14 +40,14 @@ def civil_date(days: int) -> tuple[int, int, int]:
 
 
 def date_text(days: int) -> str:
-    """A day number as ISO 8601 text, in the expanded form where four digits do not hold the year."""
+    """Print a day number in ISO 8601, in the expanded form where four digits do not hold the year."""
     year, month, day = civil_date(days)
     sign = "-" if year < 0 else "+" if year > 9999 else ""
     return f"{sign}{abs(year):04d}-{month:02d}-{day:02d}"
 
 
 def timestamp_text(value: int, unit: str, *, zoned: bool) -> str:
-    """A count of `unit` since the epoch as ISO 8601 text, with ``Z`` where it is an instant."""
+    """Print a count of `unit` since the epoch in ISO 8601, with ``Z`` where it is an instant."""
     seconds, fraction = divmod(value, UNITS[unit])
     days, second = divmod(seconds, 86_400)
     digits = f".{fraction:0{DIGITS[unit]}d}" if unit != "s" else ""
@@ -56,13 +56,13 @@ def timestamp_text(value: int, unit: str, *, zoned: bool) -> str:
 
 
 def parse_date(text: str) -> int | None:
-    """The day number of an ISO 8601 date, None where the text is not one."""
+    """Parse an ISO 8601 date to its day number, None where the text is not one."""
     match = _MOMENT.fullmatch(text)
     return None if match is None or match["hour"] is not None else _day_of(match)
 
 
 def parse_timestamp(text: str, unit: str, *, zoned: bool) -> int | None:
-    """The count of `unit` since the epoch of an ISO 8601 timestamp, None where the text is not one or would be cut.
+    """Parse an ISO 8601 timestamp to a count of `unit` since the epoch, None where it is not one or would be cut.
 
     Args:
         text: Date, or date and time with any number of digits behind the second.

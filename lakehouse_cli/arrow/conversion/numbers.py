@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pyarrow as pa
@@ -16,20 +16,20 @@ _FLOAT32_HINT = 'round them in the transform with `.astype("float32")`, or decla
 
 
 def bounds(integer: pa.DataType) -> tuple[int, int]:
-    """The least and greatest value of an integer type."""
+    """Return the least and greatest value of an integer type."""
     if pa.types.is_signed_integer(integer):
         return -(1 << integer.bit_width - 1), (1 << integer.bit_width - 1) - 1
     return 0, (1 << integer.bit_width) - 1
 
 
 def outside(integer: pa.DataType) -> str:
-    """What a value beyond an integer type's range is."""
+    """Describe a value beyond the range of an integer type."""
     low, high = bounds(integer)
     return f"outside {integer} ({low} to {high})"
 
 
 def integer_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Any integer type to any other; refuses what is out of range."""
+    """Convert any integer type to any other; refuse what is out of range."""
 
     def locate() -> None:
         least, most = bounds(column.type)
@@ -42,7 +42,7 @@ def integer_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
 
 def float_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Whole floats to integers; refuses fractions, NaN, infinities and what is out of range."""
+    """Convert whole floats to integers; refuse fractions, NaN, infinities and what is out of range."""
 
     def locate() -> None:
         wide = column.cast(pa.float64())
@@ -56,7 +56,7 @@ def float_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
 
 
 def integer_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Integers to floats; refuses those that no float of that size equals."""
+    """Convert integers to floats; refuse those that no float of that size equals."""
     try:
         return column.cast(target)
     except pa.ArrowInvalid:
@@ -72,7 +72,7 @@ def integer_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
 
 
 def float_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between float sizes; refuses what the smaller one would round."""
+    """Convert between float sizes; refuse what the smaller one would round."""
     converted = column.cast(target, safe=False)
     if target.bit_width < column.type.bit_width:
         same = pc.or_(pc.equal(converted.cast(column.type), column), pc.is_nan(column))
@@ -81,13 +81,13 @@ def float_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedAr
 
 
 def integer_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Integers to decimals; refuses those with too many digits."""
+    """Convert integers to decimals; refuse those with too many digits."""
     # Arrow wants room for the widest integer before it converts any.
     return decimal_to_decimal(column.cast(pa.decimal128(20, 0)), target)
 
 
 def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Floats to decimals where the float's binary value has that many decimal digits (0.5, not 0.1)."""
+    """Convert floats to decimals where the binary value has that many decimal digits (0.5, not 0.1)."""
     wide = column.cast(pa.float64())
     # A float is an odd number over a power of two, 2^k; it has exactly k decimal digits, so that multiplying by
     # 2^scale, which is exact, leaves a whole number just where k <= scale.
@@ -104,7 +104,7 @@ def float_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunked
 
 
 def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between precisions and scales; refuses what would lose digits."""
+    """Convert between precisions and scales; refuse what would lose digits."""
     added = target.scale - column.type.scale
     most = 10**target.precision - 1
     most = most // 10**added if added > 0 else most * 10**-added
@@ -121,7 +121,7 @@ def decimal_to_decimal(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
 
 def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Whole decimals to integers."""
+    """Convert whole decimals to integers."""
     if column.type.bit_width < 128:
         # Arrow wants room for the widest integer in decimals as narrow as these.
         column = column.cast(pa.decimal128(38, column.type.scale))
@@ -139,8 +139,12 @@ def decimal_to_integer(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunk
 
 
 def decimal_to_float(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Decimals to floats; refuses those that no float equals (0.1, say)."""
-    values = column.to_pylist()
+    """Convert decimals to floats; refuse those that no float equals (0.1, say)."""
+    return nearest_floats(column.to_pylist(), target)
+
+
+def nearest_floats(values: Sequence[Decimal | None], target: pa.DataType) -> pa.ChunkedArray:
+    """Convert Python's decimals to floats; refuse those that no float equals."""
     floats = av.array([None if value is None else float(value) for value in values], pa.float64())
     nearest = floats.cast(target, safe=False)
     same = [
@@ -167,7 +171,7 @@ def cast_or(locate: Callable[[], None], column: pa.ChunkedArray, target: pa.Data
         raise
 
 
-def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
+def failing_rows(column: pa.ChunkedArray | pa.Array, target: pa.DataType) -> pa.Array:
     """0-based positions of the values that Arrow's checked cast refuses, found by halving."""
     failing: list[int] = []
     pending = [(0, len(column))]
@@ -185,7 +189,7 @@ def failing_rows(column: pa.ChunkedArray, target: pa.DataType) -> pa.Array:
 
 
 def name_of_number(target: pa.DataType) -> str:
-    """The name of a number type as it is declared."""
+    """Name a number type as it is declared."""
     return {"float": "float32", "double": "float64"}.get(str(target), str(target))
 
 
@@ -210,5 +214,5 @@ def _digits(number: int) -> tuple[int, ...]:
 
 
 def too_many_digits(target: pa.DataType) -> str:
-    """What a value with more digits than a decimal type is."""
+    """Describe a value with more digits than a decimal type has."""
     return f"too large for {target}"

@@ -30,7 +30,7 @@ NAMES = {
 
 
 def kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, Sequence[int]]:
-    """Kind → its 0-based rows, in order of first appearance."""
+    """Map each kind to its 0-based rows, in order of first appearance."""
     types = set(map(type, values))
     of_type = {type_: kind_of_type(type_) for type_ in types}
     by_value = {"float", "timestamp", "numpy_time", "numpy_duration", "decimal", "time"}
@@ -46,7 +46,7 @@ def kinds_of(values: Sequence[Any], nan_is_null: bool) -> dict[str, Sequence[int
 
 
 def kind_of_type(type_: type) -> str:
-    """The kind of a Python class, by its name for one that no column type holds."""
+    """Find the kind of a Python class; its name, for one that no column type holds."""
     if type_ is type(None) or (type_.__name__ in ("NAType", "NaTType") and type_.__module__.startswith("pandas.")):
         return NULL
     found = next((kind for base, kind in _python_kinds() if issubclass(type_, base)), None)

@@ -1,4 +1,4 @@
-"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures told by row.
+"""Columns of Python objects: sorted by kind of value, each kind made into Arrow exactly, mixtures refused by row.
 
 Arrow's own inference takes bytes for text, cuts nanoseconds and joins wall-clock times with instants, and what it
 cannot take it reports without a row; hence the kinds here.
@@ -21,6 +21,7 @@ from lakehouse_cli.arrow.conversion import exact
 from lakehouse_cli.arrow.conversion.numbers import outside
 from lakehouse_cli.arrow.conversion.python_kinds import NAMES, NULL, kind_of_type, kinds_of
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shorten, true_rows
+from lakehouse_cli.arrow.types import from_arrow, to_arrow
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _EPOCH_UTC = _EPOCH.replace(tzinfo=dt.UTC)
@@ -58,6 +59,19 @@ def convert_values(values: Sequence[Any], target: pa.DataType | None, *, nan_is_
         if refusal.shown is None:
             refusal.shown = [shorten(values[row]) for row in refusal.rows[:EXAMPLES].to_pylist()]
         raise
+
+
+def infer_values(values: Sequence[Any]) -> pa.ChunkedArray:
+    """Make Arrow of a column of Python objects, in the nearest type of the project file.
+
+    Raises:
+        InexactError: Values of several kinds, or of one that no such type holds.
+    """
+    column = convert_values(values, None, nan_is_null=False)
+    known = from_arrow(column.type)
+    if known is None:
+        raise InexactError(f"values of type {column.type}, for which the project file has no name", noun=True)
+    return exact.convert(column, to_arrow(known))
 
 
 def _of_one_plain_kind(values: Sequence[Any], nan_is_null: bool) -> pa.ChunkedArray | None:
@@ -177,10 +191,6 @@ def _fits_decimal(integer: int) -> bool:
     return abs(integer) < 10**38
 
 
-def _floats(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return av.array(list(map(float, values)), pa.float64())
-
-
 def _decimals(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     infinite = [row for row, value in enumerate(values) if not value.is_finite()]
     if infinite:
@@ -232,25 +242,17 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _bytes(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return av.array(list(map(bytes, values)), pa.large_binary())
-
-
-def _bools(values: list[Any], _target: pa.DataType | None) -> pa.Array:
-    return av.array(list(map(bool, values)), pa.bool_())
-
-
 def _timestamps(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.datetime for value in values):
-        return av.array([_nanoseconds_of_time(value) // 1_000 for value in values], pa.timestamp("us"))
-    return _ticks(values, [_nanoseconds_of_time(value) for value in values], pa.timestamp)
+        return av.array([_nanoseconds(value) // 1_000 for value in values], pa.timestamp("us"))
+    return _ticks(values, [_nanoseconds(value) for value in values], pa.timestamp)
 
 
 def _instants(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.datetime for value in values):
         return av.array([(value - _EPOCH_UTC) // _MICROSECOND for value in values], pa.timestamp("us", "UTC"))
     wall = [value.astimezone(dt.UTC).replace(tzinfo=None) if type(value) is dt.datetime else value for value in values]
-    ticks = [_nanoseconds_of_time(value) for value in wall]
+    ticks = [_nanoseconds(value) for value in wall]
     return _ticks(values, ticks, lambda unit: pa.timestamp(unit, "UTC"))
 
 
@@ -258,7 +260,7 @@ def _durations(values: list[Any], _target: pa.DataType | None) -> pa.Array:
     if all(type(value) is dt.timedelta for value in values):
         with suppress(OverflowError):  # Python's go further than 64 bits of microseconds
             return av.array([value // _MICROSECOND for value in values], pa.duration("us"))
-    return _ticks(values, [_nanoseconds_of_duration(value) for value in values], pa.duration)
+    return _ticks(values, [_nanoseconds(value) for value in values], pa.duration)
 
 
 def _ticks(values: list[Any], nanoseconds: list[int], type_of: Callable[[str], pa.DataType]) -> pa.Array:
@@ -274,20 +276,14 @@ def _microseconds_of_day(value: dt.time) -> int:
     return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
 
 
-def _nanoseconds_of_time(value: Any) -> int:
+def _nanoseconds(value: Any) -> int:
+    """A duration, or a wall-clock time since 1970, of Python's, numpy's or pandas' own type."""
     if type(value) is dt.datetime:
-        return (value - _EPOCH) // _MICROSECOND * 1_000
-    if hasattr(value, "to_datetime64"):
-        value = value.to_datetime64()
-    return _numpy_nanoseconds(value)
-
-
-def _nanoseconds_of_duration(value: Any) -> int:
+        value -= _EPOCH
     if type(value) is dt.timedelta:
         return value // _MICROSECOND * 1_000
-    if hasattr(value, "to_timedelta64"):
-        value = value.to_timedelta64()
-    return _numpy_nanoseconds(value)
+    to_numpy = getattr(value, "to_datetime64", None) or getattr(value, "to_timedelta64", None)
+    return _numpy_nanoseconds(value if to_numpy is None else to_numpy())
 
 
 def _numpy_nanoseconds(value: Any) -> int:
@@ -320,8 +316,7 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
         raise _refused(
             values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
         ) from None
-    flat = pa.concat_arrays(converted.chunks) if converted.num_chunks else av.array([], converted.type)
-    return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), flat)])
+    return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), av.joined(converted))])
 
 
 def _also(refusal: InexactError, verb: str = "") -> str:
@@ -350,18 +345,18 @@ def _structs(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
             raise _refused(
                 values, rows, f"dicts whose `{name}` {_also(refusal, 'is')}", refusal.hint, noun=True
             ) from None
-        arrays.append(pa.concat_arrays(column.chunks) if column.num_chunks else av.array([], column.type))
+        arrays.append(av.joined(column))
     fields = list(target) if target is not None else [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
     return pa.chunked_array([pa.StructArray.from_arrays(arrays, fields=fields)])
 
 
 _NATURAL: dict[str, Callable[[list[Any], pa.DataType | None], pa.Array]] = {
-    "bool": _bools,
+    "bool": lambda values, _target: av.array(list(map(bool, values)), pa.bool_()),
     "integer": _integers,
-    "float": _floats,
+    "float": lambda values, _target: av.array(list(map(float, values)), pa.float64()),
     "decimal": _decimals,
     "text": _texts,
-    "bytes": _bytes,
+    "bytes": lambda values, _target: av.array(list(map(bytes, values)), pa.large_binary()),
     "timestamp": _timestamps,
     "instant": _instants,
     "date": lambda values, _target: av.array([value.toordinal() - _EPOCH.toordinal() for value in values], pa.date32()),

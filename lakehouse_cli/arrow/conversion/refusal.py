@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from lakehouse_cli.errors import Example, Violation
@@ -64,7 +65,7 @@ def true_rows(mask: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def shorten(value: Any) -> str:
-    """A value as text for display: strings quoted, lists and structs as in JSON, long ones cut."""
+    """Print a value for display: strings quoted, lists and structs as in JSON, long ones cut."""
     if isinstance(value, (list, tuple, dict)):
         text = _nested_text(value)
     else:
@@ -85,7 +86,7 @@ def _nested_text(value: Any) -> str:
 
 
 def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
-    """The values of some rows as text, of any type (also those Python's own types cannot hold)."""
+    """Print the values of some rows, of any type (also those Python's own types cannot hold)."""
     texts = []
     for row in rows:
         scalar = column[row]
@@ -110,13 +111,26 @@ def _beyond_python(scalar: pa.Scalar) -> str:
 
 
 def examples_at(column: pa.ChunkedArray, rows: Sequence[int]) -> tuple[Example, ...]:
-    """The first few of some 0-based rows, as examples."""
+    """Make examples of the first few of some 0-based rows."""
     first = list(rows[:EXAMPLES])
     return tuple(Example(row + 1, text) for row, text in zip(first, shown_values(column, first), strict=True))
 
 
+def examples_of(refusal: InexactError, source: pa.ChunkedArray | None) -> tuple[int, tuple[Example, ...]]:
+    """Count the rows of a refusal, and make examples of the first; none where neither it nor a source has any."""
+    rows = refusal.rows
+    if rows is None:
+        if source is None:
+            return 0, ()
+        rows = true_rows(source.is_valid())
+    first = rows[:EXAMPLES].to_pylist()
+    if refusal.shown is None:
+        return len(rows), () if source is None else examples_at(source, first)
+    return len(rows), tuple(Example(row + 1, text) for row, text in zip(first, refusal.shown, strict=False))
+
+
 def violation_of(refusal: InexactError, name: str, declared: object, source: pa.ChunkedArray | None) -> Violation:
-    """The violation that tells a user of a refusal.
+    """Make the violation that reports a refusal.
 
     Args:
         refusal: What was refused.
@@ -124,54 +138,36 @@ def violation_of(refusal: InexactError, name: str, declared: object, source: pa.
         declared: Its declared type, None where none is declared.
         source: The column as it came, for the examples; None where only `InexactError.shown` can tell.
     """
-    if refusal.rows is not None:
-        rows, count = refusal.rows[:EXAMPLES].to_pylist(), len(refusal.rows)
-    elif source is not None:
-        present = true_rows(source.is_valid())
-        rows, count = present[:EXAMPLES].to_pylist(), len(present)
-    else:
-        rows, count = [], 0
-    if refusal.shown is not None:
-        examples = tuple(Example(row + 1, text) for row, text in zip(rows, refusal.shown, strict=False))
-    else:
-        examples = examples_at(source, rows) if source is not None else ()
+    count, examples = examples_of(refusal, source)
     subject = f"`{name}` holds" if declared is None else f"`{name}` is declared {declared} and holds"
     hint = f"; {refusal.hint}" if refusal.hint else ""
     if refusal.noun:
-        held = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
+        found = refusal.quality if refusal.rows is None else f"{refusal.quality} in {plural(count, 'row')}"
     else:
         verb = "is" if count == 1 else "are"
-        held = f"{plural(count, 'value')} that {verb} {refusal.quality}"
-    return Violation(name, "type", count, f"{subject} {held}{hint}", examples)
+        found = f"{plural(count, 'value')} that {verb} {refusal.quality}"
+    return Violation(name, "type", count, f"{subject} {found}{hint}", examples)
 
 
 def refused_field(name: str, violation: Violation) -> pa.Field:
-    """A field of null type that stands for a column which could not be made into Arrow at all.
+    """Make a field of null type that stands for a column which could not be made into Arrow at all.
 
     A frame's edge puts it, over an all-null column, into the table it hands on; `hold` reports it among the other
     columns' violations, so that one bad column does not hide the next.
     """
-    told = [
-        violation.column,
-        violation.check,
-        violation.count,
-        violation.message,
-        [[example.row, example.value] for example in violation.examples],
-    ]
-    return pa.field(name, pa.null(), metadata={_REFUSED: json.dumps(told).encode()})
+    return pa.field(name, pa.null(), metadata={_REFUSED: msgspec.json.encode(violation)})
 
 
 def refusal_in(field: pa.Field) -> Violation | None:
-    """The violation that a field of `refused_field` carries, None for any other field."""
+    """Return the violation that a field of `refused_field` carries, None for any other field."""
     metadata = field.metadata
     if metadata is None or _REFUSED not in metadata:
         return None
-    column, check, count, message, examples = json.loads(metadata[_REFUSED])
-    return Violation(column, check, count, message, tuple(Example(row, value) for row, value in examples))
+    return msgspec.json.decode(metadata[_REFUSED], type=Violation)
 
 
 def index_level(field: pa.Field) -> pa.Field:
-    """The field, marked as coming from a level of a pandas index."""
+    """Mark a field as coming from a level of a pandas index."""
     return field.with_metadata({**(field.metadata or {}), _INDEX_LEVEL: b"1"})
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import WHOLE_NUMBERS
-from lakehouse_cli.arrow.conversion.numbers import NOT_WHOLE, bounds, name_of_number, outside, too_many_digits
+from lakehouse_cli.arrow.conversion.numbers import NOT_WHOLE, bounds, nearest_floats, outside, too_many_digits
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
 
 # Moved by as many digits, no number but 0 is whole any longer, or small enough for any type.
@@ -31,7 +31,8 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     """
     digits = [None if value is None else int(value) for value in _whole_numbers(column)]
     if pa.types.is_floating(target):
-        return _floats(digits, column.type.scale, target)
+        scale = column.type.scale
+        return nearest_floats([None if value is None else _number(value, scale) for value in digits], target)
     is_decimal = pa.types.is_decimal(target)
     added = (target.scale if is_decimal else 0) - column.type.scale
     added = max(-_BEYOND, min(added, _BEYOND))
@@ -51,16 +52,6 @@ def unusual_to_number(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 def _whole_numbers(column: pa.ChunkedArray) -> list[int | Decimal | None]:
     whole = WHOLE_NUMBERS[column.type.byte_width]
     return [value for chunk in column.chunks for value in chunk.view(whole).to_pylist()]
-
-
-def _floats(digits: list[int | None], scale: int, target: pa.DataType) -> pa.ChunkedArray:
-    values = [None if value is None else _number(value, scale) for value in digits]
-    wide = av.array([None if value is None else float(value) for value in values], pa.float64())
-    nearest = wide.cast(target, safe=False)
-    pairs = zip(values, nearest.cast(pa.float64()).to_pylist(), strict=True)
-    inexact = [value is not None and Decimal(found) != value for value, found in pairs]
-    refuse_where(av.array(inexact, pa.bool_()), f"not exact in {name_of_number(target)}")
-    return pa.chunked_array([nearest])
 
 
 def _number(digits: int, scale: int) -> Decimal:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.numbers import cast_or
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.arrow.values import compute as pc
 
-PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400
 _MOST = (1 << 63) - 1
 _LEAST_DAY, _MOST_DAY = -(1 << 31), (1 << 31) - 1
 
 
 def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between units, and between zones (the instant stays); never between wall-clock time and instants."""
+    """Convert between units and zones (the instant stays), never between wall-clock time and instants."""
     if (column.type.tz is None) != (target.tz is None):
         if target.tz is None:
             raise InexactError(
@@ -26,27 +26,17 @@ def timestamp_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.C
             "timestamps without a time zone",
             hint=f'declare `timestamp[{target.unit}]`, or say where they were read: `.dt.tz_localize("{target.tz}")`',
         )
-    return _between_units(column, target)
-
-
-def duration_to_duration(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between units."""
-    return _between_units(column, target)
-
-
-def time_to_time(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Between units."""
-    return _between_units(column, target)
+    return between_units(column, target)
 
 
 def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Midnights to dates."""
+    """Convert midnights to dates."""
     if column.type.tz is not None:
         raise InexactError(
             "timestamps with a time zone, whose date depends on where one is",
             hint="use `.dt.tz_localize(None)` to keep the wall-clock time",
         )
-    per_day = _DAY * PER_SECOND[column.type.unit]
+    per_day = _DAY * UNITS[column.type.unit]
     ticks = column.cast(pa.int64())
     days = pc.divide(ticks, per_day)
     # By integers: Arrow's cast drops the time of day, and wraps where the day does not fit.
@@ -61,22 +51,24 @@ def timestamp_to_date(column: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
 
 
 def date_to_timestamp(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Dates to their midnights, wall-clock."""
+    """Convert dates to their midnights, wall-clock."""
     if target.tz is not None:
         raise InexactError("dates, which are no instants", hint=f"declare `timestamp[{target.unit}]`")
 
     def locate() -> None:
-        most = _MOST // (_DAY * PER_SECOND[target.unit])
+        most = _MOST // (_DAY * UNITS[target.unit])
         days = column.cast(pa.int32()).cast(pa.int64())
         refuse_where(pc.greater(pc.abs(days), most), f"outside the range of {target}")
 
     return cast_or(locate, column, target)
 
 
-def _between_units(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+def between_units(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Convert times of day, durations or timestamps between units."""
+
     def locate() -> None:
         ticks = column.cast(pa.int64() if column.type.bit_width == 64 else pa.int32()).cast(pa.int64())
-        here, there = PER_SECOND[column.type.unit], PER_SECOND[target.unit]
+        here, there = UNITS[column.type.unit], UNITS[target.unit]
         if here > there:
             step = here // there
             rounded = pc.multiply(pc.divide(ticks, step), step)

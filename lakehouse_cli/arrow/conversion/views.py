@@ -6,9 +6,11 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow.types import map_leaves
+
 
 def without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The same values without views of texts and bytes, at every depth but that below views of lists.
+    """Replace views of texts and bytes, at every depth but that below views of lists.
 
     Views of lists stay: rows are taken from them, and Arrow's cast to plain lists leaves out the last offset.
     """
@@ -18,24 +20,12 @@ def without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @lru_cache(maxsize=1024)
 def type_without_views(kind: pa.DataType) -> pa.DataType:
-    """The type that holds the same values without views; texts as large ones, which hold as many bytes as views do."""
+    """Replace views in a type; by large texts, which hold as many bytes as views do."""
+    return map_leaves(kind, _without_view)
+
+
+def _without_view(kind: pa.DataType) -> pa.DataType:
     t = pa.types
-    if t.is_string_view(kind):
-        return pa.large_string()
-    if t.is_binary_view(kind):
-        return pa.large_binary()
     if t.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, type_without_views(kind.value_type), kind.ordered)
-    if t.is_struct(kind):
-        return pa.struct([_field(child) for child in kind])
-    if t.is_fixed_size_list(kind):
-        return pa.list_(_field(kind.value_field), kind.list_size)
-    if t.is_list(kind):
-        return pa.list_(_field(kind.value_field))
-    if t.is_large_list(kind):
-        return pa.large_list(_field(kind.value_field))
-    return kind
-
-
-def _field(child: pa.Field) -> pa.Field:
-    return child.with_type(type_without_views(child.type))
+        return pa.dictionary(kind.index_type, _without_view(kind.value_type), kind.ordered)
+    return pa.large_string() if t.is_string_view(kind) else pa.large_binary() if t.is_binary_view(kind) else kind

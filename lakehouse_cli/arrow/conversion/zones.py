@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.times import PER_SECOND
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.values import compute as pc
 
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -25,7 +25,7 @@ _ARROW = {"error": "raise", "first": "earliest", "last": "latest"}
 
 
 def to_instants(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
-    """The instants of wall-clock times in a zone; null for a time that it never has.
+    """Convert wall-clock times in a zone to instants; null for a time that it never has.
 
     Args:
         local: Timestamps without a zone.
@@ -43,7 +43,7 @@ def to_instants(local: pa.Array, zone: str, ambiguous: str) -> pa.Array:
 
 
 def to_wall_clock(instants: pa.Array) -> pa.Array:
-    """What the clocks of their zone show at instants; null where the type has no room for it."""
+    """Convert instants to what the clocks of their zone show; null where the type has no room for it."""
     zone = instants.type.tz
 
     def by_python(seconds: int) -> int:
@@ -54,7 +54,7 @@ def to_wall_clock(instants: pa.Array) -> pa.Array:
 
 
 def offsets(seconds: int, zone: str) -> tuple[int, int]:
-    """The offsets from UTC, in seconds, before and after a clock change at a wall-clock time; the same at any other.
+    """Find the offsets from UTC, in seconds, before and after a clock change at a wall-clock time; else the same.
 
     The first is larger where the clocks were turned back and the zone has the time twice, smaller where they were
     turned forward and it has it never.
@@ -70,7 +70,7 @@ def _moved(
     by_python: Callable[[int], int | None],
 ) -> pa.Array:
     """The values as `to`: by Arrow where it is right, else by what Python says is to be added, in seconds."""
-    per_second = PER_SECOND[values.type.unit]
+    per_second = UNITS[values.type.unit]
     counts = values.cast(pa.int64())
     is_near = pc.and_(pc.greater_equal(counts, _FIRST * per_second), pc.less(counts, _LAST * per_second))
     if pc.all(is_near).as_py() in (True, None):

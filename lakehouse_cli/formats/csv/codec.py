@@ -11,7 +11,7 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 
 
 def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Values of a type from their text.
+    """Make values of a type of their text.
 
     Args:
         text: String array; null is null.
@@ -36,7 +36,7 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
 
 
 def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """The text of each value, unquoted.
+    """Make the text of each value, unquoted.
 
     Args:
         values: Of one of the types of `lakehouse_cli.arrow.types`.

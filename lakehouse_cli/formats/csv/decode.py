@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from decimal import Decimal
 
-import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.decimal_texts import decimals_of
 from lakehouse_cli.arrow.conversion.moments import DIGITS, parse_date, parse_timestamp
+from lakehouse_cli.arrow.conversion.texts import cast_texts
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.options import CsvOptions
 
@@ -26,23 +25,12 @@ _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
 _ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 # What decimal128 holds at most.
 _DIGITS = 38
-# Where bisecting for the values that a cast refuses ends, and trying them one by one begins.
-_FEW = 16
-
-Slow = Callable[[str], object]
 
 
 def decode_plain(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Plain values of a type from their text; dates and timestamps in ISO 8601.
+    """Make values of a type that is no dictionary, list or struct; dates and timestamps in ISO 8601.
 
-    Args:
-        text: String array; null is null.
-        to: One of the types of `lakehouse_cli.arrow.types` that is no dictionary, list or struct.
-        options: For the decimal point, and the spellings of true and false.
-
-    Returns:
-        An array of that type, null where `text` is null or does not spell a value that the type holds exactly.
-        (A decimal fraction is taken for the float nearest to it.)
+    See `lakehouse_cli.formats.csv.codec.decode` for the rest.
     """
     t = pa.types
     if t.is_string(to):
@@ -53,7 +41,7 @@ def decode_plain(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Arr
         return _booleans(text, options)
     text = pc.ascii_trim(text, " \t")
     if t.is_integer(to):
-        return _cast(_only(text, r"[+-]?[0-9]+"), to, strip_plus=True)
+        return cast_texts(_without_plus(_only(text, r"[+-]?[0-9]+")), to)
     if t.is_floating(to):
         return _floats(text, to, options)
     if t.is_decimal(to):
@@ -70,29 +58,6 @@ def _only(text: pa.Array, pattern: str) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(text, rf"\A(?:{pattern})\z"), text, av.scalar(None, _TEXT))
 
 
-def _cast(text: pa.Array, to: pa.DataType, *, strip_plus: bool = False, slow: Slow | None = None) -> pa.Array:
-    """Cast what can be cast, null for the rest; `slow` has a second try at each that Arrow refuses."""
-    if strip_plus and pc.any(pc.starts_with(text, "+")).as_py():
-        text = pc.replace_substring_regex(text, r"\A\+", "")
-    try:
-        return text.cast(to)
-    except pa.ArrowInvalid:
-        if len(text) > _FEW:
-            half = len(text) // 2
-            return pa.concat_arrays([_cast(part, to, slow=slow) for part in (text[:half], text[half:])])
-    return pa.concat_arrays([_cast_one(text[at : at + 1], to, slow) for at in range(len(text))])
-
-
-def _cast_one(text: pa.Array, to: pa.DataType, slow: Slow | None) -> pa.Array:
-    try:
-        return text.cast(to)
-    except pa.ArrowInvalid:
-        value = None if slow is None else slow(text[0].as_py())
-        storage = pa.int64() if isinstance(value, int) and pa.types.is_timestamp(to) else None
-        storage = pa.int32() if isinstance(value, int) and pa.types.is_date32(to) else storage
-        return av.array([value], to) if storage is None else av.array([value], storage).cast(to)
-
-
 def _booleans(text: pa.Array, options: CsvOptions) -> pa.Array:
     is_true = pc.is_in(text, value_set=av.array(options.true_values, _TEXT))
     is_false = pc.is_in(text, value_set=av.array(options.false_values, _TEXT))
@@ -106,12 +71,16 @@ def _number(text: pa.Array, options: CsvOptions, words: str = "") -> pa.Array:
     text = _only(text, rf"[+-]?(?:{digits}(?:[eE][+-]?[0-9]+)?{words})")
     if options.decimal != ".":
         text = pc.replace_substring(text, options.decimal, ".")
-    return pc.replace_substring_regex(text, r"\A\+", "")
+    return _without_plus(text)
+
+
+def _without_plus(text: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(text, r"\A\+", "") if pc.any(pc.starts_with(text, "+")).as_py() else text
 
 
 def _floats(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     number = _number(text, options, words="|" + _FLOAT_WORDS)
-    values = _cast(number, to)
+    values = cast_texts(number, to)
     infinite = pc.is_inf(values)
     if pc.any(infinite).as_py():
         # Digits that overflow to infinity do not fit; the word does.
@@ -136,21 +105,13 @@ def _durations(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array
     lowest, highest = (av.scalar(Decimal(n).scaleb(-max(scale, 0)), exact.type) for n in (-(2**63), 2**63 - 1))
     fits = pc.and_(pc.greater_equal(exact, lowest), pc.less_equal(exact, highest))
     exact = pc.if_else(fits, exact, av.scalar(None, exact.type))
-    return unscaled(exact).cast(to)
-
-
-def unscaled(values: pa.Array) -> pa.Array:
-    """The digits of decimal128 values that fit into 64 bits, as int64."""
-    if len(values) == 0:
-        return av.array([], pa.int64())
-    words = np.frombuffer(values.buffers()[1], dtype="<i8")[values.offset * 2 : (values.offset + len(values)) * 2 : 2]
-    return av.from_numpy(words, pa.int64(), av.to_numpy(values.is_valid()) if values.null_count else None)
+    return exact.view(pa.decimal128(_DIGITS, 0)).cast(pa.int64()).cast(to)
 
 
 def _times(text: pa.Array, to: pa.DataType) -> pa.Array:
     text = _trim_fraction(_only(text, _TIME), to.unit)
     day = pc.binary_join_element_wise(av.scalar("1970-01-01"), text, " ")
-    moment = _cast(day, pa.timestamp(to.unit))
+    moment = cast_texts(day, pa.timestamp(to.unit))
     counts = moment.cast(pa.int64())
     return (counts.cast(pa.int32()) if pa.types.is_time32(to) else counts).cast(to)
 
@@ -165,17 +126,17 @@ def _trim_fraction(text: pa.Array, unit: str) -> pa.Array:
 
 
 def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
-    """Dates or timestamps from ISO 8601 text, the expanded form for far years included."""
+    """Parse dates or timestamps in ISO 8601, the expanded form for far years included."""
     date = r"(?:[0-9]{4}|[+-][0-9]{4,12})-[0-9]{2}-[0-9]{2}"
     if pa.types.is_date(to):
-        return _cast(_only(text, date), to, slow=_far_date)
+        return cast_texts(_only(text, date), to, _far_date)
     zone = _ZONE if to.tz else ""
     pattern = rf"{date}[ T](?:{_TIME}|[0-9]{{2}}){zone}" if to.tz else rf"{date}(?:[ T](?:{_TIME}|[0-9]{{2}}))?"
 
     def slow(value: str) -> int | None:
         return parse_timestamp(value, to.unit, zoned=to.tz is not None)
 
-    return _cast(_trim_fraction(_only(text, pattern), to.unit), to, slow=slow)
+    return cast_texts(_trim_fraction(_only(text, pattern), to.unit), to, slow)
 
 
 def _far_date(value: str) -> int | None:

@@ -71,7 +71,7 @@ def check_format(text: str, option: str) -> None:
 
 @lru_cache(maxsize=64)
 def split_format(text: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of literal text and the directive behind it, the last directive empty."""
+    """Split a format into pairs of literal text and the directive behind it, the last directive empty."""
     for short, long in _SHORTHANDS.items():
         text = text.replace(short, long)
     pieces = re.split(r"%(.)", text, flags=re.DOTALL)

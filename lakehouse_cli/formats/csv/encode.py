@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import lru_cache
 
-import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
@@ -15,31 +15,14 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()
-# Arrow prints a float without an exponent below this. Python, and so pandas, do from 1e-4 to 1e16.
-_PLAIN_FLOATS = 1e10
-_SMALL_FLOATS = (
-    (r"^(-?)0\.0000([1-9])([0-9]+)$", r"\1\2.\3e-05"),
-    (r"^(-?)0\.0000([1-9])$", r"\1\2e-05"),
-    (r"^(-?)0\.00000([1-9])([0-9]+)$", r"\1\2.\3e-06"),
-    (r"^(-?)0\.00000([1-9])$", r"\1\2e-06"),
-    ("e-([0-9])$", r"e-0\1"),
-)
 _FEW = 64
 _FIRST_DAY, _LAST_DAY = day_number(0, 1, 1), day_number(9999, 12, 31)
 
 
 def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """The text of each plain value, unquoted; dates and timestamps in ISO 8601.
+    """Make the text of values of a type that is no dictionary, list or struct; dates and timestamps in ISO 8601.
 
-    Args:
-        values: Of one of the types of `lakehouse_cli.arrow.types` that is no dictionary, list or struct.
-        options: For the decimal point, and the spellings of true and false.
-
-    Returns:
-        A string array, null where `values` is null.
-
-    Raises:
-        StorageError: A value the encoding cannot hold; the caller adds the column.
+    See `lakehouse_cli.formats.csv.codec.encode` for the rest.
     """
     t, kind = pa.types, values.type
     if t.is_string(kind):
@@ -71,38 +54,44 @@ def _with_decimal(text: pa.Array, options: CsvOptions) -> pa.Array:
 
 def _floats(values: pa.Array) -> pa.Array:
     """The shortest text that gives the same float again, as Python's ``repr`` writes it: whole ones with ``.0``."""
-    text = values.cast(_TEXT)
-    size = pc.abs(values)
-    # Of the values' own type, which then need not be converted to be compared.
-    zero, fraction, plain, long = (av.scalar(limit, values.type) for limit in (0.0, 1e-4, _PLAIN_FLOATS, 1e16))
-    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, plain))
+    text, size = values.cast(_TEXT), pc.abs(values)
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(size, av.scalar(1e10, values.type)))
     if pc.any(whole).as_py():
         text = pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
-    text = _respelled(text, pc.and_(pc.less(size, fraction), pc.greater(size, zero)), _small_floats)
-    large = pc.and_(pc.greater_equal(size, plain), pc.less(size, long))
-    return _respelled(text, large, _large_float32s if values.type == pa.float32() else _large_float64s)
-
-
-def _respelled(text: pa.Array, where: pa.Array, respell: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    if not pc.any(where).as_py():
-        return text
-    return pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
-
-
-def _small_floats(text: pa.Array) -> pa.Array:
-    """Below 1e-4, where Arrow begins to print an exponent later than Python, and with one digit."""
-    for pattern, replacement in _SMALL_FLOATS:
-        text = pc.replace_substring_regex(text, pattern, replacement)
+    for low, high, respell in _respelled(values.type):
+        where = pc.and_(pc.greater_equal(size, low), pc.less(size, high))
+        if pc.any(where).as_py():
+            text = pc.replace_with_mask(text, pc.fill_null(where, False), respell(text.filter(where)))
     return text
 
 
-def _large_float32s(text: pa.Array) -> pa.Array:
-    """Whole ones, without an exponent: the digits printed, not all those of the float."""
-    return pc.binary_join_element_wise(text.cast(pa.decimal128(38, 0)).cast(_TEXT), ".0", "")
+@lru_cache(maxsize=4)
+def _respelled(kind: pa.DataType) -> list[tuple[pa.Scalar, pa.Scalar, Callable[[pa.Array], pa.Array]]]:
+    """Bounds of the values' own type, so that these need not be converted to be compared."""
+    return [(av.scalar(low, kind), av.scalar(high, kind), respell) for low, high, respell in _RESPELLED]
 
 
-def _large_float64s(text: pa.Array) -> pa.Array:
-    return av.array([repr(float(each)) for each in text.to_pylist()], _TEXT)
+def _scientific(text: pa.Array, exponent: str) -> pa.Array:
+    digits = pc.ascii_ltrim(text, "-0.")
+    sign = pc.if_else(pc.starts_with(text, "-"), "-", "")
+    point = pc.if_else(pc.equal(pc.binary_length(digits), 1), "", ".")
+    first, others = pc.utf8_slice_codeunits(digits, 0, 1), pc.utf8_slice_codeunits(digits, 1)
+    return pc.binary_join_element_wise(sign, first, point, others, exponent, "")
+
+
+def _without_exponent(text: pa.Array) -> pa.Array:
+    # Seventeen digits at most, eleven of them or more before the point.
+    text = pc.ascii_rtrim(text.cast(pa.decimal128(38, 7)).cast(_TEXT), "0")
+    return pc.binary_join_element_wise(text, pc.if_else(pc.ends_with(text, "."), "0", ""), "")
+
+
+# From where to where Arrow and Python print floats in different ways, and what makes the one text of the other.
+_RESPELLED: tuple[tuple[float, float, Callable[[pa.Array], pa.Array]], ...] = (
+    (1e-9, 1e-6, lambda text: pc.replace_substring(text, "e-", "e-0")),
+    (1e-6, 1e-5, lambda text: _scientific(text, "e-06")),
+    (1e-5, 1e-4, lambda text: _scientific(text, "e-05")),
+    (1e10, 1e16, _without_exponent),
+)
 
 
 def _decimals(values: pa.Array) -> pa.Array:
@@ -114,7 +103,7 @@ def _decimals(values: pa.Array) -> pa.Array:
 
 
 def encode_iso(values: pa.Array) -> pa.Array:
-    """Dates or timestamps as ISO 8601 text: a space before the time, instants in UTC with ``Z``."""
+    """Print dates or timestamps in ISO 8601: a space before the time, instants in UTC with ``Z``."""
     is_date = pa.types.is_date(values.type)
     unit = None if is_date else values.type.unit
     zoned = not is_date and values.type.tz is not None
@@ -156,16 +145,6 @@ def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
     counts = values.cast(pa.int64())
     scale = DIGITS[values.type.unit] - DIGITS[options.duration_unit or "s"]
     if scale > 0:
-        return _decimals(_scaled(counts, scale))
+        return _decimals(counts.cast(pa.decimal128(38, 0)).view(pa.decimal128(38, scale)))
     zeros = pc.if_else(pc.equal(counts, 0), "", "0" * -scale)
     return pc.binary_join_element_wise(counts.cast(_TEXT), zeros, "") if scale else counts.cast(_TEXT)
-
-
-def _scaled(counts: pa.Array, digits: int) -> pa.Array:
-    """The integers as decimals with their last `digits` digits behind the point."""
-    low = av.to_numpy(pc.fill_null(counts, 0))
-    words = np.empty((len(low), 2), dtype="<i8")
-    words[:, 0] = low
-    words[:, 1] = low >> 63
-    mask = counts.is_valid().buffers()[1] if counts.null_count else None
-    return pa.Array.from_buffers(pa.decimal128(38, digits), len(low), [mask, pa.py_buffer(words)])

@@ -13,7 +13,7 @@ _SHOWN = 60
 
 
 def undecodable(name: str, line: int, encoding: str, error: UnicodeDecodeError) -> StorageError:
-    """The error of bytes that are not text in the file's encoding."""
+    """Make the error of bytes that are not text in the file's encoding."""
     byte = error.object[error.start : error.start + 1].hex()
     return StorageError(
         f"line {line} of `{name}` is not {encoding}: byte 0x{byte}",
@@ -25,7 +25,7 @@ def undecodable(name: str, line: int, encoding: str, error: UnicodeDecodeError) 
 def malformed(
     name: str, error: RecordError, lines: tuple[int, int], header: Sequence[str] | None, options: CsvOptions
 ) -> StorageError:
-    """The error of bytes that are no record.
+    """Make the error of bytes that are no record.
 
     Args:
         name: The file.
@@ -80,6 +80,6 @@ def _text(value: bytes) -> str:
 
 
 def shorten(value: str) -> str:
-    """A value as it is shown in a message: cut where it is long, in quotes where it would not be seen as it is."""
+    """Print a value for a message: cut where it is long, in quotes where it would not be seen as it is."""
     text = cut_end(value, _SHOWN)
     return text if text.isprintable() and text == text.strip() and text else repr(text)

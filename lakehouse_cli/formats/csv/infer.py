@@ -24,7 +24,7 @@ _WORTH_JOINING = 1 << 26
 
 
 def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
-    """The column in the first type that keeps all of its text, else as it is: string.
+    """Convert a column to the first type that keeps all of its text; else leave it string.
 
     Tried are int64, float64, bool (``true``/``false``), date32, timestamp[us], timestamp[us, tz=UTC] (with ``Z``) and
     their nanosecond forms, all by their ISO 8601 spelling or the formats in the options.
@@ -33,7 +33,7 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
         return text
     if text.nbytes < _WORTH_JOINING:
         text = pa.chunked_array([text.combine_chunks()], text.type)
-    # Most columns are told by their first value, and Python's patterns are compiled once.
+    # The first value decides for most columns, and Python's patterns are compiled once.
     first = text.drop_null()[0].as_py()
     for pattern, kind in _candidates(options):
         if pattern is not None and not (re.fullmatch(pattern, first) and _all_match(text, pattern)):

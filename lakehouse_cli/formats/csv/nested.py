@@ -26,7 +26,7 @@ _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 
 def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """The JSON text of each value, null where it is null."""
+    """Make the JSON text of each value, null where it is null."""
     cells = json_cells(options.duration_unit)
     text = json_text(values, lambda leaves: encode_plain(leaves, cells))
     return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
@@ -34,12 +34,12 @@ def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
 
 @lru_cache(maxsize=8)
 def json_cells(duration_unit: str | None) -> CsvOptions:
-    """How the text of single values is spelled in JSON: as by default, but for the unit of durations."""
+    """Make the options by which JSON spells single values: the defaults, but for the unit of durations."""
     return CsvOptions(duration_unit=duration_unit)
 
 
 def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    """The JSON text of each value, the word null included.
+    """Make the JSON text of each value, the word null included.
 
     Args:
         values: Of any type of the project file.
@@ -76,7 +76,7 @@ def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> p
 
 
 def json_objects(names: Sequence[str], texts: Sequence[pa.Array], end: str = "") -> pa.Array:
-    """Objects of these names and, as JSON text, their values, with what comes behind each."""
+    """Join names and values, given as JSON text, to objects, with what comes behind each."""
     parts: list[Any] = []
     for at, (name, text) in enumerate(zip(names, texts, strict=True)):
         parts += [("{" if at == 0 else ",") + json.dumps(name, ensure_ascii=False) + ":", text]
@@ -93,13 +93,13 @@ def _quoted(text: pa.Array) -> pa.Array:
 
 
 class JsonNumber(str):
-    """The text of a JSON number, told apart from a JSON string."""
+    """The text of a JSON number, as opposed to a JSON string."""
 
     __slots__ = ()
 
 
 def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
-    """Values of a list or struct type from JSON text; null where the text is null or not of that type."""
+    """Make values of a list or struct type of JSON text; null where the text is null or not of that type."""
     parsed = [parse_json(value) for value in text.to_pylist()]
     values, good = build_values(parsed, to, json_cells(options.duration_unit))
     if good is not None and not good.all():
@@ -108,7 +108,7 @@ def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Arra
 
 
 def parse_json(value: str | None) -> Any:
-    """What a JSON text holds, numbers as their text; `BAD` where it is none, or null."""
+    """Parse a JSON text, numbers as their text; `BAD` where it is none, or null."""
     if value is None:
         return None
     try:
@@ -139,7 +139,7 @@ DECODER = json.JSONDecoder(
 
 
 def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
-    """An array from parsed JSON, and which values fitted (None: all); `cells` is of `json_cells`."""
+    """Make an array of parsed JSON, and say which values fit (None: all); `cells` is of `json_cells`."""
     if pa.types.is_list(to):
         return _build_lists(parsed, to, cells)
     if pa.types.is_struct(to):
@@ -148,7 +148,7 @@ def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple
 
 
 def explain_number(value: Any, to: pa.DataType, cells: CsvOptions) -> tuple[str, str] | None:
-    """Why a parsed value does not fit and what to do, where a bare number stands for a duration; else None."""
+    """Say why a parsed value does not fit and what to do, where a bare number stands for a duration; else None."""
     if cells.duration_unit is None and _has_bare_duration(value, to):
         return "a bare number says no unit", "say the unit in the options: `duration_unit: ms`, or s, us, ns"
     return None

@@ -11,7 +11,6 @@ from msgspec.structs import force_setattr
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.spec import FormatOptions
 
-COMPRESSION_SUFFIXES: Mapping[str, str] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
 _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
@@ -20,24 +19,8 @@ _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal":
 class CsvOptions(FormatOptions, frozen=True):
     """How a CSV file is written and read.
 
-    Attributes:
-        delimiter: Between values; one ASCII character.
-        quote_char: Around values that need it; one ASCII character, doubled inside. ``none`` where quotes are text.
-        escape_char: Before a character that is meant as text; one ASCII character, or None.
-        decimal: The decimal point of numbers; one ASCII character.
-        encoding: Python's name of the text encoding, normalised.
-        compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
-        null_values: Unquoted spellings of null; the first is written.
-        true_values: Spellings of true; the first is written.
-        false_values: Spellings of false; the first is written.
-        header: Whether the first row names the columns.
-        skip_rows: Lines before the header that are not data.
-        date_formats: strptime formats of dates, the first is written; empty for ISO 8601.
-        timestamp_formats: strptime formats of timestamps, the first is written; empty for ISO 8601.
-        ambiguous: Which instant a wall-clock time is that its zone has twice: ``first``, ``last``, or ``error``.
-        duration_unit: Of the numbers of durations (``s``, ``ms``, ``us``, ``ns``); None for seconds in cells, and none
-            in JSON, where a bare number is no duration.
-        line_terminator: What ends a written line.
+    The fields are the options that `lakehouse_cli.formats.csv.spec` describes, None where one is unset. The encoding is
+    normalised; the formats of dates and of timestamps are tuples, empty for ISO 8601.
     """
 
     delimiter: str = ","
@@ -71,7 +54,7 @@ class CsvOptions(FormatOptions, frozen=True):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
-        """From the ``options`` of a project file, already held to `lakehouse_cli.formats.CSV`.
+        """Make the value of the ``options`` of a project file, each of the right form.
 
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
@@ -83,7 +66,7 @@ class CsvOptions(FormatOptions, frozen=True):
         if values.get("escape_char") == "none":
             del values["escape_char"]
         if values.get("quote_char") == "none" and values.get("escape_char"):
-            # Without quotes an empty text can be told from null only so; MySQL and PostgreSQL write null so.
+            # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
         return super().from_mapping(values)
 
@@ -107,17 +90,6 @@ class CsvOptions(FormatOptions, frozen=True):
         """How null is written, None where it cannot be."""
         return self.null_values[0] if self.null_values else None
 
-    def compression_of(self, name: str) -> str | None:
-        """The codec of a file of that name (``gzip``, ``bz2``, ``zstd``), None for plain bytes."""
-        return codec_of(name, self.compression)
-
-
-def codec_of(name: str, compression: str | None) -> str | None:
-    """The codec of a file: as the option says, else by the file's suffix; None for plain bytes."""
-    if compression is not None:
-        return None if compression == "none" else compression
-    return next((codec for suffix, codec in COMPRESSION_SUFFIXES.items() if name.lower().endswith(suffix)), None)
-
 
 def _check_characters(options: CsvOptions) -> None:
     characters = {"delimiter": options.delimiter, "decimal": options.decimal}
@@ -132,8 +104,9 @@ def _check_characters(options: CsvOptions) -> None:
                 hint=f"such as {_SUCH_AS[what]}",
             )
         same = next((other for other in characters if other != what and characters[other] == character), None)
-        if same and {what, same} != {"delimiter", "decimal"}:
-            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else "choose two"
+        if same:
+            hint = "choose another character for one of them"
+            hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else hint
             raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
         if character.isalnum() or character in _TAKEN[what]:
             raise StorageError(

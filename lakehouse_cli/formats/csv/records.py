@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -57,7 +58,8 @@ class _Patterns(Struct, frozen=True):
         ordinary: What Arrow takes as it is, so without escapes and foreign line ends: in group 1 up to a line end, in
             group 2 values of the next record.
         value: A value, up to what ends it; nothing where its quote does not close.
-        first: A record of values without a CR or LF outside quotes.
+        record: A record.
+        first: The same without a CR or LF outside quotes.
         stop: A delimiter, group 1, or what ends a line.
         stop_at_end: The same where the file ends with the data.
         escapes: Escapes in an unquoted value.
@@ -66,6 +68,7 @@ class _Patterns(Struct, frozen=True):
 
     ordinary: re.Pattern[bytes]
     value: re.Pattern[bytes]
+    record: re.Pattern[bytes]
     first: re.Pattern[bytes]
     stop: re.Pattern[bytes]
     stop_at_end: re.Pattern[bytes]
@@ -88,6 +91,7 @@ def _patterns(delimiter: str, quote: str, escape: str | None, line_end: bytes, *
     return _Patterns(
         re.compile(rb"((?:(?:[^%b%b\r\n]++|(?<=[^%b\r\n])%b%b)*+%b)*+)" % (q, e, d, q, closed, ends[1]) + rest),
         re.compile(value),
+        re.compile(rb"%b(?:%b%b)*+" % (value, d, value)),
         re.compile(rb"%b(?:%b%b)*+" % (first, d, first)),
         re.compile(rb"(%b)|%b" % (d, ends[0] % rb"(?!)")),
         re.compile(rb"(%b)|%b" % (d, ends[0] % rb"\Z")),
@@ -105,7 +109,7 @@ class Records:
     """
 
     def __init__(
-        self, pieces: Iterable[bytes], options: CsvOptions, line_end: bytes | None = None, *, for_lines: bool = False
+        self, pieces: Iterable[bytes], options: CsvOptions, line_end: bytes | None = None, *, is_raw: bool = False
     ) -> None:
         """Nothing is read yet.
 
@@ -113,7 +117,7 @@ class Records:
             pieces: The bytes of the records, in UTF-8.
             options: Of the format.
             line_end: What ends lines, where that is known.
-            for_lines: Leave escapes alone that stand for a line end, so that lines can be counted.
+            is_raw: Give out records as they stand in the file, so that they can be shown and lines counted.
         """
         self.line_end = line_end
         self._pieces = pieces
@@ -123,7 +127,7 @@ class Records:
         self._delimiter = options.delimiter.encode()
         self._escape = (options.escape_char or "").encode()
         self._nulls = {*(text.encode() for text in options.null_spellings)}
-        self._for_lines = for_lines
+        self._is_raw = is_raw
         self._special = {self._delimiter, self._escape, _LF, _CR, b"\r\n"} | ({self._quote} if self._quoting else set())
         # Whether in unquoted values escapes were seen, and escape characters that stand for themselves.
         self._has_escapes = self._has_text_escapes = False
@@ -132,18 +136,12 @@ class Records:
 
     def __iter__(self) -> Iterator[bytes]:
         data, waiting, size = b"", list[bytes](), 0
-        for piece in _with_end(self._pieces):
+        for piece in chain(self._pieces, [None]):
             if piece is not None:
                 waiting.append(piece)
                 size += len(piece)
                 if size < len(data):
                     continue  # a long record: looked at again when there is twice as much of it
-            if piece and len(waiting) == 1 and (cut := self._plain_end(data, piece)):
-                # The usual block: copied once, not twice.
-                yield b"".join((data, memoryview(piece)[:cut]))
-                self._offset += len(data) + cut
-                data, waiting, size = piece[cut:], [], 0
-                continue
             data, waiting, size = b"".join((data, *waiting)), [], 0
             final = piece is None
             if self.line_end is None and not self._find_line_end(data, final=final):
@@ -161,14 +159,29 @@ class Records:
             if not text and len(data) > LONGEST_RECORD:
                 raise RecordError("long", 0, self._offset, self._offset, data[:1], b"")
 
-    def first(self, data: bytes) -> bytes:
-        """The first record of some data as it stands there, its line end left out."""
-        patterns, at = self._patterns_for(self.line_end or _LF), 0
-        while (value := patterns.value.match(data, at)) and (stop := patterns.stop_at_end.match(data, value.end())):
-            if stop[1] is None:
-                return data[: value.end()]
-            at = stop.end()
-        return data
+    def end_of(self, data: bytes, at: int) -> tuple[int, int]:
+        """Find where a record ends and the next one begins, in what was given out."""
+        patterns = self._patterns_of_output()
+        match = patterns.record.match(data, at)
+        stop = match and patterns.stop_at_end.match(data, match.end())
+        if not match or not stop:
+            raise ValueError(data[at:])
+        return match.end(), stop.end()
+
+    def split(self, record: bytes) -> list[bytes]:
+        """Split one record that was given out into its values, unquoted."""
+        values: list[bytes] = []
+        at = 0
+        while at <= len(record) and (match := self._patterns_of_output().value.match(record, at)):
+            value = match.group()
+            is_quoted = value.startswith(self._quote)
+            values.append(value[1:-1].replace(self._quote * 2, self._quote) if is_quoted else value)
+            at = match.end() + 1
+        return values
+
+    def count_lines(self, data: bytes) -> int:
+        """Count the lines that end in some data."""
+        return data.count(_CR if self.line_end == _CR else _LF)
 
     def _find_line_end(self, data: bytes, *, final: bool) -> bool:
         """Look for what ends the first record; False where that takes more data."""
@@ -187,13 +200,11 @@ class Records:
         options = self._options
         return _patterns(options.delimiter, options.arrow_quote, options.escape_char, line_end, quoting=self._quoting)
 
-    def _plain_end(self, data: bytes, piece: bytes) -> int:
-        """The end of the last record in a piece where it and what is before it hold nothing special; else 0."""
-        if self.line_end is None:
-            return 0
-        last, foreign = (_CR, _LF) if self.line_end == _CR else (_LF, _CR)
-        special = (self._quote, foreign, self._escape) if self._escape else (self._quote, foreign)
-        return 0 if any(mark in piece or mark in data for mark in special) else piece.rfind(last) + 1
+    def _patterns_of_output(self) -> _Patterns:
+        if self._is_raw:
+            return self._patterns_for(self.line_end or _LF)
+        options = self._options
+        return _patterns(options.delimiter, options.arrow_quote, None, self.line_end or _LF, quoting=True)
 
     def _checked_end(self, data: bytes) -> int | None:
         """The end of the last whole record of well-formed data; None where only a scan can tell."""
@@ -257,12 +268,12 @@ class Records:
                 error = reason and self._error(reason, data, (end, at, match.end() if match else at))
                 break
             try:
-                done.append(self._translated(match.group()))
+                done.append(match.group() if self._is_raw else self._translated(match.group()))
             except _EscapeError as found:
                 error = self._error(found.reason, data, (end, at, match.end()), found.text)
                 break
             at = stop.end()
-            done.append(stop[1] or (_CR if self.line_end == _CR else _LF))
+            done.append(stop.group() if self._is_raw else stop[1] or (_CR if self.line_end == _CR else _LF))
             if stop[1] is None:
                 whole, end = len(done), at
         return b"".join(done[:whole]), end, error
@@ -309,7 +320,7 @@ class Records:
         lenient = self._quoting and not is_quoted
 
         def character(match: re.Match[bytes]) -> bytes:
-            escape, after = match[0][:1], match[0][1:]
+            after = match[0][1:]
             if after in self._special or (not lenient and after in _QUOTES):
                 self._has_escapes |= lenient
                 return after
@@ -318,7 +329,7 @@ class Records:
                 return match[0]
             if after not in _CONTROLS:
                 raise _EscapeError("unknown escape", match[0])
-            return escape + after if self._for_lines else _CONTROLS[after]
+            return _CONTROLS[after]
 
         raw = text
         text = (self._patterns.quoted_escapes if is_quoted else self._patterns.escapes).sub(character, raw)
@@ -332,8 +343,3 @@ class _EscapeError(Exception):
         super().__init__(reason)
         self.reason: Reason = reason
         self.text = text
-
-
-def _with_end(pieces: Iterable[bytes]) -> Iterator[bytes | None]:
-    yield from pieces
-    yield None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.compression import plain_pieces, refuse_packed
+from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import malformed, undecodable
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError, Records
-from lakehouse_cli.formats.csv.scan import count_lines, record_end, split_record
 from lakehouse_cli.text.counts import count_text, plural
 
 _BOM = codecs.BOM_UTF8
@@ -40,7 +39,7 @@ class CsvSource:
         options: CsvOptions,
         *,
         names: Sequence[str] = (),
-        for_lines: bool = False,
+        is_raw: bool = False,
     ) -> None:
         """Open it and read the header.
 
@@ -49,7 +48,7 @@ class CsvSource:
             name: Path to show.
             options: Of the format.
             names: What the columns of a file without a header are called, for messages.
-            for_lines: As for `Records`.
+            is_raw: As for `Records`.
         """
         self.name = name
         self._names = () if options.header else names
@@ -62,7 +61,7 @@ class CsvSource:
         self._file = open_source()
         try:
             before, pieces = self._start()
-            self._records = Records(pieces, options, self._line_end, for_lines=for_lines)
+            self._records = Records(pieces, options, self._line_end, is_raw=is_raw)
             self._pieces = self._checked(before)
             self._rest = next(self._pieces, b"")
             self._read_header()
@@ -85,23 +84,13 @@ class CsvSource:
         """Whether it can be read; always."""
         return True
 
-    @property
-    def line_end(self) -> bytes | None:
-        """What ends the file's first line; see `Records`."""
-        return self._records.line_end
-
     def read(self, size: int = -1) -> bytes:  # noqa: ARG002  # Arrow takes what it gets, and asks for more than that
-        """The next records, nothing at the end."""
+        """Read the next records, nothing at the end."""
         data, self._rest = self._rest or next(self._pieces, b""), b""
         if not self.has_hexadecimal:
             # One byte is found much faster than two, and is seldom there.
             self.has_hexadecimal = any(x in data and b"0" + x in data for x in (b"x", b"X"))
         return data
-
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes of the data rows, whole records at a time."""
-        while data := self.read():
-            yield data
 
     def _start(self) -> tuple[int, Iterator[bytes]]:
         """How many bytes stand before the first record, and the others."""
@@ -115,7 +104,6 @@ class CsvSource:
                 hint="set `encoding: utf-16` in its options",
                 location=Location(self.name, 1),
             )
-        refuse_packed(start, self.name, self._options.compression_of(self.name))
         before = len(_BOM) if start.startswith(_BOM) else 0
         self._line_end: bytes | None = None
         rest, at = start[before:], 0
@@ -161,24 +149,36 @@ class CsvSource:
         line = 1
         with self._open() as file:
             for piece in _utf8_pieces(file, self.name, self._options):
-                line += count_lines(piece[:offset], self.line_end)
+                line += self._records.count_lines(piece[:offset])
                 offset -= len(piece)
                 if offset <= 0:
                     break
         return line
 
-    def record_on(self, line: int) -> str:
-        """The record that begins on a line as it stands in the file, or enough of it to be shown."""
-        mark = b"\r" if self.line_end == b"\r" else b"\n"
-        data, missing = b"", line - 1
-        with self._open() as file:
-            for piece in _utf8_pieces(file, self.name, self._options):
-                before = min(missing, piece.count(mark))
-                missing -= before
-                data += piece.split(mark, before)[-1] if missing == 0 else b""
-                if len(data) >= _SHOWN:
-                    break
-        return self._records.first(data.removeprefix(_BOM)).decode(errors="replace")
+    def find_rows(self, rows: Iterable[int]) -> dict[int, tuple[int, str]]:
+        """Find rows by their 1-based numbers, in a raw source: the line on which each begins, and its text or enough.
+
+        Rows behind the end are left out.
+        """
+        found: dict[int, tuple[int, str]] = {}
+        wanted = sorted(set(rows), reverse=True)
+        row, line, blank_counts = 0, self.first_line, self.width == 1
+        special = {self._options.arrow_quote, self._options.escape_char or "\n\n", "\n\n", "\n\r", "\r\r"}
+        while wanted and (piece := self.read()):
+            if piece[:1] not in b"\r\n" and not any(mark.encode() in piece for mark in special):
+                lines = self._records.count_lines(piece)
+                if row + lines < wanted[-1]:
+                    row, line = row + lines, line + lines
+                    continue
+            at = 0
+            while wanted and at < len(piece):
+                end, after = self._records.end_of(piece, at)
+                row += end > at or blank_counts
+                if row == wanted[-1]:
+                    found[wanted.pop()] = line, piece[at : min(end, at + _SHOWN)].decode(errors="replace")
+                line += self._records.count_lines(piece[at:after])
+                at = after
+        return found
 
     def _read_header(self) -> None:
         if self._options.header:
@@ -202,7 +202,6 @@ class CsvSource:
 
     def _first_record(self, *, consume: bool) -> list[bytes] | None:
         """The values of the first record that is not a blank line, None where all are."""
-        delimiter, quote = self._options.delimiter, self._options.arrow_quote
         at, blank = 0, False
         while True:
             if at == len(self._rest):
@@ -210,28 +209,33 @@ class CsvSource:
                 if not piece:
                     return [b""] if blank and not consume else None
                 self._rest += piece
-            end, after = record_end(self._rest, at, delimiter, quote)
+            end, after = self._records.end_of(self._rest, at)
             if end > at:
                 break
             at, blank = after, True
-        values = split_record(self._rest[at:end], delimiter, quote)
+        values = self._records.split(self._rest[at:end])
         if consume:
-            self.first_line += count_lines(self._rest[:after], self.line_end)
+            self.first_line += self._records.count_lines(self._rest[:after])
             self._rest = self._rest[after:]
         return values
 
 
 def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:
-    pieces = plain_pieces(file, name, options.compression_of(name))
+    pieces = plain_pieces(file, name, options.compression)
     if options.encoding in ("utf-8", "utf-8-sig"):
         return pieces
-    return _transcoded(pieces, name, options.encoding)
+    return transcoded(pieces, name, options.encoding)
 
 
-def _transcoded(pieces: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes]:
+def transcoded(pieces: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes]:
+    """Transcode the bytes of a text to UTF-8.
+
+    Raises:
+        StorageError: Some bytes are not of the encoding, on that line.
+    """
     decoder = codecs.getincrementaldecoder(encoding)()
     feeds = returns = 0
-    for piece in _with_end(pieces):
+    for piece in chain(pieces, [None]):
         try:
             text = decoder.decode(piece or b"", final=piece is None)
         except UnicodeDecodeError as error:
@@ -247,8 +251,3 @@ def _transcoded(pieces: Iterator[bytes], name: str, encoding: str) -> Iterator[b
             feeds += data.count(b"\n")
             returns += 0 if feeds else data.count(b"\r")
             yield data
-
-
-def _with_end(pieces: Iterator[bytes]) -> Iterator[bytes | None]:
-    yield from pieces
-    yield None

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import DURATION_UNIT, FormatOption, FormatSpec, JsonSchema
+from lakehouse_cli.formats.spec import (
+    DURATION_UNIT,
+    TEXT_COMPRESSION,
+    TEXT_COMPRESSIONS,
+    FormatOption,
+    FormatSpec,
+    JsonSchema,
+    suffix_option,
+)
 
 _CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -18,7 +26,7 @@ CSV = FormatSpec(
     implementation="lakehouse_cli.formats.csv.format:CsvFormat",
     suffix=".csv",
     options_class="lakehouse_cli.formats.csv.options:CsvOptions",
-    compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},
+    compressions=TEXT_COMPRESSIONS,
     options=(
         FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
         FormatOption(
@@ -36,18 +44,8 @@ CSV = FormatSpec(
         ),
         FormatOption("decimal", ".", _CHARACTER, "The decimal point of numbers."),
         FormatOption("encoding", "utf-8", {"type": "string", "minLength": 1}, "Of the text, by Python's name for it."),
-        FormatOption(
-            "compression",
-            None,
-            {"enum": ["none", "gzip", "bz2", "zstd"]},
-            "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
-        ),
-        FormatOption(
-            "suffix",
-            ".csv",
-            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
-            "The file's ending.",
-        ),
+        TEXT_COMPRESSION,
+        suffix_option(".csv"),
         FormatOption("null_values", [""], _STRINGS, "Unquoted spellings of null; the first is written."),
         FormatOption(
             "true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."

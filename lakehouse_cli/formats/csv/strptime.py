@@ -8,12 +8,13 @@ which refuses what is no date. Names of months and days are English, whatever th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.moments import UNITS
+from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS
 from lakehouse_cli.arrow.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
@@ -23,10 +24,20 @@ from lakehouse_cli.formats.csv.encode import encode_iso
 from lakehouse_cli.formats.csv.options import CsvOptions
 
 _TEXT = pa.string()
+# Of the parts of a moment in ISO 8601, up to its seconds; from the end, because years may have more than four digits.
+_PLACES = {
+    "Y": (0, -15),
+    "y": (-17, -15),
+    "m": (-14, -12),
+    "d": (-11, -9),
+    "H": (-8, -6),
+    "M": (-5, -3),
+    "S": (-2, None),
+}
 
 
 def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], ambiguous: str) -> pa.Array:
-    """Dates or timestamps from text in any of the formats.
+    """Parse dates or timestamps in any of the formats.
 
     Args:
         text: String array.
@@ -51,7 +62,7 @@ def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], amb
 
 
 def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
-    """Why a text that is in one of the formats is no value, and what to do; None where it is in none of them."""
+    """Say why a text in one of the formats is no value, and what to do; None where it is in none of them."""
     option, formats = "timestamp_format", options.timestamp_formats
     if pa.types.is_date(to):
         option, formats = "date_format", options.date_formats
@@ -163,7 +174,7 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
 
 
 def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions) -> pa.Array:
-    """The text of dates or timestamps in the first of the formats.
+    """Print dates or timestamps in the first of the formats.
 
     Raises:
         StorageError: The formats would not read the text back as the same value: a part is missing from them.
@@ -194,52 +205,39 @@ def _epoch(kind: pa.DataType) -> pa.Scalar:
 def _print(values: pa.Array, format_: str) -> pa.Array:
     parts = split_format(format_)
     moments = values
-    if not pa.types.is_date(values.type) and values.type.tz is not None:
+    if pa.types.is_date(values.type):
+        moments = values.cast(pa.timestamp("s"))
+    elif values.type.tz is not None:
         has_zone = any(directive == "z" for _, directive in parts)
         # With an offset in the text, UTC; without one, the clock on the wall.
-        moments = values.cast(pa.timestamp(values.type.unit, "UTC")) if has_zone else values
-        moments = to_wall_clock(moments)
+        moments = to_wall_clock(values.cast(pa.timestamp(values.type.unit, "UTC")) if has_zone else values)
+    iso, digits = encode_iso(moments), DIGITS[moments.type.unit]
+    whole = pc.utf8_slice_codeunits(iso, 0, -digits - 1) if digits else iso
+    fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(iso, -digits), 6, "0") if digits else "000000"
     pieces: list[Any] = []
     for literal, directive in parts:
         if literal:
             pieces.append(literal)
         if directive:
-            pieces.append(_piece(moments, directive))
+            pieces.append(fraction if directive == "f" else _piece(moments, whole, directive))
     text = pc.binary_join_element_wise(*pieces, "")
     return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
-def _piece(moments: pa.Array, directive: str) -> Any:
-    is_date = pa.types.is_date(moments.type)
+def _piece(moments: pa.Array, iso: pa.Array, directive: str) -> Any:
+    """The text of a directive, from moments and their text in ISO 8601 up to the second."""
     if directive == "z":
         return "+0000"
-    if directive in "HIMSfp" and is_date:
-        return {"H": "00", "I": "12", "M": "00", "S": "00", "f": "000000", "p": "AM"}[directive]
     if directive in "bB":
-        names = av.array(MONTHS if directive == "B" else [name[:3] for name in MONTHS], _TEXT)
-        return names.take(pc.subtract(pc.month(moments), 1))
+        return _named(MONTHS, directive == "b", pc.subtract(pc.month(moments), 1))
     if directive in "aA":
-        names = av.array(DAYS if directive == "A" else [name[:3] for name in DAYS], _TEXT)
-        return names.take(pc.day_of_week(moments))
+        return _named(DAYS, directive == "a", pc.day_of_week(moments))
     if directive == "p":
         return pc.if_else(pc.less(pc.hour(moments), 12), "AM", "PM")
-    number, width = _number(moments, directive)
-    return pc.utf8_lpad(number.cast(_TEXT), width, "0")
-
-
-def _number(moments: pa.Array, directive: str) -> tuple[pa.Array, int]:
-    if directive == "Y":
-        return pc.year(moments), 4
-    if directive == "y":
-        year = pc.year(moments)
-        return pc.subtract(year, pc.multiply(pc.divide(year, 100), 100)), 2
     if directive == "I":
-        hour = pc.add(pc.hour(moments), 11)
-        return pc.add(pc.subtract(hour, pc.multiply(pc.divide(hour, 12), 12)), 1), 2
-    if directive == "f":
-        fraction = pc.add(pc.multiply(pc.millisecond(moments), 1000), pc.microsecond(moments))
-        if moments.type.unit != "ns":
-            return fraction, 6
-        return pc.add(pc.multiply(fraction, 1000), pc.nanosecond(moments)), 9
-    kernel = {"m": pc.month, "d": pc.day, "H": pc.hour, "M": pc.minute, "S": pc.second}[directive]
-    return kernel(moments), 2
+        return _named(["12", *(f"{hour:02}" for hour in range(1, 12))] * 2, False, pc.hour(moments))
+    return pc.utf8_slice_codeunits(iso, *_PLACES[directive])
+
+
+def _named(names: Sequence[str], is_short: bool, places: pa.Array) -> pa.Array:
+    return av.array([name[:3] if is_short else name for name in names], _TEXT).take(places)

@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
@@ -25,7 +24,7 @@ from lakehouse_cli.formats.compression import compressed
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.formats.stored_types import storable
 
 _TEXT = pa.string()
 _ROWS = 1 << 16
@@ -42,22 +41,7 @@ _BATCHES_TO_TRY_AGAIN = 16
 # Of these alone are the texts of numbers, dates and times made, in ISO 8601 and with a point.
 _OF_PLAIN_VALUES = frozenset("0123456789+-.:eEinfaTZ ")
 _BOM = "\ufeff"
-_BITS = {
-    kind.id: bits
-    for kind, bits in (
-        (pa.float64(), pa.int64()),
-        (pa.float32(), pa.int32()),
-        (pa.timestamp("s"), pa.int64()),
-        (pa.int64(), pa.int64()),
-        (pa.uint64(), pa.int64()),
-        (pa.int32(), pa.int32()),
-        (pa.uint32(), pa.int32()),
-        (pa.date32(), pa.int32()),
-        (pa.time32("s"), pa.int32()),
-        (pa.time64("us"), pa.int64()),
-        (pa.duration("s"), pa.int64()),
-    )
-}
+_BITS = {32: pa.int32(), 64: pa.int64()}
 
 
 def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
@@ -71,8 +55,7 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
-    table = _storable(table)
-    _check_names(table.column_names)
+    table = storable(table, "a CSV file")
     writer = _Writer(table.schema, options)
     with ExitStack() as stack:
         put = _putter(sink, options, stack)
@@ -83,48 +66,9 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
             put(text)
 
 
-def _check_names(names: list[str]) -> None:
-    if not names:
-        raise StorageError("a table without columns cannot be written as CSV", hint="return at least one column")
-    if "" in names:
-        raise StorageError(
-            f"column {count_text(names.index('') + 1)} of {count_text(len(names))} has an empty name",
-            hint="name it, or leave it out",
-        )
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        listed = ", ".join(f"`{name}`" for name in twice[:5])
-        raise StorageError(
-            f"column {'names' if len(twice) > 1 else 'name'} {listed} {'are' if len(twice) > 1 else 'is'} there twice",
-            hint="a header names each column once; rename one of them",
-        )
-
-
-def _storable(table: pa.Table) -> pa.Table:
-    """The same values in types the project file can name (large_string as string, and so on)."""
-    fields = []
-    for field in table.schema:
-        known = from_arrow(field.type)
-        if known is None:
-            raise StorageError(
-                f"column `{field.name}` is {field.type}, which a CSV file cannot hold",
-                hint="convert it to a type of the project file, such as string or decimal128(38, 9)",
-            )
-        target = to_arrow(known)
-        # A dictionary is written by its values, whatever indexes them.
-        fields.append(field if pa.types.is_dictionary(field.type) else field.with_type(target))
-    schema = pa.schema(fields)
-    if schema.types == table.schema.types:
-        return table
-    try:
-        return table.cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise StorageError(f"the table cannot be written as CSV: {error}") from error
-
-
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     """Slices of the table, bounded in rows, cells and bytes."""
-    if table.num_rows == 0 or table.num_columns == 0:
+    if table.num_rows == 0:
         return
     per_row = max(1, table.nbytes // table.num_rows)
     rows = max(1, min(_ROWS, _CELLS // table.num_columns, _BYTES // per_row))
@@ -162,17 +106,15 @@ class _Writer:
         # What quotes tell from null, and, where there are quotes, from nothing.
         spellings = {*options.null_spellings, *([""] if options.quotes else [])}
         self.null_set = _texts(tuple(sorted(spellings)))
-        self.plain_needs_quotes = (
-            bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES)
-            or options.decimal in (options.delimiter, self.quote)
-            or any(s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings)
+        self.plain_needs_quotes = bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES) or any(
+            s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
         )
         self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
         # Per column, for how many batches more its values are taken for distinct.
         self.distinct = [0] * len(schema)
 
     def head(self) -> bytes:
-        """What comes before the first row."""
+        """Make what comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
             quoted = self._quoted(_texts(tuple(self.schema.names))).to_pylist()
@@ -180,7 +122,7 @@ class _Writer:
         return head.encode()
 
     def batch(self, batch: pa.RecordBatch) -> memoryview:
-        """The lines of a batch, in UTF-8."""
+        """Make the lines of a batch, in UTF-8."""
         endings = [""] * (batch.num_columns - 1) + [self.options.line_terminator]
         columns = [self._column(batch.column(at), at, ending) for at, ending in enumerate(endings)]
         lines = columns[0]
@@ -217,7 +159,7 @@ class _Writer:
 
     def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
         """The distinct values and where they stand, where there are few: then text is made once for each of them."""
-        bits = _BITS.get(values.type.id)
+        bits = _BITS.get(values.type.bit_width) if pa.types.is_primitive(values.type) else None
         if bits is None or len(values) < _FEW or self.distinct[at] > 0:
             self.distinct[at] -= 1
             return None
@@ -296,7 +238,7 @@ def _data_of(text: pa.Array) -> memoryview:
 
 def _putter(sink: Sink, options: CsvOptions, stack: ExitStack) -> Callable[[Any], None]:
     """What takes UTF-8 text to the file: encoding and compression on the way."""
-    target = stack.enter_context(compressed(sink, options.compression or "none"))
+    target = stack.enter_context(compressed(sink, options.compression))
     if options.encoding == "utf-8":
         return lambda text: target.write(text) if len(text) else None
     encoder = codecs.getincrementalencoder(options.encoding)()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
+from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.model import ColumnType
 
 #: Stands for a value that the type does not hold.
@@ -14,13 +14,15 @@ UNFIT: Any = object()
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _DAY = 86_400_000_000
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-# Beyond these a float no longer tells one whole number from the next.
+# Beyond these two whole numbers may be the same float.
 _WHOLE_FLOATS = 1 << 53
 
 
 def value_for(column_type: ColumnType) -> Callable[[Any], Any]:
-    """What makes of the value of a cell, text left out, one of a type: as Arrow's integers for moments, or `UNFIT`."""
+    """Choose the function that makes a value of a type of a cell's, as Arrow's integer for a moment, or `UNFIT`.
+
+    Cells with text, and with numbers for a decimal, go by their text instead.
+    """
     kind = column_type.item if column_type.id == "dictionary" else column_type
     if kind.is_integer:
         bits = int(kind.id.lstrip("uint"))
@@ -28,8 +30,6 @@ def value_for(column_type: ColumnType) -> Callable[[Any], Any]:
         return lambda value: _within(_whole(value), low, high)
     if kind.is_float:
         return _float
-    if kind.id == "decimal128":
-        return lambda value: _decimal(value, kind.precision or 0, kind.scale or 0)
     if kind.id == "bool":
         return lambda value: value if type(value) is bool else UNFIT
     if kind.id == "date32":
@@ -54,29 +54,6 @@ def _float(value: Any) -> Any:
     if type(value) is int:
         return float(value) if abs(value) < 1 << 1000 and int(float(value)) == value else UNFIT
     return value if type(value) is float else UNFIT
-
-
-def _decimal(value: Any, precision: int, scale: int) -> Any:
-    """By the shortest digits that stand for the number, which are those that Excel shows and stores."""
-    if type(value) not in (int, float):
-        return UNFIT
-    number = Decimal(repr(value))
-    if not number.is_finite():
-        return UNFIT
-    _, digits, exponent = number.as_tuple()
-    shift = scale + int(exponent)
-    unscaled = int("".join(map(str, digits)))
-    if shift < 0:
-        unscaled, lost = divmod(unscaled, 10**-shift)
-        if lost:
-            return UNFIT
-    elif unscaled and shift > precision:
-        return UNFIT
-    else:
-        unscaled *= 10**shift
-    if unscaled >= 10**precision:
-        return UNFIT
-    return Decimal((number.is_signed(), tuple(map(int, str(unscaled))), -scale))
 
 
 def _date(value: Any) -> Any:
@@ -112,5 +89,5 @@ def _in_unit(microseconds: Any, unit: str) -> Any:
     """A count of microseconds as one of a unit, if it is whole and fits 64 bits."""
     if microseconds is UNFIT:
         return UNFIT
-    count, lost = divmod(microseconds * _PER_SECOND[unit], 10**6)
+    count, lost = divmod(microseconds * UNITS[unit], 10**6)
     return UNFIT if lost else _within(count, -(1 << 63), (1 << 63) - 1)

@@ -17,7 +17,7 @@ _BEFORE_NO_DAY = dt.date(1900, 2, 28)
 
 
 class Refused(Struct, frozen=True):
-    """A cell whose value cannot be told: an error of Excel's, a formula never computed, or a day that there was not."""
+    """A cell whose value is not known: an error of Excel's, a formula never computed, or a day that there was not."""
 
     shown: str
 
@@ -31,10 +31,10 @@ def is_ambiguous(cell: Any) -> bool:
 
 
 class _AsStored(WorkSheetParser):  # type: ignore[misc]
-    """Reads cells with an empty text told from none."""
+    """Reads cells, an empty text apart from none."""
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
-        """A cell, as openpyxl describes it."""
+        """Parse a cell to openpyxl's description of it."""
         cell: dict[str, Any] = super().parse_cell(element)
         if cell["value"] is None and element.get("t") == "str" and element.find(VALUE_TAG) is not None:
             cell["value"] = ""
@@ -42,7 +42,7 @@ class _AsStored(WorkSheetParser):  # type: ignore[misc]
 
 
 def exact_values(sheet: Any, places: Collection[tuple[int, int]], *, is_due: bool) -> dict[tuple[int, int], Any]:
-    """What ambiguous cells hold, those left out that hold what openpyxl gives.
+    """Find the values of ambiguous cells, those left out of which openpyxl gives the right one.
 
     Args:
         sheet: The sheet.

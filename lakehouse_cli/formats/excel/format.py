@@ -6,14 +6,14 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Sink
@@ -23,6 +23,7 @@ from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_violation
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -30,8 +31,6 @@ from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _SPELLINGS = CsvOptions()
-_EXAMPLES = 5
-_SHOWN = 60
 
 
 class ExcelFormat(Format[ExcelOptions]):
@@ -44,24 +43,23 @@ class ExcelFormat(Format[ExcelOptions]):
         columns: Sequence[Column] | None,
         options: ExcelOptions,
     ) -> pa.Table:
-        """The declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
+        """Read the declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
         sheet = read_sheet(open_source, name, options)
         nulls = frozenset(options.null_values)
         if columns is None:
             return _undeclared(sheet, name, nulls)
-        places = _places(sheet, name, columns)
-        arrays, refused = [], []
-        for column, at in zip(columns, places, strict=True):
-            values, violation = _typed(_cells(sheet, at, nulls), column, at, sheet)
-            arrays.append(values)
-            if violation is not None:
-                refused.append((column, violation))
-        if refused:
-            raise _unfit(refused, name)
-        return pa.table(arrays, names=[column.name for column in columns])
+        readings = [
+            ColumnReading(column.name, to_arrow(column.type), column, at)
+            for column, at in zip(columns, _places(sheet, name, columns), strict=True)
+        ]
+        for reading in readings:
+            _read_cells(reading, _cells(sheet, reading.position, nulls))
+        if any(reading.count for reading in readings):
+            raise _unfit(readings, sheet, name)
+        return table_of(readings)
 
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
-        """Nothing is written as Excel; projects that ask for it are refused when they are loaded."""
+        """Refuse: nothing is written as Excel, and projects that ask for it are refused when they are loaded."""
         del table, sink, options
         raise StorageError("a table cannot be written as Excel", hint="choose another `format`")
 
@@ -94,23 +92,25 @@ def _cells(sheet: Sheet, at: int, nulls: frozenset[str]) -> list[Any]:
     return [None if (each.shown if type(each) is Refused else each) in nulls else each for each in values]
 
 
-def _typed(cells: list[Any], column: Column, at: int, sheet: Sheet) -> tuple[pa.Array, Violation | None]:
-    """A column in its declared type, and what is wrong with it."""
-    target = to_arrow(column.type)
+def _read_cells(reading: ColumnReading, cells: list[Any]) -> None:
+    """Add all values of a column."""
+    target = reading.type
     leaf = target.value_type if pa.types.is_dictionary(target) else target
-    as_value = value_for(column.type)
     is_text = pa.types.is_string(leaf)
-    texts = [each if type(each) is str and (each or is_text) else None for each in cells]
-    others = [None if each is None or type(each) is str else as_value(each) for each in cells]
-    spelled = decode(av.array(texts, _TEXT), leaf, _SPELLINGS)
+    # By the shortest digits that stand for a number, which are those that Excel shows and stores.
+    spelled = (str, int, float) if pa.types.is_decimal(leaf) else (str,)
+    texts = [str(each) if type(each) in spelled and (each != "" or is_text) else None for each in cells]
+    as_value = value_for(reading.column.type) if reading.column else None
+    others = [None if each is None or type(each) in spelled or not as_value else as_value(each) for each in cells]
+    text = av.array(texts, _TEXT)
+    values = decode(text, leaf, _SPELLINGS)
     bad = [row for row, each in enumerate(others) if each is UNFIT]
-    bad += pc.indices_nonzero(pc.and_(pc.is_valid(av.array(texts, _TEXT)), pc.is_null(spelled))).to_pylist()
-    if bad:
-        return spelled, _violation(sorted(bad), cells, column, at, sheet)
-    values = spelled
-    if any(each is not None for each in others):
-        values = pc.coalesce(spelled, _array(others, leaf))
-    return (values.dictionary_encode().cast(target) if leaf is not target else values), None
+    bad += pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null())).to_pylist()
+    if not bad and any(each is not None for each in others):
+        values = pc.coalesce(values, _array(others, leaf))
+    if leaf is not target:
+        values = values.dictionary_encode().cast(target)
+    reading.add(values, np.array(sorted(bad)), lambda at: (at + 1, cells[at], None))
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
@@ -120,32 +120,29 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return av.array(values, pa.int64()).cast(kind) if t.is_temporal(kind) else av.array(values, kind)
 
 
-def _violation(bad: list[int], cells: list[Any], column: Column, at: int, sheet: Sheet) -> Violation:
-    count = len(bad)
-    told = f"{plural(count, 'cell')} of {count_text(len(cells))} {'is' if count == 1 else 'are'} not {column.type}"
-    examples = tuple(
-        Example(row + 1, f"{address(at, sheet.rows[row].number)}: {_shown(cells[row])}", sheet.rows[row].number)
-        for row in bad[:_EXAMPLES]
-    )
-    return Violation(column.name, "type", count, told, examples, column.location)
-
-
 def _shown(value: Any) -> str:
     if type(value) is Refused:
         return value.shown
-    return cut_end(repr(value) if type(value) is str else str(value), _SHOWN)
+    return cut_end(repr(value) if type(value) is str else str(value), LONGEST)
 
 
-def _unfit(refused: Sequence[tuple[Column, Violation]], name: str) -> DataError:
-    column, first = refused[0]
-    example = first.examples[0]
+def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataError:
+    unfit = [reading for reading in readings if reading.count]
+    violations = []
+    for reading in unfit:
+        numbers = [sheet.rows[row - 1].number for row, _, _ in reading.examples]
+        examples = [
+            Example(row, f"{address(reading.position, number)}: {_shown(value)}", number)
+            for (row, value, _), number in zip(reading.examples, numbers, strict=True)
+        ]
+        violations.append(unfit_violation(reading, len(sheet.rows), examples, noun="cell"))
+    first, example = unfit[0], violations[0].examples[0]
     where, _, shown = example.value.partition(": ")
-    total = sum(violation.count for _, violation in refused)
-    others = others_unfit(total, "cell")
+    others = others_unfit(sum(reading.count for reading in unfit), "cell")
     return DataError(
-        f"cell {where} of `{name}`, in column `{first.column}`, holds {shown}, which is not {column.type}{others}",
-        [violation for _, violation in refused],
-        hint=_hint(shown, column),
+        f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
+        violations,
+        hint=_hint(shown, first.column),
         location=Location(name, example.line),
     )
 
@@ -167,21 +164,14 @@ def _hint(shown: str, column: Column | None) -> str:
 
 def _undeclared(sheet: Sheet, name: str, nulls: frozenset[str]) -> pa.Table:
     header = sheet.header or tuple(f"column_{at + 1}" for at in range(sheet.width))
-    unnamed = next((at for at in range(sheet.width) if at >= len(header) or header[at] is None), None)
-    if unnamed is not None or None in header:
-        at = unnamed if unnamed is not None else header.index(None)
-        raise StorageError(
-            f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}` has no name",
-            hint="declare the columns to read, or name it in the sheet",
-            location=Location(name),
-        )
-    computed = next((at for at, each in enumerate(header) if str(each).endswith(NOT_COMPUTED)), None)
-    if computed is not None:
-        raise StorageError(
-            f"column {address(computed, 1)[:-1]} of sheet `{sheet.title}` in `{name}` is named by {header[computed]}",
-            hint=_hint(NOT_COMPUTED, None),
-            location=Location(name),
-        )
+    for at, each in enumerate((*header, *[None] * (sheet.width - len(header)))):
+        place = f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}`"
+        if each is None:
+            hint = "declare the columns to read, or name it in the sheet"
+            raise StorageError(f"{place} has no name", hint=hint, location=Location(name))
+        if each.endswith(NOT_COMPUTED):
+            hint = _hint(NOT_COMPUTED, None)
+            raise StorageError(f"{place} is named by {each}", hint=hint, location=Location(name))
     names = wanted_names([str(each) for each in header], None, name)
     return pa.table([_column(_cells(sheet, at, nulls), at, each, sheet, name) for at, each in enumerate(names)], names)
 
@@ -200,15 +190,15 @@ def _column(cells: list[Any], at: int, column: str, sheet: Sheet, name: str) -> 
     try:
         return _inferred(cells)
     except InexactError as refusal:
-        told = violation_of(refusal, column, None, None)
-        rows = [sheet.rows[each.row - 1].number for each in told.examples if each.row is not None]
+        violation = violation_of(refusal, column, None, None)
+        rows = [sheet.rows[each.row - 1].number for each in violation.examples if each.row is not None]
         places = [
             replace(each, value=f"{address(at, row)}: {each.value}", line=row)
-            for each, row in zip(told.examples, rows, strict=True)
+            for each, row in zip(violation.examples, rows, strict=True)
         ]
         raise DataError(
-            f"column {told.message} in `{name}`{f', such as {places[0].value}' if places else ''}",
-            [replace(told, examples=tuple(places))],
+            f"column {violation.message} in `{name}`{f', such as {places[0].value}' if places else ''}",
+            [replace(violation, examples=tuple(places))],
             hint="declare the columns to read, with their types",
             location=Location(name, rows[0] if rows else None),
         ) from refusal
@@ -218,8 +208,4 @@ def _inferred(cells: list[Any]) -> pa.ChunkedArray:
     present = [cell for cell in cells if cell is not None]
     if present and all(isinstance(cell, dt.datetime) and cell.time() == dt.time() for cell in present):
         cells = [None if cell is None else cell.date() for cell in cells]
-    column = convert_values(cells, None, nan_is_null=False)
-    known = from_arrow(column.type)
-    if known is None:
-        raise InexactError(f"values of type {column.type}", noun=True)
-    return convert(column, to_arrow(known))
+    return infer_values(cells)

@@ -51,7 +51,7 @@ class Row(Struct, frozen=True):
     """
 
     number: int
-    values: Sequence[Any]
+    values: list[Any]
 
 
 class Sheet(Struct, frozen=True):
@@ -74,7 +74,7 @@ class Sheet(Struct, frozen=True):
 
 
 def address(column: int, row: int) -> str:
-    """The address of a cell, from a 0-based column and the number of a row.
+    """Make the address of a cell of a 0-based column and the number of a row.
 
     >>> address(1, 7)
     'B7'
@@ -121,9 +121,8 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOpt
             rows.append(Row(number, values))
         title = sheet.title
         exact = exact_values(sheet, ambiguous, is_due=calculation.is_due) if ambiguous else {}
-    if exact:
-        rows = _with_values(rows, exact)
-        suspects = [place for place in suspects if place not in exact]
+    _set_values(rows, exact)
+    suspects = [place for place in suspects if place not in exact]
     if number < skipped:
         raise StorageError(
             f"sheet `{title}` of `{name}` has {plural(number, 'row')}, "
@@ -132,7 +131,7 @@ def read_sheet(open_source: Callable[[], BinaryIO], name: str, options: ExcelOpt
             location=Location(name),
         )
     if suspects:
-        rows = _with_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
+        _mark_formulas(open_source, name, wanted, rows, suspects, is_due=calculation.is_due)
     rows = [row for row in rows if row.values]
     if not options.header:
         return Sheet(title, None, rows)
@@ -166,23 +165,13 @@ def _is_java_zero(value: Any) -> bool:
     return type(value) is float and value == 0
 
 
-def _with_values(rows: Sequence[Row], exact: Mapping[tuple[int, int], Any]) -> list[Row]:
-    """The rows with other values at some places."""
-    by_number: dict[int, dict[int, Any]] = {}
+def _set_values(rows: Sequence[Row], exact: Mapping[tuple[int, int], Any]) -> None:
+    """Give the cells at some places other values."""
+    by_number = {row.number: row.values for row in rows}
     for (number, at), value in exact.items():
-        by_number.setdefault(number, {})[at] = value
-
-    def changed(row: Row) -> Row:
-        new = by_number.get(row.number)
-        if new is None:
-            return row
-        values = list(row.values)
-        values.extend([None] * (max(new) + 1 - len(values)))
-        for at, value in new.items():
-            values[at] = value
-        return Row(row.number, values)
-
-    return [changed(row) for row in rows]
+        values = by_number[number]
+        values.extend([None] * (at + 1 - len(values)))
+        values[at] = value
 
 
 class Calculation(Struct, frozen=True):
@@ -201,7 +190,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]
     """Opens a workbook as openpyxl does, with texts as they are stored: it removes each ``x005F_`` from them."""
 
     def read_strings(self) -> None:
-        """The shared strings, their escapes left in."""
+        """Read the shared strings, their escapes left in."""
         part = self.package.find(SHARED_STRINGS)
         if part is None:
             return
@@ -212,7 +201,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]
                     node.clear()
 
     def calculation(self, sheet: Any) -> Calculation:
-        """What the XML says of formulas: openpyxl's own attribute is true also where nothing is said."""
+        """Look for formulas in the XML: openpyxl's own attribute is true also where nothing is said."""
         has_formulas = may_ask = False
         before = b""
         # Bytes are looked at first, which takes a hundredth of the time; what is no UTF-8 has zeros in it.
@@ -305,7 +294,7 @@ def _sheet(workbook: Any, name: str, wanted: str | None) -> Any:
     return sheets[wanted]
 
 
-def _with_formulas(
+def _mark_formulas(
     open_source: Callable[[], BinaryIO],
     name: str,
     wanted: str | None,
@@ -313,8 +302,8 @@ def _with_formulas(
     suspects: Sequence[tuple[int, int]],
     *,
     is_due: bool,
-) -> list[Row]:
-    """The rows, with formulas that no program has computed yet told from cells that are empty, or zero."""
+) -> None:
+    """Tell formulas that no program has computed yet from cells that are empty, or zero."""
     places: dict[int, list[int]] = {}
     for number, at in suspects:
         places.setdefault(number, []).append(at)
@@ -342,8 +331,9 @@ def _with_formulas(
         values = by_number[number].values
         return not is_due and has_evaluated and at < len(values) and _is_java_zero(values[at])
 
-    refused = {place: Refused(f"{text} {NOT_COMPUTED}") for place, text in found.items() if not is_computed(*place)}
-    return _with_values(rows, refused)
+    _set_values(
+        rows, {place: Refused(f"{text} {NOT_COMPUTED}") for place, text in found.items() if not is_computed(*place)}
+    )
 
 
 def _has_evaluated(cells: Sequence[Any], row: Row | None) -> bool:

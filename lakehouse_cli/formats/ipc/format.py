@@ -33,7 +33,7 @@ class IpcFormat(Format[IpcOptions]):
         columns: Sequence[Column] | None,
         options: IpcOptions,
     ) -> pa.Table:
-        """The declared columns of a file, whatever its compression."""
+        """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
         stored = _schema(open_source, name).names
 
@@ -49,7 +49,7 @@ class IpcFormat(Format[IpcOptions]):
         return read_declared(stored, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: IpcOptions) -> int | None:
-        """By its batches, of which only the narrowest column is read."""
+        """Count by batches, of which only the narrowest column is read."""
         del options
         schema = _schema(open_source, name)
         if not schema.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatOptions, FormatSpec
+from lakehouse_cli.formats.spec import FormatOption, FormatOptions, FormatSpec, suffix_option
 
 
 class IpcOptions(FormatOptions, frozen=True):
@@ -25,11 +25,6 @@ IPC = FormatSpec(
         FormatOption(
             "compression", "zstd", {"enum": ["zstd", "lz4", "none"]}, "Of the columns inside of the file; any is read."
         ),
-        FormatOption(
-            "suffix",
-            ".arrow",
-            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
-            "The file's ending.",
-        ),
+        suffix_option(".arrow"),
     ),
 )

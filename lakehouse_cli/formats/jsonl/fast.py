@@ -24,7 +24,7 @@ _TEXT = pa.string()
 
 
 def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table | None:
-    """The declared columns, or None where the file must be read with more care."""
+    """Read the declared columns; None where the file must be read with more care."""
     types = [to_arrow(column.type) for column in columns]
     if not columns or any(pa.types.is_nested(kind) for kind in types):
         return None
@@ -97,7 +97,7 @@ class _Counted:
         self.lines = 0
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
+        """Read the next bytes, at most `size`; none at the end."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.csv.nested import json_cells
-from lakehouse_cli.formats.csv.options import codec_of
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
@@ -27,16 +26,16 @@ class JsonlFormat(Format[JsonlOptions]):
         columns: Sequence[Column] | None,
         options: JsonlOptions,
     ) -> pa.Table:
-        """The declared columns of a file; see `read_declared` and `read_undeclared`."""
-        opened = Opened(open_source, name, codec_of(name, options.compression))
+        """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""
+        opened = Opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
         return read_declared(opened, columns, json_cells(options.duration_unit))
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
-        """By the lines that are not blank."""
-        return Opened(open_source, name, codec_of(name, options.compression)).count()
+        """Count the lines that are not blank."""
+        return sum(1 for _ in Opened(open_source, name, options.compression).lines())
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.compression or "none", json_cells(options.duration_unit))
+        write_jsonl(table, sink, options.compression, json_cells(options.duration_unit))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from lakehouse_cli.errors import Location, StorageError
-from lakehouse_cli.formats.compression import plain_pieces, refuse_packed
+from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.nested import DECODER as JSON
 from lakehouse_cli.formats.csv.nested import JsonNumber
 
@@ -21,8 +21,6 @@ DECODER = json.JSONDecoder(
     parse_constant=JsonNumber,
     object_pairs_hook=JSON.object_pairs_hook,
 )
-# What a blank line begins with, after the end of the one before.
-_BLANK_STARTS = (b"\n\n", b"\n ", b"\n\r", b"\n\t", b"\n\v", b"\n\f")
 _KINDS = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
 
 
@@ -32,23 +30,22 @@ class Opened(Struct, frozen=True):
     Attributes:
         open_source: Opens its bytes.
         name: As messages show it.
-        codec: Of its compression; None for plain bytes.
+        compression: As the option says; None where the suffix of the name decides.
     """
 
     open_source: Callable[[], BinaryIO]
     name: str
-    codec: str | None
+    compression: str | None
 
     def pieces(self) -> Iterator[bytes]:
-        """Its bytes, decompressed and without a byte order mark, block by block.
+        """Read its bytes, decompressed and without a byte order mark, block by block.
 
         Raises:
             StorageError: They are not whole, or of another encoding or compression.
         """
         with self.open_source() as file:
-            pieces = plain_pieces(file, self.name, self.codec)
+            pieces = plain_pieces(file, self.name, self.compression)
             first = next(pieces, b"")
-            refuse_packed(first, self.name, self.codec)
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise StorageError(
                     f"`{self.name}` is in UTF-16, and JSON Lines are UTF-8",
@@ -59,7 +56,7 @@ class Opened(Struct, frozen=True):
             yield from pieces
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not blank, with their 1-based numbers."""
+        """Read the lines that are not blank, with their 1-based numbers."""
         number = 0
         rest: list[bytes] = []
         for piece in self.pieces():
@@ -76,24 +73,8 @@ class Opened(Struct, frozen=True):
         if line and not line.isspace():
             yield number + 1, line
 
-    def count(self) -> int:
-        """How many lines are not blank, whatever is in them.
-
-        Raises:
-            StorageError: The bytes are not whole, or of another encoding or compression.
-        """
-        count = 0
-        rest: list[bytes] = []
-        for piece in self.pieces():
-            end = piece.rfind(b"\n") + 1
-            if end:
-                count += _count_whole(b"".join([*rest, piece[:end]]))
-                rest = []
-            rest.append(piece[end:])
-        return count + any(not part.isspace() for part in rest if part)
-
     def objects(self, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The objects, with the 1-based numbers of their lines.
+        """Read the objects, with the 1-based numbers of their lines.
 
         Raises:
             StorageError: A line that is not a JSON object in UTF-8.
@@ -126,13 +107,6 @@ class Opened(Struct, frozen=True):
         else:
             why, hint = f"cannot be read exactly: {error}", "correct it, or have it written anew"
         return StorageError(f"line {number} of `{self.name}` {why}", hint=hint, location=Location(self.name, number))
-
-
-def _count_whole(lines: bytes) -> int:
-    """How many of some whole lines are not blank; each is looked at only where some may be."""
-    if lines[:1].isspace() or any(start in lines for start in _BLANK_STARTS):
-        return sum(1 for line in lines.split(b"\n") if line and not line.isspace())
-    return lines.count(b"\n")
 
 
 def _check_unicode(value: Any) -> None:

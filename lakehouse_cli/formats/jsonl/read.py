@@ -6,70 +6,32 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import pyarrow as pa
-from msgspec import Struct, field
 
-from lakehouse_cli.arrow.conversion.exact import convert
-from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.python_values import infer_values
 from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
-from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.errors import DataError, Location
 from lakehouse_cli.formats.csv.nested import BAD, JsonNumber, build_values, explain_number
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.lines import DECODER, Opened
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_values
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
-from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
 
 _ROWS = 1 << 13
-_EXAMPLES = 5
-_SHOWN = 60
 # A float64 keeps fifteen decimal digits whatever they are.
 _SAFE_DIGITS = 15
 
 
-class _Reading(Struct):
-    """What one column came to: its values, or what is wrong with them."""
-
-    column: Column
-    type: pa.DataType
-    cells: CsvOptions
-    chunks: list[pa.Array] = field(default_factory=list)
-    count: int = 0
-    examples: list[Example] = field(default_factory=list)
-    reason: tuple[str, str] | None = None
-    seen: bool = False
-
-    def add(self, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int) -> None:
-        """Take in some rows, the first of which has the 1-based number `first_row`."""
-        name = self.column.name
-        parsed = [each.get(name) for _, each in objects]
-        self.seen = self.seen or any(name in each for _, each in objects)
-        values, good = build_values(parsed, self.type, self.cells)
-        if good is not None and not good.all():
-            bad = (~good).nonzero()[0].tolist()
-            if not self.count:
-                self.reason = explain_number(parsed[bad[0]], self.type, self.cells)
-            for at in bad[: _EXAMPLES - len(self.examples)]:
-                self.examples.append(Example(first_row + at, _shown(parsed[at]), objects[at][0]))
-            self.count += len(bad)
-            self.chunks.clear()
-        if not self.count:
-            self.chunks.append(values)
-
-    def values(self) -> pa.ChunkedArray:
-        """The whole column."""
-        column = pa.chunked_array(self.chunks, self.type)
-        return column.unify_dictionaries() if pa.types.is_dictionary(self.type) else column
-
-
 def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table:
-    """The declared columns of a file, in bounded memory beside the result.
+    """Read the declared columns of a file, in bounded memory beside the result.
 
     A name that an object lacks is null, like one whose value is null; a name that all of them lack is an error.
 
@@ -80,25 +42,33 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) 
     fast = read_fast(opened, columns, cells)
     if fast is not None:
         return fast
-    readings = [_Reading(column, to_arrow(column.type), cells) for column in columns]
+    readings = [ColumnReading(column.name, to_arrow(column.type), column) for column in columns]
     rows = 0
     names: dict[str, None] = {}
     for batch in _batches(opened.objects(DECODER)):
         for reading in readings:
-            reading.add(batch, rows + 1)
+            _add(reading, batch, rows + 1, cells)
         rows += len(batch)
-        if not all(reading.seen for reading in readings):
-            for _, each in batch:
-                names.update(dict.fromkeys(each))
-    missing = [reading.column for reading in readings if not reading.seen]
+        if not all(reading.name in names for reading in readings):
+            names.update((name, None) for _, each in batch for name in each)
+    missing = [column for column in columns if column.name not in names]
     if rows and missing:
         reason, otherwise = "no line has such a name", "its objects are empty"
         there = list(names)
         raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
-        raise _unfit(opened.name, [reading for reading in readings if reading.count], rows)
-    schema = pa.schema([pa.field(reading.column.name, reading.type) for reading in readings])
-    return pa.Table.from_arrays([reading.values() for reading in readings], schema=schema)
+        raise unfit_values(opened.name, readings, rows, show=_shown, explain=partial(_reason, cells=cells))
+    return table_of(readings)
+
+
+def _add(
+    reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int, cells: CsvOptions
+) -> None:
+    """Add the values of some rows, the first of which has the 1-based number `first_row`."""
+    parsed = [each.get(reading.name) for _, each in objects]
+    values, good = build_values(parsed, reading.type, cells)
+    misfits = () if good is None else (~good).nonzero()[0]
+    reading.add(values, misfits, lambda at: (first_row + at, parsed[at], objects[at][0]))
 
 
 def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
@@ -106,46 +76,21 @@ def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tup
         yield batch
 
 
-def _unfit(name: str, unfit: Sequence[_Reading], rows: int) -> DataError:
-    violations = [
-        Violation(
-            reading.column.name,
-            "type",
-            reading.count,
-            f"{plural(reading.count, 'value')} of {count_text(rows)} "
-            f"{'is' if reading.count == 1 else 'are'} not {reading.column.type}{_why(reading)}",
-            tuple(reading.examples),
-            location=reading.column.location,
-        )
-        for reading in unfit
-    ]
-    first = unfit[0]
-    example = first.examples[0]
-    total = sum(reading.count for reading in unfit)
-    others = others_unfit(total, "value")
-    return DataError(
-        f"`{example.value}` in column `{first.column.name}` of `{name}` "
-        f"is not {first.column.type}{_why(first)}{others}",
-        violations,
-        hint=_hint(first),
-        location=Location(name, example.line),
-    )
+def _reason(reading: ColumnReading, cells: CsvOptions) -> tuple[str, str, str]:
+    """Why the first value does not fit, the same of all that do not, and what to do next."""
+    first = reading.examples[0][1]
+    why, hint = explain_number(first, reading.type, cells) or ("", _hint(reading.type, first))
+    return why, why, hint
 
 
-def _why(reading: _Reading) -> str:
-    return f": {reading.reason[0]}" if reading.reason else ""
-
-
-def _hint(reading: _Reading) -> str:
-    if reading.reason:
-        return reading.reason[1]
-    kind, t = reading.type, pa.types
+def _hint(kind: pa.DataType, value: Any) -> str:
+    t = pa.types
     if t.is_timestamp(kind):
-        if reading.examples[0].value.lstrip("-")[:1].isdigit():
+        if isinstance(value, JsonNumber):
             return "a bare number says neither unit nor zone: declare int64, and convert it in a transform"
         if kind.tz is not None:
-            return 'an instant tells its zone: "2026-01-31T12:00:00Z", or with an offset'
-        return 'a wall-clock time tells no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
+            return 'an instant has a zone: "2026-01-31T12:00:00Z", or with an offset'
+        return 'a wall-clock time has no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'
     if t.is_string(kind):
         return "text stands in quotes; declare another type where numbers are meant"
     return "correct the file, or declare another type"
@@ -153,7 +98,7 @@ def _hint(reading: _Reading) -> str:
 
 def _shown(value: Any) -> str:
     """A parsed value as the file has it, cut where it is long."""
-    return cut_end(_json(value), _SHOWN)
+    return cut_end(_json(value), LONGEST)
 
 
 def _json(value: Any) -> str:
@@ -167,7 +112,7 @@ def _json(value: Any) -> str:
 
 
 def read_undeclared(opened: Opened) -> pa.Table:
-    """All columns of a file, in the order in which their names appear, with types that lose nothing.
+    """Read all columns of a file, in the order in which their names appear, with types that lose nothing.
 
     Whole numbers are int64 (uint64 where they must), others float64, or decimal128 where a float would not keep their
     digits; texts stay text. All values are in memory at once.
@@ -233,8 +178,4 @@ def _is_float(integer: int) -> bool:
 def _inferred(values: list[Any]) -> pa.ChunkedArray:
     if _lose_digits(values):
         values = [Decimal(repr(value)) if type(value) in (int, float) else value for value in values]
-    column = convert_values(values, None, nan_is_null=False)
-    known = from_arrow(column.type)
-    if known is None:
-        raise InexactError(f"values of type {column.type}, for which the project file has no name", noun=True)
-    return convert(column, to_arrow(known))
+    return infer_values(values)

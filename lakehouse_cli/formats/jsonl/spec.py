@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import DURATION_UNIT, FormatOption, FormatOptions, FormatSpec
+from lakehouse_cli.formats.spec import (
+    DURATION_UNIT,
+    TEXT_COMPRESSION,
+    TEXT_COMPRESSIONS,
+    FormatOptions,
+    FormatSpec,
+    suffix_option,
+)
 
 
 class JsonlOptions(FormatOptions, frozen=True):
@@ -22,20 +29,10 @@ JSONL = FormatSpec(
     implementation="lakehouse_cli.formats.jsonl.format:JsonlFormat",
     suffix=".jsonl",
     options_class=f"{__name__}:JsonlOptions",
-    compressions={"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"},
+    compressions=TEXT_COMPRESSIONS,
     options=(
-        FormatOption(
-            "compression",
-            None,
-            {"enum": ["none", "gzip", "bz2", "zstd"]},
-            "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
-        ),
+        TEXT_COMPRESSION,
         DURATION_UNIT,
-        FormatOption(
-            "suffix",
-            ".jsonl",
-            {"type": "string", "pattern": r"^(?!.*\.(?:py|ya?ml)$)\.[A-Za-z0-9_.]+$"},
-            "The file's ending.",
-        ),
+        suffix_option(".jsonl"),
     ),
 )

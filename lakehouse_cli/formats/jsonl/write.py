@@ -17,28 +17,26 @@ from lakehouse_cli.formats.stored_types import storable
 
 _ROWS = 1 << 14
 _VALUES = 1 << 20
-# What compressors are given at once, so that their output does not tell how the rows were batched.
-_PIECE = 1 << 20
 # Lines beyond this are joined with 64-bit offsets.
 _OFFSETS_END = 1 << 30
 
 
-def write_jsonl(table: pa.Table, sink: Sink, codec: str, cells: CsvOptions) -> None:
+def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: CsvOptions) -> None:
     """Write a table so that `read_declared` with the same columns gives it back.
 
     Args:
         table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
-        codec: ``none``, ``gzip``, ``bz2`` or ``zstd``.
+        compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
         cells: How single values are spelled, of `json_cells`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
     """
     table = storable(table, "JSON Lines")
-    with compressed(sink, codec) as target:
-        for piece in _pieces(_texts(table, cells)):
-            target.write(piece)
+    with compressed(sink, compression) as target:
+        for text in _texts(table, cells):
+            target.write(text)
 
 
 def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
@@ -48,19 +46,8 @@ def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
             yield _lines(batch, cells)
 
 
-def _pieces(texts: Iterator[memoryview]) -> Iterator[bytes]:
-    waiting = bytearray()
-    for text in texts:
-        waiting += text
-        while len(waiting) >= _PIECE:
-            yield bytes(waiting[:_PIECE])
-            del waiting[:_PIECE]
-    if waiting:
-        yield bytes(waiting)
-
-
 def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
-    """The lines of a batch, in UTF-8."""
+    """Make the lines of a batch, in UTF-8."""
     texts = []
     for field, values in zip(batch.schema, batch.columns, strict=True):
         try:

@@ -9,11 +9,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.arrow.types import map_leaves, to_arrow
 from lakehouse_cli.formats.arrow_streams import arrow_file, finished
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.parquet.options import ParquetOptions
 from lakehouse_cli.formats.parquet.reading import ParquetReader
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.formats.stored_types import (
     in_types_of_file,
     read_declared,
@@ -23,7 +23,7 @@ from lakehouse_cli.formats.stored_types import (
 from lakehouse_cli.model import Column
 
 _WHAT = "a Parquet file"
-# A row group is held in memory while it is written.
+# A row group stays in memory while it is written.
 _CELLS = 1 << 24
 
 
@@ -39,7 +39,7 @@ class ParquetFormat(Format[ParquetOptions]):
         columns: Sequence[Column] | None,
         options: ParquetOptions,
     ) -> pa.Table:
-        """The declared columns of a file, whatever its compression."""
+        """Read the declared columns of a file, whatever its compression."""
         del options  # of writing, all of them
         zoned = {column.name: to_arrow(column.type) for column in columns or ()}
         with _opened(open_source, name) as file:
@@ -51,7 +51,7 @@ class ParquetFormat(Format[ParquetOptions]):
             return read_declared(file.schema.names, columns, name, read)
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: ParquetOptions) -> int | None:
-        """As its metadata tell."""
+        """Return the count in its metadata."""
         del options
         with _opened(open_source, name) as file:
             return int(file.metadata.num_rows)
@@ -59,7 +59,7 @@ class ParquetFormat(Format[ParquetOptions]):
     def write(self, table: pa.Table, sink: Sink, options: ParquetOptions) -> None:
         """Write row group by row group, each made of the same rows whatever the chunks of the table."""
         table = storable(table, _WHAT)
-        types = [_stored_type(kind) for kind in table.schema.types]
+        types = [map_leaves(kind, _stored_type) for kind in table.schema.types]
         schema = pa.schema([pa.field(name, kind) for name, kind in zip(table.column_names, types, strict=True)])
         writer = pq.ParquetWriter(
             arrow_file(sink),
@@ -86,7 +86,7 @@ def _opened(open_source: Callable[[], BinaryIO], name: str) -> Iterator[ParquetR
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:
-    """What a type becomes in the file, from where it is read back equal: Parquet has no seconds.
+    """The type in the file, from which values are read back equal: Parquet has no seconds.
 
     Dictionaries are written by their values, which Parquet makes dictionaries of by itself.
     """
@@ -95,10 +95,4 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
         return _stored_type(kind.value_type)
     if t.is_timestamp(kind) and kind.unit == "s":
         return pa.timestamp("ms", kind.tz)
-    if t.is_time32(kind):
-        return pa.time32("ms")
-    if t.is_list(kind):
-        return pa.list_(_stored_type(kind.value_type))
-    if t.is_struct(kind):
-        return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
-    return kind
+    return pa.time32("ms") if t.is_time32(kind) else kind

@@ -77,7 +77,7 @@ class ParquetReader:
     def read(
         self, wanted: Sequence[str], group: int | None = None, zoned: Mapping[str, pa.DataType] | None = None
     ) -> pa.Table:
-        """Columns by name, in that order.
+        """Read columns by name, in that order.
 
         Args:
             wanted: Their names.
@@ -165,12 +165,9 @@ def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zo
     if kind == nanoseconds.type:
         return microseconds
     if t.is_timestamp(kind):
-        held = _held(microseconds, nanoseconds, seconds)
-        return (
-            held
-            if zoned is None or getattr(zoned, "tz", None) is None
-            else held.cast(pa.timestamp(held.type.unit, "UTC"))
-        )
+        moments = _in_exact_unit(microseconds, nanoseconds, seconds)
+        is_zoned = getattr(zoned, "tz", None) is not None
+        return moments.cast(pa.timestamp(moments.type.unit, "UTC")) if is_zoned else moments
     if t.is_struct(kind):
         wanted = {child.name: child.type for child in zoned} if zoned is not None and t.is_struct(zoned) else {}
         inner = [
@@ -192,7 +189,7 @@ def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zo
     return pa.Array.from_buffers(type_, len(microseconds), microseconds.buffers()[: type_.num_buffers], children=inner)
 
 
-def _held(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array) -> pa.Array:
+def _in_exact_unit(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array) -> pa.Array:
     _refuse(_beyond(seconds, _MOST_SECONDS), seconds, "too far from 1970 for timestamp[us]")
     rest = pc.subtract(nanoseconds.cast(pa.int64()), pc.multiply(microseconds.cast(pa.int64()), 1000))
     is_fine = pc.not_equal(rest, 0)  # also where the nanoseconds have wrapped around, as this does

@@ -46,7 +46,11 @@ def contract(column_type: str, key: str = "a") -> Contract:
         ({"contract": contract("int64", key="b")}, "`key` of table `t` names column `b`, which is not declared", 3),
         ({"path": "raw/t.csv"}, "path `raw/t.csv` of table `t` ends in `.csv`, which the format adds", 3),
         ({"format": "excel"}, "table `t` is computed, and format excel is read-only", 3),
-        ({"options": {"delimiter": "'", "quote_char": "'"}}, "options of table `t` say that", 3),
+        (
+            {"options": {"delimiter": "'", "quote_char": "'"}},
+            "table `t`: options `delimiter` and `quote_char` of format csv are both",
+            3,
+        ),
     ],
 )
 def test_values_that_do_not_fit_are_problems(declared: dict[str, Any], message: str, line: int) -> None:

@@ -21,12 +21,12 @@ from lakehouse_cli.formats.ipc.format import IpcFormat
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.reading import ParquetReader
-from tests.unit.formats.test_typed_files import columns
+from tests.unit.formats.csv_files import columns_of
 
 FORMATS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "ipc": IpcFormat(), "parquet": ParquetFormat()}
 PLAIN = {"ipc": {"compression": "none"}, "parquet": {"compression": "none"}}
 ROWS = 30_000
-DECLARED = columns(n="int64", text="string")
+DECLARED = columns_of(n="int64", text="string")
 
 
 def written(kind: str, rows: int = ROWS) -> bytes:

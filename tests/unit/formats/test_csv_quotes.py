@@ -22,20 +22,9 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, parse_column_type
+from tests.unit.formats.csv_files import AB, columns_of, read
 
 ROWS = 600_000
-
-
-def columns_of(**types: str) -> list[Column]:
-    return [Column(name, parse_column_type(text)) for name, text in types.items()]
-
-
-AB = columns_of(a="int64", b="string")
-
-
-def read(data: bytes | str, columns: list[Column] | None = None, name: str = "x.csv", **options: Any) -> pa.Table:
-    raw = data.encode() if isinstance(data, str) else data
-    return read_csv(lambda: io.BytesIO(raw), name, columns, CsvOptions.from_mapping(options))
 
 
 def texts(data: bytes | str, **options: Any) -> list[str | None]:
@@ -275,26 +264,6 @@ def test_written_escapes() -> None:
     sink = io.BytesIO()
     write_csv(table, sink, CsvOptions.from_mapping({"escape_char": "\\", "quote_char": "none"}))
     assert sink.getvalue().decode() == 'a\nsay "hi"\nC:\\\\new\nx\\,y\n\\N\n\n'
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"escape_char": '"'}, "`quote_char` and `escape_char` of format csv are both '\"'"),
-        ({"escape_char": ","}, "`delimiter` and `escape_char` of format csv are both"),
-        ({"escape_char": "é"}, "`escape_char` of format csv must be one ASCII character"),
-        ({"escape_char": "\n"}, "`escape_char` of format csv must be one ASCII character"),
-        ({"escape_char": "-"}, "`escape_char` of format csv cannot be '-'"),
-        ({"escape_char": ":", "quote_char": "none"}, "`escape_char` of format csv cannot be ':'"),
-        ({"escape_char": ".", "decimal": ",", "delimiter": ";"}, "`escape_char` of format csv cannot be '.'"),
-        ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
-    ],
-)
-def test_options_that_cannot_stand_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(StorageError) as caught:
-        CsvOptions.from_mapping(options)
-    assert message in caught.value.message
-    assert caught.value.hint
 
 
 def test_escape_char_none_is_no_escape() -> None:

@@ -15,25 +15,14 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.csv.format import CsvFormat
-from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import read_csv
-from lakehouse_cli.model import Column, parse_column_type
-
-
-def columns_of(**types: str) -> list[Column]:
-    return [Column(name, parse_column_type(text)) for name, text in types.items()]
-
-
-def read(data: bytes | str, name: str = "x.csv", columns: list[Column] | None = None, **options: Any) -> pa.Table:
-    raw = data.encode() if isinstance(data, str) else data
-    return read_csv(lambda: io.BytesIO(raw), name, columns, CsvOptions.from_mapping(options))
+from lakehouse_cli.model import Column
+from tests.unit.formats.csv_files import AB, columns_of, read
 
 
 def values(data: bytes | str, columns: list[Column] | None = None, **options: Any) -> dict[str, list[Any]]:
     return read(data, columns=columns, **options).to_pydict()
 
 
-AB = columns_of(a="int64", b="string")
 WANTED = {"a": [1, 2], "b": ["x", "y"]}
 
 
@@ -90,14 +79,14 @@ def test_an_encoding_survives_block_boundaries() -> None:
 )
 def test_compression_is_told_by_the_suffix_or_the_option(suffix: str, packed: bytes) -> None:
     codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}[suffix]
-    assert read(packed, f"x.csv{suffix}", AB).to_pydict() == WANTED
-    assert read(packed, "x.csv", AB, compression=codec).to_pydict() == WANTED
+    assert read(packed, AB, f"x.csv{suffix}").to_pydict() == WANTED
+    assert read(packed, AB, "x.csv", compression=codec).to_pydict() == WANTED
     with pytest.raises(StorageError, match=rf"`x.csv{suffix}` is not whole {codec} data"):
-        read(packed[:-6], f"x.csv{suffix}", AB)
+        read(packed[:-6], AB, f"x.csv{suffix}")
 
 
 def test_a_suffix_is_ignored_where_the_option_says_none() -> None:
-    assert read(b"a,b\n1,x\n2,y\n", "x.csv.gz", AB, compression="none").to_pydict() == WANTED
+    assert read(b"a,b\n1,x\n2,y\n", AB, "x.csv.gz", compression="none").to_pydict() == WANTED
 
 
 def test_null_values_are_unquoted_spellings() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pyarrow as pa
@@ -10,14 +9,12 @@ import pytest
 
 from lakehouse_cli.errors import DataError, Example, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
-from lakehouse_cli.formats.csv.read import read_csv
-from lakehouse_cli.model import Column, parse_column_type
+from lakehouse_cli.model import parse_column_type
+from tests.unit.formats import csv_files
 
 
 def read(data: bytes | str, types: dict[str, str], **options: Any) -> pa.Table:
-    raw = data.encode() if isinstance(data, str) else data
-    columns = [Column(name, parse_column_type(text)) for name, text in types.items()]
-    return read_csv(lambda: io.BytesIO(raw), "raw/x.csv", columns, CsvOptions.from_mapping(options))
+    return csv_files.read(data, csv_files.columns_of(**types), "raw/x.csv", **options)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +209,14 @@ def test_compressed_data_under_a_plain_name(codec: str) -> None:
         ({"delimiter": "1"}, "`delimiter` of format csv cannot be '1'"),
         ({"decimal": "e"}, "`decimal` of format csv cannot be 'e'"),
         ({"quote_char": "x"}, "`quote_char` of format csv cannot be 'x'"),
+        ({"escape_char": '"'}, "`quote_char` and `escape_char` of format csv are both '\"'"),
+        ({"escape_char": ","}, "`delimiter` and `escape_char` of format csv are both"),
+        ({"escape_char": "é"}, "`escape_char` of format csv must be one ASCII character"),
+        ({"escape_char": "\n"}, "`escape_char` of format csv must be one ASCII character"),
+        ({"escape_char": "-"}, "`escape_char` of format csv cannot be '-'"),
+        ({"escape_char": ":", "quote_char": "none"}, "`escape_char` of format csv cannot be ':'"),
+        ({"escape_char": ".", "decimal": ",", "delimiter": ";"}, "`escape_char` of format csv cannot be '.'"),
+        ({"quote_char": "None"}, "`quote_char` of format csv must be one ASCII character"),
         ({"encoding": "latin-99"}, "`latin-99` is not a text encoding"),
         ({"encoding": "base64"}, "`base64` is not a text encoding"),
         ({"null_values": ["a,b"]}, "null cannot be written as 'a,b'"),

@@ -89,7 +89,7 @@ def test_dialect_options() -> None:
 
 
 def test_a_number_that_holds_the_delimiter_is_quoted() -> None:
-    assert write(pa.table({"a": [1.5], "b": [2]}), decimal=",") == b'a,b\n"1,5",2\n'
+    assert write(pa.table({"a": [-1.5], "b": [2]}), delimiter="-") == b'a-b\n"-1.5"-2\n'
 
 
 def test_zero_rows_and_no_header() -> None:

@@ -17,10 +17,7 @@ from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.excel.format import ExcelFormat
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.model import Column, parse_column_type
-
-
-def columns(**types: str) -> list[Column]:
-    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+from tests.unit.formats.csv_files import columns_of
 
 
 def workbook(*rows: Sequence[Any], title: str = "Sheet", **more: list[Sequence[Any]]) -> bytes:
@@ -75,7 +72,7 @@ def read(data: bytes, declared: list[Column] | None, **options: Any) -> pa.Table
     ids=str,
 )
 def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
-    table = read(workbook(["other", "x"], ["a", cell], ["b", None]), columns(x=declared))
+    table = read(workbook(["other", "x"], ["a", cell], ["b", None]), columns_of(x=declared))
     assert [
         str(parse_column_type(str(kind))) if "dict" not in declared else declared for kind in table.schema.types
     ] == [declared]
@@ -118,7 +115,7 @@ def test_cells_that_are_read(cell: Any, declared: str, expected: Any) -> None:
 def test_cells_that_do_not_fit_are_told_by_address(cell: Any, declared: str, shown: str) -> None:
     data = workbook(["title"], [], ["other", "x"], ["a", None], [], ["b", cell], ["c", cell])
     with pytest.raises(DataError) as caught:
-        read(data, columns(x=declared), skip_rows=2)
+        read(data, columns_of(x=declared), skip_rows=2)
     error = caught.value
     assert error.message == (
         f"cell B6 of `data/t.xlsx`, in column `x`, holds {shown}, which is not {declared}, and 1 more cell does not fit"
@@ -133,7 +130,7 @@ def test_what_to_do_about_a_cell_is_told() -> None:
     hints = {}
     for cell in ("#N/A", "=1+1", 5):
         with pytest.raises(DataError) as caught:
-            read(workbook(["x"], [cell]), columns(x="string"))
+            read(workbook(["x"], [cell]), columns_of(x="string"))
         hints[cell] = caught.value.hint
     assert "null_values: ['#N/A']" in (hints["#N/A"] or "")
     assert "open the workbook in Excel and save it" in (hints["=1+1"] or "")
@@ -142,42 +139,42 @@ def test_what_to_do_about_a_cell_is_told() -> None:
 
 def test_errors_and_texts_may_stand_for_null() -> None:
     data = workbook(["x", "s"], ["#N/A", "-"], ["-", "a"], [1, None])
-    table = read(data, columns(x="int64", s="string"), null_values=["#N/A", "-"])
+    table = read(data, columns_of(x="int64", s="string"), null_values=["#N/A", "-"])
     assert table.to_pydict() == {"x": [None, None, 1], "s": [None, "a", None]}
 
 
 def test_declared_columns_are_read_in_their_order_and_no_others() -> None:
     data = workbook(["a", "bad", "b"], [1, "#REF!", "x"])
-    assert read(data, columns(b="string", a="int64")).to_pydict() == {"b": ["x"], "a": [1]}
+    assert read(data, columns_of(b="string", a="int64")).to_pydict() == {"b": ["x"], "a": [1]}
 
 
 def test_missing_columns_are_told() -> None:
     with pytest.raises(DataError, match="lacks column `staton`") as caught:
-        read(workbook(["station"], ["a"]), columns(staton="string"))
+        read(workbook(["station"], ["a"]), columns_of(staton="string"))
     assert caught.value.hint == "did you mean `station`?"
     with pytest.raises(DataError, match="has 1 column, and 2 are declared"):
-        read(workbook([1]), columns(a="int64", b="int64"), header=False)
+        read(workbook([1]), columns_of(a="int64", b="int64"), header=False)
 
 
 def test_without_a_header_columns_are_taken_by_position() -> None:
     data = workbook(["note"], [1, "x"], [2])
-    table = read(data, columns(a="int64", b="string"), header=False, skip_rows=1)
+    table = read(data, columns_of(a="int64", b="string"), header=False, skip_rows=1)
     assert table.to_pydict() == {"a": [1, 2], "b": ["x", None]}
 
 
 def test_sheets_by_name() -> None:
     data = workbook(["x"], [1], title="First", Second=[["x"], [2]])
-    assert read(data, columns(x="int64"))["x"].to_pylist() == [1]
-    assert read(data, columns(x="int64"), sheet="Second")["x"].to_pylist() == [2]
+    assert read(data, columns_of(x="int64"))["x"].to_pylist() == [1]
+    assert read(data, columns_of(x="int64"), sheet="Second")["x"].to_pylist() == [2]
     with pytest.raises(StorageError, match=r"`data/t\.xlsx` has no sheet `second`") as caught:
-        read(data, columns(x="int64"), sheet="second")
+        read(data, columns_of(x="int64"), sheet="second")
     assert caught.value.hint == "did you mean `Second`?"
 
 
 def test_a_sheet_without_rows() -> None:
-    assert read(workbook(["x"]), columns(x="date32")).num_rows == 0
+    assert read(workbook(["x"]), columns_of(x="date32")).num_rows == 0
     with pytest.raises(StorageError, match=r"sheet `Sheet` of `data/t\.xlsx` is empty, it has no header"):
-        read(workbook(), columns(x="date32"))
+        read(workbook(), columns_of(x="date32"))
 
 
 def test_styled_cells_without_a_value_are_empty() -> None:
@@ -188,7 +185,7 @@ def test_styled_cells_without_a_value_are_empty() -> None:
     book.active["D9"].number_format = "0.00"
     sink = io.BytesIO()
     book.save(sink)
-    assert read(sink.getvalue(), columns(x="int64"))["x"].to_pylist() == [1]
+    assert read(sink.getvalue(), columns_of(x="int64"))["x"].to_pylist() == [1]
 
 
 def test_formulas_are_read_by_the_values_that_were_computed() -> None:
@@ -202,7 +199,7 @@ def test_formulas_are_read_by_the_values_that_were_computed() -> None:
                 for empty in (b"<v></v>", b"<v/>", b"<v />"):
                     content = content.replace(empty, b"<v>42</v>")
             after.writestr(entry, content)
-    assert read(sink.getvalue(), columns(x="int64"))["x"].to_pylist() == [42]
+    assert read(sink.getvalue(), columns_of(x="int64"))["x"].to_pylist() == [42]
 
 
 def test_wrong_dimensions_hide_nothing() -> None:
@@ -215,7 +212,7 @@ def test_wrong_dimensions_hide_nothing() -> None:
                 assert b'<dimension ref="A1:B3"' in content
                 content = content.replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1"')
             after.writestr(entry, content)
-    assert read(sink.getvalue(), columns(y="int64", x="int64")).to_pydict() == {"y": [2, 4], "x": [1, 3]}
+    assert read(sink.getvalue(), columns_of(y="int64", x="int64")).to_pydict() == {"y": [2, 4], "x": [1, 3]}
 
 
 def test_undeclared_columns_have_the_types_of_their_cells() -> None:
@@ -240,12 +237,12 @@ def test_undeclared_columns_have_the_types_of_their_cells() -> None:
 @pytest.mark.parametrize("data", [b"", b"id,text\n1,a\n", workbook(["x"], [1])[:-500], b"PK\x03\x04"])
 def test_what_is_no_workbook_is_told(data: bytes) -> None:
     with pytest.raises(StorageError, match=r"`data/t\.xlsx` is not an Excel workbook, or is damaged: ."):
-        read(data, columns(x="int64"))
+        read(data, columns_of(x="int64"))
 
 
 def test_old_or_protected_workbooks_are_told() -> None:
     with pytest.raises(StorageError, match="Excel before 2007, or is protected by a password"):
-        read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns(x="int64"))
+        read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, columns_of(x="int64"))
 
 
 def altered(data: bytes, part: str, *replacements: tuple[str, str]) -> bytes:
@@ -301,9 +298,9 @@ def test_escapes_in_texts_are_decoded_once(kind: str) -> None:
         strings += f"<si>{rich if kind == 'rich' else f'<t>{stored}</t>'}</si>"
     data = with_shared_strings(data, strings)
     expected = [text + ("!" if kind == "rich" else "") for _, text in ESCAPED]
-    for declared in (columns(**{"x\ny": "string"}), None):
+    for declared in (columns_of(**{"x\ny": "string"}), None):
         assert read(data, declared).to_pydict() == {"x\ny": expected}
-    assert read(data, columns(**{"x\ny": "string"}), null_values=[expected[0]])["x\ny"][0].as_py() is None
+    assert read(data, columns_of(**{"x\ny": "string"}), null_values=[expected[0]])["x\ny"][0].as_py() is None
 
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -335,17 +332,17 @@ def formulas(*cells: str, calculation: str = DUE) -> bytes:
 def test_formulas_nobody_computed_are_refused(cell: str, calculation: str, declared: str | None) -> None:
     data = formulas("<c><v>0</v></c>", cell, "<c><f>6*7</f><v>42</v></c>", calculation=calculation)
     with pytest.raises(DataError, match=r"cell A[23] of `data/t\.xlsx`, in column `x`, holds ") as caught:
-        read(data, columns(x=declared) if declared else None)
+        read(data, columns_of(x=declared) if declared else None)
     if declared in ("int64", None):
         assert "cell A3 of `data/t.xlsx`, in column `x`, holds =1+1 (not computed)" in caught.value.message
         assert "open the workbook in Excel and save it" in (caught.value.hint or "")
-    assert read(data, columns(y="int64"))["y"].to_pylist() == [1, 1, 1]
+    assert read(data, columns_of(y="int64"))["y"].to_pylist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("calculation", ['<calcPr calcId="191029"', '<calcPr fullCalcOnLoad="0"', "<absent"])
 def test_computed_zeros_are_read(calculation: str) -> None:
     data = formulas("<c><f>1-1</f><v>0</v></c>", "<c><v>0</v></c>", calculation=calculation)
-    for declared in (columns(x="int64"), None):
+    for declared in (columns_of(x="int64"), None):
         assert read(data, declared)["x"].to_pylist() == [0, 0]
 
 
@@ -354,22 +351,22 @@ def test_sheet_that_asks_to_be_computed_has_no_zeros(flag: str) -> None:
     data = formulas("<c><f>1+1</f><v>0</v></c>", "<c><v>0</v></c>", calculation="<absent")
     asking = altered(data, "sheet1.xml", ("</sheetData>", f"</sheetData>{flag}"))
     with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
-        read(asking, columns(x="int64"))
+        read(asking, columns_of(x="int64"))
     for other in ('<sheetCalcPr fullCalcOnLoad="0"/>', f"<!--{flag}-->", "<sheetCalcPr/>"):
         silent = altered(data, "sheet1.xml", ("</sheetData>", f"</sheetData>{other}"))
-        assert read(silent, columns(x="int64"))["x"].to_pylist() == [0, 0]
+        assert read(silent, columns_of(x="int64"))["x"].to_pylist() == [0, 0]
 
 
 def test_zeros_of_apache_poi_are_refused_where_it_computed_nothing() -> None:
     zero, constant = "<c><f>1-1</f><v>0.0</v></c>", "<c><v>0.0</v></c>"
     with pytest.raises(DataError, match=r"cell A2 of .* holds =1-1 \(not computed\)"):
-        read(formulas(zero, constant, "<c><v>7.0</v></c>", calculation="<absent"), columns(x="int64"))
-    assert read(formulas(constant, calculation="<absent"), columns(x="int64"))["x"].to_pylist() == [0]
+        read(formulas(zero, constant, "<c><v>7.0</v></c>", calculation="<absent"), columns_of(x="int64"))
+    assert read(formulas(constant, calculation="<absent"), columns_of(x="int64"))["x"].to_pylist() == [0]
     # Its evaluator was used: another formula has a value as it stores them.
     evaluated = formulas(zero, "<c><f>6*7</f><v>42.0</v></c>", calculation="<absent")
-    assert read(evaluated, columns(x="int64"))["x"].to_pylist() == [0, 42]
+    assert read(evaluated, columns_of(x="int64"))["x"].to_pylist() == [0, 42]
     with pytest.raises(DataError, match=r"cell A2 of .* holds =1-1 \(not computed\)"):
-        read(formulas(zero, "<c><f>6*7</f><v>42.0</v></c>"), columns(x="int64"))
+        read(formulas(zero, "<c><f>6*7</f><v>42.0</v></c>"), columns_of(x="int64"))
 
 
 def test_strict_workbooks_are_named() -> None:
@@ -390,14 +387,14 @@ def test_dates_nobody_computed_are_refused() -> None:
     data = altered(sink.getvalue(), "sheet1.xml", ("<v>43831</v>", "<f>TODAY()</f><v>0</v>"))
     for kind in ("date32", "time32[s]", "duration[s]"):
         with pytest.raises(DataError, match=r"holds =TODAY\(\) \(not computed\)"):
-            read(data, columns(x=kind))
+            read(data, columns_of(x=kind))
 
 
 @pytest.mark.parametrize("kind", ["array", "dataTable"])
 def test_cells_of_formula_ranges_are_refused(kind: str) -> None:
     data = formulas(f'<c><f t="{kind}" ref="A2:A3">B2:B3</f><v>0</v></c>', "<c><v>0</v></c>", "<c><v>0</v></c>")
     with pytest.raises(DataError) as caught:
-        read(data, columns(x="int64"))
+        read(data, columns_of(x="int64"))
     formula = "=B2:B3" if kind == "array" else "=TABLE()"
     (violation,) = caught.value.violations
     assert [each.value for each in violation.examples] == [f"A{at}: {formula} (not computed)" for at in (2, 3)]
@@ -429,7 +426,7 @@ def test_formulas_in_prefixed_and_wide_xml_are_seen() -> None:
             after.writestr(entry, f'<?xml version="1.0"?>{sheet}'.encode("utf-16") if is_sheet else before.read(entry))
     for each in (prefixed, wide.getvalue()):
         with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
-            read(each, columns(x="int64"))
+            read(each, columns_of(x="int64"))
 
 
 @pytest.mark.parametrize("calculation", ['<calcPr calcId="191029"', "<absent"])
@@ -444,16 +441,16 @@ def test_computed_empty_texts_are_read(
     data = formulas(f'<c t="str"><f>IF(B2=5,"",B2)</f>{value}</c>', second, calculation=calculation)
     if expected is None:
         with pytest.raises(DataError, match=r"cell A3 of .* holds 7, which is not bool"):
-            read(data, columns(x="bool"))
+            read(data, columns_of(x="bool"))
     else:
-        assert read(data, columns(x=declared) if declared else None)["x"].to_pylist() == expected
-    assert read(data, columns(y="int64"))["y"].to_pylist() == [1, 1]
+        assert read(data, columns_of(x=declared) if declared else None)["x"].to_pylist() == expected
+    assert read(data, columns_of(y="int64"))["y"].to_pylist() == [1, 1]
 
 
 def test_empty_texts_beside_texts_are_texts() -> None:
     data = formulas('<c t="str"><f>""</f><v/></c>', '<c t="str"><f>"a"</f><v>a</v></c>', calculation="<absent")
     assert read(data, None)["x"].to_pylist() == ["", "a"]
-    assert read(data, columns(x="string"), null_values=[""])["x"].to_pylist() == [None, "a"]
+    assert read(data, columns_of(x="string"), null_values=[""])["x"].to_pylist() == [None, "a"]
 
 
 @pytest.mark.parametrize(
@@ -466,7 +463,7 @@ def test_empty_texts_beside_texts_are_texts() -> None:
 )
 def test_empty_formulas_nobody_computed_are_refused(cell: str, calculation: str) -> None:
     with pytest.raises(DataError, match=r"cell A2 of .* holds =1\+1 \(not computed\)"):
-        read(formulas(cell, calculation=calculation), columns(x="string"))
+        read(formulas(cell, calculation=calculation), columns_of(x="string"))
 
 
 def dates(*serials: str, is_1904: bool = False) -> bytes:
@@ -481,12 +478,12 @@ def dates(*serials: str, is_1904: bool = False) -> bytes:
 @pytest.mark.parametrize("declared", ["timestamp[ms]", "date32", None])
 def test_day_that_there_was_not_is_refused(serial: str, declared: str | None) -> None:
     with pytest.raises(DataError, match=r"cell A3 of .* holds 1900-02-29 \(serial number 60\)") as caught:
-        read(dates("59", serial, "61"), columns(x=declared) if declared else None)
+        read(dates("59", serial, "61"), columns_of(x=declared) if declared else None)
     assert "1900 had no 29 February" in (caught.value.hint or "")
 
 
 def test_days_beside_it_are_read() -> None:
     first = [date(1900, 2, 28), date(1900, 3, 1)]
-    assert read(dates("59", "61"), columns(x="date32"))["x"].to_pylist() == first
-    assert read(dates("59.5"), columns(x="timestamp[s]"))["x"].to_pylist() == [datetime(1900, 2, 28, 12)]
-    assert read(dates("60", is_1904=True), columns(x="date32"))["x"].to_pylist() == [date(1904, 3, 1)]
+    assert read(dates("59", "61"), columns_of(x="date32"))["x"].to_pylist() == first
+    assert read(dates("59.5"), columns_of(x="timestamp[s]"))["x"].to_pylist() == [datetime(1900, 2, 28, 12)]
+    assert read(dates("60", is_1904=True), columns_of(x="date32"))["x"].to_pylist() == [date(1904, 3, 1)]

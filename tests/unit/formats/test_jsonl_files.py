@@ -21,10 +21,7 @@ from lakehouse_cli.formats.jsonl.format import JsonlFormat
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
 from lakehouse_cli.model import Column, parse_column_type
-
-
-def columns(**types: str) -> list[Column]:
-    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+from tests.unit.formats.csv_files import columns_of
 
 
 def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.jsonl", **options: Any) -> pa.Table:
@@ -85,26 +82,26 @@ def test_how_each_type_is_spelled() -> None:
 
 
 def test_null_and_a_name_that_is_missing_are_both_null() -> None:
-    table = read('{"a": 1, "b": null}\n{"b": "x"}\n{}\n', columns(a="int64", b="string"))
+    table = read('{"a": 1, "b": null}\n{"b": "x"}\n{}\n', columns_of(a="int64", b="string"))
     assert table.to_pydict() == {"a": [1, None, None], "b": [None, "x", None]}
 
 
 def test_a_name_that_every_line_lacks_is_an_error() -> None:
     with pytest.raises(DataError, match=r"`data/t\.jsonl` lacks column `staton`") as caught:
-        read('{"station": "a", "x": 1}\n{"y": 2}\n', columns(staton="string"))
+        read('{"station": "a", "x": 1}\n{"y": 2}\n', columns_of(staton="string"))
     assert caught.value.hint == "did you mean `station`?"
     with pytest.raises(DataError) as caught:
-        read('{"a": 1}\n', columns(zzz="list<int64>"))
+        read('{"a": 1}\n', columns_of(zzz="list<int64>"))
     assert caught.value.hint == "its names are `a`"
 
 
 def test_nothing_at_all_is_a_table_without_rows() -> None:
     for text in ("", "\n\n", "\ufeff"):
-        assert read(text, columns(a="int64", l="list<int64>", c="dictionary<string>")).num_rows == 0
+        assert read(text, columns_of(a="int64", l="list<int64>", c="dictionary<string>")).num_rows == 0
 
 
 def test_a_column_that_is_null_everywhere_is_not_missing() -> None:
-    assert read('{"a": 1}\n{"a": 2, "b": null}\n', columns(a="int64", b="date32"))["b"].to_pylist() == [None, None]
+    assert read('{"a": 1}\n{"a": 2, "b": null}\n', columns_of(a="int64", b="date32"))["b"].to_pylist() == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +128,7 @@ def test_a_column_that_is_null_everywhere_is_not_missing() -> None:
     ],
 )
 def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> None:
-    assert read(f'{{"x": {text}}}\r\n', columns(x=declared))["x"].to_pylist() == [expected]
+    assert read(f'{{"x": {text}}}\r\n', columns_of(x=declared))["x"].to_pylist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +157,7 @@ def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> Non
 def test_values_that_do_not_fit_are_told_with_line_row_and_count(text: str, declared: str) -> None:
     lines = ['{"x": null}', "", f'{{"x": {text}}}', '{"x": null}', f'{{"x": {text}}}']
     with pytest.raises(DataError) as caught:
-        read("\n".join(lines), columns(x=declared))
+        read("\n".join(lines), columns_of(x=declared))
     error = caught.value
     assert error.message == f"`{text}` in column `x` of `data/t.jsonl` is not {declared}, and 1 more value does not fit"
     assert str(error.location) == "data/t.jsonl:3"
@@ -172,7 +169,7 @@ def test_values_that_do_not_fit_are_told_with_line_row_and_count(text: str, decl
 def test_every_column_is_judged_and_five_values_shown() -> None:
     text = "".join(f'{{"a": "x{i}", "b": {i}}}\n' for i in range(20_000))
     with pytest.raises(DataError, match=r"`\"x0\"` in column `a` .* and 39,871 more values do not fit") as caught:
-        read(text, columns(a="int64", b="int8"))
+        read(text, columns_of(a="int64", b="int8"))
     first, second = caught.value.violations
     assert (first.count, second.count) == (20_000, 19_872)
     assert [e.line for e in first.examples] == [1, 2, 3, 4, 5]
@@ -194,7 +191,7 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
         (b'{"x": ' + b"[" * 100_000, "is nested too deep"),
     ],
 )
-@pytest.mark.parametrize("declared", [columns(x="int64"), columns(x="string"), None])
+@pytest.mark.parametrize("declared", [columns_of(x="int64"), columns_of(x="string"), None])
 def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list[Column] | None) -> None:
     with pytest.raises(StorageError, match=told) as caught:
         read(b'{"x": null}\n' + line + b'\n{"x": null}\n', declared)
@@ -203,26 +200,26 @@ def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list
 
 def test_a_file_of_one_list_is_told_what_is_expected() -> None:
     with pytest.raises(StorageError) as caught:
-        read('[\n  {"x": 1}\n]\n', columns(x="int64"))
+        read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
     assert caught.value.hint == "each row is one line, without brackets around the file"
 
 
 def test_other_encodings_and_compressions_are_told() -> None:
     with pytest.raises(StorageError, match="is in UTF-16"):
-        read('{"x": 1}'.encode("utf-16"), columns(x="int64"))
+        read('{"x": 1}'.encode("utf-16"), columns_of(x="int64"))
     packed = gzip.compress(b'{"x": 1}\n')
     with pytest.raises(StorageError, match="is gzip data"):
-        read(packed, columns(x="int64"))
+        read(packed, columns_of(x="int64"))
     with pytest.raises(StorageError, match="is not whole gzip data"):
-        read(gzip.compress(b'{"x": 1}\n' * 9999)[:-20], columns(x="int64"), "t.jsonl.gz")
-    assert read(packed, columns(x="int64"), "t.jsonl.gz")["x"].to_pylist() == [1]
-    assert read(bz2.compress(b'{"x": 1}\n'), columns(x="int64"), compression="bz2")["x"].to_pylist() == [1]
+        read(gzip.compress(b'{"x": 1}\n' * 9999)[:-20], columns_of(x="int64"), "t.jsonl.gz")
+    assert read(packed, columns_of(x="int64"), "t.jsonl.gz")["x"].to_pylist() == [1]
+    assert read(bz2.compress(b'{"x": 1}\n'), columns_of(x="int64"), compression="bz2")["x"].to_pylist() == [1]
 
 
 def test_lines_longer_than_a_block_are_read() -> None:
     text = "x" * (9 << 20)
     table = pa.table({"a": [text, "b"], "n": [1, 2]})
-    assert read(written(table), columns(a="string", n="int64")).equals(table)
+    assert read(written(table), columns_of(a="string", n="int64")).equals(table)
 
 
 def test_undeclared_columns_lose_nothing() -> None:
@@ -290,7 +287,7 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
         '{"i": null, "f": "nan", "s": "", "b": false, "t": null, "d": null, "c": "y", "other": [1, {}]}',
         '{"i": -5, "f": 1e-7, "s": "\\u0000\\n", "b": null, "t": "2020-01-01T00:00:00+05:30", "d": "-0.25", "c": "x"}',
     ]
-    declared = columns(
+    declared = columns_of(
         t="timestamp[us, tz=UTC]",
         i="int16",
         f="float32",
@@ -319,5 +316,5 @@ def test_times_outside_a_day_are_not_written() -> None:
 def test_words_as_durations_are_no_matter_of_the_unit(word: str) -> None:
     for options in ({}, {"duration_unit": "ms"}):
         with pytest.raises(DataError, match=f"`{word}` in column `d`") as caught:
-            read(f'{{"d": {word}}}\n', columns(d="duration[s]"), **options)
+            read(f'{{"d": {word}}}\n', columns_of(d="duration[s]"), **options)
         assert caught.value.hint == "correct the file, or declare another type"

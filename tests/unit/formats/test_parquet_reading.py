@@ -16,9 +16,10 @@ import pytest
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.parquet.format import ParquetFormat
-from lakehouse_cli.formats.parquet.options import ParquetOptions
 from lakehouse_cli.formats.parquet.reading import ParquetReader
-from tests.unit.formats.test_typed_files import columns, read
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
+from tests.unit.formats.csv_files import columns_of
+from tests.unit.formats.test_typed_files import read
 
 FAR, NEAR, FIRST = datetime(9999, 12, 31), datetime(2024, 6, 1, 12), datetime(1, 1, 1)
 EPOCH = 2_440_588  # as a Julian day
@@ -87,7 +88,7 @@ def moments() -> pa.Table:
 @pytest.mark.parametrize("unit", ["us", "ms", "s"])
 def test_int96_of_any_year(unit: str, zone: str) -> None:
     kind = f"timestamp[{unit}{zone}]"
-    declared = columns(
+    declared = columns_of(
         id="int64",
         t=kind,
         list=f"list<{kind}>",
@@ -112,15 +113,15 @@ def test_nanoseconds_of_int96_are_kept() -> None:
     data = pa.table(
         {"t": values, "l": [[value] for value in values]}, pa.schema([("t", values.type), ("l", pa.list_(values.type))])
     )
-    for declared in (columns(t="timestamp[ns]", l="list<timestamp[ns]>"), None):
+    for declared in (columns_of(t="timestamp[ns]", l="list<timestamp[ns]>"), None):
         assert read("parquet", opened(int96(data)), declared).equals(data)
     with pytest.raises(DataError, match="3 values that are finer than timestamp"):
-        read("parquet", opened(int96(data)), columns(t="timestamp[us]"))
+        read("parquet", opened(int96(data)), columns_of(t="timestamp[us]"))
 
 
 def test_int96_beyond_the_declared_type_shows_true_dates() -> None:
     with pytest.raises(DataError, match="2 values that are outside the range of timestamp") as caught:
-        read("parquet", opened(int96(moments())), columns(t="timestamp[ns]"))
+        read("parquet", opened(int96(moments())), columns_of(t="timestamp[ns]"))
     (violation,) = caught.value.violations
     assert [(each.row, each.value[:10]) for each in violation.examples] == [(1, "9999-12-31"), (4, "0001-01-01")]
 
@@ -130,9 +131,9 @@ def test_int96_that_no_type_holds_is_refused() -> None:
     with pytest.raises(StorageError, match=r"column `t` of `data/t\.parquet` holds an INT96 timestamp that is outside"):
         read("parquet", opened(with_days([far, 0], [0, 1])), None)
     with pytest.raises(StorageError, match=r"others have nanoseconds \(row 2: 9999-12-31 00:00:00\.000000\)"):
-        read("parquet", opened(with_days([0, far], [1, 0])), columns(t="timestamp[us]"))
+        read("parquet", opened(with_days([0, far], [1, 0])), columns_of(t="timestamp[us]"))
     with pytest.raises(StorageError, match="is outside of the years 1677 to 2262 and has nanoseconds"):
-        read("parquet", opened(with_days([far], [1])), columns(t="timestamp[us]"))
+        read("parquet", opened(with_days([far], [1])), columns_of(t="timestamp[us]"))
     with pytest.raises(StorageError, match="too far from 1970 for timestamp"):
         read("parquet", opened(with_days([2**31 - 1 - EPOCH, 0], [0, 0])), None)
     edge = read("parquet", opened(with_days([far, -719_162], [999_000, 0])), None)
@@ -146,7 +147,7 @@ def test_each_field_of_int96_has_its_own_unit() -> None:
     lists = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pairs)
     named = "struct<f: timestamp[us], n: timestamp[ns]>"
     data = pa.table({"s": pairs, "l": lists})
-    for declared in (columns(s=named, l=f"list<{named}>"), None):
+    for declared in (columns_of(s=named, l=f"list<{named}>"), None):
         sink = int96(data)
         found = read("parquet", opened(sink), declared)
         assert found.schema.types == [kind, pa.list_(kind)]
@@ -168,7 +169,7 @@ def test_int64_timestamps_beyond_nanoseconds_are_refused(unit: str) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"t": pa.array([FAR, NEAR], pa.timestamp(unit))}), sink)
     with pytest.raises(DataError, match="1 value that is outside the range of timestamp") as caught:
-        read("parquet", opened(sink), columns(t="timestamp[ns]"))
+        read("parquet", opened(sink), columns_of(t="timestamp[ns]"))
     assert caught.value.violations[0].examples[0].value.startswith("9999-12-31")
 
 
@@ -199,8 +200,8 @@ def test_pages_are_written_and_checked_with_checksums(compression: str) -> None:
 
 def test_group_without_fields_is_named() -> None:
     sink = with_empty_group()
-    assert read("parquet", opened(sink), columns(x="int64")).num_rows == 1
-    for declared in (None, columns(x="int64", g="struct<a: int64>")):
+    assert read("parquet", opened(sink), columns_of(x="int64")).num_rows == 1
+    for declared in (None, columns_of(x="int64", g="struct<a: int64>")):
         with pytest.raises(StorageError, match=r"column `g` of `data/t\.parquet` is a group without fields") as caught:
             read("parquet", opened(sink), declared)
         assert caught.value.hint == "declare the columns to read, without this one"

@@ -16,16 +16,13 @@ import pytest
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.parquet.format import ParquetFormat
-from lakehouse_cli.formats.parquet.options import ParquetOptions
+from lakehouse_cli.formats.parquet.spec import ParquetOptions
 from lakehouse_cli.model import Column, parse_column_type
 from lakehouse_cli.registry import Entry, load
+from tests.unit.formats.csv_files import columns_of
 
 FORMATS_OF_TYPES = ["parquet", "ipc"]
 Opener = Callable[[], BinaryIO]
-
-
-def columns(**types: str) -> list[Column]:
-    return [Column(name, parse_column_type(text)) for name, text in types.items()]
 
 
 def stored(name: str, table: pa.Table) -> Opener:
@@ -75,7 +72,7 @@ def read(name: str, opener: Opener, declared: list[Column] | None) -> pa.Table:
     ids=str,
 )
 def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, declared: str) -> None:
-    back = read(name, stored(name, pa.table({"x": values})), columns(x=declared))
+    back = read(name, stored(name, pa.table({"x": values})), columns_of(x=declared))
     assert [str(parse_column_type(str(field.type))) for field in back.schema] == [declared]
     expected = values.to_pylist()
     if declared.startswith("date32") and expected[0] is not None:
@@ -113,7 +110,7 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
 )
 def test_a_schema_that_drifted_is_told(name: str, values: pa.Array, declared: str, told: str) -> None:
     with pytest.raises(DataError) as caught:
-        read(name, stored(name, pa.table({"x": values, "y": values})), columns(x=declared))
+        read(name, stored(name, pa.table({"x": values, "y": values})), columns_of(x=declared))
     assert caught.value.message.startswith(f"column `x` of `data/t.{name}` is stored as ")
     assert told in caught.value.message
     (violation,) = caught.value.violations
@@ -125,9 +122,9 @@ def test_a_schema_that_drifted_is_told(name: str, values: pa.Array, declared: st
 def test_all_columns_that_drifted_are_told_with_rows() -> None:
     table = pa.table({"a": [1, 1000], "b": ["x", "y"], "c": [1, 2]})
     with pytest.raises(DataError, match=r"column `a` of .* is stored as int64, declared int8, and .*; 1 more column"):
-        read("parquet", stored("parquet", table), columns(c="int64", a="int8", b="bool"))
+        read("parquet", stored("parquet", table), columns_of(c="int64", a="int8", b="bool"))
     with pytest.raises(DataError) as caught:
-        read("parquet", stored("parquet", table), columns(c="int64", a="int8", b="bool"))
+        read("parquet", stored("parquet", table), columns_of(c="int64", a="int8", b="bool"))
     rows = {v.column: [(e.row, e.value) for e in v.examples] for v in caught.value.violations}
     assert rows == {"a": [(2, "1000")], "b": [(1, "'x'"), (2, "'y'")]}
 
@@ -135,7 +132,7 @@ def test_all_columns_that_drifted_are_told_with_rows() -> None:
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 def test_missing_columns_are_told_with_close_names(name: str) -> None:
     with pytest.raises(DataError, match=r"`data/t\..*` lacks columns `staton`, `zzz`") as caught:
-        read(name, stored(name, pa.table({"station": [1]})), columns(staton="int64", zzz="int64"))
+        read(name, stored(name, pa.table({"station": [1]})), columns_of(staton="int64", zzz="int64"))
     assert caught.value.hint == "did you mean `station`?"
     assert [violation.check for violation in caught.value.violations] == ["missing", "missing"]
     assert {violation.message for violation in caught.value.violations} == {"the file has no such column"}
@@ -144,7 +141,7 @@ def test_missing_columns_are_told_with_close_names(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 def test_missing_columns_and_those_that_drifted_are_told_at_once(name: str) -> None:
     table = pa.table({"station": ["x"], "n": ["1"], "ok": [1], "big": [300]})
-    declared = columns(ok="int64", staton="string", n="int64", big="int8")
+    declared = columns_of(ok="int64", staton="string", n="int64", big="int8")
     with pytest.raises(DataError) as caught:
         read(name, stored(name, table), declared)
     drift = f"column `n` of `data/t.{name}` is stored as string, declared int64; 1 more column differs"
@@ -163,9 +160,9 @@ def test_columns_that_are_not_declared_are_not_read() -> None:
     chunk = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
     start = chunk.data_page_offset
     data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
-    assert read("parquet", lambda: io.BytesIO(bytes(data)), columns(x="int64"))["x"].to_pylist() == list(range(5000))
+    assert read("parquet", lambda: io.BytesIO(bytes(data)), columns_of(x="int64"))["x"].to_pylist() == list(range(5000))
     with pytest.raises(StorageError, match="is not a Parquet file, or is damaged"):
-        read("parquet", lambda: io.BytesIO(bytes(data)), columns(big="string"))
+        read("parquet", lambda: io.BytesIO(bytes(data)), columns_of(big="string"))
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
@@ -188,7 +185,7 @@ def test_undeclared_columns_are_read_in_types_of_the_project_file(name: str) -> 
     maps = pa.table({"m": pa.array([[(1, 2)]], pa.map_(pa.int64(), pa.int64())), "x": [1]})
     with pytest.raises(DataError, match=r"column `m` of .* is stored as map<int64, int64.*no name"):
         read(name, stored(name, maps), None)
-    assert read(name, stored(name, maps), columns(x="int64")).to_pydict() == {"x": [1]}
+    assert read(name, stored(name, maps), columns_of(x="int64")).to_pydict() == {"x": [1]}
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
@@ -196,8 +193,8 @@ def test_two_columns_of_one_name_are_refused_where_they_are_wanted(name: str) ->
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["x", "x", "y"])
     opener = stored(name, table)
     with pytest.raises(StorageError, match="has 2 columns named `x`"):
-        read(name, opener, columns(x="int64"))
-    assert read(name, opener, columns(y="int64")).to_pydict() == {"y": [3]}
+        read(name, opener, columns_of(x="int64"))
+    assert read(name, opener, columns_of(y="int64")).to_pydict() == {"y": [3]}
     with pytest.raises(StorageError, match="column name `x` is there twice"):
         load(Entry(FORMATS[name].implementation))().write(table, io.BytesIO(), FORMATS[name].checked({}))
 
@@ -209,7 +206,7 @@ def test_two_columns_of_one_name_are_refused_where_they_are_wanted(name: str) ->
 def test_bytes_that_are_something_else_are_told(name: str, spoil: Callable[[bytes], bytes]) -> None:
     whole = stored(name, pa.table({"x": list(range(1000))}))().read()
     with pytest.raises(StorageError, match=rf"`data/t.{name}` is not an? (Parquet|Arrow IPC) file, or is damaged: ."):
-        read(name, lambda: io.BytesIO(spoil(whole)), columns(x="int64"))
+        read(name, lambda: io.BytesIO(spoil(whole)), columns_of(x="int64"))
 
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
@@ -231,13 +228,13 @@ def test_an_error_of_the_operating_system_stays_what_it_is(name: str) -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output") as caught:
-        read(name, lambda: Broken(b"x" * 1000), columns(x="int64"))
+        read(name, lambda: Broken(b"x" * 1000), columns_of(x="int64"))
     assert caught.value.errno == 5
 
 
 def test_extension_types_are_read_as_what_they_hold() -> None:
     table = pa.table({"id": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"x" * 16], pa.binary(16)))})
-    assert read("ipc", stored("ipc", table), columns(id="binary")).to_pydict() == {"id": [b"x" * 16]}
+    assert read("ipc", stored("ipc", table), columns_of(id="binary")).to_pydict() == {"id": [b"x" * 16]}
 
 
 def test_seconds_that_parquet_has_no_room_for_are_told_with_their_row() -> None:
@@ -297,7 +294,7 @@ def test_ipc_type_that_arrow_does_not_know_is_told() -> None:
     sink = io.BytesIO()
     pl.DataFrame({"id": [1], "v": [5]}, schema={"id": pl.Int64, "v": pl.Int128}).write_ipc(sink)
     with pytest.raises(StorageError, match="holds a column of a type that pyarrow cannot read: Integers with more"):
-        read("ipc", lambda: io.BytesIO(sink.getvalue()), columns(id="int64"))
+        read("ipc", lambda: io.BytesIO(sink.getvalue()), columns_of(id="int64"))
 
 
 def test_ipc_without_columns_is_read() -> None:

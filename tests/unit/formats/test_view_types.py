@@ -8,7 +8,8 @@ import pytest
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import ContractError, DataError
-from tests.unit.formats.test_typed_files import columns, read, stored
+from tests.unit.formats.csv_files import columns_of
+from tests.unit.formats.test_typed_files import read, stored
 
 TEXT, BYTES = pa.string_view(), pa.binary_view()
 LONG = "longer than twelve bytes"
@@ -42,7 +43,7 @@ VIEWS: dict[str, tuple[pa.Array, str]] = {
 def test_views_in_ipc_files_are_read(case: str) -> None:
     values, declared = VIEWS[case]
     opener = stored("ipc", pa.table({"x": values}))
-    assert read("ipc", opener, columns(x=declared))["x"].to_pylist() == values.to_pylist()
+    assert read("ipc", opener, columns_of(x=declared))["x"].to_pylist() == values.to_pylist()
     undeclared = read("ipc", opener, None)
     undeclared.validate(full=True)
     assert undeclared["x"].to_pylist() == values.to_pylist()
@@ -53,7 +54,7 @@ def test_views_in_ipc_files_are_read(case: str) -> None:
 def test_views_in_results_are_kept(case: str, start: int) -> None:
     values, declared = VIEWS[case]
     result = pa.table({"x": values}).slice(start)
-    for contract in (columns(x=declared), None):
+    for contract in (columns_of(x=declared), None):
         held = enforce(result, contract).table
         held.validate(full=True)
         assert held["x"].to_pylist() == values.to_pylist()[start:]
@@ -61,7 +62,7 @@ def test_views_in_results_are_kept(case: str, start: int) -> None:
 
 def test_refused_views_show_their_values() -> None:
     table = pa.table({"d": CODES, "t": TEXTS, "l": VIEWS["list view"][0]})
-    declared = columns(d="int64", t="date32", l="list<int64>")
+    declared = columns_of(d="int64", t="date32", l="list<int64>")
     with pytest.raises(DataError) as read_from_file:
         read("ipc", stored("ipc", table), declared)
     with pytest.raises(ContractError) as returned:
@@ -79,5 +80,5 @@ def test_list_views_that_share_items_name_their_rows() -> None:
     column = pa.chunked_array([shared])
     assert convert(column, pa.list_(pa.string())).to_pylist() == [["x"], ["1", "2"], ["2", "x"]]
     with pytest.raises(ContractError) as caught:
-        enforce(pa.table({"x": shared}), columns(x="list<int64>"))
+        enforce(pa.table({"x": shared}), columns_of(x="list<int64>"))
     assert [example.row for example in caught.value.violations[0].examples] == [1, 3]

@@ -1,0 +1,100 @@
+"""The columns of a CSV file to read: found by the names in its header, or by position."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from lakehouse_cli.arrow.types import to_arrow
+from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.formats.csv.errors import shorten
+from lakehouse_cli.formats.csv.source import CsvSource
+from lakehouse_cli.formats.misfits import ColumnReading
+from lakehouse_cli.formats.missing_columns import missing_columns
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
+
+_TEXT = pa.string()
+
+
+def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[ColumnReading]:
+    """Find the columns to read.
+
+    Args:
+        source: The file.
+        columns: As declared; None for all, as text.
+
+    Raises:
+        DataError: Columns that are missing.
+        StorageError: A name that two columns have, or a column without a name.
+    """
+    if columns is None:
+        return _all_columns(source)
+    if source.header is None:
+        if source.width is not None and source.width < len(columns):
+            reason = f"it has {plural(source.width, 'column')}, {count_text(len(columns))} are declared"
+            raise _missing(source, columns[source.width :], reason)
+        names = [column.name for column in columns]
+    else:
+        names = list(source.header)
+    places = {name: at for at, name in enumerate(names)}
+    if missing := [column for column in columns if column.name not in places]:
+        raise _missing(source, missing, "the file has no such column")
+    if source.header is not None:
+        hint = "rename all but one of them, or read by position with `header: false` and `skip_rows: 1`"
+        _check_unique(source, [column.name for column in columns], hint)
+    return [ColumnReading(each.name, to_arrow(each.type), each, places[each.name]) for each in columns]
+
+
+def _all_columns(source: CsvSource) -> list[ColumnReading]:
+    _check_zeros(source)
+    names = source.header
+    if names is None:
+        names = tuple(f"column_{at + 1}" for at in range(source.width or 0))
+    if "" in names:
+        raise StorageError(
+            f"column {names.index('') + 1} of `{source.name}` has no name",
+            hint="declare the columns to read, or name it in the file",
+            location=_header_line(source),
+        )
+    _check_unique(source, names, "declare the columns to read, or rename all but one of them")
+    return [ColumnReading(name, _TEXT, None, at) for at, name in enumerate(names)]
+
+
+def _header_line(source: CsvSource) -> Location:
+    return Location(source.name, max(1, source.first_line - 1))
+
+
+def _check_unique(source: CsvSource, names: Sequence[str], hint: str) -> None:
+    counts = Counter(source.header)
+    for name in names:
+        if counts[name] > 1:
+            message = f"`{source.name}` has {count_text(counts[name])} columns named `{name}`"
+            raise StorageError(message, hint=hint, location=_header_line(source))
+
+
+def _check_zeros(source: CsvSource) -> None:
+    """Refuse UTF-16 without a byte order mark, where the header is not what was expected."""
+    if any("\0" in name for name in source.header or ()):
+        raise StorageError(
+            f"the header of `{source.name}` holds zero bytes, as UTF-16 does",
+            hint="set `encoding` in its options, such as `utf-16-le`",
+            location=Location(source.name, 1),
+        )
+
+
+def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataError:
+    _check_zeros(source)
+    header = [name for name in source.header or () if name]
+    other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
+    return missing_columns(
+        source.name,
+        missing,
+        header,
+        reason=reason,
+        otherwise="check `delimiter` and `header` in its options",
+        hint=f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None,
+        line=_header_line(source).line,
+    )

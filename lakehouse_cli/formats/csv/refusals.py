@@ -1,0 +1,112 @@
+"""The errors of rows and values that Arrow or a column's type refuses, with the lines they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.formats.compression import plain_pieces
+from lakehouse_cli.formats.csv.errors import shorten
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.source import CsvSource, transcoded
+from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
+from lakehouse_cli.text.counts import count_text, plural
+
+Opener = Callable[[], BinaryIO]
+
+_NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
+
+
+def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Exception) -> StorageError:
+    """Make the error of a file that Arrow cannot read even as text.
+
+    Raises:
+        StorageError: It holds bytes that are not UTF-8, on that line.
+    """
+    with open_source() as file:
+        for _ in transcoded(plain_pieces(file, name, options.compression), name, options.encoding):
+            pass
+    return StorageError(
+        f"`{name}` is not CSV as its options say: {str(error).splitlines()[0]}",
+        hint="check `delimiter`, `quote_char` and `encoding` in its options",
+        location=Location(name),
+    )
+
+
+def ragged_rows(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> StorageError:
+    """Make the error of rows that have more or fewer values than the header."""
+    row = ragged[0]
+    line, text = _find_rows(open_source, name, [row.number], options).get(row.number, (1, row.text))
+    others = f" (and {plural(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
+    expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
+    if "\r" in text:
+        hint = "end every line as the first one ends: a CR alone is part of a value here"
+    elif not options.quotes:
+        hint = "set `delimiter` in its options, or remove `quote_char: none` if it quotes values"
+    else:
+        hint = f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options"
+    return StorageError(
+        f"line {line} of `{name}` has {plural(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
+        hint=hint,
+        location=Location(name, line),
+    )
+
+
+def unfit_cells(
+    open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
+) -> DataError:
+    """Make the error of values that do not fit their columns."""
+    found = _find_rows(open_source, name, [row for each in readings for row, _, _ in each.examples], options)
+    lines = {row: line for row, (line, _) in found.items()}
+    return unfit_values(name, readings, rows, show=shorten, explain=partial(_reasons, options=options), lines=lines)
+
+
+def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, tuple[int, str]]:
+    with CsvSource(open_source, name, options, is_raw=True) as source:
+        return source.find_rows(rows)
+
+
+def _reasons(reading: ColumnReading, options: CsvOptions) -> tuple[str, str, str]:
+    """Why the first value does not fit, why all that are shown do not, and what to do next."""
+    explained = [_explained(value, reading.type, options) for _, value, _ in reading.examples]
+    first = explained[0] or ("", _hint(reading, options))
+    # The first of each kind, which has a hint of its own.
+    reasons: dict[str, str] = {}
+    for why, hint in (first, *filter(None, explained)):
+        reasons.setdefault(hint, why)
+    return first[0], "; ".join(filter(None, reasons.values())), "; ".join(reasons)
+
+
+def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
+    """Why a value does not fit, and what to do, where there is more to say than that it does not."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        from lakehouse_cli.formats.csv.strptime import explain
+
+        return explain(value, kind, options)
+    if pa.types.is_nested(kind):
+        from lakehouse_cli.formats.csv.nested import explain_number, parse_json
+
+        return explain_number(parse_json(value), kind, options)
+    return None
+
+
+def _hint(reading: ColumnReading, options: CsvOptions) -> str:
+    t, kind = pa.types, reading.type
+    values = [value for _, value, _ in reading.examples]
+    if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
+        return f"if {values[0]!r} stands for null, add it to `null_values` in the options"
+    if t.is_timestamp(kind) and not options.timestamp_formats:
+        has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
+        if has_zone and kind.tz is None:
+            return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
+        if kind.tz is not None and not has_zone:
+            return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
+        return "ISO 8601 is expected, or `timestamp_format` in the options, such as `%d/%m/%Y %H:%M`"
+    if t.is_date(kind) and not options.date_formats:
+        return "YYYY-MM-DD is expected, or `date_format` in the options, such as `%d/%m/%Y`"
+    return "correct the file, declare another type, or add what stands for null to `null_values` in the options"

@@ -1,0 +1,120 @@
+"""Columns as they are read: their values, or what does not fit the declared type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from msgspec import Struct, field
+
+from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
+from lakehouse_cli.model import Column
+from lakehouse_cli.text.counts import count_text, plural
+
+#: How many values that do not fit are shown of a column.
+EXAMPLES = 5
+#: How many characters of such a value are shown.
+LONGEST = 60
+
+
+class ColumnReading(Struct):
+    """A column while it is read.
+
+    Attributes:
+        name: In the result.
+        type: In the result.
+        column: As declared; None where nothing is.
+        position: Of its values in each row, from 0, where they have one.
+        chunks: The values so far; none once one does not fit.
+        count: How many do not fit.
+        examples: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
+    """
+
+    name: str
+    type: pa.DataType
+    column: Column | None
+    position: int = 0
+    chunks: list[pa.Array] = field(default_factory=list)
+    count: int = 0
+    examples: list[tuple[int, Any, int | None]] = field(default_factory=list)
+
+    @property
+    def declared(self) -> object:
+        """The type as messages show it."""
+        return self.column.type if self.column else self.type
+
+    def add(self, values: pa.Array, misfits: Any, example: Callable[[int], tuple[int, Any, int | None]]) -> None:
+        """Add the values of some rows.
+
+        Args:
+            values: Of the column's type.
+            misfits: The 0-based positions of those that do not fit: an array, or nothing.
+            example: Makes an example of a position.
+        """
+        if len(misfits):
+            self.examples += map(example, misfits[: EXAMPLES - len(self.examples)].tolist())
+            self.count += len(misfits)
+        if self.count:
+            self.chunks.clear()
+        else:
+            self.chunks.append(values)
+
+
+def table_of(readings: Sequence[ColumnReading]) -> pa.Table:
+    """Make a table of the columns that were read, each with one dictionary if its type has any."""
+    schema = pa.schema([pa.field(each.name, each.type) for each in readings])
+    columns = [pa.chunked_array(each.chunks or [pa.nulls(0, each.type)]) for each in readings]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    return table.unify_dictionaries() if any(map(pa.types.is_dictionary, schema.types)) else table
+
+
+def unfit_values(
+    name: str,
+    readings: Sequence[ColumnReading],
+    rows: int,
+    *,
+    show: Callable[[Any], str],
+    explain: Callable[[ColumnReading], tuple[str, str, str]],
+    lines: Mapping[int, int] | None = None,
+) -> DataError:
+    """Make the error of columns with values that do not fit: a violation each.
+
+    Args:
+        name: The file as messages show it.
+        readings: The columns, some of which have such values.
+        rows: How many there are.
+        show: Makes text of a value.
+        explain: Says why the first value does not fit, why all that are shown do not (empty where there is no more to
+            say), and what to do next.
+        lines: Of rows, where examples lack theirs.
+    """
+    unfit = [reading for reading in readings if reading.count]
+    reasons = [explain(reading) for reading in unfit]
+    violations = []
+    for reading, (_, why, _) in zip(unfit, reasons, strict=True):
+        examples = [Example(row, show(value), line or (lines or {}).get(row)) for row, value, line in reading.examples]
+        violations.append(unfit_violation(reading, rows, examples, why=why))
+    first, (why, _, hint) = unfit[0], reasons[0]
+    example = violations[0].examples[0]
+    return DataError(
+        f"`{example.value}` in column `{first.name}` of `{name}` is not {first.declared}{_behind_colon(why)}"
+        + others_unfit(sum(reading.count for reading in unfit), "value"),
+        violations,
+        hint=hint,
+        location=Location(name, example.line),
+    )
+
+
+def unfit_violation(
+    reading: ColumnReading, total: int, examples: Sequence[Example], *, noun: str = "value", why: str = ""
+) -> Violation:
+    """Make the violation of a column with values that do not fit, of so many in all."""
+    verb = "is" if reading.count == 1 else "are"
+    message = f"{plural(reading.count, noun)} of {count_text(total)} {verb} not {reading.declared}{_behind_colon(why)}"
+    location = reading.column.location if reading.column else None
+    return Violation(reading.name, "type", reading.count, message, tuple(examples), location)
+
+
+def _behind_colon(why: str) -> str:
+    return why and f": {why}"

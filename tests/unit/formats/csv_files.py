@@ -1,0 +1,24 @@
+"""What tests of text formats share: columns by name and type, and CSV read from bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import read_csv
+from lakehouse_cli.model import Column, parse_column_type
+
+
+def columns_of(**types: str) -> list[Column]:
+    return [Column(name, parse_column_type(text)) for name, text in types.items()]
+
+
+AB = columns_of(a="int64", b="string")
+
+
+def read(data: bytes | str, columns: list[Column] | None = None, name: str = "x.csv", **options: Any) -> pa.Table:
+    raw = data.encode() if isinstance(data, str) else data
+    return read_csv(lambda: io.BytesIO(raw), name, columns, CsvOptions.from_mapping(options))
