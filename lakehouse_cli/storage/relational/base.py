@@ -23,7 +23,7 @@ from lakehouse_cli.model.stored_version import UNREADABLE
 from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
+from lakehouse_cli.storage.relational.looking import Look, look_at, record_of, with_digest
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
@@ -50,9 +50,8 @@ class RelationalStorage(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
-        self._looks: dict[Relation, Look] = {}
-        self._manifests: dict[Relation, Kept | None] = {}
-        self._unclaimed: dict[Relation, Found | None] = {}
+        # What `prefetch` saw, for each method that uses it: once, as it may be asked again for more than a plan.
+        self._looks: dict[str, dict[Relation, Look]] = {}
         self._no_way_in: Exception | None = None
 
     @abstractmethod
@@ -146,8 +145,7 @@ class RelationalStorage(AssetStorage):
     def prefetch(self, tables: Iterable[Table]) -> None:
         """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
         self._no_way_in = None
-        for seen in (self._looks, self._manifests, self._unclaimed):
-            seen.clear()
+        self._looks.clear()
         relations: list[Relation] = []
         for table in tables:
             try:
@@ -167,9 +165,14 @@ class RelationalStorage(AssetStorage):
             if isinstance(error, LakehouseError) or cause is not None:
                 return  # each table tells of it
             raise
-        self._looks.update(looks)
-        self._manifests.update((relation, look.kept) for relation, look in looks.items())
-        self._unclaimed.update((relation, look.found) for relation, look in looks.items() if look.kept is None)
+        self._looks = {method: dict(looks) for method in ("content", "read_manifest", "may_replace")}
+
+    def _prefetched(self, method: str, relation: Relation) -> Look | None:
+        return self._looks.get(method, {}).pop(relation, None)
+
+    def _forget(self, relation: Relation) -> None:
+        for looks in self._looks.values():
+            looks.pop(relation, None)
 
     def stat(self, table: Table) -> Stored | None:
         """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
@@ -177,7 +180,7 @@ class RelationalStorage(AssetStorage):
         with translate_errors(self, table, "looked at"), self.session() as session:
             if session is None:
                 return None
-            found = session.find([relation]).get(relation)
+            found = session.find_one(relation)
             kept = session.kept_of(relation) if found is not None else None
         if found is None:
             return None
@@ -189,19 +192,13 @@ class RelationalStorage(AssetStorage):
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """By the manifest where the database tells that nobody touched the table since, else by hashing its rows."""
         relation = self.relation(table)
-        look = self._looks.pop(relation, None)
-        digest = look.digest if look is not None else None
-        if look is None or (look.found is not None and not look.untouched and digest is None):
+        look = self._prefetched("content", relation)
+        if look is None or look.lacks_digest:
             with self._looking(table, "read") as session:
                 if session is None:
                     return None
-                if look is None:
-                    look = look_at(session, [relation])[relation]
-                if look.found is not None and not look.untouched:
-                    digest = session.digest(relation, look.found)
-        if look.found is None:
-            return None
-        return record_of(digest, look.kept, tuple(known), table.name)
+                look = with_digest(session, relation, look or look_at(session, [relation])[relation])
+        return None if look.found is None else record_of(look, tuple(known), table.name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """The declared columns; read and hashed in one transaction, which sees the same rows throughout.
@@ -213,36 +210,31 @@ class RelationalStorage(AssetStorage):
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
-        from lakehouse_cli.storage.relational.fitting import check_present, fitted
+        from lakehouse_cli.formats.missing_columns import missing_columns
+        from lakehouse_cli.storage.relational.fitting import fitted
 
         relation, shown, record = self.relation(table), self.uri(table), None
-        reading = None if known is None else relation
-        with translate_errors(self, table, "read"), self.session(reading=reading) as session:
-            found = None if session is None else session.find([relation]).get(relation)
+        with translate_errors(self, table, "read"), self.session(reading=relation) as session:
+            found = None if session is None else session.find_one(relation)
             if session is None or found is None:
                 raise self._missing(table)
-            session.hold(relation)
-            found = session.find([relation]).get(relation, found)
             present = [name for name, _ in found.columns]
             if needs_manifest(table, columns):
                 kept = session.kept_of(relation)
                 if kept is not None and kept.signature == found.signature:
                     columns = columns_of(parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
-            if columns is not None:
-                check_present(columns, present, shown)
+            lacking = [column for column in columns or () if column.name not in present]
+            if lacking:
+                error = missing_columns(shown, lacking, present, reason="there is no such column")
+                error.location = lacking[0].location
+                raise error
             names = present if columns is None else [column.name for column in columns]
             if known is not None:
                 # Before the rows are read, which may take so long that the times of a file no longer tell of a change.
-                record = self._record(session, relation, known, table.name)
+                look = look_at(session, [relation], self.digests)[relation]
+                record = record_of(with_digest(session, relation, look), known, table.name)
             raw = session.read(relation, found, names)
         return fitted(raw, columns, shown, table.where("path", "storage")), record
-
-    def _record(self, session: Session, relation: Relation, known: tuple[InputRecord, ...], name: str) -> InputRecord:
-        look = look_at(session, [relation], self.digests)[relation]
-        digest = look.digest
-        if digest is None and look.found is not None and not look.untouched:
-            digest = session.digest(relation, look.found)
-        return record_of(digest, look.kept, known, name)
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""
@@ -262,12 +254,13 @@ class RelationalStorage(AssetStorage):
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse what has no manifest of ours, unless it is forced, and what is no plain table at all."""
         relation = self.relation(table)
-        if relation in self._unclaimed:  # as a plan saw it, which asks once; a run looks again
-            self._refuse(table, self._unclaimed.pop(relation), None, forced)
+        look = self._prefetched("may_replace", relation)
+        if look is not None:
+            self._refuse(table, look.found, look.kept, forced)
             return
         with translate_errors(self, table, "looked at"), self.session() as session:
             if session is not None:
-                found = session.find([relation]).get(relation)
+                found = session.find_one(relation)
                 self._refuse(table, found, session.kept_of(relation) if found else None, forced)
 
     def _refuse(self, table: Table, found: Found | None, kept: Kept | None, forced: bool) -> None:
@@ -285,23 +278,18 @@ class RelationalStorage(AssetStorage):
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
-        from lakehouse_cli.storage.relational.fitting import UnfitError, declarable, stored_as
+        from lakehouse_cli.arrow.types import from_arrow
 
         relation = self.relation(table)
-        types = declarable(data)
+        types = {field.name: type_ for field in data.schema if (type_ := from_arrow(field.type)) is not None}
         for name, problem in self.names.column_problems(data.column_names):
             hint = "give the column another name in the contract and in the transform"
             raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
-        try:
-            declared = {column.name: column.type for column in table.columns or ()}
-            prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()}, declared)
-            self.check_values(prepared, declared)
-        except UnfitError as error:
-            raise self._unfit(table, error.violations[0]) from error
+        prepared = self._stored_form(table, data, types)
         with translate_errors(self, table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
-            found, kept = session.find([relation]).get(relation), session.kept_of(relation)
+            found, kept = session.find_one(relation), session.kept_of(relation)
             self._refuse(table, found, kept if found else None, origin.forced)
             aside = session.write(relation, prepared, types)
             written = session.find([aside])[aside]
@@ -319,38 +307,49 @@ class RelationalStorage(AssetStorage):
         self._forget(relation)
         return manifest
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def _stored_form(self, table: Table, data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
+        """Convert data to the types that the database has for them; raises StorageError for values it cannot hold."""
+        import pyarrow as pa
+
+        from lakehouse_cli.arrow.conversion.exact import convert
+        from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+        from lakehouse_cli.arrow.types import to_arrow
+
+        declared = {column.name: column.type for column in table.columns or ()}
+        columns: list[pa.ChunkedArray] = []
+        for name, column in zip(data.column_names, data.columns, strict=True):
+            try:
+                columns.append(convert(column, to_arrow(self.stored_type(types[name]))))
+                self.check_column(columns[-1])
+            except InexactError as refusal:
+                violation = violation_of(refusal, name, declared.get(name), column)
+                rows = ", ".join(str(example.row) for example in violation.examples)
+                values = ", ".join(example.value for example in violation.examples)
+                where = f" (row {rows}: {values})" if rows else ""
+                raise StorageError(
+                    f"{self.uri(table)} cannot be written: {violation.message}{where}",
+                    hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
+                    location=table.where(f"columns.{name}", "columns"),
+                ) from refusal
+        return pa.table(columns, names=data.column_names)
+
+    @abstractmethod
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """Find values that the database would take and not give back, or refuse without saying where.
 
         Args:
-            data: As it would be stored.
-            declared: Types of the columns that are declared, for messages.
+            column: As it would be stored.
 
         Raises:
-            UnfitError: There are such.
+            InexactError: There are such.
         """
-        del data, declared
-
-    def _unfit(self, table: Table, violation: Any) -> StorageError:
-        rows = ", ".join(str(example.row) for example in violation.examples if example.row is not None)
-        values = ", ".join(example.value for example in violation.examples)
-        where = f" (row {rows}: {values})" if rows else ""
-        return StorageError(
-            f"{self.uri(table)} cannot be written: {violation.message}{where}",
-            hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
-            location=table.where(f"columns.{violation.column}", "columns"),
-        )
-
-    def _forget(self, relation: Relation) -> None:
-        self._looks.pop(relation, None)
-        self._manifests.pop(relation, None)
-        self._unclaimed.pop(relation, None)
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest beside the table."""
         relation = self.relation(table)
-        if relation in self._manifests:
-            kept = self._manifests.pop(relation)
+        look = self._prefetched("read_manifest", relation)
+        if look is not None:
+            kept = look.kept
         else:
             with self._looking(table, "looked at") as session:
                 kept = None if session is None else session.kept_of(relation)
@@ -360,13 +359,13 @@ class RelationalStorage(AssetStorage):
         """Drop the table and remove its manifest."""
         relation = self.relation(table)
         with translate_errors(self, table, "removed"), self.session() as session:
-            there = session is not None and (relation in session.find([relation]) or session.kept_of(relation))
+            there = session is not None and (session.find_one(relation) or session.kept_of(relation))
         if not there:
             return
         with translate_errors(self, table, "removed"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
-            found = session.find([relation]).get(relation)
+            found = session.find_one(relation)
             self._refuse(table, found, None, forced=True)
             session.drop(relation, table=found is not None)
         self._forget(relation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from lakehouse_cli.model import ColumnType
@@ -57,11 +57,11 @@ class DuckDBStorage(OneFileStorage):
             fields,
         )
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""
-        from lakehouse_cli.storage.relational.duckdb_values import check_ranges
+        from lakehouse_cli.storage.relational.duckdb_values import check_range
 
-        check_ranges(data, declared)
+        check_range(column)
 
     def driver_cause(self, error: Exception) -> Cause | None:
         """DuckDB's own sentence; out of reach is a file that cannot be opened, or is of another kind."""
@@ -83,10 +83,4 @@ class DuckDBStorage(OneFileStorage):
         with opened(path, write=write, patience=patience) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")
-            try:
-                yield DuckDBSession(connection, self.default_schema())
-            except BaseException:
-                with suppress(Exception):
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+            yield DuckDBSession(connection, self.default_schema())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +9,6 @@ import pyarrow as pa
 from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import check_each
 from lakehouse_cli.storage.relational.session import Refused
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
@@ -26,13 +22,9 @@ _NESTED = {"list", "array", "struct", "map"}
 _BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant", "union"}
 
 
-def check_ranges(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
-    """Whether DuckDB holds all values of a table.
-
-    Raises:
-        UnfitError: Not all; a violation for each column.
-    """
-    check_each(data, declared, partial(check_leaves, check=_check))
+def check_range(column: pa.ChunkedArray) -> None:
+    """Check that DuckDB holds all values of a column; raises InexactError where it does not."""
+    check_leaves(column, _check)
 
 
 def as_written(data: pa.Table) -> pa.Table:
@@ -74,7 +66,7 @@ def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.Ch
         if bent is not None and column.null_count < len(column):
             where = "" if bent == type_name else f" inside of {type_name}"
             raise InexactError(f"{bent}{where}", hint="cast it to VARCHAR in a view")
-        check_leaves(column, _check)
+        check_range(column)
     except InexactError as refusal:
         return Refused(refusal, column)
     return column

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import InputRecord
@@ -26,6 +27,11 @@ class Look(Struct, frozen=True):
     kept: Kept | None
     untouched: bool
     digest: Digest | None = None
+
+    @property
+    def lacks_digest(self) -> bool:
+        """Whether only its rows can tell what is there, and these were not hashed."""
+        return self.found is not None and not self.untouched and self.digest is None
 
 
 #: Hashes the rows of relations.
@@ -52,21 +58,27 @@ def look_at(session: Session, relations: Collection[Relation], hashing: Hashing 
     return {r: Look(found.get(r), kept.get(r), r in untouched, digests.get(r)) for r in relations}
 
 
-def record_of(digest: Digest | None, kept: Kept | None, known: Sequence[InputRecord], name: str) -> InputRecord:
+def with_digest(session: Session, relation: Relation, look: Look) -> Look:
+    """What was seen, with the digest of the rows where that is needed."""
+    if look.found is None or not look.lacks_digest:
+        return look
+    return replace(look, digest=session.digest(relation, look.found))
+
+
+def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecord:
     """What is stored, as a record of an input.
 
     Args:
-        digest: Of the rows; None where the database tells that they are those of the manifest.
-        kept: The manifest, if there is one.
+        look: What was seen; without a digest where the database tells that the rows are those of the manifest.
         known: What it was at other times.
         name: The table.
     """
+    digest, manifest = look.digest, None
     try:
-        manifest = None if kept is None else parsed(kept.text, name)
+        manifest = None if look.kept is None else parsed(look.kept.text, name)
     except StorageError:
         if digest is None:
             raise
-        manifest = None
     if manifest is not None and (digest is None or digest.hash == manifest.content_hash):
         for record in known:
             if record.bytes == manifest.bytes and record.modified_ns == manifest.modified_ns:

@@ -27,7 +27,7 @@ class OneFileStorage(RelationalStorage):
 
     @abstractmethod
     def transaction(self, path: str, *, write: bool, patience: float) -> AbstractContextManager[Session]:
-        """A transaction, as `session` has it.
+        """A transaction that has begun; `session` ends it.
 
         Args:
             path: Of the file, which is made where it is not there and `write` is asked for.
@@ -49,7 +49,13 @@ class OneFileStorage(RelationalStorage):
             sync_all(list(make_folder(os.path.dirname(path))))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
-            yield session
+            try:
+                yield session
+            except BaseException:
+                with suppress(Exception):
+                    session.do("ROLLBACK")
+                raise
+            session.do("COMMIT")
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
         """As of any database; a computed table is refused here, for a plan to tell, that `session` would not write."""

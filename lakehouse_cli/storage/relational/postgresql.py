@@ -110,11 +110,11 @@ class PostgreSQLStorage(RelationalStorage):
             return ColumnType("list", fields=(("item", self.stored_type(column_type.item)),))
         return _WIRE.get(column_type.id, column_type)
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """What the driver makes others of, or the server refuses without saying where: moments out of range, NUL."""
-        from lakehouse_cli.storage.relational.postgresql_values import check_ranges
+        from lakehouse_cli.storage.relational.postgresql_values import check_stored
 
-        check_ranges(data, declared)
+        check_stored(column)
 
     def _connect(self) -> PostgreSQLConnection:
         try:
@@ -173,10 +173,10 @@ class PostgreSQLStorage(RelationalStorage):
     def identity(self) -> Any:
         """When the server was started, and which of its databases it is."""
         with self.session() as session:
-            return session.row(
+            return session.rows(
                 "SELECT extract(epoch FROM pg_postmaster_start_time())::text, oid::text"
                 " FROM pg_database WHERE datname = current_database()"
-            )
+            )[0]
 
     def driver_cause(self, error: Exception) -> Cause | None:
         """The server's own sentence, or the driver's; whatever could be secret taken out."""

@@ -7,27 +7,12 @@ seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any
-
 from msgspec import Struct
 
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, Session, literal, quote
 from lakehouse_cli.text.listing import first_few
 
 _SHOWN = 5
-
-
-class Statements(Session):
-    """A session that takes statements."""
-
-    @abstractmethod
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
-
-    @abstractmethod
-    def do(self, statement: str) -> None:
-        """Carry out what gives no rows."""
 
 
 class _Hanging(Struct, frozen=True):
@@ -42,7 +27,7 @@ class _Hanging(Struct, frozen=True):
     of_others: bool
 
 
-def put_in_place(session: Statements, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
+def put_in_place(session: Session, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
     """Let a new table, or its rows, take the place of what is there.
 
     Args:
@@ -76,7 +61,7 @@ def put_in_place(session: Statements, aside: Relation, relation: Relation, diges
     session.do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
 
 
-def _hanging(session: Statements, aside: Relation, relation: Relation) -> list[_Hanging]:
+def _hanging(session: Session, aside: Relation, relation: Relation) -> list[_Hanging]:
     """What a table has that a new one made by the same user has not."""
     old, new = (f"{literal(each.quoted)}::regclass" for each in (relation, aside))
     settings = "relreplident, relrowsecurity, relforcerowsecurity, reloptions, reltablespace, relpersistence, relam"
@@ -114,7 +99,7 @@ def _hanging(session: Statements, aside: Relation, relation: Relation) -> list[_
     return [_Hanging(what, of_others) for what, of_others in rows]
 
 
-def _replace_rows(session: Statements, aside: Relation, relation: Relation, old: Found, digest: Digest) -> None:
+def _replace_rows(session: Session, aside: Relation, relation: Relation, old: Found, digest: Digest) -> None:
     """Other rows in the same table; readers are not kept waiting, other writers are."""
     session.do(f"LOCK TABLE {relation.quoted} IN SHARE ROW EXCLUSIVE MODE")
     _refuse_acting_keys(session, relation)
@@ -132,7 +117,7 @@ def _replace_rows(session: Statements, aside: Relation, relation: Relation, old:
         )
 
 
-def _refuse_acting_keys(session: Statements, relation: Relation) -> None:
+def _refuse_acting_keys(session: Session, relation: Relation) -> None:
     """Refuse where deleting rows would delete or alter those of other tables, or fail before the new ones are there."""
     keys = session.rows(
         "SELECT pg_describe_object('pg_constraint'::regclass, oid, 0) FROM pg_constraint"

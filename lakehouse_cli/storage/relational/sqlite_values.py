@@ -7,7 +7,7 @@ Times and decimals are kept as texts, which sort and read as people and SQLite's
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,6 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import check_each
 from lakehouse_cli.storage.relational.session import Digest
 from lakehouse_cli.storage_types.sqlite import sql_type
 
@@ -30,16 +29,8 @@ _AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string())
 _OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
 
 
-def check_values(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
-    """Whether SQLite keeps all values of a table.
-
-    Raises:
-        UnfitError: Not all; a violation for each column.
-    """
-    check_each(data, declared, _check)
-
-
-def _check(column: pa.ChunkedArray) -> None:
+def check_stored(column: pa.ChunkedArray) -> None:
+    """Check that SQLite keeps all values of a column; raises InexactError where it does not."""
     if pa.types.is_floating(column.type):
         refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
     elif pa.types.is_date32(column.type):

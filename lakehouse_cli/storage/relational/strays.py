@@ -47,7 +47,7 @@ class RelationalPlace(Place):
 
     def data(self, table: Relation, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
         """The table, of the size and time that its manifest says."""
-        if table in self._session.find([table]):
+        if self._session.find_one(table) is not None:
             state = trace.state._replace(table=True)
             yield Trace(trace.uri, manifest.bytes, manifest.modified_ns, trace.identity, state)
 
@@ -64,7 +64,7 @@ class RelationalPlace(Place):
         kept = self._session.kept_of(state.relation)
         if kept is None or kept.text != state.text or not state.table:
             return kept is not None and kept.text == state.text
-        found = self._session.find([state.relation]).get(state.relation)
+        found = self._session.find_one(state.relation)
         return found is not None and found.kind == "table" and self._has(state.relation, found, kept, content_hash)
 
     def _has(self, relation: Relation, found: Found, kept: Kept, content_hash: str) -> bool:
