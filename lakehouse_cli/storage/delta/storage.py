@@ -71,12 +71,6 @@ class DeltaStorage(AssetStorage):
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._local = scheme_of(spec.root) is None
-        if not self._local and re.search("[@:]", spec.root.partition("://")[2].partition("/")[0]):
-            raise StorageError(
-                f"the root of storage `{spec.name}` holds credentials or a port",
-                hint="set them in `options`: `access_key_id`, `endpoint`, …",
-                location=spec.location,
-            )
         self._settings = {} if self._local else _settings(spec.connection)
         if not self._local:
             self.concurrency = _LOOKS

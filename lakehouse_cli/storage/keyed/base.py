@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -21,9 +21,8 @@ from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.keyed.strays import KeyedPlace, remove_former
 from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
-from lakehouse_cli.storage.strays import find_strays, remove_stray
+from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -202,18 +201,17 @@ class KeyedStorage(FormattedStorage):
             expected: The manifest, as far as it is known.
         """
         described = expected.manifest if expected is not None else None
-        if (
-            seen is not None
-            and described is not None
-            and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp)
-        ):
+        if seen and described and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp):
             return
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
             manifest = self.read_manifest(table)
             others = [self._key(table, suffix) for suffix in self._any_suffixes([table])]
-            if manifest is not None:
-                remove_former(self, [other for other in others if other != key], manifest)
+            for other in others if manifest else ():
+                head = self.head_key(other) if other != key else None
+                # Byte for byte, whatever the version: all else is not ours.
+                if manifest and head and head.bytes == manifest.bytes and self._has(other, head, manifest.content_hash):
+                    self.delete_key(other)
 
     def _same_there(self, key: str, hash_: str) -> Head | None:
         """What is under a key, if those are the bytes that were to be put there.
@@ -221,10 +219,12 @@ class KeyedStorage(FormattedStorage):
         A request may have been done though its answer was lost, and was repeated; and two runs may store the same.
         """
         found = self.head_key(key)
-        try:
-            return found if found is not None and self.hash_key(key, found) == hash_ else None
-        except ChangedError:
-            return None
+        return found if found is not None and self._has(key, found, hash_) else None
+
+    def _has(self, key: str, found: Head, hash_: str) -> bool:
+        with suppress(ChangedError):
+            return self.hash_key(key, found) == hash_
+        return False
 
     def _lost(self, table: Table, error: ChangedError) -> Head:
         raise overtaken(table, self.uri(table)) from error
@@ -267,13 +267,13 @@ class KeyedStorage(FormattedStorage):
         """Tables that a manifest describes and the project does not declare."""
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
-            place = KeyedPlace(self, self._place, self._any_suffixes(tables))
+            place = _KeyedPlace(self, self._any_suffixes(tables))
             return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very keys that were listed."""
         with translate_errors(self, None, "cleaned"):
-            return remove_stray(KeyedPlace(self, self._place), stray)
+            return remove_stray(_KeyedPlace(self), stray)
 
     @property
     def _place(self) -> str:
@@ -283,10 +283,6 @@ class KeyedStorage(FormattedStorage):
     def manifest_keys(self) -> Iterable[str]:
         """The keys of all manifests."""
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
-
-    def shown_key(self, key: str) -> str:
-        """A key under the root as the project file spells it."""
-        return self._under_root(key)
 
     def _key(self, table: Table, suffix: str) -> str:
         return f"{table.path}{suffix}"
@@ -319,3 +315,45 @@ def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
 
 def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecord:
     return record_of(hash_, found.bytes, found.stamp, known)
+
+
+class _KeyedPlace(Place):
+    """A storage of bytes under keys as it is searched for strays; what tells one is its root, its key and its head."""
+
+    def __init__(self, storage: KeyedStorage, suffixes: Collection[str] = ()) -> None:
+        self.name = storage.spec.name
+        self._storage = storage
+        self._suffixes = suffixes
+
+    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
+        """By the path of the table."""
+        for key in sorted(self._storage.manifest_keys()):
+            table = key[len(MANIFESTS) + 1 : -len(".json")]
+            trace = None if table in declared else self._trace(key)
+            text = self._storage.get_key(key) if trace is not None else None
+            if trace is not None and text is not None:
+                yield table, trace, text
+
+    def _trace(self, key: str) -> Trace | None:
+        head = self._storage.head_key(key)
+        if head is None:
+            return None
+        own = self._storage._place, key
+        return Trace(self._storage._under_root(key), head.bytes, head.modified_ns, own, (*own, head))
+
+    def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
+        """What is under the path with each ending."""
+        del trace, manifest
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._suffixes))
+
+    def is_described(self, manifest: Manifest, data: Trace) -> bool:
+        """By the version, else by the hash."""
+        return self._storage.is_described(manifest, *data.state[1:])
+
+    def is_unchanged(self, state: tuple[str, str, Head]) -> bool:
+        """By what is told of the key."""
+        return self._storage.head_key(state[1]) == state[2]
+
+    def remove(self, state: tuple[str, str, Head]) -> None:
+        """Remove the key."""
+        self._storage.delete_key(state[1])

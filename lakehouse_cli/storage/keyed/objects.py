@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, BinaryIO, ClassVar
 
-from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.errors import Cause, ChangedError
@@ -26,7 +25,7 @@ from lakehouse_cli.storage.keyed.base import IN_MEMORY, KeyedStorage
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.object_errors import NoClientError, explain_request, is_missing_container, is_wordless
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
-from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem
+from lakehouse_cli.storage_types import STORAGE_TYPES
 
 #: What S3 takes in one request, less a little; Azure takes about as much, Google more.
 ONE_REQUEST = 4 << 30
@@ -48,7 +47,8 @@ class ObjectStorage(KeyedStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self.bucket, self._prefix = _split(spec)
+        self.bucket, _, prefix = spec.root.partition("://")[2].partition("/")
+        self._prefix = "".join(f"{part}/" for part in prefix.split("/") if part)
         self._stores: dict[int, Any] = {}
         self._making = threading.Lock()
         self._container_seen = False
@@ -81,11 +81,11 @@ class ObjectStorage(KeyedStorage):
         if allows_http(options):
             client["allow_http"] = True
         settings = self._settings(options)
-        import obstore
+        from obstore.exceptions import BaseError
 
         try:
             return store_class(self.bucket, client_options=client, retry_config=retry, **settings)
-        except (obstore.exceptions.BaseError, ValueError) as error:
+        except (BaseError, ValueError) as error:
             raise NoClientError(error) from None  # its text may hold parts of a key
 
     def _path(self, key: str) -> str:
@@ -94,31 +94,23 @@ class ObjectStorage(KeyedStorage):
     def head_key(self, key: str) -> Head | None:
         """Size, time and ETag of an object."""
         store = self._store()
-        import obstore
+        from obstore.exceptions import BaseError
 
         try:
-            return _head(obstore.head(store, self._path(key)))
+            return _head(store.head(self._path(key)))
         except FileNotFoundError:
             self._look_for_container(key)
             return None
-        except obstore.exceptions.BaseError as error:
+        except BaseError as error:
             if is_wordless(error):
-                self._ask_why(key)
+                store.get(self._path(key), options={"range": (0, 1)})  # refused in words, for which HEAD has no room
             raise
-
-    def _ask_why(self, key: str) -> None:
-        """Raise what a server refuses with, in the words that HEAD has no room for."""
-        import obstore
-
-        obstore.get(self._store(), self._path(key), options={"range": (0, 1)})
 
     def _look_for_container(self, key: str) -> None:
         """Tell a bucket that is not there from an object that is not there: the answer to HEAD does not say."""
-        import obstore
-
         if not self._container_seen:
             try:
-                obstore.get(self._store(), self._path(key))
+                self._store().get(self._path(key))
             except FileNotFoundError as error:
                 if is_missing_container(error):
                     raise
@@ -126,11 +118,8 @@ class ObjectStorage(KeyedStorage):
 
     def get_key(self, key: str) -> bytes | None:
         """The bytes of an object."""
-        store = self._store()
-        import obstore
-
         try:
-            return bytes(obstore.get(store, self._path(key)).bytes())
+            return bytes(self._store().get(self._path(key)).bytes())
         except FileNotFoundError as error:
             if is_missing_container(error):
                 raise
@@ -139,13 +128,13 @@ class ObjectStorage(KeyedStorage):
     def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
         """Reads an object by ranges, each on the condition that it is still the one seen."""
         e_tag, store, path = _e_tag(seen), self._store(), self._path(key)
-        import obstore
+        from obstore.exceptions import PreconditionError
 
         def get(start: int, end: int) -> Any:
             options: Any = {"range": (start, end), **({"if_match": e_tag} if e_tag else {})}
             try:
-                return obstore.get(store, path, options=options).bytes()
-            except (FileNotFoundError, obstore.exceptions.PreconditionError) as error:
+                return store.get(path, options=options).bytes()
+            except (FileNotFoundError, PreconditionError) as error:
                 raise ChangedError(f"`{key}` was replaced while it was read") from error
 
         return lambda: io.BufferedReader(RangeReader(get, seen.bytes))
@@ -155,20 +144,19 @@ class ObjectStorage(KeyedStorage):
         size = data.seek(0, io.SEEK_END)
         data.seek(0)
         store = self._store(_SMALL_SECONDS + size // _SLOWEST // 60 * 60)
-        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         conditional = size <= ONE_REQUEST and self.spec.connection.get("conditional_writes", True)
         if not conditional and self.head_key(key) != seen:
             raise ChangedError(f"`{key}` is not what was seen")
-        conflicts = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
         try:
             if size > ONE_REQUEST:
                 part = max(_PART, size // _MOST_PARTS)
-                obstore.put(store, self._path(key), data, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
+                store.put(self._path(key), data, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
             else:
                 mode: Any = _mode(seen) if conditional else "overwrite"
-                obstore.put(store, self._path(key), _body(data, size), mode=mode, use_multipart=False)
-        except conflicts as error:
+                store.put(self._path(key), _body(data, size), mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError) as error:
             raise ChangedError(f"`{key}` is not what was seen") from error
         except FileNotFoundError as error:
             # S3 says so of an object that was to be replaced.
@@ -182,21 +170,15 @@ class ObjectStorage(KeyedStorage):
 
     def delete_key(self, key: str) -> None:
         """Remove an object, if there."""
-        store = self._store()
-        import obstore
-
         try:
-            obstore.delete(store, self._path(key))
+            self._store().delete(self._path(key))
         except FileNotFoundError as error:
             if is_missing_container(error):
                 raise
 
     def keys(self, prefix: str) -> Iterable[str]:
         """All objects under a prefix."""
-        store = self._store()
-        import obstore
-
-        for batch in obstore.list(store, self._path(prefix).rstrip("/")):
+        for batch in self._store().list(self._path(prefix).rstrip("/")):
             for entry in batch:
                 yield entry["path"].removeprefix(self._prefix)
 
@@ -251,16 +233,6 @@ _GCS_NAMES = {"base_url": "endpoint", "bearer_token": "token"}
 
 def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}
-
-
-def _split(spec: StorageSpec) -> tuple[str, str]:
-    """Bucket and prefix of a root; the prefix ends in ``/`` where there is one."""
-    wrong = bucket_problem(spec.root)
-    if wrong:
-        raise StorageError(f"the root of storage `{spec.name}` {wrong[0]}", hint=wrong[1], location=spec.location)
-    bucket, _, prefix = spec.root.partition("://")[2].partition("/")
-    parts = [part for part in prefix.split("/") if part]
-    return bucket, "".join(f"{part}/" for part in parts)
 
 
 def _head(meta: Any) -> Head:
