@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
-from lakehouse_cli.storage.relational.duckdb_files import kept, opened
+from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage_types.duckdb import NAMES
 
@@ -73,14 +73,14 @@ class DuckDBStorage(OneFileStorage):
 
     def in_use(self) -> AbstractContextManager[None]:
         """The file stays open while transactions follow closely."""
-        return kept(self.spec.root)
+        return duckdb_file(self.spec.root).kept()
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:
         """On a connection of its own to the file as this process has it open."""
         from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 
-        with opened(path, write=write, patience=patience) as connection:
+        with duckdb_file(path).used(write=write, patience=patience) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")
             yield DuckDBSession(connection, self.default_schema())

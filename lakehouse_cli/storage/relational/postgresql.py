@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
@@ -81,7 +81,7 @@ class PostgreSQLStorage(RelationalStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self._connections: Connections[PostgreSQLConnection] = Connections(self._connect, _close, _alive)
+        self._connections = Connections(self._connect)
         self._was_reached = False
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
@@ -153,22 +153,10 @@ class PostgreSQLStorage(RelationalStorage):
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgreSQLConnection]:
-        connection = self._connections.take()
-        try:
+        with self._connections.one() as connection:
             connection.do(begin)
             yield connection
             connection.do("COMMIT")
-        except LakehouseError:
-            # Said by us, not by the connection, which is kept if it still answers.
-            if _rolled_back(connection):
-                self._connections.give_back(connection)
-            else:
-                self._connections.throw_away(connection)
-            raise
-        except BaseException:
-            self._connections.throw_away(connection)
-            raise
-        self._connections.give_back(connection)
 
     def identity(self) -> Any:
         """When the server was started, and which of its databases it is."""
@@ -248,21 +236,3 @@ def _cause(text: str) -> str:
 def _text(part: str | bytes) -> str:
     """Keys and values of what the driver tells beside its message are bytes, or texts."""
     return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
-
-
-def _close(connection: PostgreSQLConnection) -> None:
-    connection.close()
-
-
-def _alive(connection: PostgreSQLConnection) -> bool:
-    try:
-        return bool(connection.rows("SELECT 1"))
-    except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
-        return False
-
-
-def _rolled_back(connection: PostgreSQLConnection) -> bool:
-    with suppress(Exception):
-        connection.do("ROLLBACK")
-        return True
-    return False

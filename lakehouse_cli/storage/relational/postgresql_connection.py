@@ -44,6 +44,13 @@ class PostgreSQLConnection:
         self._connection.close()
         self._database.close()
 
+    def is_alive(self) -> bool:
+        """Whether the server still answers."""
+        try:
+            return bool(self.rows("SELECT 1"))
+        except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
+            return False
+
     def do(self, statement: str) -> None:
         """Run a statement."""
         with self._prepared(statement) as prepared:
