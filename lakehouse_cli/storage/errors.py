@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
 #: What cannot be had: all that a storage holds, or one table.
@@ -45,7 +45,7 @@ class Explaining(Protocol):
         """Where a table is, for messages."""
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What an exception means that was raised at a table; None for a fault of the tool's own."""
+        """What an exception means that was raised at a table; None for the system's own, and for faults of the tool."""
 
 
 class translate_errors:  # noqa: N801  # used as a function is; a class, as it is entered for every look at a table
@@ -72,6 +72,8 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
             return
         storage, table = self._storage, self._table
         cause = storage.explain(error, table)
+        if cause is None and isinstance(error, OSError) and error.strerror:
+            cause = Cause(system_reason(error))
         if cause is None:
             return
         named = f"storage `{storage.spec.name}`"

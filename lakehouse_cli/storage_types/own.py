@@ -99,7 +99,7 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
             written = ast.unparse(base).rpartition(".")[2]
             found = _find(where, written, code)
             if found is None:
-                ours.add(_original_name(where, written))
+                ours.add(_origin(where, written)[1])
             elif not any(found[1] is known for _, known in line):
                 line.append(found)
                 waiting.append(found)
@@ -111,33 +111,24 @@ def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | N
     for statement in module.tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return module, statement
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                origin = _origin(statement, module)
-                if (alias.asname or alias.name) == name and origin.partition(".")[0] != "lakehouse_cli":
-                    try:
-                        return _find(code.module(origin), alias.name, code)
-                    except SourceError:
-                        return None
-    return None
+    origin, original = _origin(module, name)
+    if origin.partition(".")[0] in ("", "lakehouse_cli"):
+        return None
+    try:
+        return _find(code.module(origin), original, code)
+    except SourceError:
+        return None
 
 
-def _origin(statement: ast.ImportFrom, module: ModuleSource) -> str:
-    if not statement.level:
-        return statement.module or ""
-    package = module.name.split(".")
-    kept = package[: len(package) - statement.level + (1 if module.is_package else 0)]
-    return ".".join([*kept, *([statement.module] if statement.module else [])])
-
-
-def _original_name(module: ModuleSource, name: str) -> str:
-    """What a name is called where it was imported from."""
+def _origin(module: ModuleSource, name: str) -> tuple[str, str]:
+    """The module that a name is imported from, and what it is called there; no module where it is not imported."""
     for statement in module.tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                if alias.asname == name:
-                    return alias.name
-    return name
+        for alias in statement.names if isinstance(statement, ast.ImportFrom) else ():
+            if isinstance(statement, ast.ImportFrom) and (alias.asname or alias.name) == name:
+                package = module.name.split(".") if statement.level else []
+                kept = package[: len(package) - statement.level + module.is_package]
+                return ".".join([*kept, *filter(None, (statement.module,))]), alias.name
+    return "", name
 
 
 def _is_constant(annotation: ast.expr) -> bool:

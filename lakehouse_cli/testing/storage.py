@@ -21,7 +21,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
-from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
@@ -29,8 +28,7 @@ from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
-from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.own import refusal_of
+from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
@@ -105,13 +103,8 @@ class StorageConformance(ABC):
 
         The storage's own reasons, then those of the format where its tables are files of one.
         """
-        spec: StorageSpec = vars(storage)["spec"]
-        if hasattr(type(storage), "cannot_hold"):
-            own = refusal_of(type(storage).__name__, storage.cannot_hold)  # type: ignore[attr-defined]
-        else:
-            own = STORAGE_TYPES[spec.type].refusal
-        refusals = [own, FORMATS[spec.format].refusal if isinstance(storage, FormattedStorage) else None]
-        return next((why for refusal in refusals if refusal is not None and (why := refusal(column_type))), None)
+        declared = replace(table(), format=storage.spec.format if isinstance(storage, FormattedStorage) else "")
+        return next((why for _, refusal in refusals(storage, declared) if (why := refusal(column_type))), None)
 
     @pytest.mark.parametrize("type_name", VALUES)
     def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage, type_name: str) -> None:

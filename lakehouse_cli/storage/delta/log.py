@@ -121,10 +121,6 @@ class Snapshot(Struct, frozen=True, dict=True):
         # Old protocols map columns without naming it a feature.
         return str(self.table.metadata().configuration.get("delta.columnMapping.mode", "none")) != "none"
 
-    def has_files_of(self, other: Snapshot) -> bool:
-        """Whether it has the same data as another version of the same table."""
-        return self.state_hash == other.state_hash
-
     def manifest_text(self, version: int) -> bytes | None:
         """The manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
         log = filesystem(self.uri, self.settings)

@@ -255,7 +255,7 @@ class DeltaStorage(AssetStorage):
             self._refuse_foreign(found, table, forced=origin.forced)
             own = None if found is None else found.own_version
             if seen != [own] and (seen or not self._is_expected(found, table, origin)):
-                raise self._lost(table)
+                raise overtaken(table, self.uri(table))
             seen = [own]
             if found is not None and has_wall_clock(schema):
                 allow_wall_clock(found.table)
@@ -267,7 +267,7 @@ class DeltaStorage(AssetStorage):
             except ConflictError:
                 continue
             return whole
-        raise self._lost(table)
+        raise overtaken(table, self.uri(table))
 
     def _is_expected(self, found: Snapshot | None, table: Table, origin: Provenance) -> bool:
         """Whether no run committed since the plan looked; others may have, as to vacuum."""
@@ -281,9 +281,6 @@ class DeltaStorage(AssetStorage):
         except StorageError:
             return expected.manifest == UNREADABLE
         return expected.is_described_by(manifest, origin.run_id)
-
-    def _lost(self, table: Table) -> StorageError:
-        return overtaken(table, self.uri(table))
 
     def read_manifest(self, table: Table) -> Manifest | None:
         """The manifest in the commit of the run that stored the table last."""
@@ -302,7 +299,7 @@ class DeltaStorage(AssetStorage):
             # Others committed since, perhaps nothing that changes the data: a vacuum, a property.
             with suppress(Exception):
                 then = Snapshot.open(found.uri, self._settings, version)
-                if then is not None and found.has_files_of(then):
+                if then is not None and found.state_hash == then.state_hash:
                     return replace(manifest, modified_ns=found.stamp)
         return manifest
 

@@ -7,15 +7,14 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
-from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.storage.relational.fitting import refuse_moments
 from lakehouse_cli.storage.relational.session import Refused
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
-_FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
-_FIRST_NS, _LAST_NS = -((1 << 63) - 2), (1 << 63) - 2
-_FIRST_DAY, _LAST_DAY = -((1 << 31) - 3), (1 << 31) - 2
-_US_PER = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_DAYS = -((1 << 31) - 3), (1 << 31) - 2
+_MICROSECONDS = -9_223_372_022_400_000_000, (1 << 63) - 2
+_NANOSECONDS = -((1 << 63) - 2), (1 << 63) - 2
 _NESTED = {"list", "array", "struct", "map"}
 # DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
 # Arrow's functions end the process where a UNION is in a struct.
@@ -73,18 +72,5 @@ def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.Ch
 
 
 def _check(values: pa.Array) -> None:
-    if pa.types.is_timestamp(values.type):
-        unit = values.type.unit
-        first, last = (_FIRST_NS, _LAST_NS) if unit == "ns" else (_FIRST_US, _LAST_US)
-        per = _US_PER.get(unit, 1)
-        # Towards zero, so that what is left fits.
-        first, last = -(-first // per), last // per
-        counts = values.cast(pa.int64())
-    elif pa.types.is_date32(values.type):
-        first, last, counts = _FIRST_DAY, _LAST_DAY, values.cast(pa.int32())
-    else:
-        return
-    refuse_where(
-        pc.or_(pc.less(counts, first), pc.greater(counts, last)),
-        f"infinite, or outside the range of DuckDB's {'dates' if counts.type == pa.int32() else 'timestamps'}",
-    )
+    quality = "infinite, or outside the range of DuckDB's {}"
+    refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS)

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar
 
-from lakehouse_cli.errors import ObstructedError, system_reason
+from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
@@ -87,7 +86,3 @@ class OneFileStorage(RelationalStorage):
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-    def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """The driver's errors, and the operating system's."""
-        return Cause(system_reason(error)) if isinstance(error, OSError) else super().explain(error, table)

@@ -5,21 +5,19 @@ The server's own ranges: https://www.postgresql.org/docs/current/datatype-dateti
 
 from __future__ import annotations
 
-from functools import partial
-
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where, true_rows
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.storage.relational.fitting import refuse_moments
 
-# Days and microseconds since 1970 of 4713-11-24 BC, the first moment that the server knows.
-_FIRST_DAY = -2_440_588
-_FIRST_MICROSECOND = _FIRST_DAY * 86_400_000_000
-# The server counts from 2000: what it calls infinity is the greatest number there, and wraps in a count from 1970.
-_FROM_1970_TO_2000_US = 10_957 * 86_400_000_000
-_LAST_MICROSECOND = (1 << 63) - 1 - _FROM_1970_TO_2000_US - 1
-_LAST_DAY = (1 << 31) - 1 - 10_957 - 1
+# Counted from 1970: from 4713-11-24 BC, the first moment that the server knows, to the last before infinity. The server
+# counts from 2000: what it calls infinity is the greatest number there, and wraps in a count from 1970.
+_FIRST_DAY, _FROM_1970_TO_2000 = -2_440_588, 10_957
+_PER_DAY = 86_400_000_000
+_DAYS = _FIRST_DAY, (1 << 31) - 1 - _FROM_1970_TO_2000 - 1
+_MICROSECONDS = _FIRST_DAY * _PER_DAY, (1 << 63) - 1 - _FROM_1970_TO_2000 * _PER_DAY - 1
 
 
 def check_stored(column: pa.ChunkedArray) -> None:
@@ -28,7 +26,7 @@ def check_stored(column: pa.ChunkedArray) -> None:
 
 
 def _check_stored(values: pa.Array) -> None:
-    _check(values, "outside the range of PostgreSQL's {}s")
+    refuse_moments(values, _DAYS, _MICROSECONDS, "outside the range of PostgreSQL's {}")
     if pa.types.is_string(values.type):
         rows = true_rows(pc.match_substring(values, "\0"))
         if len(rows):
@@ -41,15 +39,5 @@ def check_read(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: It did not.
     """
-    check_leaves(column, partial(_check, quality="infinite, or outside the range of Arrow's {}s"))
-
-
-def _check(column: pa.Array, quality: str) -> None:
-    if pa.types.is_timestamp(column.type):
-        first, last, number, name = _FIRST_MICROSECOND, _LAST_MICROSECOND, pa.int64(), "timestamp"
-    elif pa.types.is_date32(column.type):
-        first, last, number, name = _FIRST_DAY, _LAST_DAY, pa.int32(), "date"
-    else:
-        return
-    counts = column.cast(number)
-    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))
+    quality = "infinite, or outside the range of Arrow's {}"
+    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality))

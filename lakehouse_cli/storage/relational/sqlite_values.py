@@ -17,14 +17,15 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
+from lakehouse_cli.storage.relational.fitting import refuse_moments
 from lakehouse_cli.storage.relational.session import Digest
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
 _MARSHAL_VERSION = 2
 _DURATIONS = {f"DURATION_{unit.upper()}": unit for unit in ("s", "ms", "us", "ns")}
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_DAYS = -719_162, 2_932_896
+_MICROSECONDS = _DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1
 _AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string()))
 _OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
 
@@ -33,15 +34,7 @@ def check_stored(column: pa.ChunkedArray) -> None:
     """Check that SQLite keeps all values of a column; raises InexactError where it does not."""
     if pa.types.is_floating(column.type):
         refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
-    elif pa.types.is_date32(column.type):
-        _refuse_outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
-    elif pa.types.is_timestamp(column.type) and column.type.unit != "ns":
-        per_day = _PER_DAY[column.type.unit]
-        _refuse_outside(column.cast(pa.int64()), _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1)
-
-
-def _refuse_outside(counts: pa.ChunkedArray, first: int, last: int) -> None:
-    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), "outside of the years 1 to 9999")
+    refuse_moments(column, _DAYS, _MICROSECONDS, "outside of the years 1 to 9999")
 
 
 def stored_type(column: pa.ChunkedArray, declared: ColumnType) -> str:
