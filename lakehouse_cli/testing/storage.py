@@ -21,9 +21,11 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import MissingDataError, StorageError
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
+from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
@@ -62,6 +64,12 @@ def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
     columns = declared.columns or ()
     arrays = [pa.array([row[i] for row in rows], to_arrow(c.type)) for i, c in enumerate(columns)]
     return pa.table(arrays, names=[c.name for c in columns])
+
+
+def csv_of(data: pa.Table) -> bytes:
+    """Rows as CSV, as another program writes it."""
+    rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
+    return "\n".join(rows).encode()
 
 
 def storage_of(storage_class: type[_Storage], root: str = "", **options: Any) -> _Storage:
@@ -307,9 +315,14 @@ class StorageConformance(ABC):
         assert self.get(storage, declared) == before
         assert storage.read_manifest(declared) == manifest
 
-    @abstractmethod
     def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the next write fail after part of the data has been written."""
+        """Let the next write fail after part of the data has been written; to override where tables are no files."""
+
+        def write(_self: Any, _data: Any, sink: Any, _options: Any) -> None:
+            sink.write(bytes(20 << 20))  # more than is kept in memory
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(load(Entry(FORMATS[vars(storage)["spec"].format].implementation)), "write", write)
 
     def test_readers_see_the_old_table_or_the_new_one(self, storage: AssetStorage) -> None:
         """Never a mixture, never nothing, while it is replaced again and again."""

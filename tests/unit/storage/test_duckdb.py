@@ -19,11 +19,12 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import Column, Contract, StorageSpec, parse_column_type
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.relational import duckdb_files, duckdb_session
+from lakehouse_cli.storage.relational import duckdb_files
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, data_of, table
+from tests.unit.storage.suites import DatabaseConformance
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,9 @@ def storage(file: Path) -> DuckDBStorage:
     return DuckDBStorage(StorageSpec("lake", str(file), "folder/lake.duckdb", format="", type="duckdb"))
 
 
-class TestDuckDB(StorageConformance):
+class TestDuckDB(DatabaseConformance):
+    session = DuckDBSession
+
     def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
         assert isinstance(storage, DuckDBStorage)
         Path(storage.spec.root).parent.mkdir(exist_ok=True)
@@ -59,15 +62,6 @@ class TestDuckDB(StorageConformance):
                 return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
             except duckdb.CatalogException:
                 return None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        write = DuckDBSession.write
-
-        def dies(self: DuckDBSession, *args: Any) -> Any:
-            write(self, *args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(duckdb_session.DuckDBSession, "write", dies)
 
 
 _HOLDS = """

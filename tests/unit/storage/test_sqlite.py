@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.relational import sqlite
 from lakehouse_cli.storage.relational.sqlite import SQLiteSession, SQLiteStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, column, data_of, table
+from tests.unit.storage.suites import DatabaseConformance
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,9 @@ def storage(file: Path) -> SQLiteStorage:
     return SQLiteStorage(StorageSpec("lake", str(file), "folder/lake.sqlite", format="", type="sqlite"))
 
 
-class TestSQLite(StorageConformance):
+class TestSQLite(DatabaseConformance):
+    session = SQLiteSession
+
     def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
         assert isinstance(storage, SQLiteStorage)
         Path(storage.spec.root).parent.mkdir(exist_ok=True)
@@ -50,15 +52,6 @@ class TestSQLite(StorageConformance):
                 return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
             except sqlite3.OperationalError:
                 return None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        write = SQLiteSession.write
-
-        def dies(self: SQLiteSession, *args: Any) -> Any:
-            write(self, *args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(sqlite.SQLiteSession, "write", dies)
 
 
 def test_another_connection_that_is_writing_is_waited_for_and_told(storage: SQLiteStorage, file: Path) -> None:
