@@ -72,7 +72,7 @@ class Provenance(Struct, frozen=True):
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
         project: Name of the project whose run it was.
-        forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
+        forced: Whether the user asked to replace whatever is there, also what lakehouse did not create.
         expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
     """
 

@@ -23,7 +23,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ObstructedError, StorageError, UsageError, system_reason
+from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError, system_reason
 from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -41,7 +41,7 @@ from lakehouse_cli.storage.delta.log import (
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.object_errors import explain_text
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
@@ -205,11 +205,7 @@ class DeltaStorage(AssetStorage):
         if found is None:
             return
         if found.own_version is None and not forced:
-            raise StorageError(
-                f"{self.uri(table)} is a Delta table that is not of this tool's making",
-                hint=f"`lakehouse run {table.name} --force` replaces its data; or give the table another `path:`",
-                location=table.where("path", "storage"),
-            )
+            raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
         if found.peculiarities:
             raise StorageError(
                 f"{self.uri(table)} has what computed tables have not: {', '.join(found.peculiarities)}",
@@ -355,9 +351,7 @@ class DeltaStorage(AssetStorage):
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
     """The storage's options as delta-rs and its object store name them."""
     settings = {_SETTINGS[name]: str(value) for name, value in connection.items() if name in _SETTINGS}
-    settings["aws_virtual_hosted_style_request"] = json.dumps(is_virtual_hosted(connection))
-    settings["aws_allow_http"] = json.dumps(allows_http(connection))
-    settings["aws_skip_signature"] = json.dumps(is_anonymous(connection))
+    settings |= {f"aws_{name}": json.dumps(flag) for name, flag in aws_flags(connection).items()}
     if connection.get("conditional_writes", True):
         settings["aws_conditional_put"] = "etag"
     else:

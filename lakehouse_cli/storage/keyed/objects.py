@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import mmap
 import threading
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, BinaryIO, ClassVar
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO, ClassVar
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.errors import Cause, ChangedError
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.base import IN_MEMORY, KeyedStorage
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.object_errors import NoClientError, explain_request, is_missing_container, is_wordless
@@ -44,6 +43,9 @@ class ObjectStorage(KeyedStorage):
     store_class: ClassVar[str]
     #: What the provider calls what holds objects.
     container: ClassVar[str] = "bucket"
+    #: The options that its class is made with, and what it calls those of other names.
+    settings: ClassVar[tuple[str, ...]]
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
@@ -53,9 +55,10 @@ class ObjectStorage(KeyedStorage):
         self._making = threading.Lock()
         self._container_seen = False
 
-    @abstractmethod
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """What ``obstore``'s class is made with, of the storage's options; what is not there it finds for itself."""
+        settings = {self.renamed.get(name, name): options[name] for name in self.settings if name in options}
+        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
 
     def _store(self, seconds: int = _SMALL_SECONDS) -> Any:
         """The connection whose requests may each take so long."""
@@ -78,7 +81,7 @@ class ObjectStorage(KeyedStorage):
             },
         }
         client: dict[str, Any] = {"timeout": timedelta(seconds=seconds)}
-        if allows_http(options):
+        if aws_flags(options)["allow_http"]:
             client["allow_http"] = True
         settings = self._settings(options)
         from obstore.exceptions import BaseError
@@ -191,11 +194,11 @@ class S3Storage(ObjectStorage):
     """S3, and servers that speak its language."""
 
     store_class = "S3Store"
+    settings = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token")
 
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        settings = _given(options, "endpoint", "region", "access_key_id", "secret_access_key", "session_token")
-        settings["virtual_hosted_style_request"] = is_virtual_hosted(options)
-        settings["skip_signature"] = is_anonymous(options)
+        settings = {**super()._settings(options), **aws_flags(options)}
+        del settings["allow_http"]  # which is of the connection
         if not settings["skip_signature"] and "access_key_id" not in settings:
             from lakehouse_cli.storage.keyed.aws_profiles import credentials_of_profile
 
@@ -207,11 +210,8 @@ class GcsStorage(ObjectStorage):
     """Google Cloud Storage."""
 
     store_class = "GCSStore"
-
-    def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        settings = _given(options, "service_account", "service_account_key")
-        settings |= {name: options[key] for name, key in _GCS_NAMES.items() if key in options}
-        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
+    settings = ("service_account", "service_account_key", "endpoint", "token")
+    renamed: ClassVar[Mapping[str, str]] = {"endpoint": "base_url", "token": "bearer_token"}
 
 
 class AzureStorage(ObjectStorage):
@@ -219,20 +219,10 @@ class AzureStorage(ObjectStorage):
 
     store_class = "AzureStore"
     container = "container"
-
-    def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("account_name", "account_key", "sas_key", "tenant_id", "client_id", "client_secret", "endpoint")
-        settings = _given(options, *names)
-        if options.get("use_azure_cli"):
-            settings["use_azure_cli"] = True
-        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
-
-
-_GCS_NAMES = {"base_url": "endpoint", "bearer_token": "token"}
-
-
-def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if name in options}
+    settings = (
+        *("account_name", "account_key", "sas_key", "tenant_id", "client_id", "client_secret"),
+        *("use_azure_cli", "endpoint"),
+    )
 
 
 def _head(meta: Any) -> Head:

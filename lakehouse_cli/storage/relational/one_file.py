@@ -14,7 +14,7 @@ from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
-from lakehouse_cli.storage.relational.kept_digests import KeptDigests
+from lakehouse_cli.storage.relational.kept_digests import kept_digests
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 
 
@@ -77,7 +77,7 @@ class OneFileStorage(RelationalStorage):
         """All, as opening the file again costs more than hashing; but for what is known of the file as it is now."""
         if self.spec.folder is None:
             return {relation: session.digest(relation, each) for relation, each in found.items()}
-        return KeptDigests(self.spec.folder, self.spec.root, self.beside).of(found, session.digest)
+        return kept_digests(self.spec.folder, self.spec.root, self.beside, found, session.digest)
 
     def identity(self) -> Any:
         """Device and inode of the file."""
