@@ -154,12 +154,7 @@ def read_version(storage: AssetStorage, table: Table, version: int) -> pa.Table:
 def check_replaceable(storage: AssetStorage, table: Table, *, forced: bool) -> None:
     """Refuse, before anything is computed, to publish over what has no manifest of ours, unless it is forced.
 
-    A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
-
-    Args:
-        storage: Where it would be published.
-        table: What would be.
-        forced: Whether the user asked to replace whatever is there, as `Provenance.forced`.
+    A plan asks it of tables that would run and have no manifest; `forced` is as in `Provenance`.
 
     Raises:
         StorageError: What is there is another's; the hint says how to replace it all the same.
@@ -181,12 +176,7 @@ def _is_described(storage: AssetStorage, table: Table) -> bool:
 def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str:
     """Where or by what data were modified that are not as their manifest says, in words that follow "was modified".
 
-    Asked for a plan, of tables found altered and of nothing else.
-
-    Args:
-        storage: Where they are stored.
-        table: The table.
-        content: What is stored of it.
+    Asked for a plan, of tables whose content was found to be another, and of nothing else.
     """
     found = storage.capability(ExplainsChanges)
     return ANOTHER_HAND if found is None else found.altered_by(table, content)
@@ -224,6 +214,4 @@ def strays(storage: AssetStorage, declared: Iterable[Table], taken: frozenset[An
 def remove_stray(storage: AssetStorage, stray: Stray) -> str | None:
     """Remove what `strays` listed; returns why not where it is not removed."""
     found = storage.capability(Cleans)
-    if found is None:
-        return stray.keep or "this storage removes nothing by itself"
-    return found.remove_stray(stray)
+    return "this storage removes nothing by itself" if found is None else found.remove_stray(stray)

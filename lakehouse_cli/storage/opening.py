@@ -135,7 +135,7 @@ def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any
         module = import_own(module_name, folder)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        hint = f"mend {module_name.replace('.', '/')}.py"
+        hint = f"fix {module_name.replace('.', '/')}.py"
         if missing:
             hint = install_command(missing) or f"install what `{missing}` belongs to"
         raise LakehouseError(

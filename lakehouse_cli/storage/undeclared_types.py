@@ -31,13 +31,13 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     from lakehouse_cli.arrow.types import from_arrow
 
     declared = {column.name for column in table.columns or ()}
+    refused_by = refusals(storage, table)
     violations: list[Violation] = []
     for field in data.schema:
-        column_type = from_arrow(field.type) if field.name not in declared else None
-        if column_type is None:
+        column_type = from_arrow(field.type)
+        if column_type is None or field.name in declared:
             continue
-        for holder, refusal in refusals(storage, table):
-            why = refusal(column_type)
+        for holder, why in ((holder, refusal(column_type)) for holder, refusal in refused_by):
             if why is not None:
                 message = f"{holder} cannot hold column `{field.name}`, which is not declared: {why}"
                 violations.append(Violation(field.name, "type", data.num_rows, message))

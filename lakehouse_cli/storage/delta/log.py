@@ -21,7 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from msgspec import Struct
 
-from lakehouse_cli.storage.delta.reading import DeltaReader
+from lakehouse_cli.storage.delta.reading import DeltaReader, rows_of
 
 #: Names this tool's commits in a table's application transactions.
 APPLICATION = "lakehouse-cli"
@@ -66,7 +66,7 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @cached_property
     def _files(self) -> list[dict[str, Any]]:
-        files = _from_arrow(self.table.get_add_actions(flatten=True))
+        files = rows_of(self.table.get_add_actions(flatten=True))
         wanted = [name for name in files.column_names if not name.startswith(("null_count", "min", "max", "num_rec"))]
         rows: list[dict[str, Any]] = files.select(wanted).to_pylist()
         return sorted(rows, key=lambda row: str(row["path"]))
@@ -100,9 +100,9 @@ class Snapshot(Struct, frozen=True, dict=True):
         metadata = self.table.metadata()
         deleted = []
         if "deletionVectors" in (self.table.protocol().reader_features or ()):
-            deleted = sorted(map(repr, _from_arrow(self.table.deletion_vectors()).to_pylist()))
-        told = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
-        return xxhash.xxh3_128_hexdigest(json.dumps(told, default=str, sort_keys=True).encode())
+            deleted = sorted(map(repr, rows_of(self.table.deletion_vectors()).to_pylist()))
+        described = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
+        return xxhash.xxh3_128_hexdigest(json.dumps(described, default=str, sort_keys=True).encode())
 
     @property
     def peculiarities(self) -> tuple[str, ...]:
@@ -138,11 +138,6 @@ class Snapshot(Struct, frozen=True, dict=True):
     def read(self, name: str, columns: list[str]) -> pa.Table:
         """Columns by name, of a table that messages show so."""
         return DeltaReader(self.table, self.uri, self.settings, name).read(columns)
-
-
-def _from_arrow(rows: Any) -> pa.Table:
-    """What delta-rs tells of a table; by `pyarrow.table` it would be too, after a look whether it is of pandas."""
-    return pa.RecordBatchReader.from_stream(rows).read_all()
 
 
 def stamp(milliseconds: int, version: int) -> int:

@@ -37,12 +37,8 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
         if asked_for is None:
             return {}
         message = f"there is no AWS profile `{profile}` for storage `{spec.name}`"
-        raise UnreachableError(
-            message,
-            reason=message,
-            hint="name one of `~/.aws/credentials` or `~/.aws/config`",
-            location=spec.location,
-        )
+        hint = "name one of `~/.aws/credentials` or `~/.aws/config`"
+        raise UnreachableError(message, reason=message, hint=hint, location=spec.location)
     settings: dict[str, Any] = {ours: values[theirs] for theirs, ours in _KEYS.items() if theirs in values}
     # The environment's word on the region goes before the profile's.
     if "region" in values and not {"AWS_REGION", "AWS_DEFAULT_REGION"} & set(os.environ):
@@ -78,10 +74,6 @@ def _by_boto3(profile: str, spec: StorageSpec) -> Any:
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError as error:
         message = f"AWS profile `{profile}` of storage `{spec.name}` gets its credentials by signing in or from a role"
-        raise UnreachableError(
-            message,
-            reason=message,
-            hint="`pip install boto3`, or set what `aws configure export-credentials --format env` prints",
-            location=spec.location,
-        ) from error
+        hint = "`pip install boto3`, or set what `aws configure export-credentials --format env` prints"
+        raise UnreachableError(message, reason=message, hint=hint, location=spec.location) from error
     return Boto3CredentialProvider(boto3.Session(profile_name=profile))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
@@ -48,14 +50,7 @@ class DuckDBStorage(OneFileStorage):
             case "dictionary":
                 return self.stored_type(column_type.item)
         fields = tuple((name, self.stored_type(child)) for name, child in column_type.fields)
-        return ColumnType(
-            column_type.id,
-            column_type.unit,
-            column_type.timezone,
-            column_type.precision,
-            column_type.scale,
-            fields,
-        )
+        return replace(column_type, fields=fields)
 
     def check_column(self, column: pa.ChunkedArray) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.storage.relational.session import (
@@ -140,14 +139,9 @@ class DuckDBSession(Session):
             f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
+        # A view of this connection alone, which is closed after the transaction.
         self._connection.register(_INCOMING, as_written(data))
-        try:
-            insert = f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}"
-            self._connection.execute(insert)
-        finally:
-            # Where inserting went wrong, nothing more can be said in this transaction.
-            with suppress(Exception):
-                self._connection.unregister(_INCOMING)
+        self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
         self.make_again(hung)
         return relation
 

@@ -7,24 +7,12 @@ seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Any
 
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, Session, literal, quote
 from lakehouse_cli.text.listing import first_few
 
 _SHOWN = 5
-
-
-class _Hanging(Struct, frozen=True):
-    """Something that would go with a table, or keep it from being dropped.
-
-    Attributes:
-        what: In the server's words.
-        of_others: Whether it is an object of its own, such as a view, and no part of the table.
-    """
-
-    what: str
-    of_others: bool
 
 
 def put_in_place(session: Session, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
@@ -42,11 +30,11 @@ def put_in_place(session: Session, aside: Relation, relation: Relation, digest: 
     """
     found = session.find([aside, relation])
     old = found.get(relation)
-    hanging = _hanging(session, aside, relation) if old is not None else ()
+    hanging = _hanging(session, aside, relation) if old is not None else []
     if old is not None and hanging and old.columns == found[aside].columns:
         _replace_rows(session, aside, relation, old, digest)
         return
-    others = [each.what for each in hanging if each.of_others]
+    others = [what for what, of_others in hanging if of_others]
     if others:
         raise InTheWayError(
             f"its columns change, and {first_few(others, _SHOWN)} depends on it",
@@ -54,19 +42,22 @@ def put_in_place(session: Session, aside: Relation, relation: Relation, digest: 
         )
     if hanging and not forced:
         raise InTheWayError(
-            f"its columns change, and {first_few([each.what for each in hanging], _SHOWN)} would go with the old table",
+            f"its columns change, and {first_few([what for what, _ in hanging], _SHOWN)} would go with the old table",
             "make them anew after `lakehouse run --force {table}`, which drops them; or alter the table by hand",
         )
     session.do(f"DROP TABLE IF EXISTS {relation.quoted}")
     session.do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
 
 
-def _hanging(session: Session, aside: Relation, relation: Relation) -> list[_Hanging]:
-    """What a table has that a new one made by the same user has not."""
+def _hanging(session: Session, aside: Relation, relation: Relation) -> list[tuple[Any, ...]]:
+    """What would go with a table, or keep it from being dropped, in the server's words.
+
+    Each with whether it is an object of its own, such as a view, and no part of the table.
+    """
     old, new = (f"{literal(each.quoted)}::regclass" for each in (relation, aside))
     settings = "relreplident, relrowsecurity, relforcerowsecurity, reloptions, reltablespace, relpersistence, relam"
     of_columns = "attacl::text, attoptions, attnotnull, atthasdef, attidentity, attstattarget, attstorage, attcollation"
-    rows = session.rows(
+    return session.rows(
         # What the server itself knows to depend on it; views depend by way of their rule.
         "SELECT CASE WHEN r.ev_class <> t.oid THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)"
         " ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END AS what,"
@@ -96,7 +87,6 @@ def _hanging(session: Session, aside: Relation, relation: Relation) -> list[_Han
         f" FROM pg_inherits WHERE inhrelid = {old}"
         " ORDER BY 1"
     )
-    return [_Hanging(what, of_others) for what, of_others in rows]
 
 
 def _replace_rows(session: Session, aside: Relation, relation: Relation, old: Found, digest: Digest) -> None:

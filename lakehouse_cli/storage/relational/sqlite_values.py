@@ -26,8 +26,10 @@ _MARSHAL_VERSION = 2
 _DURATIONS = {f"DURATION_{unit.upper()}": unit for unit in ("s", "ms", "us", "ns")}
 _DAYS = -719_162, 2_932_896
 _MICROSECONDS = _DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1
-_AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string()))
-_OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
+_AFFINITIES = (
+    *(("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string())),
+    *(("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64())),
+)
 
 
 def check_stored(column: pa.ChunkedArray) -> None:
@@ -88,8 +90,7 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
     if declared.upper() in ("BOOLEAN", "BOOL") and kinds <= {int} and not set(values) - {0, 1, None}:
         return pa.chunked_array([av.array([None if v is None else bool(v) for v in values], pa.bool_())])
     if not kinds:
-        affinities = _AFFINITIES + _OTHER_AFFINITIES
-        kind = next((kind for part, kind in affinities if part in declared.upper()), pa.string())
+        kind = next((kind for part, kind in _AFFINITIES if part in declared.upper()), pa.string())
         return pa.chunked_array([pa.nulls(len(values), kind)])
     if kinds == {bytes}:
         return pa.chunked_array([av.array(values, pa.large_binary())])
