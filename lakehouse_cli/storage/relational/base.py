@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
@@ -20,36 +22,29 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
-from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, Stray
+from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
-from lakehouse_cli.storage.relational.looking import Look, look_at, record_of, with_digest
+from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
+from lakehouse_cli.storage.relational.naming import RelationNames
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
-from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.names import Names
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class RelationalStorage(AssetStorage):
+class RelationalStorage(RelationNames):
     """Tables of a database; a base for one storage for each kind of database.
 
     A table's path is ``name`` or ``schema/name``. Whatever a writer does is one transaction: a reader sees the old
     table or the new one with its manifest, and a writer that dies leaves nothing behind.
-
-    Attributes:
-        spec: The declaration of the storage.
     """
 
-    #: What messages call the database, and what names its tables and columns may have.
-    names: ClassVar[Names]
-
     def __init__(self, spec: StorageSpec) -> None:
-        self.spec = spec
+        super().__init__(spec)
         # What `prefetch` saw, for each method that uses it: once, as it may be asked again for more than a plan.
         self._looks: dict[str, dict[Relation, Look]] = {}
         self._no_way_in: Exception | None = None
@@ -79,52 +74,18 @@ class RelationalStorage(AssetStorage):
     def identity(self) -> Any:
         """What tells the database from every other, by whatever name it goes; may connect to it."""
 
+    #: Whether a plan hashes all tables in one transaction; else each when it is asked for, several at once.
+    hashes_at_once: ClassVar[bool] = False
+
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
-        """Hash, in the transaction that looks at all tables for a plan, those that may have been altered.
+        """Hash the rows of relations."""
+        return {relation: session.digest(relation, each) for relation, each in found.items()}
 
-        None by default: each is hashed when it is asked for, several at once.
-        """
-        del session, found
-        return {}
-
-    def shown_root(self) -> str:
-        """The database as messages show it."""
-        return self.spec.root_text
-
-    def default_schema(self) -> str:
-        """The schema of a path that names none; empty for the connection's own."""
-        return str(self.spec.connection.get("schema") or "")
-
-    def relation(self, table: Table) -> Relation:
-        """What a table's path means.
-
-        Raises:
-            StorageError: It cannot be a name in this database.
-        """
-        problem = self.names.path_problem(table.path)
-        if problem is not None:
-            raise StorageError(
-                f"`{problem[0]}` {problem[1]}", hint="give the table another `path:`", location=table.where("path")
-            )
-        schema, name = self.names.split(table.path)
-        return Relation(schema or self.default_schema(), name)
-
-    def uri(self, table: Table) -> str:
-        """The database, then the schema unless it is the database's default, then the name."""
-        return self._shown(*self.names.split(table.path))
-
-    def uri_of(self, relation: Relation) -> str:
-        """Where a relation is, as `uri` shows a table that would be declared there."""
-        return self._shown(relation.schema if relation.schema != self.default_schema() else "", relation.name)
-
-    def _shown(self, schema: str, name: str) -> str:
-        return "/".join(filter(None, (self.shown_root(), schema or self._schema_shown(), name)))
-
-    def _schema_shown(self) -> str:
-        """What the options name: storages of other schemas may have the same root."""
-        named = str(self.spec.connection.get("schema") or "")
-        known = STORAGE_TYPES.get(self.spec.type)
-        return "" if known is not None and named == known.schema else named
+    def _hashed(self, session: Session, looks: Mapping[Relation, Look]) -> dict[Relation, Look]:
+        """What was seen, with digests of all rows that may have been altered."""
+        unsure = {r: look.found for r, look in looks.items() if look.found is not None and look.lacks_digest}
+        digests = self.digests(session, unsure)
+        return {r: replace(look, digest=digests.get(r, look.digest)) for r, look in looks.items()}
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """What a driver raises, and what is in the way of replacing a table."""
@@ -158,7 +119,9 @@ class RelationalStorage(AssetStorage):
             with self.session() as session:
                 if session is None:
                     return
-                looks = look_at(session, relations, self.digests)
+                looks = look_at(session, relations)
+                if self.hashes_at_once:
+                    looks = self._hashed(session, looks)
         except Exception as error:
             cause = self.driver_cause(error)
             self._no_way_in = error if cause is not None and cause.out_of_reach else None
@@ -197,7 +160,8 @@ class RelationalStorage(AssetStorage):
             with self._looking(table, "read") as session:
                 if session is None:
                     return None
-                look = with_digest(session, relation, look or look_at(session, [relation])[relation])
+                looks = {relation: look} if look is not None else look_at(session, [relation])
+                look = self._hashed(session, looks)[relation]
         return None if look.found is None else record_of(look, tuple(known), table.name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
@@ -231,8 +195,8 @@ class RelationalStorage(AssetStorage):
             names = present if columns is None else [column.name for column in columns]
             if known is not None:
                 # Before the rows are read, which may take so long that the times of a file no longer tell of a change.
-                look = look_at(session, [relation], self.digests)[relation]
-                record = record_of(with_digest(session, relation, look), known, table.name)
+                look = self._hashed(session, look_at(session, [relation]))[relation]
+                record = record_of(look, known, table.name)
             raw = session.read(relation, found, names)
         return fitted(raw, columns, shown, table.where("path", "storage")), record
 

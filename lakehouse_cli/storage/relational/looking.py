@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model.manifest import InputRecord
@@ -34,18 +33,8 @@ class Look(Struct, frozen=True):
         return self.found is not None and not self.untouched and self.digest is None
 
 
-#: Hashes the rows of relations.
-Hashing = Callable[[Session, Mapping[Relation, Found]], Mapping[Relation, Digest]]
-
-
-def look_at(session: Session, relations: Collection[Relation], hashing: Hashing | None = None) -> dict[Relation, Look]:
-    """Look at relations, by few queries.
-
-    Args:
-        session: On their database.
-        relations: Which.
-        hashing: Hashes the rows of what may have been altered; None where these are not to be hashed now.
-    """
+def look_at(session: Session, relations: Collection[Relation]) -> dict[Relation, Look]:
+    """Look at relations, by few queries; no rows are hashed."""
     found = session.find(relations)
     if len(relations) == 1:
         kept = {relation: each for relation in relations if (each := session.kept_of(relation)) is not None}
@@ -53,16 +42,7 @@ def look_at(session: Session, relations: Collection[Relation], hashing: Hashing 
         kept = dict(session.kept())
     ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
     untouched = set(session.untouched(ours)) if ours else set()
-    altered = {relation: each for relation, each in found.items() if relation not in untouched}
-    digests = hashing(session, altered) if hashing is not None else {}
-    return {r: Look(found.get(r), kept.get(r), r in untouched, digests.get(r)) for r in relations}
-
-
-def with_digest(session: Session, relation: Relation, look: Look) -> Look:
-    """What was seen, with the digest of the rows where that is needed."""
-    if look.found is None or not look.lacks_digest:
-        return look
-    return replace(look, digest=session.digest(relation, look.found))
+    return {r: Look(found.get(r), kept.get(r), r in untouched) for r in relations}
 
 
 def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecord:

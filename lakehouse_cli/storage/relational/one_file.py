@@ -73,10 +73,12 @@ class OneFileStorage(RelationalStorage):
                     location=self.spec.location,
                 )
 
+    hashes_at_once = True  # opening the file again costs more than hashing
+
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
-        """All, as opening the file again costs more than hashing; but for what is known of the file as it is now."""
+        """Hash rows, but for what is known of the file as it is now."""
         if self.spec.folder is None:
-            return {relation: session.digest(relation, each) for relation, each in found.items()}
+            return super().digests(session, found)
         return kept_digests(self.spec.folder, self.spec.root, self.beside, found, session.digest)
 
     def identity(self) -> Any:
