@@ -70,10 +70,6 @@ class RelationalStorage(RelationNames):
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """The type that a column of a declared type has on its way into the database."""
 
-    @abstractmethod
-    def identity(self) -> Any:
-        """What tells the database from every other, by whatever name it goes; may connect to it."""
-
     #: Whether a plan hashes all tables in one transaction; else each when it is asked for, several at once.
     hashes_at_once: ClassVar[bool] = False
 
@@ -350,14 +346,11 @@ class RelationalStorage(RelationNames):
             identity = self.identity()
         return frozenset() if identity is None else frozenset([(identity, relation)])
 
-    def _place(self, session: Session) -> RelationalPlace:
-        return RelationalPlace(self.spec.name, session, self.identity, self.uri_of)
-
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """Tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else list(find_strays(self._place(session), known, taken))
+            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
@@ -366,7 +359,7 @@ class RelationalStorage(RelationNames):
         try:
             with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(self._place(session), stray)
+                return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message
 

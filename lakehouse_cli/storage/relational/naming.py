@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
@@ -24,6 +25,10 @@ class RelationNames(AssetStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
+
+    @abstractmethod
+    def identity(self) -> Any:
+        """What tells the database from every other, by whatever name it goes; may connect to it."""
 
     def shown_root(self) -> str:
         """The database as messages show it."""
