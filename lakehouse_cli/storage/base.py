@@ -180,7 +180,7 @@ class AssetStorage(ABC):
         Args:
             table: The table.
             known: What it was at other times. Where the storage tells by a version that it is one of these, it is taken
-                to be that, unread. Rows are told where the content is that of one of these, else as -1.
+                to be that, unread. Rows are those of a known record of the same content, else -1.
 
         Raises:
             StorageError: It cannot be read.

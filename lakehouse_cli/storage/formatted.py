@@ -138,12 +138,12 @@ class FormattedStorage(AssetStorage):
         return self._format(table).read(opener, self.uri(table), columns, self._options(table))
 
 
-def missing_data(table: Table, shown: str) -> MissingDataError:
-    """The error of a table of which nothing is stored at the place shown."""
+def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
+    """The error of a table of which nothing is stored at the place shown; `advice` is for the owner of a source."""
     if table.kind == "source":
         return MissingDataError(
             f"{shown} does not exist",
-            hint="put the file there, or correct `path:` or the storage's `root:`",
+            hint=f"{advice}, or correct `path:` or the storage's `root:`",
             location=table.where("path"),
         )
     return MissingDataError(

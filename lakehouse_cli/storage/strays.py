@@ -25,7 +25,7 @@ class Trace(Struct, frozen=True):
         uri: Where they are, as messages show it.
         bytes: Their size.
         modified_ns: When they were last written, nanoseconds since 1970 in UTC.
-        identity: What tells them from everything else, as of `Identifies`.
+        identity: What tells them from everything else, as `Cleans.identities`.
         state: The storage's own, by which it knows whether they are unchanged.
         refusal: Why they cannot be what a run stored, if they cannot.
     """

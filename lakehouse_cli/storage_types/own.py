@@ -107,7 +107,7 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
 
 
 def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | None:
-    """Where a module gets a class of that name from; None where that is the tool itself, or is not told."""
+    """Where a module gets a class of that name from; None where that is the tool itself, or is not known."""
     for statement in module.tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return module, statement

@@ -181,7 +181,7 @@ class ExecutorConformance:
     def test_error_that_cannot_be_pickled(
         self, executor_class: type[Executor], work: Callable[[], None], message: str
     ) -> None:
-        """It is told by its text, where it is not handed on as it is."""
+        """It is reported by its text, where it is not handed on as it is."""
         with executor_class(1) as executor:
             assert message in str(executor.submit(work).exception(PATIENCE))
             assert outcome(executor.submit(double, 21)) == 42
@@ -209,7 +209,7 @@ class ExecutorConformance:
             assert max(outcome(future) for future in futures) <= executor.workers
 
     def test_number_of_workers_may_be_left_to_it(self, executor_class: type[Executor]) -> None:
-        """As where neither the project file nor the command says one; and it may be told how much there will be."""
+        """As where neither the project file nor the command says one; and it may learn how much there will be."""
         with executor_class(None, None, at_once=1) as executor:
             assert executor.workers >= 1
             assert outcome(executor.submit(double, 21)) == 42

@@ -144,13 +144,13 @@ class StorageConformance(ABC):
         assert declared.columns is not None
         if self.refusal(storage, declared.columns[1].type) is not None:
             return
-        told = ""
+        refused = ""
         try:
             storage.publish(declared, data_of(declared, *enumerate(values)), ORIGIN)
         except StorageError as refusal:
-            told = refusal.message
-        assert not told or "NaN" in told
-        for columns in () if told else (declared.columns, None):
+            refused = refusal.message
+        assert not refused or "NaN" in refused
+        for columns in () if refused else (declared.columns, None):
             read = storage.scan(replace(declared, contract=Contract(columns)), columns).table()
             assert repr(read["value"].to_pylist()) == repr(values)
 
@@ -184,7 +184,7 @@ class StorageConformance(ABC):
         assert storage.scan(declared, declared.columns).table().equals(data)
 
     def test_nothing_is_stored_at_first(self, storage: AssetStorage) -> None:
-        """And that is told as what it is."""
+        """And the error says so."""
         declared = table()
         assert storage.stat(declared) is None
         assert storage.read_manifest(declared) is None
@@ -336,7 +336,7 @@ class StorageConformance(ABC):
             while not stop.is_set():
                 try:
                     seen = storage.scan(declared, declared.columns).table()
-                except Exception as error:  # noqa: BLE001  # told by the assertion below
+                except Exception as error:  # noqa: BLE001  # shown by the assertion below
                     strange.append(error)
                     return
                 if not any(seen.equals(version) for version in versions):
@@ -364,7 +364,7 @@ class StorageConformance(ABC):
                 except StorageError as error:
                     if "another run" not in error.message:
                         strange.append(error)
-                except Exception as error:  # noqa: BLE001  # told by the assertion below
+                except Exception as error:  # noqa: BLE001  # shown by the assertion below
                     strange.append(error)
 
         writers = [threading.Thread(target=write, args=(data,)) for data in versions]

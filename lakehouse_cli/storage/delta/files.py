@@ -93,7 +93,7 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
 
 
 def has_wall_clock(schema: pa.Schema) -> bool:
-    """Whether there are times without a zone, which Delta has only of late: a table must be told so."""
+    """Whether there are times without a zone, which Delta has only of late: a table must declare the feature."""
 
     def within(kind: pa.DataType) -> bool:
         if pa.types.is_timestamp(kind):

@@ -1,4 +1,4 @@
-"""Delta tables as delta-rs has them: opened at a version, told apart, committed to.
+"""Delta tables as delta-rs has them: opened at a version, compared, committed to.
 
 The format is that of https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A run's commit carries an application
 transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and tells

@@ -23,7 +23,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError, system_reason
+from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -42,7 +42,7 @@ from lakehouse_cli.storage.delta.log import (
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.aws_flags import aws_flags
-from lakehouse_cli.storage.keyed.object_errors import explain_text
+from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage_types import scheme_of
@@ -50,13 +50,7 @@ from lakehouse_cli.storage_types import scheme_of
 _LOG = "_delta_log"
 #: How often a commit is tried anew that others came before.
 _COMMITS = 20
-_SETTINGS = {
-    "endpoint": "aws_endpoint",
-    "region": "aws_region",
-    "access_key_id": "aws_access_key_id",
-    "secret_access_key": "aws_secret_access_key",
-    "session_token": "aws_session_token",
-}
+_SETTINGS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token")
 _LOOKS = 16
 # Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
 _UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
@@ -337,7 +331,7 @@ class DeltaStorage(AssetStorage):
         return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What delta-rs, Arrow and the system raise."""
+        """What delta-rs and Arrow raise."""
         del table
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
@@ -345,12 +339,14 @@ class DeltaStorage(AssetStorage):
             return Cause(f"it has deletion vectors, which are not read beside {features}", _WITHOUT_DELETION_VECTORS)
         bucket = self.spec.root.partition("://")[2].partition("/")[0]
         cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
-        return cause or Cause(_reason(error))
+        if cause is not None or (isinstance(error, OSError) and error.strerror):
+            return cause
+        return Cause(without_addresses(str(error)) or type(error).__name__)
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
     """The storage's options as delta-rs and its object store name them."""
-    settings = {_SETTINGS[name]: str(value) for name, value in connection.items() if name in _SETTINGS}
+    settings = {f"aws_{name}": str(connection[name]) for name in _SETTINGS if name in connection}
     settings |= {f"aws_{name}": json.dumps(flag) for name, flag in aws_flags(connection).items()}
     if connection.get("conditional_writes", True):
         settings["aws_conditional_put"] = "etag"
@@ -358,11 +354,3 @@ def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
         settings["aws_s3_allow_unsafe_rename"] = "true"
     settings["retry_timeout"] = f"{max(1, round(connection.get('retry_seconds', 30)))}s"
     return settings
-
-
-def _reason(error: Exception) -> str:
-    """Why something could not be done, to follow a colon; without addresses, which may hold secrets."""
-    if isinstance(error, OSError) and error.strerror:
-        return system_reason(error)
-    first = re.sub(r"\b\w+://\S+", "…", str(error).partition("\n")[0])
-    return first or type(error).__name__

@@ -291,7 +291,7 @@ class KeyedStorage(FormattedStorage):
         return f"{MANIFESTS}/{table.path}.json"
 
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
-        """The key of the stored data and what is told of them; the key they would have where nothing is stored."""
+        """The key of the stored data and their head; the key they would have where nothing is stored."""
         with translate_errors(self, table, doing):
             heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
@@ -351,7 +351,7 @@ class _KeyedPlace(Place):
         return self._storage.is_described(manifest, *data.state[1:])
 
     def is_unchanged(self, state: tuple[str, str, Head]) -> bool:
-        """By what is told of the key."""
+        """By its head."""
         return self._storage.head_key(state[1]) == state[2]
 
     def remove(self, state: tuple[str, str, Head]) -> None:

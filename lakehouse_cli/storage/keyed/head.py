@@ -9,7 +9,7 @@ _SECOND = 1_000_000_000
 
 
 class Head(Struct, frozen=True):
-    """What is told of the bytes under a key without reading them.
+    """What a storage knows of the bytes under a key without reading them.
 
     Attributes:
         bytes: How many.

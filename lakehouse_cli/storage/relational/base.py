@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
-    MissingDataError,
     StorageError,
     UnclaimedError,
     UnreachableError,
@@ -110,7 +109,7 @@ class RelationalStorage(RelationNames):
             except UnreachableError:
                 return  # each table tells of it
             except LakehouseError:
-                continue  # told when its turn comes
+                continue  # raised when its turn comes
         try:
             with self.session() as session:
                 if session is None:
@@ -177,7 +176,7 @@ class RelationalStorage(RelationNames):
         with translate_errors(self, table, "read"), self.session(reading=relation) as session:
             found = None if session is None else session.find_one(relation)
             if session is None or found is None:
-                raise self._missing(table)
+                raise missing_data(table, shown, f"make the table or view in {self.names.owner}")
             present = [name for name, _ in found.columns]
             if needs_manifest(table, columns):
                 kept = session.kept_of(relation)
@@ -200,16 +199,6 @@ class RelationalStorage(RelationNames):
         """As the database counts them."""
         with translate_errors(self, table, "looked at"), self.session() as session:
             return None if session is None else session.count(self.relation(table))
-
-    def _missing(self, table: Table) -> MissingDataError:
-        shown = self.uri(table)
-        if table.kind != "source":
-            return missing_data(table, shown)
-        return MissingDataError(
-            f"{shown} does not exist",
-            hint=f"make the table or view in {self.names.owner}, or correct `path:` or the storage's `root:`",
-            location=table.where("path"),
-        )
 
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse what has no manifest of ours, unless it is forced, and what is no plain table at all."""

@@ -76,7 +76,7 @@ def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Locati
             refused[name] = refusal
     if refused:
         violations = [_violation(refusal, raw[name], name, declared.get(name)) for name, refusal in refused.items()]
-        if len(violations) == 1:  # told by itself, with what the column is of
+        if len(violations) == 1:  # shown by itself, with the table of the column
             violations = [replace(violations[0], message=f"{shown}: {violations[0].message}")]
         trouble = "are not as declared" if columns is not None else "cannot be read as they are"
         several = f"{plural(len(violations), 'column')} of {shown} {trouble}"

@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class PostgreSQLConnection:
-    """A connection that commits what it is told to.
+    """A connection that commits only on request.
 
     Args:
         url: Of the database.

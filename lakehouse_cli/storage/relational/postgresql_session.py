@@ -107,7 +107,7 @@ class PostgreSQLSession(Session):
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
         """Those whose rows were all written by the transaction that published them, and are as many.
 
-        Every row tells, in ``xmin``, which transaction wrote it: an insert or an update by another hand brings rows
+        Every row tells, in ``xmin``, which transaction wrote it: an insert or an update outside lakehouse brings rows
         of another, a delete leaves fewer.
         """
         relations = list(kept)
@@ -137,7 +137,7 @@ class PostgreSQLSession(Session):
         if not names:
             return {}
         types = dict(found.columns)
-        unread = {name: told for name in names if (told := _unread(quote(name), types[name])) is not None}
+        unread = {name: why for name in names if (why := _unread(quote(name), types[name])) is not None}
         wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
         wanted += [text for _, text in unread.values()]
         data = self._connection.table(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
@@ -249,5 +249,5 @@ def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
         try:
             return convert(column, pa.decimal128(int(sized[1]), int(sized[2])))
         except InexactError:
-            return column  # a NaN among them; told, or taken, as text
+            return column  # a NaN among them; refused, or taken, as text
     return column

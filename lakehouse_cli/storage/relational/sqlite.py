@@ -62,10 +62,6 @@ class SQLiteStorage(OneFileStorage):
     names = NAMES
     beside = ("-journal", "-wal")
 
-    def default_schema(self) -> str:
-        """None."""
-        return ""
-
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""
         return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
