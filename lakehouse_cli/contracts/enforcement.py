@@ -156,7 +156,7 @@ def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
 def _judge(
     result: pa.Table, position: int, column: Column | None, kept: dict[str, pa.ChunkedArray]
 ) -> Sequence[Violation]:
-    """The violations of one column, which is put among the kept ones as far as it can be converted.
+    """Judge one column, which is put among the kept ones as far as it can be converted.
 
     Args:
         result: As it came.
@@ -178,13 +178,13 @@ def _judge(
 
 
 def _declarable(stored: pa.DataType) -> ColumnType:
-    """The nearest type that a project file can name."""
+    """Return the nearest type that a project file can name."""
     found = from_arrow(stored)
     if found is None:
         raise InexactError(f"{stored}, which no column type holds", hint="convert or drop the column")
     unnamed = unnameable(found)
     if unnamed is not None:
-        # Its manifest alone would tell the type to who reads the table.
+        # Only its manifest would have the type, for whoever reads the table.
         raise InexactError(unnamed[0], hint=unnamed[1])
     return found
 

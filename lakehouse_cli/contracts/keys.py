@@ -15,7 +15,7 @@ _FEW = 1_000
 
 
 def key_violation(table: pa.Table, key: Sequence[str], location: Location | None = None) -> Violation | None:
-    """The violation of a key that more than one row has; rows with a null in the key are not judged here.
+    """Return the violation of a key that more than one row has; rows with a null in the key are not judged here.
 
     Args:
         table: Holds the key's columns, no two of one name.
@@ -85,6 +85,6 @@ def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
-        # Arrow tells -0.0 from 0.0 apart, which are one key.
+        # To Arrow -0.0 and 0.0 are two, and they are one key.
         return pc.add(column, av.scalar(0.0, column.type))
     return column

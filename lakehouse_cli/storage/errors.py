@@ -42,7 +42,7 @@ class Explaining(Protocol):
         """Its declaration."""
 
     def uri(self, table: Table) -> str:
-        """Where a table is, for messages."""
+        """Return where a table is, for messages."""
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
         """What an exception means that was raised at a table; None for the system's own, and for faults of the tool."""
@@ -94,7 +94,7 @@ class ChangedError(StorageError):
 
 
 def overtaken(table: Table, shown: str) -> OvertakenError:
-    """The error of a table that another run stored while this one computed it; `shown` is where it is."""
+    """Return the error of a table that another run stored while this one computed it; `shown` is where it is."""
     return OvertakenError(
         f"another run stored {shown} while this one computed it",
         hint="what it stored is left as it is; run again to look at it anew",
@@ -103,7 +103,7 @@ def overtaken(table: Table, shown: str) -> OvertakenError:
 
 
 def changed_while_read(table: Table, shown: str) -> StorageError:
-    """The error of a table that others changed whenever it was read; `shown` is where it is."""
+    """Return the error of a table that others changed whenever it was read; `shown` is where it is."""
     return StorageError(
         f"{shown} changed while it was read",
         hint="run again when no other program writes it",
@@ -122,7 +122,7 @@ _DOING = {
 
 
 def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: Exception) -> StorageError:
-    """The error of a storage that is not the tool's, with the line of its code that raised it.
+    """Return the error of a storage that is not the tool's, with the line of its code that raised it.
 
     Args:
         spec: Its declaration.

@@ -23,7 +23,7 @@ _Storage = TypeVar("_Storage", bound=AssetStorage)
 
 
 def open_storages(project: ProjectSpec) -> Mapping[str, AssetStorage]:
-    """The storages of a project by name; nothing is connected to before it is used.
+    """Return the storages of a project by name; nothing is connected to before it is used.
 
     Raises:
         ProjectError: Packages that they need are not installed.
@@ -79,7 +79,7 @@ def _raise_for(problems: Iterable[Problem], project: ProjectSpec) -> None:
 
 
 def open_storage(spec: StorageSpec) -> AssetStorage:
-    """The storage of a declaration; nothing is connected to before it is used.
+    """Return the storage of a declaration; nothing is connected to before it is used.
 
     Raises:
         LakehouseError: A package that its type needs is not installed; the hint says what to install. Or its type is a
@@ -129,7 +129,7 @@ def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapp
 
 
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
-    """The class, held to what a storage is."""
+    """Import the class, and check that it has what a storage must have."""
     module_name, _, class_name = storage_type.implementation.partition(":")
     try:
         module = import_own(module_name, folder)
@@ -169,12 +169,12 @@ class GuardedStorage(WrapperStorage):
         self.spec = spec
 
     def uri(self, table: Table) -> str:
-        """Where a table is, with the root as it is written: one that is filled in may hold a password."""
+        """Return where a table is, with the root as it is written: one that is filled in may hold a password."""
         uri: str = self.forward("uri", table)
         return uri.replace(self.spec.root, self.spec.root_text) if self.spec.root else uri
 
     def scan(self, table: Table, columns: Any) -> Scan:
-        """The data are read when they are asked for, and that may fail as well."""
+        """Guard the reading too, which begins when the data are asked for."""
         scan: Scan = self.forward("scan", table, columns)
         return Scan(
             self,

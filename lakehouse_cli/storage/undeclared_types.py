@@ -49,7 +49,7 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
 
 
 def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
-    """What refuses types of columns, by its name: the type of storage, then the format."""
+    """Return what refuses types of columns, by its name: the type of storage, then the format."""
     storage = innermost(storage)
     own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)

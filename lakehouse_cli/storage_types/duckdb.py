@@ -28,7 +28,7 @@ _TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns"
 
 
 def sql_type(column_type: ColumnType) -> str:
-    """The type of a column that holds every value of a declared type."""
+    """Return the type of a column that holds every value of a declared type."""
     match column_type.id:
         case "timestamp":
             return "TIMESTAMPTZ" if column_type.timezone else _TIMESTAMPS[str(column_type.unit)]
@@ -47,7 +47,7 @@ def sql_type(column_type: ColumnType) -> str:
 
 
 def refusal(column_type: ColumnType) -> str | None:
-    """Why DuckDB cannot hold a type: its instants and intervals count microseconds, its names have no case.
+    """Return why DuckDB cannot hold a type: its instants and intervals count microseconds, its names have no case.
 
     >>> refusal(ColumnType("timestamp", unit="ns", timezone="UTC"))
     "timestamp[ns, tz=UTC] counts nanoseconds, and DuckDB's instants microseconds; declare timestamp[us, tz=UTC]"

@@ -34,7 +34,7 @@ _NOT_OPTIONS = frozenset(("spec",))
 
 
 def read_type(name: str, target: str, folder: Path) -> StorageType:
-    """What the source of a storage's class says of it.
+    """Read what the source of a storage's class says of it.
 
     Its annotated fields are its options: those without a default must be given, those whose names begin with ``_`` and
     those annotated ``ClassVar`` are none. Fields of base classes count too.
@@ -86,7 +86,7 @@ Definition = tuple[ModuleSource, ast.ClassDef]
 
 
 def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tuple[list[Definition], frozenset[str]]:
-    """The class and those it descends from, nearest first; and the names of bases that are the tool's own."""
+    """Return the class and those it descends from, nearest first; and the names of bases that are the tool's own."""
     first = _find(module, name, code)
     if first is None:
         known = [statement.name for statement in module.tree.body if isinstance(statement, ast.ClassDef)]
@@ -107,7 +107,7 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
 
 
 def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | None:
-    """Where a module gets a class of that name from; None where that is the tool itself, or is not known."""
+    """Find where a module gets a class of that name from; None where that is the tool itself, or is not known."""
     for statement in module.tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return module, statement
@@ -172,7 +172,7 @@ def _error(message: str, hint: str, module: ModuleSource, node: ast.stmt) -> Sou
 
 
 def refusal_of(class_name: str, refused: Any) -> Refusal | None:
-    """What ``cannot_hold`` of a class says; None where it is empty.
+    """Return what ``cannot_hold`` of a class says; None where it is empty.
 
     Args:
         class_name: For messages.

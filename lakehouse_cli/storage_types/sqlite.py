@@ -21,7 +21,7 @@ def sql_type(column_type: ColumnType) -> str:
 
 
 def refusal(column_type: ColumnType) -> str | None:
-    """Why SQLite cannot hold a type: its integers are signed, its values plain.
+    """Return why SQLite cannot hold a type: its integers are signed, its values plain.
 
     >>> refusal(ColumnType("uint64"))
     'uint64 goes beyond its integers, which have 64 bits and a sign; declare int64 or decimal128(20, 0)'

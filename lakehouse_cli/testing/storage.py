@@ -41,7 +41,7 @@ _run_ids = (f"20260101-000000-{number:04x}" for number in itertools.count())
 
 
 def planned(storage: AssetStorage, declared: Table) -> Provenance:
-    """The origin of data that a run computes whose plan looks at the table now."""
+    """Return the origin of data that a run computes whose plan looks at the table now."""
     manifest = storage.read_manifest(declared)
     content = storage.content(declared, ())
     expected = StoredVersion(content, None if manifest is None else ManifestId.of(manifest))
@@ -49,31 +49,31 @@ def planned(storage: AssetStorage, declared: Table) -> Provenance:
 
 
 def column(name: str, type_name: str) -> Column:
-    """A declared column by the text of its type."""
+    """Return a declared column by the text of its type."""
     return Column(name, parse_column_type(type_name))
 
 
 def table(name: str = "table", *columns: Column, path: str | None = None, kind: Any = "computed") -> Table:
-    """A declared table; of an id and a text where no columns are given."""
+    """Return a declared table; of an id and a text where no columns are given."""
     declared = columns or (column("id", "int64"), column("text", "string"))
     return Table(name, kind=kind, path=path or name, contract=Contract(declared))
 
 
 def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
-    """Rows as Arrow with the declared types."""
+    """Return rows as Arrow with the declared types."""
     columns = declared.columns or ()
     arrays = [pa.array([row[i] for row in rows], to_arrow(c.type)) for i, c in enumerate(columns)]
     return pa.table(arrays, names=[c.name for c in columns])
 
 
 def csv_of(data: pa.Table) -> bytes:
-    """Rows as CSV, as another program writes it."""
+    """Return rows as CSV, as another program writes it."""
     rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
     return "\n".join(rows).encode()
 
 
 def storage_of(storage_class: type[_Storage], root: str = "", **options: Any) -> _Storage:
-    """A storage of one's own as a project makes it: with a root, and its options as attributes."""
+    """Return a storage of one's own as a project makes it: with a root, and its options as attributes."""
     return make_storage(storage_class, StorageSpec("tested", root, root, connection=options), options)
 
 
@@ -86,7 +86,7 @@ class StorageConformance(ABC):
 
     @abstractmethod
     def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
-        """The stored bytes behind the storage's back; None where nothing is stored."""
+        """Return the stored bytes behind the storage's back; None where nothing is stored."""
 
     def test_what_is_published_is_read_back(self, storage: AssetStorage) -> None:
         """Types and values, with nulls and empty texts apart."""
@@ -107,7 +107,7 @@ class StorageConformance(ABC):
         assert storage.scan(declared, declared.columns).table().equals(data)
 
     def refusal(self, storage: AssetStorage, column_type: ColumnType) -> str | None:
-        """Why a project with such a column is refused when it is loaded; None where it is not.
+        """Return why a project with such a column is refused when it is loaded; None where it is not.
 
         The storage's own reasons, then those of the format where its tables are files of one.
         """
@@ -351,7 +351,7 @@ class StorageConformance(ABC):
         assert strange == []
 
     def test_two_writers_at_once_leave_one_whole_table(self, storage: AssetStorage) -> None:
-        """Either one's; a storage that notices tells the other, by name, that it lost."""
+        """Either one's; a storage that notices refuses the other, by name."""
         declared = table()
         versions = [data_of(declared, *((i, str(version)) for i in range(5000))) for version in range(2)]
         published: list[str] = []
@@ -377,7 +377,7 @@ class StorageConformance(ABC):
         assert any(storage.scan(declared, declared.columns).table().equals(version) for version in versions)
 
     def test_undeclared_columns_come_back_as_they_were_stored(self, storage: AssetStorage) -> None:
-        """Where a computed table declares none, its manifest tells the types."""
+        """Where a computed table declares none, its manifest has the types."""
         declared = replace(table(), contract=Contract())
         data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
         storage.publish(declared, data, ORIGIN)

@@ -1,7 +1,7 @@
 """Delta tables as delta-rs has them: opened at a version, compared, committed to.
 
 The format is that of https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A run's commit carries an application
-transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and tells
+transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and shows
 which commit has the manifest.
 """
 
@@ -32,7 +32,7 @@ _UNDERSTOOD = frozenset(("timestampNtz", "appendOnly", "invariants", "columnMapp
 
 
 def filesystem(uri: str, settings: Mapping[str, str]) -> pyarrow.fs.PyFileSystem:
-    """The files of a folder or of a prefix, as Arrow reads and writes them."""
+    """Return the files of a folder or of a prefix, as Arrow reads and writes them."""
     return pyarrow.fs.PyFileSystem(DeltaStorageHandler(uri, dict(settings)))
 
 
@@ -57,7 +57,7 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @classmethod
     def open(cls, uri: str, settings: Mapping[str, str], version: int | None = None) -> Snapshot | None:
-        """The table at a version, the latest by default; None where there is no table."""
+        """Return the table at a version, the latest by default; None where there is no table."""
         try:
             table = deltalake.DeltaTable(uri, version=version, storage_options=dict(settings))
         except TableNotFoundError:
@@ -122,7 +122,7 @@ class Snapshot(Struct, frozen=True, dict=True):
         return str(self.table.metadata().configuration.get("delta.columnMapping.mode", "none")) != "none"
 
     def manifest_text(self, version: int) -> bytes | None:
-        """The manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
+        """Return the manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
         log = filesystem(self.uri, self.settings)
         try:
             with log.open_input_file(f"_delta_log/{version:020}.json") as file:
@@ -136,12 +136,12 @@ class Snapshot(Struct, frozen=True, dict=True):
         return None
 
     def read(self, name: str, columns: list[str]) -> pa.Table:
-        """Columns by name, of a table that messages show so."""
+        """Return columns by name, of a table that messages show so."""
         return DeltaReader(self.table, self.uri, self.settings, name).read(columns)
 
 
 def stamp(milliseconds: int, version: int) -> int:
-    """A time and a version as one number, see `Snapshot.stamp`."""
+    """Return a time and a version as one number, see `Snapshot.stamp`."""
     return milliseconds * _MILLISECOND + version % _MILLISECOND
 
 

@@ -91,7 +91,7 @@ class DeltaReader:
         self._handler = DeltaStorageHandler(place, dict(settings), sized) if settings else None
 
     def read(self, names: Sequence[str]) -> pa.Table:
-        """Columns by name; rows file by file as the log lists them, each in its order.
+        """Return columns by name; rows file by file as the log lists them, each in its order.
 
         Raises:
             StorageError: A table with features that are not read.
@@ -156,7 +156,7 @@ class DeltaReader:
     def _column(
         self, field: pa.Field, stored: Mapping[str, pa.ChunkedArray], row: int, rows: int
     ) -> pa.ChunkedArray | pa.Array:
-        """A column of some rows of a file, in the table's type: of the file, of its partition, or null."""
+        """Return a column of some rows of a file, in the table's type: of the file, of its partition, or null."""
         target = _plain(field.type)
         if field.name in self._partitions:
             value = self._added[f"partition.{field.name}"].slice(row, 1).combine_chunks()
@@ -178,7 +178,7 @@ _naming_damage = partial(
 def _refuse_other_case(stored: Iterable[pa.Field], declared: Sequence[pa.Field], mapping: str, file: str) -> None:
     """Refuse a file in whose column only the case of letters differs from the table's, at any depth.
 
-    Delta does not tell one case from the other, but nobody knows whether such a file was written for this column.
+    Delta ignores case, but nobody knows whether such a file was written for this column.
     """
     stored = list(stored)
     matches = _matches(stored, declared, mapping)
@@ -196,7 +196,7 @@ def _refuse_other_case(stored: Iterable[pa.Field], declared: Sequence[pa.Field],
 
 
 def _children(kind: pa.DataType) -> list[pa.Field]:
-    """The fields of a struct, or of those in lists and maps, whose own fields have a name of no meaning."""
+    """Return the fields of a struct, or of those in lists and maps, whose own fields have a name of no meaning."""
     if pa.types.is_struct(kind):
         return [kind.field(at) for at in range(kind.num_fields)]
     if pa.types.is_map(kind):
@@ -210,7 +210,7 @@ def _name_in_files(field: pa.Field, mapping: str) -> str:
 
 
 def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: str) -> list[pa.Field | None]:
-    """The fields of a table that the fields of a file are; None where the table has one no longer."""
+    """Return the fields of a table that the fields of a file are; None where the table has one no longer."""
     by_name, by_number = {}, {}
     for field in declared:
         by_name[_name_in_files(field, mapping)] = field
@@ -221,7 +221,7 @@ def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: 
 
 
 def _renamed(stored: pa.DataType, declared: pa.DataType, mapping: str) -> pa.DataType:
-    """A type of a file with the names that the table has for its fields; others get one that none has."""
+    """Return a type of a file with the names that the table has for its fields; others get one that none has."""
     if mapping == "none":
         return stored
     if pa.types.is_struct(stored) and pa.types.is_struct(declared):
@@ -248,7 +248,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _unescaped(value: pa.Array) -> pa.Array:
-    """A binary partition value, as it was before delta-rs wrote it."""
+    """Return a binary partition value, as it was before delta-rs wrote it."""
     return av.array(
         [
             bytes.fromhex(each.decode().replace("\\u00", "")) if _ESCAPED.fullmatch(each or b"") else each
@@ -259,7 +259,7 @@ def _unescaped(value: pa.Array) -> pa.Array:
 
 
 def _repeated(value: pa.Array, rows: int) -> pa.Array:
-    """One value for a number of rows."""
+    """Return one value for a number of rows."""
     return value.take(pa.Array.from_buffers(pa.int32(), rows, [None, pa.py_buffer(np.zeros(rows, "<i4"))]))
 
 

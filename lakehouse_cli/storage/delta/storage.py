@@ -70,7 +70,7 @@ class DeltaStorage(AssetStorage):
             self.concurrency = _LOOKS
 
     def uri(self, table: Table) -> str:
-        """The table's folder: under the root as the project file spells it."""
+        """Return the table's folder: under the root as the project file spells it."""
         root = self.spec.root_text.rstrip("/")
         return f"{root}/{table.path}" if root not in ("", ".") else table.path
 
@@ -96,7 +96,7 @@ class DeltaStorage(AssetStorage):
         return Snapshot.open(place, self._settings, version)
 
     def stat(self, table: Table) -> Stored | None:
-        """Size of the files of the latest version, and when the newest was written."""
+        """Return the size of the files of the latest version, and when the newest was written."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else Stored(found.size, found.stamp)
@@ -119,7 +119,7 @@ class DeltaStorage(AssetStorage):
         return record_of(hash_, found.size, found.stamp, known)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The declared columns of the latest version."""
+        """Return the declared columns of the latest version."""
         return Scan(self, table, partial(self._read_latest, table, columns))
 
     def _read_latest(
@@ -137,7 +137,7 @@ class DeltaStorage(AssetStorage):
             return data, None if known is None else self._record(table, found, known)
 
     def count_rows(self, table: Table) -> int | None:
-        """As its log tells."""
+        """By its log."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else int(found.table.count())
@@ -147,7 +147,7 @@ class DeltaStorage(AssetStorage):
         return read_declared(stored, columns, self.uri(table), partial(found.read, self.uri(table)))
 
     def read_version(self, table: Table, version: int) -> pa.Table:
-        """All columns of a version, with the types its run gave them where a run of this tool committed it."""
+        """Return all columns of a version, with the types its run gave them where a run of this tool committed it."""
         with translate_errors(self, table, "read"):
             latest = self._open(table)
             if latest is None:
@@ -260,7 +260,7 @@ class DeltaStorage(AssetStorage):
         raise overtaken(table, self.uri(table))
 
     def _is_expected(self, found: Snapshot | None, table: Table, origin: Provenance) -> bool:
-        """Whether no run committed since the plan looked; others may have, as to vacuum."""
+        """Return whether no run committed since the plan looked; others may have, as to vacuum."""
         expected = origin.expected
         if expected is None:
             return True
@@ -273,7 +273,7 @@ class DeltaStorage(AssetStorage):
         return expected.is_described_by(manifest, origin.run_id)
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest in the commit of the run that stored the table last."""
+        """Return the manifest in the commit of the run that stored the table last."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else self._manifest(found, table.name)
@@ -310,7 +310,7 @@ class DeltaStorage(AssetStorage):
                 shutil.rmtree(place)
 
     def list(self) -> Iterable[Manifest]:
-        """The manifests of all Delta tables under the root that have one, by path."""
+        """Return the manifests of all Delta tables under the root that have one, by path."""
         with translate_errors(self, None, "looked through"):
             for path in sorted(self._tables()):
                 found = Snapshot.open(self._place(path), self._settings)
@@ -327,11 +327,11 @@ class DeltaStorage(AssetStorage):
         return {path for path, log, _ in logs if log}
 
     def local_files(self, table: Table) -> Iterable[str]:
-        """The log of a table in a folder, in which every commit leaves a file."""
+        """Return the log of a table in a folder, in which every commit leaves a file."""
         return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What delta-rs and Arrow raise."""
+        """Explain what delta-rs and Arrow raise."""
         del table
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
@@ -345,7 +345,7 @@ class DeltaStorage(AssetStorage):
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
-    """The storage's options as delta-rs and its object store name them."""
+    """Return the storage's options as delta-rs and its object store name them."""
     settings = {f"aws_{name}": str(connection[name]) for name in _SETTINGS if name in connection}
     settings |= {f"aws_{name}": json.dumps(flag) for name, flag in aws_flags(connection).items()}
     if connection.get("conditional_writes", True):

@@ -19,7 +19,7 @@ _ELSEWHERE = ("sso_session", "sso_start_url", "role_arn", "credential_process", 
 
 
 def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any]:
-    """What a profile sets, as ``obstore`` calls it; nothing where the environment has credentials of its own.
+    """Return what a profile sets, as ``obstore`` calls it; nothing where the environment has credentials of its own.
 
     Args:
         name: The profile; None for that of ``AWS_PROFILE``, or ``default`` if there is one.
@@ -49,7 +49,7 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
 
 
 def _read(profile: str) -> dict[str, str] | None:
-    """What the two files say of a profile; None where neither knows it."""
+    """Return what the two files say of a profile; None where neither knows it."""
     found: dict[str, str] = {}
     known = False
     for variable, default, prefix in (

@@ -46,11 +46,11 @@ class KeyedStorage(FormattedStorage):
 
     @abstractmethod
     def head_key(self, key: str) -> Head | None:
-        """What is under a key; None where nothing is."""
+        """Return what is under a key; None where nothing is."""
 
     @abstractmethod
     def get_key(self, key: str) -> bytes | None:
-        """The bytes under a key; None where nothing is."""
+        """Return the bytes under a key; None where nothing is."""
 
     @abstractmethod
     def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
@@ -62,10 +62,10 @@ class KeyedStorage(FormattedStorage):
             seen: What was there when it was looked at, None for nothing.
 
         Returns:
-            What `head_key` tells of it now.
+            What `head_key` returns now.
 
         Raises:
-            ChangedError: Something else is there by now. A storage that cannot tell puts them anyway.
+            ChangedError: Something else is there by now. A storage that cannot know puts them anyway.
         """
 
     @abstractmethod
@@ -74,10 +74,10 @@ class KeyedStorage(FormattedStorage):
 
     @abstractmethod
     def keys(self, prefix: str) -> Iterable[str]:
-        """All keys that begin with a prefix, which ends in ``/``."""
+        """Return all keys that begin with a prefix, which ends in ``/``."""
 
     def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
-        """What opens the bytes under a key, the same each time; to override where they can be read in parts.
+        """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
 
         Args:
             key: Where they are.
@@ -89,12 +89,12 @@ class KeyedStorage(FormattedStorage):
         return lambda: io.BytesIO(data)
 
     def hash_key(self, key: str, seen: Head) -> str:
-        """The xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
+        """Return the xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
         with self.opener(key, seen)() as file:
             return hash_of(file)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """Why something could not be done; to override where more can be said than the exception does."""
+        """Explain why something could not be done; to override where more can be said than the exception does."""
         del table
         if isinstance(error, OSError) and error.strerror:
             return Cause(system_reason(error))
@@ -102,11 +102,11 @@ class KeyedStorage(FormattedStorage):
         return Cause(f"{type(error).__name__}: {first}" if first else type(error).__name__)
 
     def uri(self, table: Table) -> str:
-        """The key under the root as the project file spells it; of a source, by the ending last found."""
+        """Return the key under the root as the project file spells it; of a source, by the ending last found."""
         return self._shown(table, self._found_suffixes.get(table.path) or self._suffixes(table)[0])
 
     def stat(self, table: Table) -> Stored | None:
-        """Size and time as the storage tells."""
+        """Return the size and time as the storage reports them."""
         found = self._find(table, "looked at")[1]
         return None if found is None else Stored(found.bytes, found.stamp)
 
@@ -138,7 +138,7 @@ class KeyedStorage(FormattedStorage):
             return data, record
 
     def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
-        """Whether a manifest is that of the bytes under a key, by their version where there is one."""
+        """Return whether a manifest is that of the bytes under a key, by their version where there is one."""
         if manifest.bytes != found.bytes:
             return False
         if found.version is not None and manifest.modified_ns == found.stamp:
@@ -146,7 +146,7 @@ class KeyedStorage(FormattedStorage):
         return manifest.content_hash == self.hash_key(key, found)
 
     def count_rows(self, table: Table) -> int | None:
-        """As the format tells; of what is large, only where not all of it must be fetched for that."""
+        """As the format counts them; of what is large, only where not all of it must be fetched for that."""
         key, found = self._find(table, "looked at")
         if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
             return None
@@ -214,7 +214,7 @@ class KeyedStorage(FormattedStorage):
                     self.delete_key(other)
 
     def _same_there(self, key: str, hash_: str) -> Head | None:
-        """What is under a key, if those are the bytes that were to be put there.
+        """Return what is under a key, if those are the bytes that were to be put there.
 
         A request may have been done though its answer was lost, and was repeated; and two runs may store the same.
         """
@@ -230,7 +230,7 @@ class KeyedStorage(FormattedStorage):
         raise overtaken(table, self.uri(table)) from error
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest beside the data."""
+        """Return the manifest beside the data."""
         with translate_errors(self, table, "looked at"):
             text = self.get_key(self._manifest_key(table))
         if text is None:
@@ -238,7 +238,7 @@ class KeyedStorage(FormattedStorage):
         return parse_manifest(text, self._shown_manifest(table))
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
-        """A run that was killed after it put the data leaves nothing that tells of it."""
+        """Name both: a run that was killed after it put the data leaves no trace."""
         del table, content
         return f"{ANOTHER_HAND} or by an interrupted run"
 
@@ -249,7 +249,7 @@ class KeyedStorage(FormattedStorage):
                 self.delete_key(key)
 
     def list(self) -> Iterable[Manifest]:
-        """Manifests under the root, by path."""
+        """Return manifests under the root, by path."""
         with translate_errors(self, None, "looked through"):
             keys = sorted(self.manifest_keys())
         for key in keys:
@@ -259,12 +259,12 @@ class KeyedStorage(FormattedStorage):
                 yield parse_manifest(text, self._under_root(key))
 
     def identities(self, table: Table) -> frozenset[Any]:
-        """The keys of its data and of its manifest, under the root."""
+        """Return the keys of its data and of its manifest, under the root."""
         keys = [self._key(table, suffix) for suffix in self._suffixes(table)]
         return frozenset((self._place, key) for key in (*keys, self._manifest_key(table)))
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """Tables that a manifest describes and the project does not declare."""
+        """Return tables that a manifest describes and the project does not declare."""
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
             place = _KeyedPlace(self, self._any_suffixes(tables))
@@ -277,11 +277,11 @@ class KeyedStorage(FormattedStorage):
 
     @property
     def _place(self) -> str:
-        """What tells this root from any other."""
+        """What identifies this root."""
         return self.spec.root.rstrip("/")
 
     def manifest_keys(self) -> Iterable[str]:
-        """The keys of all manifests."""
+        """Return the keys of all manifests."""
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
     def _key(self, table: Table, suffix: str) -> str:
@@ -291,7 +291,7 @@ class KeyedStorage(FormattedStorage):
         return f"{MANIFESTS}/{table.path}.json"
 
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
-        """The key of the stored data and their head; the key they would have where nothing is stored."""
+        """Return the key of the stored data and their head; the key they would have where nothing is stored."""
         with translate_errors(self, table, doing):
             heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
@@ -300,14 +300,14 @@ class KeyedStorage(FormattedStorage):
 
 
 def _is(found: Head | None, content: InputRecord | None) -> bool:
-    """Whether what is under a key is the content that was seen there."""
+    """Return whether what is under a key is the content that was seen there."""
     if found is None or content is None:
         return found is None and content is None
     return (found.bytes, found.stamp) == (content.bytes, content.modified_ns)
 
 
 def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
-    """The record of what was found, if its version tells."""
+    """Return the record of what was found, if its version is known."""
     if found.version is None:
         return None
     return next((r for r in known if r.bytes == found.bytes and r.modified_ns == found.stamp), None)
@@ -318,7 +318,7 @@ def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecor
 
 
 class _KeyedPlace(Place):
-    """A storage of bytes under keys as it is searched for strays; what tells one is its root, its key and its head."""
+    """A storage of bytes under keys as it is searched for strays; root, key and head identify one."""
 
     def __init__(self, storage: KeyedStorage, suffixes: Collection[str] = ()) -> None:
         self.name = storage.spec.name
@@ -342,7 +342,7 @@ class _KeyedPlace(Place):
         return Trace(self._storage._under_root(key), head.bytes, head.modified_ns, own, (*own, head))
 
     def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
-        """What is under the path with each ending."""
+        """Return what is under the path with each ending."""
         del trace, manifest
         yield from filter(None, (self._trace(table + suffix) for suffix in self._suffixes))
 

@@ -23,9 +23,9 @@ class Head(Struct, frozen=True):
 
     @property
     def stamp(self) -> int:
-        """The time, to the second, and in place of the rest of it the version: two that differ tell two contents apart.
+        """The time, to the second, and in place of the rest of it the version: two that differ are of two contents.
 
-        Servers tell times in whole seconds, in which a table may be stored twice.
+        Servers report times in whole seconds, in which a table may be stored twice.
         """
         if self.version is None:
             return self.modified_ns

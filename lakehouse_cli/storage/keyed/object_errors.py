@@ -39,19 +39,19 @@ class NoClientError(Exception):
 
 
 def is_missing_container(said: object) -> bool:
-    """Whether an error, or its text, says that what is missing is the bucket, not an object in it."""
+    """Return whether an error, or its text, says that what is missing is the bucket, not an object in it."""
     return any(code in str(said) for code in _MISSING_CONTAINER)
 
 
 def is_wordless(error: BaseException) -> bool:
-    """Whether a server refused without saying why, as the answer to HEAD has no room for it."""
+    """Return whether a server refused without saying why, as the answer to HEAD has no room for it."""
     text = str(error)
     status = _STATUS.search(text)
     return status is not None and status[1].startswith("4") and _CODE.search(text) is None
 
 
 def explain_request(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> Cause | None:
-    """Why a request failed, and what to do; None for what does not come from a server."""
+    """Return why a request failed, and what to do; None for what does not come from a server."""
     from obstore import exceptions
 
     if isinstance(error, NoClientError):
@@ -97,5 +97,5 @@ def _in(code: str | None) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """The first line of an error's text; addresses in it may hold secrets."""
+    """Return the first line of an error's text; addresses in it may hold secrets."""
     return re.sub(r"\b\w+://\S+", "…", text.partition("\n")[0])

@@ -61,7 +61,7 @@ class ObjectStorage(KeyedStorage):
         return settings | ({"skip_signature": True} if options.get("anonymous") else {})
 
     def _store(self, seconds: int = _SMALL_SECONDS) -> Any:
-        """The connection whose requests may each take so long."""
+        """Return the connection whose requests may each take so long."""
         with self._making:
             if seconds not in self._stores:
                 self._stores[seconds] = self._connect(seconds)
@@ -120,7 +120,7 @@ class ObjectStorage(KeyedStorage):
             self._container_seen = True
 
     def get_key(self, key: str) -> bytes | None:
-        """The bytes of an object."""
+        """Return the bytes of an object."""
         try:
             return bytes(self._store().get(self._path(key)).bytes())
         except FileNotFoundError as error:
@@ -180,13 +180,13 @@ class ObjectStorage(KeyedStorage):
                 raise
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """All objects under a prefix."""
+        """Return all objects under a prefix."""
         for batch in self._store().list(self._path(prefix).rstrip("/")):
             for entry in batch:
                 yield entry["path"].removeprefix(self._prefix)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What the server said, without the addresses and keys it said it with."""
+        """Explain by what the server said, without the addresses and keys it said it with."""
         return explain_request(error, self.spec, self.bucket, self.container) or super().explain(error, table)
 
 
@@ -242,7 +242,7 @@ def _mode(seen: Head | None) -> Any:
 
 
 def _body(data: BinaryIO, size: int) -> Any:
-    """What is sent: bytes, or a file mapped into memory, of which the system keeps as much there as it likes."""
+    """Return what is sent: bytes, or a file mapped into memory, of which the system keeps as much there as it likes."""
     if size <= IN_MEMORY:
         return data.read()
     return mmap.mmap(data.fileno(), size, access=mmap.ACCESS_READ)

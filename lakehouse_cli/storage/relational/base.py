@@ -52,7 +52,7 @@ class RelationalStorage(RelationNames):
     def session(
         self, *, write: bool = False, reading: Relation | None = None
     ) -> AbstractContextManager[Session | None]:
-        """A transaction, committed at the end of the block and rolled back on an exception.
+        """Open a transaction, committed at the end of the block and rolled back on an exception.
 
         None where only reading is asked for and there is no database yet; with `write` it is made.
 
@@ -63,11 +63,11 @@ class RelationalStorage(RelationNames):
 
     @abstractmethod
     def driver_cause(self, error: Exception) -> Cause | None:
-        """What a driver's exception means; None for what is not the driver's."""
+        """Explain a driver's exception; None for what is not the driver's."""
 
     @abstractmethod
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The type that a column of a declared type has on its way into the database."""
+        """Return the type that a column of a declared type has on its way into the database."""
 
     #: Whether a plan hashes all tables in one transaction; else each when it is asked for, several at once.
     hashes_at_once: ClassVar[bool] = False
@@ -77,13 +77,13 @@ class RelationalStorage(RelationNames):
         return {relation: session.digest(relation, each) for relation, each in found.items()}
 
     def _hashed(self, session: Session, looks: Mapping[Relation, Look]) -> dict[Relation, Look]:
-        """What was seen, with digests of all rows that may have been altered."""
+        """Return what was seen, with digests of all rows that may have been altered."""
         unsure = {r: look.found for r, look in looks.items() if look.found is not None and look.lacks_digest}
         digests = self.digests(session, unsure)
         return {r: replace(look, digest=digests.get(r, look.digest)) for r, look in looks.items()}
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What a driver raises, and what is in the way of replacing a table."""
+        """Explain what a driver raises, and what is in the way of replacing a table."""
         if isinstance(error, InTheWayError):
             return Cause(error.message, error.hint if table is None else error.hint.replace("{table}", table.name))
         return self.driver_cause(error)
@@ -107,7 +107,7 @@ class RelationalStorage(RelationNames):
             try:
                 relations.append(self.relation(table))
             except UnreachableError:
-                return  # each table tells of it
+                return  # each table reports it
             except LakehouseError:
                 continue  # raised when its turn comes
         try:
@@ -121,7 +121,7 @@ class RelationalStorage(RelationNames):
             cause = self.driver_cause(error)
             self._no_way_in = error if cause is not None and cause.out_of_reach else None
             if isinstance(error, LakehouseError) or cause is not None:
-                return  # each table tells of it
+                return  # each table reports it
             raise
         self._looks = {method: dict(looks) for method in ("content", "read_manifest", "may_replace")}
 
@@ -133,7 +133,7 @@ class RelationalStorage(RelationNames):
             looks.pop(relation, None)
 
     def stat(self, table: Table) -> Stored | None:
-        """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
+        """Return the size and time by the manifest; of another's table, its size on disk as far as that is known."""
         relation = self.relation(table)
         with translate_errors(self, table, "looked at"), self.session() as session:
             if session is None:
@@ -148,7 +148,7 @@ class RelationalStorage(RelationNames):
         return Stored(manifest.bytes, manifest.modified_ns)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """By the manifest where the database tells that nobody touched the table since, else by hashing its rows."""
+        """By the manifest where the database shows that nobody touched the table since, else by hashing its rows."""
         relation = self.relation(table)
         look = self._prefetched("content", relation)
         if look is None or look.lacks_digest:
@@ -160,9 +160,9 @@ class RelationalStorage(RelationNames):
         return None if look.found is None else record_of(look, tuple(known), table.name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The declared columns; read and hashed in one transaction, which sees the same rows throughout.
+        """Return the declared columns; read and hashed in one transaction, which sees the same rows throughout.
 
-        A computed table that declares none is read as its manifest tells.
+        A computed table that declares none is read by its manifest.
         """
         return Scan(self, table, partial(self._read, table, columns))
 
@@ -189,7 +189,7 @@ class RelationalStorage(RelationNames):
                 raise error
             names = present if columns is None else [column.name for column in columns]
             if known is not None:
-                # Before the rows are read, which may take so long that the times of a file no longer tell of a change.
+                # Before the rows are read, which may take so long that the times of a file no longer show a change.
                 look = self._hashed(session, look_at(session, [relation]))[relation]
                 record = record_of(look, known, table.name)
             raw = session.read(relation, found, names)
@@ -294,7 +294,7 @@ class RelationalStorage(RelationNames):
         """
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest beside the table."""
+        """Return the manifest beside the table."""
         relation = self.relation(table)
         look = self._prefetched("read_manifest", relation)
         if look is not None:
@@ -320,13 +320,13 @@ class RelationalStorage(RelationNames):
         self._forget(relation)
 
     def list(self) -> Iterable[Manifest]:
-        """The manifests, by schema and name."""
+        """Return the manifests, by schema and name."""
         with translate_errors(self, None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
         return [parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
 
     def identities(self, table: Table) -> frozenset[Any]:
-        """The database and the relation."""
+        """Return the database and the relation."""
         try:
             relation = self.relation(table)
         except StorageError:
@@ -336,7 +336,7 @@ class RelationalStorage(RelationNames):
         return frozenset() if identity is None else frozenset([(identity, relation)])
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """Tables that a manifest describes and the project does not declare."""
+        """Return tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with translate_errors(self, None, "looked through"), self.session() as session:
             return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
@@ -354,7 +354,7 @@ class RelationalStorage(RelationNames):
 
 
 def _is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
-    """Whether another run stored other data since the plan looked.
+    """Return whether another run stored other data since the plan looked.
 
     Args:
         kept: The manifest there is now; where there is none, nobody stored anything.

@@ -35,11 +35,11 @@ class DuckDBStorage(OneFileStorage):
     beside = (".wal",)
 
     def default_schema(self) -> str:
-        """The option, else DuckDB's own ``main``."""
+        """Return the option, else DuckDB's own ``main``."""
         return super().default_schema() or "main"
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
+        """Return the types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
         match column_type.id:
             case "timestamp" if column_type.timezone:
                 return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
@@ -67,7 +67,7 @@ class DuckDBStorage(OneFileStorage):
         return Cause(text.splitlines()[0], hint, "storage" if any(part in text for part in _CANNOT_OPEN) else None)
 
     def in_use(self) -> AbstractContextManager[None]:
-        """The file stays open while transactions follow closely."""
+        """Keep the file open while transactions follow closely."""
         return duckdb_file(self.spec.root).kept()
 
     @contextmanager

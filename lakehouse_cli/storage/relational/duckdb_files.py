@@ -121,7 +121,7 @@ class DuckDBFile:
         return self._writable or self._writers_waiting == 0
 
     def _is_over(self) -> bool:
-        """Whether it is the turn of other processes, for which whoever comes now has to wait."""
+        """Return whether it is the turn of other processes, for which whoever comes now has to wait."""
         return time.monotonic() >= self._turn_ends
 
     def _leave(self, write: bool) -> None:
@@ -159,7 +159,7 @@ def _open(path: str, *, write: bool, limit: float) -> Any:
 
 
 def duckdb_file(path: str) -> DuckDBFile:
-    """A file as all of this process share it."""
+    """Return a file as all of this process share it."""
     key = os.getpid(), os.path.realpath(path)
     with _files_lock:
         return _files.setdefault(key, DuckDBFile(key[1]))

@@ -45,7 +45,7 @@ class DuckDBSession(Session):
         self._has_manifests: bool | None = None
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
         return rows
 
@@ -78,7 +78,7 @@ class DuckDBSession(Session):
     def _columns(
         self, only: tuple[str, str] | None, here: str, names: str
     ) -> Mapping[tuple[str, str], Sequence[tuple[str, str]]]:
-        """Name and type of each column, by schema and name; of many by one look at the catalog."""
+        """Return name and type of each column, by schema and name; of many by one look at the catalog."""
         if only is not None:
             return {only: [row[:2] for row in self.rows(f"DESCRIBE {self.sql(Relation(*only))}")]}
         columns: dict[tuple[str, str], list[tuple[str, str]]] = {}

@@ -27,7 +27,7 @@ def check_range(column: pa.ChunkedArray) -> None:
 
 
 def as_written(data: pa.Table) -> pa.Table:
-    """The table with durations as the integers they are made of again."""
+    """Return the table with durations as the integers they are made of again."""
     columns = [column.cast(pa.int64()) if pa.types.is_duration(column.type) else column for column in data.columns]
     return pa.table(columns, names=data.column_names)
 
@@ -49,12 +49,12 @@ def bent_within(kind: Any) -> str | None:
 
 
 def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.ChunkedArray | Refused:
-    """A column that was read, as its type in the database tells.
+    """Return a column that was read, in the form of its type in the database.
 
     Args:
         column: As it came; text where it is bent.
         type_name: The column's type.
-        bent: As `bent_within` tells.
+        bent: From `bent_within`.
 
     Returns:
         The column; refused where it holds infinity, or what is bent.

@@ -54,7 +54,7 @@ def refuse_moments(
 
 
 def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Location | None) -> pa.Table:
-    """What was read, as it is declared.
+    """Return what was read, as it is declared.
 
     Args:
         raw: The columns as they came.

@@ -1,6 +1,6 @@
 """Digests of the tables in a database file, kept for as long as nobody writes to the file.
 
-SQLite and DuckDB do not tell which table was changed, but the file system tells that a file was not. Whoever has no
+SQLite and DuckDB do not record which table was changed, but the file system shows that a file was not. Whoever has no
 such notes, as a fresh clone, hashes the rows and comes to the same.
 """
 
@@ -23,7 +23,7 @@ def kept_digests(
     found: Mapping[Relation, Found],
     digest: Callable[[Relation, Found], Digest],
 ) -> dict[Relation, Digest]:
-    """Digests of relations, from the notes on their database file as far as these hold.
+    """Return digests of relations, from the notes on their database file as far as these hold.
 
     Args:
         project: The project's folder, where the notes are.
@@ -50,7 +50,7 @@ def kept_digests(
 
 
 def _stamps(paths: Sequence[str]) -> Stamps | None:
-    """What tells files as they are from what they were or will be; None where that is not sure."""
+    """Return what identifies files as they are now; None where that is not sure."""
     stamps: list[Stamp | None] = []
     for path in paths:
         try:

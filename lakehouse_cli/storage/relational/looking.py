@@ -18,7 +18,7 @@ class Look(Struct, frozen=True):
     Attributes:
         found: What is there; None where nothing is.
         kept: Its manifest, if it has one.
-        untouched: Whether the database tells that nobody altered it since its manifest was stored.
+        untouched: Whether the database shows that nobody altered it since its manifest was stored.
         digest: Of its rows, where these were hashed.
     """
 
@@ -29,7 +29,7 @@ class Look(Struct, frozen=True):
 
     @property
     def lacks_digest(self) -> bool:
-        """Whether only its rows can tell what is there, and these were not hashed."""
+        """Whether only its rows can show what is there, and these were not hashed."""
         return self.found is not None and not self.untouched and self.digest is None
 
 
@@ -46,10 +46,10 @@ def look_at(session: Session, relations: Collection[Relation]) -> dict[Relation,
 
 
 def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecord:
-    """What is stored, as a record of an input.
+    """Return what is stored, as a record of an input.
 
     Args:
-        look: What was seen; without a digest where the database tells that the rows are those of the manifest.
+        look: What was seen; without a digest where the database shows that the rows are those of the manifest.
         known: What it was at other times.
         name: The table.
     """

@@ -28,18 +28,18 @@ class RelationNames(AssetStorage):
 
     @abstractmethod
     def identity(self) -> Any:
-        """What tells the database from every other, by whatever name it goes; may connect to it."""
+        """Return what identifies the database, by whatever name it goes; may connect to it."""
 
     def shown_root(self) -> str:
-        """The database as messages show it."""
+        """Return the database as messages show it."""
         return self.spec.root_text
 
     def default_schema(self) -> str:
-        """The schema of a path that names none; empty for the connection's own."""
+        """Return the schema of a path that names none; empty for the connection's own."""
         return str(self.spec.connection.get("schema") or "")
 
     def relation(self, table: Table) -> Relation:
-        """What a table's path means.
+        """Return what a table's path means.
 
         Raises:
             StorageError: It cannot be a name in this database.
@@ -53,18 +53,18 @@ class RelationNames(AssetStorage):
         return Relation(schema or self.default_schema(), name)
 
     def uri(self, table: Table) -> str:
-        """The database, then the schema unless it is the database's default, then the name."""
+        """Return the database, then the schema unless it is the database's default, then the name."""
         return self._shown(*self.names.split(table.path))
 
     def uri_of(self, relation: Relation) -> str:
-        """Where a relation is, as `uri` shows a table that would be declared there."""
+        """Return where a relation is, as `uri` shows a table that would be declared there."""
         return self._shown(relation.schema if relation.schema != self.default_schema() else "", relation.name)
 
     def _shown(self, schema: str, name: str) -> str:
         return "/".join(filter(None, (self.shown_root(), schema or self._schema_shown(), name)))
 
     def _schema_shown(self) -> str:
-        """What the options name: storages of other schemas may have the same root."""
+        """Return what the options name: storages of other schemas may have the same root."""
         named = str(self.spec.connection.get("schema") or "")
         known = STORAGE_TYPES.get(self.spec.type)
         return "" if known is not None and named == known.schema else named

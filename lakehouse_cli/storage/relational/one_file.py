@@ -26,7 +26,7 @@ class OneFileStorage(RelationalStorage):
 
     @abstractmethod
     def transaction(self, path: str, *, write: bool, patience: float) -> AbstractContextManager[Session]:
-        """A transaction that has begun; `session` ends it.
+        """Begin a transaction; `session` ends it.
 
         Args:
             path: Of the file, which is made where it is not there and `write` is asked for.
@@ -57,7 +57,7 @@ class OneFileStorage(RelationalStorage):
             session.do("COMMIT")
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """As of any database; a computed table is refused here, for a plan to tell, that `session` would not write."""
+        """As of any database; a computed table that `session` would not write is refused here, for a plan to report."""
         if table.kind == "computed":
             self._refuse_second_name()
         return super().content(table, known)

@@ -86,7 +86,7 @@ class PostgreSQLStorage(RelationalStorage):
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
     def default_schema(self) -> str:
-        """The option, else the first of the connection's search path: asked once."""
+        """Return the option, else the first of the connection's search path: asked once."""
         if self._own_schema is None:
             with translate_errors(self, None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
                 self._own_schema = str(connection.rows("SELECT coalesce(current_schema()::text, 'public')")[0][0])
@@ -101,7 +101,7 @@ class PostgreSQLStorage(RelationalStorage):
         return found["scheme"] + found["rest"].rpartition("@")[2].rstrip("/")
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""
+        """Return the types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""
         if column_type.id == "timestamp":
             return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
         if column_type.id == "dictionary":
@@ -167,7 +167,7 @@ class PostgreSQLStorage(RelationalStorage):
             )[0]
 
     def driver_cause(self, error: Exception) -> Cause | None:
-        """The server's own sentence, or the driver's; whatever could be secret taken out."""
+        """Explain by the server's own sentence, or the driver's; whatever could be secret taken out."""
         if not type(error).__module__.startswith("adbc_driver_manager"):
             return None
         # Before anything is taken out or folded: what is left of a password afterwards would not be found.
@@ -215,7 +215,7 @@ class PostgreSQLStorage(RelationalStorage):
 
 
 def _cause(text: str) -> str:
-    """Why there is no connection, without what leads up to it.
+    """Return why there is no connection, without what leads up to it.
 
     >>> _cause('connection to server at "::1", port 5432 failed: Connection refused Is the …?')
     'nothing listens at ::1:5432'
@@ -234,5 +234,5 @@ def _cause(text: str) -> str:
 
 
 def _text(part: str | bytes) -> str:
-    """Keys and values of what the driver tells beside its message are bytes, or texts."""
+    """Return as text what the driver adds to its message: bytes, or texts."""
     return part.decode("utf-8", "replace") if isinstance(part, bytes) else part

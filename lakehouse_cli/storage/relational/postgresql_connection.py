@@ -45,7 +45,7 @@ class PostgreSQLConnection:
         self._database.close()
 
     def is_alive(self) -> bool:
-        """Whether the server still answers."""
+        """Return whether the server still answers."""
         try:
             return bool(self.rows("SELECT 1"))
         except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
@@ -57,12 +57,12 @@ class PostgreSQLConnection:
             self._interruptibly(prepared.execute_update, prepared.cancel)
 
     def table(self, statement: str) -> pa.Table:
-        """The result of a query."""
+        """Return the result of a query."""
         with self._prepared(statement) as prepared:
             return self._interruptibly(lambda: _read(prepared), prepared.cancel)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """The result of a query, in Python's values."""
+        """Return the result of a query, in Python's values."""
         found = self.table(statement)
         return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 

@@ -50,7 +50,7 @@ def put_in_place(session: Session, aside: Relation, relation: Relation, digest: 
 
 
 def _hanging(session: Session, aside: Relation, relation: Relation) -> list[tuple[Any, ...]]:
-    """What would go with a table, or keep it from being dropped, in the server's words.
+    """Return what would go with a table, or keep it from being dropped, in the server's words.
 
     Each with whether it is an object of its own, such as a view, and no part of the table.
     """

@@ -73,7 +73,7 @@ class PostgreSQLSession(Session):
         self._connection = connection
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._connection.rows(statement)
 
     def do(self, statement: str) -> None:
@@ -105,10 +105,10 @@ class PostgreSQLSession(Session):
         return bool(self.rows(f"SELECT to_regclass({literal(self.manifests.quoted)}) IS NOT NULL")[0][0])
 
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """Those whose rows were all written by the transaction that published them, and are as many.
+        """Return those whose rows were all written by the transaction that published them, and are as many.
 
-        Every row tells, in ``xmin``, which transaction wrote it: an insert or an update outside lakehouse brings rows
-        of another, a delete leaves fewer.
+        Every row names, in ``xmin``, the transaction that wrote it: an insert or an update by others brings rows of
+        another, a delete leaves fewer.
         """
         relations = list(kept)
         same = []
@@ -154,7 +154,7 @@ class PostgreSQLSession(Session):
         return columns
 
     def lock(self, relation: Relation) -> None:
-        """An advisory lock by the relation's name, so that it may be one that is not there yet."""
+        """Take an advisory lock by the relation's name, so that it may be one that is not there yet."""
         self._lock(f"lakehouse {relation.quoted}")
 
     def _lock(self, what: str) -> None:
@@ -201,12 +201,12 @@ class PostgreSQLSession(Session):
 
 
 def _plain(type_name: str) -> str:
-    """A type without its modifiers: ``numeric(10,2)`` is ``numeric``."""
+    """Return a type without its modifiers: ``numeric(10,2)`` is ``numeric``."""
     return re.sub(r"\([^)]*\)", "", type_name)
 
 
 def _expression(column: str, type_name: str) -> str:
-    """What to ask for, so that nothing is lost on the way."""
+    """Return the expression to ask for, so that nothing is lost on the way."""
     plain = _plain(type_name)
     if plain in _NATIVE:
         return column
@@ -223,7 +223,7 @@ def _is_interval(plain: str) -> bool:
 
 
 def _months(column: str) -> str:
-    """Whether an interval counts months, which are of no length."""
+    """Return whether an interval counts months, which are of no length."""
     return f"extract(year FROM {column}) <> 0 OR extract(month FROM {column}) <> 0"
 
 
@@ -239,7 +239,7 @@ def _unread(column: str, type_name: str) -> tuple[str, str] | None:
 
 
 def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
-    """What came, as the type of the column tells; raises `InexactError` for what the driver spoils."""
+    """Return what came, in the form of the column's type; raises `InexactError` for what the driver spoils."""
     check_read(column)
     plain = _plain(type_name)
     if _is_interval(plain):

@@ -34,7 +34,7 @@ def _check_stored(values: pa.Array) -> None:
 
 
 def check_read(column: pa.ChunkedArray) -> None:
-    """Whether the driver gave what the server has: infinity, and what is beyond Arrow's range, come out wrapped.
+    """Check that the driver gave what the server has: infinity, and what is beyond Arrow's range, come out wrapped.
 
     Raises:
         InexactError: It did not.

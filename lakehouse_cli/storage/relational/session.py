@@ -34,12 +34,12 @@ class Relation(NamedTuple):
 
 
 class Found(Struct, frozen=True):
-    """What the catalog tells of a relation.
+    """What the catalog says of a relation.
 
     Attributes:
         kind: ``table`` for one that can be replaced; else what it is, for messages.
         columns: Name and SQL type of each column, in order.
-        bytes: Size on disk, as far as the database tells; else 0.
+        bytes: Size on disk, as far as the database knows it; else 0.
     """
 
     kind: Literal["table", "view", "materialized view", "foreign table", "partitioned table", "virtual table"]
@@ -57,7 +57,7 @@ class Kept(Struct, frozen=True):
 
     Attributes:
         text: The manifest.
-        stamp: By which the database tells that nobody touched the table since; empty where it cannot.
+        stamp: By which the database shows that nobody touched the table since; empty where it cannot.
         signature: `Found.signature` of the table as it was published.
     """
 
@@ -141,34 +141,34 @@ class Session(ABC):
 
     @abstractmethod
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
 
     @abstractmethod
     def do(self, statement: str) -> None:
         """Run a statement that gives no rows."""
 
     def sql(self, relation: Relation) -> str:
-        """The name of a relation in statements."""
+        """Return the name of a relation in statements."""
         return relation.quoted
 
     @abstractmethod
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
-        """Those of the wanted relations that are there."""
+        """Return those of the wanted relations that are there."""
 
     def find_one(self, relation: Relation) -> Found | None:
-        """What is there of one relation; None where nothing is."""
+        """Return what is there of one relation; None where nothing is."""
         return self.find([relation]).get(relation)
 
     @abstractmethod
     def has_manifests(self) -> bool:
-        """Whether the table of manifests is there; it is made with the first manifest."""
+        """Return whether the table of manifests is there; it is made with the first manifest."""
 
     def kept(self) -> Mapping[Relation, Kept]:
-        """All manifests; empty where nothing was ever published."""
+        """Return all manifests; empty where nothing was ever published."""
         return self._kept("")
 
     def kept_of(self, relation: Relation) -> Kept | None:
-        """The manifest of one relation."""
+        """Return the manifest of one relation."""
         return self._kept(f" WHERE {is_relation(relation)}").get(relation)
 
     def _kept(self, where: str) -> Mapping[Relation, Kept]:
@@ -178,7 +178,7 @@ class Session(ABC):
         return {Relation(schema, name): Kept(*kept) for schema, name, *kept in rows}
 
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """Those of some published tables, which are all there, whose rows surely are those that were published.
+        """Return those of some published tables, which are all there, whose rows surely are those that were published.
 
         None by default: most databases do not record who changed which table.
         """
@@ -259,7 +259,7 @@ class Session(ABC):
 
 
 def parsed(text: str, name: str) -> Manifest:
-    """The manifest of a table called `name`.
+    """Return the manifest of a table called `name`.
 
     Raises:
         NewerVersionError: A newer version of the tool wrote it.
@@ -269,13 +269,13 @@ def parsed(text: str, name: str) -> Manifest:
 
 
 def is_relation(relation: Relation) -> str:
-    """The condition, as SQL, that a manifest is that of a relation."""
+    """Return the condition, as SQL, that a manifest is that of a relation."""
     schema = f"schema_name = {literal(relation.schema)} AND " if relation.schema else ""
     return f"{schema}table_name = {literal(relation.name)}"
 
 
 def quote(name: str) -> str:
-    """A name as SQL.
+    """Return a name as SQL.
 
     >>> print(quote('say "x" now'))
     "say ""x"" now"
@@ -284,7 +284,7 @@ def quote(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text as SQL, for databases in which a backslash is a backslash.
+    """Return a text as SQL, for databases in which a backslash is a backslash.
 
     >>> literal("it's")
     "'it''s'"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
-#: What is said where SQLite's own sentence does not tell what is wrong.
+#: What is said where SQLite's own sentence does not name the cause.
 _REASONS = {
     "SQLITE_READONLY_ROLLBACK": "a killed program left changes half made, which must be undone before it is read",
     "SQLITE_IOERR_DELETE": "the journal beside it cannot be deleted",
@@ -101,7 +101,7 @@ class SQLiteSession(Session):
         self._connection = connection
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._connection.execute(statement, values).fetchall()
 
     def do(self, statement: str) -> None:
@@ -136,7 +136,7 @@ class SQLiteSession(Session):
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
-        """The values, and as what they can be understood."""
+        """Return the values, as what they can be understood."""
         from lakehouse_cli.storage.relational.sqlite_values import understood
 
         if not names:

@@ -40,7 +40,7 @@ def check_stored(column: pa.ChunkedArray) -> None:
 
 
 def stored_type(column: pa.ChunkedArray, declared: ColumnType) -> str:
-    """The type of a column in SQLite that keeps the values.
+    """Return the type of a column in SQLite that keeps the values.
 
     One called ``REAL`` keeps whole numbers as integers, of which zero has no sign. With ``BLOB`` in its name a type
     leaves values as they are (https://www.sqlite.org/datatype3.html#determination_of_column_affinity).
@@ -56,7 +56,7 @@ def _has_negative_zero(column: pa.ChunkedArray) -> bool:
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:
-    """The rows of a batch as SQLite takes them."""
+    """Return the rows of a batch as SQLite takes them."""
     return zip(*(_values(column) for column in batch.columns), strict=True)
 
 
@@ -77,7 +77,7 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequence[Any]:
-    """What a column holds, by the type it was declared with in SQLite, where its values agree with that.
+    """Return what a column holds, by the type it was declared with in SQLite, where its values agree with that.
 
     Args:
         values: As SQLite has them.

@@ -43,13 +43,13 @@ class RelationalPlace(Place):
             yield relation, Trace(uri, len(each.text), 0, (identity, relation), state), each.text
 
     def data(self, table: Relation, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
-        """The table, of the size and time that its manifest says."""
+        """Return the table, of the size and time that its manifest says."""
         if self._session.find_one(table) is not None:
             state = trace.state._replace(table=True)
             yield Trace(trace.uri, manifest.bytes, manifest.modified_ns, trace.identity, state)
 
     def is_described(self, manifest: Manifest, data: Trace) -> bool:
-        """By what the database tells of changes, else by the rows."""
+        """By what the database records of changes, else by the rows."""
         return self._is_unchanged(data.state, manifest)
 
     def is_unchanged(self, state: SeenRelation) -> bool:
