@@ -132,12 +132,10 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
     """
     doing = _DOING.get(method, f"`{method}` of")
     what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if spec.folder is not None and Path(frame.filename).is_relative_to(spec.folder)]
+    frames, folder = traceback.extract_tb(error.__traceback__), spec.folder
+    own = [frame for frame in frames if folder is not None and Path(frame.filename).is_relative_to(folder)]
     last = (own or frames)[-1]
-    shown = Path(last.filename)
-    if spec.folder is not None and shown.is_relative_to(spec.folder):
-        shown = shown.relative_to(spec.folder)
+    shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return StorageError(
         f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.errors import own_storage_error
@@ -176,26 +178,24 @@ class GuardedStorage(WrapperStorage):
     def scan(self, table: Table, columns: Any) -> Scan:
         """Guard the reading too, which begins when the data are asked for."""
         scan: Scan = self.forward("scan", table, columns)
-        return Scan(
-            self,
-            table,
-            lambda known: self._guarded("scan", table, lambda: scan.read(known)),
-        )
+
+        def read(known: tuple[InputRecord, ...] | None) -> Any:
+            with self._guarding("scan", table):
+                return scan.read(known)
+
+        return Scan(self, table, read)
 
     def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call a method of the user's."""
-        table = next((each for each in arguments if isinstance(each, Table)), None)
-
-        def call() -> Any:
-            result = super(GuardedStorage, self).forward(method, *arguments, **keywords)
+        with self._guarding(method, next((each for each in arguments if isinstance(each, Table)), None)):
+            result = super().forward(method, *arguments, **keywords)
             # What is made while it is asked for would raise where nobody looks.
             return list(result) if isinstance(result, Iterator) else result
 
-        return self._guarded(method, table, call)
-
-    def _guarded(self, method: str, table: Table | None, call: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _guarding(self, method: str, table: Table | None) -> Iterator[None]:
         try:
-            return call()
+            yield
         except LakehouseError:
             raise
         except Exception as error:

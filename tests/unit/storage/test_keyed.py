@@ -99,14 +99,6 @@ def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> No
         publish(second, "second", origins[1])
 
 
-def test_a_look_is_remembered_by_no_storage(storage: DictStorage) -> None:
-    run = other(storage)
-    planned(run, table())
-    publish(storage, "first")
-    publish(run, "second")
-    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
-
-
 def test_data_whose_manifest_could_not_be_put_are_stored_again(
     storage: DictStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
