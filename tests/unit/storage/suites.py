@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.storage import AssetStorage
 from lakehouse_cli.storage.keyed.objects import ObjectStorage
+from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import Session
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, csv_of, data_of, planned, table
 
@@ -28,6 +31,32 @@ class DatabaseConformance(StorageConformance):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(self.session, "write", dies)
+
+
+class DatabaseFileConformance(DatabaseConformance):
+    """The suite on a database file, which its own client opens behind the storage's back."""
+
+    missing_table: ClassVar[type[Exception]]
+
+    def connect(self, path: str) -> Any:
+        raise NotImplementedError
+
+    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
+        assert isinstance(storage, OneFileStorage)
+        Path(storage.spec.root).parent.mkdir(exist_ok=True)
+        with closing(self.connect(storage.spec.root)) as connection:
+            connection.execute(f'CREATE TABLE "{declared.path}" (id INTEGER, text TEXT)')
+            rows = list(zip(*data.to_pydict().values(), strict=True))
+            connection.executemany(f'INSERT INTO "{declared.path}" VALUES (?, ?)', rows)
+            connection.commit()
+
+    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
+        assert isinstance(storage, OneFileStorage)
+        if not Path(storage.spec.root).exists():
+            return None
+        with closing(self.connect(storage.spec.root)) as connection, suppress(self.missing_table):
+            return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
+        return None
 
 
 def behind(storage: AssetStorage) -> Any:
