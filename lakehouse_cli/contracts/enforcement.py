@@ -21,7 +21,7 @@ from lakehouse_cli.arrow.conversion.refusal import (
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
-from lakehouse_cli.model import Column
+from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
 
@@ -80,7 +80,7 @@ def enforce(
         violations += [_extra(result.schema.field(places[name]), columns) for name in extras]
         extras = []
     for name in extras:
-        violations += _judge_undeclared(result, places[name], kept)
+        violations += _judge(result, places[name], None, kept)
     table = pa.Table.from_arrays(list(kept.values()), names=list(kept)) if kept else result.select([])
     if key:
         violations += _key_violations(table, columns, key, names)
@@ -153,42 +153,40 @@ def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 
 
-def _judge(result: pa.Table, position: int, column: Column, kept: dict[str, pa.ChunkedArray]) -> Sequence[Violation]:
-    """The violations of one declared column, which is put among the kept ones as far as it can be converted."""
-    target = to_arrow(column.type)
-    array = result.column(position)
-    refused = refusal_in(result.schema.field(position))
-    if refused is not None:
-        return [replace(refused, location=column.location)]
-    try:
-        array = _converted(array, target)
-    except InexactError as refusal:
-        return [replace(violation_of(refusal, column.name, column.type, array), location=column.location)]
-    kept[column.name] = _combined(array)
-    return [_nulls(array, column)] if not column.nullable and array.null_count else []
+def _judge(
+    result: pa.Table, position: int, column: Column | None, kept: dict[str, pa.ChunkedArray]
+) -> Sequence[Violation]:
+    """Judge one column, which is put among the kept ones as far as it can be converted.
 
-
-def _judge_undeclared(result: pa.Table, position: int, kept: dict[str, pa.ChunkedArray]) -> Sequence[Violation]:
-    """The violations of a column that is kept without being declared."""
-    field = result.schema.field(position)
+    Args:
+        result: As it came.
+        position: Of the column.
+        column: As declared; None for one that is kept without being declared.
+        kept: Columns by name.
+    """
+    field, array = result.schema.field(position), result.column(position)
     refused = refusal_in(field)
+    if refused is None:
+        try:
+            array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
+        except InexactError as refusal:
+            refused = violation_of(refusal, field.name, column.type if column is not None else None, array)
     if refused is not None:
-        return [refused]
-    declarable = from_arrow(field.type)
-    source = result.column(position)
-    if declarable is None:
-        refusal = InexactError(f"{field.type}, which no column type holds", hint="convert or drop the column")
-        return [violation_of(refusal, field.name, None, source)]
-    unnamed = unnameable(declarable)
+        return [replace(refused, location=_place(column))]
+    kept[field.name] = _combined(array)
+    return [_nulls(array, column)] if column is not None and not column.nullable and array.null_count else []
+
+
+def _declarable(stored: pa.DataType) -> ColumnType:
+    """Return the nearest type that a project file can name."""
+    found = from_arrow(stored)
+    if found is None:
+        raise InexactError(f"{stored}, which no column type holds", hint="convert or drop the column")
+    unnamed = unnameable(found)
     if unnamed is not None:
-        # Its manifest alone would tell the type to who reads the table.
-        refusal = InexactError(unnamed[0], hint=unnamed[1])
-        return [violation_of(refusal, field.name, None, source)]
-    try:
-        kept[field.name] = _combined(_converted(source, to_arrow(declarable)))
-    except InexactError as refusal:
-        return [violation_of(refusal, field.name, None, source)]
-    return []
+        # Only its manifest would have the type, for whoever reads the table.
+        raise InexactError(unnamed[0], hint=unnamed[1])
+    return found
 
 
 def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

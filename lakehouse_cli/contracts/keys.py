@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,7 +15,7 @@ _FEW = 1_000
 
 
 def key_violation(table: pa.Table, key: Sequence[str], location: Location | None = None) -> Violation | None:
-    """The violation of a key that more than one row has; rows with a null in the key are not judged here.
+    """Return the violation of a key that more than one row has; rows with a null in the key are not judged here.
 
     Args:
         table: Holds the key's columns, no two of one name.
@@ -24,11 +23,11 @@ def key_violation(table: pa.Table, key: Sequence[str], location: Location | None
         location: Of the key's first column.
     """
     rows = _repeated(table, key)
-    if not rows:
+    if not len(rows):
         return None
     names = ", ".join(f"`{name}`" for name in key)
     verb = "repeats" if len(rows) == 1 else "repeat"
-    first = list(rows[:EXAMPLES])
+    first = rows[:EXAMPLES].to_pylist()
     shown = zip(*(table.column(name).take(first).to_pylist() for name in key), strict=True)
     examples = tuple(
         Example(row + 1, ", ".join(shorten(value) for value in values))
@@ -38,17 +37,17 @@ def key_violation(table: pa.Table, key: Sequence[str], location: Location | None
     return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
 
 
-def _repeated(table: pa.Table, key: Sequence[str]) -> Sequence[int]:
+def _repeated(table: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
     """0-based rows whose key an earlier row has."""
     columns = [table.column(name) for name in key]
     if table.num_rows <= _FEW or any(pa.types.is_nested(column.type) for column in columns):
         return _repeated_few(columns)
     if len(columns) == 1 and len(columns[0].unique()) == table.num_rows:
-        return []
+        return av.array([], pa.int64())
     return _repeated_many(columns)
 
 
-def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> list[int]:
+def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
     seen: set[object] = set()
     rows = []
     for row, values in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
@@ -59,14 +58,14 @@ def _repeated_few(columns: Sequence[pa.ChunkedArray]) -> list[int]:
         if identity in seen:
             rows.append(row)
         seen.add(identity)
-    return rows
+    return av.array(rows, pa.int64())
 
 
 def _is_plain(value: object) -> bool:
     return not isinstance(value, (list, dict)) and value == value
 
 
-def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> Sequence[int]:
+def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     from lakehouse_cli.arrow.values import compute as pc
 
     names = [f"k{position}" for position in range(len(columns))]
@@ -75,23 +74,9 @@ def _repeated_many(columns: Sequence[pa.ChunkedArray]) -> Sequence[int]:
     keyed = pa.table([*(_hashable(column) for column in columns), rows], names=[*names, "row"]).drop_null()
     first = keyed.group_by(names).aggregate([("row", "min")]).column("row_min")
     if len(first) == keyed.num_rows:
-        return []
+        return first[:0]
     repeated = pc.invert(pc.is_in(keyed.column("row"), value_set=first.combine_chunks()))
-    return _Rows(keyed.column("row").filter(repeated))
-
-
-class _Rows(Sequence[int]):
-    """Row numbers that become Python's only where they are looked at."""
-
-    def __init__(self, rows: pa.ChunkedArray) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, at: Any) -> Any:
-        found = self._rows[at]
-        return found.to_pylist() if isinstance(at, slice) else found.as_py()
+    return keyed.column("row").filter(repeated)
 
 
 def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -100,6 +85,6 @@ def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
-        # Arrow tells -0.0 from 0.0 apart, which are one key.
+        # To Arrow -0.0 and 0.0 are two, and they are one key.
         return pc.add(column, av.scalar(0.0, column.type))
     return column

@@ -1,6 +1,6 @@
 """Where tables are read from and published to.
 
-`KeyedStorage` is what a storage of one's own is built on: `Head` is what it tells of a key, `ChangedError` what it
+`KeyedStorage` is what a storage of one's own is built on: `Head` is what it reports of a key, `ChangedError` what it
 raises where another run was first, `Cause` what an exception of its backend means. One without keys is an
 `AssetStorage`, and reads by a `Scan`.
 """

@@ -25,11 +25,11 @@ _Capability = TypeVar("_Capability")
 
 
 class Stored(Struct, frozen=True):
-    """What a storage tells about a stored table without reading it.
+    """What a storage reports of a stored table without reading it.
 
     Attributes:
         bytes: Size of the stored data.
-        modified_ns: When it was last written, nanoseconds since 1970 in UTC; 0 where the storage cannot tell.
+        modified_ns: When it was last written, nanoseconds since 1970 in UTC; 0 where the storage does not know.
     """
 
     bytes: int
@@ -48,7 +48,7 @@ class Stray(Struct, frozen=True):
         modified_ns: When it was last written, nanoseconds since 1970 in UTC.
         keep: Why it is not removed; None for what may be.
         handle: The storage's own, by which it removes what was listed and nothing else.
-        project: The project that stored it, as its manifest tells; None where none does.
+        project: The project that stored it, by its manifest; None where that is not known.
     """
 
     kind: Literal["unfinished", "undeclared"]
@@ -72,7 +72,7 @@ class Provenance(Struct, frozen=True):
         inputs: What they were made from.
         memory_bytes: What they and their inputs took in memory.
         project: Name of the project whose run it was.
-        forced: Whether the user asked to replace whatever is there, also what is not of this tool's making.
+        forced: Whether the user asked to replace whatever is there, also what lakehouse did not create.
         expected: What they replace, as the plan saw it; None where nobody looked, and whatever is there is replaced.
     """
 
@@ -140,7 +140,7 @@ class Scan:
 
 
 def record_of(content_hash: str, size: int, modified_ns: int | None, known: Iterable[InputRecord]) -> InputRecord:
-    """The record of stored data, with the rows of the known record of the same content."""
+    """Return the record of stored data, with the rows of the known record of the same content."""
     rows = next((record.rows for record in known if record.content_hash == content_hash), -1)
     return InputRecord(content_hash, rows, size, modified_ns)
 
@@ -163,11 +163,11 @@ class AssetStorage(ABC):
 
     @abstractmethod
     def uri(self, table: Table) -> str:
-        """Where a table is, as messages and documents show it; secrets left out."""
+        """Return where a table is, as messages and documents show it; secrets left out."""
 
     @abstractmethod
     def stat(self, table: Table) -> Stored | None:
-        """What is stored of a table; None where nothing is.
+        """Return what is stored of a table; None where nothing is.
 
         Raises:
             StorageError: It cannot be looked at.
@@ -175,12 +175,12 @@ class AssetStorage(ABC):
 
     @abstractmethod
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """What is stored of a table, by its content; None where nothing is.
+        """Return what is stored of a table, by its content; None where nothing is.
 
         Args:
             table: The table.
-            known: What it was at other times. Where the storage tells by a version that it is one of these, it is taken
-                to be that, unread. Rows are told where the content is that of one of these, else as -1.
+            known: What it was at other times. Where a version shows that it is one of these, it is taken
+                to be that, unread. Rows are those of a known record of the same content, else -1.
 
         Raises:
             StorageError: It cannot be read.
@@ -200,7 +200,7 @@ class AssetStorage(ABC):
 
     @abstractmethod
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest of a stored table; None where there is none.
+        """Return the manifest of a stored table; None where there is none.
 
         Raises:
             NewerVersionError: A newer version of the tool wrote it.
@@ -213,4 +213,4 @@ class AssetStorage(ABC):
 
     @abstractmethod
     def list(self) -> Iterable[Manifest]:
-        """The manifests of all tables stored here."""
+        """Return the manifests of all tables stored here."""

@@ -40,7 +40,7 @@ class CountsRows(Protocol):
     """Counts rows much faster than by reading them."""
 
     def count_rows(self, table: Table) -> int | None:
-        """How many rows are stored; None, or whatever is raised, where they are not known."""
+        """Return how many rows are stored; None, or whatever is raised, where they are not known."""
 
 
 @runtime_checkable
@@ -80,7 +80,7 @@ class IsLocal(Protocol):
     """Keeps tables in files of this machine."""
 
     def local_files(self, table: Table) -> Iterable[str]:
-        """The files that a table may be read from, there or not."""
+        """Return the files that a table may be read from, there or not."""
 
 
 @runtime_checkable
@@ -88,7 +88,7 @@ class Cleans(Protocol):
     """Finds and removes what no declared table accounts for."""
 
     def identities(self, table: Table) -> frozenset[Any]:
-        """What identifies the stored data and manifest of a table, by whatever name they go."""
+        """Return what identifies the stored data and manifest of a table, by whatever name they go."""
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
         """What no declared table accounts for; `taken` are the identities of all that does, of whatever storage."""
@@ -130,7 +130,7 @@ def in_use(storages: Iterable[AssetStorage]) -> Iterator[None]:
 
 
 def count_rows(storage: AssetStorage, table: Table) -> int | None:
-    """How many rows are stored of a table; None where that is not known without reading it."""
+    """Return how many rows are stored of a table; None where that is not known without reading it."""
     found = storage.capability(CountsRows)
     return None if found is None else found.count_rows(table)
 
@@ -154,12 +154,7 @@ def read_version(storage: AssetStorage, table: Table, version: int) -> pa.Table:
 def check_replaceable(storage: AssetStorage, table: Table, *, forced: bool) -> None:
     """Refuse, before anything is computed, to publish over what has no manifest of ours, unless it is forced.
 
-    A plan asks it of tables that would run and have no manifest, so that it tells what the run would refuse.
-
-    Args:
-        storage: Where it would be published.
-        table: What would be.
-        forced: Whether the user asked to replace whatever is there, as `Provenance.forced`.
+    A plan asks it of tables that would run and have no manifest; `forced` is as in `Provenance`.
 
     Raises:
         StorageError: What is there is another's; the hint says how to replace it all the same.
@@ -181,12 +176,7 @@ def _is_described(storage: AssetStorage, table: Table) -> bool:
 def altered_by(storage: AssetStorage, table: Table, content: InputRecord) -> str:
     """Where or by what data were modified that are not as their manifest says, in words that follow "was modified".
 
-    Asked for a plan, of tables found altered and of nothing else.
-
-    Args:
-        storage: Where they are stored.
-        table: The table.
-        content: What is stored of it.
+    Asked for a plan, of tables whose content was found to be another, and of nothing else.
     """
     found = storage.capability(ExplainsChanges)
     return ANOTHER_HAND if found is None else found.altered_by(table, content)
@@ -200,13 +190,13 @@ def remove_leftovers(storage: AssetStorage, tables: Iterable[Table]) -> None:
 
 
 def local_files(storage: AssetStorage, table: Table) -> Iterable[str]:
-    """The files of this machine a table may be read from, there or not; none where it lives elsewhere."""
+    """Return the files of this machine a table may be read from, there or not; none where it lives elsewhere."""
     found = storage.capability(IsLocal)
     return () if found is None else found.local_files(table)
 
 
 def identities(storage: AssetStorage, table: Table) -> frozenset[Any]:
-    """What tells the stored data and manifest of a table from everything else, by whatever name it goes.
+    """Return what identifies the stored data and manifest of a table, by whatever name it goes.
 
     Raises:
         StorageError: It cannot be looked at.
@@ -216,7 +206,7 @@ def identities(storage: AssetStorage, table: Table) -> frozenset[Any]:
 
 
 def strays(storage: AssetStorage, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-    """What no declared table accounts for, as `Cleans.strays`; nothing where a storage cannot tell."""
+    """Return what no declared table accounts for, as `Cleans.strays`; nothing where a storage cannot know."""
     found = storage.capability(Cleans)
     return () if found is None else found.strays(declared, taken)
 
@@ -224,6 +214,4 @@ def strays(storage: AssetStorage, declared: Iterable[Table], taken: frozenset[An
 def remove_stray(storage: AssetStorage, stray: Stray) -> str | None:
     """Remove what `strays` listed; returns why not where it is not removed."""
     found = storage.capability(Cleans)
-    if found is None:
-        return stray.keep or "this storage removes nothing by itself"
-    return found.remove_stray(stray)
+    return "this storage removes nothing by itself" if found is None else found.remove_stray(stray)

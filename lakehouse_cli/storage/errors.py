@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol
 
-from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError
+from lakehouse_cli.errors import LakehouseError, OvertakenError, StorageError, UnreachableError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 
 #: What cannot be had: all that a storage holds, or one table.
@@ -42,10 +42,10 @@ class Explaining(Protocol):
         """Its declaration."""
 
     def uri(self, table: Table) -> str:
-        """Where a table is, for messages."""
+        """Return where a table is, for messages."""
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What an exception means that was raised at a table; None for a fault of the tool's own."""
+        """What an exception means that was raised at a table; None for the system's own, and for faults of the tool."""
 
 
 class translate_errors:  # noqa: N801  # used as a function is; a class, as it is entered for every look at a table
@@ -72,6 +72,8 @@ class translate_errors:  # noqa: N801  # used as a function is; a class, as it i
             return
         storage, table = self._storage, self._table
         cause = storage.explain(error, table)
+        if cause is None and isinstance(error, OSError) and error.strerror:
+            cause = Cause(system_reason(error))
         if cause is None:
             return
         named = f"storage `{storage.spec.name}`"
@@ -92,7 +94,7 @@ class ChangedError(StorageError):
 
 
 def overtaken(table: Table, shown: str) -> OvertakenError:
-    """The error of a table that another run stored while this one computed it; `shown` is where it is."""
+    """Return the error of a table that another run stored while this one computed it; `shown` is where it is."""
     return OvertakenError(
         f"another run stored {shown} while this one computed it",
         hint="what it stored is left as it is; run again to look at it anew",
@@ -101,7 +103,7 @@ def overtaken(table: Table, shown: str) -> OvertakenError:
 
 
 def changed_while_read(table: Table, shown: str) -> StorageError:
-    """The error of a table that others changed whenever it was read; `shown` is where it is."""
+    """Return the error of a table that others changed whenever it was read; `shown` is where it is."""
     return StorageError(
         f"{shown} changed while it was read",
         hint="run again when no other program writes it",
@@ -120,7 +122,7 @@ _DOING = {
 
 
 def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error: Exception) -> StorageError:
-    """The error of a storage that is not the tool's, with the line of its code that raised it.
+    """Return the error of a storage that is not the tool's, with the line of its code that raised it.
 
     Args:
         spec: Its declaration.
@@ -130,12 +132,10 @@ def own_storage_error(spec: StorageSpec, method: str, table: Table | None, error
     """
     doing = _DOING.get(method, f"`{method}` of")
     what = f"{doing} `{table.name}`" if table is not None else f"`{method}`"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if spec.folder is not None and Path(frame.filename).is_relative_to(spec.folder)]
+    frames, folder = traceback.extract_tb(error.__traceback__), spec.folder
+    own = [frame for frame in frames if folder is not None and Path(frame.filename).is_relative_to(folder)]
     last = (own or frames)[-1]
-    shown = Path(last.filename)
-    if spec.folder is not None and shown.is_relative_to(spec.folder):
-        shown = shown.relative_to(spec.folder)
+    shown = Path(last.filename).relative_to(folder) if own and folder is not None else last.filename
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return StorageError(
         f"storage `{spec.name}` ({spec.type}) failed at {what}: {text}",

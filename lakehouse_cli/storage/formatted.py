@@ -61,7 +61,7 @@ class FormattedStorage(AssetStorage):
         return self._under_root(f"{MANIFESTS}/{table.path}.json")
 
     def _under_root(self, path: str) -> str:
-        """A path under the root as the project file spells it."""
+        """Return a path under the root as the project file spells it."""
         root = self.spec.root_text.rstrip("/")
         return f"{root}/{path}" if root not in ("", ".") else path
 
@@ -78,7 +78,7 @@ class FormattedStorage(AssetStorage):
         return tuple(dict.fromkeys(suffixes))
 
     def _one_of(self, found: Sequence[str], table: Table) -> str:
-        """The one ending that is there, of those that may be; the one that would be written where none is."""
+        """Return the one ending that is there, of those that may be; the one that would be written where none is."""
         if len(found) > 1:
             names = " and ".join(self._shown(table, suffix) for suffix in found)
             raise StorageError(
@@ -92,7 +92,7 @@ class FormattedStorage(AssetStorage):
         return missing_data(table, self.uri(table))
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The declared columns; a computed table that declares none is read as its manifest tells."""
+        """Return the declared columns; a computed table that declares none is read by its manifest."""
         return Scan(self, table, partial(self._read, table, columns))
 
     def _read(
@@ -123,7 +123,7 @@ class FormattedStorage(AssetStorage):
         opener: Callable[[], BinaryIO],
         is_stored: Callable[[Manifest], bool],
     ) -> pa.Table:
-        """Have the format read bytes: the declared columns, and those beyond them as the manifest tells.
+        """Have the format read bytes: the declared columns, and those beyond them by the manifest.
 
         Args:
             table: The table.
@@ -138,12 +138,12 @@ class FormattedStorage(AssetStorage):
         return self._format(table).read(opener, self.uri(table), columns, self._options(table))
 
 
-def missing_data(table: Table, shown: str) -> MissingDataError:
-    """The error of a table of which nothing is stored at the place shown."""
+def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
+    """The error of a table of which nothing is stored at the place shown; `advice` is for the owner of a source."""
     if table.kind == "source":
         return MissingDataError(
             f"{shown} does not exist",
-            hint="put the file there, or correct `path:` or the storage's `root:`",
+            hint=f"{advice}, or correct `path:` or the storage's `root:`",
             location=table.where("path"),
         )
     return MissingDataError(
@@ -154,12 +154,12 @@ def missing_data(table: Table, shown: str) -> MissingDataError:
 
 
 def needs_manifest(table: Table, columns: Sequence[Column] | None) -> bool:
-    """Whether what is stored of a table has columns of whose types only its manifest tells."""
+    """Return whether what is stored of a table has columns whose types only its manifest knows."""
     return table.kind == "computed" and (columns is None or table.extra_columns == "keep")
 
 
 def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str) -> tuple[Column, ...]:
-    """The stored columns as a manifest tells, the declared ones as they are declared.
+    """Return the stored columns by a manifest, the declared ones as they are declared.
 
     Raises:
         StorageError: The manifest, which messages call `shown`, names a type that there is not.
@@ -175,7 +175,7 @@ def columns_of(manifest: Manifest, declared: Sequence[Column] | None, shown: str
 def make_manifest(
     table: Table, data: pa.Table, origin: Provenance, *, size: int, content_hash: str, modified_ns: int
 ) -> Manifest:
-    """The manifest of data that were written: `size` bytes with a hash, at a time."""
+    """Return the manifest of data that were written: `size` bytes with a hash, at a time."""
     return Manifest(
         table=table.name,
         project=origin.project,
@@ -196,7 +196,7 @@ def make_manifest(
 
 
 def parse_manifest(text: bytes, shown: str) -> Manifest:
-    """A manifest as it is stored.
+    """Return a manifest as it is stored.
 
     Raises:
         NewerVersionError: A newer version of the tool wrote it.

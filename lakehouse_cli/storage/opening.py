@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from lakehouse_cli.errors import LakehouseError, Location, Problem, ProjectError
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.spec import FormatSpec
 from lakehouse_cli.model import ProjectSpec, StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.registry import Entry, install_command, load
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.errors import own_storage_error
@@ -23,7 +25,7 @@ _Storage = TypeVar("_Storage", bound=AssetStorage)
 
 
 def open_storages(project: ProjectSpec) -> Mapping[str, AssetStorage]:
-    """The storages of a project by name; nothing is connected to before it is used.
+    """Return the storages of a project by name; nothing is connected to before it is used.
 
     Raises:
         ProjectError: Packages that they need are not installed.
@@ -79,7 +81,7 @@ def _raise_for(problems: Iterable[Problem], project: ProjectSpec) -> None:
 
 
 def open_storage(spec: StorageSpec) -> AssetStorage:
-    """The storage of a declaration; nothing is connected to before it is used.
+    """Return the storage of a declaration; nothing is connected to before it is used.
 
     Raises:
         LakehouseError: A package that its type needs is not installed; the hint says what to install. Or its type is a
@@ -129,13 +131,13 @@ def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapp
 
 
 def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
-    """The class, held to what a storage is."""
+    """Import the class, and check that it has what a storage must have."""
     module_name, _, class_name = storage_type.implementation.partition(":")
     try:
         module = import_own(module_name, folder)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        hint = f"mend {module_name.replace('.', '/')}.py"
+        hint = f"fix {module_name.replace('.', '/')}.py"
         if missing:
             hint = install_command(missing) or f"install what `{missing}` belongs to"
         raise LakehouseError(
@@ -169,33 +171,31 @@ class GuardedStorage(WrapperStorage):
         self.spec = spec
 
     def uri(self, table: Table) -> str:
-        """Where a table is, with the root as it is written: one that is filled in may hold a password."""
+        """Return where a table is, with the root as it is written: one that is filled in may hold a password."""
         uri: str = self.forward("uri", table)
         return uri.replace(self.spec.root, self.spec.root_text) if self.spec.root else uri
 
     def scan(self, table: Table, columns: Any) -> Scan:
-        """The data are read when they are asked for, and that may fail as well."""
+        """Guard the reading too, which begins when the data are asked for."""
         scan: Scan = self.forward("scan", table, columns)
-        return Scan(
-            self,
-            table,
-            lambda known: self._guarded("scan", table, lambda: scan.read(known)),
-        )
+
+        def read(known: tuple[InputRecord, ...] | None) -> Any:
+            with self._guarding("scan", table):
+                return scan.read(known)
+
+        return Scan(self, table, read)
 
     def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
         """Call a method of the user's."""
-        table = next((each for each in arguments if isinstance(each, Table)), None)
-
-        def call() -> Any:
-            result = super(GuardedStorage, self).forward(method, *arguments, **keywords)
+        with self._guarding(method, next((each for each in arguments if isinstance(each, Table)), None)):
+            result = super().forward(method, *arguments, **keywords)
             # What is made while it is asked for would raise where nobody looks.
             return list(result) if isinstance(result, Iterator) else result
 
-        return self._guarded(method, table, call)
-
-    def _guarded(self, method: str, table: Table | None, call: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _guarding(self, method: str, table: Table | None) -> Iterator[None]:
         try:
-            return call()
+            yield
         except LakehouseError:
             raise
         except Exception as error:

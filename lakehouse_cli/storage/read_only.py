@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any
 
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
-from lakehouse_cli.storage.base import AssetStorage, Provenance, Stray
+from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+_CHANGING = frozenset(("publish", "delete", "may_replace", "remove_leftovers"))
 
 
 class ReadOnlyStorage(WrapperStorage):
@@ -27,29 +24,12 @@ class ReadOnlyStorage(WrapperStorage):
         super().__init__(inner)
         self._environment = environment
 
-    def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
-        """Refused."""
-        del data, origin
-        self._refuse(table)
-
-    def delete(self, table: Table) -> None:
-        """Refused."""
-        self._refuse(table)
-
-    def may_replace(self, table: Table, *, forced: bool) -> None:
-        """Refused."""
-        del forced
-        self._refuse(table)
-
-    def remove_leftovers(self, tables: Iterable[Table]) -> None:
-        """Refused."""
-        for table in tables:
-            self._refuse(table)
-
-    def remove_stray(self, stray: Stray) -> str | None:
-        """Refused."""
-        del stray
-        return f"environment `{self._environment}` is read-only"
-
-    def _refuse(self, table: Table) -> NoReturn:
-        raise StorageError(f"`{table.name}` is read from environment `{self._environment}`, where nothing is changed")
+    def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
+        """Refuse what would change anything."""
+        if method == "remove_stray":
+            return f"environment `{self._environment}` is read-only"
+        if method in _CHANGING:
+            table = arguments[0] if isinstance(arguments[0], Table) else next(iter(arguments[0]))
+            message = f"`{table.name}` is read from environment `{self._environment}`, where nothing is changed"
+            raise StorageError(message)
+        return super().forward(method, *arguments, **keywords)

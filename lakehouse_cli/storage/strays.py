@@ -25,7 +25,7 @@ class Trace(Struct, frozen=True):
         uri: Where they are, as messages show it.
         bytes: Their size.
         modified_ns: When they were last written, nanoseconds since 1970 in UTC.
-        identity: What tells them from everything else, as of `Identifies`.
+        identity: What identifies them, as `Cleans.identities`.
         state: The storage's own, by which it knows whether they are unchanged.
         refusal: Why they cannot be what a run stored, if they cannot.
     """
@@ -48,7 +48,7 @@ class Place(ABC):
     name: str
 
     def unfinished(self) -> Iterable[Trace]:
-        """What killed runs left half-written, and nobody is writing now."""
+        """Return what killed runs left half-written, and nobody is writing now."""
         return ()
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Place(ABC):
 
     @abstractmethod
     def data(self, table: Any, trace: Trace, manifest: Manifest) -> Iterable[Trace]:
-        """What is there of the data of a table: under every name that they may have had.
+        """Return what is there of the data of a table: under every name that they may have had.
 
         Args:
             table: As `manifests` calls it.
@@ -67,11 +67,11 @@ class Place(ABC):
 
     @abstractmethod
     def is_described(self, manifest: Manifest, data: Trace) -> bool:
-        """Whether data are those that a manifest describes."""
+        """Return whether data are those that a manifest describes."""
 
     @abstractmethod
     def is_unchanged(self, state: Any) -> bool:
-        """Whether something is as it was when it was listed."""
+        """Return whether something is as it was when it was listed."""
 
     @abstractmethod
     def remove(self, state: Any) -> str | None:
@@ -79,7 +79,7 @@ class Place(ABC):
 
 
 def find_strays(place: Place, declared: Collection[Any], taken: Collection[Any]) -> Iterator[Stray]:
-    """What no declared table accounts for.
+    """Find what no declared table accounts for.
 
     Args:
         place: Where to look.
@@ -96,7 +96,7 @@ def find_strays(place: Place, declared: Collection[Any], taken: Collection[Any])
 
 
 def _undeclared(place: Place, table: Any, trace: Trace, text: str | bytes, taken: Collection[Any]) -> Stray:
-    """A stored table that is not declared: its data and manifest, or why they stay."""
+    """Return a stored table that is not declared: its data and manifest, or why they stay."""
     manifest: Manifest | None = None
 
     def stray(data: Trace | None, keep: str | None) -> Stray:

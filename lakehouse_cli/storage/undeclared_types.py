@@ -31,13 +31,13 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
     from lakehouse_cli.arrow.types import from_arrow
 
     declared = {column.name for column in table.columns or ()}
+    refused_by = refusals(storage, table)
     violations: list[Violation] = []
     for field in data.schema:
-        column_type = from_arrow(field.type) if field.name not in declared else None
-        if column_type is None:
+        column_type = from_arrow(field.type)
+        if column_type is None or field.name in declared:
             continue
-        for holder, refusal in _refusals(storage, table):
-            why = refusal(column_type)
+        for holder, why in ((holder, refusal(column_type)) for holder, refusal in refused_by):
             if why is not None:
                 message = f"{holder} cannot hold column `{field.name}`, which is not declared: {why}"
                 violations.append(Violation(field.name, "type", data.num_rows, message))
@@ -48,15 +48,18 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
         raise ContractError(message, violations, hint=hint, location=table.where("columns", "storage"))
 
 
-def _refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
-    """What refuses types, by its name: the type of storage, then the format."""
+def refusals(storage: AssetStorage, table: Table) -> list[tuple[str, Refusal]]:
+    """Return what refuses types of columns, by its name: the type of storage, then the format."""
     storage = innermost(storage)
     own = refusal_of(type(storage).__name__, getattr(storage, "cannot_hold", ()))
     spec: StorageSpec | None = getattr(storage, "spec", None)
     built_in = STORAGE_TYPES.get(spec.type) if spec is not None else None
     written = FORMATS.get(table.format)
     found = [
-        (f"storage type {spec.type}" if spec is not None else "the storage", built_in.refusal if built_in else own),
+        (
+            f"storage type {spec.type}" if spec is not None else "the storage",
+            own or (built_in.refusal if built_in else None),
+        ),
         (f"format {table.format}", written.refusal if written else None),
     ]
     return [(holder, refusal) for holder, refusal in found if refusal is not None]

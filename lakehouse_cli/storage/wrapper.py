@@ -52,12 +52,12 @@ class WrapperStorage(_Forwarding):  # type: ignore[misc]  # its methods are made
         return getattr(self.inner, method)(*arguments, **keywords)
 
     def capability(self, protocol: type[_Capability]) -> _Capability | None:
-        """The wrapper itself for what the storage within can do."""
+        """Return the wrapper itself for what the storage within can do."""
         return None if self.inner.capability(protocol) is None else cast("_Capability", self)
 
 
 def innermost(storage: AssetStorage) -> AssetStorage:
-    """The storage within all wrappers, for what its class says of itself."""
+    """Return the storage within all wrappers, for what its class says of itself."""
     while isinstance(storage, WrapperStorage):
         storage = storage.inner
     return storage

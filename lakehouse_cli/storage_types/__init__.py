@@ -44,7 +44,7 @@ _WITH_BUCKETS = ("s3", "gs", "az")
 
 
 def scheme_of(root: str) -> str | None:
-    """The scheme of a root that is a URL, in lower case; None for a path.
+    """Return the scheme of a root that is a URL, in lower case; None for a path.
 
     >>> scheme_of("s3://bucket/prefix"), scheme_of("data/x")
     ('s3', None)
@@ -76,7 +76,7 @@ def bucket_problem(root: str) -> tuple[str, str] | None:
 
 
 def find_type(name: str, folder: Path) -> StorageType | None:
-    """A type of storage: built in, a class of the project's as ``module:Class``, or one that a package brings.
+    """Find a type of storage: built in, a class of the project's as ``module:Class``, or one that a package brings.
 
     Args:
         name: What ``type:`` says.
@@ -94,5 +94,5 @@ def find_type(name: str, folder: Path) -> StorageType | None:
 
 
 def known_names() -> Iterable[str]:
-    """The names that ``type:`` may have, those of installed packages among them."""
+    """Return the names that ``type:`` may have, those of installed packages among them."""
     return dict.fromkeys([*STORAGE_TYPES, *installed("storages")])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
-from lakehouse_cli.storage_types.spec import StorageType
+from lakehouse_cli.storage_types.spec import StorageType, lock_timeout, schema_option
 
 _SQL = {
     "int8": "TINYINT",
@@ -29,7 +28,7 @@ _TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns"
 
 
 def sql_type(column_type: ColumnType) -> str:
-    """The type of a column that holds every value of a declared type."""
+    """Return the type of a column that holds every value of a declared type."""
     match column_type.id:
         case "timestamp":
             return "TIMESTAMPTZ" if column_type.timezone else _TIMESTAMPS[str(column_type.unit)]
@@ -48,7 +47,7 @@ def sql_type(column_type: ColumnType) -> str:
 
 
 def refusal(column_type: ColumnType) -> str | None:
-    """Why DuckDB cannot hold a type: its instants and intervals count microseconds, its names have no case.
+    """Return why DuckDB cannot hold a type: its instants and intervals count microseconds, its names have no case.
 
     >>> refusal(ColumnType("timestamp", unit="ns", timezone="UTC"))
     "timestamp[ns, tz=UTC] counts nanoseconds, and DuckDB's instants microseconds; declare timestamp[us, tz=UTC]"
@@ -77,20 +76,7 @@ DUCKDB = StorageType(
     "duckdb",
     "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
     root="file",
-    options=(
-        FormatOption(
-            "schema",
-            "main",
-            {"type": "string", "minLength": 1},
-            "The schema of tables whose path names none; made where it is not there.",
-        ),
-        FormatOption(
-            "lock_timeout",
-            60,
-            {"type": "integer", "minimum": 1},
-            "Seconds to wait for another process that has the file open.",
-        ),
-    ),
+    options=(schema_option("main"), lock_timeout("another process that has the file open")),
     refusal=refusal,
     needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",

@@ -14,7 +14,7 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def ascii_lower(name: str) -> str:
-    """A name as databases compare it to which only letters of ASCII have a case.
+    """Return a name as databases compare it to which only letters of ASCII have a case.
 
     >>> ascii_lower("ÄB")
     'Äb'
@@ -31,7 +31,7 @@ class Names(Struct, frozen=True):
         own_prefix: With what names of tables begin that are the database's own, in whatever case; empty for none.
         keeps_manifests: Whether a table of it is ours.
         has_schemas: Whether a path may be ``schema/name``.
-        fold: Two columns whose names it makes the same are one; None where case tells them apart.
+        fold: Two columns whose names it makes the same are one; None where case counts.
     """
 
     owner: str
@@ -51,7 +51,7 @@ class Names(Struct, frozen=True):
         return (schema, name) if separator and self.has_schemas else ("", path)
 
     def problem(self, name: str) -> str | None:
-        """Why a name cannot be one of anything, as what follows it; None where it can."""
+        """Return why a name cannot be one of anything, as what follows it; None where it can."""
         if "\0" in name:
             return "holds a NUL character"
         if self.longest is not None and len(name.encode()) > self.longest:
@@ -59,7 +59,7 @@ class Names(Struct, frozen=True):
         return None
 
     def path_problem(self, path: str) -> tuple[str, str] | None:
-        """The part of a table's path that cannot be a name, and why, as what follows it; None where all can."""
+        """Return the part of a table's path that cannot be a name, and why, as what follows it; None where all can."""
         schema, name = self.split(path)
         for part in filter(None, (schema, name)):
             why = self.problem(part)
@@ -72,7 +72,7 @@ class Names(Struct, frozen=True):
         return None
 
     def column_problems(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Columns that cannot be called so beside the others, and why, as what follows `column` and the name."""
+        """Return columns that cannot be called so beside the others, and why, as what follows `column` and the name."""
         seen: dict[str, str] = {}
         for name in names:
             why = self.problem(name)

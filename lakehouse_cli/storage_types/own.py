@@ -34,7 +34,7 @@ _NOT_OPTIONS = frozenset(("spec",))
 
 
 def read_type(name: str, target: str, folder: Path) -> StorageType:
-    """What the source of a storage's class says of it.
+    """Read what the source of a storage's class says of it.
 
     Its annotated fields are its options: those without a default must be given, those whose names begin with ``_`` and
     those annotated ``ClassVar`` are none. Fields of base classes count too.
@@ -86,7 +86,7 @@ Definition = tuple[ModuleSource, ast.ClassDef]
 
 
 def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tuple[list[Definition], frozenset[str]]:
-    """The class and those it descends from, nearest first; and the names of bases that are the tool's own."""
+    """Return the class and those it descends from, nearest first; and the names of bases that are the tool's own."""
     first = _find(module, name, code)
     if first is None:
         known = [statement.name for statement in module.tree.body if isinstance(statement, ast.ClassDef)]
@@ -99,7 +99,7 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
             written = ast.unparse(base).rpartition(".")[2]
             found = _find(where, written, code)
             if found is None:
-                ours.add(_original_name(where, written))
+                ours.add(_origin(where, written)[1])
             elif not any(found[1] is known for _, known in line):
                 line.append(found)
                 waiting.append(found)
@@ -107,37 +107,28 @@ def _line_of_descent(module: ModuleSource, name: str, code: SourceReader) -> tup
 
 
 def _find(module: ModuleSource, name: str, code: SourceReader) -> Definition | None:
-    """Where a module gets a class of that name from; None where that is the tool itself, or is not told."""
+    """Find where a module gets a class of that name from; None where that is the tool itself, or is not known."""
     for statement in module.tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return module, statement
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                origin = _origin(statement, module)
-                if (alias.asname or alias.name) == name and origin.partition(".")[0] != "lakehouse_cli":
-                    try:
-                        return _find(code.module(origin), alias.name, code)
-                    except SourceError:
-                        return None
-    return None
+    origin, original = _origin(module, name)
+    if origin.partition(".")[0] in ("", "lakehouse_cli"):
+        return None
+    try:
+        return _find(code.module(origin), original, code)
+    except SourceError:
+        return None
 
 
-def _origin(statement: ast.ImportFrom, module: ModuleSource) -> str:
-    if not statement.level:
-        return statement.module or ""
-    package = module.name.split(".")
-    kept = package[: len(package) - statement.level + (1 if module.is_package else 0)]
-    return ".".join([*kept, *([statement.module] if statement.module else [])])
-
-
-def _original_name(module: ModuleSource, name: str) -> str:
-    """What a name is called where it was imported from."""
+def _origin(module: ModuleSource, name: str) -> tuple[str, str]:
+    """The module that a name is imported from, and what it is called there; no module where it is not imported."""
     for statement in module.tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                if alias.asname == name:
-                    return alias.name
-    return name
+        for alias in statement.names if isinstance(statement, ast.ImportFrom) else ():
+            if isinstance(statement, ast.ImportFrom) and (alias.asname or alias.name) == name:
+                package = module.name.split(".") if statement.level else []
+                kept = package[: len(package) - statement.level + module.is_package]
+                return ".".join([*kept, *filter(None, (statement.module,))]), alias.name
+    return "", name
 
 
 def _is_constant(annotation: ast.expr) -> bool:
@@ -181,7 +172,7 @@ def _error(message: str, hint: str, module: ModuleSource, node: ast.stmt) -> Sou
 
 
 def refusal_of(class_name: str, refused: Any) -> Refusal | None:
-    """What ``cannot_hold`` of a class says; None where it is empty.
+    """Return what ``cannot_hold`` of a class says; None where it is empty.
 
     Args:
         class_name: For messages.

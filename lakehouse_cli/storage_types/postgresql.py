@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names
-from lakehouse_cli.storage_types.spec import StorageType
+from lakehouse_cli.storage_types.spec import StorageType, lock_timeout, schema_option
 
 _SQL = {
     "int8": "smallint",
@@ -70,20 +69,7 @@ POSTGRESQL = StorageType(
     root="url",
     schemes=("postgresql", "postgres"),
     url_encoded=True,
-    options=(
-        FormatOption(
-            "schema",
-            None,
-            {"type": "string", "minLength": 1},
-            "The schema of tables whose path names none; made where it is not there.",
-        ),
-        FormatOption(
-            "lock_timeout",
-            60,
-            {"type": "integer", "minimum": 1},
-            "Seconds to wait for somebody who keeps a table locked.",
-        ),
-    ),
+    options=(schema_option(None), lock_timeout("somebody who keeps a table locked")),
     refusal=refusal,
     needs=("adbc_driver_postgresql",),
     install="pip install 'lakehouse-cli[postgresql]'",

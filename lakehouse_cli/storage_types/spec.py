@@ -49,5 +49,16 @@ class StorageType(Struct, frozen=True):
     own: bool = False
 
     def option(self, name: str) -> FormatOption | None:
-        """The option of that name, None where there is none."""
+        """Return the option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
+
+
+def schema_option(default: str | None) -> FormatOption:
+    """Return the option of a database that has schemas."""
+    description = "The schema of tables whose path names none; made where it is not there."
+    return FormatOption("schema", default, {"type": "string", "minLength": 1}, description)
+
+
+def lock_timeout(waiting: str) -> FormatOption:
+    """Return the option of a database that is waited for; `waiting` is for whom."""
+    return FormatOption("lock_timeout", 60, {"type": "integer", "minimum": 1}, f"Seconds to wait for {waiting}.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
-from lakehouse_cli.storage_types.spec import StorageType
+from lakehouse_cli.storage_types.spec import StorageType, lock_timeout
 
 
 def sql_type(column_type: ColumnType) -> str:
@@ -22,7 +21,7 @@ def sql_type(column_type: ColumnType) -> str:
 
 
 def refusal(column_type: ColumnType) -> str | None:
-    """Why SQLite cannot hold a type: its integers are signed, its values plain.
+    """Return why SQLite cannot hold a type: its integers are signed, its values plain.
 
     >>> refusal(ColumnType("uint64"))
     'uint64 goes beyond its integers, which have 64 bits and a sign; declare int64 or decimal128(20, 0)'
@@ -40,14 +39,7 @@ SQLITE = StorageType(
     "sqlite",
     "lakehouse_cli.storage.relational.sqlite:SQLiteStorage",
     root="file",
-    options=(
-        FormatOption(
-            "lock_timeout",
-            60,
-            {"type": "integer", "minimum": 1},
-            "Seconds to wait for another connection that is writing.",
-        ),
-    ),
+    options=(lock_timeout("another connection that is writing"),),
     refusal=refusal,
     schema="main",
     names=NAMES,

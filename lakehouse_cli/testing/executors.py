@@ -31,7 +31,7 @@ PATIENCE = 30.0
 
 
 def double(number: int) -> int:
-    """The number twice."""
+    """Return the number twice."""
     return 2 * number
 
 
@@ -62,7 +62,7 @@ def fail_locally() -> None:
 
 
 def make_lambda() -> Callable[[], int]:
-    """A result that cannot be pickled."""
+    """Return a result that cannot be pickled."""
     return lambda: 42
 
 
@@ -97,7 +97,7 @@ def meet(folder: Path, number: int, count: int) -> int:
 
 
 def count_present(folder: Path, number: int) -> int:
-    """How many others, and this one, are under way now."""
+    """Return how many others, and this one, are under way now."""
     mine = folder / str(number)
     mine.touch()
     time.sleep(0.002)  # lets others begin that should not
@@ -123,7 +123,7 @@ def end_process(how: int | None) -> None:
 
 
 def note_preparation(folder: Path, seconds: float = 0.0) -> None:
-    """A `prepare` that leaves a mark for each time that it was called in this process, and may take its time."""
+    """Leave a mark, as a `prepare` does, for each time that it was called in this process, and may take its time."""
     with (folder / str(os.getpid())).open("a") as file:
         file.write("prepared\n")
     time.sleep(seconds)
@@ -136,7 +136,7 @@ def read_preparation(folder: Path) -> tuple[int, str]:
 
 
 def is_gone(process: int) -> bool:
-    """Whether a process has ended."""
+    """Return whether a process has ended."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -145,12 +145,12 @@ def is_gone(process: int) -> bool:
 
 
 def computes_in_the_calling_thread(executor: Executor) -> bool:
-    """Whether what is submitted has been computed when `submit` returns."""
+    """Return whether what is submitted has been computed when `submit` returns."""
     return executor.shares_memory and executor.submit(threading.get_ident).result(PATIENCE) == threading.get_ident()
 
 
 def outcome(future: Future[Any]) -> Any:
-    """The result of a future, waited for."""
+    """Return the result of a future, waited for."""
     return future.result(PATIENCE)
 
 
@@ -181,7 +181,7 @@ class ExecutorConformance:
     def test_error_that_cannot_be_pickled(
         self, executor_class: type[Executor], work: Callable[[], None], message: str
     ) -> None:
-        """It is told by its text, where it is not handed on as it is."""
+        """It is reported by its text, where it is not handed on as it is."""
         with executor_class(1) as executor:
             assert message in str(executor.submit(work).exception(PATIENCE))
             assert outcome(executor.submit(double, 21)) == 42
@@ -209,7 +209,7 @@ class ExecutorConformance:
             assert max(outcome(future) for future in futures) <= executor.workers
 
     def test_number_of_workers_may_be_left_to_it(self, executor_class: type[Executor]) -> None:
-        """As where neither the project file nor the command says one; and it may be told how much there will be."""
+        """As where neither the project file nor the command says one; and it may learn how much there will be."""
         with executor_class(None, None, at_once=1) as executor:
             assert executor.workers >= 1
             assert outcome(executor.submit(double, 21)) == 42

@@ -27,7 +27,7 @@ COLUMNS = (column("id", "int64"), column("text", "string"))
 
 
 def numbers(rows: int = 3) -> pa.Table:
-    """A table of an id and a text."""
+    """Return a table of an id and a text."""
     return pa.table({"id": pa.array(range(rows), pa.int64()), "text": pa.array(map(str, range(rows)), pa.string())})
 
 
@@ -39,7 +39,7 @@ class FrameConformance(ABC):
         """Change a value of a frame of `numbers` in place; returns whether such frames can be changed at all."""
 
     def back(self, frames: FrameType, frame: Any, columns: tuple[Column, ...] | None) -> pa.Table:
-        """What the tool stores of a frame that a transform returned: the table, as its contract has it."""
+        """Return what the tool stores of a frame that a transform returned: the table, as its contract has it."""
         return enforce(frames.to_arrow(frame, columns), columns).table
 
     def test_name_begins_with_the_library(self, frames: FrameType) -> None:

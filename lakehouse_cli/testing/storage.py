@@ -25,12 +25,12 @@ from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.model import Column, ColumnType, Contract, StorageSpec, Table, parse_column_type
 from lakehouse_cli.model.manifest import InputRecord
 from lakehouse_cli.model.stored_version import ManifestId, StoredVersion
+from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
 from lakehouse_cli.storage.opening import make_storage
-from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.own import refusal_of
+from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
 
 _Storage = TypeVar("_Storage", bound=AssetStorage)
@@ -41,7 +41,7 @@ _run_ids = (f"20260101-000000-{number:04x}" for number in itertools.count())
 
 
 def planned(storage: AssetStorage, declared: Table) -> Provenance:
-    """The origin of data that a run computes whose plan looks at the table now."""
+    """Return the origin of data that a run computes whose plan looks at the table now."""
     manifest = storage.read_manifest(declared)
     content = storage.content(declared, ())
     expected = StoredVersion(content, None if manifest is None else ManifestId.of(manifest))
@@ -49,25 +49,31 @@ def planned(storage: AssetStorage, declared: Table) -> Provenance:
 
 
 def column(name: str, type_name: str) -> Column:
-    """A declared column by the text of its type."""
+    """Return a declared column by the text of its type."""
     return Column(name, parse_column_type(type_name))
 
 
 def table(name: str = "table", *columns: Column, path: str | None = None, kind: Any = "computed") -> Table:
-    """A declared table; of an id and a text where no columns are given."""
+    """Return a declared table; of an id and a text where no columns are given."""
     declared = columns or (column("id", "int64"), column("text", "string"))
     return Table(name, kind=kind, path=path or name, contract=Contract(declared))
 
 
 def data_of(declared: Table, *rows: tuple[Any, ...]) -> pa.Table:
-    """Rows as Arrow with the declared types."""
+    """Return rows as Arrow with the declared types."""
     columns = declared.columns or ()
     arrays = [pa.array([row[i] for row in rows], to_arrow(c.type)) for i, c in enumerate(columns)]
     return pa.table(arrays, names=[c.name for c in columns])
 
 
+def csv_of(data: pa.Table) -> bytes:
+    """Return rows as CSV, as another program writes it."""
+    rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
+    return "\n".join(rows).encode()
+
+
 def storage_of(storage_class: type[_Storage], root: str = "", **options: Any) -> _Storage:
-    """A storage of one's own as a project makes it: with a root, and its options as attributes."""
+    """Return a storage of one's own as a project makes it: with a root, and its options as attributes."""
     return make_storage(storage_class, StorageSpec("tested", root, root, connection=options), options)
 
 
@@ -80,7 +86,7 @@ class StorageConformance(ABC):
 
     @abstractmethod
     def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
-        """The stored bytes behind the storage's back; None where nothing is stored."""
+        """Return the stored bytes behind the storage's back; None where nothing is stored."""
 
     def test_what_is_published_is_read_back(self, storage: AssetStorage) -> None:
         """Types and values, with nulls and empty texts apart."""
@@ -101,17 +107,12 @@ class StorageConformance(ABC):
         assert storage.scan(declared, declared.columns).table().equals(data)
 
     def refusal(self, storage: AssetStorage, column_type: ColumnType) -> str | None:
-        """Why a project with such a column is refused when it is loaded; None where it is not.
+        """Return why a project with such a column is refused when it is loaded; None where it is not.
 
         The storage's own reasons, then those of the format where its tables are files of one.
         """
-        spec: StorageSpec = vars(storage)["spec"]
-        if hasattr(type(storage), "cannot_hold"):
-            own = refusal_of(type(storage).__name__, storage.cannot_hold)  # type: ignore[attr-defined]
-        else:
-            own = STORAGE_TYPES[spec.type].refusal
-        refusals = [own, FORMATS[spec.format].refusal if isinstance(storage, FormattedStorage) else None]
-        return next((why for refusal in refusals if refusal is not None and (why := refusal(column_type))), None)
+        declared = replace(table(), format=storage.spec.format if isinstance(storage, FormattedStorage) else "")
+        return next((why for _, refusal in refusals(storage, declared) if (why := refusal(column_type))), None)
 
     @pytest.mark.parametrize("type_name", VALUES)
     def test_every_type_is_held_exactly_or_refused_at_load(self, storage: AssetStorage, type_name: str) -> None:
@@ -143,13 +144,13 @@ class StorageConformance(ABC):
         assert declared.columns is not None
         if self.refusal(storage, declared.columns[1].type) is not None:
             return
-        told = ""
+        refused = ""
         try:
             storage.publish(declared, data_of(declared, *enumerate(values)), ORIGIN)
         except StorageError as refusal:
-            told = refusal.message
-        assert not told or "NaN" in told
-        for columns in () if told else (declared.columns, None):
+            refused = refusal.message
+        assert not refused or "NaN" in refused
+        for columns in () if refused else (declared.columns, None):
             read = storage.scan(replace(declared, contract=Contract(columns)), columns).table()
             assert repr(read["value"].to_pylist()) == repr(values)
 
@@ -183,7 +184,7 @@ class StorageConformance(ABC):
         assert storage.scan(declared, declared.columns).table().equals(data)
 
     def test_nothing_is_stored_at_first(self, storage: AssetStorage) -> None:
-        """And that is told as what it is."""
+        """And the error says so."""
         declared = table()
         assert storage.stat(declared) is None
         assert storage.read_manifest(declared) is None
@@ -314,9 +315,14 @@ class StorageConformance(ABC):
         assert self.get(storage, declared) == before
         assert storage.read_manifest(declared) == manifest
 
-    @abstractmethod
     def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let the next write fail after part of the data has been written."""
+        """Let the next write fail after part of the data has been written; to override where tables are no files."""
+
+        def write(_self: Any, _data: Any, sink: Any, _options: Any) -> None:
+            sink.write(bytes(20 << 20))  # more than is kept in memory
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(load(Entry(FORMATS[vars(storage)["spec"].format].implementation)), "write", write)
 
     def test_readers_see_the_old_table_or_the_new_one(self, storage: AssetStorage) -> None:
         """Never a mixture, never nothing, while it is replaced again and again."""
@@ -330,7 +336,7 @@ class StorageConformance(ABC):
             while not stop.is_set():
                 try:
                     seen = storage.scan(declared, declared.columns).table()
-                except Exception as error:  # noqa: BLE001  # told by the assertion below
+                except Exception as error:  # noqa: BLE001  # shown by the assertion below
                     strange.append(error)
                     return
                 if not any(seen.equals(version) for version in versions):
@@ -345,7 +351,7 @@ class StorageConformance(ABC):
         assert strange == []
 
     def test_two_writers_at_once_leave_one_whole_table(self, storage: AssetStorage) -> None:
-        """Either one's; a storage that notices tells the other, by name, that it lost."""
+        """Either one's; a storage that notices refuses the other, by name."""
         declared = table()
         versions = [data_of(declared, *((i, str(version)) for i in range(5000))) for version in range(2)]
         published: list[str] = []
@@ -358,7 +364,7 @@ class StorageConformance(ABC):
                 except StorageError as error:
                     if "another run" not in error.message:
                         strange.append(error)
-                except Exception as error:  # noqa: BLE001  # told by the assertion below
+                except Exception as error:  # noqa: BLE001  # shown by the assertion below
                     strange.append(error)
 
         writers = [threading.Thread(target=write, args=(data,)) for data in versions]
@@ -371,7 +377,7 @@ class StorageConformance(ABC):
         assert any(storage.scan(declared, declared.columns).table().equals(version) for version in versions)
 
     def test_undeclared_columns_come_back_as_they_were_stored(self, storage: AssetStorage) -> None:
-        """Where a computed table declares none, its manifest tells the types."""
+        """Where a computed table declares none, its manifest has the types."""
         declared = replace(table(), contract=Contract())
         data = pa.table({"id": pa.array(["007", "8"]), "n": pa.array([1.0, 2.0])})
         storage.publish(declared, data, ORIGIN)

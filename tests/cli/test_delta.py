@@ -90,11 +90,11 @@ def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFol
     deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
     lake.write("transforms.py", "def totals(orders):\n    raise OSError\n\n\ndef best(totals, count):\n    1\n")
     would_fail = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
-    assert would_fail["totals"].endswith("totals is a Delta table that is not of this tool's making")
+    assert would_fail["totals"].endswith("totals was not created by lakehouse (no manifest)")
     result = cli("run", "-o", "json").json
     failed = next(t for t in result["tables"] if t["name"] == "totals")
-    assert failed["error"]["message"] == "lake/delta/totals is a Delta table that is not of this tool's making"
-    assert "`lakehouse run totals --force`" in failed["error"]["hint"]
+    assert failed["error"]["message"] == "lake/delta/totals was not created by lakehouse (no manifest)"
+    assert "`lakehouse run --force totals`" in failed["error"]["hint"]
 
 
 def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: CLI) -> None:

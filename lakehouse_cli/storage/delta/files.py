@@ -63,7 +63,7 @@ def write_file(files: pyarrow.fs.FileSystem, name: str, data: pa.Table, schema: 
 
 
 def file_schema(table: Table, schema: pa.Schema) -> pa.Schema:
-    """The names and types under which a table's columns are stored, from where they are read back equal.
+    """Return the names and types under which a table's columns are stored, from where they are read back equal.
 
     Raises:
         StorageError: A name or a type that Delta Lake has not.
@@ -75,7 +75,7 @@ def file_schema(table: Table, schema: pa.Schema) -> pa.Schema:
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:
-    """What a type becomes in the table, from where it is read back equal."""
+    """Return what a type becomes in the table, from where it is read back equal."""
     t = pa.types
     if kind in _WIDER:
         return _WIDER[kind]
@@ -93,7 +93,7 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
 
 
 def has_wall_clock(schema: pa.Schema) -> bool:
-    """Whether there are times without a zone, which Delta has only of late: a table must be told so."""
+    """Return whether there are times without a zone, which Delta has only of late: a table must declare the feature."""
 
     def within(kind: pa.DataType) -> bool:
         if pa.types.is_timestamp(kind):

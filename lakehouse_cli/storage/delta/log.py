@@ -1,7 +1,7 @@
-"""Delta tables as delta-rs has them: opened at a version, told apart, committed to.
+"""Delta tables as delta-rs has them: opened at a version, compared, committed to.
 
 The format is that of https://github.com/delta-io/delta/blob/master/PROTOCOL.md. A run's commit carries an application
-transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and tells
+transaction whose version is the commit's own: it stays in the table's state after the log is cleaned up, and shows
 which commit has the manifest.
 """
 
@@ -21,7 +21,7 @@ from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from msgspec import Struct
 
-from lakehouse_cli.storage.delta.reading import DeltaReader
+from lakehouse_cli.storage.delta.reading import DeltaReader, rows_of
 
 #: Names this tool's commits in a table's application transactions.
 APPLICATION = "lakehouse-cli"
@@ -32,7 +32,7 @@ _UNDERSTOOD = frozenset(("timestampNtz", "appendOnly", "invariants", "columnMapp
 
 
 def filesystem(uri: str, settings: Mapping[str, str]) -> pyarrow.fs.PyFileSystem:
-    """The files of a folder or of a prefix, as Arrow reads and writes them."""
+    """Return the files of a folder or of a prefix, as Arrow reads and writes them."""
     return pyarrow.fs.PyFileSystem(DeltaStorageHandler(uri, dict(settings)))
 
 
@@ -57,7 +57,7 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @classmethod
     def open(cls, uri: str, settings: Mapping[str, str], version: int | None = None) -> Snapshot | None:
-        """The table at a version, the latest by default; None where there is no table."""
+        """Return the table at a version, the latest by default; None where there is no table."""
         try:
             table = deltalake.DeltaTable(uri, version=version, storage_options=dict(settings))
         except TableNotFoundError:
@@ -66,7 +66,7 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @cached_property
     def _files(self) -> list[dict[str, Any]]:
-        files = _from_arrow(self.table.get_add_actions(flatten=True))
+        files = rows_of(self.table.get_add_actions(flatten=True))
         wanted = [name for name in files.column_names if not name.startswith(("null_count", "min", "max", "num_rec"))]
         rows: list[dict[str, Any]] = files.select(wanted).to_pylist()
         return sorted(rows, key=lambda row: str(row["path"]))
@@ -100,9 +100,9 @@ class Snapshot(Struct, frozen=True, dict=True):
         metadata = self.table.metadata()
         deleted = []
         if "deletionVectors" in (self.table.protocol().reader_features or ()):
-            deleted = sorted(map(repr, _from_arrow(self.table.deletion_vectors()).to_pylist()))
-        told = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
-        return xxhash.xxh3_128_hexdigest(json.dumps(told, default=str, sort_keys=True).encode())
+            deleted = sorted(map(repr, rows_of(self.table.deletion_vectors()).to_pylist()))
+        described = [metadata.id, self.table.schema().to_json(), metadata.partition_columns, self._files, deleted]
+        return xxhash.xxh3_128_hexdigest(json.dumps(described, default=str, sort_keys=True).encode())
 
     @property
     def peculiarities(self) -> tuple[str, ...]:
@@ -121,12 +121,8 @@ class Snapshot(Struct, frozen=True, dict=True):
         # Old protocols map columns without naming it a feature.
         return str(self.table.metadata().configuration.get("delta.columnMapping.mode", "none")) != "none"
 
-    def has_files_of(self, other: Snapshot) -> bool:
-        """Whether it has the same data as another version of the same table."""
-        return self.state_hash == other.state_hash
-
     def manifest_text(self, version: int) -> bytes | None:
-        """The manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
+        """Return the manifest in the commit of a version; None where it has none, or where the log was cleaned up."""
         log = filesystem(self.uri, self.settings)
         try:
             with log.open_input_file(f"_delta_log/{version:020}.json") as file:
@@ -140,17 +136,12 @@ class Snapshot(Struct, frozen=True, dict=True):
         return None
 
     def read(self, name: str, columns: list[str]) -> pa.Table:
-        """Columns by name, of a table that messages show so."""
+        """Return columns by name, of a table that messages show so."""
         return DeltaReader(self.table, self.uri, self.settings, name).read(columns)
 
 
-def _from_arrow(rows: Any) -> pa.Table:
-    """What delta-rs tells of a table; by `pyarrow.table` it would be too, after a look whether it is of pandas."""
-    return pa.RecordBatchReader.from_stream(rows).read_all()
-
-
 def stamp(milliseconds: int, version: int) -> int:
-    """A time and a version as one number, see `Snapshot.stamp`."""
+    """Return a time and a version as one number, see `Snapshot.stamp`."""
     return milliseconds * _MILLISECOND + version % _MILLISECOND
 
 

@@ -63,6 +63,11 @@ class _DataFile(Struct, frozen=True):
     metadata: Any = None
 
 
+def rows_of(stream: Any) -> pa.Table:
+    """What delta-rs says of a table; by `pyarrow.table` it would be too, after a look whether it is of pandas."""
+    return pa.RecordBatchReader.from_stream(stream).read_all()
+
+
 class DeltaReader:
     """Reads a table at a version.
 
@@ -77,13 +82,16 @@ class DeltaReader:
         self._table = table
         self._name = name
         self._place = place
-        self._settings = settings
         self._schema = pa.schema(table.schema().to_arrow())
         self._mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
         self._partitions = frozenset(table.metadata().partition_columns)
+        self._added = rows_of(table.get_add_actions(flatten=True))
+        paths, sizes = self._added["path"].to_pylist(), self._added["size_bytes"].to_pylist()
+        sized = dict(zip(map(unquote, paths), sizes, strict=True))
+        self._handler = DeltaStorageHandler(place, dict(settings), sized) if settings else None
 
     def read(self, names: Sequence[str]) -> pa.Table:
-        """Columns by name; rows file by file as the log lists them, each in its order.
+        """Return columns by name; rows file by file as the log lists them, each in its order.
 
         Raises:
             StorageError: A table with features that are not read.
@@ -96,53 +104,49 @@ class DeltaReader:
                 f"{self._name} has features of Delta Lake that are not read: {', '.join(unknown)}",
                 hint="have it written without them, or exported as Parquet",
             )
-        added = pa.RecordBatchReader.from_stream(self._table.get_add_actions(flatten=True)).read_all()
-        sizes = dict(zip(map(unquote, added["path"].to_pylist()), added["size_bytes"].to_pylist(), strict=True))
-        handler = DeltaStorageHandler(self._place, dict(self._settings), sizes) if self._settings else None
-        read = partial(self._read_group, handler, added, list(names))
-        with ThreadPoolExecutor(_AT_ONCE_FAR if self._settings else _AT_ONCE_HERE) as pool:
-            files = list(pool.map(partial(self._with_metadata, handler), self._files(added)))
+        read = partial(self._read_group, list(names))
+        with ThreadPoolExecutor(_AT_ONCE_FAR if self._handler is not None else _AT_ONCE_HERE) as pool:
+            files = list(pool.map(self._with_metadata, self._files()))
             groups = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
             pieces = list(pool.map(read, *zip(*groups, strict=True))) if groups else []
         schema = pa.schema([pa.field(name, _plain(self._schema.field(name).type)) for name in names])
         return pa.concat_tables([pa.Table.from_batches([], schema=schema), *pieces])
 
-    def _files(self, added: pa.Table) -> list[_DataFile]:
+    def _files(self) -> list[_DataFile]:
         deletions: dict[str, pa.BooleanArray] = {}
         if "deletionVectors" in (self._table.protocol().reader_features or ()):
-            found = pa.RecordBatchReader.from_stream(self._table.deletion_vectors()).read_all()
-            for batch in found.to_batches():
+            for batch in rows_of(self._table.deletion_vectors()).to_batches():
                 kept = batch.column("selection_vector")
                 urls = batch.column("filepath").to_pylist()
                 deletions.update({url: kept.slice(at, 1).flatten() for at, url in enumerate(urls)})
         root = self._table.table_uri.rstrip("/")
-        paths = added["path"].to_pylist()
+        paths = self._added["path"].to_pylist()
         files = [_DataFile(unquote(path), at, deletions.pop(f"{root}/{path}", None)) for at, path in enumerate(paths)]
         if deletions:
             raise StorageError(f"{self._name} has deleted rows of a file that it does not list")
         return files
 
-    def _open(self, handler: Any, file: _DataFile) -> ParquetReader:
+    def _open(self, file: _DataFile) -> ParquetReader:
+        handler = self._handler
         source = f"{self._place}/{file.path}" if handler is None else handler.open_input_file(file.path)
         return ParquetReader(source, f"{self._name}/{file.path}", file.metadata)
 
-    def _with_metadata(self, handler: Any, file: _DataFile) -> _DataFile:
-        with _told(f"{self._name}/{file.path}"), self._open(handler, file) as reader:
+    def _with_metadata(self, file: _DataFile) -> _DataFile:
+        with _naming_damage(f"{self._name}/{file.path}"), self._open(file) as reader:
             return _DataFile(file.path, file.row, file.kept, reader.metadata)
 
-    def _read_group(self, handler: Any, added: pa.Table, names: Sequence[str], file: _DataFile, group: int) -> pa.Table:
+    def _read_group(self, names: Sequence[str], file: _DataFile, group: int) -> pa.Table:
         rows = file.metadata.row_group(group).num_rows
-        with self._open(handler, file) as reader:
+        shown, asked = f"{self._name}/{file.path}", frozenset(names)
+        with self._open(file) as reader:
             pairs = zip(reader.schema, _matches(reader.schema, self._schema, self._mapping), strict=True)
-            asked = frozenset(names)
-            told = f"{self._name}/{file.path}"
             in_files = [each for each in self._schema if each.name in asked - self._partitions]
-            _refuse_other_case(reader.schema, in_files, self._mapping, told)
+            _refuse_other_case(reader.schema, in_files, self._mapping, shown)
             wanted = {field.name: each.name for each, field in pairs if field is not None and field.name in asked}
-            with _told(told):
+            with _naming_damage(shown):
                 found = reader.read(list(wanted.values()), group)
         stored = dict(zip(wanted, found.columns, strict=True))
-        columns = [self._column(self._schema.field(name), stored, added, file.row, rows) for name in names]
+        columns = [self._column(self._schema.field(name), stored, file.row, rows) for name in names]
         piece = pa.Table.from_arrays(columns, names=list(names))
         if file.kept is None:
             return piece
@@ -150,12 +154,12 @@ class DeltaReader:
         return piece.filter(_padded(file.kept.slice(start, rows), rows))
 
     def _column(
-        self, field: pa.Field, stored: Mapping[str, pa.ChunkedArray], added: pa.Table, row: int, rows: int
+        self, field: pa.Field, stored: Mapping[str, pa.ChunkedArray], row: int, rows: int
     ) -> pa.ChunkedArray | pa.Array:
-        """A column of some rows of a file, in the table's type: of the file, of its partition, or null."""
+        """Return a column of some rows of a file, in the table's type: of the file, of its partition, or null."""
         target = _plain(field.type)
         if field.name in self._partitions:
-            value = added[f"partition.{field.name}"].slice(row, 1).combine_chunks()
+            value = self._added[f"partition.{field.name}"].slice(row, 1).combine_chunks()
             return _repeated(_unescaped(value) if pa.types.is_binary(value.type) else value, rows).cast(target)
         column = stored.get(field.name)
         if column is None:
@@ -166,7 +170,7 @@ class DeltaReader:
         return column.cast(target)
 
 
-_told = partial(
+_naming_damage = partial(
     told_as_damaged, what="a Parquet file", hint="restore the file, or the table to a version that does without it"
 )
 
@@ -174,7 +178,7 @@ _told = partial(
 def _refuse_other_case(stored: Iterable[pa.Field], declared: Sequence[pa.Field], mapping: str, file: str) -> None:
     """Refuse a file in whose column only the case of letters differs from the table's, at any depth.
 
-    Delta does not tell one case from the other, but nobody knows whether such a file was written for this column.
+    Delta ignores case, but nobody knows whether such a file was written for this column.
     """
     stored = list(stored)
     matches = _matches(stored, declared, mapping)
@@ -192,7 +196,7 @@ def _refuse_other_case(stored: Iterable[pa.Field], declared: Sequence[pa.Field],
 
 
 def _children(kind: pa.DataType) -> list[pa.Field]:
-    """The fields of a struct, or of those in lists and maps, whose own fields have a name of no meaning."""
+    """Return the fields of a struct, or of those in lists and maps, whose own fields have a name of no meaning."""
     if pa.types.is_struct(kind):
         return [kind.field(at) for at in range(kind.num_fields)]
     if pa.types.is_map(kind):
@@ -206,7 +210,7 @@ def _name_in_files(field: pa.Field, mapping: str) -> str:
 
 
 def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: str) -> list[pa.Field | None]:
-    """The fields of a table that the fields of a file are; None where the table has one no longer."""
+    """Return the fields of a table that the fields of a file are; None where the table has one no longer."""
     by_name, by_number = {}, {}
     for field in declared:
         by_name[_name_in_files(field, mapping)] = field
@@ -217,7 +221,7 @@ def _matches(stored: Iterable[pa.Field], declared: Iterable[pa.Field], mapping: 
 
 
 def _renamed(stored: pa.DataType, declared: pa.DataType, mapping: str) -> pa.DataType:
-    """A type of a file with the names that the table has for its fields; others get one that none has."""
+    """Return a type of a file with the names that the table has for its fields; others get one that none has."""
     if mapping == "none":
         return stored
     if pa.types.is_struct(stored) and pa.types.is_struct(declared):
@@ -244,7 +248,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _unescaped(value: pa.Array) -> pa.Array:
-    """A binary partition value, as it was before delta-rs wrote it."""
+    """Return a binary partition value, as it was before delta-rs wrote it."""
     return av.array(
         [
             bytes.fromhex(each.decode().replace("\\u00", "")) if _ESCAPED.fullmatch(each or b"") else each
@@ -255,7 +259,7 @@ def _unescaped(value: pa.Array) -> pa.Array:
 
 
 def _repeated(value: pa.Array, rows: int) -> pa.Array:
-    """One value for a number of rows."""
+    """Return one value for a number of rows."""
     return value.take(pa.Array.from_buffers(pa.int32(), rows, [None, pa.py_buffer(np.zeros(rows, "<i4"))]))
 
 

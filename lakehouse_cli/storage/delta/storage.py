@@ -23,7 +23,7 @@ import pyarrow.fs
 from deltalake.exceptions import DeltaError
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import ObstructedError, StorageError, UsageError, system_reason
+from lakehouse_cli.errors import ObstructedError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.formats.stored_types import read_declared, storable
 from lakehouse_cli.model import Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
@@ -41,8 +41,8 @@ from lakehouse_cli.storage.delta.log import (
 )
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest, parse_manifest
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
-from lakehouse_cli.storage.keyed.object_errors import explain_text
+from lakehouse_cli.storage.keyed.aws_flags import aws_flags
+from lakehouse_cli.storage.keyed.object_errors import explain_text, without_addresses
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage_types import scheme_of
@@ -50,13 +50,7 @@ from lakehouse_cli.storage_types import scheme_of
 _LOG = "_delta_log"
 #: How often a commit is tried anew that others came before.
 _COMMITS = 20
-_SETTINGS = {
-    "endpoint": "aws_endpoint",
-    "region": "aws_region",
-    "access_key_id": "aws_access_key_id",
-    "secret_access_key": "aws_secret_access_key",
-    "session_token": "aws_session_token",
-}
+_SETTINGS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token")
 _LOOKS = 16
 # Raised where a table has deletion vectors: those alone are read by delta-rs's own engine.
 _UNSUPPORTED = re.compile(r"Unsupported table features required: \[([^\]]+)\]")
@@ -71,18 +65,12 @@ class DeltaStorage(AssetStorage):
     def __init__(self, spec: StorageSpec) -> None:
         self.spec = spec
         self._local = scheme_of(spec.root) is None
-        if not self._local and re.search("[@:]", spec.root.partition("://")[2].partition("/")[0]):
-            raise StorageError(
-                f"the root of storage `{spec.name}` holds credentials or a port",
-                hint="set them in `options`: `access_key_id`, `endpoint`, …",
-                location=spec.location,
-            )
         self._settings = {} if self._local else _settings(spec.connection)
         if not self._local:
             self.concurrency = _LOOKS
 
     def uri(self, table: Table) -> str:
-        """The table's folder: under the root as the project file spells it."""
+        """Return the table's folder: under the root as the project file spells it."""
         root = self.spec.root_text.rstrip("/")
         return f"{root}/{table.path}" if root not in ("", ".") else table.path
 
@@ -108,7 +96,7 @@ class DeltaStorage(AssetStorage):
         return Snapshot.open(place, self._settings, version)
 
     def stat(self, table: Table) -> Stored | None:
-        """Size of the files of the latest version, and when the newest was written."""
+        """Return the size of the files of the latest version, and when the newest was written."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else Stored(found.size, found.stamp)
@@ -131,7 +119,7 @@ class DeltaStorage(AssetStorage):
         return record_of(hash_, found.size, found.stamp, known)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The declared columns of the latest version."""
+        """Return the declared columns of the latest version."""
         return Scan(self, table, partial(self._read_latest, table, columns))
 
     def _read_latest(
@@ -149,7 +137,7 @@ class DeltaStorage(AssetStorage):
             return data, None if known is None else self._record(table, found, known)
 
     def count_rows(self, table: Table) -> int | None:
-        """As its log tells."""
+        """By its log."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else int(found.table.count())
@@ -159,7 +147,7 @@ class DeltaStorage(AssetStorage):
         return read_declared(stored, columns, self.uri(table), partial(found.read, self.uri(table)))
 
     def read_version(self, table: Table, version: int) -> pa.Table:
-        """All columns of a version, with the types its run gave them where a run of this tool committed it."""
+        """Return all columns of a version, with the types its run gave them where a run of this tool committed it."""
         with translate_errors(self, table, "read"):
             latest = self._open(table)
             if latest is None:
@@ -211,11 +199,7 @@ class DeltaStorage(AssetStorage):
         if found is None:
             return
         if found.own_version is None and not forced:
-            raise StorageError(
-                f"{self.uri(table)} is a Delta table that is not of this tool's making",
-                hint=f"`lakehouse run {table.name} --force` replaces its data; or give the table another `path:`",
-                location=table.where("path", "storage"),
-            )
+            raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
         if found.peculiarities:
             raise StorageError(
                 f"{self.uri(table)} has what computed tables have not: {', '.join(found.peculiarities)}",
@@ -261,7 +245,7 @@ class DeltaStorage(AssetStorage):
             self._refuse_foreign(found, table, forced=origin.forced)
             own = None if found is None else found.own_version
             if seen != [own] and (seen or not self._is_expected(found, table, origin)):
-                raise self._lost(table)
+                raise overtaken(table, self.uri(table))
             seen = [own]
             if found is not None and has_wall_clock(schema):
                 allow_wall_clock(found.table)
@@ -273,10 +257,10 @@ class DeltaStorage(AssetStorage):
             except ConflictError:
                 continue
             return whole
-        raise self._lost(table)
+        raise overtaken(table, self.uri(table))
 
     def _is_expected(self, found: Snapshot | None, table: Table, origin: Provenance) -> bool:
-        """Whether no run committed since the plan looked; others may have, as to vacuum."""
+        """Return whether no run committed since the plan looked; others may have, as to vacuum."""
         expected = origin.expected
         if expected is None:
             return True
@@ -288,11 +272,8 @@ class DeltaStorage(AssetStorage):
             return expected.manifest == UNREADABLE
         return expected.is_described_by(manifest, origin.run_id)
 
-    def _lost(self, table: Table) -> StorageError:
-        return overtaken(table, self.uri(table))
-
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest in the commit of the run that stored the table last."""
+        """Return the manifest in the commit of the run that stored the table last."""
         with translate_errors(self, table, "looked at"):
             found = self._open(table)
             return None if found is None else self._manifest(found, table.name)
@@ -308,7 +289,7 @@ class DeltaStorage(AssetStorage):
             # Others committed since, perhaps nothing that changes the data: a vacuum, a property.
             with suppress(Exception):
                 then = Snapshot.open(found.uri, self._settings, version)
-                if then is not None and found.has_files_of(then):
+                if then is not None and found.state_hash == then.state_hash:
                     return replace(manifest, modified_ns=found.stamp)
         return manifest
 
@@ -329,7 +310,7 @@ class DeltaStorage(AssetStorage):
                 shutil.rmtree(place)
 
     def list(self) -> Iterable[Manifest]:
-        """The manifests of all Delta tables under the root that have one, by path."""
+        """Return the manifests of all Delta tables under the root that have one, by path."""
         with translate_errors(self, None, "looked through"):
             for path in sorted(self._tables()):
                 found = Snapshot.open(self._place(path), self._settings)
@@ -346,11 +327,11 @@ class DeltaStorage(AssetStorage):
         return {path for path, log, _ in logs if log}
 
     def local_files(self, table: Table) -> Iterable[str]:
-        """The log of a table in a folder, in which every commit leaves a file."""
+        """Return the log of a table in a folder, in which every commit leaves a file."""
         return (f"{self._place(table.path)}/{_LOG}",) if self._local else ()
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What delta-rs, Arrow and the system raise."""
+        """Explain what delta-rs and Arrow raise."""
         del table
         lacking = _UNSUPPORTED.search(str(error))
         if lacking is not None:
@@ -358,26 +339,18 @@ class DeltaStorage(AssetStorage):
             return Cause(f"it has deletion vectors, which are not read beside {features}", _WITHOUT_DELETION_VECTORS)
         bucket = self.spec.root.partition("://")[2].partition("/")[0]
         cause = None if self._local else explain_text(str(error), self.spec, bucket, "bucket")
-        return cause or Cause(_reason(error))
+        if cause is not None or (isinstance(error, OSError) and error.strerror):
+            return cause
+        return Cause(without_addresses(str(error)) or type(error).__name__)
 
 
 def _settings(connection: Mapping[str, Any]) -> dict[str, str]:
-    """The storage's options as delta-rs and its object store name them."""
-    settings = {_SETTINGS[name]: str(value) for name, value in connection.items() if name in _SETTINGS}
-    settings["aws_virtual_hosted_style_request"] = json.dumps(is_virtual_hosted(connection))
-    settings["aws_allow_http"] = json.dumps(allows_http(connection))
-    settings["aws_skip_signature"] = json.dumps(is_anonymous(connection))
+    """Return the storage's options as delta-rs and its object store name them."""
+    settings = {f"aws_{name}": str(connection[name]) for name in _SETTINGS if name in connection}
+    settings |= {f"aws_{name}": json.dumps(flag) for name, flag in aws_flags(connection).items()}
     if connection.get("conditional_writes", True):
         settings["aws_conditional_put"] = "etag"
     else:
         settings["aws_s3_allow_unsafe_rename"] = "true"
     settings["retry_timeout"] = f"{max(1, round(connection.get('retry_seconds', 30)))}s"
     return settings
-
-
-def _reason(error: Exception) -> str:
-    """Why something could not be done, to follow a colon; without addresses, which may hold secrets."""
-    if isinstance(error, OSError) and error.strerror:
-        return system_reason(error)
-    first = re.sub(r"\b\w+://\S+", "…", str(error).partition("\n")[0])
-    return first or type(error).__name__

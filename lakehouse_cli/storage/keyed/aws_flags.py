@@ -13,21 +13,16 @@ from typing import Any
 _YES = ("1", "true", "on", "yes", "y")
 
 
-def allows_http(options: Mapping[str, Any]) -> bool:
-    """Whether the endpoint may be reached without TLS."""
-    return _decided(options.get("allow_http"), "AWS_ALLOW_HTTP")
-
-
-def is_anonymous(options: Mapping[str, Any]) -> bool:
-    """Whether requests go unsigned."""
-    return _decided(options.get("anonymous"), "AWS_SKIP_SIGNATURE")
-
-
-def is_virtual_hosted(options: Mapping[str, Any]) -> bool:
-    """Whether the bucket stands in the URL's host instead of its path."""
+def aws_flags(options: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether S3 is reached without TLS, unsigned, and with the bucket in the URL's host, as clients call these."""
     path_style = options.get("path_style")
-    return _decided(None if path_style is None else not path_style, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST")
+    decided = {
+        "allow_http": options.get("allow_http"),
+        "skip_signature": options.get("anonymous"),
+        "virtual_hosted_style_request": None if path_style is None else not path_style,
+    }
+    return {name: _is_set(name) if option is None else bool(option) for name, option in decided.items()}
 
 
-def _decided(option: object, variable: str) -> bool:
-    return bool(option) if option is not None else os.environ.get(variable, "").lower() in _YES
+def _is_set(flag: str) -> bool:
+    return os.environ.get(f"AWS_{flag.upper()}", "").lower() in _YES

@@ -19,7 +19,7 @@ _ELSEWHERE = ("sso_session", "sso_start_url", "role_arn", "credential_process", 
 
 
 def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any]:
-    """What a profile sets, as ``obstore`` calls it; nothing where the environment has credentials of its own.
+    """Return what a profile sets, as ``obstore`` calls it; nothing where the environment has credentials of its own.
 
     Args:
         name: The profile; None for that of ``AWS_PROFILE``, or ``default`` if there is one.
@@ -37,12 +37,8 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
         if asked_for is None:
             return {}
         message = f"there is no AWS profile `{profile}` for storage `{spec.name}`"
-        raise UnreachableError(
-            message,
-            reason=message,
-            hint="name one of `~/.aws/credentials` or `~/.aws/config`",
-            location=spec.location,
-        )
+        hint = "name one of `~/.aws/credentials` or `~/.aws/config`"
+        raise UnreachableError(message, reason=message, hint=hint, location=spec.location)
     settings: dict[str, Any] = {ours: values[theirs] for theirs, ours in _KEYS.items() if theirs in values}
     # The environment's word on the region goes before the profile's.
     if "region" in values and not {"AWS_REGION", "AWS_DEFAULT_REGION"} & set(os.environ):
@@ -53,7 +49,7 @@ def credentials_of_profile(name: str | None, spec: StorageSpec) -> dict[str, Any
 
 
 def _read(profile: str) -> dict[str, str] | None:
-    """What the two files say of a profile; None where neither knows it."""
+    """Return what the two files say of a profile; None where neither knows it."""
     found: dict[str, str] = {}
     known = False
     for variable, default, prefix in (
@@ -78,10 +74,6 @@ def _by_boto3(profile: str, spec: StorageSpec) -> Any:
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError as error:
         message = f"AWS profile `{profile}` of storage `{spec.name}` gets its credentials by signing in or from a role"
-        raise UnreachableError(
-            message,
-            reason=message,
-            hint="`pip install boto3`, or set what `aws configure export-credentials --format env` prints",
-            location=spec.location,
-        ) from error
+        hint = "`pip install boto3`, or set what `aws configure export-credentials --format env` prints"
+        raise UnreachableError(message, reason=message, hint=hint, location=spec.location) from error
     return Boto3CredentialProvider(boto3.Session(profile_name=profile))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -21,9 +21,8 @@ from lakehouse_cli.storage.base import Provenance, Stored, Stray, record_of
 from lakehouse_cli.storage.errors import Cause, ChangedError, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage, make_manifest, parse_manifest
 from lakehouse_cli.storage.keyed.head import Head
-from lakehouse_cli.storage.keyed.strays import KeyedPlace, remove_former
 from lakehouse_cli.storage.local.publishing import HashingSink, hash_of
-from lakehouse_cli.storage.strays import find_strays, remove_stray
+from lakehouse_cli.storage.strays import Place, Trace, find_strays, remove_stray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,11 +46,11 @@ class KeyedStorage(FormattedStorage):
 
     @abstractmethod
     def head_key(self, key: str) -> Head | None:
-        """What is under a key; None where nothing is."""
+        """Return what is under a key; None where nothing is."""
 
     @abstractmethod
     def get_key(self, key: str) -> bytes | None:
-        """The bytes under a key; None where nothing is."""
+        """Return the bytes under a key; None where nothing is."""
 
     @abstractmethod
     def put_key(self, key: str, data: BinaryIO, seen: Head | None) -> Head:
@@ -63,10 +62,10 @@ class KeyedStorage(FormattedStorage):
             seen: What was there when it was looked at, None for nothing.
 
         Returns:
-            What `head_key` tells of it now.
+            What `head_key` returns now.
 
         Raises:
-            ChangedError: Something else is there by now. A storage that cannot tell puts them anyway.
+            ChangedError: Something else is there by now. A storage that cannot know puts them anyway.
         """
 
     @abstractmethod
@@ -75,10 +74,10 @@ class KeyedStorage(FormattedStorage):
 
     @abstractmethod
     def keys(self, prefix: str) -> Iterable[str]:
-        """All keys that begin with a prefix, which ends in ``/``."""
+        """Return all keys that begin with a prefix, which ends in ``/``."""
 
     def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
-        """What opens the bytes under a key, the same each time; to override where they can be read in parts.
+        """Return what opens the bytes under a key, the same each time; to override where they can be read in parts.
 
         Args:
             key: Where they are.
@@ -90,12 +89,12 @@ class KeyedStorage(FormattedStorage):
         return lambda: io.BytesIO(data)
 
     def hash_key(self, key: str, seen: Head) -> str:
-        """The xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
+        """Return the xxh3-128 of the bytes under a key, hexadecimal; raises ChangedError as `opener` does."""
         with self.opener(key, seen)() as file:
             return hash_of(file)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """Why something could not be done; to override where more can be said than the exception does."""
+        """Explain why something could not be done; to override where more can be said than the exception does."""
         del table
         if isinstance(error, OSError) and error.strerror:
             return Cause(system_reason(error))
@@ -103,11 +102,11 @@ class KeyedStorage(FormattedStorage):
         return Cause(f"{type(error).__name__}: {first}" if first else type(error).__name__)
 
     def uri(self, table: Table) -> str:
-        """The key under the root as the project file spells it; of a source, by the ending last found."""
+        """Return the key under the root as the project file spells it; of a source, by the ending last found."""
         return self._shown(table, self._found_suffixes.get(table.path) or self._suffixes(table)[0])
 
     def stat(self, table: Table) -> Stored | None:
-        """Size and time as the storage tells."""
+        """Return the size and time as the storage reports them."""
         found = self._find(table, "looked at")[1]
         return None if found is None else Stored(found.bytes, found.stamp)
 
@@ -139,7 +138,7 @@ class KeyedStorage(FormattedStorage):
             return data, record
 
     def is_described(self, manifest: Manifest, key: str, found: Head) -> bool:
-        """Whether a manifest is that of the bytes under a key, by their version where there is one."""
+        """Return whether a manifest is that of the bytes under a key, by their version where there is one."""
         if manifest.bytes != found.bytes:
             return False
         if found.version is not None and manifest.modified_ns == found.stamp:
@@ -147,7 +146,7 @@ class KeyedStorage(FormattedStorage):
         return manifest.content_hash == self.hash_key(key, found)
 
     def count_rows(self, table: Table) -> int | None:
-        """As the format tells; of what is large, only where not all of it must be fetched for that."""
+        """As the format counts them; of what is large, only where not all of it must be fetched for that."""
         key, found = self._find(table, "looked at")
         if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
             return None
@@ -202,35 +201,36 @@ class KeyedStorage(FormattedStorage):
             expected: The manifest, as far as it is known.
         """
         described = expected.manifest if expected is not None else None
-        if (
-            seen is not None
-            and described is not None
-            and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp)
-        ):
+        if seen and described and (described.bytes, described.modified_ns) == (seen.bytes, seen.stamp):
             return
         # What cannot be removed does no harm: no table is read from it.
         with suppress(Exception):
             manifest = self.read_manifest(table)
             others = [self._key(table, suffix) for suffix in self._any_suffixes([table])]
-            if manifest is not None:
-                remove_former(self, [other for other in others if other != key], manifest)
+            for other in others if manifest else ():
+                head = self.head_key(other) if other != key else None
+                # Byte for byte, whatever the version: all else is not ours.
+                if manifest and head and head.bytes == manifest.bytes and self._has(other, head, manifest.content_hash):
+                    self.delete_key(other)
 
     def _same_there(self, key: str, hash_: str) -> Head | None:
-        """What is under a key, if those are the bytes that were to be put there.
+        """Return what is under a key, if those are the bytes that were to be put there.
 
         A request may have been done though its answer was lost, and was repeated; and two runs may store the same.
         """
         found = self.head_key(key)
-        try:
-            return found if found is not None and self.hash_key(key, found) == hash_ else None
-        except ChangedError:
-            return None
+        return found if found is not None and self._has(key, found, hash_) else None
+
+    def _has(self, key: str, found: Head, hash_: str) -> bool:
+        with suppress(ChangedError):
+            return self.hash_key(key, found) == hash_
+        return False
 
     def _lost(self, table: Table, error: ChangedError) -> Head:
         raise overtaken(table, self.uri(table)) from error
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest beside the data."""
+        """Return the manifest beside the data."""
         with translate_errors(self, table, "looked at"):
             text = self.get_key(self._manifest_key(table))
         if text is None:
@@ -238,7 +238,7 @@ class KeyedStorage(FormattedStorage):
         return parse_manifest(text, self._shown_manifest(table))
 
     def altered_by(self, table: Table, content: InputRecord) -> str:
-        """A run that was killed after it put the data leaves nothing that tells of it."""
+        """Name both: a run that was killed after it put the data leaves no trace."""
         del table, content
         return f"{ANOTHER_HAND} or by an interrupted run"
 
@@ -249,7 +249,7 @@ class KeyedStorage(FormattedStorage):
                 self.delete_key(key)
 
     def list(self) -> Iterable[Manifest]:
-        """Manifests under the root, by path."""
+        """Return manifests under the root, by path."""
         with translate_errors(self, None, "looked through"):
             keys = sorted(self.manifest_keys())
         for key in keys:
@@ -259,34 +259,30 @@ class KeyedStorage(FormattedStorage):
                 yield parse_manifest(text, self._under_root(key))
 
     def identities(self, table: Table) -> frozenset[Any]:
-        """The keys of its data and of its manifest, under the root."""
+        """Return the keys of its data and of its manifest, under the root."""
         keys = [self._key(table, suffix) for suffix in self._suffixes(table)]
         return frozenset((self._place, key) for key in (*keys, self._manifest_key(table)))
 
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """Tables that a manifest describes and the project does not declare."""
+        """Return tables that a manifest describes and the project does not declare."""
         tables = list(declared)
         with translate_errors(self, None, "looked through"):
-            place = KeyedPlace(self, self._place, self._any_suffixes(tables))
+            place = _KeyedPlace(self, self._any_suffixes(tables))
             return list(find_strays(place, {table.path for table in tables}, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Remove the very keys that were listed."""
         with translate_errors(self, None, "cleaned"):
-            return remove_stray(KeyedPlace(self, self._place), stray)
+            return remove_stray(_KeyedPlace(self), stray)
 
     @property
     def _place(self) -> str:
-        """What tells this root from any other."""
+        """What identifies this root."""
         return self.spec.root.rstrip("/")
 
     def manifest_keys(self) -> Iterable[str]:
-        """The keys of all manifests."""
+        """Return the keys of all manifests."""
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
-
-    def shown_key(self, key: str) -> str:
-        """A key under the root as the project file spells it."""
-        return self._under_root(key)
 
     def _key(self, table: Table, suffix: str) -> str:
         return f"{table.path}{suffix}"
@@ -295,7 +291,7 @@ class KeyedStorage(FormattedStorage):
         return f"{MANIFESTS}/{table.path}.json"
 
     def _find(self, table: Table, doing: str) -> tuple[str, Head | None]:
-        """The key of the stored data and what is told of them; the key they would have where nothing is stored."""
+        """Return the key of the stored data and their head; the key they would have where nothing is stored."""
         with translate_errors(self, table, doing):
             heads = {suffix: self.head_key(self._key(table, suffix)) for suffix in self._suffixes(table)}
         suffix = self._one_of([suffix for suffix, head in heads.items() if head is not None], table)
@@ -304,14 +300,14 @@ class KeyedStorage(FormattedStorage):
 
 
 def _is(found: Head | None, content: InputRecord | None) -> bool:
-    """Whether what is under a key is the content that was seen there."""
+    """Return whether what is under a key is the content that was seen there."""
     if found is None or content is None:
         return found is None and content is None
     return (found.bytes, found.stamp) == (content.bytes, content.modified_ns)
 
 
 def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
-    """The record of what was found, if its version tells."""
+    """Return the record of what was found, if its version is known."""
     if found.version is None:
         return None
     return next((r for r in known if r.bytes == found.bytes and r.modified_ns == found.stamp), None)
@@ -319,3 +315,45 @@ def _known(found: Head, known: Iterable[InputRecord]) -> InputRecord | None:
 
 def _record(found: Head, hash_: str, known: Iterable[InputRecord]) -> InputRecord:
     return record_of(hash_, found.bytes, found.stamp, known)
+
+
+class _KeyedPlace(Place):
+    """A storage of bytes under keys as it is searched for strays; root, key and head identify one."""
+
+    def __init__(self, storage: KeyedStorage, suffixes: Collection[str] = ()) -> None:
+        self.name = storage.spec.name
+        self._storage = storage
+        self._suffixes = suffixes
+
+    def manifests(self, declared: Collection[str]) -> Iterator[tuple[str, Trace, bytes]]:
+        """By the path of the table."""
+        for key in sorted(self._storage.manifest_keys()):
+            table = key[len(MANIFESTS) + 1 : -len(".json")]
+            trace = None if table in declared else self._trace(key)
+            text = self._storage.get_key(key) if trace is not None else None
+            if trace is not None and text is not None:
+                yield table, trace, text
+
+    def _trace(self, key: str) -> Trace | None:
+        head = self._storage.head_key(key)
+        if head is None:
+            return None
+        own = self._storage._place, key
+        return Trace(self._storage._under_root(key), head.bytes, head.modified_ns, own, (*own, head))
+
+    def data(self, table: str, trace: Trace, manifest: Manifest) -> Iterator[Trace]:
+        """Return what is under the path with each ending."""
+        del trace, manifest
+        yield from filter(None, (self._trace(table + suffix) for suffix in self._suffixes))
+
+    def is_described(self, manifest: Manifest, data: Trace) -> bool:
+        """By the version, else by the hash."""
+        return self._storage.is_described(manifest, *data.state[1:])
+
+    def is_unchanged(self, state: tuple[str, str, Head]) -> bool:
+        """By its head."""
+        return self._storage.head_key(state[1]) == state[2]
+
+    def remove(self, state: tuple[str, str, Head]) -> None:
+        """Remove the key."""
+        self._storage.delete_key(state[1])

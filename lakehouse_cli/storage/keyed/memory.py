@@ -27,12 +27,12 @@ class MemoryStorage(KeyedStorage):
         return _things.setdefault(self._place, {})
 
     def head_key(self, key: str) -> Head | None:
-        """What is under a key; None where nothing is."""
+        """Return what is under a key; None where nothing is."""
         found = self._here.get(key)
         return None if found is None else found[1]
 
     def get_key(self, key: str) -> bytes | None:
-        """The bytes under a key; None where nothing is."""
+        """Return the bytes under a key; None where nothing is."""
         found = self._here.get(key)
         return None if found is None else found[0]
 
@@ -51,5 +51,5 @@ class MemoryStorage(KeyedStorage):
         self._here.pop(key, None)
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """All keys that begin with a prefix."""
+        """Return all keys that begin with a prefix."""
         return [key for key in tuple(self._here) if key.startswith(prefix)]

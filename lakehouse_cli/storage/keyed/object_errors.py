@@ -1,6 +1,6 @@
 """What object stores say when they refuse, in words a person can act on.
 
-Their own texts hold addresses, which may hold signatures; of those only the provider's codes are told.
+Their own texts hold addresses, which may hold signatures; of those only the provider's codes are shown.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ class NoClientError(Exception):
 
     def __init__(self, said: object) -> None:
         text = _QUOTED.sub(lambda found: found[1] or "…", str(said))
-        super().__init__(_without_addresses(text).rpartition(" error: ")[2])
+        super().__init__(without_addresses(text).rpartition(" error: ")[2])
 
 
 def is_missing_container(said: object) -> bool:
-    """Whether an error, or its text, says that what is missing is the bucket, not an object in it."""
+    """Return whether an error, or its text, says that what is missing is the bucket, not an object in it."""
     return any(code in str(said) for code in _MISSING_CONTAINER)
 
 
 def is_wordless(error: BaseException) -> bool:
-    """Whether a server refused without saying why, as the answer to HEAD has no room for it."""
+    """Return whether a server refused without saying why, as the answer to HEAD has no room for it."""
     text = str(error)
     status = _STATUS.search(text)
     return status is not None and status[1].startswith("4") and _CODE.search(text) is None
 
 
 def explain_request(error: BaseException, spec: StorageSpec, bucket: str, container: str) -> Cause | None:
-    """Why a request failed, and what to do; None for what does not come from a server."""
+    """Return why a request failed, and what to do; None for what does not come from a server."""
     from obstore import exceptions
 
     if isinstance(error, NoClientError):
         return Cause(str(error), f"look at the options of storage `{spec.name}`", "storage")
     if not isinstance(error, (exceptions.BaseError, FileNotFoundError)):
         return None
-    told = explain_text(str(error), spec, bucket, container)
-    said = _without_addresses(str(error)).rpartition(" error: ")[2]
-    return told or Cause(said, f"look at the options of storage `{spec.name}`")
+    known = explain_text(str(error), spec, bucket, container)
+    said = without_addresses(str(error)).rpartition(" error: ")[2]
+    return known or Cause(said, f"look at the options of storage `{spec.name}`")
 
 
 def explain_text(text: str, spec: StorageSpec, bucket: str, container: str) -> Cause | None:
@@ -96,5 +96,6 @@ def _in(code: str | None) -> str:
     return f" ({code})" if code else ""
 
 
-def _without_addresses(text: str) -> str:
+def without_addresses(text: str) -> str:
+    """Return the first line of an error's text; addresses in it may hold secrets."""
     return re.sub(r"\b\w+://\S+", "…", text.partition("\n")[0])

@@ -35,7 +35,7 @@ class RangeReader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read from."""
+        """Return where the next byte is read from."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

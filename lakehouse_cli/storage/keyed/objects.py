@@ -12,21 +12,19 @@ from __future__ import annotations
 import io
 import mmap
 import threading
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, BinaryIO, ClassVar
 
-from lakehouse_cli.errors import StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.errors import Cause, ChangedError
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 from lakehouse_cli.storage.keyed.base import IN_MEMORY, KeyedStorage
 from lakehouse_cli.storage.keyed.head import Head
 from lakehouse_cli.storage.keyed.object_errors import NoClientError, explain_request, is_missing_container, is_wordless
 from lakehouse_cli.storage.keyed.object_reading import RangeReader
-from lakehouse_cli.storage_types import STORAGE_TYPES, bucket_problem
+from lakehouse_cli.storage_types import STORAGE_TYPES
 
 #: What S3 takes in one request, less a little; Azure takes about as much, Google more.
 ONE_REQUEST = 4 << 30
@@ -45,20 +43,25 @@ class ObjectStorage(KeyedStorage):
     store_class: ClassVar[str]
     #: What the provider calls what holds objects.
     container: ClassVar[str] = "bucket"
+    #: The options that its class is made with, and what it calls those of other names.
+    settings: ClassVar[tuple[str, ...]]
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self.bucket, self._prefix = _split(spec)
+        self.bucket, _, prefix = spec.root.partition("://")[2].partition("/")
+        self._prefix = "".join(f"{part}/" for part in prefix.split("/") if part)
         self._stores: dict[int, Any] = {}
         self._making = threading.Lock()
         self._container_seen = False
 
-    @abstractmethod
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """What ``obstore``'s class is made with, of the storage's options; what is not there it finds for itself."""
+        settings = {self.renamed.get(name, name): options[name] for name in self.settings if name in options}
+        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
 
     def _store(self, seconds: int = _SMALL_SECONDS) -> Any:
-        """The connection whose requests may each take so long."""
+        """Return the connection whose requests may each take so long."""
         with self._making:
             if seconds not in self._stores:
                 self._stores[seconds] = self._connect(seconds)
@@ -78,14 +81,14 @@ class ObjectStorage(KeyedStorage):
             },
         }
         client: dict[str, Any] = {"timeout": timedelta(seconds=seconds)}
-        if allows_http(options):
+        if aws_flags(options)["allow_http"]:
             client["allow_http"] = True
         settings = self._settings(options)
-        import obstore
+        from obstore.exceptions import BaseError
 
         try:
             return store_class(self.bucket, client_options=client, retry_config=retry, **settings)
-        except (obstore.exceptions.BaseError, ValueError) as error:
+        except (BaseError, ValueError) as error:
             raise NoClientError(error) from None  # its text may hold parts of a key
 
     def _path(self, key: str) -> str:
@@ -94,43 +97,32 @@ class ObjectStorage(KeyedStorage):
     def head_key(self, key: str) -> Head | None:
         """Size, time and ETag of an object."""
         store = self._store()
-        import obstore
+        from obstore.exceptions import BaseError
 
         try:
-            return _head(obstore.head(store, self._path(key)))
+            return _head(store.head(self._path(key)))
         except FileNotFoundError:
             self._look_for_container(key)
             return None
-        except obstore.exceptions.BaseError as error:
+        except BaseError as error:
             if is_wordless(error):
-                self._ask_why(key)
+                store.get(self._path(key), options={"range": (0, 1)})  # refused in words, for which HEAD has no room
             raise
-
-    def _ask_why(self, key: str) -> None:
-        """Raise what a server refuses with, in the words that HEAD has no room for."""
-        import obstore
-
-        obstore.get(self._store(), self._path(key), options={"range": (0, 1)})
 
     def _look_for_container(self, key: str) -> None:
         """Tell a bucket that is not there from an object that is not there: the answer to HEAD does not say."""
-        import obstore
-
         if not self._container_seen:
             try:
-                obstore.get(self._store(), self._path(key))
+                self._store().get(self._path(key))
             except FileNotFoundError as error:
                 if is_missing_container(error):
                     raise
             self._container_seen = True
 
     def get_key(self, key: str) -> bytes | None:
-        """The bytes of an object."""
-        store = self._store()
-        import obstore
-
+        """Return the bytes of an object."""
         try:
-            return bytes(obstore.get(store, self._path(key)).bytes())
+            return bytes(self._store().get(self._path(key)).bytes())
         except FileNotFoundError as error:
             if is_missing_container(error):
                 raise
@@ -139,13 +131,13 @@ class ObjectStorage(KeyedStorage):
     def opener(self, key: str, seen: Head) -> Callable[[], BinaryIO]:
         """Reads an object by ranges, each on the condition that it is still the one seen."""
         e_tag, store, path = _e_tag(seen), self._store(), self._path(key)
-        import obstore
+        from obstore.exceptions import PreconditionError
 
         def get(start: int, end: int) -> Any:
             options: Any = {"range": (start, end), **({"if_match": e_tag} if e_tag else {})}
             try:
-                return obstore.get(store, path, options=options).bytes()
-            except (FileNotFoundError, obstore.exceptions.PreconditionError) as error:
+                return store.get(path, options=options).bytes()
+            except (FileNotFoundError, PreconditionError) as error:
                 raise ChangedError(f"`{key}` was replaced while it was read") from error
 
         return lambda: io.BufferedReader(RangeReader(get, seen.bytes))
@@ -155,20 +147,19 @@ class ObjectStorage(KeyedStorage):
         size = data.seek(0, io.SEEK_END)
         data.seek(0)
         store = self._store(_SMALL_SECONDS + size // _SLOWEST // 60 * 60)
-        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         conditional = size <= ONE_REQUEST and self.spec.connection.get("conditional_writes", True)
         if not conditional and self.head_key(key) != seen:
             raise ChangedError(f"`{key}` is not what was seen")
-        conflicts = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
         try:
             if size > ONE_REQUEST:
                 part = max(_PART, size // _MOST_PARTS)
-                obstore.put(store, self._path(key), data, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
+                store.put(self._path(key), data, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
             else:
                 mode: Any = _mode(seen) if conditional else "overwrite"
-                obstore.put(store, self._path(key), _body(data, size), mode=mode, use_multipart=False)
-        except conflicts as error:
+                store.put(self._path(key), _body(data, size), mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError) as error:
             raise ChangedError(f"`{key}` is not what was seen") from error
         except FileNotFoundError as error:
             # S3 says so of an object that was to be replaced.
@@ -182,26 +173,20 @@ class ObjectStorage(KeyedStorage):
 
     def delete_key(self, key: str) -> None:
         """Remove an object, if there."""
-        store = self._store()
-        import obstore
-
         try:
-            obstore.delete(store, self._path(key))
+            self._store().delete(self._path(key))
         except FileNotFoundError as error:
             if is_missing_container(error):
                 raise
 
     def keys(self, prefix: str) -> Iterable[str]:
-        """All objects under a prefix."""
-        store = self._store()
-        import obstore
-
-        for batch in obstore.list(store, self._path(prefix).rstrip("/")):
+        """Return all objects under a prefix."""
+        for batch in self._store().list(self._path(prefix).rstrip("/")):
             for entry in batch:
                 yield entry["path"].removeprefix(self._prefix)
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What the server said, without the addresses and keys it said it with."""
+        """Explain by what the server said, without the addresses and keys it said it with."""
         return explain_request(error, self.spec, self.bucket, self.container) or super().explain(error, table)
 
 
@@ -209,11 +194,11 @@ class S3Storage(ObjectStorage):
     """S3, and servers that speak its language."""
 
     store_class = "S3Store"
+    settings = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token")
 
     def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        settings = _given(options, "endpoint", "region", "access_key_id", "secret_access_key", "session_token")
-        settings["virtual_hosted_style_request"] = is_virtual_hosted(options)
-        settings["skip_signature"] = is_anonymous(options)
+        settings = {**super()._settings(options), **aws_flags(options)}
+        del settings["allow_http"]  # which is of the connection
         if not settings["skip_signature"] and "access_key_id" not in settings:
             from lakehouse_cli.storage.keyed.aws_profiles import credentials_of_profile
 
@@ -225,11 +210,8 @@ class GcsStorage(ObjectStorage):
     """Google Cloud Storage."""
 
     store_class = "GCSStore"
-
-    def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        settings = _given(options, "service_account", "service_account_key")
-        settings |= {name: options[key] for name, key in _GCS_NAMES.items() if key in options}
-        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
+    settings = ("service_account", "service_account_key", "endpoint", "token")
+    renamed: ClassVar[Mapping[str, str]] = {"endpoint": "base_url", "token": "bearer_token"}
 
 
 class AzureStorage(ObjectStorage):
@@ -237,30 +219,10 @@ class AzureStorage(ObjectStorage):
 
     store_class = "AzureStore"
     container = "container"
-
-    def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("account_name", "account_key", "sas_key", "tenant_id", "client_id", "client_secret", "endpoint")
-        settings = _given(options, *names)
-        if options.get("use_azure_cli"):
-            settings["use_azure_cli"] = True
-        return settings | ({"skip_signature": True} if options.get("anonymous") else {})
-
-
-_GCS_NAMES = {"base_url": "endpoint", "bearer_token": "token"}
-
-
-def _given(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if name in options}
-
-
-def _split(spec: StorageSpec) -> tuple[str, str]:
-    """Bucket and prefix of a root; the prefix ends in ``/`` where there is one."""
-    wrong = bucket_problem(spec.root)
-    if wrong:
-        raise StorageError(f"the root of storage `{spec.name}` {wrong[0]}", hint=wrong[1], location=spec.location)
-    bucket, _, prefix = spec.root.partition("://")[2].partition("/")
-    parts = [part for part in prefix.split("/") if part]
-    return bucket, "".join(f"{part}/" for part in parts)
+    settings = (
+        *("account_name", "account_key", "sas_key", "tenant_id", "client_id", "client_secret"),
+        *("use_azure_cli", "endpoint"),
+    )
 
 
 def _head(meta: Any) -> Head:
@@ -280,7 +242,7 @@ def _mode(seen: Head | None) -> Any:
 
 
 def _body(data: BinaryIO, size: int) -> Any:
-    """What is sent: bytes, or a file mapped into memory, of which the system keeps as much there as it likes."""
+    """Return what is sent: bytes, or a file mapped into memory, of which the system keeps as much there as it likes."""
     if size <= IN_MEMORY:
         return data.read()
     return mmap.mmap(data.fileno(), size, access=mmap.ACCESS_READ)

@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
+
 from lakehouse_cli.errors import (
     DataError,
     LakehouseError,
-    MissingDataError,
     StorageError,
     UnclaimedError,
     UnreachableError,
@@ -20,46 +21,38 @@ from lakehouse_cli.errors import (
 from lakehouse_cli.model import Column, ColumnType, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE
-from lakehouse_cli.storage.base import AssetStorage, Provenance, Scan, Stored, Stray
+from lakehouse_cli.storage.base import Provenance, Scan, Stored, Stray
 from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
+from lakehouse_cli.storage.relational.naming import RelationNames
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
-from lakehouse_cli.storage_types import STORAGE_TYPES
-from lakehouse_cli.storage_types.names import Names
 from lakehouse_cli.text.counts import count_text, plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class RelationalStorage(AssetStorage):
+class RelationalStorage(RelationNames):
     """Tables of a database; a base for one storage for each kind of database.
 
     A table's path is ``name`` or ``schema/name``. Whatever a writer does is one transaction: a reader sees the old
     table or the new one with its manifest, and a writer that dies leaves nothing behind.
-
-    Attributes:
-        spec: The declaration of the storage.
     """
 
-    #: What messages call the database, and what names its tables and columns may have.
-    names: ClassVar[Names]
-
     def __init__(self, spec: StorageSpec) -> None:
-        self.spec = spec
-        self._looks: dict[Relation, Look] = {}
-        self._manifests: dict[Relation, Kept | None] = {}
-        self._unclaimed: dict[Relation, Found | None] = {}
+        super().__init__(spec)
+        # What `prefetch` saw, for each method that uses it: once, as it may be asked again for more than a plan.
+        self._looks: dict[str, dict[Relation, Look]] = {}
         self._no_way_in: Exception | None = None
 
     @abstractmethod
     def session(
         self, *, write: bool = False, reading: Relation | None = None
     ) -> AbstractContextManager[Session | None]:
-        """A transaction, committed at the end of the block and rolled back on an exception.
+        """Open a transaction, committed at the end of the block and rolled back on an exception.
 
         None where only reading is asked for and there is no database yet; with `write` it is made.
 
@@ -70,65 +63,27 @@ class RelationalStorage(AssetStorage):
 
     @abstractmethod
     def driver_cause(self, error: Exception) -> Cause | None:
-        """What a driver's exception means; None for what is not the driver's."""
+        """Explain a driver's exception; None for what is not the driver's."""
 
     @abstractmethod
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The type that a column of a declared type has on its way into the database."""
+        """Return the type that a column of a declared type has on its way into the database."""
 
-    @abstractmethod
-    def identity(self) -> Any:
-        """What tells the database from every other, by whatever name it goes; may connect to it."""
+    #: Whether a plan hashes all tables in one transaction; else each when it is asked for, several at once.
+    hashes_at_once: ClassVar[bool] = False
 
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
-        """Hash, in the transaction that looks at all tables for a plan, those that may have been altered.
+        """Hash the rows of relations."""
+        return {relation: session.digest(relation, each) for relation, each in found.items()}
 
-        None by default: each is hashed when it is asked for, several at once.
-        """
-        del session, found
-        return {}
-
-    def shown_root(self) -> str:
-        """The database as messages show it."""
-        return self.spec.root_text
-
-    def default_schema(self) -> str:
-        """The schema of a path that names none; empty for the connection's own."""
-        return str(self.spec.connection.get("schema") or "")
-
-    def relation(self, table: Table) -> Relation:
-        """What a table's path means.
-
-        Raises:
-            StorageError: It cannot be a name in this database.
-        """
-        problem = self.names.path_problem(table.path)
-        if problem is not None:
-            raise StorageError(
-                f"`{problem[0]}` {problem[1]}", hint="give the table another `path:`", location=table.where("path")
-            )
-        schema, name = self.names.split(table.path)
-        return Relation(schema or self.default_schema(), name)
-
-    def uri(self, table: Table) -> str:
-        """The database, then the schema unless it is the database's default, then the name."""
-        return self._shown(*self.names.split(table.path))
-
-    def uri_of(self, relation: Relation) -> str:
-        """Where a relation is, as `uri` shows a table that would be declared there."""
-        return self._shown(relation.schema if relation.schema != self.default_schema() else "", relation.name)
-
-    def _shown(self, schema: str, name: str) -> str:
-        return "/".join(filter(None, (self.shown_root(), schema or self._schema_shown(), name)))
-
-    def _schema_shown(self) -> str:
-        """What the options name: storages of other schemas may have the same root."""
-        named = str(self.spec.connection.get("schema") or "")
-        known = STORAGE_TYPES.get(self.spec.type)
-        return "" if known is not None and named == known.schema else named
+    def _hashed(self, session: Session, looks: Mapping[Relation, Look]) -> dict[Relation, Look]:
+        """Return what was seen, with digests of all rows that may have been altered."""
+        unsure = {r: look.found for r, look in looks.items() if look.found is not None and look.lacks_digest}
+        digests = self.digests(session, unsure)
+        return {r: replace(look, digest=digests.get(r, look.digest)) for r, look in looks.items()}
 
     def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """What a driver raises, and what is in the way of replacing a table."""
+        """Explain what a driver raises, and what is in the way of replacing a table."""
         if isinstance(error, InTheWayError):
             return Cause(error.message, error.hint if table is None else error.hint.replace("{table}", table.name))
         return self.driver_cause(error)
@@ -146,38 +101,44 @@ class RelationalStorage(AssetStorage):
     def prefetch(self, tables: Iterable[Table]) -> None:
         """Look at many tables by few queries; what was seen of each is used once, for the plan that asked."""
         self._no_way_in = None
-        for seen in (self._looks, self._manifests, self._unclaimed):
-            seen.clear()
+        self._looks.clear()
         relations: list[Relation] = []
         for table in tables:
             try:
                 relations.append(self.relation(table))
             except UnreachableError:
-                return  # each table tells of it
+                return  # each table reports it
             except LakehouseError:
-                continue  # told when its turn comes
+                continue  # raised when its turn comes
         try:
             with self.session() as session:
                 if session is None:
                     return
-                looks = look_at(session, relations, self.digests)
+                looks = look_at(session, relations)
+                if self.hashes_at_once:
+                    looks = self._hashed(session, looks)
         except Exception as error:
             cause = self.driver_cause(error)
             self._no_way_in = error if cause is not None and cause.out_of_reach else None
             if isinstance(error, LakehouseError) or cause is not None:
-                return  # each table tells of it
+                return  # each table reports it
             raise
-        self._looks.update(looks)
-        self._manifests.update((relation, look.kept) for relation, look in looks.items())
-        self._unclaimed.update((relation, look.found) for relation, look in looks.items() if look.kept is None)
+        self._looks = {method: dict(looks) for method in ("content", "read_manifest", "may_replace")}
+
+    def _prefetched(self, method: str, relation: Relation) -> Look | None:
+        return self._looks.get(method, {}).pop(relation, None)
+
+    def _forget(self, relation: Relation) -> None:
+        for looks in self._looks.values():
+            looks.pop(relation, None)
 
     def stat(self, table: Table) -> Stored | None:
-        """Size and time as the manifest tells; of another's table, its size on disk as far as that is known."""
+        """Return the size and time by the manifest; of another's table, its size on disk as far as that is known."""
         relation = self.relation(table)
         with translate_errors(self, table, "looked at"), self.session() as session:
             if session is None:
                 return None
-            found = session.find([relation]).get(relation)
+            found = session.find_one(relation)
             kept = session.kept_of(relation) if found is not None else None
         if found is None:
             return None
@@ -187,87 +148,68 @@ class RelationalStorage(AssetStorage):
         return Stored(manifest.bytes, manifest.modified_ns)
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """By the manifest where the database tells that nobody touched the table since, else by hashing its rows."""
+        """By the manifest where the database shows that nobody touched the table since, else by hashing its rows."""
         relation = self.relation(table)
-        look = self._looks.pop(relation, None)
-        digest = look.digest if look is not None else None
-        if look is None or (look.found is not None and not look.untouched and digest is None):
+        look = self._prefetched("content", relation)
+        if look is None or look.lacks_digest:
             with self._looking(table, "read") as session:
                 if session is None:
                     return None
-                if look is None:
-                    look = look_at(session, [relation])[relation]
-                if look.found is not None and not look.untouched:
-                    digest = session.digest(relation, look.found)
-        if look.found is None:
-            return None
-        return record_of(digest, look.kept, tuple(known), table.name)
+                looks = {relation: look} if look is not None else look_at(session, [relation])
+                look = self._hashed(session, looks)[relation]
+        return None if look.found is None else record_of(look, tuple(known), table.name)
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
-        """The declared columns; read and hashed in one transaction, which sees the same rows throughout.
+        """Return the declared columns; read and hashed in one transaction, which sees the same rows throughout.
 
-        A computed table that declares none is read as its manifest tells.
+        A computed table that declares none is read by its manifest.
         """
         return Scan(self, table, partial(self._read, table, columns))
 
     def _read(
         self, table: Table, columns: Sequence[Column] | None, known: tuple[InputRecord, ...] | None
     ) -> tuple[pa.Table, InputRecord | None]:
-        from lakehouse_cli.storage.relational.fitting import check_present, fitted
+        from lakehouse_cli.formats.missing_columns import missing_columns
+        from lakehouse_cli.storage.relational.fitting import fitted
 
         relation, shown, record = self.relation(table), self.uri(table), None
-        reading = None if known is None else relation
-        with translate_errors(self, table, "read"), self.session(reading=reading) as session:
-            found = None if session is None else session.find([relation]).get(relation)
+        with translate_errors(self, table, "read"), self.session(reading=relation) as session:
+            found = None if session is None else session.find_one(relation)
             if session is None or found is None:
-                raise self._missing(table)
-            session.hold(relation)
-            found = session.find([relation]).get(relation, found)
+                raise missing_data(table, shown, f"make the table or view in {self.names.owner}")
             present = [name for name, _ in found.columns]
             if needs_manifest(table, columns):
                 kept = session.kept_of(relation)
                 if kept is not None and kept.signature == found.signature:
                     columns = columns_of(parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
-            if columns is not None:
-                check_present(columns, present, shown)
+            lacking = [column for column in columns or () if column.name not in present]
+            if lacking:
+                error = missing_columns(shown, lacking, present, reason="there is no such column")
+                error.location = lacking[0].location
+                raise error
             names = present if columns is None else [column.name for column in columns]
             if known is not None:
-                # Before the rows are read, which may take so long that the times of a file no longer tell of a change.
-                record = self._record(session, relation, known, table.name)
+                # Before the rows are read, which may take so long that the times of a file no longer show a change.
+                look = self._hashed(session, look_at(session, [relation]))[relation]
+                record = record_of(look, known, table.name)
             raw = session.read(relation, found, names)
         return fitted(raw, columns, shown, table.where("path", "storage")), record
-
-    def _record(self, session: Session, relation: Relation, known: tuple[InputRecord, ...], name: str) -> InputRecord:
-        look = look_at(session, [relation], self.digests)[relation]
-        digest = look.digest
-        if digest is None and look.found is not None and not look.untouched:
-            digest = session.digest(relation, look.found)
-        return record_of(digest, look.kept, known, name)
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""
         with translate_errors(self, table, "looked at"), self.session() as session:
             return None if session is None else session.count(self.relation(table))
 
-    def _missing(self, table: Table) -> MissingDataError:
-        shown = self.uri(table)
-        if table.kind != "source":
-            return missing_data(table, shown)
-        return MissingDataError(
-            f"{shown} does not exist",
-            hint=f"make the table or view in {self.names.owner}, or correct `path:` or the storage's `root:`",
-            location=table.where("path"),
-        )
-
     def may_replace(self, table: Table, *, forced: bool) -> None:
         """Refuse what has no manifest of ours, unless it is forced, and what is no plain table at all."""
         relation = self.relation(table)
-        if relation in self._unclaimed:  # as a plan saw it, which asks once; a run looks again
-            self._refuse(table, self._unclaimed.pop(relation), None, forced)
+        look = self._prefetched("may_replace", relation)
+        if look is not None:
+            self._refuse(table, look.found, look.kept, forced)
             return
         with translate_errors(self, table, "looked at"), self.session() as session:
             if session is not None:
-                found = session.find([relation]).get(relation)
+                found = session.find_one(relation)
                 self._refuse(table, found, session.kept_of(relation) if found else None, forced)
 
     def _refuse(self, table: Table, found: Found | None, kept: Kept | None, forced: bool) -> None:
@@ -285,23 +227,18 @@ class RelationalStorage(AssetStorage):
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Store rows in a new table, let it take the place of the old one, and keep its manifest: one transaction."""
-        from lakehouse_cli.storage.relational.fitting import UnfitError, declarable, stored_as
+        from lakehouse_cli.arrow.types import from_arrow
 
         relation = self.relation(table)
-        types = declarable(data)
+        types = {field.name: type_ for field in data.schema if (type_ := from_arrow(field.type)) is not None}
         for name, problem in self.names.column_problems(data.column_names):
             hint = "give the column another name in the contract and in the transform"
             raise StorageError(f"column `{name}` {problem}", hint=hint, location=table.where("columns"))
-        try:
-            declared = {column.name: column.type for column in table.columns or ()}
-            prepared = stored_as(data, {name: self.stored_type(type_) for name, type_ in types.items()}, declared)
-            self.check_values(prepared, declared)
-        except UnfitError as error:
-            raise self._unfit(table, error.violations[0]) from error
+        prepared = self._stored_form(table, data, types)
         with translate_errors(self, table, "written"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
-            found, kept = session.find([relation]).get(relation), session.kept_of(relation)
+            found, kept = session.find_one(relation), session.kept_of(relation)
             self._refuse(table, found, kept if found else None, origin.forced)
             aside = session.write(relation, prepared, types)
             written = session.find([aside])[aside]
@@ -319,38 +256,49 @@ class RelationalStorage(AssetStorage):
         self._forget(relation)
         return manifest
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def _stored_form(self, table: Table, data: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
+        """Convert data to the types that the database has for them; raises StorageError for values it cannot hold."""
+        import pyarrow as pa
+
+        from lakehouse_cli.arrow.conversion.exact import convert
+        from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+        from lakehouse_cli.arrow.types import to_arrow
+
+        declared = {column.name: column.type for column in table.columns or ()}
+        columns: list[pa.ChunkedArray] = []
+        for name, column in zip(data.column_names, data.columns, strict=True):
+            try:
+                columns.append(convert(column, to_arrow(self.stored_type(types[name]))))
+                self.check_column(columns[-1])
+            except InexactError as refusal:
+                violation = violation_of(refusal, name, declared.get(name), column)
+                rows = ", ".join(str(example.row) for example in violation.examples)
+                values = ", ".join(example.value for example in violation.examples)
+                where = f" (row {rows}: {values})" if rows else ""
+                raise StorageError(
+                    f"{self.uri(table)} cannot be written: {violation.message}{where}",
+                    hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
+                    location=table.where(f"columns.{name}", "columns"),
+                ) from refusal
+        return pa.table(columns, names=data.column_names)
+
+    @abstractmethod
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """Find values that the database would take and not give back, or refuse without saying where.
 
         Args:
-            data: As it would be stored.
-            declared: Types of the columns that are declared, for messages.
+            column: As it would be stored.
 
         Raises:
-            UnfitError: There are such.
+            InexactError: There are such.
         """
-        del data, declared
-
-    def _unfit(self, table: Table, violation: Any) -> StorageError:
-        rows = ", ".join(str(example.row) for example in violation.examples if example.row is not None)
-        values = ", ".join(example.value for example in violation.examples)
-        where = f" (row {rows}: {values})" if rows else ""
-        return StorageError(
-            f"{self.uri(table)} cannot be written: {violation.message}{where}",
-            hint=f"{self.names.owner} cannot hold them; change them in the transform, or choose another type",
-            location=table.where(f"columns.{violation.column}", "columns"),
-        )
-
-    def _forget(self, relation: Relation) -> None:
-        self._looks.pop(relation, None)
-        self._manifests.pop(relation, None)
-        self._unclaimed.pop(relation, None)
 
     def read_manifest(self, table: Table) -> Manifest | None:
-        """The manifest beside the table."""
+        """Return the manifest beside the table."""
         relation = self.relation(table)
-        if relation in self._manifests:
-            kept = self._manifests.pop(relation)
+        look = self._prefetched("read_manifest", relation)
+        if look is not None:
+            kept = look.kept
         else:
             with self._looking(table, "looked at") as session:
                 kept = None if session is None else session.kept_of(relation)
@@ -360,25 +308,25 @@ class RelationalStorage(AssetStorage):
         """Drop the table and remove its manifest."""
         relation = self.relation(table)
         with translate_errors(self, table, "removed"), self.session() as session:
-            there = session is not None and (relation in session.find([relation]) or session.kept_of(relation))
+            there = session is not None and (session.find_one(relation) or session.kept_of(relation))
         if not there:
             return
         with translate_errors(self, table, "removed"), self.session(write=True) as session:
             assert session is not None  # noqa: S101  # writing makes the database
             session.lock(relation)
-            found = session.find([relation]).get(relation)
+            found = session.find_one(relation)
             self._refuse(table, found, None, forced=True)
             session.drop(relation, table=found is not None)
         self._forget(relation)
 
     def list(self) -> Iterable[Manifest]:
-        """The manifests, by schema and name."""
+        """Return the manifests, by schema and name."""
         with translate_errors(self, None, "listed"), self.session() as session:
             kept = {} if session is None else session.kept()
         return [parsed(each.text, relation.name) for relation, each in sorted(kept.items())]
 
     def identities(self, table: Table) -> frozenset[Any]:
-        """The database and the relation."""
+        """Return the database and the relation."""
         try:
             relation = self.relation(table)
         except StorageError:
@@ -387,14 +335,11 @@ class RelationalStorage(AssetStorage):
             identity = self.identity()
         return frozenset() if identity is None else frozenset([(identity, relation)])
 
-    def _place(self, session: Session) -> RelationalPlace:
-        return RelationalPlace(self.spec.name, session, self.identity, self.uri_of)
-
     def strays(self, declared: Iterable[Table], taken: frozenset[Any]) -> Sequence[Stray]:
-        """Tables that a manifest describes and the project does not declare."""
+        """Return tables that a manifest describes and the project does not declare."""
         known = {self.relation(table) for table in declared}
         with translate_errors(self, None, "looked through"), self.session() as session:
-            return () if session is None else list(find_strays(self._place(session), known, taken))
+            return () if session is None else list(find_strays(RelationalPlace(self, session), known, taken))
 
     def remove_stray(self, stray: Stray) -> str | None:
         """Drop the very table that was listed, with its manifest."""
@@ -403,13 +348,13 @@ class RelationalStorage(AssetStorage):
         try:
             with translate_errors(self, None, "cleaned"), self.session(write=True) as session:
                 assert session is not None  # noqa: S101  # writing makes the database
-                return remove_stray(self._place(session), stray)
+                return remove_stray(RelationalPlace(self, session), stray)
         except (StorageError, DataError) as error:
             return error.message
 
 
 def _is_overtaken(kept: Kept, digest: Digest, origin: Provenance, name: str) -> bool:
-    """Whether another run stored other data since the plan looked.
+    """Return whether another run stored other data since the plan looked.
 
     Args:
         kept: The manifest there is now; where there is none, nobody stored anything.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
-from lakehouse_cli.storage.relational.duckdb_files import kept, opened
+from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage_types.duckdb import NAMES
 
@@ -33,11 +35,11 @@ class DuckDBStorage(OneFileStorage):
     beside = (".wal",)
 
     def default_schema(self) -> str:
-        """The option, else DuckDB's own ``main``."""
+        """Return the option, else DuckDB's own ``main``."""
         return super().default_schema() or "main"
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
+        """Return the types that DuckDB takes as they are; instants, times of day and durations count microseconds."""
         match column_type.id:
             case "timestamp" if column_type.timezone:
                 return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
@@ -48,20 +50,13 @@ class DuckDBStorage(OneFileStorage):
             case "dictionary":
                 return self.stored_type(column_type.item)
         fields = tuple((name, self.stored_type(child)) for name, child in column_type.fields)
-        return ColumnType(
-            column_type.id,
-            column_type.unit,
-            column_type.timezone,
-            column_type.precision,
-            column_type.scale,
-            fields,
-        )
+        return replace(column_type, fields=fields)
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """Dates and timestamps that DuckDB takes for infinity, or that lie outside of its range."""
-        from lakehouse_cli.storage.relational.duckdb_values import check_ranges
+        from lakehouse_cli.storage.relational.duckdb_values import check_range
 
-        check_ranges(data, declared)
+        check_range(column)
 
     def driver_cause(self, error: Exception) -> Cause | None:
         """DuckDB's own sentence; out of reach is a file that cannot be opened, or is of another kind."""
@@ -72,21 +67,15 @@ class DuckDBStorage(OneFileStorage):
         return Cause(text.splitlines()[0], hint, "storage" if any(part in text for part in _CANNOT_OPEN) else None)
 
     def in_use(self) -> AbstractContextManager[None]:
-        """The file stays open while transactions follow closely."""
-        return kept(self.spec.root)
+        """Keep the file open while transactions follow closely."""
+        return duckdb_file(self.spec.root).kept()
 
     @contextmanager
     def transaction(self, path: str, *, write: bool, patience: float) -> Iterator[DuckDBSession]:
         """On a connection of its own to the file as this process has it open."""
         from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 
-        with opened(path, write=write, patience=patience) as connection:
+        with duckdb_file(path).used(write=write, patience=patience) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")
-            try:
-                yield DuckDBSession(connection, self.default_schema())
-            except BaseException:
-                with suppress(Exception):
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+            yield DuckDBSession(connection, self.default_schema())

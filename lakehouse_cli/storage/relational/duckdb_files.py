@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from lakehouse_cli.errors import LakehouseError
@@ -24,11 +24,11 @@ _IDLE_S = 0.03
 #: Seconds after which it is closed in any case, and left alone for long enough that another process gets it.
 _TURN_S = 1.0
 _REST_S = 3 * _RETRY_S
-_files: dict[tuple[int, str], _File] = {}
+_files: dict[tuple[int, str], DuckDBFile] = {}
 _files_lock = threading.Lock()
 
 
-class _File:
+class DuckDBFile:
     """One file: who is at it, how it is open, and for how long."""
 
     def __init__(self, path: str) -> None:
@@ -45,7 +45,16 @@ class _File:
 
     @contextmanager
     def used(self, *, write: bool, patience: float) -> Iterator[Any]:
-        """A connection for the caller alone."""
+        """A connection for the block; the file is closed again when nobody of this process uses it.
+
+        Args:
+            write: Whether to change anything; one at a time does. The file is made where it is not there.
+            patience: Seconds to wait for other threads, and for other processes.
+
+        Raises:
+            LakehouseError: DuckDB is not installed, or other threads do not leave.
+            duckdb.Error: The file cannot be opened.
+        """
         limit = time.monotonic() + patience
         connection = self._enter(write, limit)
         try:
@@ -56,7 +65,7 @@ class _File:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """While the block runs, the file is left open for a moment by whoever leaves last."""
+        """While the block runs, the file is not opened and closed for each of many transactions that follow closely."""
         with self._changed:
             self._keepers += 1
             if self._keepers == 1:
@@ -112,7 +121,7 @@ class _File:
         return self._writable or self._writers_waiting == 0
 
     def _is_over(self) -> bool:
-        """Whether it is the turn of other processes, for which whoever comes now has to wait."""
+        """Return whether it is the turn of other processes, for which whoever comes now has to wait."""
         return time.monotonic() >= self._turn_ends
 
     def _leave(self, write: bool) -> None:
@@ -149,29 +158,8 @@ def _open(path: str, *, write: bool, limit: float) -> Any:
         time.sleep(_RETRY_S)
 
 
-@contextmanager
-def opened(path: str, *, write: bool, patience: float) -> Iterator[Any]:
-    """A connection to a file, which is closed again when nobody of this process uses it.
-
-    Args:
-        path: Of the file; made where it is not there and `write` is asked for.
-        write: Whether to change anything; one at a time does.
-        patience: Seconds to wait for other threads, and for other processes.
-
-    Raises:
-        LakehouseError: DuckDB is not installed, or other threads do not leave.
-        duckdb.Error: The file cannot be opened.
-    """
-    with _file(path).used(write=write, patience=patience) as connection:
-        yield connection
-
-
-def kept(path: str) -> AbstractContextManager[None]:
-    """While the block runs, a file is not opened and closed for each of many transactions that follow closely."""
-    return _file(path).kept()
-
-
-def _file(path: str) -> _File:
+def duckdb_file(path: str) -> DuckDBFile:
+    """Return a file as all of this process share it."""
     key = os.getpid(), os.path.realpath(path)
     with _files_lock:
-        return _files.setdefault(key, _File(key[1]))
+        return _files.setdefault(key, DuckDBFile(key[1]))

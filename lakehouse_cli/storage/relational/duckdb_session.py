@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.storage.relational.session import (
     Digest,
     Found,
-    Kept,
     Raw,
     Relation,
     Session,
+    is_relation,
     literal,
     literals,
-    make_again,
     quote,
 )
 from lakehouse_cli.storage_types.duckdb import sql_type
@@ -40,22 +38,24 @@ class DuckDBSession(Session):
     """
 
     def __init__(self, connection: Any, schema: str) -> None:
+        super().__init__(schema)
         self._connection = connection
         # In full: a schema may be called as the database is.
-        self._catalog = quote(self._row("SELECT current_database()")[0])
-        self._schema = schema
-        self._manifests = self._full(Relation(schema, MANIFESTS))
+        self._catalog = quote(self.rows("SELECT current_database()")[0][0])
         self._has_manifests: bool | None = None
 
-    def _full(self, relation: Relation) -> str:
-        return f"{self._catalog}.{relation.quoted}"
-
-    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         rows: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
         return rows
 
-    def _row(self, statement: str) -> tuple[Any, ...]:
-        return self._rows(statement)[0]
+    def do(self, statement: str) -> None:
+        """Run a statement."""
+        self._connection.execute(statement)
+
+    def sql(self, relation: Relation) -> str:
+        """With the database."""
+        return f"{self._catalog}.{relation.quoted}"
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
@@ -63,12 +63,14 @@ class DuckDBSession(Session):
         # Whether there are manifests is asked next, and each look at the catalog goes through all of it.
         names = literals({MANIFESTS, *(name for _, name in by_name)})
         here = "database_name = current_database() AND NOT internal"
-        kinds = self._rows(
+        kinds = self.rows(
             f"SELECT schema_name, table_name, 'table' FROM duckdb_tables() WHERE {here}"
             f" AND lower(table_name) IN {names} UNION ALL"
             f" SELECT schema_name, view_name, 'view' FROM duckdb_views() WHERE {here} AND lower(view_name) IN {names}"
         )
-        self._has_manifests = any((s.lower(), n.lower()) == (self._schema.lower(), MANIFESTS) for s, n, _ in kinds)
+        self._has_manifests = any(
+            (s.lower(), n.lower()) == (self.manifests.schema.lower(), MANIFESTS) for s, n, _ in kinds
+        )
         kinds = [each for each in kinds if (each[0].lower(), each[1].lower()) in by_name]
         columns = self._columns(kinds[0][:2] if len(kinds) == 1 else None, here, names) if kinds else {}
         return {by_name[s.lower(), n.lower()]: Found(kind, tuple(columns.get((s, n), ()))) for s, n, kind in kinds}
@@ -76,52 +78,33 @@ class DuckDBSession(Session):
     def _columns(
         self, only: tuple[str, str] | None, here: str, names: str
     ) -> Mapping[tuple[str, str], Sequence[tuple[str, str]]]:
-        """Name and type of each column, by schema and name; of many by one look at the catalog."""
+        """Return name and type of each column, by schema and name; of many by one look at the catalog."""
         if only is not None:
-            return {only: [row[:2] for row in self._rows(f"DESCRIBE {self._full(Relation(*only))}")]}
+            return {only: [row[:2] for row in self.rows(f"DESCRIBE {self.sql(Relation(*only))}")]}
         columns: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for schema, name, column, data_type in self._rows(
+        for schema, name, column, data_type in self.rows(
             "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
             f" WHERE {here} AND lower(table_name) IN {names} ORDER BY column_index"
         ):
             columns.setdefault((schema, name), []).append((column, data_type))
         return columns
 
-    def kept(self) -> Mapping[Relation, Kept]:
-        """All manifests."""
-        return self._kept("TRUE")
-
-    def kept_of(self, relation: Relation) -> Kept | None:
-        """One manifest."""
-        return self._kept(_is(relation)).get(relation)
-
-    def _kept(self, where: str) -> dict[Relation, Kept]:
+    def has_manifests(self) -> bool:
+        """As `find` saw it."""
         if self._has_manifests is None:
             self.find(())
-        if not self._has_manifests:
-            return {}
-        query = f"SELECT schema_name, table_name, manifest, signature FROM {self._manifests} WHERE {where}"
-        return {Relation(schema, name): Kept(text, "", sign) for schema, name, text, sign in self._rows(query)}
-
-    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """None: the file does not tell who changed which table."""
-        del kept
-        return ()
+        return bool(self._has_manifests)
 
     def digest(self, relation: Relation, found: Found) -> Digest:
         """By DuckDB: the sum, over rows in whatever order, of the two halves of the MD5 of each row's text."""
         row = "r"
         while row in {name.lower() for name, _ in found.columns}:
             row += "r"
-        rows, low, high, size = self._row(
+        [(rows, low, high, size)] = self.rows(
             "SELECT count(*), sum(md5_number_lower(t)), sum(md5_number_upper(t)), sum(strlen(t))"
-            f" FROM (SELECT {row}::VARCHAR AS t FROM {self._full(relation)} AS {row})"
+            f" FROM (SELECT {row}::VARCHAR AS t FROM {self.sql(relation)} AS {row})"
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
-
-    def count(self, relation: Relation) -> int:
-        """By DuckDB."""
-        return int(self._row(f"SELECT count(*) FROM {self._full(relation)}")[0])
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
@@ -131,71 +114,49 @@ class DuckDBSession(Session):
             return {}
         types = dict(found.columns)
         columns = ", ".join(map(quote, names))
-        kinds = self._connection.sql(f"SELECT {columns} FROM {self._full(relation)}").types
+        kinds = self._connection.sql(f"SELECT {columns} FROM {self.sql(relation)}").types
         bent = dict(zip(names, map(bent_within, kinds), strict=True))
         expressions = [
             f"{quote(n)}::VARCHAR" if bent[n] is not None else _expression(quote(n), types[n]) for n in names
         ]
         wanted = ", ".join(f"{each} AS {quote(n)}" for n, each in zip(names, expressions, strict=True))
-        data = self._connection.sql(f"SELECT {wanted} FROM {self._full(relation)}").to_arrow_table()
+        data = self._connection.sql(f"SELECT {wanted} FROM {self.sql(relation)}").to_arrow_table()
         return {n: as_typed(column, types[n], bent[n]) for n, column in zip(names, data.columns, strict=True)}
-
-    def lock(self, relation: Relation) -> None:
-        """Nothing: there is one writer at a time, from the beginning of its transaction."""
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
         from lakehouse_cli.storage.relational.duckdb_values import as_written
 
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
-        hung = self._rows(
+        self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(relation.schema)}")
+        hung = self.rows(
             "SELECT 'index', index_name, sql FROM duckdb_indexes() WHERE database_name = current_database()"
             f" AND lower(schema_name) = lower({literal(relation.schema)})"
             f" AND lower(table_name) = lower({literal(relation.name)}) AND sql IS NOT NULL"
         )
         columns = ", ".join(f"{quote(name)} {sql_type(type_)}" for name, type_ in types.items())
-        self._connection.execute(f"CREATE OR REPLACE TABLE {self._full(relation)} ({columns})")
+        self.do(f"CREATE OR REPLACE TABLE {self.sql(relation)} ({columns})")
         expressions = ", ".join(
             f"to_microseconds({quote(name)})" if sql_type(type_) == "INTERVAL" else quote(name)
             for name, type_ in types.items()
         )
+        # A view of this connection alone, which is closed after the transaction.
         self._connection.register(_INCOMING, as_written(data))
-        try:
-            insert = f"INSERT INTO {self._full(relation)} SELECT {expressions} FROM {_INCOMING}"
-            self._connection.execute(insert)
-        finally:
-            # Where inserting went wrong, nothing more can be said in this transaction.
-            with suppress(Exception):
-                self._connection.unregister(_INCOMING)
-        make_again(self._connection.execute, hung)
+        self.do(f"INSERT INTO {self.sql(relation)} SELECT {expressions} FROM {_INCOMING}")
+        self.make_again(hung)
         return relation
-
-    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
-        """Nothing: it is."""
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace."""
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(self._schema)}")
+        self.do(f"CREATE SCHEMA IF NOT EXISTS {self._catalog}.{quote(self.manifests.schema)}")
         # Without a primary key: its index would not let a row be replaced within a transaction.
         self._connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._manifests}"
+            f"CREATE TABLE IF NOT EXISTS {self.sql(self.manifests)}"
             " (schema_name VARCHAR, table_name VARCHAR, manifest VARCHAR, signature VARCHAR)"
         )
         self._has_manifests = True
         values = ", ".join(map(literal, (relation.schema, relation.name, text, signature)))
-        self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
-        self._connection.execute(f"INSERT INTO {self._manifests} VALUES ({values})")
-
-    def drop(self, relation: Relation, *, table: bool) -> None:
-        """Table and manifest."""
-        if table:
-            self._connection.execute(f"DROP TABLE IF EXISTS {self._full(relation)}")
-        if self._kept(_is(relation)):
-            self._connection.execute(f"DELETE FROM {self._manifests} WHERE {_is(relation)}")
-
-
-def _is(relation: Relation) -> str:
-    return f"schema_name = {literal(relation.schema)} AND table_name = {literal(relation.name)}"
+        self.do(f"DELETE FROM {self.sql(self.manifests)} WHERE {is_relation(relation)}")
+        self.do(f"INSERT INTO {self.sql(self.manifests)} VALUES ({values})")
 
 
 def _expression(column: str, type_name: str) -> str:

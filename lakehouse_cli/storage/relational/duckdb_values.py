@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
-from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where
-from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import check_each
+from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.storage.relational.fitting import refuse_moments
 from lakehouse_cli.storage.relational.session import Refused
 
 # Infinity is the greatest number and its opposite; the first timestamp is a midnight.
-_FIRST_US, _LAST_US = -9_223_372_022_400_000_000, (1 << 63) - 2
-_FIRST_NS, _LAST_NS = -((1 << 63) - 2), (1 << 63) - 2
-_FIRST_DAY, _LAST_DAY = -((1 << 31) - 3), (1 << 31) - 2
-_US_PER = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_DAYS = -((1 << 31) - 3), (1 << 31) - 2
+_MICROSECONDS = -9_223_372_022_400_000_000, (1 << 63) - 2
+_NANOSECONDS = -((1 << 63) - 2), (1 << 63) - 2
 _NESTED = {"list", "array", "struct", "map"}
 # DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
 # Arrow's functions end the process where a UNION is in a struct.
 _BENT = {"uhugeint", "bignum", "varint", "bit", "time with time zone", "interval", "variant", "union"}
 
 
-def check_ranges(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
-    """Whether DuckDB holds all values of a table.
-
-    Raises:
-        UnfitError: Not all; a violation for each column.
-    """
-    check_each(data, declared, partial(check_leaves, check=_check))
+def check_range(column: pa.ChunkedArray) -> None:
+    """Check that DuckDB holds all values of a column; raises InexactError where it does not."""
+    check_leaves(column, _check)
 
 
 def as_written(data: pa.Table) -> pa.Table:
-    """The table with durations as the integers they are made of again."""
+    """Return the table with durations as the integers they are made of again."""
     columns = [column.cast(pa.int64()) if pa.types.is_duration(column.type) else column for column in data.columns]
     return pa.table(columns, names=data.column_names)
 
@@ -58,12 +49,12 @@ def bent_within(kind: Any) -> str | None:
 
 
 def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.ChunkedArray | Refused:
-    """A column that was read, as its type in the database tells.
+    """Return a column that was read, in the form of its type in the database.
 
     Args:
         column: As it came; text where it is bent.
         type_name: The column's type.
-        bent: As `bent_within` tells.
+        bent: From `bent_within`.
 
     Returns:
         The column; refused where it holds infinity, or what is bent.
@@ -74,25 +65,12 @@ def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.Ch
         if bent is not None and column.null_count < len(column):
             where = "" if bent == type_name else f" inside of {type_name}"
             raise InexactError(f"{bent}{where}", hint="cast it to VARCHAR in a view")
-        check_leaves(column, _check)
+        check_range(column)
     except InexactError as refusal:
         return Refused(refusal, column)
     return column
 
 
 def _check(values: pa.Array) -> None:
-    if pa.types.is_timestamp(values.type):
-        unit = values.type.unit
-        first, last = (_FIRST_NS, _LAST_NS) if unit == "ns" else (_FIRST_US, _LAST_US)
-        per = _US_PER.get(unit, 1)
-        # Towards zero, so that what is left fits.
-        first, last = -(-first // per), last // per
-        counts = values.cast(pa.int64())
-    elif pa.types.is_date32(values.type):
-        first, last, counts = _FIRST_DAY, _LAST_DAY, values.cast(pa.int32())
-    else:
-        return
-    refuse_where(
-        pc.or_(pc.less(counts, first), pc.greater(counts, last)),
-        f"infinite, or outside the range of DuckDB's {'dates' if counts.type == pa.int32() else 'timestamps'}",
-    )
+    quality = "infinite, or outside the range of DuckDB's {}"
+    refuse_moments(values, _DAYS, _MICROSECONDS, quality, _NANOSECONDS)

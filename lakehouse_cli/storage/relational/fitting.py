@@ -1,8 +1,8 @@
-"""Columns on their way into a database and out of it: exactly, or refused with row and value."""
+"""Columns on their way out of a database: exactly as declared, or refused with row and value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.python_values import convert_values
-from lakehouse_cli.arrow.conversion.refusal import InexactError, violation_of
+from lakehouse_cli.arrow.conversion.refusal import InexactError, refuse_where, violation_of
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.errors import DataError, Location, Violation
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.relational.session import Raw, Refused
 from lakehouse_cli.text.counts import plural
@@ -20,84 +21,40 @@ from lakehouse_cli.text.counts import plural
 _Raw: TypeAlias = pa.ChunkedArray | Sequence[Any] | Refused
 
 
-class UnfitError(Exception):
-    """Data that a database cannot hold; a violation for each column."""
-
-    def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__(violations[0].message)
-        self.violations = tuple(violations)
-
-
-def stored_as(data: pa.Table, types: Mapping[str, ColumnType], declared: Mapping[str, ColumnType]) -> pa.Table:
-    """Convert data to the types a database has for them.
+def refuse_moments(
+    values: pa.Array | pa.ChunkedArray,
+    days: tuple[int, int],
+    microseconds: tuple[int, int],
+    quality: str,
+    nanoseconds: tuple[int, int] | None = None,
+) -> None:
+    """Refuse dates and timestamps that are outside of the ranges of a database.
 
     Args:
-        data: Of declarable types.
-        types: What each column becomes.
-        declared: Types of the columns that are declared, for messages.
+        values: Of any type; others than these are not looked at.
+        days: The first and the last date, counted from 1970.
+        microseconds: The first and the last timestamp, counted from 1970.
+        quality: What those outside are; with ``{}`` for what they are called.
+        nanoseconds: The range of timestamps that count nanoseconds; None where it holds all of Arrow's.
 
     Raises:
-        UnfitError: Values that these types do not hold.
+        InexactError: Some are.
     """
-    columns, violations = [], []
-    for name, column in zip(data.column_names, data.columns, strict=True):
-        try:
-            columns.append(convert(column, to_arrow(types[name])))
-        except InexactError as refusal:
-            violations.append(violation_of(refusal, name, declared.get(name), column))
-    if violations:
-        raise UnfitError(violations)
-    return pa.table(columns, names=data.column_names)
-
-
-def check_each(data: pa.Table, declared: Mapping[str, ColumnType], check: Callable[[pa.ChunkedArray], None]) -> None:
-    """Hold every column to what a database has of its type.
-
-    Args:
-        data: As it would be stored.
-        declared: Types of the columns that are declared, for messages.
-        check: Raises `InexactError` for a column that holds what the database cannot.
-
-    Raises:
-        UnfitError: Some do; a violation for each column.
-    """
-    violations = []
-    for name, column in zip(data.column_names, data.columns, strict=True):
-        try:
-            check(column)
-        except InexactError as refusal:
-            violations.append(violation_of(refusal, name, declared.get(name), column))
-    if violations:
-        raise UnfitError(violations)
-
-
-def declarable(data: pa.Table) -> dict[str, ColumnType]:
-    """The declared type of each column of what is published, which is of these types only."""
-    found = {field.name: from_arrow(field.type) for field in data.schema}
-    return {name: type_ for name, type_ in found.items() if type_ is not None}
-
-
-def check_present(wanted: Sequence[Column], present: Sequence[str], shown: str) -> None:
-    """Whether all declared columns are there.
-
-    Raises:
-        DataError: Some are not; with close matches.
-    """
-    violations = []
-    for column in wanted:
-        if column.name not in present:
-            hint = did_you_mean(column.name, present)
-            message = f"column `{column.name}` is not in {shown}{f'; {hint}' if hint else ''}"
-            violations.append(Violation(column.name, "missing", 1, message, (), column.location))
-    if violations:
-        listed = ", ".join(f"`{violation.column}`" for violation in violations)
-        message = f"{shown} lacks {'column' if len(violations) == 1 else 'columns'} {listed}"
-        hint = f"its columns are {', '.join(f'`{name}`' for name in list(present)[:20])}" if present else None
-        raise DataError(message, violations, hint=hint, location=violations[0].location)
+    kind = values.type
+    if pa.types.is_date32(kind):
+        (first, last), counts, name = days, values.cast(pa.int32()), "dates"
+    elif pa.types.is_timestamp(kind) and (kind.unit != "ns" or nanoseconds is not None):
+        first, last = microseconds if nanoseconds is None or kind.unit != "ns" else nanoseconds
+        per = {"s": 1_000_000, "ms": 1_000}.get(kind.unit, 1)
+        # Towards zero, so that what is left fits.
+        first, last, counts, name = -(-first // per), last // per, values.cast(pa.int64()), "timestamps"
+    else:
+        return
+    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), quality.format(name))
 
 
 def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Location | None) -> pa.Table:
-    """What was read, as it is declared.
+    """Return what was read, as it is declared.
 
     Args:
         raw: The columns as they came.
@@ -119,7 +76,7 @@ def fitted(raw: Raw, columns: Sequence[Column] | None, shown: str, place: Locati
             refused[name] = refusal
     if refused:
         violations = [_violation(refusal, raw[name], name, declared.get(name)) for name, refusal in refused.items()]
-        if len(violations) == 1:  # told by itself, with what the column is of
+        if len(violations) == 1:  # shown by itself, with the table of the column
             violations = [replace(violations[0], message=f"{shown}: {violations[0].message}")]
         trouble = "are not as declared" if columns is not None else "cannot be read as they are"
         several = f"{plural(len(violations), 'column')} of {shown} {trouble}"

@@ -1,6 +1,6 @@
 """Digests of the tables in a database file, kept for as long as nobody writes to the file.
 
-SQLite and DuckDB do not tell which table was changed, but the file system tells that a file was not. Whoever has no
+SQLite and DuckDB do not record which table was changed, but the file system shows that a file was not. Whoever has no
 such notes, as a fresh clone, hashes the rows and comes to the same.
 """
 
@@ -16,67 +16,51 @@ from lakehouse_cli.storage.relational.session import Digest, Found, Relation
 from lakehouse_cli.version import __version__
 
 
-class KeptDigests:
-    """The notes on one database file.
+def kept_digests(
+    project: Path,
+    path: str,
+    beside: Sequence[str],
+    found: Mapping[Relation, Found],
+    digest: Callable[[Relation, Found], Digest],
+) -> dict[Relation, Digest]:
+    """Return digests of relations, from the notes on their database file as far as these hold.
 
     Args:
-        project: The project's folder.
+        project: The project's folder, where the notes are.
         path: Of the database.
         beside: Endings of the files beside it in which changes may be.
+        found: What to hash; in a transaction that has begun to read, so that what it sees is what is on disk now.
+        digest: Hashes one.
     """
+    # The files beside it are beside what a link leads to.
+    real = os.path.realpath(path)
+    paths = [real, *(real + ending for ending in beside)]
+    notes, name = stat_cache(project), f"digests {__version__} {real}"
+    stamps = _stamps(paths)
+    known: dict[tuple[str, str, str], Digest] = {}
+    with suppress(ValueError, TypeError):
+        rows = (stamps is not None and notes.get(name, stamps)) or ()
+        known = {(schema, table, sign): Digest(*rest) for schema, table, sign, *rest in rows}
+    digests = {r: known.get((*r, each.signature)) or digest(r, each) for r, each in found.items()}
+    # A view may show what is not in the file.
+    tables = {(*r, each.signature): digests[r] for r, each in found.items() if each.kind == "table"}
+    if stamps is not None and not tables.keys() <= known.keys() and _stamps(paths) == stamps:
+        notes.put(name, stamps, [[*key, each.hash, each.rows, each.bytes] for key, each in {**known, **tables}.items()])
+    return digests
 
-    def __init__(self, project: Path, path: str, beside: Sequence[str]) -> None:
-        self._notes = stat_cache(project)
-        # The files beside it are beside what a link leads to.
-        real = os.path.realpath(path)
-        self._paths = [real, *(real + ending for ending in beside)]
-        self._name = f"digests {__version__} {real}"
 
-    def of(
-        self, found: Mapping[Relation, Found], digest: Callable[[Relation, Found], Digest]
-    ) -> dict[Relation, Digest]:
-        """Digests of relations, from the notes as far as these hold.
-
-        Args:
-            found: What to hash; in a transaction that has begun to read, so that what it sees is what is on disk now.
-            digest: Hashes one.
-        """
-        stamps = self._stamps()
-        known = self._known(stamps) if stamps is not None else {}
-        digests = {}
-        for relation, each in found.items():
-            noted = known.get((*relation, each.signature))
-            digests[relation] = noted if noted is not None else digest(relation, each)
-        # A view may show what is not in the file.
-        tables = {
-            (*relation, each.signature): digests[relation] for relation, each in found.items() if each.kind == "table"
-        }
-        if stamps is not None and not tables.keys() <= known.keys() and self._stamps() == stamps:
-            rows = [[*key, each.hash, each.rows, each.bytes] for key, each in {**known, **tables}.items()]
-            self._notes.put(self._name, stamps, rows)
-        return digests
-
-    def _stamps(self) -> Stamps | None:
-        """What tells the files as they are from what they were or will be; None where that is not sure."""
-        stamps: list[Stamp | None] = []
-        for path in self._paths:
-            try:
-                stamp = Stamp.of(os.stat(path))
-            except FileNotFoundError:
-                stamps.append(None)
-                continue
-            except OSError:
-                return None
-            if not stamp.size:
-                stamps.append(None)  # as SQLite makes one, and removes it, for whoever only reads
-                continue
-            if stamp.is_racy:
-                return None
-            stamps.append(stamp)
-        return tuple(stamps)
-
-    def _known(self, stamps: Stamps) -> dict[tuple[str, str, str], Digest]:
-        with suppress(ValueError, TypeError):
-            rows = self._notes.get(self._name, stamps) or ()
-            return {(schema, name, sign): Digest(*rest) for schema, name, sign, *rest in rows}
-        return {}
+def _stamps(paths: Sequence[str]) -> Stamps | None:
+    """Return what identifies files as they are now; None where that is not sure."""
+    stamps: list[Stamp | None] = []
+    for path in paths:
+        try:
+            stamp = Stamp.of(os.stat(path))
+        except FileNotFoundError:
+            stamps.append(None)
+            continue
+        except OSError:
+            return None
+        if stamp.size and stamp.is_racy:
+            return None
+        stamps.append(stamp if stamp.size else None)  # an empty one SQLite makes, and removes, for whoever only reads
+    return tuple(stamps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ class Look(Struct, frozen=True):
     Attributes:
         found: What is there; None where nothing is.
         kept: Its manifest, if it has one.
-        untouched: Whether the database tells that nobody altered it since its manifest was stored.
+        untouched: Whether the database shows that nobody altered it since its manifest was stored.
         digest: Of its rows, where these were hashed.
     """
 
@@ -27,19 +27,14 @@ class Look(Struct, frozen=True):
     untouched: bool
     digest: Digest | None = None
 
+    @property
+    def lacks_digest(self) -> bool:
+        """Whether only its rows can show what is there, and these were not hashed."""
+        return self.found is not None and not self.untouched and self.digest is None
 
-#: Hashes the rows of relations.
-Hashing = Callable[[Session, Mapping[Relation, Found]], Mapping[Relation, Digest]]
 
-
-def look_at(session: Session, relations: Collection[Relation], hashing: Hashing | None = None) -> dict[Relation, Look]:
-    """Look at relations, by few queries.
-
-    Args:
-        session: On their database.
-        relations: Which.
-        hashing: Hashes the rows of what may have been altered; None where these are not to be hashed now.
-    """
+def look_at(session: Session, relations: Collection[Relation]) -> dict[Relation, Look]:
+    """Look at relations, by few queries; no rows are hashed."""
     found = session.find(relations)
     if len(relations) == 1:
         kept = {relation: each for relation in relations if (each := session.kept_of(relation)) is not None}
@@ -47,26 +42,23 @@ def look_at(session: Session, relations: Collection[Relation], hashing: Hashing 
         kept = dict(session.kept())
     ours = {r: kept[r] for r in found if r in kept and found[r].signature == kept[r].signature}
     untouched = set(session.untouched(ours)) if ours else set()
-    altered = {relation: each for relation, each in found.items() if relation not in untouched}
-    digests = hashing(session, altered) if hashing is not None else {}
-    return {r: Look(found.get(r), kept.get(r), r in untouched, digests.get(r)) for r in relations}
+    return {r: Look(found.get(r), kept.get(r), r in untouched) for r in relations}
 
 
-def record_of(digest: Digest | None, kept: Kept | None, known: Sequence[InputRecord], name: str) -> InputRecord:
-    """What is stored, as a record of an input.
+def record_of(look: Look, known: Sequence[InputRecord], name: str) -> InputRecord:
+    """Return what is stored, as a record of an input.
 
     Args:
-        digest: Of the rows; None where the database tells that they are those of the manifest.
-        kept: The manifest, if there is one.
+        look: What was seen; without a digest where the database shows that the rows are those of the manifest.
         known: What it was at other times.
         name: The table.
     """
+    digest, manifest = look.digest, None
     try:
-        manifest = None if kept is None else parsed(kept.text, name)
+        manifest = None if look.kept is None else parsed(look.kept.text, name)
     except StorageError:
         if digest is None:
             raise
-        manifest = None
     if manifest is not None and (digest is None or digest.hash == manifest.content_hash):
         for record in known:
             if record.bytes == manifest.bytes and record.modified_ns == manifest.modified_ns:

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar
 
-from lakehouse_cli.errors import ObstructedError, system_reason
+from lakehouse_cli.errors import ObstructedError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord
-from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.local.folders import make_folder
 from lakehouse_cli.storage.local.publishing import sync_all
 from lakehouse_cli.storage.relational.base import RelationalStorage
-from lakehouse_cli.storage.relational.kept_digests import KeptDigests
+from lakehouse_cli.storage.relational.kept_digests import kept_digests
 from lakehouse_cli.storage.relational.session import Digest, Found, Relation, Session
 
 
@@ -27,7 +26,7 @@ class OneFileStorage(RelationalStorage):
 
     @abstractmethod
     def transaction(self, path: str, *, write: bool, patience: float) -> AbstractContextManager[Session]:
-        """A transaction, as `session` has it.
+        """Begin a transaction; `session` ends it.
 
         Args:
             path: Of the file, which is made where it is not there and `write` is asked for.
@@ -49,10 +48,16 @@ class OneFileStorage(RelationalStorage):
             sync_all(list(make_folder(os.path.dirname(path))))
         patience = float(self.spec.connection.get("lock_timeout") or 60)
         with self.transaction(path, write=write, patience=patience) as session:
-            yield session
+            try:
+                yield session
+            except BaseException:
+                with suppress(Exception):
+                    session.do("ROLLBACK")
+                raise
+            session.do("COMMIT")
 
     def content(self, table: Table, known: Iterable[InputRecord]) -> InputRecord | None:
-        """As of any database; a computed table is refused here, for a plan to tell, that `session` would not write."""
+        """As of any database; a computed table that `session` would not write is refused here, for a plan to report."""
         if table.kind == "computed":
             self._refuse_second_name()
         return super().content(table, known)
@@ -68,11 +73,13 @@ class OneFileStorage(RelationalStorage):
                     location=self.spec.location,
                 )
 
+    hashes_at_once = True  # opening the file again costs more than hashing
+
     def digests(self, session: Session, found: Mapping[Relation, Found]) -> Mapping[Relation, Digest]:
-        """All, as opening the file again costs more than hashing; but for what is known of the file as it is now."""
+        """Hash rows, but for what is known of the file as it is now."""
         if self.spec.folder is None:
-            return {relation: session.digest(relation, each) for relation, each in found.items()}
-        return KeptDigests(self.spec.folder, self.spec.root, self.beside).of(found, session.digest)
+            return super().digests(session, found)
+        return kept_digests(self.spec.folder, self.spec.root, self.beside, found, session.digest)
 
     def identity(self) -> Any:
         """Device and inode of the file."""
@@ -81,7 +88,3 @@ class OneFileStorage(RelationalStorage):
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-    def explain(self, error: Exception, table: Table | None) -> Cause | None:
-        """The driver's errors, and the operating system's."""
-        return Cause(system_reason(error)) if isinstance(error, OSError) else super().explain(error, table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
@@ -81,12 +81,12 @@ class PostgreSQLStorage(RelationalStorage):
 
     def __init__(self, spec: StorageSpec) -> None:
         super().__init__(spec)
-        self._connections: Connections[PostgreSQLConnection] = Connections(self._connect, _close, _alive)
+        self._connections = Connections(self._connect)
         self._was_reached = False
         self._own_schema: str | None = str(spec.connection["schema"]) if spec.connection.get("schema") else None
 
     def default_schema(self) -> str:
-        """The option, else the first of the connection's search path: asked once."""
+        """Return the option, else the first of the connection's search path: asked once."""
         if self._own_schema is None:
             with translate_errors(self, None, "reached"), self._transaction("BEGIN READ ONLY") as connection:
                 self._own_schema = str(connection.rows("SELECT coalesce(current_schema()::text, 'public')")[0][0])
@@ -101,7 +101,7 @@ class PostgreSQLStorage(RelationalStorage):
         return found["scheme"] + found["rest"].rpartition("@")[2].rstrip("/")
 
     def stored_type(self, column_type: ColumnType) -> ColumnType:
-        """The types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""
+        """Return the types that ADBC copies into PostgreSQL's: signed integers, microseconds, numeric for uint64."""
         if column_type.id == "timestamp":
             return ColumnType("timestamp", unit="us", timezone=column_type.timezone)
         if column_type.id == "dictionary":
@@ -110,11 +110,11 @@ class PostgreSQLStorage(RelationalStorage):
             return ColumnType("list", fields=(("item", self.stored_type(column_type.item)),))
         return _WIRE.get(column_type.id, column_type)
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """What the driver makes others of, or the server refuses without saying where: moments out of range, NUL."""
-        from lakehouse_cli.storage.relational.postgresql_values import check_ranges
+        from lakehouse_cli.storage.relational.postgresql_values import check_stored
 
-        check_ranges(data, declared)
+        check_stored(column)
 
     def _connect(self) -> PostgreSQLConnection:
         try:
@@ -153,33 +153,21 @@ class PostgreSQLStorage(RelationalStorage):
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgreSQLConnection]:
-        connection = self._connections.take()
-        try:
+        with self._connections.one() as connection:
             connection.do(begin)
             yield connection
             connection.do("COMMIT")
-        except LakehouseError:
-            # Said by us, not by the connection, which is kept if it still answers.
-            if _rolled_back(connection):
-                self._connections.give_back(connection)
-            else:
-                self._connections.throw_away(connection)
-            raise
-        except BaseException:
-            self._connections.throw_away(connection)
-            raise
-        self._connections.give_back(connection)
 
     def identity(self) -> Any:
         """When the server was started, and which of its databases it is."""
         with self.session() as session:
-            return session.row(
+            return session.rows(
                 "SELECT extract(epoch FROM pg_postmaster_start_time())::text, oid::text"
                 " FROM pg_database WHERE datname = current_database()"
-            )
+            )[0]
 
     def driver_cause(self, error: Exception) -> Cause | None:
-        """The server's own sentence, or the driver's; whatever could be secret taken out."""
+        """Explain by the server's own sentence, or the driver's; whatever could be secret taken out."""
         if not type(error).__module__.startswith("adbc_driver_manager"):
             return None
         # Before anything is taken out or folded: what is left of a password afterwards would not be found.
@@ -227,7 +215,7 @@ class PostgreSQLStorage(RelationalStorage):
 
 
 def _cause(text: str) -> str:
-    """Why there is no connection, without what leads up to it.
+    """Return why there is no connection, without what leads up to it.
 
     >>> _cause('connection to server at "::1", port 5432 failed: Connection refused Is the …?')
     'nothing listens at ::1:5432'
@@ -246,23 +234,5 @@ def _cause(text: str) -> str:
 
 
 def _text(part: str | bytes) -> str:
-    """Keys and values of what the driver tells beside its message are bytes, or texts."""
+    """Return as text what the driver adds to its message: bytes, or texts."""
     return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
-
-
-def _close(connection: PostgreSQLConnection) -> None:
-    connection.close()
-
-
-def _alive(connection: PostgreSQLConnection) -> bool:
-    try:
-        return bool(connection.rows("SELECT 1"))
-    except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
-        return False
-
-
-def _rolled_back(connection: PostgreSQLConnection) -> bool:
-    with suppress(Exception):
-        connection.do("ROLLBACK")
-        return True
-    return False

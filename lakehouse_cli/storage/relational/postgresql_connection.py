@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class PostgreSQLConnection:
-    """A connection that commits what it is told to.
+    """A connection that commits only on request.
 
     Args:
         url: Of the database.
@@ -44,18 +44,25 @@ class PostgreSQLConnection:
         self._connection.close()
         self._database.close()
 
+    def is_alive(self) -> bool:
+        """Return whether the server still answers."""
+        try:
+            return bool(self.rows("SELECT 1"))
+        except Exception:  # noqa: BLE001  # whatever it is, the connection is of no use
+            return False
+
     def do(self, statement: str) -> None:
         """Run a statement."""
         with self._prepared(statement) as prepared:
             self._interruptibly(prepared.execute_update, prepared.cancel)
 
     def table(self, statement: str) -> pa.Table:
-        """The result of a query."""
+        """Return the result of a query."""
         with self._prepared(statement) as prepared:
             return self._interruptibly(lambda: _read(prepared), prepared.cancel)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """The result of a query, in Python's values."""
+        """Return the result of a query, in Python's values."""
         found = self.table(statement)
         return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 

@@ -7,10 +7,7 @@ seeing the old rows (https://www.postgresql.org/docs/current/mvcc-caveats.html).
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
-
-from msgspec import Struct
 
 from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Relation, Session, literal, quote
 from lakehouse_cli.text.listing import first_few
@@ -18,31 +15,7 @@ from lakehouse_cli.text.listing import first_few
 _SHOWN = 5
 
 
-class Statements(Session):
-    """A session that takes statements."""
-
-    @abstractmethod
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
-
-    @abstractmethod
-    def do(self, statement: str) -> None:
-        """Carry out what gives no rows."""
-
-
-class _Hanging(Struct, frozen=True):
-    """Something that would go with a table, or keep it from being dropped.
-
-    Attributes:
-        what: In the server's words.
-        of_others: Whether it is an object of its own, such as a view, and no part of the table.
-    """
-
-    what: str
-    of_others: bool
-
-
-def put_in_place(session: Statements, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
+def put_in_place(session: Session, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
     """Let a new table, or its rows, take the place of what is there.
 
     Args:
@@ -57,11 +30,11 @@ def put_in_place(session: Statements, aside: Relation, relation: Relation, diges
     """
     found = session.find([aside, relation])
     old = found.get(relation)
-    hanging = _hanging(session, aside, relation) if old is not None else ()
+    hanging = _hanging(session, aside, relation) if old is not None else []
     if old is not None and hanging and old.columns == found[aside].columns:
         _replace_rows(session, aside, relation, old, digest)
         return
-    others = [each.what for each in hanging if each.of_others]
+    others = [what for what, of_others in hanging if of_others]
     if others:
         raise InTheWayError(
             f"its columns change, and {first_few(others, _SHOWN)} depends on it",
@@ -69,19 +42,22 @@ def put_in_place(session: Statements, aside: Relation, relation: Relation, diges
         )
     if hanging and not forced:
         raise InTheWayError(
-            f"its columns change, and {first_few([each.what for each in hanging], _SHOWN)} would go with the old table",
+            f"its columns change, and {first_few([what for what, _ in hanging], _SHOWN)} would go with the old table",
             "make them anew after `lakehouse run --force {table}`, which drops them; or alter the table by hand",
         )
     session.do(f"DROP TABLE IF EXISTS {relation.quoted}")
     session.do(f"ALTER TABLE {aside.quoted} RENAME TO {quote(relation.name)}")
 
 
-def _hanging(session: Statements, aside: Relation, relation: Relation) -> list[_Hanging]:
-    """What a table has that a new one made by the same user has not."""
+def _hanging(session: Session, aside: Relation, relation: Relation) -> list[tuple[Any, ...]]:
+    """Return what would go with a table, or keep it from being dropped, in the server's words.
+
+    Each with whether it is an object of its own, such as a view, and no part of the table.
+    """
     old, new = (f"{literal(each.quoted)}::regclass" for each in (relation, aside))
     settings = "relreplident, relrowsecurity, relforcerowsecurity, reloptions, reltablespace, relpersistence, relam"
     of_columns = "attacl::text, attoptions, attnotnull, atthasdef, attidentity, attstattarget, attstorage, attcollation"
-    rows = session.rows(
+    return session.rows(
         # What the server itself knows to depend on it; views depend by way of their rule.
         "SELECT CASE WHEN r.ev_class <> t.oid THEN pg_describe_object('pg_class'::regclass, r.ev_class, 0)"
         " ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END AS what,"
@@ -111,10 +87,9 @@ def _hanging(session: Statements, aside: Relation, relation: Relation) -> list[_
         f" FROM pg_inherits WHERE inhrelid = {old}"
         " ORDER BY 1"
     )
-    return [_Hanging(what, of_others) for what, of_others in rows]
 
 
-def _replace_rows(session: Statements, aside: Relation, relation: Relation, old: Found, digest: Digest) -> None:
+def _replace_rows(session: Session, aside: Relation, relation: Relation, old: Found, digest: Digest) -> None:
     """Other rows in the same table; readers are not kept waiting, other writers are."""
     session.do(f"LOCK TABLE {relation.quoted} IN SHARE ROW EXCLUSIVE MODE")
     _refuse_acting_keys(session, relation)
@@ -132,7 +107,7 @@ def _replace_rows(session: Statements, aside: Relation, relation: Relation, old:
         )
 
 
-def _refuse_acting_keys(session: Statements, relation: Relation) -> None:
+def _refuse_acting_keys(session: Session, relation: Relation) -> None:
     """Refuse where deleting rows would delete or alter those of other tables, or fail before the new ones are there."""
     keys = session.rows(
         "SELECT pg_describe_object('pg_constraint'::regclass, oid, 0) FROM pg_constraint"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow.conversion.exact import convert
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.storage.relational.postgresql_replacing import Statements, put_in_place
+from lakehouse_cli.storage.relational.postgresql_replacing import put_in_place
 from lakehouse_cli.storage.relational.postgresql_values import check_read
 from lakehouse_cli.storage.relational.session import (
     Digest,
@@ -21,11 +21,10 @@ from lakehouse_cli.storage.relational.session import (
     Raw,
     Refused,
     Relation,
+    Session,
     literal,
-    literals,
     quote,
 )
-from lakehouse_cli.storage_types.names import MANIFESTS
 from lakehouse_cli.storage_types.postgresql import sql_type
 
 if TYPE_CHECKING:
@@ -57,10 +56,9 @@ _NATIVE = {
     "timestamp with time zone",
 }
 _AT_ONCE = 200
-_MANIFEST_COLUMNS = "schema_name, table_name, manifest, stamp, signature"
 
 
-class PostgreSQLSession(Statements):
+class PostgreSQLSession(Session):
     """A transaction.
 
     Args:
@@ -68,18 +66,15 @@ class PostgreSQLSession(Statements):
         schema: Where the manifests are.
     """
 
+    manifest_columns = "schema_name, table_name, manifest, stamp, signature"
+
     def __init__(self, connection: PostgreSQLConnection, schema: str) -> None:
+        super().__init__(schema)
         self._connection = connection
-        self._schema = schema
-        self._manifests = Relation(schema, MANIFESTS)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._connection.rows(statement)
-
-    def row(self, statement: str) -> tuple[Any, ...]:
-        """The one row of a query."""
-        return self.rows(statement)[0]
 
     def do(self, statement: str) -> None:
         """Run a statement."""
@@ -105,29 +100,15 @@ class PostgreSQLSession(Statements):
             for schema, name, kind, size, names, types in found
         }
 
-    def _has_manifests(self) -> bool:
-        return bool(self.row(f"SELECT to_regclass({literal(self._manifests.quoted)}) IS NOT NULL")[0])
-
-    def kept(self) -> Mapping[Relation, Kept]:
-        """All manifests, by one query."""
-        return dict(self._kept("TRUE"))
-
-    def kept_of(self, relation: Relation) -> Kept | None:
-        """One manifest."""
-        where = f"schema_name = {literal(relation.schema)} AND table_name = {literal(relation.name)}"
-        return dict(self._kept(where)).get(relation)
-
-    def _kept(self, where: str) -> Iterator[tuple[Relation, Kept]]:
-        if self._has_manifests():
-            query = f"SELECT {_MANIFEST_COLUMNS} FROM {self._manifests.quoted} WHERE {where}"
-            for schema, name, text, stamp, signature in self.rows(query):
-                yield Relation(schema, name), Kept(text, stamp, signature)
+    def has_manifests(self) -> bool:
+        """By the name that the server resolves."""
+        return bool(self.rows(f"SELECT to_regclass({literal(self.manifests.quoted)}) IS NOT NULL")[0][0])
 
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """Those whose rows were all written by the transaction that published them, and are as many.
+        """Return those whose rows were all written by the transaction that published them, and are as many.
 
-        Every row tells, in ``xmin``, which transaction wrote it: an insert or an update by another hand brings rows
-        of another, a delete leaves fewer.
+        Every row names, in ``xmin``, the transaction that wrote it: an insert or an update by others brings rows of
+        another, a delete leaves fewer.
         """
         relations = list(kept)
         same = []
@@ -143,28 +124,20 @@ class PostgreSQLSession(Statements):
             same += [relations[row[0]] for row in self.rows(" UNION ALL ".join(queries))] if queries else []
         return same
 
-    def hold(self, relation: Relation) -> None:
-        """Lock it as readers do: a query that waits for a writer sees what was there before it waited."""
-        self.rows(f"SELECT 1 FROM {relation.quoted} LIMIT 0")
-
     def digest(self, relation: Relation, found: Found) -> Digest:
         """By the server: the sum, over rows in whatever order, of two hashes of 64 bits of each row's text."""
-        rows, low, high, size = self.row(
+        [(rows, low, high, size)] = self.rows(
             "SELECT count(*), sum(hashtextextended(t, 0)::numeric)::text, sum(hashtextextended(t, 1)::numeric)::text,"
             f" sum(octet_length(t)) FROM (SELECT (r.*)::text AS t FROM {relation.quoted} AS r) AS texts"
         )
         return Digest.of_sums(found.signature, rows, low, high, size)
-
-    def count(self, relation: Relation) -> int:
-        """By the server."""
-        return int(self.row(f"SELECT count(*) FROM {relation.quoted}")[0])
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """By the driver's binary copy; what it has no exact type for as text."""
         if not names:
             return {}
         types = dict(found.columns)
-        unread = {name: told for name in names if (told := _unread(quote(name), types[name])) is not None}
+        unread = {name: why for name in names if (why := _unread(quote(name), types[name])) is not None}
         wanted = [f"{_expression(quote(n), types[n])} AS {quote(n)}" for n in names]
         wanted += [text for _, text in unread.values()]
         data = self._connection.table(f"SELECT {', '.join(wanted)} FROM {relation.quoted}")
@@ -181,7 +154,7 @@ class PostgreSQLSession(Statements):
         return columns
 
     def lock(self, relation: Relation) -> None:
-        """An advisory lock by the relation's name, so that it may be one that is not there yet."""
+        """Take an advisory lock by the relation's name, so that it may be one that is not there yet."""
         self._lock(f"lakehouse {relation.quoted}")
 
     def _lock(self, what: str) -> None:
@@ -209,42 +182,31 @@ class PostgreSQLSession(Statements):
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace, stamped by the number of this transaction and of the rows."""
-        if not self._has_manifests():
-            self._make_schema(self._schema)
+        if not self.has_manifests():
+            self._make_schema(self.manifests.schema)
             self._lock("lakehouse schemas")
             self.do(
-                f"CREATE TABLE IF NOT EXISTS {self._manifests.quoted} (schema_name text, table_name text,"
+                f"CREATE TABLE IF NOT EXISTS {self.manifests.quoted} (schema_name text, table_name text,"
                 " manifest text NOT NULL, stamp text NOT NULL, signature text NOT NULL,"
                 " PRIMARY KEY (schema_name, table_name))"
             )
         values = ", ".join(map(literal, (relation.schema, relation.name, text)))
         self.do(
-            f"INSERT INTO {self._manifests.quoted} ({_MANIFEST_COLUMNS})"
+            f"INSERT INTO {self.manifests.quoted} ({self.manifest_columns})"
             f" SELECT {values}, (txid_current() % 4294967296)::text || ':' || count(*), {literal(signature)}"
             f" FROM {relation.quoted}"
             " ON CONFLICT (schema_name, table_name) DO UPDATE"
             " SET manifest = excluded.manifest, stamp = excluded.stamp, signature = excluded.signature"
         )
 
-    def drop(self, relation: Relation, *, table: bool) -> None:
-        """Table and manifest."""
-        if table:
-            self.do(f"DROP TABLE IF EXISTS {relation.quoted}")
-        if self._has_manifests():
-            name = literals([relation.name])
-            self.do(
-                f"DELETE FROM {self._manifests.quoted}"
-                f" WHERE schema_name = {literal(relation.schema)} AND table_name IN {name}"
-            )
-
 
 def _plain(type_name: str) -> str:
-    """A type without its modifiers: ``numeric(10,2)`` is ``numeric``."""
+    """Return a type without its modifiers: ``numeric(10,2)`` is ``numeric``."""
     return re.sub(r"\([^)]*\)", "", type_name)
 
 
 def _expression(column: str, type_name: str) -> str:
-    """What to ask for, so that nothing is lost on the way."""
+    """Return the expression to ask for, so that nothing is lost on the way."""
     plain = _plain(type_name)
     if plain in _NATIVE:
         return column
@@ -261,7 +223,7 @@ def _is_interval(plain: str) -> bool:
 
 
 def _months(column: str) -> str:
-    """Whether an interval counts months, which are of no length."""
+    """Return whether an interval counts months, which are of no length."""
     return f"extract(year FROM {column}) <> 0 OR extract(month FROM {column}) <> 0"
 
 
@@ -277,7 +239,7 @@ def _unread(column: str, type_name: str) -> tuple[str, str] | None:
 
 
 def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
-    """What came, as the type of the column tells; raises `InexactError` for what the driver spoils."""
+    """Return what came, in the form of the column's type; raises `InexactError` for what the driver spoils."""
     check_read(column)
     plain = _plain(type_name)
     if _is_interval(plain):
@@ -287,5 +249,5 @@ def _as_typed(column: pa.ChunkedArray, type_name: str) -> pa.ChunkedArray:
         try:
             return convert(column, pa.decimal128(int(sized[1]), int(sized[2])))
         except InexactError:
-            return column  # a NaN among them; told, or taken, as text
+            return column  # a NaN among them; refused, or taken, as text
     return column

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import xxhash
 from msgspec import Struct
 
 from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.storage.formatted import parse_manifest
+from lakehouse_cli.storage_types.names import MANIFESTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,12 +34,12 @@ class Relation(NamedTuple):
 
 
 class Found(Struct, frozen=True):
-    """What the catalog tells of a relation.
+    """What the catalog says of a relation.
 
     Attributes:
         kind: ``table`` for one that can be replaced; else what it is, for messages.
         columns: Name and SQL type of each column, in order.
-        bytes: Size on disk, as far as the database tells; else 0.
+        bytes: Size on disk, as far as the database knows it; else 0.
     """
 
     kind: Literal["table", "view", "materialized view", "foreign table", "partitioned table", "virtual table"]
@@ -56,7 +57,7 @@ class Kept(Struct, frozen=True):
 
     Attributes:
         text: The manifest.
-        stamp: By which the database tells that nobody touched the table since; empty where it cannot.
+        stamp: By which the database shows that nobody touched the table since; empty where it cannot.
         signature: `Found.signature` of the table as it was published.
     """
 
@@ -127,43 +128,81 @@ class Session(ABC):
     """A transaction: what is done in it is seen by others all at once when it ends, or never.
 
     Whatever goes wrong is raised as the driver's own exception, which the storage puts into words.
+
+    Args:
+        schema: Where the manifests are; empty in databases that have no schemas.
     """
+
+    #: What is read of the table of manifests: schema and name of the relation, manifest, stamp, signature.
+    manifest_columns: ClassVar[str] = "schema_name, table_name, manifest, '', signature"
+
+    def __init__(self, schema: str = "") -> None:
+        self.manifests = Relation(schema, MANIFESTS)
+
+    @abstractmethod
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+
+    @abstractmethod
+    def do(self, statement: str) -> None:
+        """Run a statement that gives no rows."""
+
+    def sql(self, relation: Relation) -> str:
+        """Return the name of a relation in statements."""
+        return relation.quoted
 
     @abstractmethod
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
-        """Those of the wanted relations that are there."""
+        """Return those of the wanted relations that are there."""
+
+    def find_one(self, relation: Relation) -> Found | None:
+        """Return what is there of one relation; None where nothing is."""
+        return self.find([relation]).get(relation)
 
     @abstractmethod
+    def has_manifests(self) -> bool:
+        """Return whether the table of manifests is there; it is made with the first manifest."""
+
     def kept(self) -> Mapping[Relation, Kept]:
-        """All manifests; empty where nothing was ever published."""
+        """Return all manifests; empty where nothing was ever published."""
+        return self._kept("")
 
-    @abstractmethod
     def kept_of(self, relation: Relation) -> Kept | None:
-        """The manifest of one relation."""
+        """Return the manifest of one relation."""
+        return self._kept(f" WHERE {is_relation(relation)}").get(relation)
 
-    @abstractmethod
+    def _kept(self, where: str) -> Mapping[Relation, Kept]:
+        if not self.has_manifests():
+            return {}
+        rows = self.rows(f"SELECT {self.manifest_columns} FROM {self.sql(self.manifests)}{where}")
+        return {Relation(schema, name): Kept(*kept) for schema, name, *kept in rows}
+
     def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """Those of some published tables, which are all there, whose rows surely are those that were published."""
+        """Return those of some published tables, which are all there, whose rows surely are those that were published.
 
-    def hold(self, relation: Relation) -> None:
-        """Keep a relation from being replaced until the transaction ends, where that is not so by itself."""
-        del relation
+        None by default: most databases do not record who changed which table.
+        """
+        del kept
+        return ()
 
     @abstractmethod
     def digest(self, relation: Relation, found: Found) -> Digest:
         """Hash what is in a relation, wherever that is fastest; the order of columns counts."""
 
-    @abstractmethod
     def count(self, relation: Relation) -> int:
-        """How many rows are in a relation."""
+        """Count the rows of a relation."""
+        return int(self.rows(f"SELECT count(*) FROM {self.sql(relation)}")[0][0])
 
     @abstractmethod
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """Some columns of a relation, as exactly as the driver can give them."""
 
-    @abstractmethod
     def lock(self, relation: Relation) -> None:
-        """Keep other writers of this relation out until the transaction ends; waits for one that is at it."""
+        """Keep other writers of this relation out until the transaction ends; waits for one that is at it.
+
+        Nothing to do where a database has one writer at a time, from the beginning of its transaction.
+        """
+        del relation
 
     @abstractmethod
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
@@ -171,13 +210,12 @@ class Session(ABC):
 
         Args:
             relation: What it will be in the end.
-            data: Of the types that the storage's `prepared` makes.
+            data: Of the types that the storage's `stored_type` gives.
             types: Declared type of each column.
         """
 
-    @abstractmethod
     def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
-        """Let a new table take the place of what is there.
+        """Let a new table take the place of what is there; nothing to do where `write` did.
 
         Args:
             aside: As `write` called it.
@@ -188,18 +226,40 @@ class Session(ABC):
         Raises:
             InTheWayError: What hangs on the old table does not let it.
         """
+        del aside, relation, digest, forced
+
+    def make_again(self, hung: Iterable[tuple[str, str, str]]) -> None:
+        """Make what went with a table that was dropped, on the one that took its place.
+
+        Args:
+            hung: Of each, what it is, its name, and the statement that made it.
+
+        Raises:
+            InTheWayError: One does not fit the new table.
+        """
+        for what, name, statement in hung:
+            try:
+                self.do(statement)
+            except Exception as error:
+                raise InTheWayError(
+                    f"{what} `{name}` of the old table does not fit the new one: {str(error).splitlines()[0]}",
+                    f"drop the {what}, run again, and make it anew",
+                ) from error
 
     @abstractmethod
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Store the manifest of a table that was published in this transaction."""
 
-    @abstractmethod
     def drop(self, relation: Relation, *, table: bool) -> None:
         """Remove a manifest, and the table where that is asked for."""
+        if table:
+            self.do(f"DROP TABLE IF EXISTS {self.sql(relation)}")
+        if self.has_manifests():
+            self.do(f"DELETE FROM {self.sql(self.manifests)} WHERE {is_relation(relation)}")
 
 
 def parsed(text: str, name: str) -> Manifest:
-    """The manifest of a table called `name`.
+    """Return the manifest of a table called `name`.
 
     Raises:
         NewerVersionError: A newer version of the tool wrote it.
@@ -208,28 +268,14 @@ def parsed(text: str, name: str) -> Manifest:
     return parse_manifest(text.encode(), f"the manifest of `{name}`")
 
 
-def make_again(execute: Callable[[str], Any], hung: Iterable[tuple[str, str, str]]) -> None:
-    """Make what went with a table that was dropped, on the one that took its place.
-
-    Args:
-        execute: Runs a statement.
-        hung: Of each, what it is, its name, and the statement that made it.
-
-    Raises:
-        InTheWayError: One does not fit the new table.
-    """
-    for what, name, statement in hung:
-        try:
-            execute(statement)
-        except Exception as error:
-            raise InTheWayError(
-                f"{what} `{name}` of the old table does not fit the new one: {str(error).splitlines()[0]}",
-                f"drop the {what}, run again, and make it anew",
-            ) from error
+def is_relation(relation: Relation) -> str:
+    """Return the condition, as SQL, that a manifest is that of a relation."""
+    schema = f"schema_name = {literal(relation.schema)} AND " if relation.schema else ""
+    return f"{schema}table_name = {literal(relation.name)}"
 
 
 def quote(name: str) -> str:
-    """A name as SQL.
+    """Return a name as SQL.
 
     >>> print(quote('say "x" now'))
     "say ""x"" now"
@@ -238,7 +284,7 @@ def quote(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text as SQL, for databases in which a backslash is a backslash.
+    """Return a text as SQL, for databases in which a backslash is a backslash.
 
     >>> literal("it's")
     "'it''s'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,10 @@ from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import (
     Digest,
     Found,
-    Kept,
     Raw,
     Relation,
     Session,
     literals,
-    make_again,
     quote,
 )
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 _KINDS: Mapping[str, Any] = {"table": "table", "view": "view", "virtual": "virtual table"}
 _UNDONE = "let a user who may write to the file and to its folder run `lakehouse plan`, which undoes them"
-#: What is said where SQLite's own sentence does not tell what is wrong.
+#: What is said where SQLite's own sentence does not name the cause.
 _REASONS = {
     "SQLITE_READONLY_ROLLBACK": "a killed program left changes half made, which must be undone before it is read",
     "SQLITE_IOERR_DELETE": "the journal beside it cannot be deleted",
@@ -64,19 +62,15 @@ class SQLiteStorage(OneFileStorage):
     names = NAMES
     beside = ("-journal", "-wal")
 
-    def default_schema(self) -> str:
-        """None."""
-        return ""
-
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""
         return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
 
-    def check_values(self, data: pa.Table, declared: dict[str, ColumnType]) -> None:
+    def check_column(self, column: pa.ChunkedArray) -> None:
         """NaN, which SQLite makes null, and days outside of the years that its texts have."""
-        from lakehouse_cli.storage.relational.sqlite_values import check_values
+        from lakehouse_cli.storage.relational.sqlite_values import check_stored
 
-        check_values(data, declared)
+        check_stored(column)
 
     def driver_cause(self, error: Exception) -> Cause | None:
         """SQLite's own sentence, or what it means; out of reach is what cannot be opened as it is, or is locked."""
@@ -94,23 +88,25 @@ class SQLiteStorage(OneFileStorage):
         uri = f"{Path(path).absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                yield SQLiteSession(connection)
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+            yield SQLiteSession(connection)
 
 
 class SQLiteSession(Session):
     """A transaction: of one writer at a time, whom readers do not see until the end."""
 
+    manifest_columns = "'', table_name, manifest, '', signature"
+
     def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__()
         self._connection = connection
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         return self._connection.execute(statement, values).fetchall()
+
+    def do(self, statement: str) -> None:
+        """Run a statement."""
+        self._connection.execute(statement)
 
     def find(self, wanted: Collection[Relation]) -> Mapping[Relation, Found]:
         """By name, in whatever case."""
@@ -121,30 +117,15 @@ class SQLiteSession(Session):
             "SELECT name, CASE WHEN sql LIKE 'create virtual %' THEN 'virtual' ELSE type END FROM main.sqlite_schema"
             f" WHERE type IN ('table', 'view') AND lower(name) IN {names}"
         )
-        for name, kind in self._rows(query):
+        for name, kind in self.rows(query):
             relation = by_name[ascii_lower(name)]
-            columns = self._rows("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", name)
+            columns = self.rows("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", name)
             found[relation] = Found(_KINDS[kind], tuple(columns))
         return found
 
-    def kept(self) -> Mapping[Relation, Kept]:
-        """All manifests."""
-        return self._kept("1")
-
-    def kept_of(self, relation: Relation) -> Kept | None:
-        """One manifest."""
-        return self._kept("table_name = ?", relation.name).get(relation)
-
-    def _kept(self, where: str, *values: object) -> dict[Relation, Kept]:
-        if not self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS):
-            return {}
-        query = f"SELECT table_name, manifest, signature FROM {MANIFESTS} WHERE {where}"
-        return {Relation("", name): Kept(text, "", signature) for name, text, signature in self._rows(query, *values)}
-
-    def untouched(self, kept: Mapping[Relation, Kept]) -> Collection[Relation]:
-        """None: the file does not tell who changed which table."""
-        del kept
-        return ()
+    def has_manifests(self) -> bool:
+        """By the schema table."""
+        return bool(self.rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS))
 
     def digest(self, relation: Relation, found: Found) -> Digest:
         """Of all values in the order of the table."""
@@ -154,12 +135,8 @@ class SQLiteSession(Session):
         cursor = self._connection.execute(f"SELECT * FROM {relation.quoted} {indexed}")
         return digest_of(found.signature, iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
 
-    def count(self, relation: Relation) -> int:
-        """By SQLite."""
-        return int(self._rows(f"SELECT count(*) FROM {relation.quoted}")[0][0])
-
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
-        """The values, and as what they can be understood."""
+        """Return the values, as what they can be understood."""
         from lakehouse_cli.storage.relational.sqlite_values import understood
 
         if not names:
@@ -171,46 +148,32 @@ class SQLiteSession(Session):
         types = dict(found.columns)
         return {name: understood(values, types[name]) for name, values in zip(names, columns, strict=True)}
 
-    def lock(self, relation: Relation) -> None:
-        """Nothing: there is one writer at a time, from the beginning of its transaction."""
-
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Drop the old table and fill a new one with the same indexes and triggers; nobody sees it before the end."""
         from lakehouse_cli.storage.relational.sqlite_values import rows_of, stored_type
 
         if not types:
             raise LakehouseError("SQLite has no tables without columns", hint="declare a column")
-        hung = self._rows(
+        hung = self.rows(
             "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
             " AND lower(tbl_name) = ? ORDER BY rowid",
             ascii_lower(relation.name),
         )
-        self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
+        self.do(f"DROP TABLE IF EXISTS {relation.quoted}")
         columns = ", ".join(f"{quote(name)} {stored_type(data[name], type_)}" for name, type_ in types.items())
-        self._connection.execute(f"CREATE TABLE {relation.quoted} ({columns})")
+        self.do(f"CREATE TABLE {relation.quoted} ({columns})")
         marks = ", ".join("?" * len(types))
         insert = f"INSERT INTO {relation.quoted} VALUES ({marks})"
         for batch in data.to_batches(max_chunksize=_ROWS_AT_ONCE):
             self._connection.executemany(insert, rows_of(batch))
-        make_again(self._connection.execute, hung)
+        self.make_again(hung)
         return relation
-
-    def put_in_place(self, aside: Relation, relation: Relation, digest: Digest, *, forced: bool) -> None:
-        """Nothing: it is."""
 
     def keep(self, relation: Relation, text: str, signature: str) -> None:
         """Insert or replace."""
-        self._connection.execute(
+        self.do(
             f"CREATE TABLE IF NOT EXISTS {MANIFESTS}"
             " (table_name TEXT PRIMARY KEY, manifest TEXT NOT NULL, signature TEXT NOT NULL)"
         )
         insert = f"INSERT OR REPLACE INTO {MANIFESTS} VALUES (?, ?, ?)"
         self._connection.execute(insert, (relation.name, text, signature))
-
-    def drop(self, relation: Relation, *, table: bool) -> None:
-        """Table and manifest."""
-        if table:
-            self._connection.execute(f"DROP TABLE IF EXISTS {relation.quoted}")
-        if self._rows("SELECT 1 FROM main.sqlite_schema WHERE name = ?", MANIFESTS):
-            delete = f"DELETE FROM {MANIFESTS} WHERE table_name = ?"
-            self._connection.execute(delete, (relation.name,))

@@ -7,7 +7,7 @@ Times and decimals are kept as texts, which sort and read as people and SQLite's
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,44 +17,30 @@ from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.refusal import refuse_where
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
-from lakehouse_cli.storage.relational.fitting import check_each
+from lakehouse_cli.storage.relational.fitting import refuse_moments
 from lakehouse_cli.storage.relational.session import Digest
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
 _MARSHAL_VERSION = 2
 _DURATIONS = {f"DURATION_{unit.upper()}": unit for unit in ("s", "ms", "us", "ns")}
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
-_AFFINITIES = (("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string()))
-_OTHER_AFFINITIES = (("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64()))
+_DAYS = -719_162, 2_932_896
+_MICROSECONDS = _DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1
+_AFFINITIES = (
+    *(("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string())),
+    *(("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64())),
+)
 
 
-def check_values(data: pa.Table, declared: Mapping[str, ColumnType]) -> None:
-    """Whether SQLite keeps all values of a table.
-
-    Raises:
-        UnfitError: Not all; a violation for each column.
-    """
-    check_each(data, declared, _check)
-
-
-def _check(column: pa.ChunkedArray) -> None:
+def check_stored(column: pa.ChunkedArray) -> None:
+    """Check that SQLite keeps all values of a column; raises InexactError where it does not."""
     if pa.types.is_floating(column.type):
         refuse_where(pc.is_nan(column), "NaN, which SQLite makes null", hint="make them null")
-    elif pa.types.is_date32(column.type):
-        _refuse_outside(column.cast(pa.int32()), _FIRST_DAY, _LAST_DAY)
-    elif pa.types.is_timestamp(column.type) and column.type.unit != "ns":
-        per_day = _PER_DAY[column.type.unit]
-        _refuse_outside(column.cast(pa.int64()), _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day - 1)
-
-
-def _refuse_outside(counts: pa.ChunkedArray, first: int, last: int) -> None:
-    refuse_where(pc.or_(pc.less(counts, first), pc.greater(counts, last)), "outside of the years 1 to 9999")
+    refuse_moments(column, _DAYS, _MICROSECONDS, "outside of the years 1 to 9999")
 
 
 def stored_type(column: pa.ChunkedArray, declared: ColumnType) -> str:
-    """The type of a column in SQLite that keeps the values.
+    """Return the type of a column in SQLite that keeps the values.
 
     One called ``REAL`` keeps whole numbers as integers, of which zero has no sign. With ``BLOB`` in its name a type
     leaves values as they are (https://www.sqlite.org/datatype3.html#determination_of_column_affinity).
@@ -70,7 +56,7 @@ def _has_negative_zero(column: pa.ChunkedArray) -> bool:
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterable[tuple[Any, ...]]:
-    """The rows of a batch as SQLite takes them."""
+    """Return the rows of a batch as SQLite takes them."""
     return zip(*(_values(column) for column in batch.columns), strict=True)
 
 
@@ -91,7 +77,7 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequence[Any]:
-    """What a column holds, by the type it was declared with in SQLite, where its values agree with that.
+    """Return what a column holds, by the type it was declared with in SQLite, where its values agree with that.
 
     Args:
         values: As SQLite has them.
@@ -104,8 +90,7 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
     if declared.upper() in ("BOOLEAN", "BOOL") and kinds <= {int} and not set(values) - {0, 1, None}:
         return pa.chunked_array([av.array([None if v is None else bool(v) for v in values], pa.bool_())])
     if not kinds:
-        affinities = _AFFINITIES + _OTHER_AFFINITIES
-        kind = next((kind for part, kind in affinities if part in declared.upper()), pa.string())
+        kind = next((kind for part, kind in _AFFINITIES if part in declared.upper()), pa.string())
         return pa.chunked_array([pa.nulls(len(values), kind)])
     if kinds == {bytes}:
         return pa.chunked_array([av.array(values, pa.large_binary())])

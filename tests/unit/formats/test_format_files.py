@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from lakehouse_cli.formats import FORMATS, file_suffixes
 from lakehouse_cli.model import StorageSpec, Table
-from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
@@ -44,13 +43,6 @@ class FormatFiles(StorageConformance):
     def get(self, storage: AssetStorage, declared: Table) -> bytes | None:
         path = self.path(storage, declared)
         return path.read_bytes() if path.exists() else None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        def write(self: Any, data: pa.Table, sink: Any, options: Any) -> None:
-            sink.write(b"half")
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(load(Entry(FORMATS[self.format].implementation)), "write", write)
 
 
 class OneFormat(FileStorage):

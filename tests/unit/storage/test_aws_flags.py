@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from lakehouse_cli.storage.keyed.aws_flags import allows_http, is_anonymous, is_virtual_hosted
+from lakehouse_cli.storage.keyed.aws_flags import aws_flags
 
 FLAGS = {
-    "AWS_ALLOW_HTTP": (allows_http, {"allow_http": True}, {"allow_http": False}),
-    "AWS_SKIP_SIGNATURE": (is_anonymous, {"anonymous": True}, {"anonymous": False}),
-    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": (is_virtual_hosted, {"path_style": False}, {"path_style": True}),
+    "AWS_ALLOW_HTTP": ("allow_http", {"allow_http": True}, {"allow_http": False}),
+    "AWS_SKIP_SIGNATURE": ("skip_signature", {"anonymous": True}, {"anonymous": False}),
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": ("virtual_hosted_style_request", {"path_style": False}, {"path_style": True}),
 }
 
 
@@ -20,18 +18,17 @@ FLAGS = {
 def test_yes(variable: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     flag, yes, no = FLAGS[variable]
     monkeypatch.delenv(variable, raising=False)
-    assert not flag({})
-    assert flag(yes)
+    assert not aws_flags({})[flag]
+    assert aws_flags(yes)[flag]
     monkeypatch.setenv(variable, said)
-    assert flag({})
-    assert not flag(no)
+    assert aws_flags({})[flag]
+    assert not aws_flags(no)[flag]
 
 
 @pytest.mark.parametrize("variable", FLAGS)
 @pytest.mark.parametrize("said", ["", "false", "0", "no"])
 def test_no(variable: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     flag, yes, _ = FLAGS[variable]
-    options: dict[str, Any] = {}
     monkeypatch.setenv(variable, said)
-    assert not flag(options)
-    assert flag(yes)
+    assert not aws_flags({})[flag]
+    assert aws_flags(yes)[flag]

@@ -159,10 +159,10 @@ def test_a_log_that_was_cleaned_up_has_no_manifest_and_stays_ours(root: Path) ->
 def test_a_table_of_another_program_is_replaced_only_when_asked_for(root: Path) -> None:
     deltalake.write_deltalake(root / "table", data_of(table(), (1, "theirs")))
     storage = opened(root)
-    with pytest.raises(StorageError, match="lake/table is a Delta table that is not of this tool's making") as caught:
+    with pytest.raises(StorageError, match="lake/table was not created by lakehouse") as caught:
         storage.may_replace(table(), forced=False)
-    assert "lakehouse run table --force" in (caught.value.hint or "")
-    with pytest.raises(StorageError, match="not of this tool's making"):
+    assert "lakehouse run --force table" in (caught.value.hint or "")
+    with pytest.raises(StorageError, match="was not created by lakehouse"):
         publish(storage, (2, "ours"))
     assert delta(root).version() == 0
     assert len(list((root / "table").glob("*.parquet"))) == 1

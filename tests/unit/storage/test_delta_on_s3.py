@@ -60,13 +60,6 @@ def test_variables_of_the_environment_count_as_for_objects(
         without_tls.scan(table(), table().columns).table()
 
 
-def test_credentials_in_the_root_are_refused_and_not_shown() -> None:
-    root = "s3://key:very-secret@bucket/x"
-    with pytest.raises(StorageError, match="the root of storage `lake` holds credentials or a port") as caught:
-        DeltaStorage(StorageSpec("lake", root, root, "", type="delta"))
-    assert "very-secret" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("root", "options", "message"),
     [

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import Column, Contract, StorageSpec, parse_column_type
-from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.relational import duckdb_files, duckdb_session
+from lakehouse_cli.storage.relational import duckdb_files
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 from lakehouse_cli.storage.relational.session import Relation
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, data_of, table
+from tests.unit.storage.suites import DatabaseFileConformance
 
 pytestmark = pytest.mark.slow
 
@@ -41,33 +40,12 @@ def storage(file: Path) -> DuckDBStorage:
     return DuckDBStorage(StorageSpec("lake", str(file), "folder/lake.duckdb", format="", type="duckdb"))
 
 
-class TestDuckDB(StorageConformance):
-    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
-        assert isinstance(storage, DuckDBStorage)
-        Path(storage.spec.root).parent.mkdir(exist_ok=True)
-        with closing(duckdb.connect(storage.spec.root, config=PLAIN)) as connection:
-            connection.execute(f'CREATE TABLE "{declared.path}" (id INTEGER, text TEXT)')
-            rows = list(zip(*data.to_pydict().values(), strict=True))
-            connection.executemany(f'INSERT INTO "{declared.path}" VALUES (?, ?)', rows)
+class TestDuckDB(DatabaseFileConformance):
+    session = DuckDBSession
+    missing_table = duckdb.CatalogException
 
-    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
-        assert isinstance(storage, DuckDBStorage)
-        if not Path(storage.spec.root).exists():
-            return None
-        with closing(duckdb.connect(storage.spec.root, config=PLAIN)) as connection:
-            try:
-                return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
-            except duckdb.CatalogException:
-                return None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        write = DuckDBSession.write
-
-        def dies(self: DuckDBSession, *args: Any) -> Any:
-            write(self, *args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(duckdb_session.DuckDBSession, "write", dies)
+    def connect(self, path: str) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(path, config=PLAIN)
 
 
 _HOLDS = """

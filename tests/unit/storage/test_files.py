@@ -21,7 +21,7 @@ from lakehouse_cli.model import Contract, StorageSpec
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.local.storage import FileStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, csv_of, data_of, table
 
 
 @pytest.fixture
@@ -39,20 +39,12 @@ class TestCsvFiles(StorageConformance):
         assert isinstance(storage, FileStorage)
         path = Path(storage.spec.root, f"{declared.path}.csv")
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
-        path.write_text("\n".join(rows))
+        path.write_bytes(csv_of(data))
 
     def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
         assert isinstance(storage, FileStorage)
         path = Path(storage.spec.root, f"{declared.path}.csv")
         return path.read_bytes() if path.exists() else None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        def write(self: CsvFormat, data: pa.Table, sink: Any, options: Any) -> None:
-            sink.write(b"id,te")
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(CsvFormat, "write", write)
 
 
 def names(root: Path) -> list[str]:

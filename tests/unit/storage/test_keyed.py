@@ -11,14 +11,13 @@ import pytest
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.operations.clean import find_strays
 from lakehouse_cli.storage import AssetStorage, ChangedError, Head, KeyedStorage
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable
 from lakehouse_cli.storage.keyed import base as keyed
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, data_of, planned, table
+from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, csv_of, data_of, planned, table
 
 
 class DictStorage(KeyedStorage):
@@ -60,19 +59,11 @@ def storage() -> DictStorage:
 class TestCsvUnderKeys(StorageConformance):
     def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
         assert isinstance(storage, DictStorage)
-        rows = [",".join(data.column_names), *(",".join(map(str, row.values())) for row in data.to_pylist())]
-        storage.things[f"{declared.path}.csv"] = ("\n".join(rows).encode(), 1)
+        storage.things[f"{declared.path}.csv"] = (csv_of(data), 1)
 
     def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
         assert isinstance(storage, DictStorage)
         return storage.get_key(f"{declared.path}.csv")
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        def write(self: CsvFormat, data: pa.Table, sink: Any, options: Any) -> None:
-            sink.write(b"id,te")
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(CsvFormat, "write", write)
 
 
 def publish(storage: AssetStorage, text: str, origin: Provenance = ORIGIN) -> None:
@@ -106,14 +97,6 @@ def test_the_first_of_two_runs_that_saw_nothing_wins(storage: DictStorage) -> No
     publish(first, "first", origins[0])
     with pytest.raises(StorageError, match="another run"):
         publish(second, "second", origins[1])
-
-
-def test_a_look_is_remembered_by_no_storage(storage: DictStorage) -> None:
-    run = other(storage)
-    planned(run, table())
-    publish(storage, "first")
-    publish(run, "second")
-    assert storage.scan(table(), table().columns).table().column("text").to_pylist() == ["second"]
 
 
 def test_data_whose_manifest_could_not_be_put_are_stored_again(

@@ -17,8 +17,9 @@ from lakehouse_cli.storage.relational import connections
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
 from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
 from lakehouse_cli.storage.relational.session import quote
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance
+from lakehouse_cli.testing.storage import ORIGIN
 from tests.servers.postgresql import PostgreSQL
+from tests.unit.storage.suites import DatabaseConformance
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,9 @@ def storage(postgresql_server: PostgreSQL, database: str) -> PostgreSQLStorage:
     return PostgreSQLStorage(StorageSpec("warehouse", root, shown, format="", type="postgresql"))
 
 
-class TestPostgreSQL(StorageConformance):
+class TestPostgreSQL(DatabaseConformance):
+    session = PostgreSQLSession
+
     @pytest.fixture(autouse=True)
     def _server(self, postgresql_server: PostgreSQL, database: str) -> None:
         self.server, self.name = postgresql_server, database
@@ -51,15 +54,6 @@ class TestPostgreSQL(StorageConformance):
         if not self.server.run(f"SELECT 1 FROM pg_class WHERE relname = '{declared.path}'", self.name):
             return None
         return repr(self.server.run(f"SELECT * FROM {quote(declared.path)}", self.name)).encode()
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        write = PostgreSQLSession.write
-
-        def dies(self: PostgreSQLSession, *args: Any) -> Any:
-            write(self, *args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(PostgreSQLSession, "write", dies)
 
 
 def declared(name: str = "t", path: str | None = None, kind: Any = "computed", **columns: str) -> Table:

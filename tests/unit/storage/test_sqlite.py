@@ -6,7 +6,6 @@ import datetime as dt
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,10 +13,9 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import Contract, StorageSpec
-from lakehouse_cli.storage.base import AssetStorage
-from lakehouse_cli.storage.relational import sqlite
 from lakehouse_cli.storage.relational.sqlite import SQLiteSession, SQLiteStorage
-from lakehouse_cli.testing.storage import ORIGIN, StorageConformance, column, data_of, table
+from lakehouse_cli.testing.storage import ORIGIN, column, data_of, table
+from tests.unit.storage.suites import DatabaseFileConformance
 
 pytestmark = pytest.mark.slow
 
@@ -32,33 +30,12 @@ def storage(file: Path) -> SQLiteStorage:
     return SQLiteStorage(StorageSpec("lake", str(file), "folder/lake.sqlite", format="", type="sqlite"))
 
 
-class TestSQLite(StorageConformance):
-    def put(self, storage: AssetStorage, declared: Any, data: pa.Table) -> None:
-        assert isinstance(storage, SQLiteStorage)
-        Path(storage.spec.root).parent.mkdir(exist_ok=True)
-        with closing(sqlite3.connect(storage.spec.root)) as connection, connection:
-            connection.execute(f'CREATE TABLE "{declared.path}" (id INTEGER, text TEXT)')
-            rows = list(zip(*data.to_pydict().values(), strict=True))
-            connection.executemany(f'INSERT INTO "{declared.path}" VALUES (?, ?)', rows)
+class TestSQLite(DatabaseFileConformance):
+    session = SQLiteSession
+    missing_table = sqlite3.OperationalError
 
-    def get(self, storage: AssetStorage, declared: Any) -> bytes | None:
-        assert isinstance(storage, SQLiteStorage)
-        if not Path(storage.spec.root).exists():
-            return None
-        with closing(sqlite3.connect(storage.spec.root)) as connection:
-            try:
-                return repr(connection.execute(f'SELECT * FROM "{declared.path}"').fetchall()).encode()
-            except sqlite3.OperationalError:
-                return None
-
-    def break_writing(self, storage: AssetStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-        write = SQLiteSession.write
-
-        def dies(self: SQLiteSession, *args: Any) -> Any:
-            write(self, *args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(sqlite.SQLiteSession, "write", dies)
+    def connect(self, path: str) -> sqlite3.Connection:
+        return sqlite3.connect(path)
 
 
 def test_another_connection_that_is_writing_is_waited_for_and_told(storage: SQLiteStorage, file: Path) -> None:
