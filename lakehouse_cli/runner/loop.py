@@ -44,6 +44,7 @@ from lakehouse_cli.runs.events import (
     TableFinished,
     TableResult,
     TableStarted,
+    ignore_event,
 )
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
@@ -55,10 +56,6 @@ if TYPE_CHECKING:
 def new_run_id() -> str:
     """An id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-
-
-def _told_to_nobody(event: Event) -> None:
-    del event
 
 
 class Runner(Struct, frozen=True):
@@ -80,7 +77,7 @@ class Runner(Struct, frozen=True):
     storages: Mapping[str, AssetStorage]
     setup: WorkerSetup
     executor: Callable[[Callable[[], None]], Executor]
-    emit: Callable[[Event], None] = _told_to_nobody
+    emit: Callable[[Event], None] = ignore_event
     durations: Mapping[str, float] = {}
     memory_limit: int | None = None
     elsewhere: Mapping[str, Table] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lakehouse_cli.runs.events import Event, RunStarted, RunTrouble, RunWaiting
+from lakehouse_cli.runs.events import Event, RunStarted, RunTrouble, RunWaiting, ignore_event
 from lakehouse_cli.runs.history.writing import HistoryWriter
 from lakehouse_cli.runs.lock import Holder, RunLock, held_message
 from lakehouse_cli.text.redaction import Mask, masked
@@ -35,10 +35,10 @@ def recording(
     Raises:
         RunLockedError: Another run holds the lock.
     """
-    told = on_event or _nobody_listens
+    report = on_event or ignore_event
 
     def listen(event: Event) -> None:
-        told(masked(event, mask))
+        report(masked(event, mask))
 
     def waiting(holder: Holder | None) -> None:
         listen(RunWaiting(held_message(environment, holder)))
@@ -50,7 +50,7 @@ def recording(
         def emit(event: Event) -> None:
             event = masked(event, mask)
             writer.handle(event)
-            told(event)
+            report(event)
             if isinstance(event, RunStarted):
                 for trouble in filter(None, (lock.trouble, writer.trouble)):
                     listen(RunTrouble(trouble))
@@ -59,7 +59,3 @@ def recording(
             yield emit
         finally:
             writer.close()
-
-
-def _nobody_listens(event: Event) -> None:
-    del event

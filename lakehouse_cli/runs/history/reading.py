@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TypeVar, get_args
@@ -12,10 +13,11 @@ from typing import TypeVar, get_args
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
+from lakehouse_cli.runs.event_json import RunEnd
 from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
-from lakehouse_cli.runs.history.files import UnreadableRunError, head, lines_of, parse_json, run_files
+from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
 from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
-from lakehouse_cli.runs.history.replay import Finish, RunReplay, replay
+from lakehouse_cli.runs.history.replay import RunReplay, replay
 from lakehouse_cli.runs.local_state import is_held
 
 _Read = TypeVar("_Read")
@@ -126,34 +128,13 @@ def table_history(
 
 
 def durations(folder: Path, *, environment: str | None = None) -> Mapping[str, float]:
-    """Seconds that each table takes: the median of the last few times it was materialized."""
-    return {name: median(values) for name, values in _last(folder, "duration_s", environment).items()}
-
-
-def memory(folder: Path, *, environment: str | None = None) -> Mapping[str, int]:
-    """Bytes of memory that each table takes: the most of the last few times, where the events tell ``memory_bytes``."""
-    return {name: int(max(values)) for name, values in _last(folder, "memory_bytes", environment).items()}
-
-
-def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, list[float]]:
-    """The last few values of a field of each table's result, of runs that materialized it.
-
-    What a scheduler wants to know before it begins: lines are only taken apart where they count.
-    """
+    """Look up the seconds that each table takes: the median of the last few times it was materialized."""
     found: dict[str, list[float]] = defaultdict(list)
-    wanted = f'"{field_name}":'.encode()
-    for path in run_files(folder)[:_RUNS]:
-        # What may be odd in a line is no reason for a run not to begin.
-        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            if environment not in (None, head(path).environment):
-                continue
-            for line in lines_of(path, "table_finished"):
-                name = line.partition(b'"table":"')[2].partition(b'"')[0].decode()
-                if b'"status":"materialized"' in line and wanted in line and len(found.get(name, ())) < _TIMES:
-                    value = parse_json(line)["result"].get(field_name)
-                    if isinstance(value, int | float):
-                        found[name].append(value)
-    return found
+    for past in islice(_each(replay, folder, environment, []), _RUNS):
+        for name, result in past.results.items():
+            if result.status == "materialized" and result.duration_s is not None and len(found[name]) < _TIMES:
+                found[name].append(result.duration_s)
+    return {name: median(values) for name, values in found.items() if values}
 
 
 def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, notes: list[str]) -> Iterator[_Read]:
@@ -205,7 +186,7 @@ def _record(path: Path) -> RunRecord:
     return RunRecord(summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes)
 
 
-def _cancellation(finish: Finish | None) -> Cancellation | None:
+def _cancellation(finish: RunEnd | None) -> Cancellation | None:
     known: tuple[Cancellation, ...] = get_args(Cancellation)
     return next((how for how in known if finish is not None and how == finish.cancelled_by), None)
 
