@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.graph import AssetGraph
@@ -83,18 +83,7 @@ class Lineage(Struct, frozen=True):
         return {
             "project": self.project,
             "environment": self.environment,
-            "nodes": [
-                {
-                    "name": table.name,
-                    "kind": table.kind,
-                    "storage": table.storage,
-                    "uri": table.uri,
-                    "selected": table.selected,
-                    "action": table.action,
-                    "reasons": [reason.to_json() for reason in table.reasons],
-                }
-                for table in self.tables
-            ],
+            "nodes": [to_builtins(table) for table in self.tables],
             "edges": [{"from": start, "to": end} for start, end in self.edges],
         }
 

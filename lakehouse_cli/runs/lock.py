@@ -1,8 +1,8 @@
 """One run at a time: a lock for each environment of a project, which knows its holder and never outlives it.
 
-The lock is the kernel's (`flock`) on a small file under ``.lakehouse/locks``; what stands in the file only tells
-people who holds it. A process that ends in whatever way lets go, so nothing is ever left locked, and what a dead
-process wrote blocks nobody.
+The lock is the kernel's (`flock`) on a small file under ``.lakehouse/locks``; its text only names the holder, for
+people. A process that ends in whatever way releases it, so nothing is ever left locked, and the text of a dead process
+blocks nobody.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, convert
+from msgspec.structs import asdict
 
 from lakehouse_cli.errors import LakehouseError, system_reason
 from lakehouse_cli.runs.local_state import STATE, hold, let_go, make_state_folder, state_folder
-from lakehouse_cli.text.regular_files import open_regular
 from lakehouse_cli.text.terminal import printable
 
 LOCKS = "locks"
@@ -31,13 +31,13 @@ _WITHOUT_LOCKS |= {errno.ENOSPC, errno.EDQUOT}
 
 
 class Holder(Struct, frozen=True):
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
         pid: Of the process.
         host: Where it runs.
         since: ISO 8601 in UTC.
-        run_id: The run, None as long as it has no id.
+        run_id: The run, None for what is no run.
     """
 
     pid: int
@@ -51,7 +51,7 @@ class Holder(Struct, frozen=True):
 
 
 class RunLockedError(LakehouseError):
-    """Another run holds the lock; `holder` tells which, None where that is not known."""
+    """Another run holds the lock; `holder` says which, None if unknown."""
 
     def __init__(self, environment: str, holder: Holder | None) -> None:
         super().__init__(held_message(environment, holder), hint="`--wait` waits for it")
@@ -60,7 +60,7 @@ class RunLockedError(LakehouseError):
 
 
 def held_message(environment: str, holder: Holder | None) -> str:
-    """What to tell whoever finds a lock held."""
+    """Say that a lock is taken, and by whom."""
     who = f" ({holder})" if holder is not None else ""
     return f"another run{who} holds `{environment}`"
 
@@ -69,7 +69,7 @@ class RunLock:
     """The lock of one environment of a project.
 
     >>> with RunLock(folder, "default") as lock:  # doctest: +SKIP
-    ...     lock.acquire(run_id="20260101-120000-abcd", wait=True, on_wait=tell)
+    ...     lock.acquire(run_id="20260101-120000-abcd", wait=True, on_wait=print)
 
     Several locks, of one process or of many, keep each other out alike. On network file systems it reaches as far as
     their locks do: other hosts are kept out where the server passes locks on (NFS since Linux 2.6.12 does), and only
@@ -77,7 +77,7 @@ class RunLock:
 
     Attributes:
         path: The lock's file.
-        trouble: Why no lock could be had on this file system, None where there is one; the run goes on without.
+        trouble: Why this file system gives no lock, None where it does; the run goes on without.
     """
 
     def __init__(self, folder: Path, environment: str) -> None:
@@ -85,7 +85,6 @@ class RunLock:
         self.environment = environment
         self.trouble: str | None = None
         self._descriptor: int | None = None
-        self._since = ""
         self._owner = 0
 
     @property
@@ -112,10 +111,10 @@ class RunLock:
         Args:
             run_id: The run that takes it, for others to see.
             wait: Wait until it is free; Ctrl-C ends the waiting.
-            on_wait: Told once who holds it, before the waiting begins.
+            on_wait: Called once with its holder, before the waiting begins.
 
         Raises:
-            RunLockedError: Another run holds it, and `wait` was not asked for.
+            RunLockedError: Another run holds it, and `wait` is false.
             LakehouseError: The lock's file cannot be made, because something is in its way for instance.
         """
         if self.held:
@@ -136,15 +135,9 @@ class RunLock:
         finally:
             if descriptor is not None:
                 let_go(descriptor)
-        self._since = datetime.now(UTC).isoformat(timespec="seconds")
-        self.name_run(run_id)
-
-    def name_run(self, run_id: str | None) -> None:
-        """Let others see which run holds the lock; for a run whose id comes after its lock."""
-        if self._descriptor is not None and self.held:
-            _write(
-                self._descriptor, json.dumps(to_builtins(Holder(os.getpid(), os.uname().nodename, self._since, run_id)))
-            )
+        if self._descriptor is not None:
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), os.uname().nodename, since, run_id))))
 
     def release(self) -> None:
         """Let go; nothing where it is not held."""
@@ -187,20 +180,8 @@ class RunLock:
         self.trouble = f"no lock can be had in {self.path.parent.relative_to(self.folder)} ({reason})"
 
 
-def holder_of(folder: Path, environment: str) -> Holder | None:
-    """Who says to hold the lock; reads without locking, so the holder may have died or let go since."""
-    try:
-        descriptor = open_regular(RunLock(folder, environment).path, follow=False)
-    except OSError:
-        return None
-    try:
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write(descriptor: int, text: str) -> None:
-    # Only for people to read: one whose holder cannot be told (a full disk, another user's file) is a lock as well.
+    # Only for people: a lock whose holder cannot be written (a full disk, another user's file) is a lock as well.
     try:
         if os.fstat(descriptor).st_nlink > 1:
             return  # under another name it may be somebody's file: empty ones are all alike
@@ -211,15 +192,11 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _read(descriptor: int) -> Holder | None:
-    """The holder as the file tells; None for what cannot be read, or tells of a process of this host that is gone."""
+    """Read the holder; None for what cannot be read, or names a process of this host that is gone."""
     try:
-        document: Any = json.loads(os.pread(descriptor, _LARGEST, 0))
-        run_id = document.get("run_id")
-        holder = Holder(
-            int(document["pid"]), str(document["host"]), str(document["since"]), str(run_id) if run_id else None
-        )
+        holder = convert(json.loads(os.pread(descriptor, _LARGEST, 0)), Holder)
         _clock(holder.since)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (OSError, ValueError, OverflowError, RecursionError):
         return None
     return holder if holder.host != os.uname().nodename or _lives(holder.pid) else None
 
@@ -235,7 +212,7 @@ def _lives(pid: int) -> bool:
 
 
 def _clock(moment: str) -> str:
-    """A time of day here and now, with its date where that is another."""
+    """Format a moment as local time, with its date unless that is today."""
     local = datetime.fromisoformat(moment).astimezone()
     same_day = local.date() == datetime.now().astimezone().date()
     return f"{local:%H:%M}" if same_day else f"{local:%Y-%m-%d %H:%M}"

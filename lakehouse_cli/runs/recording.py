@@ -1,4 +1,4 @@
-"""A run that is alone with its environment, and that leaves its events in the history."""
+"""The recording of a run: its lock on the environment, and its events in the history."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def recording(
     wait: bool,
     on_event: Callable[[Event], None] | None,
 ) -> Iterator[Callable[[Event], None]]:
-    """Hold the lock of an environment, and give out what takes a run's events to the history and to whoever listens.
+    """Lock an environment, and yield the function that takes a run's events to the history and to `on_event`.
 
     Args:
         folder: The project's.
         environment: Its name.
         run_id: The run's.
-        mask: Takes secret values out of what is told and kept: nobody is given them.
+        mask: Redacts secret values in every event.
         wait: Wait for another run to end, rather than raise.
-        on_event: Whoever listens.
+        on_event: The listener.
 
     Raises:
         RunLockedError: Another run holds the lock.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runs.lock import Holder, RunLock, RunLockedError, holder_of
+from lakehouse_cli.runs.lock import Holder, RunLock, RunLockedError
 from tests.cli.running import until
 
 HOLDS = """
@@ -39,17 +39,23 @@ def holding(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
         return process, int(process.stdout.readline())
 
 
+def holder_of(folder: Path) -> Holder | None:
+    """The holder, as the next run is told of it."""
+    with pytest.raises(RunLockedError) as caught:
+        RunLock(folder, "default").acquire()
+    return caught.value.holder
+
+
 def test_a_second_run_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
     try:
         with pytest.raises(RunLockedError) as caught:
             RunLock(tmp_path, "default").acquire()
-        holder = holder_of(tmp_path, "default")
     finally:
         process.kill()
         process.wait()
     error = caught.value
-    assert holder == error.holder
+    holder = error.holder
     assert holder is not None
     assert (holder.pid, holder.host, holder.run_id) == (process.pid, socket.gethostname(), "20260101-000000-abcd")
     assert error.message.startswith(f"another run (pid {process.pid} on {socket.gethostname()} since ")
@@ -137,7 +143,6 @@ def test_it_is_free_again_after_release_and_after_an_error(tmp_path: Path) -> No
         fail_within(second)
     first.acquire()
     first.release()
-    assert holder_of(tmp_path, "default") is None
 
 
 def test_environments_do_not_keep_each_other_out(tmp_path: Path) -> None:
@@ -155,9 +160,8 @@ def test_what_a_dead_process_wrote_blocks_nobody(tmp_path: Path, text: str) -> N
     lock = RunLock(tmp_path, "default")
     lock.path.parent.mkdir(parents=True)
     lock.path.write_text(text)
-    assert holder_of(tmp_path, "default") is None
     lock.acquire(run_id="r")
-    holder = holder_of(tmp_path, "default")
+    holder = holder_of(tmp_path)
     assert holder is not None
     assert holder.pid == os.getpid()
     lock.path.write_text(text)
@@ -173,24 +177,12 @@ def test_a_process_that_is_gone_is_not_told_as_the_holder(tmp_path: Path) -> Non
     lock.acquire()
     document = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-01-01T00:00:00+00:00", "run_id": None}
     lock.path.write_text(json.dumps(document))
-    assert holder_of(tmp_path, "default") is None
+    assert holder_of(tmp_path) is None
     lock.path.write_text(json.dumps(document | {"host": "elsewhere"}))
-    holder = holder_of(tmp_path, "default")
+    holder = holder_of(tmp_path)
     assert holder is not None
     assert str(holder).startswith(f"pid {gone.pid} on elsewhere since 202")
     lock.release()
-
-
-def test_the_run_can_be_named_later(tmp_path: Path) -> None:
-    with RunLock(tmp_path, "default") as lock:
-        lock.acquire()
-        before = holder_of(tmp_path, "default")
-        lock.name_run("20260101-000000-abcd")
-        after = holder_of(tmp_path, "default")
-    assert before is not None
-    assert after is not None
-    assert (before.run_id, after.run_id) == (None, "20260101-000000-abcd")
-    assert before.since == after.since
 
 
 @pytest.mark.parametrize(
@@ -281,7 +273,6 @@ child = os.fork()
 if child == 0:
     # These take the numbers that the descriptors of lock and history had.
     files = [os.open(folder / "other", os.O_RDWR) for _ in range(20)]
-    lock.name_run("child")
     lock.release()
     writer.handle(RunStarted("20260101-000001-abcd", "shop", "default", ()))
     writer.close()
