@@ -70,7 +70,7 @@ def with_hash(document: Any) -> str:
 
 
 def kept(project: Path, name: str, file: str) -> Any:
-    """Read a document that was kept `with_hash`; None if it is missing or damaged. The arguments are those of `keep`."""
+    """Read a document that was kept `with_hash`; None if missing or damaged. The arguments are those of `keep`."""
     with suppress(OSError, ValueError):
         digest, _, text = read_regular(state_folder(project, name) / file).partition(b"\n")
         # A damaged document is not parsed: it might be nested deeply, or be of other types.
