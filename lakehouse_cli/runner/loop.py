@@ -274,11 +274,11 @@ class _Run:
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
             case Outcome(manifest=Manifest() as manifest):
-                self.contents.materialized(self.runner.graph.tables[name], planned, manifest)
+                self.contents.record_materialized(self.runner.graph.tables[name], planned, manifest)
                 self._end(table_results.materialized(planned, manifest, ended, seconds))
             case _:
                 assert self.runner.compare is not None  # noqa: S101  # else it was published
-                self.contents.unpublished(name, same=self.runner.compare(planned, ended.data))
+                self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
                 self._end(table_results.computed(planned, ended, seconds))
 
     def _without_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> TableResult:
