@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
+from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import is_same_content
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.plan.recipes import reading_of
-from lakehouse_cli.runner.jobs import Expected
 
 
 class Contents:
@@ -42,9 +41,8 @@ class Contents:
 
     def bytes_of_inputs(self, planned: PlannedTable) -> int:
         """Sum up the stored size of a table's inputs."""
-        return sum(self._records[name].bytes for name in planned.inputs if name in self._records)
+        return sum(record.bytes for record in self.of_inputs(planned).values())
 
-    def expected(self, planned: PlannedTable) -> Expected:
-        """Collect the records of a table's inputs, and the version that its own data replace."""
-        inputs = {name: self._records[name] for name in planned.inputs if name in self._records}
-        return Expected(inputs, planned.state.version if planned.state is not None else None)
+    def of_inputs(self, planned: PlannedTable) -> dict[str, InputRecord]:
+        """Collect the records of a table's inputs, by name."""
+        return {name: self._records[name] for name in planned.inputs if name in self._records}

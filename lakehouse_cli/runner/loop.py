@@ -27,7 +27,7 @@ from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
 from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
@@ -193,7 +193,7 @@ class _Run:
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
-            while self.stopped_by is None and len(self.under_way) - attempts.waiting < attempts.at_once:
+            while self.stopped_by is None and len(self.under_way) < attempts.free:
                 planned = self.schedule.next()
                 if planned is None:
                     break
@@ -227,7 +227,7 @@ class _Run:
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
         ended = self._without_computing(planned)
         if ended is not None:
-            attempts.forgo(planned.inputs)
+            attempts.release_inputs(planned.inputs)
             self._end(ended)
             return
         self.runner.emit(TableStarted(planned.name))
@@ -259,27 +259,31 @@ class _Run:
             self.plan.project,
             self.run_id,
             planned.recipe,
-            self.contents.expected(planned),
+            self.contents.of_inputs(planned),
+            planned.state.version if planned.state is not None else None,
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.runner.publish,
             used=planned.used,
         )
 
-    def _ended(self, name: str, ended: Ended) -> None:
+    def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
-        seconds = time.perf_counter() - self.under_way.pop(name)
+        seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
         match ended:
-            case AttemptError():
-                self._end(self._failed(planned, ended.error, seconds, ended.attempt, ended.given_up))
+            case LakehouseError():
+                self._end(self._failed(planned, ended, seconds, attempts, given_up))
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
             case Outcome(manifest=Manifest() as manifest):
                 self.contents.record_materialized(self.runner.graph.tables[name], planned, manifest)
-                self._end(table_results.materialized(planned, manifest, ended, seconds))
-            case _:
-                assert self.runner.compare is not None  # noqa: S101  # else it was published
-                self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
-                self._end(table_results.computed(planned, ended, seconds))
+                self._end(table_results.materialized(planned, manifest, ended.dropped, seconds, attempts))
+            case Outcome(data=data):
+                assert self.runner.compare is not None and data is not None  # noqa: S101, PT018  # else it was published
+                self.contents.record_unpublished(name, same=self.runner.compare(planned, data))
+                self._end(table_results.computed(planned, data.num_rows, ended.dropped, seconds, attempts))
+
+    def _begun(self, name: str) -> int:
+        return self.attempts.begun(name) if self.attempts is not None else 0
 
     def _without_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> TableResult:
         """What becomes of a table that an input could not be read for; a source is told as the one that failed."""
@@ -320,5 +324,4 @@ class _Run:
 
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:
-            attempts = self.attempts.begun(name) if self.attempts is not None else 0
-            self._end(table_results.cancelled(self.planned[name], why, attempts))
+            self._end(table_results.cancelled(self.planned[name], why, self._begun(name)))
