@@ -82,10 +82,6 @@ class PandasFrame(FrameType):
         """Whether it is pandas.DataFrame or one derived from it; of a result, also pandas.Series."""
         return issubclass(annotation, (pd.DataFrame, pd.Series) if returned else pd.DataFrame)
 
-    def owns(self, value: Any) -> bool:
-        """Whether it is a pandas.DataFrame or pandas.Series."""
-        return isinstance(value, (pd.DataFrame, pd.Series))
-
 
 def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
     """The table's columns as pandas holds them, those of one numpy dtype together, each with its positions."""
