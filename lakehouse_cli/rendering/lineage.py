@@ -1,7 +1,6 @@
 """The lineage of tables as text: a tree for terminals, mermaid and dot for documents, JSON for scripts.
 
-Everything flows from sources to what is computed from them, each table with what a run of the whole project would do
-with it.
+Everything flows from sources to computed tables, each with the action of a run of the whole project.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.text.terminal import Terminal, pad, printable, text_width
 
-_DEEPEST = 20  # levels that are drawn; below, the level is told as a number
+_DEEPEST = 20  # levels that are drawn; below, the level is a number
 _REPEATED = "(above)"
 _MIN_WHY = 18
 
@@ -39,8 +38,8 @@ class LineageTable(Struct, frozen=True):
         kind: ``source`` or ``computed``.
         storage: Name of its storage.
         uri: Where it is stored.
-        selected: Whether it was asked for; what is not is an input of what was.
-        action: What a run of the whole project would do: ``run``, ``skip`` or ``read``.
+        selected: Whether it was selected; else it is an input of a selected one.
+        action: That of a run of the whole project: ``run``, ``skip`` or ``read``.
         reasons: Why.
     """
 
@@ -54,7 +53,7 @@ class LineageTable(Struct, frozen=True):
 
     @property
     def shown_as(self) -> str:
-        """What its colour tells: ``source``, ``missing`` (a source), ``run``, ``skip``, ``outside`` (not selected)."""
+        """Its colour's meaning: ``source``, ``missing`` (a source), ``run``, ``skip``, ``outside`` (not selected)."""
         if any(reason.code == "missing_source" for reason in self.reasons):
             return "missing"
         if self.kind == "source":
@@ -64,13 +63,13 @@ class LineageTable(Struct, frozen=True):
 
 
 class Lineage(Struct, frozen=True):
-    """Tables and which is computed from which.
+    """Tables and the edges between them.
 
     Attributes:
         project: Name of the project.
         environment: Name of the environment.
         tables: Each after its inputs.
-        edges: From an input to what is computed from it, in the order of `tables` and then of the inputs.
+        edges: From an input to a table computed from it, in the order of `tables` and then of the inputs.
     """
 
     project: str
@@ -89,11 +88,11 @@ class Lineage(Struct, frozen=True):
 
 
 def lineage(graph: AssetGraph, selected: Collection[str], plan: Plan) -> Lineage:
-    """The lineage of the selected tables: they, and what they are computed from.
+    """Collect the lineage of the selected tables: they, and all they are computed from.
 
     Args:
         graph: All tables.
-        selected: Names of those asked for.
+        selected: Names of the selected ones.
         plan: Of the whole project.
     """
     chosen = set(selected)
@@ -138,7 +137,7 @@ def _branches(shown: Lineage) -> Iterator[_Branch]:
 
 
 def tree_lines(terminal: Terminal, shown: Lineage) -> list[str]:
-    """The lineage as a tree, sources first; what comes a second time is only named, and not unfolded again."""
+    """Draw the lineage as a tree, sources first; a table that comes a second time is only named."""
     rows = []
     for branch in _branches(shown):
         prefix = _prefix(terminal, branch)

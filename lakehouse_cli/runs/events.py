@@ -222,7 +222,8 @@ def ignore_event(_: Event) -> None:
     """Do nothing: the listener where there is none."""
 
 
-def _location_json(location: Location | None) -> dict[str, Any] | None:
+def location_json(location: Location | None) -> dict[str, Any] | None:
+    """A place as JSON: file, line, column."""
     if location is None:
         return None
     return {"file": location.file, "line": location.line, "column": location.column}
@@ -236,7 +237,7 @@ def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
         "type": error.type,
         "message": error.message,
         "hint": error.hint,
-        "location": _location_json(error.location),
+        "location": location_json(error.location),
         "violations": violations_json(error.violations),
     }
 
@@ -247,7 +248,7 @@ def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
         to_builtins(violation)
         | {
             "examples": [{"row": example.row, "value": example.value} for example in violation.examples],
-            "location": _location_json(violation.location),
+            "location": location_json(violation.location),
         }
         for violation in violations
     ]
