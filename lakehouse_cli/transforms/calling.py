@@ -73,7 +73,7 @@ def apply(
     except BaseException as error:
         failure = failure_of(error, transform.folder, transform.file)
         raise TransformError(
-            f"what `{transform.name}` returned cannot become Arrow: {failure.headline}",
+            f"the result of `{transform.name}` cannot become Arrow: {failure.headline}",
             exception=failure.exception,
             traceback=failure.traceback,
             hint="convert its columns to plain dtypes in the transform",

@@ -172,7 +172,7 @@ def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None
 def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
     told = {
         "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
-        "`t` raised RuntimeError: <its text cannot be had: ValueError>": None,
+        "`t` raised RuntimeError: <str() raised ValueError>": None,
         "`t` raised OSError: that cannot be opened: it is gone": None,
     }
     for message, cause in told.items():
