@@ -18,7 +18,6 @@ from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -26,7 +25,7 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
-from lakehouse_cli.runner.interrupts import Interrupts
+from lakehouse_cli.runner.interrupts import soft_interrupts
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
@@ -176,7 +175,7 @@ class _Run:
             import_anew(self.plan, graph, folder)
             if publish:
                 remove_leftovers(self.plan, graph, storages)
-            interrupts = Interrupts(self._stop_softly) if publish else nullcontext()
+            interrupts = soft_interrupts(self._stop_softly) if publish else nullcontext()
             with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -274,13 +273,12 @@ class _Run:
                 self._end(self._failed(planned, ended, seconds, attempts, given_up))
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
-            case Outcome(manifest=Manifest() as manifest):
-                self.contents.record_materialized(self.runner.graph.tables[name], planned, manifest)
-                self._end(table_results.materialized(planned, manifest, ended.dropped, seconds, attempts))
-            case Outcome(data=data):
-                assert self.runner.compare is not None and data is not None  # noqa: S101, PT018  # else it was published
-                self.contents.record_unpublished(name, same=self.runner.compare(planned, data))
-                self._end(table_results.computed(planned, data.num_rows, ended.dropped, seconds, attempts))
+            case Outcome():
+                if ended.manifest is not None:
+                    self.contents.record_materialized(self.runner.graph.tables[name], planned, ended.manifest)
+                elif self.runner.compare is not None:
+                    self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
+                self._end(table_results.materialized(planned, ended, seconds, attempts))
 
     def _begun(self, name: str) -> int:
         return self.attempts.begun(name) if self.attempts is not None else 0
@@ -305,8 +303,8 @@ class _Run:
     ) -> TableResult:
         table = self.runner.graph.tables[planned.name]
         storage, left = self.runner.storages[table.storage], None
-        # Another request to a server that does not answer may take as long again; a table that another run stored is not
-        # as it was, though this run did not replace it.
+        # Another request to a server that does not answer may take as long again; a table that another run stored is
+        # not as it was, though this run did not replace it.
         if self.runner.publish and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         return table_results.failed(planned, error, seconds, attempts, left, given_up)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
+from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
 
@@ -17,45 +16,30 @@ from lakehouse_cli.storage.base import AssetStorage
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 
 
-def materialized(
-    planned: PlannedTable, manifest: Manifest, dropped: Sequence[str], seconds: float, attempts: int
-) -> TableResult:
-    """Make the result of a table that was computed and stored."""
-    notes = _notes(planned, dropped)
-    changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
-    if changed is not None and not _is_in_reasons(planned):
-        notes.append(changed[0])
+def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
+    """Make the result of a table that was computed, and stored unless the run publishes nothing."""
+    notes, change = list(planned.notes), None
+    if outcome.dropped:
+        notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
+    manifest, data = outcome.manifest, outcome.data
+    if manifest is not None:
+        changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
+        if changed is not None and not _is_in_reasons(planned):
+            notes.append(changed[0])
+        # A change of the contract that does not show in the columns counts as in the plan.
+        change = gravest((planned.schema_change, None if changed is None else changed[1]))
     return TableResult(
         planned.name,
         "materialized",
         planned.reasons,
-        manifest.rows,
-        manifest.bytes,
+        manifest.rows if manifest is not None else data.num_rows if data is not None else None,
+        manifest.bytes if manifest is not None else None,
         round(seconds, 6),
         planned.uri,
         attempts,
         notes=tuple(notes),
-        # A change of the contract that does not show in the columns counts as in the plan.
-        schema_change=gravest((planned.schema_change, None if changed is None else changed[1])),
+        schema_change=change,
     )
-
-
-def computed(planned: PlannedTable, rows: int, dropped: Sequence[str], seconds: float, attempts: int) -> TableResult:
-    """Make the result of a table that was computed and stored nowhere."""
-    return TableResult(
-        planned.name,
-        "materialized",
-        planned.reasons,
-        rows,
-        duration_s=round(seconds, 6),
-        uri=planned.uri,
-        attempts=attempts,
-        notes=tuple(_notes(planned, dropped)),
-    )
-
-
-def _notes(planned: PlannedTable, dropped: Sequence[str]) -> list[str]:
-    return [*planned.notes, *([f"dropped {', '.join(f'`{name}`' for name in dropped)}"] if dropped else [])]
 
 
 def _is_in_reasons(planned: PlannedTable) -> bool:
