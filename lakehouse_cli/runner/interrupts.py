@@ -14,7 +14,7 @@ from lakehouse_cli.errors import Interrupted
 
 @contextmanager
 def soft_interrupts(stop_softly: Callable[[], None]) -> Iterator[None]:
-    """In the main thread, call `stop_softly` at the first SIGINT, in the middle of anything, and raise at the second."""
+    """In the main thread, call `stop_softly` at the first SIGINT, in the middle of anything; raise at the second."""
     interrupts = count()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
