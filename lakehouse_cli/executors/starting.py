@@ -13,28 +13,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from typing import Any
 
-from msgspec import Struct
-
 from lakehouse_cli.executors.worker import LEADERS, serve_forked
+from lakehouse_cli.executors.worker_process import WorkerProcess
 
 # They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
 _UNFORKABLE = frozenset(("deltalake", "obstore"))
-
-
-class WorkerProcess(Struct, frozen=True):
-    """A process that was started.
-
-    Attributes:
-        line: Takes work to it and brings its answers.
-        end: Ends it, by a message or as it closes.
-        number: The system's.
-        exit_code: Returns its exit code: minus the signal that killed it, None while it lives.
-    """
-
-    line: Connection
-    end: Connection
-    number: int
-    exit_code: Callable[[], int | None]
 
 
 def can_fork() -> bool:

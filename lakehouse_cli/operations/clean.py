@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.runs.lock import RunLock, RunLockedError
+from lakehouse_cli.runs.lock import RunLock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 
@@ -59,9 +59,5 @@ def clean(
         StorageError: A storage cannot be inspected.
     """
     with RunLock(folder, environment) as lock:
-        try:
-            lock.acquire()
-        except RunLockedError as error:
-            error.hint = "nothing is removed while a run goes on; wait until it has ended"
-            raise
+        lock.acquire(hint="nothing is removed while a run goes on; wait until it has ended")
         return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in find())

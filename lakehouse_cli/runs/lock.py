@@ -53,8 +53,8 @@ class Holder(Struct, frozen=True):
 class RunLockedError(LakehouseError):
     """Another run holds the lock; `holder` says which, None if unknown."""
 
-    def __init__(self, environment: str, holder: Holder | None) -> None:
-        super().__init__(held_message(environment, holder), hint="`--wait` waits for it")
+    def __init__(self, environment: str, holder: Holder | None, hint: str) -> None:
+        super().__init__(held_message(environment, holder), hint=hint)
         self.environment = environment
         self.holder = holder
 
@@ -105,6 +105,7 @@ class RunLock:
         run_id: str | None = None,
         wait: bool = False,
         on_wait: Callable[[Holder | None], None] | None = None,
+        hint: str = "`--wait` waits for it",
     ) -> None:
         """Take the lock.
 
@@ -112,6 +113,7 @@ class RunLock:
             run_id: The run that takes it, for others to see.
             wait: Wait until it is free; Ctrl-C ends the waiting.
             on_wait: Called once with its holder, before the waiting begins.
+            hint: That of the error where another run holds it.
 
         Raises:
             RunLockedError: Another run holds it, and `wait` is false.
@@ -125,7 +127,7 @@ class RunLock:
             if not hold(descriptor, wait=False):
                 holder = _read(descriptor)
                 if not wait:
-                    raise RunLockedError(self.environment, holder)
+                    raise RunLockedError(self.environment, holder, hint)
                 if on_wait is not None:
                     on_wait(holder)
                 hold(descriptor, wait=True)
@@ -140,7 +142,7 @@ class RunLock:
             _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), os.uname().nodename, since, run_id))))
 
     def release(self) -> None:
-        """Let go; nothing where it is not held."""
+        """Release the lock, if it is held."""
         held, descriptor, self._descriptor = self.held, self._descriptor, None
         if held and descriptor is not None:
             # The file stays: were it removed, two processes could each hold one of the same name.
@@ -148,13 +150,13 @@ class RunLock:
             let_go(descriptor)
 
     def __enter__(self) -> Self:
-        """The lock itself, not yet taken."""
+        """Return the lock itself, not yet taken."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go."""
+        """Release the lock."""
         self.release()
 
     def _open(self) -> int:
@@ -177,7 +179,7 @@ class RunLock:
                 f"{self.path.relative_to(self.folder)} cannot be locked: {reason}",
                 hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
             ) from error
-        self.trouble = f"no lock can be had in {self.path.parent.relative_to(self.folder)} ({reason})"
+        self.trouble = f"locks do not work in {self.path.parent.relative_to(self.folder)} ({reason})"
 
 
 def _write(descriptor: int, text: str) -> None:

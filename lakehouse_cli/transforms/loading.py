@@ -30,13 +30,11 @@ class Parameter(Struct, frozen=True):
     Attributes:
         name: Its name.
         kind: `inspect`'s: positional-only, keyword-only, …
-        required: Whether it has no default.
         annotation: Resolved; its text where it could not be; None where there is none.
     """
 
     name: str
     kind: inspect._ParameterKind
-    required: bool
     annotation: Any
 
     @property
@@ -147,8 +145,7 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
         raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
     hints = _annotations(fn)
     parameters = tuple(
-        Parameter(p.name, p.kind, p.default is p.empty, hints.get(p.name, _written(p.annotation)))
-        for p in signature.parameters.values()
+        Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
     transform = Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))

@@ -26,7 +26,7 @@ from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo
-from lakehouse_cli.runs.lock import RunLock, RunLockedError
+from lakehouse_cli.runs.lock import RunLock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.local.publishing import HashingSink
@@ -326,12 +326,9 @@ def copy_tables(
     copy = _Copy(source, target, force, project, mask)
     on_table, on_begin = on_table or _ignore, on_begin or _ignore
     with RunLock(folder, target.environment) as lock:
-        try:
-            if not dry_run:
-                lock.acquire(run_id=copy.run_id)
-        except RunLockedError as error:
-            error.hint = "nothing is copied there while a run goes on; wait until it has ended"
-            raise
+        if not dry_run:
+            hint = "nothing is copied there while a run goes on; wait until it has ended"
+            lock.acquire(run_id=copy.run_id, hint=hint)
         tables = copy.plan(names)
         if dry_run:
             for table in tables:

@@ -236,8 +236,8 @@ def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> No
     reporter.handle(RunWaiting("another run holds `default`"))
     assert stream.getvalue() == "another run holds `default`\n"
     reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("a",)))
-    reporter.handle(RunTrouble("no lock can be had in .lakehouse/locks (read-only file system)"))
+    reporter.handle(RunTrouble("locks do not work in .lakehouse/locks (read-only file system)"))
     reporter.close()
     shown = CODES.sub("", stream.getvalue())
-    told = shown.index("no lock can be had in .lakehouse/locks (read-only file system)\n")
+    told = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
     assert shown.index("shop · default · run") < told < shown.rindex("a  ")

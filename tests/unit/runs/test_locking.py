@@ -218,7 +218,7 @@ def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
     lock = RunLock(tmp_path, "default")
     lock.acquire()
     assert not lock.held
-    assert lock.trouble == "no lock can be had in .lakehouse/locks (operation not supported)"
+    assert lock.trouble == "locks do not work in .lakehouse/locks (operation not supported)"
     lock.release()
 
 
@@ -231,7 +231,7 @@ def test_where_the_disk_is_full_a_run_goes_on_and_tells(tmp_path: Path, monkeypa
         patched.setattr("os.open", without_room)
         lock.acquire()
     assert not lock.held
-    assert lock.trouble == "no lock can be had in .lakehouse/locks (no space left on device)"
+    assert lock.trouble == "locks do not work in .lakehouse/locks (no space left on device)"
 
 
 NO_FILE_GROWS = """
