@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 
@@ -58,6 +58,6 @@ def clean(
         RunLockedError: A run goes on.
         StorageError: A storage cannot be inspected.
     """
-    with RunLock(folder, environment) as lock:
-        lock.acquire(hint="nothing is removed while a run goes on; wait until it has ended")
+    hint = "nothing is removed while a run goes on; wait until it has ended"
+    with run_lock(folder, environment, hint=hint):
         return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in find())

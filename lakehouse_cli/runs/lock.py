@@ -11,11 +11,10 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from msgspec import Struct, convert
 from msgspec.structs import asdict
@@ -65,121 +64,97 @@ def held_message(environment: str, holder: Holder | None) -> str:
     return f"another run{who} holds `{environment}`"
 
 
-class RunLock:
-    """The lock of one environment of a project.
+def lock_file(folder: Path, environment: str) -> Path:
+    """Return the path of a lock's file; any name of an environment makes one."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"%{ord(match.group()):x}", environment)
+    return state_folder(folder, LOCKS) / f"{name}.lock"
 
-    >>> with RunLock(folder, "default") as lock:  # doctest: +SKIP
-    ...     lock.acquire(run_id="20260101-120000-abcd", wait=True, on_wait=print)
+
+@contextmanager
+def run_lock(
+    folder: Path,
+    environment: str,
+    *,
+    run_id: str | None = None,
+    wait: bool = False,
+    on_wait: Callable[[Holder | None], None] | None = None,
+    hint: str = "`--wait` waits for it",
+) -> Iterator[str | None]:
+    """Lock one environment of a project; yield why this file system gives no lock, None if it does.
 
     Several locks, of one process or of many, keep each other out alike. On network file systems it reaches as far as
     their locks do: other hosts are kept out where the server passes locks on (NFS since Linux 2.6.12 does), and only
-    this one otherwise.
+    this one otherwise. Without a lock the run goes on.
 
-    Attributes:
-        path: The lock's file.
-        trouble: Why this file system gives no lock, None where it does; the run goes on without.
+    Args:
+        folder: The project's.
+        environment: Its name.
+        run_id: The run that takes it, for others to see.
+        wait: Wait until it is free; Ctrl-C ends the waiting.
+        on_wait: Called once with its holder, before the waiting begins.
+        hint: That of the error where another run holds it.
+
+    Raises:
+        RunLockedError: Another run holds it, and `wait` is false.
+        LakehouseError: The lock's file cannot be made, because something is in its way for instance.
     """
-
-    def __init__(self, folder: Path, environment: str) -> None:
-        self.folder = folder
-        self.environment = environment
-        self.trouble: str | None = None
-        self._descriptor: int | None = None
-        self._owner = 0
-
-    @property
-    def path(self) -> Path:
-        """The lock's file; any name of an environment makes one."""
-        name = re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"%{ord(match.group()):x}", self.environment)
-        return state_folder(self.folder, LOCKS) / f"{name}.lock"
-
-    @property
-    def held(self) -> bool:
-        """Whether this very object holds it, in the process that took it."""
-        # A process forked from that one has no part in the lock, and its descriptors may be other files by now.
-        return self._descriptor is not None and self._owner == os.getpid()
-
-    def acquire(
-        self,
-        *,
-        run_id: str | None = None,
-        wait: bool = False,
-        on_wait: Callable[[Holder | None], None] | None = None,
-        hint: str = "`--wait` waits for it",
-    ) -> None:
-        """Take the lock.
-
-        Args:
-            run_id: The run that takes it, for others to see.
-            wait: Wait until it is free; Ctrl-C ends the waiting.
-            on_wait: Called once with its holder, before the waiting begins.
-            hint: That of the error where another run holds it.
-
-        Raises:
-            RunLockedError: Another run holds it, and `wait` is false.
-            LakehouseError: The lock's file cannot be made, because something is in its way for instance.
-        """
-        if self.held:
-            return
-        descriptor: int | None = None
-        try:
-            descriptor = self._open()
-            if not hold(descriptor, wait=False):
-                holder = _read(descriptor)
-                if not wait:
-                    raise RunLockedError(self.environment, holder, hint)
-                if on_wait is not None:
-                    on_wait(holder)
-                hold(descriptor, wait=True)
-            self._descriptor, descriptor, self._owner = descriptor, None, os.getpid()
-        except OSError as error:
-            self._explain(error)
-        finally:
-            if descriptor is not None:
-                let_go(descriptor)
-        if self._descriptor is not None:
-            since = datetime.now(UTC).isoformat(timespec="seconds")
-            _write(self._descriptor, json.dumps(asdict(Holder(os.getpid(), os.uname().nodename, since, run_id))))
-
-    def release(self) -> None:
-        """Release the lock, if it is held."""
-        held, descriptor, self._descriptor = self.held, self._descriptor, None
-        if held and descriptor is not None:
+    file, descriptor, trouble, owner = lock_file(folder, environment), None, None, os.getpid()
+    try:
+        make_state_folder(folder, LOCKS)
+        descriptor = _acquire(_open(file), environment, on_wait, wait, hint)
+    except OSError as error:
+        trouble = _without_lock(error, file, folder)
+    if descriptor is not None:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        _write(descriptor, json.dumps(asdict(Holder(owner, os.uname().nodename, since, run_id))))
+    try:
+        yield trouble
+    finally:
+        # A process forked from this one has no part in the lock, and its descriptors may be other files by now.
+        if descriptor is not None and os.getpid() == owner:
             # The file stays: were it removed, two processes could each hold one of the same name.
             _write(descriptor, "")
             let_go(descriptor)
 
-    def __enter__(self) -> Self:
-        """Return the lock itself, not yet taken."""
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Release the lock."""
-        self.release()
+def _acquire(
+    descriptor: int, environment: str, on_wait: Callable[[Holder | None], None] | None, wait: bool, hint: str
+) -> int:
+    try:
+        if not hold(descriptor, wait=False):
+            holder = _read(descriptor)
+            if not wait:
+                raise RunLockedError(environment, holder, hint)
+            if on_wait is not None:
+                on_wait(holder)
+            hold(descriptor, wait=True)
+    except BaseException:
+        let_go(descriptor)
+        raise
+    return descriptor
 
-    def _open(self) -> int:
-        make_state_folder(self.folder, LOCKS)
-        flags = os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | flags, 0o666)
-        except PermissionError:
-            # Another user's; it can be locked all the same.
-            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | flags)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
-            raise
 
-    def _explain(self, error: OSError) -> None:
-        reason = system_reason(error)
-        if error.errno not in _WITHOUT_LOCKS:
-            raise LakehouseError(
-                f"{self.path.relative_to(self.folder)} cannot be locked: {reason}",
-                hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
-            ) from error
-        self.trouble = f"locks do not work in {self.path.parent.relative_to(self.folder)} ({reason})"
+def _open(file: Path) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:
+        # Another user's; it can be locked all the same.
+        return os.open(file, os.O_RDONLY | flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
+        raise
+
+
+def _without_lock(error: OSError, file: Path, folder: Path) -> str:
+    reason = system_reason(error)
+    if error.errno not in _WITHOUT_LOCKS:
+        raise LakehouseError(
+            f"{file.relative_to(folder)} cannot be locked: {reason}",
+            hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
+        ) from error
+    return f"locks do not work in {file.parent.relative_to(folder)} ({reason})"
 
 
 def _write(descriptor: int, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lakehouse_cli.runs.events import Event, RunStarted, RunTrouble, RunWaiting, ignore_event
 from lakehouse_cli.runs.history.writing import HistoryWriter
-from lakehouse_cli.runs.lock import Holder, RunLock, held_message
+from lakehouse_cli.runs.lock import Holder, held_message, run_lock
 from lakehouse_cli.text.redaction import Mask, masked
 
 
@@ -43,8 +43,7 @@ def recording(
     def waiting(holder: Holder | None) -> None:
         listen(RunWaiting(held_message(environment, holder)))
 
-    with RunLock(folder, environment) as lock:
-        lock.acquire(run_id=run_id, wait=wait, on_wait=waiting)
+    with run_lock(folder, environment, run_id=run_id, wait=wait, on_wait=waiting) as trouble_with_lock:
         writer = HistoryWriter(folder)
 
         def emit(event: Event) -> None:
@@ -52,7 +51,7 @@ def recording(
             writer.handle(event)
             report(event)
             if isinstance(event, RunStarted):
-                for trouble in filter(None, (lock.trouble, writer.trouble)):
+                for trouble in filter(None, (trouble_with_lock, writer.trouble)):
                     listen(RunTrouble(trouble))
 
         try:

@@ -26,7 +26,7 @@ from lakehouse_cli.plan.selection import Selection
 from lakehouse_cli.plan.snapshot import StoredEnvironment
 from lakehouse_cli.runner import new_run_id
 from lakehouse_cli.runs.events import ErrorInfo
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import identities, in_use
 from lakehouse_cli.storage.local.publishing import HashingSink
@@ -325,16 +325,14 @@ def copy_tables(
         notes = (*notes, f"{stay} where {'it is' if left == 1 else 'they are'}; `--sources` copies them too")
     copy = _Copy(source, target, force, project, mask)
     on_table, on_begin = on_table or _ignore, on_begin or _ignore
-    with RunLock(folder, target.environment) as lock:
-        if not dry_run:
-            hint = "nothing is copied there while a run goes on; wait until it has ended"
-            lock.acquire(run_id=copy.run_id, hint=hint)
+    if dry_run:
         tables = copy.plan(names)
-        if dry_run:
-            for table in tables:
-                on_table(table)
-        else:
-            tables = list(copy.carry_out(tables, on_table, on_begin))
+        for table in tables:
+            on_table(table)
+    else:
+        hint = "nothing is copied there while a run goes on; wait until it has ended"
+        with run_lock(folder, target.environment, run_id=copy.run_id, hint=hint):
+            tables = list(copy.carry_out(copy.plan(names), on_table, on_begin))
     return CopyResult(project, source.environment, target.environment, dry_run, tuple(tables), notes)
 
 
