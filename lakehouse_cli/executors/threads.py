@@ -27,7 +27,7 @@ class PutBackError(Exception):
 
 
 def default_workers() -> int:
-    """As many as this process may use processors."""
+    """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

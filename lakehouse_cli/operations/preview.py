@@ -31,7 +31,7 @@ class Shown(Struct, frozen=True):
 
     Attributes:
         name: The table.
-        uri: Where it lives.
+        uri: Its location.
         columns: As they are stored.
         row_count: Rows in all.
         rows: The first ones; values that JSON has no type for as text, moments in UTC.

@@ -37,7 +37,7 @@ class LineageTable(Struct, frozen=True):
         name: The table.
         kind: ``source`` or ``computed``.
         storage: Name of its storage.
-        uri: Where it is stored.
+        uri: Its location.
         selected: Whether it was selected; else it is an input of a selected one.
         action: That of a run of the whole project: ``run``, ``skip`` or ``read``.
         reasons: Why.

@@ -63,8 +63,8 @@ class Attempts:
         self._begun: Counter[str] = Counter()
 
     @property
-    def free(self) -> int:
-        """How many more tables the executor has room for; those that wait for another attempt take none."""
+    def most_under_way(self) -> int:
+        """The number of tables that may be under way; those that wait for another attempt do not count."""
         return self._executor.workers + len(self._waiting)
 
     def begin(self, job: Job) -> None:

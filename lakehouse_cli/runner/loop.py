@@ -192,7 +192,7 @@ class _Run:
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
-            while self.stopped_by is None and len(self.under_way) < attempts.free:
+            while self.stopped_by is None and len(self.under_way) < attempts.most_under_way:
                 planned = self.schedule.next()
                 if planned is None:
                     break

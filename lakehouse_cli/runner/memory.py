@@ -65,5 +65,5 @@ class TablesInMemory:
                     self._tables.pop(name, None)
 
     def __len__(self) -> int:
-        """How many tables are in memory."""
+        """Count the tables in memory."""
         return len(self._tables)

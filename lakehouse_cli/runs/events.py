@@ -28,18 +28,18 @@ def _snake_case(name: str) -> str:
 
 
 class ErrorInfo(Struct, frozen=True):
-    """What went wrong with a table, ready to be shown anywhere.
+    """The error of a table, as a value.
 
     Attributes:
         type: Name of the error's kind.
-        message: What went wrong.
+        message: One sentence without a full stop.
         hint: What to do next.
-        location: Where.
+        location: Its place in a file.
         violations: Each way in which data break their contract.
         frames: The user's own frames: (file, line, function, source line), innermost last.
         inputs: Shape of each input of a transform that raised: (parameter, table, rows, columns).
         traceback: Full text for ``-v``.
-        note: What is true of the stored data now.
+        note: The state of the stored data now.
     """
 
     type: str
@@ -70,7 +70,7 @@ class ErrorInfo(Struct, frozen=True):
 
 
 class TableResult(Struct, frozen=True):
-    """How a table ended.
+    """The result of a table.
 
     Attributes:
         name: The table.
@@ -79,9 +79,9 @@ class TableResult(Struct, frozen=True):
         rows: Rows stored, None where nothing was.
         bytes: Size of the stored data.
         duration_s: Seconds from start to end, None where it never started.
-        uri: Where it is stored.
+        uri: Its location.
         attempts: How many attempts were begun.
-        error: What went wrong.
+        error: Its error.
         notes: Remarks, such as on columns that were dropped.
         schema_change: How the change of the stored columns, and of the contract, affects readers of the table; None
             for no change.

@@ -34,7 +34,7 @@ class Failure(Struct, frozen=True):
 
     @property
     def location(self) -> Location | None:
-        """Where in the user's own code, None where none of it is."""
+        """The innermost place in the user's own code, None if there is none."""
         if not self.frames:
             return None
         file, line, _, source = self.frames[-1]

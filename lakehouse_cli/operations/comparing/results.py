@@ -13,7 +13,7 @@ DiffStatus = Literal["equal", "different", "added", "removed", "missing", "faile
 
 
 class SchemaDifference(Struct, frozen=True):
-    """How the columns differ.
+    """The difference of columns.
 
     Attributes:
         added: Name and type of each new column.
@@ -43,7 +43,7 @@ class ChangedRow(Struct, frozen=True):
 
 
 class RowDifference(Struct, frozen=True):
-    """How the rows differ, in the columns that both have.
+    """The difference of rows, in the columns that both have.
 
     Attributes:
         key: The columns by which rows were matched; empty where whole rows were compared.

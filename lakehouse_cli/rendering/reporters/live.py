@@ -134,16 +134,13 @@ class LiveReporter(TextReporter):
         self._columns = layout(self._terminal, self._tables)
         return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
 
-    def _room(self) -> int:
-        return max(self._terminal.height - _OTHER_LINES, 3)
-
     def _lines(self, *, fold: bool = False) -> list[str]:
         """Draw the rows that fit; with `fold` all their reasons, if all tables fit."""
         results, running = dict(self._results), dict(self._running)
         lines = [header_line(self._terminal, self._columns)]
         extra = [name for name in results if name not in set(self._tables)]
         names = [*extra, *self._tables]
-        room = self._room()
+        room = max(self._terminal.height - _OTHER_LINES, 3)
         rest = []
         if len(names) > room:
             names = _window(names, results, running, room - 1)

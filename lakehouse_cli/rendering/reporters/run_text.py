@@ -131,7 +131,7 @@ def why_text(result: TableResult) -> str:
 
 
 def retry_text(event: TableRetrying) -> str:
-    """What went wrong with an attempt that another follows, in one line."""
+    """Format the error of an attempt that another follows, in one line."""
     return f"attempt {event.attempt} failed: {_brief(event.error.message)}; next in {event.delay_s:g} s"
 
 
@@ -160,7 +160,7 @@ def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fol
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:
-    """How many tables ended how, and how long it took."""
+    """Format the number of tables by status, and the duration."""
     counts = [
         terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
         for status in ("materialized", "unchanged", "failed", "skipped", "cancelled")
@@ -179,7 +179,7 @@ def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> lis
 
 
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
-    """What runs, where."""
+    """Format the project, the environment and the run."""
     title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
     return terminal.fit(terminal.wrap(title))
 
