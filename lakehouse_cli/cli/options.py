@@ -288,8 +288,12 @@ def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json
 
-    ascii_only = not holds_marks(_Current.stdout)
-    _put(_Current.stdout, json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=not holds_marks(_Current.stdout))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        text = json.dumps(document, indent=2)
+    _put(_Current.stdout, text + "\n")
 
 
 def flush() -> None:
