@@ -59,7 +59,12 @@ def write_json(document: Any) -> None:
     """Write the one JSON document of this invocation to stdout."""
     import json
 
-    _put(json.dumps(document, indent=2, ensure_ascii=not holds_marks(Streams.stdout)) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=not holds_marks(Streams.stdout))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        text = json.dumps(document, indent=2)
+    _put(text + "\n")
 
 
 def json_line(event: str, **members: Any) -> str:

@@ -1,1 +1,1 @@
-"""Where transforms are computed: `submit(fn, …) → Future`."""
+"""Executors, which compute transforms: `submit(fn, …) → Future`."""

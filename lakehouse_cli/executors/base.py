@@ -1,4 +1,4 @@
-"""The seam of executors: where a table's work is done. What is due when stays in the runner."""
+"""The seam of executors: they decide where a table is computed; the runner decides when."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Executor(ABC):
-    """Computes what it is given; used as a context manager, so that whatever it started ends with the run.
+    """Computes submitted functions; used as a context manager, so that all it started ends with the run.
 
     Args:
         workers: How many submitted functions may be under way at once; None for the executor's own choice.
-        prepare: To be called first in each process that the executor starts: brings the project's storages and code
-            there, which what is submitted relies on.
-        at_once: How many submitted functions will be under way at once, at most; None where that is not known. No more
-            is started for them.
+        prepare: Brings the project's storages and code to a process, where submitted functions rely on them; to be
+            called first in each process that the executor starts.
+        at_once: How many submitted functions will be under way at once, at most; None if unknown. No more workers are
+            started.
 
     Attributes:
-        workers: How many may be.
-        shares_memory: Whether what is submitted runs in this process, with its objects.
+        workers: How many may be under way at once.
+        shares_memory: Whether submitted functions run in this process, with its objects.
     """
 
     shares_memory: ClassVar[bool] = True
@@ -37,25 +37,25 @@ class Executor(ABC):
 
     @classmethod
     def note_on(cls, workers: int | None) -> str | None:
-        """A note on so many workers; None, by default, where there is nothing to say."""
+        """Comment on a number of workers; None, by default, for no comment."""
         del workers
         return None
 
     @abstractmethod
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
-        """Start ``fn(*args)``; its result, or what it raised, arrives in the future.
+        """Start ``fn(*args)``; its result or exception arrives in the future.
 
         Args:
-            fn: What to compute. A function of a module, with arguments that can be pickled, where memory is not shared.
+            fn: A function; of a module, with arguments that can be pickled, where memory is not shared.
             args: Its arguments.
-            timeout: Seconds after which an executor that can end what it started does so, and the future raises
+            timeout: Seconds after which an executor that can end the function does so, and the future raises
                 `WorkerTimeoutError`.
         """
 
     def stop(self) -> None:
-        """Begin nothing more, and let go at once of what is under way, as far as that can be done.
+        """Begin nothing more, and end at once what is under way, as far as that can be done.
 
-        Nothing of it is waited for any more. What was not begun fails with `WorkerDiedError`.
+        Nothing is waited for any more. Functions that were not begun fail with `WorkerDiedError`.
         """
         return
 
@@ -75,12 +75,12 @@ class Executor(ABC):
 
 
 class WorkerStartError(Exception):
-    """Nothing could be started that computes; the message says why."""
+    """No worker could be started; the message says why."""
 
 
 class WorkerDiedError(Exception):
-    """The process that computed something ended before it was done; the message says of what."""
+    """A process ended before its function did; the message says of what."""
 
 
 class WorkerTimeoutError(Exception):
-    """The process that computed something was ended because it was over its time."""
+    """A process was ended because its function was over its time."""

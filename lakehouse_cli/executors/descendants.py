@@ -1,4 +1,4 @@
-"""The processes that a process has started, and those that these have."""
+"""The descendants of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CLEANER = b"multiprocessing.resource_tracker"
 
 
 def kill_descendants(number: int) -> None:
-    """Kill what a process has started, where the system lists processes under ``/proc``, as Linux does.
+    """Kill the descendants of a process, where the system lists processes under ``/proc``, as Linux does.
 
     One that was detached, so that its parent has ended, is not found.
     """

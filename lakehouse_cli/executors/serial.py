@@ -13,14 +13,11 @@ from lakehouse_cli.executors.base import Executor
 class SerialExecutor(Executor):
     """Runs what is submitted at once, before `submit` returns."""
 
-    def __init__(
-        self, workers: int | None = None, prepare: Callable[[], None] | None = None, *, at_once: int | None = None
-    ) -> None:
-        del workers, prepare, at_once
+    def __init__(self, *_: object, **__: object) -> None:
         super().__init__(1)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
-        """Run `fn` and return its finished future."""
+        """Run `fn` and return its future, which is done."""
         del timeout
         future: Future[Any] = Future()
         try:

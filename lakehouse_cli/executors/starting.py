@@ -13,32 +13,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from typing import Any
 
-from msgspec import Struct
-
 from lakehouse_cli.executors.worker import LEADERS, serve_forked
+from lakehouse_cli.executors.worker_process import WorkerProcess
 
 # They keep threads that Python does not count, and break down, or wait for ever, in a process that was forked.
 _UNFORKABLE = frozenset(("deltalake", "obstore"))
 
 
-class WorkerProcess(Struct, frozen=True):
-    """A process that was started.
-
-    Attributes:
-        line: Takes work to it and brings its answers.
-        end: Tells it to end, by a message or as it closes.
-        number: The system's.
-        exit_code: Asks for its exit code: minus the signal that killed it, None while it lives.
-    """
-
-    line: Connection
-    end: Connection
-    number: int
-    exit_code: Callable[[], int | None]
-
-
 def can_fork() -> bool:
-    """Whether a copy of this process is safe to work in; it is had in a tenth of the time."""
+    """Whether a copy of this process is safe to work in; it starts in a tenth of the time."""
     alone = threading.active_count() == 1 and not _UNFORKABLE & sys.modules.keys()
     return sys.platform == "linux" and alone
 
@@ -54,30 +37,30 @@ def start(prepare: Callable[[], None] | None, *, fork: bool) -> WorkerProcess:
         OSError: The system allows none.
     """
     line, theirs = multiprocessing.Pipe()
-    told_to_end, end = multiprocessing.Pipe(duplex=False)
+    their_end, end = multiprocessing.Pipe(duplex=False)
     begin = _forked if fork else _anew
-    with theirs, told_to_end, _interrupts_held_back():
-        return begin(line, end, theirs, told_to_end, prepare)
+    with theirs, their_end, _interrupts_held_back():
+        return begin(line, end, theirs, their_end, prepare)
 
 
 def _forked(
-    line: Connection, end: Connection, theirs: Connection, told_to_end: Connection, prepare: Callable[[], None] | None
+    line: Connection, end: Connection, theirs: Connection, their_end: Connection, prepare: Callable[[], None] | None
 ) -> WorkerProcess:
     context: Any = multiprocessing.get_context("fork")
-    process = context.Process(target=serve_forked, args=(theirs, told_to_end, (line, end), prepare), daemon=False)
+    process = context.Process(target=serve_forked, args=(theirs, their_end, (line, end), prepare), daemon=False)
     process.start()
     return WorkerProcess(line, end, process.pid, lambda: process.exitcode)
 
 
 def _anew(
-    line: Connection, end: Connection, theirs: Connection, told_to_end: Connection, prepare: Callable[[], None] | None
+    line: Connection, end: Connection, theirs: Connection, their_end: Connection, prepare: Callable[[], None] | None
 ) -> WorkerProcess:
     """Start a new Python that finds the modules that this one finds.
 
-    What `multiprocessing` spawns runs the program's main module again: that of a script without a guard begins another
-    run, and that of a script from stdin is not to be had.
+    A process that `multiprocessing` spawns runs the program's main module again: that of a script without a guard
+    begins another run, and that of a script from stdin is not there.
     """
-    descriptors = (theirs.fileno(), told_to_end.fileno())
+    descriptors = (theirs.fileno(), their_end.fileno())
     path = [entry for entry in sys.path if isinstance(entry, str)]
     code = f"import sys; sys.path[:] = {path!a}; from lakehouse_cli.executors.worker import serve_anew; "
     flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
@@ -86,19 +69,19 @@ def _anew(
         stdin=subprocess.DEVNULL,
         pass_fds=descriptors,
     )
-    with suppress(BrokenPipeError, ConnectionResetError):  # it has ended; whoever gives it work is told
+    with suppress(BrokenPipeError, ConnectionResetError):  # it has ended; the first work for it fails
         line.send((sys.argv, prepare))
     return WorkerProcess(line, end, process.pid, process.poll)
 
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Have a process that is started meanwhile not see what it ignores until it says that it does.
+    """Block Ctrl-C and the like in a process that is started meanwhile, until it ignores them by itself.
 
     Ctrl-C, and the end of a terminal, go to the whole group, also to a process that has loaded nothing yet. A process
-    begins with the mask of the thread that starts it; whatever comes for this one meanwhile is seen to afterwards.
+    begins with the mask of the thread that starts it; signals to this one are handled afterwards.
     """
-    # Asked for first: one that came just before may raise out of the call that blocks.
+    # Read first: a signal that came just before may raise out of the call that blocks.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, LEADERS)

@@ -7,33 +7,32 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from lakehouse_cli.executors.base import Executor, WorkerDiedError, WorkerStartError
 
-Work = tuple[Future[Any], Callable[[], Any]]
-#: Why nothing is computed where not one thread could be started; with one, all is, one after the other.
-NO_THREAD = "the system allows no more threads"
+
+class Work(NamedTuple):
+    """A piece of work, and the future that waits for it."""
+
+    future: Future[Any]
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    timeout: float | None
+
+
+class PutBackError(Exception):
+    """A thread cannot do a piece of work and ends; another one takes it."""
 
 
 def default_workers() -> int:
-    """As many as this process may use processors."""
+    """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def could_start(thread: threading.Thread) -> bool:
-    """Start a thread; returns whether the system allows one more."""
-    try:
-        thread.start()
-    except RuntimeError:
-        return False
-    return True
-
-
 class ThreadsExecutor(Executor):
-    """A fixed number of daemon threads.
+    """Daemon threads, started as there is work for them, up to `workers`.
 
     Python's own pool joins its threads when the interpreter ends, so that a second Ctrl-C would wait for whatever a
     transform is doing; these end with the process.
@@ -45,32 +44,62 @@ class ThreadsExecutor(Executor):
         super().__init__(workers or default_workers(), prepare, at_once=at_once)
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._undone = 0
+        self._lock = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Have the next free thread run `fn`."""
-        del timeout
-        if len(self._threads) < self.workers:
-            thread = threading.Thread(target=self._serve, name=f"lakehouse {len(self._threads) + 1}", daemon=True)
-            if could_start(thread):
-                self._threads.append(thread)
-        future: Future[Any] = Future()
+        work = Work(Future(), fn, args, timeout)
+        with self._lock:
+            self._undone += 1
+            self._start_threads()
         if self._threads:
-            self._queue.put((future, partial(fn, *args)))
-        else:
-            future.set_exception(WorkerStartError(NO_THREAD))
-        return future
+            self._queue.put(work)
+        else:  # with one thread, all is computed, one after the other
+            self._end(work, None, WorkerStartError("the system allows no more threads"))
+        return work.future
 
-    def _serve(self) -> None:
-        while (work := self._queue.get()) is not None:
-            future, compute = work
+    def _start_threads(self) -> None:
+        """Start threads for work that has none; called with the lock."""
+        while len(self._threads) < min(self._undone, self.workers) and self._may_start(len(self._threads)):
+            index = len(self._threads)
+            thread = threading.Thread(target=self._serve, args=(index,), name=f"lakehouse {index + 1}", daemon=True)
             try:
-                result = compute()
+                thread.start()
+            except RuntimeError:  # the system allows no more
+                return
+            self._threads.append(thread)
+
+    def _may_start(self, index: int) -> bool:
+        """Whether a thread may be started now."""
+        del index
+        return True
+
+    def _serve(self, index: int) -> None:
+        while (work := self._queue.get()) is not None:
+            result, failure = None, None
+            try:
+                result = self._compute(index, work)
+            except PutBackError:
+                self._queue.put(work)
+                return
             except BaseException as error:  # noqa: BLE001  # the future carries it to whoever asks for the result
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-            del work, future, compute
-            result = None
+                failure = error
+            self._end(work, result, failure)
+            del work, result, failure
+
+    def _compute(self, index: int, work: Work) -> Any:
+        """Compute a piece of work in a thread."""
+        del index
+        return work.fn(*work.args)
+
+    def _end(self, work: Work, result: Any, failure: BaseException | None) -> None:
+        with self._lock:
+            self._undone -= 1
+        if failure is not None:
+            work.future.set_exception(failure)
+        else:
+            work.future.set_result(result)
 
     def stop(self) -> None:
         """Begin nothing more; what is under way in a thread cannot be ended."""
@@ -80,7 +109,7 @@ class ThreadsExecutor(Executor):
                 if work is None:  # shut down already
                     self._queue.put(work)
                     return
-                work[0].set_exception(WorkerDiedError("was not started"))
+                self._end(work, None, WorkerDiedError("was not started"))
 
     def shutdown(self) -> None:
         """Let the threads end."""

@@ -1,4 +1,4 @@
-"""What a worker process does, from its start to its end."""
+"""A worker process, from its start to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lakehouse_cli.executors.descendants import kill_descendants
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.text.printing import PrintedLines
 
-#: Signals that go to the whole group; what becomes of the work is for the process that leads to decide.
+#: Signals that go to the whole group; the process that leads decides about the work.
 LEADERS = frozenset((signal.SIGINT, signal.SIGHUP))
 
 
@@ -28,7 +28,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepared(threads: int, prepare: Callable[[], None] | None) -> None:
-    """See to what a process needs before it takes work.
+    """Prepare a process before it takes work.
 
     Workers share the cores. Libraries start a thread for each core as they are loaded, in every process, which costs
     more than it gives where each core has a process already.
@@ -64,7 +64,7 @@ def serve_forked(
 
 
 def serve_anew(line: int, end: int) -> None:
-    """Serve in a process that was started anew, given descriptors; what it should know comes first on the line."""
+    """Serve in a process that was started anew, given descriptors; the arguments come first on the line."""
     connection = Connection(line)
     with suppress(EOFError, OSError):  # nobody is at the other end
         sys.argv[:], prepare = connection.recv()
@@ -76,16 +76,16 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
 
     Args:
         line: Brings work and takes answers.
-        end: Tells to end, by a message or as it closes.
+        end: Ends the process, by a message or as it closes.
         prepare: Called first.
     """
     for number in LEADERS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEADERS)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_when_told, args=(end,), name="lakehouse leader", daemon=True).start()
-    # Where this process is ended, a process of Python's removes what is left of its semaphores and shared memory, and
-    # would warn of them in the middle of the run. These are the options that `multiprocessing` starts it with.
+    threading.Thread(target=_end_on_request, args=(end,), name="lakehouse leader", daemon=True).start()
+    # When this process is ended, a process of Python's removes its semaphores and shared memory, and would warn of them
+    # in the middle of the run. These are the options that `multiprocessing` starts it with.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     # Else a process forked in here would keep it open when this one is gone, and in the middle of a message.
     os.register_at_fork(after_in_child=line.close)
@@ -117,10 +117,10 @@ def serve(line: Connection, end: Connection, prepare: Callable[[], None] | None)
         return  # nobody is at the other end
 
 
-def _end_when_told(end: Connection) -> None:
-    """End this worker when it is told to or the process that leads it is gone, whatever it is doing.
+def _end_on_request(end: Connection) -> None:
+    """End this worker on request or when the process that leads it is gone, whatever it is doing.
 
-    A killed run has let go of its lock: what its worker would publish might replace what the next run has published.
+    A killed run has released its lock: its worker might replace a table that the next run has published.
     """
     with suppress(OSError, EOFError):
         end.recv()

@@ -9,6 +9,13 @@ from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord, Manifest
 from lakehouse_cli.model.stored_version import UNREADABLE, ManifestId, StoredVersion
 
 
+def is_same_content(one: InputRecord | None, other: InputRecord | None) -> bool:
+    """Whether two records are of the same bytes, read in the same way; False if one is unknown."""
+    if one is None or other is None:
+        return False
+    return (one.content_hash, one.reading) == (other.content_hash, other.reading)
+
+
 class TableState(Struct, frozen=True):
     """What is known of a table's stored data before a run.
 

@@ -1,1 +1,1 @@
-"""What is done with stored tables beside running: comparing, copying, cleaning, previews."""
+"""Operations on stored tables beside running: comparing, copying, cleaning, previews."""

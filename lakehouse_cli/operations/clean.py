@@ -1,4 +1,4 @@
-"""What failed runs left, and stored tables that are no longer declared: found first, removed only when asked to."""
+"""Leftovers of failed runs, and stored tables that are no longer declared: found first, removed on request."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lakehouse_cli.model import Table
-from lakehouse_cli.runs.lock import RunLock, RunLockedError
+from lakehouse_cli.runs.lock import run_lock
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import identities, remove_stray, strays
 
 
 def find_strays(storages: Mapping[str, AssetStorage], tables: Mapping[str, Table], project: str) -> tuple[Stray, ...]:
-    """What no declared table accounts for, storage by storage.
+    """Find the files and tables that no declared table accounts for, storage by storage.
 
     Args:
         storages: All of the project's, by name.
         tables: All declared tables, by name.
-        project: Name of the project; what another one stored is told and stays.
+        project: Name of the project; the tables of another one are reported and stay.
 
     Raises:
-        StorageError: A storage or a declared table cannot be looked at; then nothing is known to be a stray.
+        StorageError: A storage or a declared table cannot be inspected; then nothing is known to be a stray.
     """
     taken = frozenset(identity for table in tables.values() for identity in identities(storages[table.storage], table))
     found: dict[object, Stray] = {}
     for name, storage in storages.items():
         declared = [table for table in tables.values() if table.storage == name]
         for stray in strays(storage, declared, taken):
-            # Two storages may share a root and tell of the same file, of whose ending one of them may not know.
+            # Two storages may share a root and list the same file, of whose ending one of them may not know.
             key = stray.handle[-1] if stray.handle else stray
             if key not in found or found[key].keep is not None:
-                found[key] = stray if stray.project in (None, project) else _of_another(stray)
+                foreign = stray.project not in (None, project)
+                found[key] = replace(stray, keep=f"project `{stray.project}` stored it") if foreign else stray
     return tuple(found.values())
-
-
-def _of_another(stray: Stray) -> Stray:
-    return replace(stray, keep=f"project `{stray.project}` stored it")
 
 
 def clean(
@@ -46,25 +43,21 @@ def clean(
     storages: Mapping[str, AssetStorage],
     find: Callable[[], Iterable[Stray]],
 ) -> tuple[Stray, ...]:
-    """Remove what is found, while no run goes on.
+    """Remove strays, while no run goes on.
 
     Args:
         folder: The project's.
         environment: Its name.
         storages: All of the project's, by name.
-        find: Finds it.
+        find: Finds the strays.
 
     Returns:
-        Each as it is now: `keep` is None for what is gone, and tells why for what is still there.
+        Each as it is now: `keep` is None if it was removed, else the reason why not.
 
     Raises:
         RunLockedError: A run goes on.
-        StorageError: A storage cannot be looked at.
+        StorageError: A storage cannot be inspected.
     """
-    with RunLock(folder, environment) as lock:
-        try:
-            lock.acquire()
-        except RunLockedError as error:
-            error.hint = "nothing is removed while a run goes on; wait until it has ended"
-            raise
+    hint = "nothing is removed while a run goes on; wait until it has ended"
+    with run_lock(folder, environment, hint=hint):
         return tuple(replace(stray, keep=remove_stray(storages[stray.storage], stray)) for stray in find())

@@ -31,11 +31,11 @@ class Shown(Struct, frozen=True):
 
     Attributes:
         name: The table.
-        uri: Where it lives.
+        uri: Its location.
         columns: As they are stored.
         row_count: Rows in all.
         rows: The first ones; values that JSON has no type for as text, moments in UTC.
-        local: By column of moments in another time zone, the same as the clocks there show them, with the offset.
+        local: By column of moments in another time zone, their local times, with the offset.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Shown(Struct, frozen=True):
 
 
 def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
-    """A table's stored data, of which the first `count` rows are shown."""
+    """Describe a table's stored data, and format the first `count` rows."""
     declared = {column.name: column for column in table.columns or ()}
     columns = []
     for each in data.schema:
@@ -71,7 +71,7 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
 
 
 def rows_of(data: pa.Table) -> tuple[dict[str, Any], ...]:
-    """Rows with values that JSON has; others as text."""
+    """Format rows with values that JSON has; others as text."""
     columns = [_values(data.column(index)) for index in range(data.num_columns)]
     return tuple(dict(zip(data.column_names, row, strict=True)) for row in zip(*columns, strict=True))
 
@@ -86,15 +86,11 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _texts(column, getattr(column.type, "unit", "days"))
     if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
+        if pa.types.is_duration(column.type):
+            counts = column.cast(pa.int64()).to_pylist()
+            return [None if count is None else f"{count} {column.type.unit}" for count in counts]
         # Python's types have no nanoseconds; Arrow's own text has.
-        return (
-            list(column.cast(pa.string()).to_pylist())
-            if not pa.types.is_duration(column.type)
-            else [
-                None if value is None else f"{value} {column.type.unit}"
-                for value in column.cast(pa.int64()).to_pylist()
-            ]
-        )
+        return list(column.cast(pa.string()).to_pylist())
     return [_json_value(value) for value in column.to_pylist()]
 
 
@@ -105,7 +101,7 @@ def _has_clocks(kind: pa.DataType) -> bool:
 
 
 def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
-    """Moments as the clocks of their time zone show them; in UTC where they show none."""
+    """Format moments as local times of their zone; in UTC where there is none."""
     import pyarrow as pa
 
     from lakehouse_cli.arrow.conversion.zones import to_wall_clock
@@ -127,14 +123,14 @@ def _by_its_clocks(column: pa.ChunkedArray) -> list[str | None]:
 
 
 def _offset_text(seconds: int) -> str:
-    """What clocks are ahead of UTC, as ISO 8601 has it: ``+01:00``; long ago by the sun, and so with seconds."""
+    """Format an offset from UTC as ISO 8601 does: ``+01:00``; with seconds for solar time of long ago."""
     hours, rest = divmod(abs(seconds), 3600)
     text = f"{'-' if seconds < 0 else '+'}{hours:02}:{rest // 60:02}"
     return f"{text}:{rest % 60:02}" if rest % 60 else text
 
 
 def _texts(column: pa.ChunkedArray, unit: str) -> list[Any]:
-    """Dates or wall-clock times as text; beyond the years that calendars are printed for, the count since 1970."""
+    """Format dates or local times; beyond the years that Arrow prints, the count since 1970."""
     import pyarrow as pa
 
     whole = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
@@ -146,7 +142,7 @@ def _texts(column: pa.ChunkedArray, unit: str) -> list[Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """A value as JSON has it; what it has no type for as text, bytes as base64."""
+    """Convert a value to one that JSON has; others to text, bytes to base64."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, bytes):

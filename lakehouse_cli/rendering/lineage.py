@@ -1,7 +1,6 @@
 """The lineage of tables as text: a tree for terminals, mermaid and dot for documents, JSON for scripts.
 
-Everything flows from sources to what is computed from them, each table with what a run of the whole project would do
-with it.
+Everything flows from sources to computed tables, each with the action of a run of the whole project.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan
 from lakehouse_cli.text.terminal import Terminal, pad, printable, text_width
 
-_DEEPEST = 20  # levels that are drawn; below, the level is told as a number
+_DEEPEST = 20  # levels that are drawn; below, the level is a number
 _REPEATED = "(above)"
 _MIN_WHY = 18
 
@@ -38,9 +37,9 @@ class LineageTable(Struct, frozen=True):
         name: The table.
         kind: ``source`` or ``computed``.
         storage: Name of its storage.
-        uri: Where it is stored.
-        selected: Whether it was asked for; what is not is an input of what was.
-        action: What a run of the whole project would do: ``run``, ``skip`` or ``read``.
+        uri: Its location.
+        selected: Whether it was selected; else it is an input of a selected one.
+        action: That of a run of the whole project: ``run``, ``skip`` or ``read``.
         reasons: Why.
     """
 
@@ -54,7 +53,7 @@ class LineageTable(Struct, frozen=True):
 
     @property
     def shown_as(self) -> str:
-        """What its colour tells: ``source``, ``missing`` (a source), ``run``, ``skip``, ``outside`` (not selected)."""
+        """Its colour's meaning: ``source``, ``missing`` (a source), ``run``, ``skip``, ``outside`` (not selected)."""
         if any(reason.code == "missing_source" for reason in self.reasons):
             return "missing"
         if self.kind == "source":
@@ -64,13 +63,13 @@ class LineageTable(Struct, frozen=True):
 
 
 class Lineage(Struct, frozen=True):
-    """Tables and which is computed from which.
+    """Tables and the edges between them.
 
     Attributes:
         project: Name of the project.
         environment: Name of the environment.
         tables: Each after its inputs.
-        edges: From an input to what is computed from it, in the order of `tables` and then of the inputs.
+        edges: From an input to a table computed from it, in the order of `tables` and then of the inputs.
     """
 
     project: str
@@ -83,28 +82,17 @@ class Lineage(Struct, frozen=True):
         return {
             "project": self.project,
             "environment": self.environment,
-            "nodes": [
-                {
-                    "name": table.name,
-                    "kind": table.kind,
-                    "storage": table.storage,
-                    "uri": table.uri,
-                    "selected": table.selected,
-                    "action": table.action,
-                    "reasons": [reason.to_json() for reason in table.reasons],
-                }
-                for table in self.tables
-            ],
+            "nodes": [to_builtins(table) for table in self.tables],
             "edges": [{"from": start, "to": end} for start, end in self.edges],
         }
 
 
 def lineage(graph: AssetGraph, selected: Collection[str], plan: Plan) -> Lineage:
-    """The lineage of the selected tables: they, and what they are computed from.
+    """Collect the lineage of the selected tables: they, and all they are computed from.
 
     Args:
         graph: All tables.
-        selected: Names of those asked for.
+        selected: Names of the selected ones.
         plan: Of the whole project.
     """
     chosen = set(selected)
@@ -149,7 +137,7 @@ def _branches(shown: Lineage) -> Iterator[_Branch]:
 
 
 def tree_lines(terminal: Terminal, shown: Lineage) -> list[str]:
-    """The lineage as a tree, sources first; what comes a second time is only named, and not unfolded again."""
+    """Draw the lineage as a tree, sources first; a table that comes a second time is only named."""
     rows = []
     for branch in _branches(shown):
         prefix = _prefix(terminal, branch)

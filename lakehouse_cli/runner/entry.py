@@ -1,4 +1,4 @@
-"""Where a worker process begins: what it sets up as it is started, and how it carries out a job.
+"""The entry of a worker process: its setup, and the function that carries out a job.
 
 Nothing here loads Arrow or the user's code before it is called: a process that only leads others starts at once.
 """
@@ -26,13 +26,13 @@ _own: Workplace | None = None
 
 
 class WorkerSetup(Struct, frozen=True):
-    """What a worker process makes its workplace from; handed over once, as it is started.
+    """The setup of a worker process; handed over once, as it is started.
 
     Attributes:
         folder: As of `Workplace`.
-        specs: The storages as declared, by the names that jobs call them by; may hold passwords, as no job does.
+        specs: The storages as declared, by the names that jobs use; may have passwords, as no job does.
         code: The project's Python files as the plan read them, which are those that are imported.
-        transforms: One of each module that computing loads.
+        transforms: One of each module that the run loads.
     """
 
     folder: Path
@@ -41,16 +41,16 @@ class WorkerSetup(Struct, frozen=True):
     transforms: tuple[FunctionRef, ...] = ()
 
     def __call__(self) -> None:
-        """Load what computing loads, before there is anything to compute.
+        """Load all that computing needs, before there is anything to compute.
 
-        What cannot be imported is told by the table that needs it, when its turn comes.
+        A module that cannot be imported is the failure of the table that needs it, when its turn comes.
         """
         global _own
         from lakehouse_cli.runner import materializing  # noqa: F401  # loading it is what this is for
         from lakehouse_cli.transforms import load_transform
 
         pin(self.folder, self.code.files)
-        # What the process that leads has opened stays its own, also where this is a copy of it.
+        # Storages that the leading process has opened stay its own, also where this is a copy of it.
         _own = Workplace(self.folder, WorkerStorages(self.specs), self.code.taken_ns)
         for transform in self.transforms:
             with suppress(LakehouseError):
@@ -61,7 +61,7 @@ def materialize_here(job: Job, given: Mapping[str, pa.Table]) -> Outcome:
     """Materialize in a process that shares nothing.
 
     Args:
-        job: What to materialize.
+        job: The table.
         given: Inputs that are stored nowhere, by name; the others come from storage.
     """
     from lakehouse_cli.runner.materializing import materialize, read_input

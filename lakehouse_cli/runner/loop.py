@@ -1,4 +1,4 @@
-"""The loop of a run: which table is due, what came of it, and who is told."""
+"""The loop of a run: which table is next, its result, and the events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lakehouse_cli.code.importing import pinned
 from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -26,8 +25,8 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
-from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome
+from lakehouse_cli.runner.interrupts import soft_interrupts
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
 from lakehouse_cli.runner.scheduling import Schedule
@@ -44,6 +43,7 @@ from lakehouse_cli.runs.events import (
     TableFinished,
     TableResult,
     TableStarted,
+    ignore_event,
 )
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
@@ -53,12 +53,8 @@ if TYPE_CHECKING:
 
 
 def new_run_id() -> str:
-    """An id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
+    """Make an id that sorts by time and is unique without coordination: ``YYYYMMDD-HHMMSS-xxxx``."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.urandom(2).hex()}"
-
-
-def _told_to_nobody(event: Event) -> None:
-    del event
 
 
 class Runner(Struct, frozen=True):
@@ -67,20 +63,20 @@ class Runner(Struct, frozen=True):
     Attributes:
         graph: All tables.
         storages: By name; also those of another environment from which inputs are read.
-        setup: What processes that an executor starts are made ready by.
-        executor: Makes the executor, given its `prepare`; called only where something runs.
-        emit: Told of every event, in the calling thread; nobody by default.
+        setup: Prepares processes that an executor starts.
+        executor: Makes the executor, given its `prepare`; called only if something runs.
+        emit: Called with every event, in the calling thread.
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
         elsewhere: The inputs that are read from another environment, as they are declared there.
-        compare: Takes each result, which is then not published; tells whether it is the same as what is stored.
+        compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
 
     graph: AssetGraph
     storages: Mapping[str, AssetStorage]
     setup: WorkerSetup
     executor: Callable[[Callable[[], None]], Executor]
-    emit: Callable[[Event], None] = _told_to_nobody
+    emit: Callable[[Event], None] = ignore_event
     durations: Mapping[str, float] = {}
     memory_limit: int | None = None
     elsewhere: Mapping[str, Table] = {}
@@ -88,23 +84,23 @@ class Runner(Struct, frozen=True):
 
     @property
     def publish(self) -> bool:
-        """Whether what comes out is stored."""
+        """Whether results are stored."""
         return self.compare is None
 
     def run(
         self, plan: Plan, *, run_id: str | None = None, fail_fast: bool = False, asked: Moment | None = None
     ) -> RunResult:
-        """Materialize every table that the plan says runs; where nothing is published, compute it.
+        """Materialize every table that the plan runs; where nothing is published, compute it.
 
-        Ctrl-C once: nothing more is started, no further attempt at a table either; what is under way is finished and
-        published, and the run ends with status ``cancelled``. Twice, or termination: the run ends at once, and what was
-        under way leaves nothing behind. Where nothing is published, once is as twice.
+        Ctrl-C once: nothing more is started, no further attempt at a table either; tables under way are finished and
+        published, and the run ends with status ``cancelled``. Twice, or termination: the run ends at once, and tables
+        under way leave nothing behind. Where nothing is published, once is as twice.
 
         Args:
-            plan: What to do.
-            run_id: Its id; a new one by default.
+            plan: The plan.
+            run_id: The run's id; a new one by default.
             fail_fast: Start nothing more once a table has failed.
-            asked: When the run was asked for, from which its time counts; now by default.
+            asked: When the run was requested, from which its time counts; now by default.
         """
         asked = asked or Moment.now()
         run = _Run(self, plan, run_id or new_run_id(), fail_fast)
@@ -141,7 +137,7 @@ class _Run:
     contents: Contents = field(init=False)
     schedule: Schedule = field(init=False)
     results: dict[str, TableResult] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    emitted: set[str] = field(default_factory=set)
     under_way: dict[str, float] = field(default_factory=dict)
     callbacks: CallbackQueue = field(default_factory=CallbackQueue)
     attempts: Attempts | None = None
@@ -170,7 +166,7 @@ class _Run:
                 self._end(table_results.unchanged(planned))
 
     def carry_out(self) -> None:
-        """Everything that loads Arrow and the user's code."""
+        """Do all that loads Arrow and the user's code."""
         graph, storages, publish = self.runner.graph, self.runner.storages, self.runner.publish
         setup = replace(self.runner.setup, transforms=modules_of(self.plan, graph))
         folder, code = setup.folder, setup.code
@@ -179,7 +175,7 @@ class _Run:
             import_anew(self.plan, graph, folder)
             if publish:
                 remove_leftovers(self.plan, graph, storages)
-            interrupts = Interrupts(self._stop_softly) if publish else nullcontext()
+            interrupts = soft_interrupts(self._stop_softly) if publish else nullcontext()
             with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -196,41 +192,41 @@ class _Run:
 
     def _loop(self, attempts: Attempts) -> None:
         while True:
-            while self.stopped_by is None and len(self.under_way) - attempts.waiting < attempts.at_once:
+            while self.stopped_by is None and len(self.under_way) < attempts.most_under_way:
                 planned = self.schedule.next()
                 if planned is None:
                     break
                 self._begin(planned, attempts)
-                self.callbacks.carry_out_all()
+                self.callbacks.call_all()
             if self.stopped_by is not None:
                 attempts.give_up_waiting()
                 self._cancel([planned.name for planned in self.schedule.rest()], self.stopped_by)
             if not self.under_way:
                 return
-            self.callbacks.carry_out_next()
-            self.callbacks.carry_out_all()
+            self.callbacks.call_next()
+            self.callbacks.call_all()
 
     def _stop_softly(self) -> None:
         self.cancelled_by = self.stopped_by = "interrupted"
-        # A signal comes in the middle of anything; the loop tells of it when it is back.
-        self.callbacks.post(self._tell_of_stopping)
+        # A signal comes in the middle of anything; the loop emits the event when it is back.
+        self.callbacks.post(self._emit_stopping)
 
-    def _tell_of_stopping(self) -> None:
+    def _emit_stopping(self) -> None:
         if self.attempts is not None:
             self.attempts.give_up_waiting()
         self.runner.emit(RunStopping(tuple(self.under_way)))
 
     def _stop_now(self, how: Cancellation) -> None:
-        """Give every table a result; what was just being told when the interruption came is told again."""
+        """Give every table a result; an event that was being emitted when the interruption came is emitted again."""
         self.cancelled_by = how
-        for name in self.results.keys() - self.told:
-            self._tell(self.results[name])
+        for name in self.results.keys() - self.emitted:
+            self._emit(self.results[name])
         self._cancel([planned.name for planned in self.plan.runs if planned.name not in self.results], how)
 
     def _begin(self, planned: PlannedTable, attempts: Attempts) -> None:
         ended = self._without_computing(planned)
         if ended is not None:
-            attempts.forgo(planned.inputs)
+            attempts.release_inputs(planned.inputs)
             self._end(ended)
             return
         self.runner.emit(TableStarted(planned.name))
@@ -238,7 +234,7 @@ class _Run:
         attempts.begin(self._job(planned))
 
     def _without_computing(self, planned: PlannedTable) -> TableResult | None:
-        """What becomes of a table that cannot or need not be computed after all; None where it is."""
+        """Make the result of a table that cannot or need not be computed after all; None if it is computed."""
         for name in planned.inputs:
             if name in self.results and self.results[name].status in table_results.UNUSABLE:
                 return table_results.skipped(planned, self.results[name])
@@ -262,30 +258,33 @@ class _Run:
             self.plan.project,
             self.run_id,
             planned.recipe,
-            self.contents.expected(planned),
+            self.contents.of_inputs(planned),
+            planned.state.version if planned.state is not None else None,
             forced=any(reason.code == "forced" for reason in planned.reasons),
             publish=self.runner.publish,
             used=planned.used,
         )
 
-    def _ended(self, name: str, ended: Ended) -> None:
+    def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
-        seconds = time.perf_counter() - self.under_way.pop(name)
+        seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
         match ended:
-            case AttemptError():
-                self._end(self._failed(planned, ended.error, seconds, ended.attempt, ended.given_up))
+            case LakehouseError():
+                self._end(self._failed(planned, ended, seconds, attempts, given_up))
             case InputError():
                 self._end(self._without_input(planned, ended, seconds))
-            case Outcome(manifest=Manifest() as manifest):
-                self.contents.materialized(self.runner.graph.tables[name], planned, manifest)
-                self._end(table_results.materialized(planned, manifest, ended, seconds))
-            case _:
-                assert self.runner.compare is not None  # noqa: S101  # else it was published
-                self.contents.unpublished(name, same=self.runner.compare(planned, ended.data))
-                self._end(table_results.computed(planned, ended, seconds))
+            case Outcome():
+                if ended.manifest is not None:
+                    self.contents.record_materialized(self.runner.graph.tables[name], planned, ended.manifest)
+                elif self.runner.compare is not None:
+                    self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
+                self._end(table_results.materialized(planned, ended, seconds, attempts))
+
+    def _begun(self, name: str) -> int:
+        return self.attempts.begun(name) if self.attempts is not None else 0
 
     def _without_input(self, planned: PlannedTable, failure: InputError, seconds: float) -> TableResult:
-        """What becomes of a table that an input could not be read for; a source is told as the one that failed."""
+        """Make the result of a table whose input could not be read; a source is reported as the one that failed."""
         blame = failure.name
         if self.runner.graph.tables[blame].kind != "source":
             return self._failed(planned, failure.error, seconds, attempts=0)
@@ -304,8 +303,8 @@ class _Run:
     ) -> TableResult:
         table = self.runner.graph.tables[planned.name]
         storage, left = self.runner.storages[table.storage], None
-        # To be told once more that a server does not answer may take as long again; what another run stored is not as
-        # it was, and no doing of this one.
+        # Another request to a server that does not answer may take as long again; a table that another run stored is
+        # not as it was, though this run did not replace it.
         if self.runner.publish and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
         return table_results.failed(planned, error, seconds, attempts, left, given_up)
@@ -313,15 +312,14 @@ class _Run:
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result
         self.schedule.ended(result.name)
-        self._tell(result)
+        self._emit(result)
         if result.status == "failed" and self.fail_fast and self.stopped_by is None:
             self.stopped_by = "another table failed, and --fail-fast was given"
 
-    def _tell(self, result: TableResult) -> None:
+    def _emit(self, result: TableResult) -> None:
         self.runner.emit(TableFinished(result))
-        self.told.add(result.name)
+        self.emitted.add(result.name)
 
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:
-            attempts = self.attempts.begun(name) if self.attempts is not None else 0
-            self._end(table_results.cancelled(self.planned[name], why, attempts))
+            self._end(table_results.cancelled(self.planned[name], why, self._begun(name)))

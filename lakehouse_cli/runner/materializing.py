@@ -1,4 +1,4 @@
-"""The work on one table, from its inputs to its published data; what an executor is given."""
+"""The work on one table, from its inputs to its published data: the function that an executor runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lakehouse_cli.errors import ContractError, DataError, LakehouseError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Recipe
 from lakehouse_cli.plan.python_functions import computation_of
-from lakehouse_cli.runner.jobs import AttemptError, InputError, Job, Outcome, over_time
+from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRecord]:
-    """Read an input's data from its storage, with the record of what was read.
+    """Read an input's data from its storage, with the record of their content.
 
-    A source is held to its contract here; a computed table was when it was published.
+    A source is validated against its contract here; a computed table was when it was published.
 
     Raises:
-        InputError: It is not there, cannot be read, or is not as declared.
+        InputError: It is missing, cannot be read, or is not as declared.
     """
-    table, expected = job.tables[name], job.expected.inputs.get(name)
+    table, expected = job.tables[name], job.expected_inputs.get(name)
     try:
         known = () if expected is None else (expected,)
         data, record = place.storages[table.storage].scan(table, table.columns).table_with_content(known)
@@ -50,51 +50,52 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
     return data, record
 
 
-def materialize(job: Job, place: Workplace, given: Mapping[str, SharedTable]) -> Outcome:
-    """Compute one table, hold it to its contract and publish it, unless the job says not to.
+def materialize(
+    job: Job, place: Workplace, given: Mapping[str, SharedTable], *, keep: bool = False, timeout: float | None = None
+) -> Outcome:
+    """Compute one table, enforce its contract and publish it, unless the job says not to.
 
     Args:
-        job: What to materialize.
-        place: What this process has at hand.
+        job: The table.
+        place: Storages and code of this process.
         given: The inputs' data, by table.
+        keep: Whether the result is wanted in memory.
+        timeout: Seconds after which the transform fails; None where the executor ends it.
 
     Raises:
-        AttemptError: The transform failed, its result breaks the contract, or it could not be published.
+        LakehouseError: The transform failed, its result breaks the contract, or it could not be published.
     """
     table = job.table
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         storage = place.storages[table.storage]
         check_replaceable(storage, table, forced=job.forced)
-        enforced = _compute(job, place.folder, given)
+        enforced = _compute(job, place.folder, given, timeout)
         check_undeclared_types(storage, table, enforced.table)
         if not job.publish:
-            return Outcome(None, enforced.table, job.attempt, enforced.dropped)
-        inputs = {name: _used(shared, job.expected.inputs.get(name)) for name, shared in given.items()}
+            return Outcome(None, enforced.table, enforced.dropped)
+        inputs = {name: _used(shared, job.expected_inputs.get(name)) for name, shared in given.items()}
         memory = sum(shared.nbytes for shared in given.values()) + enforced.table.nbytes
         recipe = _used_recipe(job, place)
-        origin = Provenance(
-            job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected.stored
-        )
+        origin = Provenance(job.run_id, started_at, recipe, inputs, memory, job.project, job.forced, job.expected)
         manifest = storage.publish(table, enforced.table, origin)
-        return Outcome(manifest, enforced.table if job.keep else None, job.attempt, enforced.dropped)
+        return Outcome(manifest, enforced.table if keep else None, enforced.dropped)
     except LakehouseError as error:
         # The traceback would keep the transform's frames, and so its data, in memory.
-        raise AttemptError(error.with_traceback(None), job.attempt) from None
+        raise error.with_traceback(None) from None
 
 
 def _used(shared: SharedTable, expected: InputRecord | None) -> InputRecord:
-    """The record of an input as it was read, which may be other than what was expected."""
+    """Make the record of an input as it was read, which may differ from the expected one."""
     assert shared.content is not None  # noqa: S101  # it was read or stored in this run
     reading = "" if expected is None else expected.reading
     return shared.content._replace(rows=shared.num_rows, reading=reading)
 
 
 def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
-    """The recipe that a table was made by, which equals no other where code or files it may have read moved meanwhile.
+    """Make the recipe that a table was computed by; it equals no other if code or files changed meanwhile.
 
-    Modules are imported as they were planned. But what loads code in ways that cannot be followed may read files by
-    itself.
+    Modules are imported as they were planned. But code that is loaded in ways that cannot be followed may be newer.
     """
     recipe = job.recipe
     if recipe is None:
@@ -104,8 +105,8 @@ def _used_recipe(job: Job, place: Workplace) -> Recipe | None:
     return recipe if job.used is None else job.used.recorded(recipe, job.table, place.folder)
 
 
-def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Enforced:
-    """Compute one table and hold it to its contract.
+def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable], timeout: float | None) -> Enforced:
+    """Compute one table and enforce its contract.
 
     Raises:
         LakehouseError: The transform failed, or its result breaks the contract.
@@ -118,10 +119,9 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Enforc
     def result_of() -> pa.Table:
         return computation.run([(each, given[each.table]) for each in job.inputs])
 
-    limit = table.timeout if job.keeps_time else None
-    if limit is not None:
+    if timeout is not None:
         load_transform(table.transform, folder)  # importing its module does not count as its time
-    result = result_of() if limit is None else _within(limit, result_of, table)
+    result = result_of() if timeout is None else _within(timeout, result_of, table)
     try:
         return enforce(result, table.columns, key=table.key, extra_columns=table.extra_columns)
     except ContractError as error:
@@ -132,7 +132,7 @@ def _compute(job: Job, folder: Path, given: Mapping[str, SharedTable]) -> Enforc
 
 
 def _place(transform: Transform, folder: Path) -> str:
-    """The transform and where it is defined, for people."""
+    """Name the transform and where it is defined."""
     code = getattr(inspect.unwrap(transform.fn), "__code__", None)
     if code is None:
         return f"`{transform.name}`"
@@ -144,8 +144,8 @@ def _place(transform: Transform, folder: Path) -> str:
 def _within(seconds: float, compute: Callable[[], pa.Table], table: Table) -> pa.Table:
     """Compute in a thread and wait for it no longer than so many seconds.
 
-    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and what it
-    returns is dropped. It has no way to publish anything.
+    Python cannot end a thread: one that is over its time goes on until it returns or the process ends, and its result
+    is dropped. It has no way to publish anything.
     """
     done: list[pa.Table] = []
     failed: list[BaseException] = []

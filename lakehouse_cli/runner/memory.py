@@ -1,4 +1,4 @@
-"""Tables on their way between producers and consumers, kept in memory no longer than someone needs them."""
+"""Tables on their way between producers and consumers, kept in memory no longer than needed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class TablesInMemory:
-    """Holds each table until its last consumer is done with it. Safe to use from several threads.
+    """Keeps each table until its last consumer is done with it. Safe to use from several threads.
 
     Args:
         consumers: How many tables of the run read each table.
-        frame_types: Of each table, the in-memory types its consumers take it as; empty where one is not known.
+        frame_types: By table, the frame types its consumers take it as; empty if one is unknown.
     """
 
     def __init__(self, consumers: Mapping[str, int], frame_types: Mapping[str, Collection[str]]) -> None:
@@ -30,7 +30,7 @@ class TablesInMemory:
         self._lock = threading.Lock()
 
     def put(self, name: str, data: pa.Table, content: InputRecord | None) -> SharedTable:
-        """Keep a table, if anybody is still to read it, with the record of its content."""
+        """Keep a table with the record of its content, if a consumer is still to come."""
         from lakehouse_cli.transforms import SharedTable
 
         shared = SharedTable(data, self._frame_types.get(name, ()), content)
@@ -40,24 +40,24 @@ class TablesInMemory:
         return shared
 
     def get(self, name: str, load: Callable[[str], tuple[pa.Table, InputRecord]]) -> SharedTable:
-        """The table; loaded by the first who asks, while others who ask wait for it."""
+        """Return the table; the first caller loads it, while others wait for it."""
         with self._lock:
             loading = self._loading[name]
         with loading:
-            held = self._tables.get(name)
-            return held if held is not None else self.put(name, *load(name))
+            kept = self._tables.get(name)
+            return kept if kept is not None else self.put(name, *load(name))
 
     def tables(self, names: Iterable[str]) -> dict[str, pa.Table]:
-        """Those of some tables that are held, as Arrow."""
+        """Return those of some tables that are in memory, as Arrow."""
         with self._lock:
             return {name: self._tables[name].arrow() for name in names if name in self._tables}
 
     def wanted(self, name: str) -> bool:
-        """Whether anybody is still to read a table."""
+        """Whether a consumer of a table is still to come."""
         return self._remaining.get(name, 0) > 0
 
     def release(self, names: Iterable[str]) -> None:
-        """One consumer of each of these is done with it, or will never come."""
+        """Release each of these for one consumer that is done with it, or will never come."""
         with self._lock:
             for name in names:
                 self._remaining[name] -= 1
@@ -65,5 +65,5 @@ class TablesInMemory:
                     self._tables.pop(name, None)
 
     def __len__(self) -> int:
-        """How many tables are held."""
+        """Count the tables in memory."""
         return len(self._tables)

@@ -1,4 +1,4 @@
-"""What is seen to before the first table of a run: leftovers, what computing loads, what inputs are taken as."""
+"""Preparations before the first table of a run: leftovers, modules, frame types of inputs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from lakehouse_cli.storage.base import AssetStorage
 
 
 def remove_leftovers(plan: Plan, graph: AssetGraph, storages: Mapping[str, AssetStorage]) -> None:
-    """Remove what killed runs left of the tables that are about to be written."""
+    """Remove leftovers of killed runs beside the tables that are about to be written."""
     by_storage: dict[str, list[Table]] = {}
     for planned in plan.runs:
-        if planned.refused is not None:
-            continue
-        by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
+        if planned.refused is None:
+            by_storage.setdefault(planned.storage, []).append(graph.tables[planned.name])
     for name, tables in by_storage.items():
         capabilities.remove_leftovers(storages[name], tables)
 
 
 def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
-    """Have the project's modules imported anew where a table is due that depends on more than inputs and code.
+    """Forget imported modules of the project if a table is out of date that depends on more than inputs and code.
 
     A module may have read a file or a variable as it was imported, for an earlier run of this process.
     """
@@ -36,15 +35,15 @@ def import_anew(plan: Plan, graph: AssetGraph, folder: Path) -> None:
 
 
 def modules_of(plan: Plan, graph: AssetGraph) -> tuple[FunctionRef, ...]:
-    """One transform of each module that the run loads."""
+    """Select one transform of each module that the run loads."""
     transforms = (graph.tables[planned.name].transform for planned in plan.runs)
     return tuple({transform.module: transform for transform in transforms}.values())
 
 
 def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[str]]:
-    """Of each table, the in-memory types that the run's transforms take it as; empty where one cannot be known.
+    """Collect, by table, the frame types that the run's transforms take it as; empty if one is unknown.
 
-    Imports the transforms before the first of them is timed. One that fails is told when its table's turn comes.
+    Imports the transforms before the first of them is timed. One that fails is reported when its table's turn comes.
     """
     from lakehouse_cli.transforms import load_transform
 
@@ -56,10 +55,9 @@ def frame_types(plan: Plan, graph: AssetGraph, folder: Path) -> dict[str, set[st
         except LakehouseError:
             unknown.update(planned.inputs)
             continue
-        for position, edge in enumerate(graph.inputs[planned.name]):
+        edges = graph.inputs[planned.name]
+        for edge, parameter in zip(edges, transform.parameters_of(edges), strict=True):
             try:
-                keyword = None if edge.positional else transform.keyword(edge.parameter or "")
-                parameter = keyword or transform.positional(position)
                 wanted.setdefault(edge.table, set()).add(parameter.frame_type.name if parameter else "")
             except LakehouseError:
                 unknown.add(edge.table)

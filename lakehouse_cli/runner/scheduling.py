@@ -1,4 +1,4 @@
-"""Which of the tables that are ready goes first, and whether there is room for it."""
+"""The schedule: which of the tables that are ready goes first, and whether there is memory for it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from lakehouse_cli.plan.planning import PlannedTable
 
-# What a table without history is taken to need: its inputs as stored, times this. Text takes two to four times its size
+# The estimated need of a table without history: its inputs as stored, times this. Text takes two to four times its size
 # in CSV once it is numbers and arrays, and there are an argument and a result.
 MEMORY_FACTOR = 6
-# Seconds a table without history is taken to last: little, so that those known to be long go first.
+# Estimated seconds of a table without history: few, so that those known to be long go first.
 _UNKNOWN_DURATION = 0.1
 
 
 def longest_paths(planned: Iterable[PlannedTable], durations: Mapping[str, float]) -> dict[str, float]:
-    """Of each table, the seconds from its start to the end of the longest chain that waits for it.
+    """Compute, by table, the seconds from its start to the end of the longest chain that waits for it.
 
     The first table of the longest chain goes first: the rule of critical-path list scheduling (R. L. Graham, Bounds on
     multiprocessing timing anomalies, 1969).
@@ -36,12 +36,12 @@ def longest_paths(planned: Iterable[PlannedTable], durations: Mapping[str, float
 
 @dataclass(slots=True)
 class Schedule:
-    """The tables of a run that are still to do; gives out those that are ready, longest path first.
+    """The tables of a run that are still to be computed; those that are ready come longest path first.
 
     Attributes:
         planned: In plan order.
         durations: Seconds each table took before.
-        input_bytes: Tells the stored size of the inputs of a table that is ready, which this very run may have stored.
+        input_bytes: Returns the stored size of the inputs of a table that is ready, which this run may have stored.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
     """
 
@@ -57,7 +57,7 @@ class Schedule:
     _taken: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Sort out who waits for whom."""
+        """Index the dependencies."""
         self._by_name = {table.name: table for table in self.planned}
         longest = longest_paths(self.planned, self.durations)
         self._priority = {t.name: (-longest[t.name], index, t.name) for index, t in enumerate(self.planned)}
@@ -71,7 +71,7 @@ class Schedule:
         self._taken = {}
 
     def next(self) -> PlannedTable | None:
-        """The next table to begin with; None where none is ready, or where there is no room for the one that is."""
+        """Take the next table; None if none is ready, or if there is no memory for the one that is."""
         if not self._ready:
             return None
         name = self._ready[0][2]
@@ -84,7 +84,7 @@ class Schedule:
         return self._by_name[name]
 
     def ended(self, name: str) -> None:
-        """A table ended, however it did."""
+        """Take note that a table ended, however it did."""
         self._taken.pop(name, None)
         for consumer in self._consumers.get(name, ()):
             inputs = self._waiting.get(consumer)
@@ -95,7 +95,7 @@ class Schedule:
                 heapq.heappush(self._ready, self._priority[consumer])
 
     def rest(self) -> list[PlannedTable]:
-        """The tables that were not begun with, in plan order; they will not be given out any more."""
+        """Take all tables that were not begun, in plan order."""
         left = [table for table in self.planned if table.name in self._waiting]
         self._waiting.clear()
         self._ready.clear()
@@ -103,7 +103,7 @@ class Schedule:
 
 
 def memory_estimate(planned: PlannedTable, input_bytes: Callable[[PlannedTable], int]) -> int:
-    """Bytes a table is taken to need: what it took before, else its inputs' stored size times `MEMORY_FACTOR`."""
+    """Estimate the bytes that a table needs: as before, else its inputs' stored size times `MEMORY_FACTOR`."""
     state = planned.state
     if state is not None and state.manifest is not None and state.manifest.memory_bytes:
         return state.manifest.memory_bytes

@@ -1,4 +1,4 @@
-"""What came of a table, as the `TableResult` that its run tells."""
+"""The results of tables, each from the way in which the table ended."""
 
 from __future__ import annotations
 
@@ -6,66 +6,51 @@ from datetime import UTC, datetime
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import Table
-from lakehouse_cli.model.manifest import Manifest
 from lakehouse_cli.model.schema_change import gravest, stored_change
 from lakehouse_cli.plan.planning import PlannedTable
 from lakehouse_cli.runner.jobs import Outcome
 from lakehouse_cli.runs.events import ErrorInfo, TableResult, TableStatus
 from lakehouse_cli.storage.base import AssetStorage
 
-#: How a table ended from which nothing can be computed.
+#: Statuses of tables from which nothing can be computed.
 UNUSABLE = frozenset[TableStatus](("failed", "skipped", "cancelled"))
 
 
-def materialized(planned: PlannedTable, manifest: Manifest, outcome: Outcome, seconds: float) -> TableResult:
-    """A table that was computed and stored."""
-    notes = _notes(planned, outcome)
-    changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
-    if changed is not None and not _is_told(planned):
-        notes.append(changed[0])
+def materialized(planned: PlannedTable, outcome: Outcome, seconds: float, attempts: int) -> TableResult:
+    """Make the result of a table that was computed, and stored unless the run publishes nothing."""
+    notes, change = list(planned.notes), None
+    if outcome.dropped:
+        notes.append(f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}")
+    manifest, data = outcome.manifest, outcome.data
+    if manifest is not None:
+        changed = stored_change(planned.state.manifest if planned.state is not None else None, manifest)
+        if changed is not None and not _is_in_reasons(planned):
+            notes.append(changed[0])
+        # A change of the contract that does not show in the columns counts as in the plan.
+        change = gravest((planned.schema_change, None if changed is None else changed[1]))
     return TableResult(
         planned.name,
         "materialized",
         planned.reasons,
-        manifest.rows,
-        manifest.bytes,
+        manifest.rows if manifest is not None else data.num_rows if data is not None else None,
+        manifest.bytes if manifest is not None else None,
         round(seconds, 6),
         planned.uri,
-        outcome.attempts,
+        attempts,
         notes=tuple(notes),
-        # What of a contract's change does not show in the columns is none the less told, as the plan told it.
-        schema_change=gravest((planned.schema_change, None if changed is None else changed[1])),
+        schema_change=change,
     )
 
 
-def computed(planned: PlannedTable, outcome: Outcome, seconds: float) -> TableResult:
-    """A table that was computed and stored nowhere."""
-    return TableResult(
-        planned.name,
-        "materialized",
-        planned.reasons,
-        None if outcome.data is None else outcome.data.num_rows,
-        duration_s=round(seconds, 6),
-        uri=planned.uri,
-        attempts=outcome.attempts,
-        notes=tuple(_notes(planned, outcome)),
-    )
-
-
-def _notes(planned: PlannedTable, outcome: Outcome) -> list[str]:
-    dropped = [f"dropped {', '.join(f'`{name}`' for name in outcome.dropped)}"] if outcome.dropped else []
-    return [*planned.notes, *dropped]
-
-
-def _is_told(planned: PlannedTable) -> bool:
-    """Whether the reasons tell of every column that changed, all being declared now, and known as they were."""
+def _is_in_reasons(planned: PlannedTable) -> bool:
+    """Whether the reasons name every column that changed, all being declared now, and known as they were."""
     before = planned.state.manifest.recipe if planned.state is not None and planned.state.manifest is not None else None
     now = planned.recipe
     return before is not None and now is not None and now.contract is not None and now.extra_columns != "keep"
 
 
 def unchanged(planned: PlannedTable, note: str | None = None) -> TableResult:
-    """A table that stays as it was stored before."""
+    """Make the result of a table that stays as it was stored before."""
     manifest = planned.state.manifest if planned.state is not None else None
     rows, size = (manifest.rows, manifest.bytes) if manifest is not None else (None, None)
     notes = (note,) if note is not None else ()
@@ -80,15 +65,15 @@ def failed(
     left: str | None,
     given_up: str | None = None,
 ) -> TableResult:
-    """A table that could not be materialized.
+    """Make the result of a table that could not be materialized.
 
     Args:
         planned: The table.
         error: Of its last attempt.
-        seconds: How long it took.
-        attempts: How many there were.
-        left: What is stored now.
-        given_up: Why no other attempt followed though there might have been one; None where there might not.
+        seconds: From its start.
+        attempts: How many were begun.
+        left: From `left_in_place`.
+        given_up: Why no other attempt followed though there might have been one; None if there could be none.
     """
     return TableResult(
         planned.name,
@@ -103,29 +88,29 @@ def failed(
 
 
 def failed_source(name: str, uri: str, error: LakehouseError, seconds: float) -> TableResult:
-    """A source that is missing or not as declared."""
+    """Make the result of a source that is missing or not as declared."""
     return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error))
 
 
 def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:
-    """A table that cannot be computed because of what became of an input."""
+    """Make the result of a table that cannot be computed because of an input's result."""
     ended = "failed" if blame.status == "failed" else f"was {blame.status}"
     error = ErrorInfo("UpstreamError", f"`{blame.name}` {ended}")
     return TableResult(planned.name, "skipped", planned.reasons, uri=planned.uri, error=error)
 
 
 def cancelled(planned: PlannedTable, why: str, attempts: int) -> TableResult:
-    """A table that was not begun with any more, or let go of after so many attempts were begun."""
+    """Make the result of a table that was not begun any more, or abandoned after so many attempts were begun."""
     error = ErrorInfo("Cancelled", why)
     return TableResult(planned.name, "cancelled", planned.reasons, uri=planned.uri, attempts=attempts, error=error)
 
 
 def left_in_place(table: Table, uri: str, storage: AssetStorage, started_ns: int) -> str | None:
-    """What a failure left in place, which is what was there before; None where nothing is known to be there.
+    """Describe the stored data that a failure left in place; None if nothing is known to be there.
 
     Args:
         table: The table that failed.
-        uri: Where it is stored.
+        uri: Its location.
         storage: Its storage.
         started_ns: When the run started, in nanoseconds since 1970.
     """

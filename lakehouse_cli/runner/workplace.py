@@ -1,4 +1,4 @@
-"""What a process has at hand to carry out jobs: the project's storages, and its code as the plan read it."""
+"""The workplace of a process that carries out jobs: the project's storages, and its code as the plan read it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lakehouse_cli.storage.opening import open_storage
 
 
 class Workplace(Struct, frozen=True):
-    """One process's.
+    """The storages and the code of one process.
 
     Attributes:
         folder: The project's, absolute and with links resolved, for its modules.
         storages: By name; also those of another environment from which inputs are read.
-        code_ns: When the code was read that is computed with, nanoseconds since 1970.
+        code_ns: When the code was read, nanoseconds since 1970.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class WorkerStorages(dict[str, AssetStorage]):
         spec = self._specs[name]
         storage = open_storage(spec)
         if storage.of_one_process:
-            # What it stores here would be lost.
+            # A table that it stores here would be lost.
             raise StorageError(
                 f"storage `{spec.name}` lives in the memory of one process",
                 hint="choose another executor (`--executor threads`) or another `root:`",

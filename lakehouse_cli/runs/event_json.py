@@ -1,7 +1,7 @@
-"""Events as lines of JSON and back: what the history keeps and `--log-format json` streams. See docs/history.md.
+"""Events as lines of JSON and back: the lines of the history and of `--log-format json`. See docs/history.md.
 
-The fields of a line are those of the event's class, so that what an event tells is never left out of the log. A field
-more is no new version; one that is gone, renamed or means something else is.
+The members of a line are the fields of the event's class. A new member keeps the version of the layout; one that is
+removed, renamed or changes its meaning raises it.
 """
 
 from __future__ import annotations
@@ -10,75 +10,119 @@ import json
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, get_args
 
-from msgspec import convert, to_builtins
-from msgspec.json import Encoder
-from msgspec.structs import replace
+from msgspec import Struct, convert, to_builtins
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import asdict
 
-from lakehouse_cli.runs.events import Event, RunFinished, RunStarted, RunWaiting, TableFinished
+from lakehouse_cli.model.deferred import DeferredInput
+from lakehouse_cli.runs.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    RunStopping,
+    RunWaiting,
+    TableFinished,
+    TableRetrying,
+    TableStarted,
+)
 from lakehouse_cli.version import __version__
 
 #: Version of the lines' layout, in those that may be the first.
 SCHEMA = 1
 
-_Value = TypeVar("_Value")
 
+class Beginning(RunStarted, frozen=True, kw_only=True, tag="run_started"):
+    """The first line of a run's file.
 
-def event_document(event: Event, at: datetime) -> dict[str, Any]:
-    """An event as a JSON document.
-
-    Args:
-        event: What happened.
-        at: When.
+    Attributes:
+        schema: Version of the layout of all its lines.
+        at: When it was written, ISO 8601 in UTC.
     """
-    document: dict[str, Any] = {"event": _event_name(type(event).__name__)}
+
+    schema: int
+    at: str
+
+
+class RunEnd(Struct, frozen=True, kw_only=True):
+    """A `RunResult` whose tables are in lines of their own.
+
+    Attributes:
+        tables: Names, in the order in which they are shown.
+        cancelled_by: How it was cancelled, perhaps by a word of a later version.
+        counts: How many tables ended how, by status.
+    """
+
+    run_id: str
+    project: str
+    environment: str
+    status: RunStatus
+    started_at: str
+    finished_at: str
+    duration_s: float
+    tables: tuple[str, ...]
+    deferred: tuple[DeferredInput, ...] = ()
+    cancelled_by: str | None = None
+    counts: dict[str, int]
+
+
+class Ending(Struct, frozen=True, tag_field="event", tag="run_finished"):
+    """The last line of a run's file."""
+
+    result: RunEnd
+
+
+Line = Beginning | TableStarted | TableRetrying | TableFinished | RunStopping | Ending
+_KNOWN = {kind.__struct_config__.tag for kind in get_args(Line)}
+_DECODER: Decoder[Line] = Decoder(Line)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_encode = Encoder().encode
+
+
+def event_line(event: Event, at: datetime) -> str:
+    """Write an event as one line with its newline, in ASCII: no text in it can end the line or spoil its encoding."""
+    line: Event | Ending = event
+    if isinstance(event, RunFinished):
+        tables = event.result.tables
+        names, counts = tuple(table.name for table in tables), dict(Counter(table.status for table in tables))
+        line = Ending(RunEnd(**asdict(event.result) | {"tables": names, "counts": counts}))
+    members: dict[str, Any] = to_builtins(line, str_keys=True, enc_hook=str)
+    document = {"event": members["event"]}
     if isinstance(event, RunStarted | RunWaiting):
         document["schema"] = SCHEMA
     document["at"] = at.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(event, TableFinished):
         document["table"] = event.result.name
-    if isinstance(event, RunFinished):
-        # How each table ended was told when it did; the names keep the order.
-        result = _plain(replace(event.result, tables=()))
-        result["tables"] = [table.name for table in event.result.tables]
-        result["counts"] = dict(Counter(table.status for table in event.result.tables))
-        return document | {"result": result}
-    document |= _plain(event)
+    document |= members
     if isinstance(event, RunStarted):
         document["tool_version"] = __version__
-    return document
-
-
-def event_line(event: Event, at: datetime) -> str:
-    """The same as one line with its newline, in ASCII: no text in it can end the line or spoil its encoding."""
-    document = event_document(event, at)
-    with suppress(UnicodeEncodeError):  # the name of a file that is no text, which only an escape can hold
-        line = _encode(document)
-        if line.isascii():
-            return line.decode() + "\n"
+    with suppress(UnicodeEncodeError):  # the name of a file that is no text, which only an escape can represent
+        text = _encode(document)
+        if text.isascii():
+            return text.decode() + "\n"
     return _ENCODER.encode(document) + "\n"
 
 
-@cache
-def _event_name(class_name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in class_name).lstrip("_")
+def read_line(line: bytes) -> Line | None:
+    """Read a line of a run's file; unknown members are ignored.
 
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-_encode = Encoder().encode
-
-
-def _plain(value: Any) -> Any:
-    """A value as what JSON has; what it has no such type for as text."""
-    return to_builtins(value, str_keys=True, enc_hook=str)
-
-
-def from_document(kind: type[_Value], document: Any) -> _Value:
-    """A frozen value from the document that was made of it; fields that are not known are passed over.
+    Returns:
+        None for an unknown event.
 
     Raises:
-        ValueError: The document is not one of such a value.
+        ValueError: No run writes it.
+        RecursionError: It is nested too deeply.
     """
-    return convert(document, kind)
+    try:
+        return _DECODER.decode(line)
+    except ValueError:
+        # What Python writes as JSON is more than others read, such as halves of surrogate pairs in names of files.
+        document = json.loads(line)
+    name = document.get("event") if isinstance(document, dict) else None
+    if isinstance(name, str) and name not in _KNOWN:
+        return None
+    json.dumps(document, allow_nan=False)  # NaN, and numbers beyond a float's, which only Python reads, are errors
+    found: Line = convert(document, Line)
+    return found

@@ -1,6 +1,6 @@
-"""What happens in a run, as frozen values in the order it happens.
+"""The events of a run, as frozen values in the order they happen.
 
-The progress table, the log and the JSON document are readers of this stream; nothing else tells what happened.
+The progress table, the log, the JSON document and the history are readers of this stream; there is no other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
@@ -19,23 +19,27 @@ from lakehouse_cli.model.schema_change import SchemaChange
 
 TableStatus = Literal["materialized", "unchanged", "failed", "skipped", "cancelled"]
 RunStatus = Literal["success", "failed", "cancelled"]
-#: How a run was cancelled: by the user, or by the system or whoever runs us.
+#: How a run was cancelled: by the user, or by the system or the calling program.
 Cancellation = Literal["interrupted", "terminated"]
 
 
+def _snake_case(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
 class ErrorInfo(Struct, frozen=True):
-    """What went wrong with a table, ready to be shown anywhere.
+    """The error of a table, as a value.
 
     Attributes:
         type: Name of the error's kind.
-        message: What went wrong.
+        message: One sentence without a full stop.
         hint: What to do next.
-        location: Where.
+        location: Its place in a file.
         violations: Each way in which data break their contract.
         frames: The user's own frames: (file, line, function, source line), innermost last.
         inputs: Shape of each input of a transform that raised: (parameter, table, rows, columns).
         traceback: Full text for ``-v``.
-        note: What is true of the stored data now.
+        note: The state of the stored data now.
     """
 
     type: str
@@ -50,7 +54,7 @@ class ErrorInfo(Struct, frozen=True):
 
     @classmethod
     def of(cls, error: LakehouseError, note: str | None = None) -> ErrorInfo:
-        """The same error as a value."""
+        """Make a value of an error."""
         transform = error if isinstance(error, TransformError) else None
         return cls(
             type(error).__name__,
@@ -66,7 +70,7 @@ class ErrorInfo(Struct, frozen=True):
 
 
 class TableResult(Struct, frozen=True):
-    """How a table ended.
+    """The result of a table.
 
     Attributes:
         name: The table.
@@ -75,12 +79,12 @@ class TableResult(Struct, frozen=True):
         rows: Rows stored, None where nothing was.
         bytes: Size of the stored data.
         duration_s: Seconds from start to end, None where it never started.
-        uri: Where it is stored.
+        uri: Its location.
         attempts: How many attempts were begun.
-        error: What went wrong.
-        notes: What else is worth telling, such as columns that were dropped.
-        schema_change: What the change of the stored columns, and of the contract, is to whoever reads the table; None
-            where there is none.
+        error: Its error.
+        notes: Remarks, such as on columns that were dropped.
+        schema_change: How the change of the stored columns, and of the contract, affects readers of the table; None
+            for no change.
     """
 
     name: str
@@ -97,14 +101,14 @@ class TableResult(Struct, frozen=True):
 
 
 class Moment(Struct, frozen=True):
-    """A moment by two clocks: the one on the wall, for people, and one that nobody sets, for what lies between."""
+    """A moment by two clocks: the wall clock, for people, and a monotonic one, for durations."""
 
     at: datetime
     clock: float
 
     @classmethod
     def now(cls) -> Moment:
-        """This one."""
+        """The present moment."""
         return cls(datetime.now(UTC), time.perf_counter())
 
 
@@ -116,7 +120,7 @@ class RunResult(Struct, frozen=True):
         project: Name of the project.
         environment: Name of the environment.
         status: ``success``, ``failed`` or ``cancelled``.
-        started_at: When it was asked for, or, where it might have waited for another, its turn; ISO 8601 in UTC.
+        started_at: When it was requested, or, where it might have waited for another, its turn; ISO 8601 in UTC.
         finished_at: ISO 8601 in UTC.
         duration_s: Seconds between the two.
         tables: How each table ended.
@@ -147,11 +151,15 @@ class RunResult(Struct, frozen=True):
         raise KeyError(name)
 
     def count(self, status: TableStatus) -> int:
-        """How many tables ended so."""
+        """Count the tables of a status."""
         return sum(table.status == status for table in self.tables)
 
 
-class RunStarted(Struct, frozen=True):
+class _Event(Struct, frozen=True, tag_field="event", tag=_snake_case):
+    """Base of all events; its name is the member `event` of its line."""
+
+
+class RunStarted(_Event, frozen=True):
     """A run begins; `tables` are the computed tables it will go through, in order."""
 
     run_id: str
@@ -161,14 +169,14 @@ class RunStarted(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class TableStarted(Struct, frozen=True):
-    """Work on a table begins: its first attempt; `TableRetrying` tells that another follows."""
+class TableStarted(_Event, frozen=True):
+    """Work on a table begins: its first attempt; `TableRetrying` announces each further one."""
 
     table: str
     attempt: int = 1
 
 
-class TableRetrying(Struct, frozen=True):
+class TableRetrying(_Event, frozen=True):
     """An attempt failed and another follows after `delay_s` seconds."""
 
     table: str
@@ -177,37 +185,41 @@ class TableRetrying(Struct, frozen=True):
     error: ErrorInfo
 
 
-class TableFinished(Struct, frozen=True):
+class TableFinished(_Event, frozen=True):
     """A table ended."""
 
     result: TableResult
 
 
-class RunFinished(Struct, frozen=True):
+class RunFinished(_Event, frozen=True):
     """The run ended."""
 
     result: RunResult
 
 
-class RunStopping(Struct, frozen=True):
+class RunStopping(_Event, frozen=True):
     """The user asked to stop: nothing more is started, and these tables are finished."""
 
     finishing: tuple[str, ...]
 
 
-class RunWaiting(Struct, frozen=True):
+class RunWaiting(_Event, frozen=True):
     """The run waits for another one to end; comes before `RunStarted`."""
 
     message: str
 
 
-class RunTrouble(Struct, frozen=True):
+class RunTrouble(_Event, frozen=True):
     """Something about the run itself does not work, and the run goes on without it."""
 
     message: str
 
 
 Event = RunWaiting | RunTrouble | RunStarted | TableStarted | TableRetrying | TableFinished | RunStopping | RunFinished
+
+
+def ignore_event(_: Event) -> None:
+    """Do nothing: the listener where there is none."""
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:
@@ -233,11 +245,8 @@ def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
 def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
     """Violations as JSON: column, check, count, message, examples with row and value, where the contract says so."""
     return [
-        {
-            "column": violation.column,
-            "check": violation.check,
-            "count": violation.count,
-            "message": violation.message,
+        to_builtins(violation)
+        | {
             "examples": [{"row": example.row, "value": example.value} for example in violation.examples],
             "location": location_json(violation.location),
         }
@@ -247,29 +256,8 @@ def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
 
 def result_json(result: RunResult) -> dict[str, Any]:
     """A run's document as `lakehouse run -o json` prints it."""
-    return {
-        "run_id": result.run_id,
-        "project": result.project,
-        "environment": result.environment,
-        "status": result.status,
-        "started_at": result.started_at,
-        "finished_at": result.finished_at,
-        "duration_s": result.duration_s,
-        "tables": [
-            {
-                "name": table.name,
-                "status": table.status,
-                "reasons": [reason.to_json() for reason in table.reasons],
-                "rows": table.rows,
-                "bytes": table.bytes,
-                "duration_s": table.duration_s,
-                "uri": table.uri,
-                "attempts": table.attempts,
-                "error": error_json(table.error),
-                "notes": list(table.notes),
-                "schema_change": table.schema_change,
-            }
-            for table in result.tables
-        ],
-        "deferred": [each.to_json() for each in result.deferred],
-    }
+    document: dict[str, Any] = to_builtins(result, enc_hook=str)
+    del document["cancelled_by"]
+    for written, table in zip(document["tables"], result.tables, strict=True):
+        written["error"] = error_json(table.error)
+    return document

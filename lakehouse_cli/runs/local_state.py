@@ -1,6 +1,6 @@
 """The project's own `.lakehouse` folder: what belongs to this machine and not to the project (locks, history).
 
-Files in it may be held: locked by the process that works on them until it lets go or dies, whatever it dies of.
+Files in it may be locked: by the process that works on them, until it releases them or dies of whatever cause.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _held: set[int] = set()
 
 
 def state_folder(project: Path, name: str) -> Path:
-    """A folder of the project's state, as a path; whether it is there or not."""
+    """Return the path of a folder of the project's state, whether it exists or not."""
     return project / STATE / name
 
 
 def make_state_folder(project: Path, name: str) -> Path:
     """Make a folder of the project's state, which keeps itself out of version control.
 
-    Where only that cannot be said, because of a full disk for instance, the next to make the folder does.
+    If only its `.gitignore` cannot be written, as on a full disk, the next call writes it.
 
     Raises:
-        OSError: It cannot be made; of what is in its way, its text says what that is.
+        OSError: It cannot be made; the text names what is in its way.
     """
     folder = state_folder(project, name)
     try:
@@ -107,10 +107,10 @@ def hold(descriptor: int, *, wait: bool) -> bool:
 
     Args:
         descriptor: The file, open in any way.
-        wait: Whether to wait until whoever holds it lets go; a signal whose handler raises ends the waiting.
+        wait: Whether to wait until it is released; a signal whose handler raises ends the waiting.
 
     Returns:
-        Whether it is held now.
+        Whether this process has the lock now.
 
     Raises:
         OSError: The file system has no locks.
@@ -124,14 +124,14 @@ def hold(descriptor: int, *, wait: bool) -> bool:
 
 
 def let_go(descriptor: int) -> None:
-    """Close a file that may be held."""
+    """Close a file that may be locked."""
     _held.discard(descriptor)
     with suppress(OSError):
         os.close(descriptor)
 
 
 def is_held(path: str | os.PathLike[str]) -> bool:
-    """Whether a process holds a file; not where it cannot be known."""
+    """Whether a process has locked a file; False if unknown."""
     try:
         descriptor = open_regular(path, follow=False)
     except OSError:
@@ -148,7 +148,7 @@ def is_held(path: str | os.PathLike[str]) -> bool:
 
 
 def _close_in_child() -> None:
-    """Drop what a forked process got from its parent: a worker that outlives a killed run must hold nothing of it."""
+    """Close what a forked process got from its parent: a worker that outlives a killed run must keep no lock of it."""
     for descriptor in _held:
         with suppress(OSError):
             os.close(descriptor)

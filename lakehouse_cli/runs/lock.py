@@ -1,8 +1,8 @@
 """One run at a time: a lock for each environment of a project, which knows its holder and never outlives it.
 
-The lock is the kernel's (`flock`) on a small file under ``.lakehouse/locks``; what stands in the file only tells
-people who holds it. A process that ends in whatever way lets go, so nothing is ever left locked, and what a dead
-process wrote blocks nobody.
+The lock is the kernel's (`flock`) on a small file under ``.lakehouse/locks``; its text only names the holder, for
+people. A process that ends in whatever way releases it, so nothing is ever left locked, and the text of a dead process
+blocks nobody.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, convert
+from msgspec.structs import asdict
 
 from lakehouse_cli.errors import LakehouseError, system_reason
 from lakehouse_cli.runs.local_state import STATE, hold, let_go, make_state_folder, state_folder
-from lakehouse_cli.text.regular_files import open_regular
 from lakehouse_cli.text.terminal import printable
 
 LOCKS = "locks"
@@ -31,13 +30,13 @@ _WITHOUT_LOCKS |= {errno.ENOSPC, errno.EDQUOT}
 
 
 class Holder(Struct, frozen=True):
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
         pid: Of the process.
         host: Where it runs.
         since: ISO 8601 in UTC.
-        run_id: The run, None as long as it has no id.
+        run_id: The run, None for what is no run.
     """
 
     pid: int
@@ -51,156 +50,115 @@ class Holder(Struct, frozen=True):
 
 
 class RunLockedError(LakehouseError):
-    """Another run holds the lock; `holder` tells which, None where that is not known."""
+    """Another run holds the lock; `holder` says which, None if unknown."""
 
-    def __init__(self, environment: str, holder: Holder | None) -> None:
-        super().__init__(held_message(environment, holder), hint="`--wait` waits for it")
+    def __init__(self, environment: str, holder: Holder | None, hint: str) -> None:
+        super().__init__(held_message(environment, holder), hint=hint)
         self.environment = environment
         self.holder = holder
 
 
 def held_message(environment: str, holder: Holder | None) -> str:
-    """What to tell whoever finds a lock held."""
+    """Say that a lock is taken, and by whom."""
     who = f" ({holder})" if holder is not None else ""
     return f"another run{who} holds `{environment}`"
 
 
-class RunLock:
-    """The lock of one environment of a project.
+def lock_file(folder: Path, environment: str) -> Path:
+    """Return the path of a lock's file; any name of an environment makes one."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"%{ord(match.group()):x}", environment)
+    return state_folder(folder, LOCKS) / f"{name}.lock"
 
-    >>> with RunLock(folder, "default") as lock:  # doctest: +SKIP
-    ...     lock.acquire(run_id="20260101-120000-abcd", wait=True, on_wait=tell)
+
+@contextmanager
+def run_lock(
+    folder: Path,
+    environment: str,
+    *,
+    run_id: str | None = None,
+    wait: bool = False,
+    on_wait: Callable[[Holder | None], None] | None = None,
+    hint: str = "`--wait` waits for it",
+) -> Iterator[str | None]:
+    """Lock one environment of a project; yield why this file system gives no lock, None if it does.
 
     Several locks, of one process or of many, keep each other out alike. On network file systems it reaches as far as
     their locks do: other hosts are kept out where the server passes locks on (NFS since Linux 2.6.12 does), and only
-    this one otherwise.
+    this one otherwise. Without a lock the run goes on.
 
-    Attributes:
-        path: The lock's file.
-        trouble: Why no lock could be had on this file system, None where there is one; the run goes on without.
+    Args:
+        folder: The project's.
+        environment: Its name.
+        run_id: The run that takes it, for others to see.
+        wait: Wait until it is free; Ctrl-C ends the waiting.
+        on_wait: Called once with its holder, before the waiting begins.
+        hint: That of the error where another run holds it.
+
+    Raises:
+        RunLockedError: Another run holds it, and `wait` is false.
+        LakehouseError: The lock's file cannot be made, because something is in its way for instance.
     """
-
-    def __init__(self, folder: Path, environment: str) -> None:
-        self.folder = folder
-        self.environment = environment
-        self.trouble: str | None = None
-        self._descriptor: int | None = None
-        self._since = ""
-        self._owner = 0
-
-    @property
-    def path(self) -> Path:
-        """The lock's file; any name of an environment makes one."""
-        name = re.sub(r"[^A-Za-z0-9_.-]", lambda match: f"%{ord(match.group()):x}", self.environment)
-        return state_folder(self.folder, LOCKS) / f"{name}.lock"
-
-    @property
-    def held(self) -> bool:
-        """Whether this very object holds it, in the process that took it."""
-        # A process forked from that one has no part in the lock, and its descriptors may be other files by now.
-        return self._descriptor is not None and self._owner == os.getpid()
-
-    def acquire(
-        self,
-        *,
-        run_id: str | None = None,
-        wait: bool = False,
-        on_wait: Callable[[Holder | None], None] | None = None,
-    ) -> None:
-        """Take the lock.
-
-        Args:
-            run_id: The run that takes it, for others to see.
-            wait: Wait until it is free; Ctrl-C ends the waiting.
-            on_wait: Told once who holds it, before the waiting begins.
-
-        Raises:
-            RunLockedError: Another run holds it, and `wait` was not asked for.
-            LakehouseError: The lock's file cannot be made, because something is in its way for instance.
-        """
-        if self.held:
-            return
-        descriptor: int | None = None
-        try:
-            descriptor = self._open()
-            if not hold(descriptor, wait=False):
-                holder = _read(descriptor)
-                if not wait:
-                    raise RunLockedError(self.environment, holder)
-                if on_wait is not None:
-                    on_wait(holder)
-                hold(descriptor, wait=True)
-            self._descriptor, descriptor, self._owner = descriptor, None, os.getpid()
-        except OSError as error:
-            self._explain(error)
-        finally:
-            if descriptor is not None:
-                let_go(descriptor)
-        self._since = datetime.now(UTC).isoformat(timespec="seconds")
-        self.name_run(run_id)
-
-    def name_run(self, run_id: str | None) -> None:
-        """Let others see which run holds the lock; for a run whose id comes after its lock."""
-        if self._descriptor is not None and self.held:
-            _write(
-                self._descriptor, json.dumps(to_builtins(Holder(os.getpid(), os.uname().nodename, self._since, run_id)))
-            )
-
-    def release(self) -> None:
-        """Let go; nothing where it is not held."""
-        held, descriptor, self._descriptor = self.held, self._descriptor, None
-        if held and descriptor is not None:
+    file, descriptor, trouble, owner = lock_file(folder, environment), None, None, os.getpid()
+    try:
+        make_state_folder(folder, LOCKS)
+        descriptor = _acquire(_open(file), environment, on_wait, wait, hint)
+    except OSError as error:
+        trouble = _without_lock(error, file, folder)
+    if descriptor is not None:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        _write(descriptor, json.dumps(asdict(Holder(owner, os.uname().nodename, since, run_id))))
+    try:
+        yield trouble
+    finally:
+        # A process forked from this one has no part in the lock, and its descriptors may be other files by now.
+        if descriptor is not None and os.getpid() == owner:
             # The file stays: were it removed, two processes could each hold one of the same name.
             _write(descriptor, "")
             let_go(descriptor)
 
-    def __enter__(self) -> Self:
-        """The lock itself, not yet taken."""
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let go."""
-        self.release()
-
-    def _open(self) -> int:
-        make_state_folder(self.folder, LOCKS)
-        flags = os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | flags, 0o666)
-        except PermissionError:
-            # Another user's; it can be locked all the same.
-            return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | flags)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
-            raise
-
-    def _explain(self, error: OSError) -> None:
-        reason = system_reason(error)
-        if error.errno not in _WITHOUT_LOCKS:
-            raise LakehouseError(
-                f"{self.path.relative_to(self.folder)} cannot be locked: {reason}",
-                hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
-            ) from error
-        self.trouble = f"no lock can be had in {self.path.parent.relative_to(self.folder)} ({reason})"
-
-
-def holder_of(folder: Path, environment: str) -> Holder | None:
-    """Who says to hold the lock; reads without locking, so the holder may have died or let go since."""
+def _acquire(
+    descriptor: int, environment: str, on_wait: Callable[[Holder | None], None] | None, wait: bool, hint: str
+) -> int:
     try:
-        descriptor = open_regular(RunLock(folder, environment).path, follow=False)
-    except OSError:
-        return None
+        if not hold(descriptor, wait=False):
+            holder = _read(descriptor)
+            if not wait:
+                raise RunLockedError(environment, holder, hint)
+            if on_wait is not None:
+                on_wait(holder)
+            hold(descriptor, wait=True)
+    except BaseException:
+        let_go(descriptor)
+        raise
+    return descriptor
+
+
+def _open(file: Path) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return _read(descriptor)
-    finally:
-        os.close(descriptor)
+        return os.open(file, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:
+        # Another user's; it can be locked all the same.
+        return os.open(file, os.O_RDONLY | flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "it is a symbolic link, and none is followed here") from error
+        raise
+
+
+def _without_lock(error: OSError, file: Path, folder: Path) -> str:
+    reason = system_reason(error)
+    if error.errno not in _WITHOUT_LOCKS:
+        raise LakehouseError(
+            f"{file.relative_to(folder)} cannot be locked: {reason}",
+            hint=f"look what it is; in `{STATE}` lakehouse keeps locks, the history of runs and a cache",
+        ) from error
+    return f"locks do not work in {file.parent.relative_to(folder)} ({reason})"
 
 
 def _write(descriptor: int, text: str) -> None:
-    # Only for people to read: one whose holder cannot be told (a full disk, another user's file) is a lock as well.
+    # Only for people: a lock whose holder cannot be written (a full disk, another user's file) is a lock as well.
     try:
         if os.fstat(descriptor).st_nlink > 1:
             return  # under another name it may be somebody's file: empty ones are all alike
@@ -211,15 +169,11 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _read(descriptor: int) -> Holder | None:
-    """The holder as the file tells; None for what cannot be read, or tells of a process of this host that is gone."""
+    """Read the holder; None for what cannot be read, or names a process of this host that is gone."""
     try:
-        document: Any = json.loads(os.pread(descriptor, _LARGEST, 0))
-        run_id = document.get("run_id")
-        holder = Holder(
-            int(document["pid"]), str(document["host"]), str(document["since"]), str(run_id) if run_id else None
-        )
+        holder = convert(json.loads(os.pread(descriptor, _LARGEST, 0)), Holder)
         _clock(holder.since)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (OSError, ValueError, OverflowError, RecursionError):
         return None
     return holder if holder.host != os.uname().nodename or _lives(holder.pid) else None
 
@@ -235,7 +189,7 @@ def _lives(pid: int) -> bool:
 
 
 def _clock(moment: str) -> str:
-    """A time of day here and now, with its date where that is another."""
+    """Format a moment as local time, with its date unless that is today."""
     local = datetime.fromisoformat(moment).astimezone()
     same_day = local.date() == datetime.now().astimezone().date()
     return f"{local:%H:%M}" if same_day else f"{local:%Y-%m-%d %H:%M}"

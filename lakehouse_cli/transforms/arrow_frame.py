@@ -29,7 +29,3 @@ class ArrowFrame(FrameType):
         """Whether it is pyarrow.Table."""
         del returned
         return issubclass(annotation, pa.Table)
-
-    def owns(self, value: Any) -> bool:
-        """Whether it is a pyarrow.Table."""
-        return isinstance(value, pa.Table)

@@ -1,4 +1,4 @@
-"""What a user needs of an exception that their own code raised."""
+"""Exceptions of the user's own code, as values for messages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lakehouse_cli.text.shortening import cut_end
 
 _LONGEST = 2000
 _DUCKDB = ("duckdb", "_duckdb")
-# What DuckDB says where two threads use one connection; the last is that of versions before 2.
+# DuckDB's words where two threads use one connection; the last are those of versions before 2.
 _SHARED_CONNECTION = ("connection is busy", "connection has an unfinished result", "closed pending query result")
 
 
 class Failure(Struct, frozen=True):
-    """An exception, told.
+    """An exception as a value.
 
     Attributes:
         exception: ``Type: message``.
@@ -34,7 +34,7 @@ class Failure(Struct, frozen=True):
 
     @property
     def location(self) -> Location | None:
-        """Where in the user's own code, None where none of it is."""
+        """The innermost place in the user's own code, None if there is none."""
         if not self.frames:
             return None
         file, line, _, source = self.frames[-1]
@@ -49,7 +49,7 @@ class Failure(Struct, frozen=True):
 
 
 def failure_of(error: BaseException, folder: Path, module_file: str | None = None) -> Failure:
-    """Tell an exception.
+    """Make a value of an exception.
 
     Args:
         error: As caught.
@@ -74,7 +74,7 @@ def failure_of(error: BaseException, folder: Path, module_file: str | None = Non
 
 
 def hint_of(error: BaseException, beside: Collection[str]) -> str | None:
-    """What to do about an exception that other transforms brought about; None for any other exception.
+    """Advise on an exception that other transforms caused; None for any other exception.
 
     Args:
         error: As caught.
@@ -98,8 +98,8 @@ def _text_of(error: BaseException) -> str:
         return str(error)
     except Interrupted:
         raise
-    except BaseException as trouble:  # noqa: BLE001  # the user's own method; whatever it raises is told
-        return f"<its text cannot be had: {type(trouble).__name__}>"
+    except BaseException as trouble:  # noqa: BLE001  # the user's own method
+        return f"<str() raised {type(trouble).__name__}>"
 
 
 def _shown(file: str, folder: Path) -> str:

@@ -34,36 +34,35 @@ class FrameType(ABC):
 
     @abstractmethod
     def from_arrow(self, table: pa.Table) -> Any:
-        """A frame of the table's rows that its receiver may change in place; the table stays as it is."""
+        """Make a frame of the table's rows that its receiver may change in place; the table stays as it is."""
 
     def shared(self, table: pa.Table) -> Callable[[], Any] | None:
-        """What makes frames of the table that share memory until one of them is changed in place.
+        """Return a maker of frames that share memory until one of them is changed in place.
 
-        None where this type, or this table in it, has no such frames; then each receiver gets one of its own.
+        None if this type, or this table in it, has no such frames; then each receiver gets one of its own.
         """
         del table
         return None
 
     @abstractmethod
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
-        """The table of a frame that `owns` accepts, for `lakehouse_cli.contracts.hold` to judge.
+        """Make a table of a frame that `owns` accepts, for `lakehouse_cli.contracts.enforce`.
 
         Nothing is converted beyond what Arrow needs; a column that cannot become Arrow comes as
         `lakehouse_cli.arrow.conversion.refusal.refused_field`.
 
         Args:
-            frame: What a transform returned.
-            columns: The contract's, which say what columns of Python objects are meant to be; None where none are
-                declared.
+            frame: The result of a transform.
+            columns: The contract's, which declare the types of Python objects; None if none are declared.
         """
 
     @abstractmethod
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether a class, as an annotation, names this type; `returned` for that of the result."""
 
-    @abstractmethod
     def owns(self, value: Any) -> bool:
-        """Whether a value is a frame of this type, without importing its library."""
+        """Whether a value is a frame of this type, as a transform may return it."""
+        return self.accepts(type(value), returned=True)
 
 
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
@@ -91,7 +90,7 @@ _SPELLINGS = {
 
 @cache
 def frame_type(name: str) -> FrameType:
-    """The frame type of a name such as ``pandas.DataFrame``.
+    """Look up the frame type of a name such as ``pandas.DataFrame``.
 
     Raises:
         TransformError: Its library is not installed.
@@ -111,7 +110,7 @@ def frame_type(name: str) -> FrameType:
 
 
 def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
-    """The frame type that an annotation names; pandas where there is none.
+    """Find the frame type that an annotation names; pandas if there is no annotation.
 
     Args:
         annotation: A class, a union or other form of `typing`, the text of one that could not be evaluated, None.
@@ -143,7 +142,7 @@ def frame_type_of(annotation: Any, *, returned: bool = False) -> FrameType:
 
 
 def owner_of(value: Any) -> FrameType | None:
-    """The frame type that a value is of, None where it is of none."""
+    """Find the frame type of a value, None if it has none."""
     for name in _names():
         if name.partition(".")[0] in sys.modules and frame_type(name).owns(value):
             return frame_type(name)
@@ -151,13 +150,13 @@ def owner_of(value: Any) -> FrameType | None:
 
 
 def _names() -> Iterator[str]:
-    """The tool's own first: packages are looked through for a type that is none of these."""
+    """List all names, the tool's own first: packages are looked through for a type that is none of these."""
     yield from _FRAME_TYPES
     yield from installed("frames")
 
 
 def _classes(annotation: Any) -> list[type]:
-    """The classes that an annotation allows, None left out."""
+    """List the classes that an annotation allows, without None."""
     if isinstance(annotation, typing.TypeVar):
         annotation = annotation.__bound__
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):

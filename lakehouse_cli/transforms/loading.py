@@ -1,11 +1,12 @@
-"""Finding a transform's function, and what its annotations say it takes and returns."""
+"""A transform's function, and the frame types that its annotations name."""
 
 from __future__ import annotations
 
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lakehouse_cli.code.source import PUT_MODULE, in_the_way
 from lakehouse_cli.errors import Interrupted, TransformError, did_you_mean
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import FunctionRef
+from lakehouse_cli.model.computation import Input
 from lakehouse_cli.registry import install_command
 from lakehouse_cli.transforms.failure import failure_of
 from lakehouse_cli.transforms.frames import FrameType, frame_type_of
@@ -28,18 +30,16 @@ class Parameter(Struct, frozen=True):
     Attributes:
         name: Its name.
         kind: `inspect`'s: positional-only, keyword-only, …
-        required: Whether it has no default.
         annotation: Resolved; its text where it could not be; None where there is none.
     """
 
     name: str
     kind: inspect._ParameterKind
-    required: bool
     annotation: Any
 
     @property
     def frame_type(self) -> FrameType:
-        """The in-memory type of the table it takes.
+        """The frame type of the table it takes.
 
         Raises:
             TransformError: The annotation names no supported type.
@@ -51,7 +51,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Transform(Struct, frozen=True):
-    """A function that computes a table, and what it wants to be given.
+    """A function that computes a table, and its signature.
 
     Attributes:
         ref: Where it was found.
@@ -76,7 +76,7 @@ class Transform(Struct, frozen=True):
 
     @property
     def return_type(self) -> FrameType:
-        """The in-memory type of the result, by its annotation.
+        """The frame type of the result, by its annotation.
 
         Raises:
             TransformError: The annotation names no supported type.
@@ -87,18 +87,26 @@ class Transform(Struct, frozen=True):
             raise TransformError(f"result of `{self.name}`: {error.message}", hint=error.hint) from error
 
     def keyword(self, name: str) -> Parameter | None:
-        """The parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
+        """Find the parameter that takes the keyword `name`: the one of that name, or ``**kwargs``."""
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         found = next((p for p in self.parameters if p.name == name and p.kind in kinds), None)
         return found or next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
 
     def positional(self, position: int) -> Parameter | None:
-        """The parameter that takes the positional argument of that 0-based position."""
+        """Find the parameter that takes the positional argument of that 0-based position."""
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         plain = [p for p in self.parameters if p.kind in kinds]
         if position < len(plain):
             return plain[position]
         return next((p for p in self.parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+
+    def parameters_of(self, inputs: Sequence[Input]) -> list[Parameter | None]:
+        """Match inputs to parameters: those by position in their order, the others by name; None for no parameter."""
+        positions = count()
+        return [
+            self.positional(next(positions)) if each.positional else self.keyword(each.parameter or "")
+            for each in inputs
+        ]
 
 
 def load_transform(ref: FunctionRef, folder: Path) -> Transform:
@@ -137,8 +145,7 @@ def _described(ref: FunctionRef, folder: Path, module: types.ModuleType, fn: Cal
         raise TransformError(f"the parameters of `{ref}` cannot be known", hint=hint, location=ref.location) from error
     hints = _annotations(fn)
     parameters = tuple(
-        Parameter(p.name, p.kind, p.default is p.empty, hints.get(p.name, _written(p.annotation)))
-        for p in signature.parameters.values()
+        Parameter(p.name, p.kind, hints.get(p.name, _written(p.annotation))) for p in signature.parameters.values()
     )
     returns = hints.get("return", _written(signature.return_annotation))
     transform = Transform(ref, folder, fn, parameters, returns, getattr(module, "__file__", None))
@@ -159,8 +166,8 @@ def _imported(ref: FunctionRef, folder: Path) -> types.ModuleType:
             hint = (
                 did_you_mean(ref.module, beside) or f"put `{ref.module.replace('.', '/')}.py` beside the project file"
             )
-            told = f"module `{ref.module}` is neither in the project's folder nor installed"
-            raise TransformError(told, hint=hint, location=ref.location) from error
+            message = f"module `{ref.module}` is neither in the project's folder nor installed"
+            raise TransformError(message, hint=hint, location=ref.location) from error
         failure = failure_of(error, folder)
         raise TransformError(
             f"module `{ref.module}` cannot be imported: {failure.headline}",
@@ -187,12 +194,14 @@ def _import_hint(error: BaseException, frames: tuple[tuple[str, int, str, str], 
 
 def _no_function(ref: FunctionRef, module: types.ModuleType, found: Any) -> TransformError:
     if found is not None:
-        told = f"`{ref.name}` in module `{ref.module}` is {type(found).__name__}, not a function"
-        return TransformError(told, hint="define it with `def`, or name another with `function`", location=ref.location)
+        message = f"`{ref.name}` in module `{ref.module}` is {type(found).__name__}, not a function"
+        return TransformError(
+            message, hint="define it with `def`, or name another with `function`", location=ref.location
+        )
     functions = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
     hint = did_you_mean(ref.name, functions) or "define it, or name another with `function`"
-    told = f"function `{ref.name}` is not in module `{ref.module}`"
-    return TransformError(told, hint=hint, location=ref.location)
+    message = f"function `{ref.name}` is not in module `{ref.module}`"
+    return TransformError(message, hint=hint, location=ref.location)
 
 
 def _written(annotation: Any) -> Any:
@@ -200,7 +209,7 @@ def _written(annotation: Any) -> Any:
 
 
 def _annotations(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations evaluated one by one, so that one which cannot be does not spoil the others."""
+    """Evaluate annotations one by one, so that one which fails does not spoil the others."""
     unwrapped: Any = inspect.unwrap(fn)
     while hasattr(unwrapped, "func") and not isinstance(unwrapped, types.FunctionType):
         unwrapped = inspect.unwrap(unwrapped.func)  # functools.partial

@@ -44,13 +44,13 @@ class PandasFrame(FrameType):
     name = PANDAS
 
     def from_arrow(self, table: pa.Table) -> Any:
-        """The table as a frame with a RangeIndex; only text shares memory with it, which pandas never changes."""
+        """Make a frame with a RangeIndex; only text shares memory with the table, which pandas never changes."""
         return _frame(table, _blocks(table))
 
     def shared(self, table: pa.Table) -> Callable[[], Any] | None:
-        """Frames on the same memory, by pandas' copy-on-write; none where there are Python objects to change.
+        """Make frames on the same memory, by pandas' copy-on-write; none if there are Python objects to change.
 
-        What pandas lets through unguarded (``series.array[0] = …``) is refused by numpy, the memory being read-only.
+        Changes past pandas (``series.array[0] = …``) are refused by numpy, the memory being read-only.
         """
         blocks = _blocks(table)
         if any(isinstance(values, np.ndarray) and values.dtype.kind == "O" for values, _ in blocks):
@@ -61,7 +61,7 @@ class PandasFrame(FrameType):
         return lambda: frame.copy(deep=False)
 
     def to_arrow(self, frame: Any, columns: Sequence[Column] | None) -> pa.Table:
-        """The frame or series as a table: named index levels, then columns; NaN in floats as null."""
+        """Make a table of a frame or series: named index levels, then columns; NaN in floats as null."""
         result = ResultColumns(columns)
         levels = _levels(frame.index)
         if isinstance(frame, pd.Series):
@@ -81,10 +81,6 @@ class PandasFrame(FrameType):
     def accepts(self, annotation: type, *, returned: bool) -> bool:
         """Whether it is pandas.DataFrame or one derived from it; of a result, also pandas.Series."""
         return issubclass(annotation, (pd.DataFrame, pd.Series) if returned else pd.DataFrame)
-
-    def owns(self, value: Any) -> bool:
-        """Whether it is a pandas.DataFrame or pandas.Series."""
-        return isinstance(value, (pd.DataFrame, pd.Series))
 
 
 def _blocks(table: pa.Table) -> list[tuple[Any, Any]]:
@@ -110,7 +106,7 @@ def _frame(table: pa.Table, blocks: list[tuple[Any, Any]]) -> Any:
 
 
 def _make_read_only(values: Any) -> None:
-    """Let numpy refuse changes to an array, or to what an extension array keeps its values in."""
+    """Make an array, or the arrays inside an extension array, read-only."""
     for array in (values, *(getattr(values, name, None) for name in ("_data", "_mask", "_ndarray"))):
         if isinstance(array, np.ndarray):
             array.flags.writeable = False
@@ -128,7 +124,7 @@ def _is_numpy(column: pa.ChunkedArray) -> bool:
 
 
 def _block(columns: Sequence[pa.ChunkedArray]) -> Any:
-    """Columns of one type as one array, columns × rows, in memory of its own."""
+    """Copy columns of one type into one array, columns × rows."""
     dtype = columns[0].type.to_pandas_dtype()
     if pa.types.is_date32(columns[0].type):
         dtype = "datetime64[s]"
@@ -161,7 +157,7 @@ def _extension_array(column: pa.ChunkedArray) -> Any:
 
 @lru_cache(maxsize=1024)
 def _view_of(arrow_type: pa.DataType) -> str:
-    """How a column is seen: ``float or time``, ``whole``, ``text``, ``pandas``, ``arrow`` or ``object``."""
+    """Classify a type: ``float or time``, ``whole``, ``text``, ``pandas``, ``arrow`` or ``object``."""
     kind = kind_of(arrow_type)
     if kind in ("float", "date", "duration") or (kind == "timestamp" and arrow_type.tz is None):
         return "float or time"
@@ -175,7 +171,7 @@ def _view_of(arrow_type: pa.DataType) -> str:
 
 
 def _holds_nanosecond_time(arrow_type: pa.DataType) -> bool:
-    """Whether there are times of day in it that datetime.time would cut."""
+    """Whether it has times of day that datetime.time would truncate."""
     if pa.types.is_nested(arrow_type):
         return any(_holds_nanosecond_time(arrow_type.field(i).type) for i in range(arrow_type.num_fields))
     return bool(pa.types.is_time(arrow_type) and arrow_type.unit == "ns")
@@ -215,14 +211,14 @@ def _refuse_label(result: ResultColumns, label: Any, rows: int) -> None:
     from lakehouse_cli.errors import Violation
 
     if label is None:
-        told, hint = "the result is a Series without a name", 'name it: `.rename("…")`'
+        message, hint = "the result is a Series without a name", 'name it: `.rename("…")`'
     elif isinstance(label, tuple):
-        told = f"the columns have {len(label)} levels, as in {label!r}"
+        message = f"the columns have {len(label)} levels, as in {label!r}"
         hint = 'join them: `frame.columns = ["_".join(map(str, label)) for label in frame.columns]`'
     else:
-        told = f"column label `{label}` is {type(label).__name__}, not text"
+        message = f"column label `{label}` is {type(label).__name__}, not text"
         hint = "rename it, or all of them with `.rename(columns=str)`"
-    result.refuse(str(label), Violation(str(label), "extra", 1, f"{told}; {hint}"), rows)
+    result.refuse(str(label), Violation(str(label), "extra", 1, f"{message}; {hint}"), rows)
 
 
 def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) -> None:

@@ -42,10 +42,6 @@ class PolarsFrame(FrameType):
         del returned
         return issubclass(annotation, pl.DataFrame)
 
-    def owns(self, value: Any) -> bool:
-        """Whether it is a polars.DataFrame."""
-        return isinstance(value, pl.DataFrame)
-
 
 def _in_units_of_polars(table: pa.Table) -> pa.Table:
     """Seconds as milliseconds, by a checked cast: polars has no seconds, and its own conversion wraps around."""

@@ -1,4 +1,4 @@
-"""Collecting the columns of a returned frame: what becomes Arrow, and what cannot, told column by column."""
+"""The columns of a returned frame: each becomes Arrow, or a violation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class ResultColumns:
         self._fields: list[pa.Field] = []
 
     def add(self, name: str, array: pa.Array | pa.ChunkedArray, *, level: bool = False) -> None:
-        """Add a column that is Arrow already; `level` tells that it was a level of the index."""
+        """Add a column that is Arrow already; `level` marks a level of the index."""
         field = pa.field(name, array.type)
         self._arrays.append(array)
         self._fields.append(index_level(field) if level else field)
 
     def add_values(self, name: str, values: Sequence[Any], *, nan_is_null: bool, level: bool = False) -> None:
-        """Add a column of Python objects, as what the contract says they are."""
+        """Add a column of Python objects, as the type that the contract declares."""
         from lakehouse_cli.arrow.conversion.python_values import convert_values
 
         column = next((column for column in self._declared if column.name == name), None)
@@ -44,7 +44,7 @@ class ResultColumns:
             self.add(name, array, level=level)
 
     def refuse_type(self, name: str, quality: str, hint: str, rows: int) -> None:
-        """Add a column none of whose values can become Arrow."""
+        """Add a column whose values cannot become Arrow."""
         column = next((column for column in self._declared if column.name == name), None)
         subject = f"`{name}` holds" if column is None else f"`{name}` is declared {column.type} and holds"
         self.refuse(name, Violation(name, "type", rows, f"{subject} {quality}; {hint}"), rows)

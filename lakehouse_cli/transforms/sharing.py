@@ -1,4 +1,4 @@
-"""One table for several transforms: made into a frame once for each in-memory type, not once for each transform."""
+"""One table for several transforms: converted once for each frame type, not once for each transform."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lakehouse_cli.transforms.frames import FrameType
 
 
 class SharedTable:
-    """A table that is handed to transforms.
+    """A table as the argument of transforms.
 
-    Must be kept until the transforms that were given its frames have returned: as long as it is there, a frame that is
-    changed in place takes a copy of what is changed first.
+    Must be kept until the transforms that have its frames have returned: as long as it exists, a frame that is changed
+    in place copies the changed part first.
 
     Args:
         data: The table.
-        wanted: Names of all the in-memory types it will be asked for, where these are known. Once all of them share
-            frames of their own, the Arrow data are let go.
-        content: The record of what was read or stored; None where it is neither.
+        wanted: Names of all frame types that consumers take it as, if known. Once all of them share frames, the Arrow
+            data are released.
+        content: The record of its content; None if it was neither read nor stored.
     """
 
     def __init__(self, data: pa.Table, wanted: Collection[str] = (), content: InputRecord | None = None) -> None:
@@ -35,23 +35,18 @@ class SharedTable:
         self._makers: dict[str, Callable[[], Any]] = {}
         self._lock = threading.Lock()
 
-    @property
-    def holds_arrow(self) -> bool:
-        """Whether the Arrow data are still held."""
-        return self._data is not None
-
     def arrow(self) -> pa.Table:
         """The Arrow data.
 
         Raises:
-            LookupError: They were let go.
+            LookupError: They were released.
         """
         if self._data is None:
-            raise LookupError("the Arrow data were let go")
+            raise LookupError("the Arrow data were released")
         return self._data
 
     def frame(self, frame_type: FrameType) -> Any:
-        """A frame that its receiver may change in place without harm to anybody else's."""
+        """Make a frame that its receiver may change in place without harm to others."""
         with self._lock:
             make = self._makers.get(frame_type.name)
             if make is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import run_lock
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
@@ -273,8 +273,7 @@ def test_a_file_that_changed_since_it_was_listed_stays(stale: ProjectFolder) -> 
 
 
 def test_nothing_is_removed_while_a_run_goes_on(stale: ProjectFolder, cli: Cli) -> None:
-    with RunLock(stale.path, "default") as lock:
-        lock.acquire()
+    with run_lock(stale.path, "default"):
         assert cli("clean", "--dry-run").code == 0
         ran = cli("clean", "--yes")
     assert ran.code == 1

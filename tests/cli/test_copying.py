@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import run_lock
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -278,8 +278,7 @@ def test_usage(computed: ProjectFolder, cli: Cli) -> None:
 
 
 def test_the_lock_of_the_target_is_held(computed: ProjectFolder, cli: Cli) -> None:
-    with RunLock(computed.path, "dev") as lock:
-        lock.acquire()
+    with run_lock(computed.path, "dev"):
         done = cli("copy", "--to", "dev")
         assert done.code == 1
         assert "another run" in done.err
@@ -300,12 +299,11 @@ def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli
 def _is_held(folder: ProjectFolder, env: str) -> bool:
     from lakehouse_cli.runs.lock import RunLockedError
 
-    with RunLock(folder.path, env) as lock:
-        try:
-            lock.acquire()
-        except RunLockedError:
-            return True
-    return False
+    try:
+        with run_lock(folder.path, env):
+            return False
+    except RunLockedError:
+        return True
 
 
 def _manifest(env: str, table: str) -> dict[str, object]:

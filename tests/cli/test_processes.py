@@ -224,8 +224,8 @@ def test_an_exception_whose_text_cannot_be_had_is_a_table_that_failed(
     tables = {table["name"]: table for table in json.loads(done.stdout)["tables"]}
     assert (done.returncode, [tables[name]["status"] for name in "tuv"]) == (1, ["failed", "failed", "materialized"])
     kind = trouble.partition("(")[0]
-    assert tables["t"]["error"]["message"] == f"`t` raised OddError: <its text cannot be had: {kind}>"
-    assert tables["u"]["error"]["message"].startswith(f"what `u` returned cannot become Arrow: {kind}")
+    assert tables["t"]["error"]["message"] == f"`t` raised OddError: <str() raised {kind}>"
+    assert tables["u"]["error"]["message"].startswith(f"the result of `u` cannot become Arrow: {kind}")
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from itertools import takewhile
 
@@ -11,7 +14,7 @@ from lakehouse_cli import Project
 from lakehouse_cli.runs.events import RunResult, RunStarted, TableStarted
 from lakehouse_cli.runs.history.writing import HistoryWriter
 from lakehouse_cli.text.terminal import text_width
-from tests.cli.running import on_a_terminal
+from tests.cli.running import COMMAND, on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
 
@@ -84,7 +87,7 @@ def test_show_json_is_the_document_of_the_run(project: ProjectFolder, cli: Cli) 
 
     result = recorded(project)
     for argv in (["runs", "show", "last", "-o", "json"], ["-o", "json", "runs", "show", result.run_id]):
-        assert cli(*argv).json == result_json(result)
+        assert cli(*argv).json == json.loads(json.dumps(result_json(result)))
 
 
 def test_a_run_that_goes_on_and_one_that_died(project: ProjectFolder, cli: Cli) -> None:
@@ -237,3 +240,13 @@ def test_nothing_slow_is_loaded(project: ProjectFolder, argv: list[str]) -> None
     code, modules = loaded(*argv)
     assert code == 0
     assert modules & SLOW == set()
+
+
+def test_half_of_a_surrogate_pair_is_escaped(folder: ProjectFolder) -> None:
+    folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {}}\n")
+    folder.write("transforms.py", "def t():\n    raise ValueError('no file \\udcff')\n")
+    for argv in (["run"], ["runs", "show", "last"]):
+        command, env = [*COMMAND, *argv, "-o", "json"], os.environ | {"LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, cwd=folder.path, capture_output=True, timeout=60, env=env)
+        [table] = json.loads(done.stdout)["tables"]
+        assert table["error"]["message"] == "`t` raised ValueError: no file \udcff"

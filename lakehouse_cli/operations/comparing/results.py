@@ -1,4 +1,4 @@
-"""What came of a comparison, as frozen values and as JSON."""
+"""The result of a comparison, as frozen values and as JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DiffStatus = Literal["equal", "different", "added", "removed", "missing", "faile
 
 
 class SchemaDifference(Struct, frozen=True):
-    """How the columns differ.
+    """The difference of columns.
 
     Attributes:
-        added: Name and type of those that were not there before.
-        removed: Of those that are there no more.
-        changed: Name, type before and type after of those of another type.
+        added: Name and type of each new column.
+        removed: Name and type of each removed one.
+        changed: Name, type before and type after of each changed one.
     """
 
     added: tuple[tuple[str, str], ...] = ()
@@ -26,15 +26,15 @@ class SchemaDifference(Struct, frozen=True):
     changed: tuple[tuple[str, str, str], ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether they differ at all; in another order they do not."""
+        """Whether they differ at all; their order does not count."""
         return bool(self.added or self.removed or self.changed)
 
 
 class ChangedRow(Struct, frozen=True):
-    """One row that is there before and after with other values.
+    """One row with other values after than before.
 
     Attributes:
-        key: What identifies it.
+        key: The values of its key.
         values: By column that changed, the value before and after.
     """
 
@@ -43,19 +43,19 @@ class ChangedRow(Struct, frozen=True):
 
 
 class RowDifference(Struct, frozen=True):
-    """How the rows differ, in the columns that both have.
+    """The difference of rows, in the columns that both have.
 
     Attributes:
         key: The columns by which rows were matched; empty where whole rows were compared.
-        added: How many are there only after.
-        removed: How many are there only before.
-        changed: How many are there with other values; 0 where whole rows were compared.
+        added: Number of new rows.
+        removed: Number of removed rows.
+        changed: Number of rows with other values; 0 where whole rows were compared.
         columns: By column, in how many of the changed rows it changed.
-        examples_added: The first of them; values as JSON has them.
-        examples_removed: Likewise.
-        examples_changed: Likewise.
-        numeric: The columns of numbers, which people like to see aligned to the right.
-        notes: What is to be known about how they were compared.
+        examples_added: The first new rows; values as JSON has them.
+        examples_removed: The first removed rows.
+        examples_changed: The first changed rows.
+        numeric: The columns of numbers, which are aligned to the right.
+        notes: Remarks on how the rows were compared.
     """
 
     key: tuple[str, ...] = ()
@@ -79,14 +79,14 @@ class ComparedTable(Struct, frozen=True):
 
     Attributes:
         name: The table.
-        status: ``added``: it is there only after; ``removed``: only before; ``missing``: in neither.
-        before_uri: Where it is that is compared against.
-        uri: Where it is that is compared; empty where it was computed and is stored nowhere.
-        rows_before: How many rows; None where that is not known.
-        rows: Likewise.
+        status: ``added``: it exists only after; ``removed``: only before; ``missing``: in neither.
+        before_uri: Location of the table that is compared against.
+        uri: Location of the table that is compared; empty where it was computed and is stored nowhere.
+        rows_before: Number of rows before; None if unknown.
+        rows: Number of rows after; None if unknown.
         schema: How its columns differ.
         difference: How its rows differ.
-        note: What else there is to say.
+        note: A remark.
         error: Why it could not be compared.
     """
 
@@ -144,7 +144,7 @@ class Comparison(Struct, frozen=True):
         environment: The environment that is compared.
         against: The one it is compared against; None for what is stored in the same one.
         tables: In the order in which they are computed.
-        notes: What the selection has to tell.
+        notes: Those of the selection.
     """
 
     project: str

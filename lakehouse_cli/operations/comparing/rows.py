@@ -1,14 +1,14 @@
-"""Two Arrow tables held side by side: columns, counts, rows.
+"""Two Arrow tables compared: columns, counts, rows.
 
 Rows are matched by numbers, not by their values: each column of both tables together is dictionary-encoded, so that
 equal values have one number (null equals null, NaN equals NaN, -0.0 equals 0.0), and the numbers of several columns are
-combined into one. That is a hash join on integers: what is kept in memory beside the tables is some arrays of eight
-bytes a row, whatever the columns hold, and values are looked at one column at a time.
+combined into one. That is a hash join on integers: beside the tables, memory takes some arrays of eight bytes a row,
+whatever the types, and values are compared one column at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +26,7 @@ _Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def compare_schemas(before: pa.Table, after: pa.Table) -> SchemaDifference:
-    """How the columns of two tables differ; their order does not count."""
+    """Compare the columns of two tables; their order does not count."""
     old = {field.name: _type_text(field.type) for field in before.schema}
     new = {field.name: _type_text(field.type) for field in after.schema}
     return SchemaDifference(
@@ -37,18 +37,18 @@ def compare_schemas(before: pa.Table, after: pa.Table) -> SchemaDifference:
 
 
 def compare_rows(before: pa.Table, after: pa.Table, key: Sequence[str], limit: int) -> RowDifference:
-    """How the rows of two tables differ, in the columns that both have.
+    """Compare the rows of two tables, in the columns that both have.
 
     Args:
         before: Arrow, any number of rows.
         after: Likewise.
-        key: Columns that identify a row. Where one of them is lacking, or they do not identify rows in these data,
-            whole rows are compared, and a note says so.
+        key: Columns that identify a row. If one of them is missing, or they do not identify rows in these data, whole
+            rows are compared, and a note says so.
         limit: How many examples of each kind to give.
     """
     left, right, notes = _in_common(before, after)
     if not left.num_columns:
-        # Without a column in common nothing is the same, and nothing more can be told.
+        # Without a column in common nothing is the same, and no row can be compared.
         return RowDifference(added=after.num_rows, removed=before.num_rows, notes=notes)
     if key:
         lacking = [name for name in key if name not in left.column_names]
@@ -246,7 +246,7 @@ def _first_of(numbers: _Numbers, excess: _Numbers, limit: int) -> _Numbers:
     """The first rows of those that are there more often than in the other table, each as often as that."""
     left: dict[int, int] = {}
     found: list[int] = []
-    for row in _iterate(np.flatnonzero(excess[numbers] > 0)):
+    for row in map(int, np.flatnonzero(excess[numbers] > 0)):
         if len(found) == limit:
             break
         number = int(numbers[row])
@@ -255,8 +255,3 @@ def _first_of(numbers: _Numbers, excess: _Numbers, limit: int) -> _Numbers:
             left[number] -= 1
             found.append(row)
     return np.array(found, np.int64)
-
-
-def _iterate(rows: _Numbers) -> Iterable[int]:
-    for row in rows:
-        yield int(row)

@@ -1,4 +1,4 @@
-"""Tables held side by side: of two environments, or as they would come out now and as they are stored."""
+"""Tables compared: between two environments, or as they would come out now with what is stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import Interrupted, LakehouseError, Terminated
-from lakehouse_cli.model.table_state import TableState
+from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.comparing.results import ComparedTable, DiffStatus
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.plan.snapshot import StoredEnvironment
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 def compare_environments(
     here: StoredEnvironment, against: StoredEnvironment, names: Iterable[str], limit: int, mask: Mask
 ) -> tuple[ComparedTable, ...]:
-    """The stored tables of one environment against those of another.
+    """Compare the stored tables of one environment with those of another.
 
     Args:
-        here: What is compared.
-        against: What it is compared against.
+        here: The environment that is compared.
+        against: The environment it is compared against.
         names: Of the tables.
         limit: How many examples of each kind of difference to give.
-        mask: Takes secret values out of what went wrong.
+        mask: Redacts secret values in errors.
     """
     names = tuple(names)
     now, before = here.snapshot(names).states, against.snapshot(names).states
@@ -56,19 +56,11 @@ def _stored(
         status: DiffStatus = "added" if now.exists else "removed"
         where = here.environment if now.exists else against.environment
         return ComparedTable(name, status, before.uri, now.uri, rows_before, rows, note=f"only in `{where}`")
-    if _read_the_same(now, before):
+    # One may have been stored under another contract: text in CSV may have been a number.
+    if is_same_content(now.content, before.content) and _stored_columns(now) == _stored_columns(before):
         return ComparedTable(name, "equal", before.uri, now.uri, rows_before, rows)
     data, old = here.read_as_stored(name, now)[0], against.read_as_stored(name, before)[0]
     return _compared(ComparedTable(name, "equal", before.uri, now.uri), old, data, here.tables[name].key, limit)
-
-
-def _read_the_same(now: TableState, before: TableState) -> bool:
-    """Whether both are the same bytes, read in the same way."""
-    if now.content is None or before.content is None:
-        return False
-    same = (now.content.content_hash, now.content.reading) == (before.content.content_hash, before.content.reading)
-    # One may have been stored under another contract: text in CSV may have been a number.
-    return same and _stored_columns(now) == _stored_columns(before)
 
 
 def _stored_columns(state: TableState) -> tuple[tuple[str, str], ...] | None:
@@ -101,14 +93,14 @@ def _compared(
 def compare_recomputed(
     stored: StoredEnvironment, plan: Plan, runner: Runner, limit: int, mask: Mask
 ) -> tuple[ComparedTable, ...]:
-    """Every computed table of a plan, as it would come out now, against what is stored.
+    """Compute every table of a plan as it would come out now, and compare it with what is stored.
 
     Args:
-        stored: The tables and what is stored of them.
-        plan: What a run would do.
-        runner: Computes it, as a run would; nothing is published.
+        stored: The environment.
+        plan: The plan of a run.
+        runner: Computes the tables as a run would; nothing is published.
         limit: How many examples of each kind of difference to give.
-        mask: Takes secret values out of what went wrong.
+        mask: Redacts secret values in errors.
 
     Raises:
         Interrupted: The user or the system ended it.

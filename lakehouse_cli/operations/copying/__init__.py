@@ -1,4 +1,4 @@
-"""Stored tables and their manifests, copied from one environment to another. See `copying.tables`."""
+"""Copies of stored tables and their manifests. See `copying.tables`."""
 
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
 from lakehouse_cli.operations.copying.tables import copy_tables

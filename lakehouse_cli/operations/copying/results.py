@@ -1,32 +1,33 @@
-"""What came of a copying, as frozen values and as JSON."""
+"""The result of a copy, as frozen values and as JSON."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from lakehouse_cli.runs.events import ErrorInfo, error_json
 
 CopyStatus = Literal["copied", "planned", "unchanged", "missing", "refused", "held_back", "failed"]
-#: What did not come about though it was asked for.
+#: Statuses of tables that were selected and are not in the target.
 NOT_DONE = frozenset(("missing", "refused", "held_back", "failed"))
 
 
 class CopiedTable(Struct, frozen=True):
-    """What became of one table.
+    """The result of one table.
 
     Attributes:
         name: The table.
         kind: ``source`` or ``computed``.
-        status: ``copied``; ``planned`` where it would be, in a dry run; ``unchanged``: it is there already;
-            ``missing`` where it is to come from; ``refused``: it would overwrite what is newer or another's;
-            ``held_back`` because another one is refused; ``failed``.
-        from_uri: Where it comes from.
-        uri: Where it is copied to.
-        note: Why, in words; empty where the status says it all.
-        hint: What to do about a table that was refused; empty for the others.
-        rows: How many, where that is known.
+        status: ``copied``; ``planned`` in a dry run; ``unchanged``: it is there already; ``missing`` in the source;
+            ``refused``: it would overwrite a newer or foreign table; ``held_back`` because another one is refused;
+            ``failed``.
+        from_uri: Its location in the source.
+        uri: Its location in the target.
+        note: The reason, in words; empty where the status suffices.
+        hint: The remedy for a table that was refused; empty for the others.
+        rows: How many, if known.
         bytes: Stored size of the copy.
         duration_s: Seconds it took.
         error: Why it failed.
@@ -46,23 +47,11 @@ class CopiedTable(Struct, frozen=True):
 
     def to_json(self) -> dict[str, Any]:
         """As in the document of `lakehouse copy -o json`."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "status": self.status,
-            "from_uri": self.from_uri,
-            "uri": self.uri,
-            "note": self.note,
-            "hint": self.hint or None,
-            "rows": self.rows,
-            "bytes": self.bytes,
-            "duration_s": self.duration_s,
-            "error": error_json(self.error),
-        }
+        return asdict(self) | {"hint": self.hint or None, "error": error_json(self.error)}
 
 
 class CopyResult(Struct, frozen=True):
-    """All tables of one copying.
+    """All tables of one copy.
 
     Attributes:
         project: Name of the project.
@@ -70,7 +59,7 @@ class CopyResult(Struct, frozen=True):
         target: Name of the environment copied to.
         dry_run: Whether nothing was to be copied.
         tables: In the order in which they are computed.
-        notes: What else there is to tell.
+        notes: Remarks.
     """
 
     project: str
@@ -82,7 +71,7 @@ class CopyResult(Struct, frozen=True):
 
     @property
     def succeeded(self) -> bool:
-        """Whether all that was asked for is there now, or would be."""
+        """Whether every selected table is in the target now, or would be."""
         return not any(table.status in NOT_DONE for table in self.tables)
 
     def to_json(self) -> dict[str, Any]:

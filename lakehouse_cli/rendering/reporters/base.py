@@ -17,14 +17,3 @@ class Reporter(ABC):
     def close(self) -> None:
         """The run is over, however it ended; called once, also where no `RunFinished` came."""
         return
-
-
-class RecordingReporter(Reporter):
-    """Keeps the events, for tests."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def handle(self, event: Event) -> None:
-        """Keep an event."""
-        self.events.append(event)

@@ -15,10 +15,10 @@ class InstalledReporter(Reporter):
     """Passes events on until something is raised: the tables matter more.
 
     Args:
-        name: What its package calls it.
+        name: Its name in the entry points.
 
     Attributes:
-        failure: What was raised first, as a sentence; None for nothing.
+        failure: The first exception, as a sentence; None for none.
 
     Raises:
         UsageError: There is none of that name.

@@ -1,4 +1,4 @@
-"""One line per table, as it ends: for logs, pipes and CI."""
+"""Reporters that write text: what they share, and one line per table for logs, pipes and CI."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lakehouse_cli.rendering.reporters.run_text import (
 from lakehouse_cli.runs.events import (
     Event,
     RunFinished,
+    RunResult,
     RunStarted,
     RunStopping,
     RunTrouble,
@@ -29,18 +30,36 @@ from lakehouse_cli.runs.events import (
 from lakehouse_cli.text.terminal import Terminal
 
 
-class LinesReporter(Reporter):
-    """Writes nothing that a log cannot hold: no redrawing, no cursor movement.
+class TextReporter(Reporter):
+    """Writes the title and the end of a run.
 
     Args:
-        stream: Where the lines go.
-        terminal: What that stream can show.
+        stream: The output.
+        terminal: The abilities of that stream.
     """
 
     def __init__(self, stream: TextIO, terminal: Terminal) -> None:
         self._stream = stream
         self._terminal = terminal
         self._columns = Layout(0)
+
+    def _begin(self, event: RunStarted) -> None:
+        self._columns = layout(self._terminal, event.tables)
+        self._write(title_line(self._terminal, event.project, event.environment, event.run_id), *event.notes)
+
+    def _end(self, result: RunResult) -> None:
+        self._write(summary_line(self._terminal, result), *result_note_lines(self._terminal, result.tables))
+
+    def _write(self, *lines: str) -> None:
+        self._stream.writelines(line + "\n" for line in lines)
+        self._stream.flush()
+
+
+class LinesReporter(TextReporter):
+    """Writes plain lines, for logs: no redrawing, no cursor movement. Its arguments are those of `TextReporter`."""
+
+    def __init__(self, stream: TextIO, terminal: Terminal) -> None:
+        super().__init__(stream, terminal)
         self._headed = False
 
     def handle(self, event: Event) -> None:
@@ -48,10 +67,7 @@ class LinesReporter(Reporter):
         terminal = self._terminal
         match event:
             case RunStarted():
-                self._columns = layout(terminal, event.tables)
-                self._write(title_line(terminal, event.project, event.environment, event.run_id))
-                for note in event.notes:
-                    self._write(note)
+                self._begin(event)
             case TableRetrying():
                 self._head()
                 self._write(terminal.fit(f"  {event.table}: {retry_text(event)}"))
@@ -68,16 +84,10 @@ class LinesReporter(Reporter):
             case RunFinished():
                 if self._headed:
                     self._write("")
-                for line in (summary_line(terminal, event.result), *result_note_lines(terminal, event.result.tables)):
-                    self._write(line)
+                self._end(event.result)
 
     def _head(self) -> None:
-        """Write the names of the columns before the first line that has something to tell of a table."""
+        """Write the names of the columns before the first line of a table."""
         if not self._headed:
             self._headed = True
-            self._write("")
-            self._write(header_line(self._terminal, self._columns))
-
-    def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+            self._write("", header_line(self._terminal, self._columns))

@@ -12,17 +12,13 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lakehouse_cli.rendering.reporters.base import Reporter
+from lakehouse_cli.rendering.reporters.lines import TextReporter
 from lakehouse_cli.rendering.reporters.run_text import (
-    Layout,
     header_line,
     layout,
     result_line,
-    result_note_lines,
     retry_text,
     row_line,
-    summary_line,
-    title_line,
 )
 from lakehouse_cli.runs.events import (
     Event,
@@ -45,21 +41,19 @@ _REFRESHES_PER_SECOND = 8
 _OTHER_LINES = 8
 
 
-class LiveReporter(Reporter):
+class LiveReporter(TextReporter):
     """Redraws the table in place while the run goes on, and leaves its last state on the screen.
 
     Args:
         stream: A terminal.
-        terminal: What it can show.
+        terminal: Its abilities.
         verbose: Leave every table's row at the end, however many there are.
     """
 
     def __init__(self, stream: TextIO, terminal: Terminal, *, verbose: bool = False) -> None:
-        self._stream = stream
-        self._terminal = terminal
+        super().__init__(stream, terminal)
         self._verbose = verbose
         self._tables: tuple[str, ...] = ()
-        self._columns = Layout(0)
         self._running: dict[str, float] = {}
         self._retrying: dict[str, str] = {}
         self._results: dict[str, TableResult] = {}
@@ -68,7 +62,7 @@ class LiveReporter(Reporter):
         self._state = "running"
 
     def handle(self, event: Event) -> None:
-        """Take what happened into the table."""
+        """Show an event in the table."""
         match event:
             case RunStarted():
                 self._start(event)
@@ -93,9 +87,8 @@ class LiveReporter(Reporter):
     def _finish(self, result: RunResult) -> None:
         self.close()
         rows = self._last_lines()
-        notes = result_note_lines(self._terminal, result.tables)
-        for line in (*rows, *([""] if rows else []), summary_line(self._terminal, result), *notes):
-            self._write(line)
+        self._write(*rows, *([""] if rows else []))
+        self._end(result)
 
     def close(self) -> None:
         """Stop redrawing."""
@@ -105,7 +98,7 @@ class LiveReporter(Reporter):
                 live.stop()
 
     def print_above(self, line: str) -> None:
-        """Write a line that is not of the table, above it; called in any thread."""
+        """Write a line above the table; called in any thread."""
         with self._drawing:
             if self._live is None:
                 self._write(line)
@@ -114,10 +107,7 @@ class LiveReporter(Reporter):
 
     def _start(self, event: RunStarted) -> None:
         self._tables = event.tables
-        self._columns = layout(self._terminal, event.tables)
-        self._write(title_line(self._terminal, event.project, event.environment, event.run_id))
-        for note in event.notes:
-            self._write(note)
+        self._begin(event)
         if not event.tables:
             return
         self._write("")
@@ -128,7 +118,7 @@ class LiveReporter(Reporter):
             get_renderable=self._renderable,
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
-            # Who runs us sees to what is printed meanwhile.
+            # The command redirects what is printed meanwhile.
             redirect_stdout=False,
             redirect_stderr=False,
             vertical_overflow="crop",
@@ -144,16 +134,13 @@ class LiveReporter(Reporter):
         self._columns = layout(self._terminal, self._tables)
         return Text.from_ansi("\n".join(self._lines()), no_wrap=True, overflow="crop")
 
-    def _room(self) -> int:
-        return max(self._terminal.height - _OTHER_LINES, 3)
-
     def _lines(self, *, fold: bool = False) -> list[str]:
-        """The rows that there is room for; if asked for with all their reasons, where all tables have room."""
+        """Draw the rows that fit; with `fold` all their reasons, if all tables fit."""
         results, running = dict(self._results), dict(self._running)
         lines = [header_line(self._terminal, self._columns)]
         extra = [name for name in results if name not in set(self._tables)]
         names = [*extra, *self._tables]
-        room = self._room()
+        room = max(self._terminal.height - _OTHER_LINES, 3)
         rest = []
         if len(names) > room:
             names = _window(names, results, running, room - 1)
@@ -196,13 +183,9 @@ class LiveReporter(Reporter):
         lines = [header_line(self._terminal, self._columns)]
         return lines + [self._line(name, self._results, {}, fold=True) for name in self._results]
 
-    def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
-
 
 def _window(names: list[str], results: dict[str, TableResult], running: dict[str, float], room: int) -> list[str]:
-    """The tables worth a row: what failed, what runs, what ended last, what comes next; in the tables' order."""
+    """Choose the tables that get a row: failed, running, ended last, next to come; in the tables' order."""
     failed = [name for name in names if name in results and results[name].status == "failed"]
     ended = [name for name in results if results[name].status != "failed"]
     waiting = [name for name in names if name not in results and name not in running]

@@ -19,7 +19,7 @@ from lakehouse_cli.errors import (
     UnexpectedError,
     Violation,
 )
-from lakehouse_cli.runs.events import violations_json
+from lakehouse_cli.runs.events import location_json, violations_json
 from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import HANGING, Terminal, beginning, printable, text_width
 
@@ -29,13 +29,13 @@ _LONGEST_ROUND = 6  # functions that call each other again and again
 _CONTEXT = 100  # columns of a source line shown around its caret
 #: File, line, function, source line.
 Frame: TypeAlias = tuple[str, int, str, str]
-_STARS = re.compile(r"\*{4,}")  # in the place of a secret; how many there are would tell how long it is
+_STARS = re.compile(r"\*{4,}")  # in the place of a secret; their number would give its length away
 
 
 def problem_lines(terminal: Terminal, problem: Problem) -> list[str]:
-    """One problem, with its source line and a caret where these are known."""
-    told = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
-    lines = [terminal.wrap(told, " " * len("error: "))]
+    """Format one problem, with its source line and a caret if these are known."""
+    message = f"{terminal.style('error:', 'error')} {terminal.style(printable(problem.message), 'bold')}"
+    lines = [terminal.wrap(message, " " * len("error: "))]
     place = problem.location
     if place is not None:
         lines.append(f"  {terminal.style(str(place), 'cyan')}")
@@ -81,7 +81,7 @@ def _excerpt(terminal: Terminal, place: Location, hint: str | None) -> list[str]
 def error_lines(
     terminal: Terminal, error: LakehouseError, *, verbose: bool = False, would_run: bool = True
 ) -> list[str]:
-    """Any error of ours: each problem of a project, or the one thing that went wrong."""
+    """Format any error of ours: each problem of a project, or the one of any other error."""
     if isinstance(error, ProjectError):
         lines: list[str] = []
         for problem in error.problems[:_MOST_PROBLEMS]:
@@ -99,39 +99,31 @@ def error_lines(
 
 
 def _data_error_lines(terminal: Terminal, error: DataError) -> list[str]:
-    """What does not fit, as a run tells it: each column, with its rows and values."""
-    # Each violation has its own place in the contract; where none is declared, the table's is told.
+    """Format violations as a run does: each column, with its rows and values."""
+    # Each violation has its own place in the contract; without any, the table's is shown.
     place = error.location if all(violation.location is None for violation in error.violations) else None
     lines = problem_lines(terminal, Problem(error.message, location=place))
     for violation in error.violations:
-        told = violation_lines(terminal, violation, told=error.message)
-        lines += [terminal.wrap(f"  {line}", HANGING) for line in told]
+        shown = violation_lines(terminal, violation, above=error.message)
+        lines += [terminal.wrap(f"  {line}", HANGING) for line in shown]
     return [*lines, *([terminal.wrap(f"  next: {error.hint}", HANGING)] if error.hint else [])]
 
 
 def error_json(error: LakehouseError) -> dict[str, Any]:
-    """The same as JSON."""
+    """Make the same as JSON."""
     alone = Problem(error.message, error.hint, error.location)
     problems = error.problems if isinstance(error, ProjectError) else (alone,)
     kind = "ProjectError" if isinstance(error, ProjectError) else type(error).__name__
-    told = [
-        {
-            "message": problem.message,
-            "hint": problem.hint,
-            "file": problem.location.file if problem.location else None,
-            "line": problem.location.line if problem.location else None,
-            "column": problem.location.column if problem.location else None,
-        }
-        for problem in problems
-    ]
-    document = {"type": kind, "message": error.message, "problems": told}
+    places = [location_json(problem.location) or dict.fromkeys(("file", "line", "column")) for problem in problems]
+    documents = [{"message": p.message, "hint": p.hint, **place} for p, place in zip(problems, places, strict=True)]
+    document = {"type": kind, "message": error.message, "problems": documents}
     if isinstance(error, DataError):
         document["violations"] = violations_json(error.violations)
     return document
 
 
 def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
-    """The user's own frames of an exception, innermost last, each with its source line; what repeats itself once."""
+    """Format the user's own frames of an exception, innermost last, each with its source line; repetitions once."""
     shown: list[Frame | str] = list(_collapsed(frames))
     if len(shown) > _MOST_FRAMES:
         left_out = len(shown) - _MOST_FRAMES
@@ -147,7 +139,7 @@ def frame_lines(terminal: Terminal, frames: Sequence[Frame]) -> Iterable[str]:
 
 
 def _collapsed(frames: Sequence[Frame]) -> Iterator[Frame | str]:
-    """Frames, of those that call each other again and again the first round and how many more there were."""
+    """Reduce frames that call each other again and again to the first round and the number of further ones."""
     at = 0
     while at < len(frames):
         size, rounds = max(_rounds(frames, at), key=lambda found: (found[0] * (found[1] - 1), -found[0]))
@@ -158,7 +150,7 @@ def _collapsed(frames: Sequence[Frame]) -> Iterator[Frame | str]:
 
 
 def _rounds(frames: Sequence[Frame], at: int) -> Iterator[tuple[int, int]]:
-    """How many frames from here on may be one round, and how often these come in a row."""
+    """Count, for each possible length of a round from here on, how often it comes in a row."""
     for size in range(1, _LONGEST_ROUND + 1):
         first, rounds = frames[at : at + size], 1
         while frames[at + rounds * size : at + (rounds + 1) * size] == first:
@@ -166,17 +158,17 @@ def _rounds(frames: Sequence[Frame], at: int) -> Iterator[tuple[int, int]]:
         yield size, rounds
 
 
-def violation_lines(terminal: Terminal, violation: Violation, told: str) -> list[str]:
-    """One way in which data break their contract: what, where it is said, and the first rows and values.
+def violation_lines(terminal: Terminal, violation: Violation, above: str) -> list[str]:
+    """Format one violation: its message, its place in the contract, and the first rows and values.
 
     Args:
-        terminal: What the lines are for.
-        violation: What is told.
-        told: What was said above it already, and is not repeated.
+        terminal: The output.
+        violation: One of an error.
+        above: The message above it, which is not repeated.
     """
     lines = []
     place = f"  {terminal.style(str(violation.location), 'cyan')}" if violation.location is not None else ""
-    if violation.message != told:
+    if violation.message != above:
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())

@@ -1,4 +1,4 @@
-"""A run as text: the row of each table, the line that sums up, and what went wrong with the tables that failed."""
+"""A run as text: the row of each table, the summary, and the errors of the tables that failed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STYLES = {
 }
 HEADER = ("table", "state", "rows", "size", "time", "why")
 _WIDTHS = {"state": 12, "rows": 9, "size": 7, "time": 7}
-# What tells least goes first where there is no room; without its state, a table still has its mark.
+# The least telling column goes first if there is no room; without its state, a table still has its mark.
 _DISPENSABLE = ("size", "rows", "time")
 _MIN_NAME, _MIN_WHY = 12, 26
 # To this width names are shortened before columns are left out, and the reason has this much before long names do.
@@ -54,7 +54,7 @@ _CANNOT_BE = re.compile(r"^(?:(?!: ).){1,200}? cannot be [a-z ]+: (?=.)")
 
 
 class Layout(Struct, frozen=True):
-    """The columns of a run's table that there is room for; the reason, last, takes what is left.
+    """The columns of a run's table that fit; the reason, last, takes the rest.
 
     Attributes:
         name: Width of the name.
@@ -66,7 +66,7 @@ class Layout(Struct, frozen=True):
 
 
 def layout(terminal: Terminal, names: Iterable[str]) -> Layout:
-    """What fits: first names are shortened, then counts and times make way for the reason."""
+    """Fit columns into the width: first names are shortened, then counts and times make way for the reason."""
     longest = max([len(HEADER[0]), *(text_width(name) for name in names)])
     if terminal.width is None:
         return Layout(max(longest, _MIN_NAME))
@@ -94,11 +94,11 @@ def row_line(
     """One table's row.
 
     Args:
-        terminal: What it is for.
+        terminal: The output.
         columns: From `layout`.
-        state: What is true of the table.
+        state: The table's, a key of `STYLES`.
         cells: Name, rows, size and time, as text.
-        why: The reason, or what went wrong; cut to what is left of the line.
+        why: The reason, or the error; cut to the rest of the line.
         fold: Let it go on in more lines, and cut nothing.
     """
     name, rows, size, seconds = cells
@@ -131,12 +131,12 @@ def why_text(result: TableResult) -> str:
 
 
 def retry_text(event: TableRetrying) -> str:
-    """What went wrong with an attempt that another follows, in one line."""
+    """Format the error of an attempt that another follows, in one line."""
     return f"attempt {event.attempt} failed: {_brief(event.error.message)}; next in {event.delay_s:g} s"
 
 
 def _brief(message: str) -> str:
-    """The cause alone, cut where it is long: the row names the table, and all of it is told when it has ended."""
+    """Extract the cause, shortened: the row names the table, and the whole message follows when it has ended."""
     return cut_end(printable(_CANNOT_BE.sub("", _first_line(message))), _BRIEF)
 
 
@@ -150,9 +150,9 @@ def is_plain(result: TableResult) -> bool:
 
 
 def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fold: bool = False) -> str:
-    """The row of a table that ended; if asked for in several lines where the reasons need them.
+    """Format the row of a table that ended; with `fold` in several lines if the reasons need them.
 
-    What went wrong is told in full below all rows, so that one line is enough for it here.
+    Errors follow in full below all rows, so that one line is enough for them here.
     """
     cells = (result.name, count_text(result.rows), size_text(result.bytes), time_text(result.duration_s))
     fold = fold and result.status != "failed"
@@ -160,7 +160,7 @@ def result_line(terminal: Terminal, columns: Layout, result: TableResult, *, fol
 
 
 def summary_line(terminal: Terminal, result: RunResult) -> str:
-    """How many tables ended how, and how long it took."""
+    """Format the number of tables by status, and the duration."""
     counts = [
         terminal.style(f"{count_text(result.count(status))} {status}", STYLES[status])
         for status in ("materialized", "unchanged", "failed", "skipped", "cancelled")
@@ -173,19 +173,19 @@ def summary_line(terminal: Terminal, result: RunResult) -> str:
 
 
 def result_note_lines(terminal: Terminal, results: Iterable[TableResult]) -> list[str]:
-    """The notes on the tables of a run, but for those that failed: what went wrong with these has its own lines."""
-    told = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
-    return list(note_lines(terminal, told))
+    """Format the notes on the tables of a run, without those that failed: their errors have lines of their own."""
+    notes = [note for each in results if each.error is None for note in table_notes(each.name, each.notes)]
+    return list(note_lines(terminal, notes))
 
 
 def title_line(terminal: Terminal, project: str, environment: str, run_id: str) -> str:
-    """What runs, where."""
+    """Format the project, the environment and the run."""
     title = f"{terminal.style(printable(project), 'bold')} · {environment} · run {run_id}"
     return terminal.fit(terminal.wrap(title))
 
 
 def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose: bool = False) -> list[str]:
-    """What went wrong with each table that failed, with rows, values, places and what to do next."""
+    """Format the error of each table that failed, with rows, values, places and hints."""
     alike: dict[object, list[TableResult]] = {}
     for result in results:
         if result.status == "failed" and result.error is not None:
@@ -195,8 +195,8 @@ def failure_lines(terminal: Terminal, results: Iterable[TableResult], *, verbose
 
 
 def _cause(table: str, error: ErrorInfo) -> object:
-    """What is the same of failures of the same cause; most have their own."""
-    if error.type == "UnreachableError":  # what cannot be had is so for all that lives there
+    """Make a key that failures of the same cause share; most have their own."""
+    if error.type == "UnreachableError":  # all tables of the storage fail alike
         return _CANNOT_BE.sub("", error.message), error.hint
     if error.type == "TransformError" and error.frames and not error.inputs:  # a module, or what takes no tables
         return error.message, error.frames
@@ -228,10 +228,10 @@ def _failure(terminal: Terminal, results: Sequence[TableResult], verbose: bool) 
         ]
         body.append(f"inputs: {', '.join(shapes)}")
     for violation in error.violations:
-        body += violation_lines(terminal, violation, told=error.message)
+        body += violation_lines(terminal, violation, above=error.message)
     if error.hint:
         body.append(f"next: {error.hint}")
-    told = [*results[0].notes, error.note] if error.note else results[0].notes
-    body += [terminal.style(note, "dim") for note in told if alone]
+    notes = [*results[0].notes, error.note] if error.note else results[0].notes
+    body += [terminal.style(note, "dim") for note in notes if alone]
     said, body = ([terminal.wrap(f"  {line}", HANGING) for line in each] for each in (said, body))
     return [head, *said, *code, *body]

@@ -1,7 +1,6 @@
-"""The files of the history: where they are, which is the newest, and what their first lines tell.
+"""The files of the history: their places, their order and their first lines.
 
-Nothing in a file is believed before it has been looked at: people copy them, edit them, and use several versions of
-the tool.
+Every line is validated: people copy files, edit them, and use several versions of the tool.
 """
 
 from __future__ import annotations
@@ -10,16 +9,13 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
-from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from msgspec import Struct
-
 from lakehouse_cli.errors import LakehouseError, system_reason
-from lakehouse_cli.runs.event_json import SCHEMA, from_document
+from lakehouse_cli.runs.event_json import SCHEMA, Beginning, read_line
 from lakehouse_cli.runs.local_state import state_folder
 from lakehouse_cli.text.regular_files import open_regular
 
@@ -36,7 +32,7 @@ class UnreadableRunError(LakehouseError):
 
 
 def run_files(folder: Path) -> list[Path]:
-    """The files of a project's runs, newest first."""
+    """List the files of a project's runs, newest first."""
     try:
         entries = list(os.scandir(state_folder(folder, RUNS)))
     except OSError:
@@ -46,7 +42,7 @@ def run_files(folder: Path) -> list[Path]:
     files: list[Path] = []
     for _, group in groupby(names, key=_second):
         paths = [state_folder(folder, RUNS) / name for name in group]
-        # An id tells the second; within it, the first line tells which came first.
+        # An id has the second; within it, the first line decides.
         files += sorted(paths, key=_beginning, reverse=True) if len(paths) > 1 else paths
     return files
 
@@ -62,30 +58,8 @@ def _beginning(path: Path) -> str:
         return ""
 
 
-class Beginning(Struct, frozen=True):
-    """The first line of a run's file.
-
-    Attributes:
-        schema: Version of the layout of all its lines.
-        at: When it was written, ISO 8601 in UTC.
-        run_id: Its id when it ran; a file that was copied or renamed goes by its own name.
-        project: Name of the project.
-        environment: Name of the environment.
-        tables: The computed tables the run goes through, in order.
-        notes: What its selection had to tell.
-    """
-
-    schema: int
-    at: str
-    run_id: str
-    project: str
-    environment: str
-    tables: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
 def head(path: Path) -> Beginning:
-    """The first line of a run's file, which tells the schema of the others.
+    """Read the first line of a run's file, which has the schema of the others.
 
     Raises:
         UnreadableRunError: It is no such line, or of a newer schema.
@@ -95,67 +69,35 @@ def head(path: Path) -> Beginning:
 
 
 def beginning(path: Path, line: bytes) -> Beginning:
-    """The first line of a run's file, given that line.
+    """Read the first line of a run's file, given that line.
 
     Raises:
         UnreadableRunError: It is no such line, or of a newer schema.
     """
     if not line.endswith(b"\n"):
         raise UnreadableRunError(path.stem, "its first line has no end" if line else "it is empty")
-    document = parsed(path, line, 1)
-    schema = document.get("schema")
+    with suppress(ValueError, RecursionError):
+        found = read_line(line)
+        if isinstance(found, Beginning) and found.schema <= SCHEMA:
+            return found
+    schema = parse_line(path, line, 1).get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise UnreadableRunError(
             path.stem,
             f"a newer version of the tool wrote it (schema {schema}; this one reads up to {SCHEMA})",
             "update the tool",
         )
-    try:
-        found = from_document(Beginning, document)
-    except ValueError:
-        found = None
-    if found is None or document.get("event") != "run_started":
-        raise UnreadableRunError(path.stem, "its first line is not the beginning of a run")
-    return found
+    raise UnreadableRunError(path.stem, "its first line is not the beginning of a run")
 
 
-def lines_of(path: Path, event: str) -> Iterator[bytes]:
-    """The lines of one kind of event, as they stand in the file.
+def parse_line(path: Path, line: bytes, number: int) -> dict[str, Any]:
+    """Parse a line that is none of a run's, as far as it can be parsed.
 
     Raises:
-        UnreadableRunError: The file is none of ours.
-    """
-    start = f'{{"event":"{event}",'.encode()
-    with opened(path) as file:
-        beginning(path, file.readline())
-        yield from (line for line in file if line.startswith(start) and line.endswith(b"\n"))
-
-
-def parse_json(line: bytes) -> Any:
-    """Parse a line as JSON has it, without what Python's parser takes besides: NaN, and numbers beyond a float's.
-
-    Raises:
-        ValueError: It is none.
-        RecursionError: It is nested too deeply.
-    """
-    return json.loads(line, parse_constant=_finite, parse_float=_finite)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"{text} is no number in JSON")
-    return number
-
-
-def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
-    """One line of a run's file, as a document.
-
-    Raises:
-        UnreadableRunError: It is none.
+        UnreadableRunError: It is not even a JSON object.
     """
     try:
-        document = parse_json(line)
+        document = json.loads(line)
     except (ValueError, RecursionError):
         raise UnreadableRunError(path.stem, f"line {number} is not JSON") from None
     if not isinstance(document, dict):
@@ -165,7 +107,7 @@ def parsed(path: Path, line: bytes, number: int) -> dict[str, Any]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file opened for reading; trouble with the operating system is told as of the run."""
+    """Open a file for reading; raise errors of the operating system as errors of the run."""
     try:
         with os.fdopen(open_regular(path, follow=False), "rb") as file:
             yield file

@@ -1,10 +1,11 @@
-"""Reading the history: lists of runs, one run, one table over time, and what to expect of tables."""
+"""Queries of the history: lists of runs, one run, one table over time, expected durations."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TypeVar, get_args
@@ -13,18 +14,19 @@ from msgspec.structs import replace
 
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.runs.events import Cancellation, ErrorInfo, TableResult
-from lakehouse_cli.runs.history.files import UnreadableRunError, head, lines_of, parse_json, run_files
+from lakehouse_cli.runs.history.files import UnreadableRunError, head, run_files
 from lakehouse_cli.runs.history.records import RecordStatus, RunList, RunRecord, RunSummary, TableHistory, TableTime
-from lakehouse_cli.runs.history.replay import Finish, RunReplay, replay
+from lakehouse_cli.runs.history.replay import RunReplay, replay
 from lakehouse_cli.runs.local_state import is_held
 
 _Read = TypeVar("_Read")
-# What is expected of a table rests on so many of its last times, from no more than so many runs.
+# A duration is expected from so many of its last times, in no more than so many runs.
 _TIMES, _RUNS = 5, 10
+_CANCELLATIONS: tuple[Cancellation, ...] = get_args(Cancellation)
 
 
 def runs(folder: Path, *, environment: str | None = None, limit: int | None = None) -> RunList:
-    """The runs of a project, newest first; what cannot be read is told in the notes and left out.
+    """List the runs of a project, newest first; name files that cannot be read in the notes.
 
     Args:
         folder: The project's.
@@ -41,7 +43,7 @@ def runs(folder: Path, *, environment: str | None = None, limit: int | None = No
 
 
 def environments(folder: Path) -> tuple[str, ...]:
-    """The environments of the runs in the history, whether these can be read to the end or not."""
+    """List the environments of the runs in the history, whether these can be read to the end or not."""
     found: dict[str, None] = {}
     for path in run_files(folder):
         with _explained(path, []):
@@ -50,7 +52,7 @@ def environments(folder: Path) -> tuple[str, ...]:
 
 
 def read(folder: Path, run_id: str = "last", *, environment: str | None = None) -> RunRecord:
-    """One run.
+    """Read one run.
 
     Args:
         folder: The project's.
@@ -84,9 +86,9 @@ def read(folder: Path, run_id: str = "last", *, environment: str | None = None) 
 
 
 def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str]:
-    """The tables that failed, were skipped or cancelled in the last of the runs that went for them.
+    """Find the tables that failed, were skipped or were cancelled in the last run that included them.
 
-    Runs that did not go for a table tell nothing of it; one that goes on is passed over.
+    A run that goes on does not count.
 
     Args:
         folder: The project's.
@@ -103,7 +105,7 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
             if not asked or run.environment != environment or is_held(path):
                 continue
             past = replay(path)
-            # Of what a run that died did not come to, it told nothing; one that ended has told of all.
+            # A run that died has no results of the tables after that; one that ended has results of all.
             if past.finish is not None and asked - past.results.keys():
                 raise UnreadableRunError(path.stem, "lines are missing")
             found |= asked - {name for name, end in past.results.items() if end.status in ("materialized", "unchanged")}
@@ -114,7 +116,7 @@ def unfinished(folder: Path, environment: str, tables: Iterable[str]) -> set[str
 def table_history(
     folder: Path, table: str, *, environment: str | None = None, limit: int | None = None
 ) -> TableHistory:
-    """What the runs, newest first, told of one table; what cannot be read is told in the notes and left out."""
+    """List the results of one table, newest first; name files that cannot be read in the notes."""
     times: list[TableTime] = []
     notes: list[str] = []
     for run_id, past in _each(lambda path: (path.stem, replay(path)), folder, environment, notes):
@@ -126,38 +128,17 @@ def table_history(
 
 
 def durations(folder: Path, *, environment: str | None = None) -> Mapping[str, float]:
-    """Seconds that each table takes: the median of the last few times it was materialized."""
-    return {name: median(values) for name, values in _last(folder, "duration_s", environment).items()}
-
-
-def memory(folder: Path, *, environment: str | None = None) -> Mapping[str, int]:
-    """Bytes of memory that each table takes: the most of the last few times, where the events tell ``memory_bytes``."""
-    return {name: int(max(values)) for name, values in _last(folder, "memory_bytes", environment).items()}
-
-
-def _last(folder: Path, field_name: str, environment: str | None) -> dict[str, list[float]]:
-    """The last few values of a field of each table's result, of runs that materialized it.
-
-    What a scheduler wants to know before it begins: lines are only taken apart where they count.
-    """
+    """Look up the seconds that each table takes: the median of the last few times it was materialized."""
     found: dict[str, list[float]] = defaultdict(list)
-    wanted = f'"{field_name}":'.encode()
-    for path in run_files(folder)[:_RUNS]:
-        # What may be odd in a line is no reason for a run not to begin.
-        with _explained(path, []), suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            if environment not in (None, head(path).environment):
-                continue
-            for line in lines_of(path, "table_finished"):
-                name = line.partition(b'"table":"')[2].partition(b'"')[0].decode()
-                if b'"status":"materialized"' in line and wanted in line and len(found.get(name, ())) < _TIMES:
-                    value = parse_json(line)["result"].get(field_name)
-                    if isinstance(value, int | float):
-                        found[name].append(value)
-    return found
+    for past in islice(_each(replay, folder, environment, []), _RUNS):
+        for name, result in past.results.items():
+            if result.status == "materialized" and result.duration_s is not None and len(found[name]) < _TIMES:
+                found[name].append(result.duration_s)
+    return {name: median(values) for name, values in found.items() if values}
 
 
 def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, notes: list[str]) -> Iterator[_Read]:
-    """What is read off the runs of an environment, newest first; adds to `notes` what cannot be read."""
+    """Read the runs of an environment, newest first; add a note for each that cannot be read."""
     for path in run_files(folder):
         found: list[_Read] = []
         with _explained(path, notes):
@@ -168,7 +149,7 @@ def _each(read: Callable[[Path], _Read], folder: Path, environment: str | None, 
 
 @contextmanager
 def _explained(path: Path, notes: list[str]) -> Iterator[None]:
-    """Go on without a file that cannot be read, and say so; one that is only being begun is passed over."""
+    """Go on without a file that cannot be read, and add a note; ignore one that is only being begun."""
     try:
         yield
     except UnreadableRunError as error:
@@ -177,7 +158,7 @@ def _explained(path: Path, notes: list[str]) -> Iterator[None]:
 
 
 def _record(path: Path) -> RunRecord:
-    # Looked at first: a run that ends after this has told so by the time the file is read.
+    # First: a run that ends after this has written so by the time the file is read.
     goes_on = is_held(path)
     past = replay(path)
     run, finish, results = past.run, past.finish, tuple(past.results.values())
@@ -191,23 +172,18 @@ def _record(path: Path) -> RunRecord:
     else:
         status, results = "died", (*results, *_left_by_death(past))
     summary = RunSummary(
-        path.stem,  # by which it is found; a copy has the id of what it was copied from
+        path.stem,  # by which it is found; the lines of a copy have the id of the original
         run.project,
         run.environment,
         status,
         finish.started_at if finish is not None else run.at,
         finish.finished_at if finish is not None else None,
         finish.duration_s if finish is not None else None,
-        finish.counts if finish is not None else Counter(str(result.status) for result in results),
         len(run.tables),
-        _cancellation(finish),
+        finish.counts if finish is not None else Counter(str(result.status) for result in results),
+        next((how for how in _CANCELLATIONS if finish is not None and how == finish.cancelled_by), None),
     )
     return RunRecord(summary, run.tables, results, tuple(past.started) if status == "running" else (), run.notes)
-
-
-def _cancellation(finish: Finish | None) -> Cancellation | None:
-    known: tuple[Cancellation, ...] = get_args(Cancellation)
-    return next((how for how in known if finish is not None and how == finish.cancelled_by), None)
 
 
 def _left_by_death(past: RunReplay) -> Iterator[TableResult]:

@@ -1,4 +1,4 @@
-"""What is known of past runs, as frozen values."""
+"""Past runs, as frozen values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from lakehouse_cli.runs.events import Cancellation, RunResult, RunStatus, TableResult, result_json
 
@@ -21,13 +22,13 @@ class RunSummary(Struct, frozen=True):
         run_id: Its id.
         project: Name of the project.
         environment: Name of the environment.
-        status: How it ended; ``running``, or ``died`` where it ended without a word (killed, a power failure).
+        status: How it ended; ``running``, or ``died`` where no end is recorded (killed, a power failure).
         started_at: ISO 8601 in UTC.
         finished_at: Likewise; None for a run that goes on or died.
         duration_s: Seconds; None likewise.
-        counts: How many tables ended how, by status; a status of none is left out.
-        planned: How many tables it went for.
-        cancelled_by: How it was cancelled; None where it was not, or where nothing tells.
+        planned: Number of its computed tables.
+        counts: Number of tables by status; a status of none is left out.
+        cancelled_by: How it was cancelled; None where it was not, or where that is unknown.
     """
 
     run_id: str
@@ -37,42 +38,34 @@ class RunSummary(Struct, frozen=True):
     started_at: str
     finished_at: str | None
     duration_s: float | None
-    counts: Mapping[str, int]
     planned: int
+    counts: Mapping[str, int]
     cancelled_by: Cancellation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the document of `lakehouse runs -o json`."""
-        return {
-            "run_id": self.run_id,
-            "project": self.project,
-            "environment": self.environment,
-            "status": self.status,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-            "duration_s": self.duration_s,
-            "planned": self.planned,
-            "counts": dict(self.counts),
-        }
+        document = asdict(self) | {"counts": dict(self.counts)}
+        del document["cancelled_by"]
+        return document
 
 
 class RunList(Struct, frozen=True):
-    """Runs, newest first, and what to tell of files in the history that cannot be read."""
+    """Runs, newest first, and notes on files of the history that cannot be read."""
 
     runs: tuple[RunSummary, ...]
     notes: tuple[str, ...] = ()
 
 
 class RunRecord(Struct, frozen=True):
-    """A run as its events told it.
+    """A run as its events recorded it.
 
     Attributes:
         summary: The run in short.
-        planned: The computed tables it went for, in order.
-        tables: How each ended. Of a run that died, what had not ended is ``cancelled``; of one that goes on it is left
-            out.
-        started: Of a run that goes on, the tables on which work has begun and not ended.
-        notes: What the run told at its beginning.
+        planned: Its computed tables, in order.
+        tables: How each ended. Tables that had not ended are ``cancelled`` in a run that died, and left out in one that
+            goes on.
+        started: The tables under way, in a run that goes on.
+        notes: Those of its beginning.
     """
 
     summary: RunSummary
@@ -105,7 +98,7 @@ class RunRecord(Struct, frozen=True):
 
 
 class TableTime(Struct, frozen=True):
-    """What one run told of a table."""
+    """The result of one table in one run."""
 
     run_id: str
     environment: str

@@ -1,4 +1,4 @@
-"""Writing the history: a reader of events that puts each into the run's file as it happens."""
+"""The writer of the history: a reader of events that appends each to the run's file as it happens."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ KEPT = 100
 class HistoryWriter:
     """Writes a run's events to its file; takes events like any reporter.
 
-    Each line is handed to the operating system before the run goes on, so that a run that is killed leaves all it told;
-    the file is held until the run ends, so that one that died is told from one that goes on. Trouble in writing never
-    fails a run.
+    Each line is handed to the operating system before the run goes on, so that a run that is killed leaves every event
+    so far; the file is locked until the run ends, which distinguishes a run that goes on from one that died. An error
+    in writing never fails a run.
 
     Args:
         folder: The project's.
         keep: How many runs to keep, this one counted; by default what LAKEHOUSE_RUNS_KEPT says, else 100.
 
     Attributes:
-        trouble: Why the run is not, or not wholly, in the history; None where it is.
+        trouble: Why the run is not, or not wholly, in the history; None if it is.
 
     Raises:
         UsageError: LAKEHOUSE_RUNS_KEPT is not a whole number above 0.
@@ -41,7 +41,6 @@ class HistoryWriter:
         self._keep = _kept(os.environ) if keep is None else keep
         self._descriptor: int | None = None
         self._owner = os.getpid()
-        self._unbegun: Path | None = None
         self.trouble: str | None = None
 
     def handle(self, event: Event) -> None:
@@ -51,49 +50,42 @@ class HistoryWriter:
         line = event_line(event, datetime.now(UTC)).encode()
         try:
             if isinstance(event, RunStarted):
-                self._open(event.run_id)
-            if self._descriptor is not None:
+                self._begin(event.run_id, line)
+            elif self._descriptor is not None:
                 _write(self._descriptor, line)
         except OSError as error:
-            reason = system_reason(error)
-            self.trouble = f"the history of this run is not complete: {reason}"
+            self.trouble = f"the history of this run is not complete: {system_reason(error)}"
             self.close()
-            if isinstance(event, RunStarted):
-                self._remove_unbegun()
         if isinstance(event, RunFinished):
             self.close()
 
     def close(self) -> None:
-        """The run is over, however it ended."""
+        """Close the file, however the run ended."""
         descriptor, self._descriptor = self._descriptor, None
         # In a process forked from the run's, the descriptor may be another file by now.
         if descriptor is not None and self._owner == os.getpid():
             let_go(descriptor)
 
-    def _open(self, run_id: str) -> None:
+    def _begin(self, run_id: str, line: bytes) -> None:
         self.close()
-        folder = make_state_folder(self._folder, RUNS)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        path = folder / f"{run_id}{SUFFIX}"
+        path = make_state_folder(self._folder, RUNS) / f"{run_id}{SUFFIX}"
         self._descriptor = os.open(path, flags, 0o666)
-        self._unbegun = path
         with suppress(OSError):  # without locks a run that goes on looks like one that died, and that is all
             hold(self._descriptor, wait=True)
+        try:
+            _write(self._descriptor, line)
+        except OSError:
+            path.unlink()  # without a whole first line nobody could read it
+            raise
         if too_old := run_files(self._folder)[self._keep :]:
             from lakehouse_cli.runs.history.replay import is_run  # not needed by most runs
 
             for old in too_old:
-                # What is not wholly a run's may be somebody's.
-                if old.stem != run_id and not is_held(old) and is_run(old):
+                # A file that is not wholly a run's may be somebody's.
+                if old != path and not is_held(old) and is_run(old):
                     with suppress(OSError):
                         old.unlink()
-
-    def _remove_unbegun(self) -> None:
-        """Remove the file that has no whole first line: nobody could read it."""
-        unbegun, self._unbegun = self._unbegun, None
-        if unbegun is not None:
-            with suppress(OSError):
-                unbegun.unlink()
 
 
 def _write(descriptor: int, line: bytes) -> None:

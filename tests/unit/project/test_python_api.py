@@ -12,8 +12,7 @@ import pytest
 import lakehouse_cli
 from lakehouse_cli import Project
 from lakehouse_cli.errors import MissingDataError, ProjectError, UsageError
-from lakehouse_cli.rendering.reporters.base import RecordingReporter
-from lakehouse_cli.runs.events import RunFinished, RunStarted, TableFinished, TableStarted
+from lakehouse_cli.runs.events import Event, RunFinished, RunStarted, TableFinished, TableStarted
 from tests.conftest import ProjectFolder
 
 
@@ -67,11 +66,11 @@ def test_variables_come_from_the_mapping_given(project: ProjectFolder, tmp_path:
 
 
 def test_events_report_all_that_happens(project: ProjectFolder) -> None:
-    recorder = RecordingReporter()
-    result = Project.load().run(on_event=recorder.handle)
-    kinds = [type(event) for event in recorder.events]
+    events: list[Event] = []
+    result = Project.load().run(on_event=events.append)
+    kinds = [type(event) for event in events]
     assert kinds == [RunStarted, TableStarted, TableFinished, TableStarted, TableFinished, RunFinished]
-    assert recorder.events[-1] == RunFinished(result)
+    assert events[-1] == RunFinished(result)
 
 
 def test_two_projects_in_one_process_do_not_mix(project: ProjectFolder, tmp_path: Path) -> None:

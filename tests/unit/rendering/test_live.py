@@ -172,7 +172,7 @@ def test_one_long_name_among_many_takes_no_column_away_from_the_others() -> None
 def test_the_cause_in_a_row_is_cut_from_what_it_happened_to_alone() -> None:
     told = {
         "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
-        "`t` raised RuntimeError: <its text cannot be had: ValueError>": None,
+        "`t` raised RuntimeError: <str() raised ValueError>": None,
         "`t` raised OSError: that cannot be opened: it is gone": None,
     }
     for message, cause in told.items():
@@ -236,8 +236,8 @@ def test_what_the_run_waits_for_and_does_without_is_told_above_the_table() -> No
     reporter.handle(RunWaiting("another run holds `default`"))
     assert stream.getvalue() == "another run holds `default`\n"
     reporter.handle(RunStarted("20260101-000000-abcd", "shop", "default", ("a",)))
-    reporter.handle(RunTrouble("no lock can be had in .lakehouse/locks (read-only file system)"))
+    reporter.handle(RunTrouble("locks do not work in .lakehouse/locks (read-only file system)"))
     reporter.close()
     shown = CODES.sub("", stream.getvalue())
-    told = shown.index("no lock can be had in .lakehouse/locks (read-only file system)\n")
+    told = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
     assert shown.index("shop · default · run") < told < shown.rindex("a  ")

@@ -363,7 +363,6 @@ def test_durations_are_medians_of_the_last_few_times_a_table_was_materialized(tm
         record(tmp_path, run_id(number), [done("a", seconds), failed])
     record(tmp_path, run_id(8), [TableResult("a", "unchanged")])
     assert history.durations(tmp_path) == {"a": 3.0}
-    assert history.memory(tmp_path) == {}
     times = history.table_history(tmp_path, "a", limit=3)
     assert [time.result.status for time in times.times] == ["unchanged", "materialized", "materialized"]
     assert times.materialized_s == (100.0, 4.0)

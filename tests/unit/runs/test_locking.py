@@ -10,20 +10,21 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.runs.lock import Holder, RunLock, RunLockedError, holder_of
+from lakehouse_cli.runs.lock import Holder, RunLockedError, lock_file, run_lock
 from tests.cli.running import until
 
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from lakehouse_cli.runs.lock import RunLock
-lock = RunLock(Path(sys.argv[1]), "default")
-lock.acquire(run_id="20260101-000000-abcd")
+from lakehouse_cli.runs.lock import run_lock
+lock = run_lock(Path(sys.argv[1]), "default", run_id="20260101-000000-abcd")
+lock.__enter__()
 child = os.fork() if "fork" in sys.argv else None
 if not child:  # the child itself, so that it has begun when its number is known
     print(0 if child is None else os.getpid(), flush=True)
@@ -39,17 +40,30 @@ def holding(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
         return process, int(process.stdout.readline())
 
 
+def holder_of(folder: Path) -> Holder | None:
+    """The holder, as the next run is told of it."""
+    with pytest.raises(RunLockedError) as caught, run_lock(folder, "default"):
+        pass
+    return caught.value.holder
+
+
+def is_free(folder: Path) -> bool:
+    """Whether the lock can be taken; takes and releases it."""
+    with suppress(RunLockedError), run_lock(folder, "default") as trouble:
+        return trouble is None
+    return False
+
+
 def test_a_second_run_is_kept_out_and_told_by_whom(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
     try:
-        with pytest.raises(RunLockedError) as caught:
-            RunLock(tmp_path, "default").acquire()
-        holder = holder_of(tmp_path, "default")
+        with pytest.raises(RunLockedError) as caught, run_lock(tmp_path, "default"):
+            pass
     finally:
         process.kill()
         process.wait()
     error = caught.value
-    assert holder == error.holder
+    holder = error.holder
     assert holder is not None
     assert (holder.pid, holder.host, holder.run_id) == (process.pid, socket.gethostname(), "20260101-000000-abcd")
     assert error.message.startswith(f"another run (pid {process.pid} on {socket.gethostname()} since ")
@@ -63,10 +77,7 @@ def test_a_killed_holder_lets_go_though_a_worker_of_it_lives(tmp_path: Path) -> 
     try:
         process.kill()
         process.wait()
-        lock = RunLock(tmp_path, "default")
-        lock.acquire()
-        assert lock.held
-        lock.release()
+        assert is_free(tmp_path)
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -74,7 +85,6 @@ def test_a_killed_holder_lets_go_though_a_worker_of_it_lives(tmp_path: Path) -> 
 def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
     told: list[Holder | None] = []
-    lock = RunLock(tmp_path, "default")
 
     def end(holder: Holder | None) -> None:
         told.append(holder)
@@ -85,12 +95,12 @@ def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
         process.kill()
 
     killed = threading.Event()
-    lock.acquire(wait=True, on_wait=end)
-    assert killed.is_set()
-    process.wait()
-    assert lock.held
+    with run_lock(tmp_path, "default", wait=True, on_wait=end) as trouble:
+        assert killed.is_set()
+        process.wait()
+        assert trouble is None
+        assert not is_free(tmp_path)
     assert [holder.pid for holder in told if holder] == [process.pid]
-    lock.release()
 
 
 def sleeps(process: int) -> bool:
@@ -101,10 +111,11 @@ def sleeps(process: int) -> bool:
 
 def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
-    waits = "import sys; from pathlib import Path; from lakehouse_cli.runs.lock import RunLock\n"
+    waits = "import sys; from pathlib import Path; from lakehouse_cli.runs.lock import run_lock\n"
     waits += (
-        "try:\n    RunLock(Path(sys.argv[1]), 'default').acquire(wait=True, on_wait=lambda h: print('w', flush=True))"
+        "try:\n    with run_lock(Path(sys.argv[1]), 'default', wait=True, on_wait=lambda h: print('w', flush=True)):"
     )
+    waits += "\n        pass"
     waits += "\nexcept KeyboardInterrupt:\n    sys.exit(130)"
     waiting = subprocess.Popen([sys.executable, "-c", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
@@ -119,78 +130,51 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
         process.wait()
 
 
-def fail_within(lock: RunLock) -> None:
-    with lock:
-        lock.acquire()
+def fail_within(folder: Path) -> None:
+    with run_lock(folder, "default"):
         raise LakehouseError("boom")
 
 
 def test_it_is_free_again_after_release_and_after_an_error(tmp_path: Path) -> None:
-    first, second = RunLock(tmp_path, "default"), RunLock(tmp_path, "default")
-    first.acquire()
-    first.acquire()
-    with pytest.raises(RunLockedError):
-        second.acquire()
-    first.release()
-    first.release()
+    with run_lock(tmp_path, "default"):
+        assert not is_free(tmp_path)
+    assert is_free(tmp_path)
     with pytest.raises(LakehouseError, match="boom"):
-        fail_within(second)
-    first.acquire()
-    first.release()
-    assert holder_of(tmp_path, "default") is None
+        fail_within(tmp_path)
+    assert is_free(tmp_path)
 
 
 def test_environments_do_not_keep_each_other_out(tmp_path: Path) -> None:
-    with RunLock(tmp_path, "default") as one, RunLock(tmp_path, "../x/prod") as two:
-        one.acquire()
-        two.acquire()
-        assert one.held
-        assert two.held
-        assert two.path.parent == tmp_path / ".lakehouse/locks"
-        assert two.path.exists()
+    with run_lock(tmp_path, "default") as one, run_lock(tmp_path, "../x/prod") as two:
+        assert (one, two) == (None, None)
+        file = lock_file(tmp_path, "../x/prod")
+        assert file.parent == tmp_path / ".lakehouse/locks"
+        assert file.exists()
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "[]", '{"pid": "x"}', '{"pid": 1, "host": "h", "since": "never"}'])
 def test_what_a_dead_process_wrote_blocks_nobody(tmp_path: Path, text: str) -> None:
-    lock = RunLock(tmp_path, "default")
-    lock.path.parent.mkdir(parents=True)
-    lock.path.write_text(text)
-    assert holder_of(tmp_path, "default") is None
-    lock.acquire(run_id="r")
-    holder = holder_of(tmp_path, "default")
-    assert holder is not None
-    assert holder.pid == os.getpid()
-    lock.path.write_text(text)
-    with pytest.raises(RunLockedError, match=r"^another run holds `default` "):
-        RunLock(tmp_path, "default").acquire()
-    lock.release()
+    file = lock_file(tmp_path, "default")
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with run_lock(tmp_path, "default", run_id="r"):
+        holder = holder_of(tmp_path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        file.write_text(text)
+        with pytest.raises(RunLockedError, match=r"^another run holds `default` "), run_lock(tmp_path, "default"):
+            pass
 
 
 def test_a_process_that_is_gone_is_not_told_as_the_holder(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    lock = RunLock(tmp_path, "default")
-    lock.acquire()
     document = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-01-01T00:00:00+00:00", "run_id": None}
-    lock.path.write_text(json.dumps(document))
-    assert holder_of(tmp_path, "default") is None
-    lock.path.write_text(json.dumps(document | {"host": "elsewhere"}))
-    holder = holder_of(tmp_path, "default")
-    assert holder is not None
-    assert str(holder).startswith(f"pid {gone.pid} on elsewhere since 202")
-    lock.release()
-
-
-def test_the_run_can_be_named_later(tmp_path: Path) -> None:
-    with RunLock(tmp_path, "default") as lock:
-        lock.acquire()
-        before = holder_of(tmp_path, "default")
-        lock.name_run("20260101-000000-abcd")
-        after = holder_of(tmp_path, "default")
-    assert before is not None
-    assert after is not None
-    assert (before.run_id, after.run_id) == (None, "20260101-000000-abcd")
-    assert before.since == after.since
+    with run_lock(tmp_path, "default"):
+        lock_file(tmp_path, "default").write_text(json.dumps(document))
+        assert holder_of(tmp_path) is None
+        lock_file(tmp_path, "default").write_text(json.dumps(document | {"host": "elsewhere"}))
+        assert str(holder_of(tmp_path)).startswith(f"pid {gone.pid} on elsewhere since 202")
 
 
 @pytest.mark.parametrize(
@@ -207,13 +191,13 @@ def test_a_lock_that_cannot_be_made_is_an_error_that_names_what_is_in_the_way(
     (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_the_way).symlink_to(tmp_path / "nowhere")
     told = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
-    with pytest.raises(LakehouseError, match=told):
-        RunLock(tmp_path, "default").acquire()
+    with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+        pass
     if not cause.startswith("it is"):
         (tmp_path / in_the_way).unlink()
         (tmp_path / in_the_way).write_text("in the way")
-        with pytest.raises(LakehouseError, match=told):
-            RunLock(tmp_path, "default").acquire()
+        with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+            pass
 
 
 def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
@@ -223,33 +207,28 @@ def test_a_file_system_without_locks_is_told_and_does_not_stop_a_run(
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr("fcntl.flock", without_locks)
-    lock = RunLock(tmp_path, "default")
-    lock.acquire()
-    assert not lock.held
-    assert lock.trouble == "no lock can be had in .lakehouse/locks (operation not supported)"
-    lock.release()
+    with run_lock(tmp_path, "default") as trouble:
+        assert trouble == "locks do not work in .lakehouse/locks (operation not supported)"
 
 
 def test_where_the_disk_is_full_a_run_goes_on_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_room(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    lock = RunLock(tmp_path, "default")
     with monkeypatch.context() as patched:
         patched.setattr("os.open", without_room)
-        lock.acquire()
-    assert not lock.held
-    assert lock.trouble == "no lock can be had in .lakehouse/locks (no space left on device)"
+        with run_lock(tmp_path, "default") as trouble:
+            pass
+    assert trouble == "locks do not work in .lakehouse/locks (no space left on device)"
 
 
 NO_FILE_GROWS = """
 import resource, sys
 from pathlib import Path
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import run_lock
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-lock = RunLock(Path(sys.argv[1]), "default")
-lock.acquire()
-sys.exit(not lock.held)
+with run_lock(Path(sys.argv[1]), "default") as trouble:
+    sys.exit(trouble)
 """
 
 
@@ -261,8 +240,8 @@ def test_locks_stay_out_of_version_control_though_once_there_was_no_room_to_say_
     for left in ("", None):  # as an older version left it
         if left is not None:
             ignored.write_text(left)
-        with RunLock(tmp_path, "default") as lock:
-            lock.acquire()
+        with run_lock(tmp_path, "default"):
+            pass
         assert ignored.read_text() == "*\n"
         ignored.unlink()
 
@@ -272,24 +251,23 @@ import os, sys
 from pathlib import Path
 from lakehouse_cli.runs.history.writing import HistoryWriter
 from lakehouse_cli.runs.events import RunStarted
-from lakehouse_cli.runs.lock import RunLock
+from lakehouse_cli.runs.lock import lock_file, run_lock
 folder = Path(sys.argv[1])
-lock, writer = RunLock(folder, "default"), HistoryWriter(folder)
-lock.acquire(run_id="r")
+lock, writer = run_lock(folder, "default", run_id="r"), HistoryWriter(folder)
+lock.__enter__()
 writer.handle(RunStarted("20260101-000000-abcd", "shop", "default", ()))
 child = os.fork()
 if child == 0:
     # These take the numbers that the descriptors of lock and history had.
     files = [os.open(folder / "other", os.O_RDWR) for _ in range(20)]
-    lock.name_run("child")
-    lock.release()
+    lock.__exit__(None, None, None)
     writer.handle(RunStarted("20260101-000001-abcd", "shop", "default", ()))
     writer.close()
     for file in files:
         os.fstat(file)
     os._exit(0)
 status = os.waitpid(child, 0)[1]
-print(status, lock.held, lock.path.read_text(), flush=True)
+print(status, lock_file(folder, "default").read_text(), flush=True)
 sys.stdin.read()
 """
 
@@ -300,10 +278,9 @@ def test_a_forked_process_that_unwinds_touches_neither_the_lock_nor_other_files(
         [sys.executable, "-c", FORKS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    status, held, text = process.stdout.readline().split(" ", 2)
-    with pytest.raises(RunLockedError):
-        RunLock(tmp_path, "default").acquire()
+    status, text = process.stdout.readline().split(" ", 1)
+    assert not is_free(tmp_path)
     process.communicate()
-    assert (status, held, json.loads(text)["run_id"]) == ("0", "True", "r")
+    assert (status, json.loads(text)["run_id"]) == ("0", "r")
     assert (tmp_path / "other").read_text() == "kept"
     assert [p.name for p in (tmp_path / ".lakehouse/runs").glob("*.jsonl")] == ["20260101-000000-abcd.jsonl"]

@@ -80,14 +80,15 @@ def test_arrow_is_let_go_when_only_frames_are_wanted() -> None:
     pandas, arrow = frame_type_of(None), frame_type_of(pa.Table)
     alone = SharedTable(TABLE, {pandas.name})
     alone.frame(pandas)
-    assert not alone.holds_arrow
+    with pytest.raises(LookupError):
+        alone.arrow()
     both = SharedTable(TABLE, {pandas.name, arrow.name})
     both.frame(pandas)
-    assert both.holds_arrow
+    assert both.arrow() is TABLE
     assert both.frame(arrow) is TABLE
     unknown = SharedTable(TABLE)
     unknown.frame(pandas)
-    assert unknown.holds_arrow
+    assert unknown.arrow() is TABLE
 
 
 def test_python_objects_are_not_shared() -> None:
@@ -96,4 +97,4 @@ def test_python_objects_are_not_shared() -> None:
     first, second = shared.frame(pandas), shared.frame(pandas)
     first["items"][0].append(3)
     assert second["items"].tolist() == [[1], [2]]
-    assert shared.holds_arrow
+    assert shared.arrow().num_rows == 2

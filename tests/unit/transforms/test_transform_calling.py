@@ -18,8 +18,10 @@ import pytest
 from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column, FunctionRef, parse_column_type
-from lakehouse_cli.runner.interrupts import Interrupts
-from lakehouse_cli.transforms import Transform, apply, frame_type_of, load_transform
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.runner.interrupts import soft_interrupts
+from lakehouse_cli.transforms import SharedTable, Transform, frame_type_of, load_transform
+from lakehouse_cli.transforms import apply as apply_to_inputs
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})
 
@@ -34,6 +36,15 @@ def load(folder: Path, source: str, name: str = "f", module: str = "transforms")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(source)
     return load_transform(FunctionRef(module, name), folder)
+
+
+def apply(
+    transform: Transform, named: dict[str, pa.Table], positional: tuple[pa.Table, ...] = (), **options: Any
+) -> pa.Table:
+    """Call a transform on tables, those by keyword from a table called as the parameter."""
+    inputs = [(Input("some", None, True), SharedTable(table)) for table in positional]
+    inputs += [(Input(name, name), SharedTable(table)) for name, table in named.items()]
+    return apply_to_inputs(transform, inputs, **options)
 
 
 def call(folder: Path, source: str, **options: Any) -> pa.Table:
@@ -145,9 +156,10 @@ def test_a_transform_on_arrow_does_not_load_pandas(folder: Path) -> None:
 import io, pathlib, sys
 from pyarrow import csv
 from lakehouse_cli.model import FunctionRef
-from lakehouse_cli.transforms import apply, load_transform
+from lakehouse_cli.model.computation import Input
+from lakehouse_cli.transforms import SharedTable, apply, load_transform
 transform = load_transform(FunctionRef("transforms", "f"), pathlib.Path({str(folder)!r}))
-apply(transform, {{"t": csv.read_csv(io.BytesIO(b"a,b\\n1,x"))}})
+apply(transform, [(Input("t", "t"), SharedTable(csv.read_csv(io.BytesIO(b"a,b\\n1,x"))))])
 sys.exit(", ".join({{"pandas", "polars"}} & set(sys.modules)) or None)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -230,7 +242,9 @@ def test_a_coroutine_is_refused_without_a_warning(folder: Path) -> None:
 
 def test_an_exception_comes_with_the_users_frames_and_the_shape_of_inputs(folder: Path) -> None:
     source = "def helper(t):\n    return t['nope']\n\ndef f(t):\n    return helper(t).max()\n"
-    error = failure(folder, source, table_names={"t": "weather"})
+    with pytest.raises(TransformError) as caught:
+        apply_to_inputs(load(folder, source), [(Input("weather", "t"), SharedTable(TABLE))])
+    error = caught.value
     assert error.message == "`f` raised KeyError: 'nope'"
     assert error.exception == "KeyError: 'nope'"
     assert error.frames == (
@@ -254,7 +268,7 @@ def test_what_is_raised_to_end_python_fails_the_table_only_and_ctrl_c_goes_throu
     source = "def f(t):\n    raise KeyboardInterrupt  # changed\n"
     assert failure(folder, source).exception == "KeyboardInterrupt"
     press = "    os.kill(os.getpid(), signal.SIGINT)\n"
-    with pytest.raises(Interrupted), Interrupts(lambda: None):
+    with pytest.raises(Interrupted), soft_interrupts(lambda: None):
         call(folder, f"import os, signal\ndef f(t):\n{press}{press}")
 
 

@@ -38,7 +38,3 @@ class RowsFrame(FrameType):
         """Whether it is `Rows`."""
         del returned
         return issubclass(annotation, Rows)
-
-    def owns(self, value: Any) -> bool:
-        """Whether it is one."""
-        return isinstance(value, Rows)

@@ -1,0 +1,130 @@
+"""A worker process, as its leader sees it: the lines to it, its work and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from msgspec import Struct
+
+from lakehouse_cli.executors.base import WorkerDiedError, WorkerTimeoutError
+from lakehouse_cli.executors.descendants import kill_descendants
+from lakehouse_cli.executors.threads import Work
+
+# For the system to take away one that was killed.
+_LEAVING_S = 5.0
+# Between two looks at whether it has ended: while it ends, and while it works and says nothing.
+_PAUSE_S = 0.001
+_LOOK_S = 0.5
+
+
+class WorkerProcess(Struct, frozen=True):
+    """A process that was started.
+
+    Attributes:
+        line: Takes work to it and brings its answers.
+        end: Ends it, by a message or as it closes.
+        number: The system's.
+        exit_code: Returns its exit code: minus the signal that killed it, None while it lives.
+    """
+
+    line: Connection
+    end: Connection
+    number: int
+    exit_code: Callable[[], int | None]
+
+    def compute(self, work: Work, on_begun: Callable[[], None]) -> Any:
+        """Have the process do a piece of work; return or raise what it did.
+
+        Args:
+            work: The function and its arguments.
+            on_begun: Called when the process has begun it.
+
+        Raises:
+            WorkerDiedError: The process ended first.
+            WorkerTimeoutError: It was over its time.
+        """
+        limit = None
+        try:
+            self.line.send((work.fn, work.args))
+            while True:
+                kind, value = self._next(limit)
+                if kind == "begun":
+                    on_begun()
+                    # Before, it may have been loading what it needs.
+                    limit = None if work.timeout is None else time.monotonic() + work.timeout
+                elif kind in ("stdout", "stderr"):
+                    with suppress(OSError, ValueError):  # nobody reads what the function printed
+                        getattr(sys, kind).write(f"{value}\n")
+                else:
+                    break
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._await_end(time.monotonic() + _LEAVING_S)
+            raise WorkerDiedError(_death(self.exit_code())) from error
+        if kind == "error":
+            raise value
+        return value
+
+    def _next(self, limit: float | None) -> tuple[str, Any]:
+        """Receive the next message of the process.
+
+        A line does not end as long as any process has it open, and one that was started past Python may. So the exit
+        code is polled too; messages from before the end are still there.
+        """
+        while True:
+            left = _LOOK_S if limit is None else min(max(limit - time.monotonic(), 0), _LOOK_S)
+            ended = self.exit_code() is not None
+            if self.line.poll(0 if ended else left):
+                said: tuple[str, Any] = self.line.recv()
+                return said
+            if ended:
+                raise EOFError
+            if limit is not None and time.monotonic() >= limit:
+                raise WorkerTimeoutError
+
+    def _await_end(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock.
+
+        By polling: `multiprocessing` waits for a pipe to close, which descendants of the process have open as well.
+        """
+        while self.exit_code() is None and time.monotonic() < limit:
+            time.sleep(_PAUSE_S)
+
+    def request_end(self) -> None:
+        """Have the process end itself and those it started, whatever it is doing."""
+        with suppress(OSError):  # it is gone
+            self.end.send(None)
+
+    def kill_after(self, limit: float) -> None:
+        """Wait for its end until a moment of the monotonic clock, then kill it."""
+        self._await_end(limit)
+        if self.exit_code() is None:
+            kill_descendants(self.number)
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(self.number, signal.SIGKILL)
+            self._await_end(time.monotonic() + _LEAVING_S)
+
+    def close(self) -> None:
+        """Close the line to it; for the thread that leads it, or when that has ended."""
+        for connection in (self.line, self.end):
+            with suppress(OSError):
+                connection.close()
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "lost its line to this one"
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    memory = "; the system may have been out of memory" if exit_code == -signal.SIGKILL else ""
+    return f"was killed by {name}{memory}"
