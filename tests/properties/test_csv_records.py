@@ -50,6 +50,7 @@ class Machine:
         self.delimiter, self.escape = options.delimiter, options.escape_char
         self.quote = options.quote_char if options.quotes else None
         self.seen: set[str] = set()
+        self.split_at: set[int] = set()
         self.end = "\n"
         self.end = self._line_end()
 
@@ -89,15 +90,48 @@ class Machine:
     def records(self) -> list[list[Value]]:
         records = []
         while self.at < len(self.text):
+            start, self.split_at = self.at, set[int]()
             record = [self._value()]
             while self._take(self.delimiter):
                 record.append(self._value())
+            if self.split_at and self._is_whole_as_text(self.text[start : self.at], len(record)):
+                raise RefusedError
             if not self._take_line_end():
                 raise RefusedError
             records.append(record)
             if self.seen == {"escape", "text"}:
                 raise RefusedError
         return records
+
+    def _is_whole_as_text(self, record: str, width: int) -> bool:
+        """Whether the lines of a record are as many records where escape characters outside of quotes are text."""
+        plain = Machine("", CsvOptions(delimiter=self.delimiter, header=False))
+        plain.text, plain.escape, plain.quote, plain.end = record, self.escape, self.quote, self.end
+        widths = []
+        while plain.at < len(record):
+            widths.append(1)
+            while True:
+                try:
+                    plain.skip_literal()
+                except RefusedError:
+                    return False
+                if not plain._take(self.delimiter):
+                    break
+                widths[-1] += 1
+            if not plain._take_line_end():
+                return False
+        return widths == [width] * len(widths)
+
+    def skip_literal(self) -> None:
+        """Pass a value in which only quotes make an escape character one."""
+        if self.quote is not None and self._take(self.quote):
+            while not self._take(self.quote) or self._take(self.quote):
+                if self.at == len(self.text):
+                    raise RefusedError
+                self.at += 2 if self.text[self.at] == self.escape else 1
+        else:
+            while self.at < len(self.text) and self.text[self.at] not in (self.delimiter, "\r", "\n"):
+                self.at += 1
 
     def _take(self, what: str) -> bool:
         found = self.text.startswith(what, self.at)
@@ -172,6 +206,8 @@ class Machine:
         if strict and character not in special and character not in CONTROLS:
             raise RefusedError
         if not strict:
+            if character.endswith("\r" if self.end == "\r" else "\n"):
+                self.split_at.add(self.at)
             self.seen.add("escape" if character in special else "text")
         if character in special:
             return character

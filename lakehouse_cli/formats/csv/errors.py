@@ -69,6 +69,9 @@ def malformed(
                 f"{escape} in {_text(error.value)} on {place}, may be text or escape what follows: the file has both"
             )
             hint = f"write it with quotes around every text (Spark: `quoteAll`), or double each {escape} that is text"
+        case "escaped end":
+            message = f"{escape} before a line end in {_text(error.value)} on {place}, may be text or escape it"
+            hint = "write it with quotes around every text (Spark: `quoteAll`); if none has any, set `quote_char: none`"
         case "unknown escape":
             message = f"{_text(error.value)} on {place}, is not an escape"
             hint = f"double each {escape} that is text, or remove `escape_char` from its options if all are"

@@ -26,7 +26,9 @@ _RETURNS = re.compile(rb"\r*+")
 # What the escape character makes of letters for MySQL and PostgreSQL, which write them so.
 _CONTROLS = {b"0": b"\0", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"Z": b"\x1a"}
 
-Reason = Literal["after quote", "unclosed", "line feed", "dangling", "unknown escape", "mixed escapes", "long"]
+Reason = Literal[
+    "after quote", "unclosed", "line feed", "dangling", "unknown escape", "mixed escapes", "escaped end", "long"
+]
 
 
 class RecordError(Exception):
@@ -58,6 +60,7 @@ class _Patterns(Struct, frozen=True):
         ordinary: What Arrow takes as it is, so without escapes and foreign line ends: in group 1 up to a line end, in
             group 2 values of the next record.
         value: A value, up to what ends it; nothing where its quote does not close.
+        literal: The same where an escape character outside of quotes is text.
         record: A record.
         first: The same without a CR or LF outside quotes.
         stop: A delimiter, group 1, or what ends a line.
@@ -68,6 +71,7 @@ class _Patterns(Struct, frozen=True):
 
     ordinary: re.Pattern[bytes]
     value: re.Pattern[bytes]
+    literal: re.Pattern[bytes]
     record: re.Pattern[bytes]
     first: re.Pattern[bytes]
     stop: re.Pattern[bytes]
@@ -91,6 +95,7 @@ def _patterns(delimiter: str, quote: str, escape: str | None, line_end: bytes, *
     return _Patterns(
         re.compile(rb"((?:(?:[^%b%b\r\n]++|(?<=[^%b\r\n])%b%b)*+%b)*+)" % (q, e, d, q, closed, ends[1]) + rest),
         re.compile(value),
+        re.compile(rb"%b|(?!%b)[^%b\r\n]*+" % (quoted, q, d)),
         re.compile(rb"%b(?:%b%b)*+" % (value, d, value)),
         re.compile(rb"%b(?:%b%b)*+" % (first, d, first)),
         re.compile(rb"(%b)|%b" % (d, ends[0] % rb"(?!)")),
@@ -131,6 +136,8 @@ class Records:
         self._special = {self._delimiter, self._escape, _LF, _CR, b"\r\n"} | ({self._quote} if self._quoting else set())
         # Whether in unquoted values escapes were seen, and escape characters that stand for themselves.
         self._has_escapes = self._has_text_escapes = False
+        # Whether the value at hand has an escaped line end and no quotes.
+        self._has_escaped_end = False
         # Of the data at hand in all that was read.
         self._offset = 0
 
@@ -252,8 +259,10 @@ class Records:
         # What is done up to the end of the last whole record, and where that is.
         whole = end = at = 0
         error = None
+        # The first value of the record with an escaped line end outside of quotes.
+        doubtful: tuple[int, bytes] | None = None
         while at < len(data) or at > end:
-            if run := patterns.ordinary.match(data, at):
+            if doubtful is None and (run := patterns.ordinary.match(data, at)):
                 if run[1]:
                     done.append(run[1])
                     whole, end = len(done), run.end(1)
@@ -272,11 +281,41 @@ class Records:
             except _EscapeError as found:
                 error = self._error(found.reason, data, (end, at, match.end()), found.text)
                 break
+            if self._has_escaped_end:
+                self._has_escaped_end, doubtful = False, doubtful or (at, match.group())
+            if stop[1] is None and doubtful is not None:
+                if self._is_whole_as_text(data[end : match.end()]):
+                    error = self._error("escaped end", data, (end, doubtful[0], doubtful[0]), doubtful[1])
+                    break
+                doubtful = None
             at = stop.end()
             done.append(stop.group() if self._is_raw else stop[1] or (_CR if self.line_end == _CR else _LF))
             if stop[1] is None:
                 whole, end = len(done), at
         return b"".join(done[:whole]), end, error
+
+    def _is_whole_as_text(self, record: bytes) -> bool:
+        """Whether the lines of a record are records too, of as many values, where its escapes of line ends are text.
+
+        Spark escapes only inside of quotes, and leaves out the quotes of a text that ends in a backslash.
+        """
+        patterns, at, counts = self._patterns, 0, [1]
+        while at < len(record):
+            match = patterns.literal.match(record, at)
+            stop = match and patterns.stop_at_end.match(record, match.end())
+            if not stop:
+                return False
+            at = stop.end()
+            if stop[1] is not None:
+                counts[-1] += 1
+            elif stop.group():
+                counts.append(1)
+        if record.endswith((_LF, _CR)):
+            counts.pop()
+        values = at = 0
+        while at <= len(record) and (match := patterns.value.match(record, at)):
+            values, at = values + 1, match.end() + 1
+        return counts == [values] * len(counts)
 
     def _fault(self, data: bytes, match: re.Match[bytes] | None, *, final: bool) -> Reason | None:
         """Why a value is followed by neither a delimiter nor a line end; None where more data may tell."""
@@ -323,6 +362,7 @@ class Records:
             after = match[0][1:]
             if after in self._special or (not lenient and after in _QUOTES):
                 self._has_escapes |= lenient
+                self._has_escaped_end |= lenient and after.endswith(_CR if self.line_end == _CR else _LF)
                 return after
             if lenient:
                 self._has_text_escapes = True

@@ -196,6 +196,25 @@ def test_escapes_that_are_none_are_refused(data: str, options: dict[str, Any], m
     assert error.hint
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            'p\n"a \\"q\\""\nD:\\\nE:\\\nnext\n',
+            "\\ before a line end in `'D:\\\\\\nE:\\\\\\nnext'` on line 3 of `x.csv`",
+        ),
+        ("id,p\n1,x\n2,D:\\\n", "on line 3 of `x.csv`, in column `p`, may be text or escape it"),
+        ("a,b\nD:\\,E:\\\nx,y\n", "on line 2 of `x.csv`, in column `a`"),
+        ("id,p\r\n1,x\r\n2,D:\\\r\n", "on line 3 of `x.csv`, in column `p`"),
+    ],
+)
+def test_line_end_behind_a_text_of_spark_is_refused(data: str, message: str) -> None:
+    r"""Spark writes `D:\` without quotes; who escapes line ends would mean another value."""
+    error = refusal(data, escape_char="\\")
+    assert message in error.message
+    assert "`quoteAll`" in str(error.hint)
+
+
 def test_a_header_may_hold_escapes() -> None:
     assert read('a\\,b,"c \\"d\\""\n1,2\n', escape_char="\\").column_names == ["a,b", 'c "d"']
 
