@@ -29,7 +29,7 @@ from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import AssetStorage, Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable, count_rows
 from lakehouse_cli.storage.formatted import FormattedStorage
-from lakehouse_cli.storage.opening import make_storage
+from lakehouse_cli.storage.own import make_storage
 from lakehouse_cli.storage.undeclared_types import refusals
 from lakehouse_cli.testing.every_type import VALUES
 

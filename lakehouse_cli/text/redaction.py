@@ -21,6 +21,7 @@ _Error = TypeVar("_Error", bound=Exception)
 SHORTEST = 4
 #: Stands for a secret that is written where it is used.
 HIDDEN = "***"
+# Patterns are texts: compiling all of them takes longer than a short command needs them.
 _REFERENCE = r"\$\{[^{}]*\}"
 # One with a default says what it stands for.
 _BARE_REFERENCE = r"\$\{\w+\}"
@@ -29,37 +30,32 @@ _PORT_AND_QUERY = r"\d+(?:/[^?@\s]*)?\?[^@\s=]*="
 # To the last `@` before a comment or another URL, but for one in a query: `host:5432/db?email=me@x`.
 _TO_AT = rf"(?!{_PORT_AND_QUERY})(?:(?! #|[\s\"'({{\[,=][A-Za-z][\w+.-]*://).)*(?=@)"
 _REVEALING = r"password|passwd|pwd|secret|token|credential|signature|sig|(?:access|account|api|private)_?key"
-_PASSWORD = re.compile(rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)({_TO_AT})")
+_PASSWORD = rf"(://{_USER}:)(?!(?:{_BARE_REFERENCE})+@)({_TO_AT})"
 # Of options of storages. A column, or a param, may go by such a name too; then a type stands behind it.
 _REVEALING_OPTIONS = (
     r"\w*(?:password|passwd|pwd|secret|token|credential|(?:access|account|api|private|sas)_?key(?!_?id))\w*"
 )
 _A_TYPE = r"[{\[&*!|>]|(?:u?int|float|double|bool|string|binary|date|time|duration|decimal|dict|list|struct|null)"
 _OPTION_VALUE = r"'[^']*'?|\"(?:\\.|[^\"\\])*\"?|[^\s,{}\"'#][^\s,{}\"']*"
-_WRITTEN_OPTION = re.compile(
-    rf"(\b(?:{_REVEALING_OPTIONS})[\"']?\s*:\s+)(?!{_A_TYPE})"
-    rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})",
-    re.IGNORECASE,
+_WRITTEN_OPTION = (
+    rf"(?i)(\b(?:{_REVEALING_OPTIONS})[\"']?\s*:\s+)(?!{_A_TYPE})"
+    rf"(?!([\"']?)(?:{_BARE_REFERENCE})+\2(?:[\s,}}]|$))({_OPTION_VALUE})"
 )
-_WRITTEN_PARAMETER = re.compile(
-    rf"([?&][^=&#\s]*(?:{_REVEALING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)",
-    re.IGNORECASE,
+_WRITTEN_PARAMETER = (
+    rf"(?i)([?&][^=&#\s]*(?:{_REVEALING})[^=&#\s]*=)(?!(?:{_BARE_REFERENCE})+(?:[&#\s\"',}}]|$))([^&#\s\"',}}]+)"
 )
-_SECRET_NAME = re.compile(_REVEALING, re.IGNORECASE)
-_SECRET_PARAMETER = re.compile(
-    rf"(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*",
-    re.IGNORECASE,
+_SECRET_NAME = rf"(?i){_REVEALING}"
+_SECRET_PARAMETER = (
+    rf"(?i)(?:^|(?<=[?&;\s]))([^=&;#\s]*(?:{_REVEALING})[^=&;#\s]*)=(?!(?:{_BARE_REFERENCE})+(?:[&;#\s]|$))[^&;#\s]*"
 )
 
 # Values that are in many a word and name: short, and letters of one case or digits alone.
-_PLAIN = re.compile(
-    r"(?=.{1,11}\Z)[A-Z]?(?:[a-z]+|[0-9]+)(?:[-_](?:[a-z]+|[0-9]+))*\Z|(?=.{1,11}\Z)[A-Z]+(?:[-_][A-Z]+)*\Z"
-)
+_PLAIN = r"(?=.{1,11}\Z)[A-Z]?(?:[a-z]+|[0-9]+)(?:[-_](?:[a-z]+|[0-9]+))*\Z|(?=.{1,11}\Z)[A-Z]+(?:[-_][A-Z]+)*\Z"
 # A word may follow an escape: of a text in quotes, of a URL, of JSON, of a terminal.
 _VALUE_BEGINS = "(?<=[:=])"
 # A piece of a password that is a plain word is one where a program quotes it, not in every sentence.
 _PIECE_BEGINS = "(?<=[:='\"])"
-_PIECES_END = re.compile(r"[/#?@:%\[\]\s]+")
+_PIECES_END = r"[/#?@:%\[\]\s]+"
 # As `Basic` of HTTP has it after a user name of whatever length; shorter ones would be found by chance.
 _SHORTEST_BASE64 = 8
 _WORD_BEGINS = r"(?:(?<!\w)|(?<=\\[abfnrtv])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})"
@@ -115,7 +111,7 @@ class Mask(Struct, frozen=True):
         """A text that was cut off, without the beginning of a value at its end."""
         for form, shown in self.shown.items():
             for size in range(min(len(form), len(text)), SHORTEST - 1, -1):
-                if text.endswith(form[:size]) and not _PLAIN.match(form):
+                if text.endswith(form[:size]) and not re.match(_PLAIN, form):
                     return text[:-size] + shown
         return text
 
@@ -134,7 +130,7 @@ def without_password(url: str) -> str:
     """
     if "://" not in url and "=" not in url:
         return url
-    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1{HIDDEN}", url))
+    return re.sub(_SECRET_PARAMETER, rf"\1={HIDDEN}", re.sub(_PASSWORD, rf"\1{HIDDEN}", url))
 
 
 def without_secrets(line: str) -> str:
@@ -148,7 +144,7 @@ def without_secrets(line: str) -> str:
     'root: postgresql://me@host/db?password=*******'
     """
     for pattern in (_PASSWORD, _WRITTEN_PARAMETER, _WRITTEN_OPTION):
-        line = pattern.sub(lambda match: match[1] + "*" * len(match[match.re.groups]), line)
+        line = re.sub(pattern, lambda match: match[1] + "*" * len(match[match.re.groups]), line)
     return line
 
 
@@ -163,7 +159,7 @@ def without_values(text: str) -> str:
 
 def names_a_secret(name: str) -> bool:
     """Whether a name says that its value is secret."""
-    return _SECRET_NAME.search(name) is not None
+    return re.search(_SECRET_NAME, name) is not None
 
 
 def mask_of(values: Mapping[str, str], names: Iterable[str] = ()) -> Mask:
@@ -222,7 +218,7 @@ def _mask(values: Iterable[tuple[str, str, str]], masked: str, names: frozenset[
 
 def _found(form: str, word_begins: str) -> str:
     """The pattern of a form: wherever it stands, or as a word where it is a plain one."""
-    if _PLAIN.match(form):
+    if re.match(_PLAIN, form):
         return f"{word_begins}{re.escape(form)}{_WORD_ENDS}"
     return r"\s+".join(map(re.escape, form.split())) or re.escape(form)
 
@@ -278,7 +274,7 @@ def _pieces(name: str, value: str) -> Iterator[str]:
         return
     for secret in dict.fromkeys([*within, *_secrets_within(value)]):
         for text in dict.fromkeys((secret, unquote(secret))):
-            yield from (piece for piece in _PIECES_END.split(text) if len(piece) >= SHORTEST)
+            yield from (piece for piece in re.split(_PIECES_END, text) if len(piece) >= SHORTEST)
             raw = text.encode(errors="surrogateescape")
             for before in range(3):
                 # Without the characters that depend on what stands beside it.
@@ -297,9 +293,9 @@ def _secrets_within(value: str) -> Iterator[str]:
         password = user_info.partition(":")[2]
         if password and not re.match(_PORT_AND_QUERY, password):
             yield password
-        elif user_info and ":" not in user_info and not _PLAIN.match(user_info):
+        elif user_info and ":" not in user_info and not re.match(_PLAIN, user_info):
             yield user_info  # a token
-    for match in _SECRET_PARAMETER.finditer(value):
+    for match in re.finditer(_SECRET_PARAMETER, value):
         yield match[0].partition("=")[2]
 
 

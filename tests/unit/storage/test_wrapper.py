@@ -12,7 +12,7 @@ from lakehouse_cli.model import StorageSpec
 from lakehouse_cli.storage import capabilities
 from lakehouse_cli.storage.base import AssetStorage, Scan
 from lakehouse_cli.storage.capabilities import CountsRows, KeepsVersions, Prefetches
-from lakehouse_cli.storage.opening import GuardedStorage
+from lakehouse_cli.storage.own import GuardedStorage
 from lakehouse_cli.storage.read_only import ReadOnlyStorage
 from lakehouse_cli.storage.wrapper import WrapperStorage
 from lakehouse_cli.testing.storage import table

@@ -1,0 +1,134 @@
+"""Storages of classes that are not the tool's: made with spec and options, and guarded against what they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lakehouse_cli.code.importing import import_own
+from lakehouse_cli.code.source import SourceError
+from lakehouse_cli.errors import LakehouseError
+from lakehouse_cli.model import StorageSpec, Table
+from lakehouse_cli.model.manifest import InputRecord
+from lakehouse_cli.registry import install_command
+from lakehouse_cli.storage.base import AssetStorage, Scan
+from lakehouse_cli.storage.errors import own_storage_error
+from lakehouse_cli.storage.wrapper import WrapperStorage
+from lakehouse_cli.storage_types import StorageType, find_type
+
+_Storage = TypeVar("_Storage", bound=AssetStorage)
+
+
+def open_own(spec: StorageSpec, folder: Path) -> AssetStorage:
+    """Import a class of the project in a folder, or of a package, and make its storage.
+
+    Raises:
+        LakehouseError: It cannot be imported or made, or is no storage.
+    """
+    try:
+        storage_type = find_type(spec.type, folder)
+    except SourceError as error:
+        raise LakehouseError(f"storage `{spec.name}`: {error}", hint=error.hint, location=spec.location) from error
+    if storage_type is None:
+        raise LakehouseError(f"storage `{spec.name}`: `{spec.type}` is not installed any more", location=spec.location)
+    storage_class = _imported(spec, storage_type, folder)
+    options = {option.name: spec.connection.get(option.name, option.default) for option in storage_type.options}
+    try:
+        storage = make_storage(storage_class, spec, options)
+    except LakehouseError:
+        raise
+    except Exception as error:
+        raise LakehouseError(
+            f"storage `{spec.name}` cannot be made: {type(error).__name__}: {error}",
+            hint=f"look at `__init__` of `{storage_type.implementation}`, which is given the StorageSpec",
+            location=spec.location,
+        ) from error
+    return GuardedStorage(spec, storage)
+
+
+def make_storage(storage_class: type[_Storage], spec: StorageSpec, options: Mapping[str, Any]) -> _Storage:
+    """A storage of a class that is not the tool's: spec and options are attributes before `__init__` is called."""
+    storage = storage_class.__new__(storage_class)
+    for name, value in options.items():
+        # A list of its own: the default is shared by all that have it.
+        setattr(storage, name, list(value) if isinstance(value, list) else value)
+    # Neither is declared in the base.
+    made: Any = storage
+    made.spec = spec
+    if storage_class.__init__ is not object.__init__:
+        made.__init__(spec)
+    return storage
+
+
+def _imported(spec: StorageSpec, storage_type: StorageType, folder: Path) -> Any:
+    """Import the class, and check that it has what a storage must have."""
+    module_name, _, class_name = storage_type.implementation.partition(":")
+    try:
+        module = import_own(module_name, folder)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        hint = f"fix {module_name.replace('.', '/')}.py"
+        if missing:
+            hint = install_command(missing) or f"install what `{missing}` belongs to"
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{module_name}` cannot be imported: {type(error).__name__}: {error}",
+            hint=hint,
+            location=spec.location,
+        ) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not issubclass(found, AssetStorage):
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{storage_type.implementation}` is no storage",
+            hint="make it a subclass of `lakehouse_cli.storage.AssetStorage` or `KeyedStorage`",
+            location=spec.location,
+        )
+    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    if lacking:
+        renamed = "scan" in lacking and hasattr(found, "read")
+        raise LakehouseError(
+            f"storage `{spec.name}`: `{storage_type.implementation}` lacks `{'`, `'.join(lacking)}`",
+            hint="let `read` become `scan`" if renamed else "define what its base class leaves open",
+            location=spec.location,
+        )
+    return found
+
+
+class GuardedStorage(WrapperStorage):
+    """A storage that is not the tool's: whatever it raises becomes a `StorageError` with table, storage and line."""
+
+    def __init__(self, spec: StorageSpec, inner: AssetStorage) -> None:
+        super().__init__(inner)
+        self.spec = spec
+
+    def uri(self, table: Table) -> str:
+        """Return where a table is, with the root as it is written: one that is filled in may hold a password."""
+        uri: str = self.forward("uri", table)
+        return uri.replace(self.spec.root, self.spec.root_text) if self.spec.root else uri
+
+    def scan(self, table: Table, columns: Any) -> Scan:
+        """Guard the reading too, which begins when the data are asked for."""
+        scan: Scan = self.forward("scan", table, columns)
+
+        def read(known: tuple[InputRecord, ...] | None) -> Any:
+            with self._guarding("scan", table):
+                return scan.read(known)
+
+        return Scan(self, table, read)
+
+    def forward(self, method: str, /, *arguments: Any, **keywords: Any) -> Any:
+        """Call a method of the user's."""
+        with self._guarding(method, next((each for each in arguments if isinstance(each, Table)), None)):
+            result = super().forward(method, *arguments, **keywords)
+            # What is made while it is asked for would raise where nobody looks.
+            return list(result) if isinstance(result, Iterator) else result
+
+    @contextmanager
+    def _guarding(self, method: str, table: Table | None) -> Iterator[None]:
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:
+            raise own_storage_error(self.spec, method, table, error) from error
