@@ -38,7 +38,7 @@ def main() -> NoReturn:
 
 
 def _ending() -> Callable[..., NoReturn]:
-    """What tells of an interruption on stderr as it is now, wherever that is redirected to by then, and ends all."""
+    """Make what reports an interruption on stderr as it is now, wherever that leads by then, and ends all."""
     try:
         stderr = os.dup(2)
     except OSError:  # closed

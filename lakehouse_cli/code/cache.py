@@ -90,7 +90,7 @@ class CodeCache:
 
         Args:
             modules: What the tables' functions were found in.
-            fingerprints: By the function's ``module:name``; those that cannot be told are left out.
+            fingerprints: By the function's ``module:name``; those that cannot be determined are left out.
             files: What else was read; code that is none of the project's files is not looked at the next time.
         """
         modules = list(modules)

@@ -65,7 +65,7 @@ _active: Path | None = None
 class _FromSource(SourceFileLoader):
     """Loads a module from its text and never from bytecode.
 
-    Python tells stale bytecode by whole seconds and size: an edit of one character within a second would be computed
+    Python finds stale bytecode by whole seconds and size: an edit of one character within a second would be computed
     with the code of before it, though the fingerprint is that of the text.
 
     Attributes:

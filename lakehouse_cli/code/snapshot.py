@@ -34,7 +34,7 @@ class CodeSnapshot:
 
 
 def file_key(file: str) -> str:
-    """What tells a file from others, by whichever links its folder is reached."""
+    """The key of a file, by whichever links its folder is reached."""
     folder, _, name = file.rpartition("/")
     return f"{_real_folder(folder)}/{name}"
 

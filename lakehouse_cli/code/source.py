@@ -64,7 +64,7 @@ class FunctionSource(Struct, frozen=True):
 
 
 class SourceError(Exception):
-    """A module cannot be found or parsed; `location` tells where it is broken, where it was found at all."""
+    """A module cannot be found or parsed; `location` says where it is broken, where it was found at all."""
 
     def __init__(self, message: str, hint: str | None = None, location: Location | None = None) -> None:
         super().__init__(message)

@@ -81,14 +81,14 @@ def _reads_in_words(reads: Collection[OutsideRead], uses: Uses) -> str:
     variables = [read for read in reads if read.kind == "variable"]
     files = [read for read in reads if read.kind in ("file", "pattern")]
     network = [read for read in reads if read.kind == "network"]
-    told = []
+    found = []
     if variables:
         names = _listed(variables)
-        told.append(f"reads {f'{names} from ' if names else ''}the environment ({_place(variables)})")
+        found.append(f"reads {f'{names} from ' if names else ''}the environment ({_place(variables)})")
     if files:
-        told.append(f"opens {_listed(files) or 'a file'} ({_place(files)})")
+        found.append(f"opens {_listed(files) or 'a file'} ({_place(files)})")
     if network:
-        told.append(f"reads from the network ({_place(network)})")
+        found.append(f"reads from the network ({_place(network)})")
     unlisted = [read for read in (*variables, *files) if read.name and _item(read) is None]
     keys = {"env": (variables, uses.env), "files": (files, uses.files)}
     ways = _ways_to_list(keys, alone=not (network or unlisted))
@@ -96,7 +96,7 @@ def _reads_in_words(reads: Collection[OutsideRead], uses: Uses) -> str:
         is_file = not (ways or network or any(read.kind == "variable" for read in unlisted))
         age = "set `refresh: 1d`, or another age"
         ways.append("declare it as a source table, or set `refresh: 1d`" if is_file else age)
-    return f"{' and '.join(told)}: {', and '.join(ways)}"
+    return f"{' and '.join(found)}: {', and '.join(ways)}"
 
 
 def _ways_to_list(keys: Mapping[str, tuple[list[OutsideRead], Sequence[str] | None]], *, alone: bool) -> list[str]:

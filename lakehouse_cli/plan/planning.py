@@ -29,7 +29,7 @@ from lakehouse_cli.text.listing import first_named
 
 Action = Literal["run", "skip", "read"]
 # How many tables a refusal names.
-_TOLD = 5
+_NAMED = 5
 
 
 class PlannedTable(Struct, frozen=True):
@@ -50,7 +50,7 @@ class PlannedTable(Struct, frozen=True):
         refused: Why a run leaves it as it is though it is due; None where it does not.
         would_fail: Why a run could not materialize it: it is refused, or something it needs is missing or refused; None
             where nothing is known to speak against it.
-        notes: What else is worth telling of a table that would run, such as an input modified outside lakehouse,
+        notes: Remarks on a table that would run, such as an input modified outside lakehouse,
             or which key would have its transform's surroundings count.
         used: What its transform uses beside its inputs; None where nothing is declared.
     """
@@ -263,7 +263,7 @@ def _planned_computed(
 
 
 def _of_another(project: str, table: Table, state: TableState) -> StorageError | None:
-    """What tells that another project stored what is there, None where none did."""
+    """The error that another project stored what is there; None where none did."""
     if state.manifest is None or state.manifest.project in (None, project):
         return None
     return StorageError(
@@ -331,16 +331,16 @@ def _refuse_missing_inputs(
     needing = list(dict.fromkeys(name for name, _ in lacking))
     missing = list(dict.fromkeys(upstream for _, upstream in lacking))
     them = "it" if len(missing) == 1 else "them"
-    told = [*_why_missing(missing, states, here="" if defer is None else " here")]
+    causes = [*_why_missing(missing, states, here="" if defer is None else " here")]
     if defer is not None and not all(states[name].other_form for name in missing):
-        told.append(f"nothing of {them} is in `{defer}`")
-    shown = needing[:_TOLD]
+        causes.append(f"nothing of {them} is in `{defer}`")
+    shown = needing[:_NAMED]
     what = "it needs" if len(shown) == 1 else "they need"
     rest = "; put `+` before the others too" if len(needing) > len(shown) else ""
     if any(states[name].other_form for name in missing):
         rest += "; or take the change back"
     raise UsageError(
-        f"{', '.join(told)}, and {first_named(needing, _TOLD)} {'needs' if len(needing) == 1 else 'need'} {them}",
+        f"{', '.join(causes)}, and {first_named(needing, _NAMED)} {'needs' if len(needing) == 1 else 'need'} {them}",
         hint=f"`lakehouse run {' '.join(f'+{name}' for name in shown)}` materializes everything {what}{rest}",
     )
 
@@ -357,6 +357,6 @@ def _why_missing(names: list[str], states: Mapping[str, TableState], here: str) 
         else:
             gone.append(name)
     if never:
-        yield f"{first_named(never, _TOLD)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
+        yield f"{first_named(never, _NAMED)} {'was' if len(never) == 1 else 'were'} never materialized{here}"
     if gone:
-        yield f"what was stored of {first_named(gone, _TOLD)}{here} is gone"
+        yield f"what was stored of {first_named(gone, _NAMED)}{here} is gone"

@@ -95,7 +95,7 @@ class ProjectCode:
         """Take the fingerprints of tables' transforms, so that `of` knows them.
 
         Raises:
-            ProjectError: Modules that they reach cannot be read or parsed; each is told once, however many reach it.
+            ProjectError: Modules that they reach cannot be read or parsed; each once, however many reach it.
         """
         problems: dict[tuple[str, Location | None], Problem] = {}
         for table in tables:
@@ -107,10 +107,10 @@ class ProjectCode:
             raise ProjectError(in_order(problems.values(), self._spec.file.name))
 
     def missing_packages(self) -> list[Problem]:
-        """What the transforms' modules import at their top and is not there, told once each, with the first place.
+        """What the transforms' modules import at their top and is not there, each once, with the first place.
 
         Raises:
-            SourceError: A module cannot be read or parsed; `read` tells that as problems.
+            SourceError: A module cannot be read or parsed; `read` reports that as problems.
         """
         modules = dict.fromkeys(t.function.module for t in self._spec.tables.values() if t.function is not None)
         found: dict[str, Location] = {}

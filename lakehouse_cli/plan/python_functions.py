@@ -34,7 +34,7 @@ class FunctionCode(Struct):
     _broken: set[str] = field(default_factory=set)
 
     def find(self, ref: FunctionRef, table: Table) -> FunctionSource | Problem | None:
-        """The source of a table's transform, or why there is none; a module's own trouble is told once, then None."""
+        """The source of a table's transform, or why there is none; a module's own trouble once, then None."""
         if ref.module in self._broken:
             return None
         where = ref.location or table.location

@@ -29,8 +29,8 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
     if manifest is None and trouble is not None:
         if not state.exists and state.trouble is None:
             yield Reason("missing_data", f"{state.uri} is not there")
-        told = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
-        yield Reason("data_changed" if state.exists else "missing_data", told)
+        message = f"{trouble.message}; {trouble.hint}" if trouble.hint else trouble.message
+        yield Reason("data_changed" if state.exists else "missing_data", message)
     elif state.trouble is not None:
         yield Reason("data_changed", state.trouble.message)
     elif manifest is None:
@@ -49,12 +49,12 @@ def data_reasons(table: Table, state: TableState) -> Iterator[Reason]:
 
 
 def _written(table: Table, state: TableState) -> str:
-    """When stored data were written, where their storage tells a time, and which run had stored them."""
+    """When stored data were written, where their storage knows it, and which run had stored them."""
     written = state.content.modified_ns if state.content is not None else None
-    told = ""
+    at = ""
     if written and table.format:  # of what is no file it is a stamp, not a time
-        told = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
-    return f"{told} since run {state.manifest.run_id} stored it" if state.manifest is not None else told
+        at = f" (its time is {moment_text(datetime.fromtimestamp(written / 1e9, UTC).isoformat())})"
+    return f"{at} since run {state.manifest.run_id} stored it" if state.manifest is not None else at
 
 
 def recipe_reasons(function: str, manifest: Manifest, now: Recipe) -> Iterator[Reason]:
@@ -131,8 +131,8 @@ def refresh_reasons(table: Table, manifest: Manifest, now: datetime) -> Iterator
         yield Reason("refresh_due", f"refresh due: its manifest does not say when it was materialized, {due}")
         return
     if age < timedelta(0):
-        told = f"materialized at {moment_text(manifest.started_at)}, which is in the future"
-        yield Reason("refresh_due", f"refresh due: {told}, {due}")
+        when = f"materialized at {moment_text(manifest.started_at)}, which is in the future"
+        yield Reason("refresh_due", f"refresh due: {when}, {due}")
     elif age >= table.refresh_age:
         yield Reason("refresh_due", f"refresh due: materialized {age_text(age.total_seconds())} ago, {due}")
 
@@ -183,14 +183,16 @@ def input_reasons(manifest: Manifest, now: Mapping[str, TableState]) -> Iterator
     for name, state in now.items():
         before, current = manifest.inputs.get(name), state.content
         if before is None:
-            if _was_input(name, manifest):  # one that is new is told as a change of the inputs
+            if _was_input(name, manifest):  # one that is new is a change of the inputs
                 yield Reason("input_changed", f"there is no record of what `{name}` was when this was made from it")
         elif current is None:
             yield Reason("input_changed", gone(name))
         else:
             if current.content_hash != before.content_hash:
-                told = f"content of `{name}` changed ({_content_change(before, current)})"
-                yield Reason("input_changed", f"{told}; modified {state.altered_by}" if state.altered_since else told)
+                change = f"content of `{name}` changed ({_content_change(before, current)})"
+                yield Reason(
+                    "input_changed", f"{change}; modified {state.altered_by}" if state.altered_since else change
+                )
             if current.reading != before.reading:
                 yield Reason("input_changed", _reading_change(name, before, current))
 
@@ -201,7 +203,7 @@ def _was_input(name: str, manifest: Manifest) -> bool:
 
 
 def input_notes(manifest: Manifest | None, now: Mapping[str, TableState]) -> Iterator[str]:
-    """What else is worth telling of the inputs: that somebody altered one, where no reason tells it.
+    """Remarks on the inputs: that somebody modified one, where no reason says so.
 
     Args:
         manifest: Of the table.
@@ -209,8 +211,10 @@ def input_notes(manifest: Manifest | None, now: Mapping[str, TableState]) -> Ite
     """
     known = manifest.inputs if manifest is not None and manifest.recipe is not None else {}
     for name, state in now.items():
-        told = name in known and state.content is not None and state.content.content_hash != known[name].content_hash
-        if state.altered_since and not told:
+        is_reason = (
+            name in known and state.content is not None and state.content.content_hash != known[name].content_hash
+        )
+        if state.altered_since and not is_reason:
             yield f"`{name}` was modified {state.altered_by}"
 
 

@@ -84,7 +84,7 @@ def reading_of(table: Table, stored: Sequence[tuple[str, str]] | None, options: 
 
     Args:
         table: The table.
-        stored: Name and type of each column of a computed table as its manifest tells; None where none does.
+        stored: Name and type of each column of a computed table by its manifest; None where there is none.
         options: What it is `stored_as`.
     """
     records = table.contract.records

@@ -135,7 +135,7 @@ def _in_state(state: str, in_state: StateSelection | None) -> set[str]:
         hint = did_you_mean(state, STATES, written="state:{}") or f"the states are {', '.join(STATES)}"
         raise UsageError(f"`state:{state}` is not a selection", hint=hint)
     if in_state is None:
-        raise TypeError("select() was not told how to look at states")
+        raise TypeError("select() was given no way to look at states")
     return in_state(state)
 
 

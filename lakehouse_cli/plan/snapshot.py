@@ -81,7 +81,7 @@ class StoredEnvironment(Struct, frozen=True):
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.
 
-        Data altered by another hand are read as declared, and as their manifest tells where they do not fit that.
+        Data modified outside lakehouse are read as declared, and by their manifest where they do not fit that.
 
         Args:
             name: Of the table.
@@ -175,7 +175,7 @@ class _Look:
         self._out_of_reach: dict[str, UnreachableError] = {}
 
     def at(self, names: Sequence[str]) -> None:
-        """Look at many tables, as many at once as their storages bear; `state` then tells of them without waiting.
+        """Look at many tables, as many at once as their storages bear; `state` then answers without waiting.
 
         Manifests first, of these tables and of those computed from the sources among them: they tell which of the data
         are known already and need not be read.
@@ -263,7 +263,7 @@ class _Look:
         return StorageError(message, hint=hint, location=table.where(*keys))
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
-        """How many rows are stored of tables; those of which it cannot be told are left out."""
+        """How many rows are stored of tables; those that cannot be counted are left out."""
         return {name: count for name, count in self.at_once(self._count, names).items() if count is not None}
 
     def _count(self, name: str) -> int | None:
@@ -316,11 +316,11 @@ class _Look:
     def _uri(self, table: Table) -> str:
         try:
             return self.storages[table.storage].uri(table)
-        except StorageError:  # told by what is asked next
+        except StorageError:  # reported by what is asked next
             return "/".join(filter(None, (self.specs[table.storage].root_text.rstrip("/"), table.path)))
 
     def _reading(self, table: Table, content: InputRecord, manifest: Manifest | None) -> str:
-        # A manifest of other bytes tells nothing of these.
+        # A manifest of other bytes says nothing of these.
         believed = manifest is not None and manifest.content_hash == content.content_hash
         stored = manifest.columns if manifest is not None and believed else None
         return reading_of(table, stored, stored_as(table, self.specs[table.storage]))
@@ -346,7 +346,7 @@ class _Look:
 
 
 def _stored_columns(state: TableState) -> tuple[Column, ...] | None:
-    """The columns of a table as its manifest tells; None where there is none, or none that declarations could say."""
+    """The columns of a table by its manifest; None where there is none, or a type that cannot be declared."""
     if state.manifest is None:
         return None
     try:

@@ -70,7 +70,7 @@ def columns_changed(table: Table, manifest: Manifest) -> str:
     now = [ColumnRecord(name, type_) for name, type_, _ in records]
     if stored == now:
         return ""
-    # Of tables that keep other columns, the manifest tells the positions.
+    # Of tables that keep other columns, the manifest has the positions.
     if not table.options.get("header", True) and table.extra_columns != "keep":
         names = [column.name for column in stored]
         if names != [column.name for column in now]:

@@ -25,7 +25,7 @@ _BYTECODE = "__pycache__"
 
 
 class MatchError(Exception):
-    """What a pattern names cannot be used; `hint` tells what to do."""
+    """What a pattern names cannot be used; `hint` says what to do."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)

@@ -28,7 +28,7 @@ _CHUNK = 1 << 20
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from another without reading it."""
+    """Distinguishes states of a file without reading it."""
 
     inode: int
     size: int
@@ -218,7 +218,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def _value_hash(name: str, value: str | None) -> str | None:
-    """What tells one value from another, and from which it cannot be computed back."""
+    """A hash that distinguishes values and from which they cannot be computed back."""
     if value is None:
         return None
     from hashlib import blake2b  # slow to load, and seldom needed

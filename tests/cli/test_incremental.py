@@ -429,7 +429,7 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
     added = "sys.path.append(str(Path(__file__).parents[1] / 'shared'))\nimport units\n"
     project.write("transforms.py", f"import sys\nfrom pathlib import Path\n\n{added}\n{code}")
     assert cli("run").code == 0
-    told = "whether `units` changed cannot be told: it is outside the project"
+    told = "whether `units` changed cannot be determined: it is outside the project"
     for _ in range(2):
         found = reasons(cli)
         assert set(found) == {"totals", "best"}

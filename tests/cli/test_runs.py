@@ -171,7 +171,7 @@ def test_an_environment_that_is_nowhere_is_an_error_with_close_matches(
     project.write("lakehouse.yaml", f"{text}environments:\n  prod: {{}}\n  stage: {{}}\n")
     assert "did you mean `prod`?" in cli(*argv, "-e", "prd").err
     Project.load(project.path, env="stage").run()
-    project.write("lakehouse.yaml", text)  # what was once declared, and what cannot be told, is no mistake
+    project.write("lakehouse.yaml", text)  # what was once declared, and what cannot be determined, is no mistake
     assert cli(*argv, "-e", "stage").code == 0
     assert "did you mean `stage`?" in cli(*argv, "-e", "stge").err
 

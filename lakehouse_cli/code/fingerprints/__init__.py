@@ -1,6 +1,6 @@
 """Fingerprints of transforms from their source, never executing it. See docs/fingerprints.md and ADR 7.
 
-What takes fingerprints (`fingerprint`) and what tells how two differ (`explaining`) are imported by those who do: a
+What takes fingerprints (`fingerprint`) and what explains how two differ (`explanation`) are imported by those who do: a
 command that finds every fingerprint kept needs neither.
 """
 

@@ -2,7 +2,7 @@
 
 One rule covers most: a statement that is no import, definition or plain assignment counts for everything. Definitions
 and assignments count for what they may change beside the names that they bind: a decorator may enter a function in a
-table, a base class may be told of its subclasses, a function that gives a value may change another.
+table, a base class may learn of its subclasses, a function that gives a value may change another.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class EffectsFinder:
         landings = [self._resolver.landing(piece, eager=True), *map(self._resolver.landing, reached)]
         if any(landing.modules or landing.unknown for landing in landings):
             return None
-        held = {name for name in names if self._is_state(name)}
+        state = {name for name in names if self._is_state(name)}
         # What one statement binds to several names may be one object.
-        return held | {
-            (name[0], other) for name in held for each in self._resolver.bindings(name) for other in each.names
+        return state | {
+            (name[0], other) for name in state for each in self._resolver.bindings(name) for other in each.names
         }
 
     def _reached(self, piece: Piece) -> tuple[set[Name], list[Piece]]:
@@ -154,7 +154,7 @@ def _evaluates(piece: Piece) -> bool:
 
 
 def _has_hooks(piece: Piece) -> bool:
-    """Whether a class is told of the classes derived from it, or is made by one of the project's."""
+    """Whether a class learns of the classes derived from it, or is made by one of the project's."""
     statement = piece.statement
     if not isinstance(statement, ast.ClassDef):
         return False
@@ -206,7 +206,7 @@ def _is_stored_in_class(node: ast.Attribute) -> bool:
 
 
 def _is_logger(piece: Piece, value: ast.expr) -> bool:
-    """Whether a statement binds what tells the user something, and changes nothing by it."""
+    """Whether a statement binds a logger and changes nothing by it."""
     if not isinstance(value, ast.Call):
         return False
     origins = [each.origin for each in piece.reading.references if each.eager and each.name != "__name__"]

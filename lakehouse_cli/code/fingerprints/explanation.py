@@ -15,7 +15,7 @@ _FIRST, _LAST = -1, 9
 # What stands, in the value of a part, for the statements that bind it.
 _BINDING = "="
 _NAMED = 3
-# Messages in all; where there are more, the last of these tells how many.
+# Messages in all; where there are more, the last of these says how many.
 _MOST = 9
 
 
@@ -41,36 +41,36 @@ def explain(before: Mapping[str, str], now: Mapping[str, str], function: str) ->
     if len(changed) > 1:
         changed.discard(ORDER)  # added and removed ones are reported by name
     moved = {old: new for old in changed - now.keys() if (new := _moved_to(old, before, now, changed)) is not None}
-    told: list[tuple[int, str, str]] = []
+    found: list[tuple[int, str, str]] = []
     given = _given_another(before, now, moved)
     if given is not None:
-        told.append((0, "", given))
+        found.append((0, "", given))
         changed -= {key for key, others in ((next(iter(before)), now), (next(iter(now)), before)) if key not in others}
     cause = _not_followed(before, now, changed)
     if cause is not None:
-        told.append((_FIRST, "", cause))
+        found.append((_FIRST, "", cause))
     gone = set(now.get(NOT_BOUND, "").split()) & (changed - now.keys() - moved.keys())
     changed -= {file for file in _files_of(gone) if file not in before}  # looked through for what is gone
     named_files = _files_of(key for key in changed if _is_named(key))
     for key in changed - set(moved.values()) - _passing_on(changed, before, now):
         if _is_module(key, before, now) and key in named_files and key in before.keys() & now.keys():
-            continue  # what changed in it is told by name
+            continue  # what changed in it is named
         if key.endswith(":<text>") and key.partition(":")[0] in named_files:
             continue  # likewise
         if key.startswith("package ") and (message := _told_whereabouts(key[8:], before, now)) is not None:
-            told.append((1, f"{key[8:]}.py", message))
+            found.append((1, f"{key[8:]}.py", message))
         elif _is_named(key) and key in before.keys() & now.keys():
             rank, called = _called(key, now[key], function)
-            told += [(rank, key, message) for message in _changes(key, called, before[key], now[key], changed)]
+            found += [(rank, key, message) for message in _changes(key, called, before[key], now[key], changed)]
         else:
             rank, _, message = _told(key, before.get(key), now.get(key), function, moved.get(key))
             if key in gone:
                 rank, file, called = 0, key.partition(":")[0], _called(key, before[key], function)[1]
                 message = f"{called} is gone ({file}), and is still used"
             follows = cause is not None and (key in now) != (key in before)
-            told.append((_LAST if follows else rank, key, message))
-    messages = list(dict.fromkeys(message for _, _, message in sorted(told)))
-    most = min(_MOST, len({message for rank, _, message in told if rank != _LAST}) + _NAMED + 1)
+            found.append((_LAST if follows else rank, key, message))
+    messages = list(dict.fromkeys(message for _, _, message in sorted(found)))
+    most = min(_MOST, len({message for rank, _, message in found if rank != _LAST}) + _NAMED + 1)
     if len(messages) > most:
         messages[most - 1 :] = [f"and {count_text(len(messages) - most + 1)} more"]
     return tuple(messages)
@@ -164,7 +164,7 @@ def _called(key: str, value: str, function: str) -> tuple[int, str]:
     return 1, f"{_CALLED.get(value.partition(' ')[0], 'definition')} `{name}`"
 
 
-def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -> Iterator[str]:
+def _changes(key: str, called: str, old: str, new: str, named: Collection[str]) -> Iterator[str]:
     """What changed of a definition that is there before and after: what binds it, or what acts on it, in which file.
 
     Args:
@@ -172,7 +172,7 @@ def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -
         called: What it is called.
         old: Its value.
         new: Its value now.
-        told: Parts of which it is told by themselves that they changed.
+        named: Parts that are reported by themselves.
     """
     file, _, name = key.partition(":")
     before, now = _files(old, file), _files(new, file)
@@ -188,8 +188,8 @@ def _changes(key: str, called: str, old: str, new: str, told: Collection[str]) -
             if _BINDING in changed if known else not own:
                 yield f"{called} changed ({file})"
                 continue
-        if own - set(told):
-            yield _acted(own - set(told), name, before, now)
+        if own - set(named):
+            yield _acted(own - set(named), name, before, now)
         elif not own:
             yield f"what acts on `{name}` changed ({each})"
 
@@ -257,13 +257,13 @@ def _passing_on(changed: set[str], before: Mapping[str, str], now: Mapping[str, 
 def _told_unseen(name: str, why: str) -> str:
     """Why it is thought changed, and three ways out."""
     if name == "sys.path":
-        told = f"what imports lead to cannot be told: {why} changes `sys.path` or a `__path__`"
-        return f"{told}; put that code into the project, install it, or set `version:`"
+        why = f"what imports lead to cannot be determined: {why} changes `sys.path` or a `__path__`"
+        return f"{why}; put that code into the project, install it, or set `version:`"
     if why == "outside":
-        told = f"whether `{name}` changed cannot be told: it is outside the project; move it there"
+        why = f"whether `{name}` changed cannot be determined: it is outside the project; move it there"
     else:
-        told = f"whether `{name}` changed cannot be told: it is neither in the project nor installed; put it there"
-    return f"{told}, install it, or set `version:`"
+        why = f"whether `{name}` changed cannot be determined: it is neither in the project nor installed; put it there"
+    return f"{why}, install it, or set `version:`"
 
 
 def _is_named(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""What importing all names of a module takes from it, as far as its ``__all__`` tells."""
+"""What importing all names of a module takes from it, as far as its ``__all__`` says."""
 
 from __future__ import annotations
 

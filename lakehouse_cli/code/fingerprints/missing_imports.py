@@ -22,7 +22,7 @@ def missing_imports(resolver: Resolver, module: str) -> Iterator[tuple[str, Loca
     """The packages without which one of the project's modules cannot be imported, and where each is asked for.
 
     Only imports that are certain to be executed are looked at: those at the top level of the module and of what these
-    lead to. Where code changes what can be imported, none is told.
+    lead to. Where code changes what can be imported, none is reported.
 
     Raises:
         SourceError: A module cannot be read or parsed.

@@ -353,7 +353,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
 
 
 def is_main_test(test: ast.expr) -> bool:
-    """Whether it tells a module that is run from one that is imported."""
+    """Whether it distinguishes a module that is run from one that is imported."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
         return False
     sides = (test.left, test.comparators[0])

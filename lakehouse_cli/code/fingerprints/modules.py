@@ -76,7 +76,7 @@ class Modules:
         return installed_search()
 
     def version(self, top: str) -> str:
-        """What is told of an installed package: its version, or a hash of its only file."""
+        """What identifies an installed package: its version, or a hash of its only file."""
         if top not in self._versions:
             compiled = self.compiled(top)
             found = self._package(top) if not compiled else None
@@ -166,7 +166,7 @@ class Modules:
         return [f"{package}.{name}" for name in beside if name.isidentifier() and self._is_readable(package, name)]
 
     def exported(self, code: ModuleCode) -> tuple[str, ...] | None:
-        """The names in a module's ``__all__``; none without one, None where that cannot be told."""
+        """The names in a module's ``__all__``; none without one, None where that cannot be determined."""
         if code.name not in self._exported:
             self._exported[code.name] = exported(code)
         return self._exported[code.name]

@@ -1,4 +1,4 @@
-"""Whether code may change objects that others hold, as far as its text tells; an estimate on the safe side."""
+"""Whether code may change objects that others hold, as far as its text says; an estimate on the safe side."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class _Walk:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             for decorator in node.decorator_list:
                 self._call(decorator, [])
-            # A class is told of those that are derived from it, and a metaclass makes them.
+            # A class learns of those that are derived from it, and a metaclass makes them.
             self.calls |= isinstance(node, ast.ClassDef) and bool(node.bases or node.keywords)
         if isinstance(node, ast.Attribute) and node.attr in ANYWHERE:
             self.configures = True

@@ -1,7 +1,7 @@
 """Where code reads what is neither an input nor code: environment variables, files, the network.
 
 Told by what is written: names are resolved by the module's imports and nothing else. This is for notes, not for
-fingerprints; what is missed costs a note, and so does what is told without need.
+fingerprints; what is missed costs a note, and so does what is reported without need.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def reads_of(code: ModuleCode) -> tuple[OutsideRead, ...]:
 
 def _found(code: ModuleCode) -> Iterator[OutsideRead]:
     names = _Names(code)
-    known: set[ast.AST] = set()  # parts of what was told already
+    known: set[ast.AST] = set()  # parts of what was found already
     for statement in code.body:
         for node in ast.walk(statement):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _sets(node.value, names):
@@ -146,7 +146,7 @@ class _Names:
                         self._imported[name] = ".".join((module, *path))
 
     def dotted(self, node: ast.expr) -> str:
-        """The name of what an expression stands for, as far as it is imported; empty where it is not told."""
+        """The name of what an expression stands for, as far as it is imported; empty where it is not known."""
         path: list[str] = []
         while isinstance(node, ast.Attribute):
             path.append(node.attr)

@@ -33,7 +33,7 @@ class Part(Struct, frozen=True, eq=False):
 
 
 def value_of_acting(code: ModuleCode, entries: Iterable[Event], acting: list[Piece]) -> str:
-    """What tells, of what acts on a name beside that which binds it, one from the other; for messages."""
+    """Digests of what acts on a name, apart from that which binds it; for messages."""
     by_name: dict[str, list[str]] = {}
     for piece in acting:
         if isinstance(piece.statement, Definition):

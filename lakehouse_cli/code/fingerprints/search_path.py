@@ -1,6 +1,6 @@
 """Where code changes the folders in which modules are looked for: ``sys.path.insert(0, "../common")``.
 
-Folders are told from constants and ``__file__``, with what `os.path` and `pathlib` have to take paths apart and put
+Folders are found from constants and ``__file__``, with what `os.path` and `pathlib` have to take paths apart and put
 them together. Whatever else is done to ``sys.path`` or a package's ``__path__`` may add any folder.
 """
 
@@ -28,7 +28,7 @@ class PathEdit(Struct, frozen=True):
     """One change of the folders in which modules are looked for.
 
     Attributes:
-        folder: What is added, real and absolute; None where that cannot be told.
+        folder: What is added, real and absolute; None where that cannot be determined.
         last: Whether it is looked into after all others.
     """
 
@@ -74,7 +74,7 @@ def _is_path(node: ast.AST, aliases: tuple[set[str], set[str]]) -> bool:
 
 
 def _edits(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[tuple[ast.expr | None, bool]]:
-    """What a use of ``sys.path`` adds, None for what cannot be told, and whether that comes last."""
+    """What a use of ``sys.path`` adds, None for what cannot be determined, and whether that comes last."""
     parent = parents[node]
     around = parents.get(parent)
     if isinstance(parent, ast.Attribute) and isinstance(around, ast.Call) and around.func is parent:
@@ -119,7 +119,7 @@ def _folder(added: ast.expr | None, code: ModuleCode) -> Path | None:
 
 
 def _path(node: ast.expr, code: ModuleCode, depth: int) -> str | None:
-    """The path an expression gives; None where that cannot be told."""
+    """The path an expression gives; None where that cannot be determined."""
     if depth > 20:
         return None
     if isinstance(node, ast.Constant):

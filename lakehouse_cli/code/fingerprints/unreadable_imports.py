@@ -21,12 +21,12 @@ _PATH = "sys.path"
 
 
 class UnreadableImports(Struct):
-    """What cannot be told of the imports of one transform module.
+    """What cannot be determined of the imports of one transform module.
 
     Attributes:
         parts: For every function of it: the module, and why; or ``sys.path``, and the file that changes it.
         everything: Whether imports may lead to any module of the project.
-        changing_path: The file that adds folders outside the project, or such as cannot be told; None for none.
+        changing_path: The file that adds folders outside the project, or such as cannot be determined; None for none.
     """
 
     resolver: Resolver
@@ -74,7 +74,7 @@ class UnreadableImports(Struct):
                 self.parts[UNSEEN + top] = "not found"
 
     def reached(self, packages: Iterable[str], *, unknown: bool) -> dict[str, str]:
-        """What cannot be told of a function, as parts of its fingerprint.
+        """What cannot be determined of a function, as parts of its fingerprint.
 
         Args:
             packages: Names that it reaches of what is not the project's.

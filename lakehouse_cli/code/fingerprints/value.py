@@ -44,7 +44,7 @@ class OutsideRead(NamedTuple):
 
 
 class CodeFingerprint(Struct, frozen=True):
-    """The code that computes a table, as far as it can be told without running it.
+    """The code that computes a table, as far as it can be determined without running it.
 
     Attributes:
         hash: 32 hexadecimal digits over all parts but those for messages; the same on every machine.

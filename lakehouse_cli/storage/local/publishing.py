@@ -1,6 +1,6 @@
 """Writing a file so that it is whole or not there: aside, flushed, synced, then put in place in one step.
 
-A file being written is locked by its writer, so that what a killed process left behind is told from what another
+A file being written is locked by its writer, so that what a killed process left behind differs from what another
 run is writing now, whatever process ids have been used again meanwhile.
 """
 

@@ -125,7 +125,7 @@ class FileStorage(FolderStorage):
         return data, record_of(hash_, stamp.size, stamp.modified_ns, known)
 
     def count_rows(self, table: Table) -> int | None:
-        """As the format tells."""
+        """Count rows as the format does."""
         path = self._path(table)
         return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), self._options(table))
 
@@ -203,7 +203,7 @@ class FileStorage(FolderStorage):
         base, now = f"{folder.path}/{os.path.basename(table.path)}", self._suffix(table)
         others = [base + suffix for suffix in self._any_suffixes([table]) if suffix != now]
         found = [os.path.basename(file) for file in others if os.path.lexists(file)]
-        with suppress(StorageError):  # a manifest that cannot be read tells of nothing
+        with suppress(StorageError):  # a manifest that cannot be read says nothing
             before = self.read_manifest(table) if found else None
             if before is not None:
                 remove_former(folder, found, before)
@@ -211,7 +211,7 @@ class FileStorage(FolderStorage):
     def _manifest_bytes(self, table: Table) -> bytes:
         path = self._manifest_file(table)
         try:
-            # Thousands are read for a plan: whether it is a link, the system tells as it opens it.
+            # Thousands are read for a plan: whether it is a link, the system says as it opens it.
             real = self._in_own_folder(path, table)
             return read_regular(real, follow=False)
         except OSError as error:
@@ -267,7 +267,7 @@ class FileStorage(FolderStorage):
             for path in (self._file(table), self._manifest_file(table)):
                 if (above := os.path.dirname(path)) not in seen:
                     seen.add(above)
-                    # One that leads astray is told when its turn comes; there is nothing of ours behind it.
+                    # One that leads astray is reported when its turn comes; there is nothing of ours behind it.
                     with suppress(OSError, StorageError), self._open_folder(path, table) as folder:
                         remove_leftovers(folder)
 

@@ -24,7 +24,7 @@ from lakehouse_cli.text.regular_files import open_regular, read_regular
 
 _ASIDE = re.compile(rf"\..+\.\d+-\d+{re.escape(ASIDE_SUFFIX)}", re.DOTALL)
 _MANIFEST = ".json"
-#: What tells one file from any other, under whatever name: device and inode.
+#: The identity of a file, under whatever name: device and inode.
 Identity = tuple[int, int]
 
 

@@ -1,4 +1,4 @@
-"""Which file an import leads to, as Python would take it on a run, and what cannot be told of imports."""
+"""Which file an import leads to, as Python would take it on a run, and what cannot be determined of imports."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_module_that_is_nowhere_to_be_found(tmp_path: Path, code: str, found: 
             {"tools": "not found"},
         ),
         ("import sys\nprint(sys.path)\nfor entry in sys.path: print(entry)", {"tools": "not found"}),
-        # What cannot be told may come first, or last.
+        # What cannot be determined may come first, or last.
         ("import sys, os\nsys.path.insert(0, os.environ['LIB'])", {"sys.path": "transforms.py", "tools": "not found"}),
         ("import sys, os\nsys.path.append(os.environ['LIB'])", {"tools": "not found"}),
         ("import sys\nfolders = sys.path", {"sys.path": "transforms.py", "tools": "not found"}),
@@ -170,11 +170,11 @@ def test_packages_may_change_where_their_modules_are(tmp_path: Path, package: st
 def test_messages_say_which_module_and_what_to_do() -> None:
     parts = {"unseen tools": "not found", "unseen near": "outside", "unseen sys.path": "transforms.py"}
     assert explain(parts, parts, "daily") == (
-        "whether `near` changed cannot be told: it is outside the project; move it there, "
+        "whether `near` changed cannot be determined: it is outside the project; move it there, "
         "install it, or set `version:`",
-        "what imports lead to cannot be told: transforms.py changes `sys.path` or a `__path__`; "
+        "what imports lead to cannot be determined: transforms.py changes `sys.path` or a `__path__`; "
         "put that code into the project, install it, or set `version:`",
-        "whether `tools` changed cannot be told: it is neither in the project nor installed; put it there, "
+        "whether `tools` changed cannot be determined: it is neither in the project nor installed; put it there, "
         "install it, or set `version:`",
     )
     assert explain(parts, {}, "daily") == ()
