@@ -6,29 +6,50 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from types import FrameType
 
 from lakehouse_cli.errors import Interrupted
 
 
-@contextmanager
-def soft_interrupts(stop_softly: Callable[[], None]) -> Iterator[None]:
-    """In the main thread, call `stop_softly` at the first SIGINT, in the middle of anything; raise at the second."""
-    interrupts = count()
+class Interrupts:
+    """What SIGINT does during a run: the first calls `stop_softly`, in the middle of anything; the second raises."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if next(interrupts):
+    def __init__(self, stop_softly: Callable[[], None]) -> None:
+        self._stop_softly = stop_softly
+        self._count = 0
+        self._is_shielded = self._is_pending = False
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Handle SIGINT; nothing outside of the main thread, where Python handles no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            if previous is not None:  # it was not of Python's
+                signal.signal(signal.SIGINT, previous)
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Raise at the end of the block what comes in it, so that it is done once and whole; a third comes through."""
+        self._is_shielded = True
+        try:
+            yield
+        finally:
+            self._is_shielded = False
+        if self._is_pending:
+            self._is_pending = False
             raise Interrupted
-        stop_softly()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        if previous is not None:  # it was not of Python's
-            signal.signal(signal.SIGINT, previous)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._count += 1
+        if self._count == 1:
+            self._stop_softly()
+        elif self._is_shielded and not self._is_pending:
+            self._is_pending = True
+        else:
+            raise Interrupted

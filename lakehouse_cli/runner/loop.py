@@ -25,7 +25,7 @@ from lakehouse_cli.runner.attempts import Attempts, Ended
 from lakehouse_cli.runner.callback_queue import CallbackQueue
 from lakehouse_cli.runner.contents import Contents
 from lakehouse_cli.runner.entry import WorkerSetup
-from lakehouse_cli.runner.interrupts import soft_interrupts
+from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome
 from lakehouse_cli.runner.memory import TablesInMemory
 from lakehouse_cli.runner.preparing import frame_types, import_anew, modules_of, remove_leftovers
@@ -143,11 +143,13 @@ class _Run:
     attempts: Attempts | None = None
     cancelled_by: Cancellation | None = None
     stopped_by: str | None = None
+    interrupts: Interrupts = field(init=False)
     started_ns: int = field(default_factory=time.time_ns)
 
     def __post_init__(self) -> None:
         self.planned = {table.name: table for table in self.plan.tables}
         self.contents = Contents(self.plan)
+        self.interrupts = Interrupts(self._stop_softly)
         known, limit = self.runner.durations, self.runner.memory_limit
         self.schedule = Schedule(self.plan.runs, known, self.contents.bytes_of_inputs, limit)
 
@@ -175,7 +177,7 @@ class _Run:
             import_anew(self.plan, graph, folder)
             if publish:
                 remove_leftovers(self.plan, graph, storages)
-            interrupts = soft_interrupts(self._stop_softly) if publish else nullcontext()
+            interrupts = self.interrupts.heeded() if publish else nullcontext()
             with interrupts, pinned(folder, code.files), self.runner.executor(setup) as executor:
                 consumers = Counter(name for planned in self.plan.runs for name in planned.inputs)
                 types = frame_types(self.plan, graph, folder) if executor.shares_memory else {}
@@ -217,7 +219,7 @@ class _Run:
         self.runner.emit(RunStopping(tuple(self.under_way)))
 
     def _stop_now(self, how: Cancellation) -> None:
-        """Give every table a result; an event that was being emitted when the interruption came is emitted again."""
+        """Give every table a result; an event that a termination cut off is emitted again."""
         self.cancelled_by = how
         for name in self.results.keys() - self.emitted:
             self._emit(self.results[name])
@@ -317,8 +319,9 @@ class _Run:
             self.stopped_by = "another table failed, and --fail-fast was given"
 
     def _emit(self, result: TableResult) -> None:
-        self.runner.emit(TableFinished(result))
-        self.emitted.add(result.name)
+        with self.interrupts.shielded():
+            self.runner.emit(TableFinished(result))
+            self.emitted.add(result.name)
 
     def _cancel(self, names: list[str], why: str) -> None:
         for name in names:

@@ -75,7 +75,7 @@ def heeded(slow: ProjectFolder, run: Running, executor: str) -> None:
     if executor == "serial":  # its only thread is in the transform, and the run tells when that is done
         until((slow.path / "heeded").exists, "the interruption")
     else:
-        run.says("stopping")
+        run.says("○ three")
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])

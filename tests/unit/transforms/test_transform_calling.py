@@ -19,7 +19,7 @@ from lakehouse_cli.contracts import enforce
 from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.model import Column, FunctionRef, parse_column_type
 from lakehouse_cli.model.computation import Input
-from lakehouse_cli.runner.interrupts import soft_interrupts
+from lakehouse_cli.runner.interrupts import Interrupts
 from lakehouse_cli.transforms import SharedTable, Transform, frame_type_of, load_transform
 from lakehouse_cli.transforms import apply as apply_to_inputs
 
@@ -268,7 +268,7 @@ def test_what_is_raised_to_end_python_fails_the_table_only_and_ctrl_c_goes_throu
     source = "def f(t):\n    raise KeyboardInterrupt  # changed\n"
     assert failure(folder, source).exception == "KeyboardInterrupt"
     press = "    os.kill(os.getpid(), signal.SIGINT)\n"
-    with pytest.raises(Interrupted), soft_interrupts(lambda: None):
+    with pytest.raises(Interrupted), Interrupts(lambda: None).heeded():
         call(folder, f"import os, signal\ndef f(t):\n{press}{press}")
 
 
