@@ -3,7 +3,8 @@
 #
 # One would expect a writer whose option `escape` is a backslash to double every backslash that is text. Spark writes
 # `C:\new` as it stands, and `C:\new, x` as "C:\\new, x". Spark reads both back. A reader with one rule for the escape
-# character loses the backslash of the first, or keeps two of the second: pandas with `escapechar` reads `C:new`.
+# character loses the backslash of the first, or keeps two of the second: pandas with `escapechar` reads `C:new`. A text
+# that ends in a backslash, `D:\`, has no quotes either: such a reader takes the line end, and so the next row, into it.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -24,6 +25,7 @@ texts = ["C:\\new", "C:\\new, x", "\\\\server\\share"]
 frame = spark.createDataFrame(list(enumerate(texts)), "id int, t string").coalesce(1)
 frame.write.csv("plain")
 frame.write.option("quoteAll", True).csv("quoted")
+spark.createDataFrame([("D:\\",), ("E:\\",), ("next",)], "t string").coalesce(1).write.csv("ends")
 
 
 def lines(folder):
@@ -32,7 +34,7 @@ def lines(folder):
 
 def by_pandas(folder):
     options = {"header": None, "escapechar": "\\", "doublequote": False}
-    return pandas.read_csv(glob.glob(f"{folder}/*.csv")[0], **options)[1].tolist()
+    return pandas.read_csv(glob.glob(f"{folder}/*.csv")[0], **options).iloc[:, -1].tolist()
 
 
 by_spark = [row.t for row in spark.read.schema("id int, t string").csv("plain").orderBy("id").collect()]
@@ -43,11 +45,15 @@ print("  with quoteAll:      ", lines("quoted"))
 print("Spark reads its own:  ", by_spark)
 print("pandas, escapechar:   ", by_pandas("plain"))
 print("  with quoteAll:      ", by_pandas("quoted"))
+print("texts that end in one:", lines("ends"))
+print("pandas, escapechar:   ", by_pandas("ends"))
 holds = (
     lines("plain") == ["0,C:\\new", '1,"C:\\\\new, x"', "2,\\\\server\\share"]
     and by_spark == texts
     and by_pandas("plain") == ["C:new", "C:\\new, x", "\\servershare"]
     and by_pandas("quoted") == texts
+    and lines("ends") == ["D:\\", "E:\\", "next"]
+    and by_pandas("ends") == ["D:\nE:\nnext"]
 )
 print("as found" if holds else "no longer as found")
 sys.exit(0 if holds else 1)
