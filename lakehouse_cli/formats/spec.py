@@ -122,6 +122,8 @@ class FormatOptions(Struct, frozen=True, kw_only=True):
 
     def of(self, column: str) -> Self:
         """Return the options that hold for a column."""
+        if not self.by_column:
+            return self
         return next((options for name, options in self.by_column if name == column), self)
 
     @classmethod

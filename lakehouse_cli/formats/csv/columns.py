@@ -82,13 +82,15 @@ def _places(source: CsvSource, columns: Sequence[Column]) -> list[int]:
         return list(range(len(columns)))
     wanted = [column.from_ or column.name for column in columns]
     found = {name: at for at, name in enumerate(source.header or ())}
-    if missing := [
-        column for column, name in zip(columns, wanted, strict=True) if type(name) is str and name not in found
-    ]:
+    missing = [each for each, name in zip(columns, wanted, strict=True) if name not in found and type(name) is str]
+    if missing:
         raise _missing(source, missing, "the file has no such column")
+    names = [name for name in wanted if type(name) is str]
+    _check_unique(source, names)
+    if len(names) == len(wanted):
+        return [found[name] for name in names]
     if width is not None:
         check_positions(source.name, columns, width, _header_line(source).line)
-    _check_unique(source, [name for name in wanted if isinstance(name, str)])
     return [name - 1 if isinstance(name, int) else found[name] for name in wanted]
 
 

@@ -57,7 +57,7 @@ def read_csv(
             readings = find_columns(source, columns)
             for reading in readings:
                 reading.options = options.of(reading.name)
-            first, *others = _passes(readings) or [readings]
+            first, *others = _passes(readings, options)
             ragged: list[Any] = []
             try:
                 rows, doubtful = _read_rows(source, first, options, as_text, ragged if is_careful else None)
@@ -102,8 +102,10 @@ def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptio
         return sum(batch.num_rows for batch in _batches(source, options, first, use_threads=False))
 
 
-def _passes(readings: Sequence[ColumnReading]) -> list[list[ColumnReading]]:
+def _passes(readings: Sequence[ColumnReading], options: CsvOptions) -> list[list[ColumnReading]]:
     """Divide columns among passes over the file: in each of them, Arrow has the same spellings for all columns."""
+    if not options.by_column and len({each.position for each in readings}) == len(readings):
+        return [list(readings)]
     passes: dict[object, list[ColumnReading]] = {}
     read: Counter[int] = Counter()
     for each in readings:

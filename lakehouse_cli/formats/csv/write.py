@@ -96,7 +96,8 @@ class _Cells:
 
     def __init__(self, options: CsvOptions) -> None:
         self.options = options
-        self.replace_null = {"null_handling": "replace", "null_replacement": options.null_text or ""}
+        self.null_text = options.null_text
+        self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
         # What quotes tell from null, and, where there are quotes, from nothing.
         spellings = {*options.null_spellings, *([""] if options.quotes else [])}
         self.null_set = _texts(tuple(sorted(spellings)))
@@ -162,7 +163,7 @@ class _Writer:
             text = self._quoted(text, cells) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
-        null_text = cells.options.null_text
+        null_text = cells.null_text
         if values.null_count and null_text is None:
             raise StorageError(
                 f"column `{field.name}` holds null, and `null_values` is empty",
@@ -176,7 +177,7 @@ class _Writer:
             text = text.take(repeated.indices)
             if ending and text.null_count:
                 text = pc.fill_null(text, (null_text or "") + ending)
-        if null_text != self.options.null_text and text.null_count:
+        if null_text != self.names.null_text and text.null_count:
             text = pc.fill_null(text, null_text)
         return text
 
