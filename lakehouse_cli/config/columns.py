@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from lakehouse_cli.config.options import value_type
@@ -11,7 +12,7 @@ from lakehouse_cli.config.scalars import core_number
 from lakehouse_cli.config.type_pattern import type_pattern
 from lakehouse_cli.config.value_types import Flag, Number, Text
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
-from lakehouse_cli.formats import FORMATS
+from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 from lakehouse_cli.registry import installed
@@ -62,7 +63,10 @@ class Columns:
 
 def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
     """A column with more than its type; None after a problem was reported."""
-    known = _KEYS if value.entries.keys() <= _KEYS.keys() else {**_KEYS, **_option_keys()}
+    known = _KEYS
+    if not value.entries.keys() <= _KEYS.keys():
+        of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
+        known = {**_KEYS, **_option_keys(), **of_table}
     values, invalid = read_keys(reader, value, known, f"column {quoted(key.text)} of {owner}")
     if "type" not in value.entries and not is_misspelt("type", value.entries, known):
         reader.report(key, f"column {quoted(key.text)} of {owner} has no `type`", "add one: `type: int64`")
@@ -118,6 +122,18 @@ class _From:
         return {"anyOf": [self._position.schema(), self._name.schema()]}
 
 
+class _OfTable:
+    """An option that holds for the whole file, and cannot stand in a column."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Invalid:
+        """Report it."""
+        return reader.report(node, f"{what} holds for the whole file", "set it under the table's `options`")
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"not": {}}
+
+
 _TYPE = _Type()
 _KEYS = {
     "type": Key(_TYPE, "Its Arrow type."),
@@ -136,12 +152,23 @@ _KEYS = {
 @cache
 def _option_keys() -> dict[str, Key]:
     """The options of formats that may stand in a column, as keys."""
-    specs = [*FORMATS.values(), *(FORMATS[name] for name in installed("formats"))]
     found: dict[str, Key] = {}
-    for option in (option for spec in specs for option in spec.options if option.by_column):
-        description = f"{option.description} For this column alone, over the table's `options`."
-        found.setdefault(option.name, Key(value_type(option), description))
+    for option in _options():
+        if option.by_column:
+            description = f"{option.description} For this column alone, over the table's `options`."
+            found.setdefault(option.name, Key(value_type(option), description))
     return found
+
+
+@cache
+def _table_options() -> frozenset[str]:
+    """The options of formats that may not."""
+    return frozenset(option.name for option in _options()) - _option_keys().keys() - _KEYS.keys()
+
+
+def _options() -> Iterator[FormatOption]:
+    for name in (*FORMATS, *installed("formats")):
+        yield from FORMATS[name].options
 
 
 def column_schema() -> JsonSchema:

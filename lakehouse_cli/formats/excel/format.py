@@ -146,18 +146,20 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
     return DataError(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
-        hint=_hint(shown, first.column),
+        hint=_hint(shown, first.column, first.options.null_values),
         location=Location(name, example.line),
     )
 
 
-def _hint(shown: str, column: Column | None) -> str:
+def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
     if shown.endswith(NOT_COMPUTED):
         return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
     if shown == NO_DAY:
         return "correct the cell: 1900 had no 29 February, which Excel alone counts; its date may be a day off"
     if shown.startswith("#"):
-        return f"correct its formula; if it stands for null, set `null_values: ['{shown}']` in the options"
+        where = "column" if column else "options"
+        spellings = str([*nulls, shown])
+        return f"correct its formula; if it stands for null, set `null_values: {spellings}` in the {where}"
     kind = column.type.id if column else ""
     if kind in ("string", "dictionary"):
         return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
