@@ -57,13 +57,14 @@ def read_csv(
             readings = find_columns(source, columns)
             for reading in readings:
                 reading.options = options.of(reading.name)
-            first, *others = _passes(readings, options)
-            ragged: list[Any] = []
+            doubtful: set[str] = set()
             try:
-                rows, doubtful = _read_rows(source, first, options, as_text, ragged if is_careful else None)
-                for each in others:
-                    with CsvSource(open_source, name, options, names=names) as again:
-                        doubtful |= _read_rows(again, each, options, as_text, [] if is_careful else None)[1]
+                for own, together in _passes(readings, options):
+                    ragged: list[Any] = []  # each pass comes by the same rows
+                    is_first = own is options and not source.closed
+                    with source if is_first else CsvSource(open_source, name, own, names=names) as behind_header:
+                        rows, found = _read_rows(behind_header, together, own, as_text, ragged if is_careful else None)
+                    doubtful |= found
             except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
                 if is_careful:
                     raise unreadable(open_source, name, options, error) from error
@@ -102,17 +103,19 @@ def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptio
         return sum(batch.num_rows for batch in _batches(source, options, first, use_threads=False))
 
 
-def _passes(readings: Sequence[ColumnReading], options: CsvOptions) -> list[list[ColumnReading]]:
-    """Divide columns among passes over the file: in each of them, Arrow has the same spellings for all columns."""
+def _passes(readings: Sequence[ColumnReading], options: CsvOptions) -> list[tuple[CsvOptions, Sequence[ColumnReading]]]:
+    """Divide columns among passes over the file, each with the options that hold for its columns before their text.
+
+    Arrow and the records have the same spellings for all columns, and cannot read a column twice.
+    """
     if not options.by_column and len({each.position for each in readings}) == len(readings):
-        return [list(readings)]
-    passes: dict[object, list[ColumnReading]] = {}
+        return [(options, readings)]
+    passes: dict[object, tuple[CsvOptions, list[ColumnReading]]] = {}
     read: Counter[int] = Counter()
     for each in readings:
-        # Nor can it read a column twice.
         read[each.position] += 1
         same = (read[each.position], *map(tuple, _spellings(each.options).values()))
-        passes.setdefault(same, []).append(each)
+        passes.setdefault(same, (each.options, []))[1].append(each)
     return list(passes.values())
 
 
@@ -138,7 +141,7 @@ def _read_rows(
     Args:
         source: The file.
         readings: The columns, which take in the values; of one pass.
-        options: Of the format.
+        options: Of the pass.
         as_text: The columns that Arrow is to read as text.
         ragged: Takes in rows of a wrong length, by the careful policy; None for the quick one.
 
@@ -154,7 +157,7 @@ def _read_rows(
     converting = csv.ConvertOptions(
         column_types={str(each.position): kind for each, kind in zip(readings, types, strict=True)},
         include_columns=[str(each.position) for each in readings],
-        **_spellings(readings[0].options),
+        **_spellings(options),
         strings_can_be_null=True,
         # Quotes tell a text from a null.
         quoted_strings_can_be_null=False,
