@@ -114,7 +114,7 @@ def _passes(readings: Sequence[ColumnReading], options: CsvOptions) -> list[tupl
     read: Counter[int] = Counter()
     for each in readings:
         read[each.position] += 1
-        same = (read[each.position], *map(tuple, _spellings(each.options).values()))
+        same = read[each.position], str(_spellings(each.options))
         passes.setdefault(same, (each.options, []))[1].append(each)
     return list(passes.values())
 
