@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.errors import DataError, Location, StorageError, did_you_mean
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.misfits import ColumnReading
@@ -108,12 +108,16 @@ def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataE
     _check_zeros(source)
     header = [name for name in source.header or () if name]
     other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
+    hint = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None
+    nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
+    if nameless and hint is None and not any(did_you_mean(column.name, header) for column in missing):
+        hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
     return missing_columns(
         source.name,
         missing,
         header,
         reason=reason,
         otherwise="check `delimiter` and `header` in its options",
-        hint=f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None,
+        hint=hint,
         line=_header_line(source).line,
     )

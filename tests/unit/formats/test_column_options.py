@@ -202,6 +202,9 @@ def test_hint_of_nameless_and_doubled_headers_can_be_followed() -> None:
     with pytest.raises(StorageError) as caught:
         read(",a\n0,1\n")
     assert caught.value.hint == "declare the columns to read; this one by its position: `index: {type: …, from: 1}`"
+    with pytest.raises(DataError, match="lacks column `index`") as missing:
+        read("a,,b\n0,1,2\n", column("index", "int64"))
+    assert missing.value.hint == "column 2 of the file has no name: read it with `from: 2`"
     with pytest.raises(StorageError, match="2 columns named `a`") as caught:
         read("a,a\n0,1\n")
     assert str(caught.value.hint).endswith("`from: 1` or `from: 2`")
