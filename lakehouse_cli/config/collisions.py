@@ -1,4 +1,4 @@
-"""Two tables in one place: on one path, or on two paths of which a link on the disk makes one."""
+"""Two tables in one place, one of them computed: on one path, or on two of which a link on the disk makes one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Collisions:
         self._files: dict[tuple[int, int], dict[str, Table]] = {}
 
     def of(self, table: Table, storage: StorageSpec) -> Problem | None:
-        """A problem where another table is stored at the same place; case and Unicode form do not count."""
+        """A problem where another table is stored at the same place; case and Unicode form do not count.
+
+        Sources may share a path, such as two sheets of a workbook, or a file that is read with two sets of options.
+        """
         # What has no root is a place of its own.
         key = storage.root or f"{storage.name}:"
         local = bool(storage.root) and scheme_of(key) is None
@@ -40,7 +43,8 @@ class Collisions:
         # By stem too: manifests and what failed runs leave are named by it.
         for place in own:
             other = self._taken.setdefault(place, table)
-            if other is not table:
+            # Sources only read what is there.
+            if other is not table and "computed" in (table.kind, other.kind):
                 return _on_one_path(table, other)
         known = STORAGE_TYPES.get(storage.type)
         if not local or known is None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
+from lakehouse_cli.config.options import value_type
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Key, Reader, is_misspelt, keys_schema, read_keys
+from lakehouse_cli.config.scalars import core_number
 from lakehouse_cli.config.type_pattern import type_pattern
-from lakehouse_cli.config.value_types import Flag, Text
+from lakehouse_cli.config.value_types import Flag, Number, Text
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
+from lakehouse_cli.registry import installed
 from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import printable
 
@@ -17,7 +24,7 @@ _OTHERS = "write it as in `int64`, `timestamp[us]`, `decimal128(10, 2)` or `stru
 
 
 class Columns:
-    """An ordered map of names to types, or to maps with `type`, `nullable` and `description`."""
+    """An ordered map of names to types, or to maps with `type`, `nullable`, `description`, `from` and options."""
 
     def read(self, reader: Reader, node: Node, what: str) -> tuple[Column, ...] | Invalid:
         """The columns; those that are wrong are left out after being reported."""
@@ -56,10 +63,25 @@ class Columns:
 
 def _long(reader: Reader, key: Scalar, value: Mapping, owner: str) -> Column | None:
     """A column with more than its type; None after a problem was reported."""
-    values, invalid = read_keys(reader, value, _KEYS, f"column {quoted(key.text)} of {owner}")
-    if "type" not in value.entries and not is_misspelt("type", value.entries, _KEYS):
+    known = _KEYS
+    if not value.entries.keys() <= _KEYS.keys():
+        of_table = {name: Key(_OfTable(), "") for name in value.entries if name in _table_options()}
+        known = {**_KEYS, **_option_keys(), **of_table}
+    values, invalid = read_keys(reader, value, known, f"column {quoted(key.text)} of {owner}")
+    if "type" not in value.entries and not is_misspelt("type", value.entries, known):
         reader.report(key, f"column {quoted(key.text)} of {owner} has no `type`", "add one: `type: int64`")
-    return None if invalid or "type" not in values else Column(key.text, **values, location=reader.at(key))
+    if invalid or "type" not in values:
+        return None
+    placed = [name for name in values if name == "from" or name not in _KEYS]
+    options = {name: values.pop(name) for name in placed if name != "from"}
+    return Column(
+        key.text,
+        from_=values.pop("from", None),
+        **values,
+        options={name: list(each) if isinstance(each, tuple) else each for name, each in options.items()},
+        location=reader.at(key),
+        locations={name: reader.place(*value.entries[name]) for name in placed},
+    )
 
 
 class _Type:
@@ -82,20 +104,78 @@ class _Type:
         return {"$ref": "#/$defs/columnType"}
 
 
+class _From:
+    """The name of a column in a file, or its position."""
+
+    _name = Text("a column's name in the file, or its position from 1", types=("string",))
+    _position = Number(whole=True, minimum=1)
+
+    def read(self, reader: Reader, node: Node, what: str) -> str | int | Invalid:
+        """The name or the position."""
+        number = core_number(node.text) if isinstance(node, Scalar) and node.plain else None
+        kind = self._position if number is not None and number % 1 == 0 else self._name
+        read: str | int | Invalid = kind.read(reader, node, what)  # type: ignore[assignment]  # a whole number
+        return read
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"anyOf": [self._position.schema(), self._name.schema()]}
+
+
+class _OfTable:
+    """An option that holds for the whole file, and cannot stand in a column."""
+
+    def read(self, reader: Reader, node: Node, what: str) -> Invalid:
+        """Report it."""
+        return reader.report(node, f"{what} holds for the whole file", "set it under the table's `options`")
+
+    def schema(self) -> JsonSchema:
+        """JSON Schema of what is accepted."""
+        return {"not": {}}
+
+
 _TYPE = _Type()
 _KEYS = {
     "type": Key(_TYPE, "Its Arrow type."),
     "nullable": Key(Flag(), "Whether it may hold null.", True),
     "description": Key(Text(), "What the column holds."),
+    "from": Key(
+        _From(),
+        "Its name in the file of a source, or its position there, from 1. Default: its own name.",
+        examples=("Temp (F)", 3),
+    ),
     # Checks of single columns; documented, and refused until they work.
     **{name: Key(None, "A check.") for name in ("min", "max", "checks")},
 }
 
 
+@cache
+def _option_keys() -> dict[str, Key]:
+    """The options of formats that may stand in a column, as keys."""
+    found: dict[str, Key] = {}
+    for option in _options():
+        if option.by_column:
+            description = f"{option.description} For this column alone, over the table's `options`."
+            found.setdefault(option.name, Key(value_type(option), description))
+    return found
+
+
+@cache
+def _table_options() -> frozenset[str]:
+    """The options of formats that may not."""
+    return frozenset(option.name for option in _options()) - _option_keys().keys() - _KEYS.keys()
+
+
+def _options() -> Iterator[FormatOption]:
+    for name in (*FORMATS, *installed("formats")):
+        yield from FORMATS[name].options
+
+
 def column_schema() -> JsonSchema:
     """JSON Schema of one column."""
-    description = "A type, or a map with `type` and more."
-    return {"anyOf": [_TYPE.schema(), keys_schema(_KEYS, description, ["type"])], "description": description}
+    description = "A type, or a map with `type` and more: options of the format for this column alone among them."
+    keys = keys_schema({**_KEYS, **_option_keys()}, description, ["type"])
+    return {"anyOf": [_TYPE.schema(), keys], "description": description}
 
 
 def column_type_schema() -> JsonSchema:

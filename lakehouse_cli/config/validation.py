@@ -21,6 +21,7 @@ from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
+from lakehouse_cli.text.listing import any_of
 
 
 class PlaceMap(Protocol):
@@ -63,6 +64,10 @@ class _Validation(Struct):
         spec = FORMATS.get(table.format)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner)
+        if table.contract.column_options:
+            yield from _column_option_problems(table, spec, owner)
+        if table.contract.has_other_names:
+            yield from _from_problems(table, spec, owner)
         yield from self._type_problems(table, storage, spec, owner)
         yield from self._name_problems(table, storage, owner)
         if spec is not None and table.path != table.name and (wrong := suffix_problem(table, suffix_of(table))):
@@ -114,7 +119,7 @@ class _Validation(Struct):
             which = "" if part == table.path else f": {quoted(part)}"
             message = f"path {quoted(table.path)} of {owner}{which} {why}"
             yield Problem(message, "give the table another `path:`", table.where("path"))
-        places = {column.name: column.location for column in table.columns or ()}
+        places = {str(column.from_ or column.name): column.location for column in table.columns or ()}
         for name, why in names.column_problems(places):
             hint = "give the column another name in the contract and in the transform"
             yield Problem(f"column {quoted(name)} of {owner} {why}", hint, places[name])
@@ -139,3 +144,61 @@ def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner
     conflict = option_conflict(table.options, spec)
     if conflict and not option_conflict(inherited, spec):
         yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
+
+
+def _column_option_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterator[Problem]:
+    """Options of columns that the format does not have, that their types cannot use, or that contradict the others."""
+    for column in table.columns or ():
+        place = f"column {quoted(column.name)} of {owner}"
+        sound = True
+        for name in column.options:
+            wrong = _unusable(name, column, spec)
+            if wrong is not None:
+                sound = False
+                yield Problem(f"`{name}` of {place}: {wrong[0]}", wrong[1], column.locations.get(name))
+        if not column.options or not sound or spec is None or option_conflict(table.options, spec):
+            continue
+        if conflict := option_conflict({**table.options, **column.options}, spec):
+            yield Problem(f"{place}: {conflict[0]}", conflict[1], column.locations.get(next(iter(column.options))))
+
+
+def _unusable(name: str, column: Column, spec: FormatSpec | None) -> tuple[str, str] | None:
+    """Why a column cannot have an option, and what to do; None where it can."""
+    if spec is None:
+        return "its table is not stored in files", "remove it"
+    option = spec.option(name)
+    if option is None or not option.by_column:
+        known = [each.name for each in spec.options if each.by_column]
+        hint = did_you_mean(name, known) or (f"its columns have {any_of(known)}" if known else "remove it")
+        return f"format {spec.name} has no such option for columns", hint
+    if not option.fits(column.type):
+        fitting = [each.name for each in spec.options if each.fits(column.type)]
+        hint = did_you_mean(name, fitting) or f"declare the column as {any_of(option.by_column)}, or remove it"
+        return f"it is for {any_of(option.by_column)}, not {column.type}", hint
+    return None
+
+
+def _from_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterator[Problem]:
+    """Columns whose `from` their table or its format cannot use."""
+    by_position = spec is not None and spec.by_position
+    positions = by_position and table.options.get("header") is False
+    names: dict[str | int, Column] = {}
+    for column in table.columns or ():
+        place = f"`from` of column {quoted(column.name)} of {owner}"
+        where = column.locations.get("from", column.location)
+        other = names.setdefault(column.from_ or column.name, column)
+        if table.kind == "computed":
+            if column.from_ is not None:
+                hint = "remove it: a computed table has its columns under their own names"
+                yield Problem(f"{place} is for sources, and this table is computed", hint, where)
+        elif isinstance(column.from_, int) and not by_position:
+            what = f"format {spec.name}" if spec is not None else f"storage `{table.storage}`"
+            hint = f'name it: `from: "name in the file"`, and `from: "{column.from_}"` if that is its name'
+            yield Problem(f"{place} is a position, and columns of {what} go by name", hint, where)
+        elif positions and not isinstance(column.from_, int):
+            message = "is a name" if column.from_ else "is not set, though that of another column is"
+            hint = "give each column its position in the file, such as `from: 1`"
+            yield Problem(f"{place} {message}, and `header: false` leaves positions alone", hint, where)
+        elif other is not column and not by_position:
+            hint = f"remove one of the two: {quoted(other.name)} is read from there as well"
+            yield Problem(f"{place} is that of another column", hint, where)

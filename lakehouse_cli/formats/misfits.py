@@ -26,6 +26,7 @@ class ColumnReading(Struct):
         type: In the result.
         column: As declared; None where nothing is.
         position: Of its values in each row, from 0, where they have one.
+        options: Of the format, as they hold for it.
         chunks: The values so far; none once one does not fit.
         count: How many do not fit.
         examples: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
@@ -35,6 +36,7 @@ class ColumnReading(Struct):
     type: pa.DataType
     column: Column | None
     position: int = 0
+    options: Any = None
     chunks: list[pa.Array] = field(default_factory=list)
     count: int = 0
     examples: list[tuple[int, Any, int | None]] = field(default_factory=list)

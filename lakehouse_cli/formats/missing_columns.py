@@ -6,9 +6,29 @@ from collections.abc import Sequence
 
 from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column
-from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.listing import first_few, first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
+
+
+def check_positions(name: str, columns: Sequence[Column], width: int, line: int | None = None) -> None:
+    """Refuse columns whose `from` is a position that the file does not have.
+
+    Args:
+        name: The file as messages show it.
+        columns: As declared.
+        width: How many columns the file has.
+        line: Of the header.
+
+    Raises:
+        DataError: Some are missing.
+    """
+    beyond = [column for column in columns if isinstance(column.from_, int) and column.from_ > width]
+    if beyond:
+        first = beyond[0].from_
+        hint = f'`from: {first}` is a position; if it is a name, put it in quotes: `from: "{first}"`'
+        raise missing_columns(name, beyond, (), reason=f"the file has {plural(width, 'column')}", hint=hint, line=line)
 
 
 def missing_columns(
@@ -34,7 +54,7 @@ def missing_columns(
         hint: What to do next, where more is known than the names tell.
         line: Of the header.
     """
-    close = {column.name: did_you_mean(column.name, there) for column in missing}
+    close = {column.name: did_you_mean(str(column.from_ or column.name), there) for column in missing}
     hint = hint or next(filter(None, close.values()), None)
     violations = []
     for column in missing:
@@ -44,6 +64,7 @@ def missing_columns(
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:
         hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise
-    listed = first_named([column.name for column in missing], _LISTED_MISSING)
+    names = [str(each.from_) if type(each.from_) is int else f"`{each.from_ or each.name}`" for each in missing]
+    listed = first_few(names, _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     return DataError(message, violations, hint=hint, location=Location(name, line))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
@@ -17,6 +18,9 @@ JsonSchema = dict[str, Any]
 #: Says why a format cannot hold a column type, to follow "cannot hold"; None where it can.
 Refusal = Callable[[ColumnType], str | None]
 _Spec = TypeVar("_Spec")
+#: For `FormatOption.by_column`: types by what is said of them.
+EVERY_TYPE = ("every type",)
+NUMBERS_WITH_POINT = ("float32", "float64", "decimal128")
 
 
 class FormatOption(Struct, frozen=True, eq=False):
@@ -29,6 +33,9 @@ class FormatOption(Struct, frozen=True, eq=False):
         description: For docs and editors.
         secret: Whether its value is a credential, which is never shown.
         reading: Whether it decides how stored bytes are read, and not only how they are written.
+        by_column: Ids of the types whose columns may have it too, for themselves; `EVERY_TYPE` for all. Of a dictionary
+            the type of its values counts.
+        nested: Whether it counts for such values inside lists and structs as well.
     """
 
     name: str
@@ -37,6 +44,15 @@ class FormatOption(Struct, frozen=True, eq=False):
     description: str
     secret: bool = False
     reading: bool = True
+    by_column: tuple[str, ...] = ()
+    nested: bool = False
+
+    def fits(self, column_type: ColumnType) -> bool:
+        """Whether a column of a type may have it."""
+        if self.by_column == EVERY_TYPE:
+            return True
+        kind = column_type.item if column_type.id == "dictionary" else column_type
+        return kind.id in self.by_column or (self.nested and any(self.fits(child) for _, child in kind.fields))
 
 
 class FormatSpec(Struct, frozen=True, dict=True):
@@ -53,6 +69,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
         writable: Whether computed tables can be stored in it.
         needs: Modules of packages that lakehouse does not itself depend on.
         install: What to install where one of these is missing.
+        by_position: Whether `read` finds columns by `Column.from_`, positions too; others go by name, and are given it.
         typed: Whether the bytes tell by themselves how they are read: the types of columns, whatever the options.
     """
 
@@ -66,6 +83,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
     writable: bool = True
     needs: tuple[str, ...] = ()
     install: str | None = None
+    by_position: bool = False
     typed: bool = False
 
     @cached_property
@@ -77,20 +95,36 @@ class FormatSpec(Struct, frozen=True, dict=True):
         """Find the option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
-    def checked(self, options: Mapping[str, Any]) -> Any:
+    def checked(self, options: Mapping[str, Any], by_column: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> Any:
         """Options of the project file, of the right form each, as the one value that the format is given.
+
+        Args:
+            options: Of the table.
+            by_column: Names of columns, and what they set over that.
 
         Raises:
             StorageError: The format cannot work with them.
         """
-        return _checked(self.options_class, tuple((name, _frozen(value)) for name, value in sorted(options.items())))
+        columns = tuple([(name, _sorted({**options, **own})) for name, own in by_column])
+        return _checked(self.options_class, _sorted(options), columns)
 
 
-class FormatOptions(Struct, frozen=True):
+class FormatOptions(Struct, frozen=True, kw_only=True):
     """The options of a format as one checked value; a base, whose fields are called as the options are.
 
     ``__post_init__`` raises StorageError for options that cannot stand together.
+
+    Attributes:
+        by_column: What holds for the columns that set options of their own, by name.
     """
+
+    by_column: tuple[tuple[str, Self], ...] = ()
+
+    def of(self, column: str) -> Self:
+        """Return the options that hold for a column."""
+        if not self.by_column:
+            return self
+        return next((options for name, options in self.by_column if name == column), self)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
@@ -107,12 +141,23 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+_Options = tuple[tuple[str, Any], ...]
+
+
+def _sorted(options: Mapping[str, Any]) -> _Options:
+    return tuple((name, _frozen(value)) for name, value in sorted(options.items()))
+
+
 @lru_cache(maxsize=1024)
-def _checked(options_class: str, options: tuple[tuple[str, Any], ...]) -> FormatOptions:
+def _checked(options_class: str, options: _Options, by_column: tuple[tuple[str, _Options], ...] = ()) -> FormatOptions:
     """Make the typed options once for each set, for the project file's check and for every table's storage."""
     module, _, name = options_class.partition(":")
     found: type[FormatOptions] = getattr(import_module(module), name)
-    return found.from_mapping(dict(options))
+    made = found.from_mapping(dict(options))
+    if not by_column:
+        return made
+    columns = tuple([(column, found.from_mapping(dict(own))) for column, own in by_column])
+    return replace(made, by_column=columns)
 
 
 #: Of files that are compressed as a whole, by the value of their option: the ending of the file's name.
@@ -130,6 +175,8 @@ DURATION_UNIT = FormatOption(
     None,
     {"enum": ["s", "ms", "us", "ns"]},
     "The unit of durations, which are numbers; unset: seconds, and in JSON a number without quotes is refused.",
+    by_column=("duration",),
+    nested=True,
 )
 
 

@@ -51,20 +51,26 @@ def check_whole(table: pa.Table) -> None:
         validate_structure(column)
 
 
-def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: str) -> list[str]:
+def wanted_names(
+    stored: Sequence[str],
+    columns: Sequence[Column] | None,
+    name: str,
+    twice: str = "rename all but one of them where the file is written",
+) -> list[str]:
     """List the names of the columns to read, in the order of the result.
 
     Args:
         stored: Names of the columns in the file.
         columns: As declared; None for all.
         name: The file as messages show it.
+        twice: What to do where two columns have one name.
 
     Raises:
         DataError: Columns that are missing.
         StorageError: A name that two columns have.
     """
-    wanted = list(stored) if columns is None else [column.name for column in columns]
-    missing = [column for column in columns or () if column.name not in set(stored)]
+    wanted = list(stored) if columns is None else [str(column.from_ or column.name) for column in columns]
+    missing = [column for column in columns or () if (column.from_ or column.name) not in set(stored)]
     if missing:
         raise missing_columns(name, missing, stored)
     for each in dict.fromkeys(wanted):
@@ -72,7 +78,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
         if count > 1:
             raise StorageError(
                 f"`{name}` has {count_text(count)} columns named `{each}`",
-                hint="rename all but one of them where the file is written",
+                hint=twice,
                 location=Location(name),
             )
     return wanted

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+from msgspec import field
+
+from lakehouse_cli.errors import Location
 from lakehouse_cli.model.column_type import ColumnType
 from lakehouse_cli.model.declared import Declared
 from lakehouse_cli.model.manifest import ColumnRecord
@@ -16,17 +20,23 @@ class Column(Declared, frozen=True):
     """One declared column.
 
     Attributes:
-        name: As it stands in the header of stored data.
+        name: In the header of stored data, where `from_` does not say otherwise.
         type: Its Arrow type.
         nullable: Whether it may hold null.
         description: For docs.
+        options: Of the format, for this column alone: over those of the table.
+        from_: Its name in the file, or its position from 1; None where it goes by its own name.
         location: Where it is declared.
+        locations: Where each of its options stands.
     """
 
     name: str
     type: ColumnType
     nullable: bool = True
     description: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    from_: str | int | None = None
+    locations: Mapping[str, Location] = field(default_factory=dict)
 
 
 class Contract(Declared, frozen=True, dict=True):
@@ -48,6 +58,16 @@ class Contract(Declared, frozen=True, dict=True):
         if self.columns is None:
             return None
         return tuple([ColumnRecord(each.name, str(each.type), each.nullable) for each in self.columns])
+
+    @cached_property
+    def column_options(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The options of each column that has some of its own."""
+        return tuple([(each.name, each.options) for each in self.columns or () if each.options])
+
+    @cached_property
+    def has_other_names(self) -> bool:
+        """Whether some column stands in the file under another name than its own."""
+        return any(each.from_ is not None for each in self.columns or ())
 
     def may_be_null(self, column: str) -> bool:
         """Whether a column, declared or not, may hold null."""

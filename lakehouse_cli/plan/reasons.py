@@ -255,6 +255,16 @@ def _column_changes(before: str, now: str) -> list[str]:
     return [message for message, _ in column_changes(old, new)]
 
 
+def _option_text(name: str) -> str:
+    """An option as `option_of_column` names it, in words."""
+    option, of_column, column = name.partition("@")
+    if not of_column:
+        return f"option `{option}`"
+    from urllib.parse import unquote  # slow to load, and seldom needed
+
+    return f"`{option}` of column `{unquote(column)}`"
+
+
 def storage_changes(before: str, now: str) -> list[str]:
     """What changed of format and options; of values only that they did, as they may be secret."""
     if before == now:
@@ -272,5 +282,5 @@ def storage_changes(before: str, now: str) -> list[str]:
     for name in sorted(was.keys() | is_.keys()):
         if was.get(name) != is_.get(name):
             what = "is new" if name not in was else "is gone" if name not in is_ else "changed"
-            changes.append(f"option `{name}` {what}")
+            changes.append(f"{_option_text(name)} {what}")
     return changes

@@ -57,15 +57,27 @@ def recipe_of(
 
 
 def stored_as(table: Table, storage: StorageSpec) -> str:
-    """A table's format and the format's options, as text: ``csv,delimiter=<hash>``.
+    """A table's format, and the format's options and those of columns, as text: ``csv,delimiter=<hash>``.
 
     Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
+    contract = table.contract
     # Options may hold what came from the environment: of their values only a fingerprint is kept.
-    if not table.options:
+    if not (table.options or contract.column_options or contract.has_other_names):
         return kind
-    return kind + "".join([f",{name}={option_hash(value)}" for name, value in sorted(table.options.items())])
+    options = dict(table.options)
+    for column in contract.columns or ():
+        own = column.options if column.from_ is None else {**column.options, "from": column.from_}
+        options |= {option_of_column(name, column.name): value for name, value in own.items()}
+    return kind + "".join([f",{name}={option_hash(value)}" for name, value in sorted(options.items())])
+
+
+def option_of_column(option: str, column: str) -> str:
+    """Name the option of a column, as it stands in what a table is `stored_as`: ``date_format@day``."""
+    from urllib.parse import quote  # slow to load, and seldom needed
+
+    return f"{option}@{quote(column, safe='')}"
 
 
 def option_hash(value: Any) -> str:

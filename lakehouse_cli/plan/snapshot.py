@@ -19,6 +19,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import ProtectsOthers, altered_by, check_replaceable, count_rows, prefetch
 from lakehouse_cli.storage.formatted import columns_of
 from lakehouse_cli.storage.opening import not_installed
+from lakehouse_cli.storage.renaming import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,7 @@ class StoredEnvironment(Struct, frozen=True):
             misread = next(filter(None, look.other_form(name)), None)
             if misread is not None:
                 raise misread
-        return self.storages[table.storage].scan(table, table.columns).table()
+        return scan(self.storages[table.storage], table, table.columns).table()
 
     def read_as_stored(self, name: str, state: TableState) -> tuple[pa.Table, InputRecord]:
         """A table with the columns and types it was stored with, whatever is declared now, and the content read.
@@ -98,13 +99,13 @@ class StoredEnvironment(Struct, frozen=True):
         storage = self.storages[table.storage]
         stored, known = _stored_columns(state), () if state.content is None else (state.content,)
         if stored is None:
-            return storage.scan(table, table.columns).table_with_content(known)
+            return scan(storage, table, table.columns).table_with_content(known)
         if not state.altered:
-            return storage.scan(table, stored).table_with_content(known)
+            return scan(storage, table, stored).table_with_content(known)
         try:
-            return storage.scan(table, table.columns).table_with_content(known)
+            return scan(storage, table, table.columns).table_with_content(known)
         except DataError:
-            return storage.scan(table, stored).table_with_content(known)
+            return scan(storage, table, stored).table_with_content(known)
 
 
 class Snapshot(Struct, frozen=True):

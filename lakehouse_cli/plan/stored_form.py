@@ -45,11 +45,13 @@ def _text(kind: str, options: Mapping[str, str], without: set[str]) -> str:
 
 def _is_read_the_same(spec: FormatSpec, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
     """Whether an option says nothing of reading, or says the same; one that is not set has its default."""
-    option = spec.option(name)
+    of_table = name.partition("@")[0]
+    option = spec.option(of_table)
     if spec.typed or (option is not None and not option.reading):
         return True
     default = "" if option is None else option_hash(option.default)
-    return old.get(name, default) == new.get(name, default)
+    was, is_ = (options.get(name, options.get(of_table, default)) for options in (old, new))
+    return was == is_
 
 
 def columns_changed(table: Table, manifest: Manifest) -> str:

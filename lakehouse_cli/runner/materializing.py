@@ -22,6 +22,7 @@ from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.capabilities import check_replaceable
+from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, Transform, load_transform
 
@@ -40,7 +41,7 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
     table, expected = job.tables[name], job.expected_inputs.get(name)
     try:
         known = () if expected is None else (expected,)
-        data, record = place.storages[table.storage].scan(table, table.columns).table_with_content(known)
+        data, record = scan(place.storages[table.storage], table, table.columns).table_with_content(known)
         if table.kind == "source":
             violations = check(data, table.columns, key=table.key)
             if violations:

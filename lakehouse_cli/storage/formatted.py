@@ -52,7 +52,7 @@ class FormattedStorage(AssetStorage):
         return self._formats[table.format]
 
     def _options(self, table: Table) -> Any:
-        return FORMATS[table.format].checked(table.options)
+        return FORMATS[table.format].checked(table.options, table.contract.column_options)
 
     def _shown(self, table: Table, suffix: str) -> str:
         return self._under_root(f"{table.path}{suffix}")

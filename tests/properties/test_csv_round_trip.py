@@ -240,6 +240,25 @@ def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Col
     assert_comes_back(*made, options)
 
 
+_BY_COLUMN = ("null_values", "true_values", "false_values", "decimal", "duration_unit")
+
+
+@LAW
+@given(tables(), valid_options(), st.lists(st.none() | valid_options(), min_size=4, max_size=4))
+def test_columns_come_back_under_options_of_their_own(
+    made: tuple[pa.Table, list[Column]], options: CsvOptions, of_columns: list[CsvOptions | None]
+) -> None:
+    own = []
+    for column, drawn in zip(made[1], of_columns, strict=False):
+        if drawn is not None:
+            try:
+                merged = structs.replace(options, **{name: getattr(drawn, name) for name in _BY_COLUMN})
+            except StorageError:
+                continue
+            own.append((column.name, merged))
+    assert_comes_back(*made, structs.replace(options, by_column=tuple(own)))
+
+
 @LAW
 @given(tables(flat_types), valid_options(), st.sampled_from([None, "\\", "~"]))
 def test_values_come_back_without_quotes_or_are_refused(

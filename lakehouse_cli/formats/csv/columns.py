@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.errors import DataError, Location, StorageError, did_you_mean
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.source import CsvSource
 from lakehouse_cli.formats.misfits import ColumnReading
-from lakehouse_cli.formats.missing_columns import missing_columns
+from lakehouse_cli.formats.missing_columns import check_positions, missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 
 _TEXT = pa.string()
+# How many positions of columns of one name are shown.
+_LISTED = 3
 
 
 def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[ColumnReading]:
@@ -32,20 +34,8 @@ def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[Co
     """
     if columns is None:
         return _all_columns(source)
-    if source.header is None:
-        if source.width is not None and source.width < len(columns):
-            reason = f"it has {plural(source.width, 'column')}, {count_text(len(columns))} are declared"
-            raise _missing(source, columns[source.width :], reason)
-        names = [column.name for column in columns]
-    else:
-        names = list(source.header)
-    places = {name: at for at, name in enumerate(names)}
-    if missing := [column for column in columns if column.name not in places]:
-        raise _missing(source, missing, "the file has no such column")
-    if source.header is not None:
-        hint = "rename all but one of them, or read by position with `header: false` and `skip_rows: 1`"
-        _check_unique(source, [column.name for column in columns], hint)
-    return [ColumnReading(each.name, to_arrow(each.type), each, places[each.name]) for each in columns]
+    places = _places(source, columns)
+    return [ColumnReading(each.name, to_arrow(each.type), each, at) for each, at in zip(columns, places, strict=True)]
 
 
 def _all_columns(source: CsvSource) -> list[ColumnReading]:
@@ -54,12 +44,13 @@ def _all_columns(source: CsvSource) -> list[ColumnReading]:
     if names is None:
         names = tuple(f"column_{at + 1}" for at in range(source.width or 0))
     if "" in names:
+        at = names.index("") + 1
         raise StorageError(
-            f"column {names.index('') + 1} of `{source.name}` has no name",
-            hint="declare the columns to read, or name it in the file",
+            f"column {at} of `{source.name}` has no name",
+            hint=f"declare the columns to read; this one by its position: `index: {{type: …, from: {at}}}`",
             location=_header_line(source),
         )
-    _check_unique(source, names, "declare the columns to read, or rename all but one of them")
+    _check_unique(source, names)
     return [ColumnReading(name, _TEXT, None, at) for at, name in enumerate(names)]
 
 
@@ -67,12 +58,40 @@ def _header_line(source: CsvSource) -> Location:
     return Location(source.name, max(1, source.first_line - 1))
 
 
-def _check_unique(source: CsvSource, names: Sequence[str], hint: str) -> None:
-    counts = Counter(source.header)
+def _check_unique(source: CsvSource, names: Sequence[str]) -> None:
+    header = source.header or ()
+    counts = Counter(header)
     for name in names:
         if counts[name] > 1:
             message = f"`{source.name}` has {count_text(counts[name])} columns named `{name}`"
+            positions = [at + 1 for at, other in enumerate(header) if other == name]
+            hint = (
+                f"declare the columns to read, and say which of them by its position: "
+                f"`from: {' or `from: '.join(f'{at}`' for at in positions[:_LISTED])}"
+            )
             raise StorageError(message, hint=hint, location=_header_line(source))
+
+
+def _places(source: CsvSource, columns: Sequence[Column]) -> list[int]:
+    """Where the columns are, from 0: where `from` says, by their names in the header, or in their order."""
+    width = source.width
+    if source.header is None and not any(column.from_ for column in columns):
+        if width is not None and width < len(columns):
+            reason = f"it has {plural(width, 'column')}, {count_text(len(columns))} are declared"
+            raise _missing(source, columns[width:], reason)
+        return list(range(len(columns)))
+    wanted = [column.from_ or column.name for column in columns]
+    found = {name: at for at, name in enumerate(source.header or ())}
+    missing = [each for each, name in zip(columns, wanted, strict=True) if name not in found and type(name) is str]
+    if missing:
+        raise _missing(source, missing, "the file has no such column")
+    names = [name for name in wanted if type(name) is str]
+    _check_unique(source, names)
+    if len(names) == len(wanted):
+        return [found[name] for name in names]
+    if width is not None:
+        check_positions(source.name, columns, width, _header_line(source).line)
+    return [name - 1 if isinstance(name, int) else found[name] for name in wanted]
 
 
 def _check_zeros(source: CsvSource) -> None:
@@ -89,12 +108,16 @@ def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataE
     _check_zeros(source)
     header = [name for name in source.header or () if name]
     other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
+    hint = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None
+    nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
+    if nameless and hint is None and not any(did_you_mean(column.name, header) for column in missing):
+        hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
     return missing_columns(
         source.name,
         missing,
         header,
         reason=reason,
         otherwise="check `delimiter` and `header` in its options",
-        hint=f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None,
+        hint=hint,
         line=_header_line(source).line,
     )

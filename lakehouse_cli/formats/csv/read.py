@@ -7,6 +7,7 @@ either has the values or reports every row that does not fit.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
@@ -54,9 +55,16 @@ def read_csv(
     while True:
         with CsvSource(open_source, name, options, names=names) as source:
             readings = find_columns(source, columns)
-            ragged: list[Any] = []
+            for reading in readings:
+                reading.options = options.of(reading.name)
+            doubtful: set[str] = set()
             try:
-                rows, doubtful = _read_rows(source, readings, options, as_text, ragged if is_careful else None)
+                for own, together in _passes(readings, options):
+                    ragged: list[Any] = []  # each pass comes by the same rows
+                    is_first = own is options and not source.closed
+                    with source if is_first else CsvSource(open_source, name, own, names=names) as behind_header:
+                        rows, found = _read_rows(behind_header, together, own, as_text, ragged if is_careful else None)
+                    doubtful |= found
             except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
                 if is_careful:
                     raise unreadable(open_source, name, options, error) from error
@@ -95,6 +103,32 @@ def count_rows(open_source: Callable[[], BinaryIO], name: str, options: CsvOptio
         return sum(batch.num_rows for batch in _batches(source, options, first, use_threads=False))
 
 
+def _passes(readings: Sequence[ColumnReading], options: CsvOptions) -> list[tuple[CsvOptions, Sequence[ColumnReading]]]:
+    """Divide columns among passes over the file, each with the options that hold for its columns before their text.
+
+    Arrow and the records have the same spellings for all columns, and cannot read a column twice.
+    """
+    if not options.by_column and len({each.position for each in readings}) == len(readings):
+        return [(options, readings)]
+    passes: dict[object, tuple[CsvOptions, list[ColumnReading]]] = {}
+    read: Counter[int] = Counter()
+    for each in readings:
+        read[each.position] += 1
+        same = read[each.position], str(_spellings(each.options))
+        passes.setdefault(same, (each.options, []))[1].append(each)
+    return list(passes.values())
+
+
+def _spellings(options: CsvOptions) -> dict[str, Sequence[str]]:
+    """Of `csv.ConvertOptions`, those that come from the options."""
+    return {
+        "null_values": list(options.null_spellings),
+        "true_values": list(options.true_values),
+        "false_values": list(options.false_values),
+        "decimal_point": options.decimal,
+    }
+
+
 def _read_rows(
     source: CsvSource,
     readings: Sequence[ColumnReading],
@@ -106,8 +140,8 @@ def _read_rows(
 
     Args:
         source: The file.
-        readings: The columns, which take in the values.
-        options: Of the format.
+        readings: The columns, which take in the values; of one pass.
+        options: Of the pass.
         as_text: The columns that Arrow is to read as text.
         ragged: Takes in rows of a wrong length, by the careful policy; None for the quick one.
 
@@ -119,14 +153,11 @@ def _read_rows(
     """
     if not readings:
         return 0, set()
-    types = [_TEXT if each.name in as_text else _native_type(each.type, options) for each in readings]
+    types = [_TEXT if each.name in as_text else _native_type(each.type, each.options) for each in readings]
     converting = csv.ConvertOptions(
         column_types={str(each.position): kind for each, kind in zip(readings, types, strict=True)},
         include_columns=[str(each.position) for each in readings],
-        null_values=list(options.null_spellings),
-        true_values=list(options.true_values),
-        false_values=list(options.false_values),
-        decimal_point=options.decimal,
+        **_spellings(options),
         strings_can_be_null=True,
         # Quotes tell a text from a null.
         quoted_strings_can_be_null=False,
@@ -137,7 +168,7 @@ def _read_rows(
             if not _is_exact(values, has_hexadecimal=source.has_hexadecimal):
                 doubtful.add(reading.name)
             if not ragged and not doubtful:
-                _add(reading, values, rows + 1, options)
+                _add(reading, values, rows + 1)
         rows += batch.num_rows
     return rows, doubtful
 
@@ -203,9 +234,9 @@ def _is_exact(values: pa.Array, *, has_hexadecimal: bool) -> bool:
     return not (pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py())
 
 
-def _add(reading: ColumnReading, read: pa.Array, first_row: int, options: CsvOptions) -> None:
+def _add(reading: ColumnReading, read: pa.Array, first_row: int) -> None:
     """Add the values of a batch, whose first row has the 1-based number `first_row`."""
-    kind = reading.type
+    kind, options = reading.type, reading.options
     if read.type == kind:
         values = read
     elif pa.types.is_dictionary(kind) and read.type != _TEXT:

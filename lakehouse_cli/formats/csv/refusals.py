@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -62,7 +62,7 @@ def unfit_cells(
     """Make the error of values that do not fit their columns."""
     found = _find_rows(open_source, name, [row for each in readings for row, _, _ in each.examples], options)
     lines = {row: line for row, (line, _) in found.items()}
-    return unfit_values(name, readings, rows, show=shorten, explain=partial(_reasons, options=options), lines=lines)
+    return unfit_values(name, readings, rows, show=shorten, explain=_reasons, lines=lines)
 
 
 def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, tuple[int, str]]:
@@ -70,8 +70,9 @@ def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: Csv
         return source.find_rows(rows)
 
 
-def _reasons(reading: ColumnReading, options: CsvOptions) -> tuple[str, str, str]:
+def _reasons(reading: ColumnReading) -> tuple[str, str, str]:
     """Why the first value does not fit, why all that are shown do not, and what to do next."""
+    options = reading.options
     explained = [_explained(value, reading.type, options) for _, value, _ in reading.examples]
     first = explained[0] or ("", _hint(reading, options))
     # The first of each kind, which has a hint of its own.
@@ -99,14 +100,15 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
     values = [value for _, value, _ in reading.examples]
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
-        return f"if {values[0]!r} stands for null, add it to `null_values` in the options"
+        spellings = json.dumps([*options.null_values, values[0]], ensure_ascii=False)
+        return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
     if t.is_timestamp(kind) and not options.timestamp_formats:
         has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
         if has_zone and kind.tz is None:
             return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
         if kind.tz is not None and not has_zone:
             return "it lacks a time zone, such as `Z` or `+01:00`: add it, or declare the column without `tz`"
-        return "ISO 8601 is expected, or `timestamp_format` in the options, such as `%d/%m/%Y %H:%M`"
+        return "ISO 8601 is expected, or `timestamp_format` in the column or in the options, such as `%d/%m/%Y %H:%M`"
     if t.is_date(kind) and not options.date_formats:
-        return "YYYY-MM-DD is expected, or `date_format` in the options, such as `%d/%m/%Y`"
-    return "correct the file, declare another type, or add what stands for null to `null_values` in the options"
+        return "YYYY-MM-DD is expected, or `date_format` in the column or in the options, such as `%d/%m/%Y`"
+    return "correct the file, declare another type, or add what stands for null to its `null_values`"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lakehouse_cli.formats.spec import (
     DURATION_UNIT,
+    EVERY_TYPE,
+    NUMBERS_WITH_POINT,
     TEXT_COMPRESSION,
     TEXT_COMPRESSIONS,
     FormatOption,
@@ -27,6 +29,7 @@ CSV = FormatSpec(
     suffix=".csv",
     options_class="lakehouse_cli.formats.csv.options:CsvOptions",
     compressions=TEXT_COMPRESSIONS,
+    by_position=True,
     options=(
         FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
         FormatOption(
@@ -42,28 +45,59 @@ CSV = FormatSpec(
             "The character before quotes, delimiters, line ends and itself where they are text; `N` behind it is null. "
             "`none` unsets that of the storage.",
         ),
-        FormatOption("decimal", ".", _CHARACTER, "The decimal point of numbers."),
+        FormatOption(
+            "decimal",
+            ".",
+            _CHARACTER,
+            "The decimal point of numbers.",
+            by_column=(*NUMBERS_WITH_POINT, "duration"),
+        ),
         FormatOption("encoding", "utf-8", {"type": "string", "minLength": 1}, "Of the text, by Python's name for it."),
         TEXT_COMPRESSION,
         suffix_option(".csv"),
-        FormatOption("null_values", [""], _STRINGS, "Unquoted spellings of null; the first is written."),
         FormatOption(
-            "true_values", ["true", "True", "TRUE", "1"], _STRINGS, "Spellings of true; the first is written."
+            "null_values",
+            [""],
+            _STRINGS,
+            "Unquoted spellings of null; the first is written.",
+            by_column=EVERY_TYPE,
         ),
         FormatOption(
-            "false_values", ["false", "False", "FALSE", "0"], _STRINGS, "Spellings of false; the first is written."
+            "true_values",
+            ["true", "True", "TRUE", "1"],
+            _STRINGS,
+            "Spellings of true; the first is written.",
+            by_column=("bool",),
+        ),
+        FormatOption(
+            "false_values",
+            ["false", "False", "FALSE", "0"],
+            _STRINGS,
+            "Spellings of false; the first is written.",
+            by_column=("bool",),
         ),
         FormatOption("header", True, {"type": "boolean"}, "Whether the first row names the columns; else by position."),
         FormatOption("skip_rows", 0, {"type": "integer", "minimum": 0}, "Lines before the header that are not data."),
-        FormatOption("date_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of dates; the first is written."),
         FormatOption(
-            "timestamp_format", None, _ONE_OR_MORE_STRINGS, "strptime formats of timestamps; the first is written."
+            "date_format",
+            None,
+            _ONE_OR_MORE_STRINGS,
+            "strptime formats of dates; the first is written.",
+            by_column=("date32",),
+        ),
+        FormatOption(
+            "timestamp_format",
+            None,
+            _ONE_OR_MORE_STRINGS,
+            "strptime formats of timestamps; the first is written.",
+            by_column=("timestamp",),
         ),
         FormatOption(
             "ambiguous",
             "error",
             {"enum": ["error", "first", "last"]},
             "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
+            by_column=("timestamp",),
         ),
         DURATION_UNIT,
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),

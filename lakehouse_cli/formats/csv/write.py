@@ -91,25 +91,46 @@ def _in_order(work: Callable[[pa.RecordBatch], Any], batches: Iterator[pa.Record
             yield future.result()
 
 
+class _Cells:
+    """What the options say of the text of a column, or of the names in the header."""
+
+    def __init__(self, options: CsvOptions) -> None:
+        self.options = options
+        self.null_text = options.null_text
+        self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
+        # What quotes tell from null, and, where there are quotes, from nothing.
+        spellings = {*options.null_spellings, *([""] if options.quotes else [])}
+        self.null_set = _texts(tuple(sorted(spellings)))
+        marks = {options.delimiter, options.quote_char if options.quotes else "", options.escape_char or ""}
+        self.plain_needs_quotes = bool(marks & _OF_PLAIN_VALUES) or any(
+            s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
+        )
+
+    def may_need_quotes(self, kind: pa.DataType) -> bool:
+        """Whether a value of a type may need quotes."""
+        t = pa.types
+        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_time(kind) or t.is_duration(kind):
+            return self.plain_needs_quotes
+        if t.is_date(kind):
+            return self.plain_needs_quotes or bool(self.options.date_formats)
+        if t.is_timestamp(kind):
+            return self.plain_needs_quotes or bool(self.options.timestamp_formats)
+        return True
+
+
 class _Writer:
     """Turns batches of one schema into CSV text."""
 
     def __init__(self, schema: pa.Schema, options: CsvOptions) -> None:
         self.schema = schema
         self.options = options
-        self.null_text = options.null_text
         self.quote = options.quote_char if options.quotes else ""
         self.escape = options.escape_char or ""
         special = options.delimiter + self.quote + self.escape + "\r\n"
         self.special = tuple(c.encode() for c in special)
         self.pattern = f"([{re.escape(special)}])"
-        # What quotes tell from null, and, where there are quotes, from nothing.
-        spellings = {*options.null_spellings, *([""] if options.quotes else [])}
-        self.null_set = _texts(tuple(sorted(spellings)))
-        self.plain_needs_quotes = bool({options.delimiter, self.quote, self.escape} & _OF_PLAIN_VALUES) or any(
-            s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
-        )
-        self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
+        self.names = _Cells(options)
+        self.cells = [_Cells(options.of(name)) if options.by_column else self.names for name in schema.names]
         # Per column, for how many batches more its values are taken for distinct.
         self.distinct = [0] * len(schema)
 
@@ -117,7 +138,7 @@ class _Writer:
         """Make what comes before the first row."""
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
-            quoted = self._quoted(_texts(tuple(self.schema.names))).to_pylist()
+            quoted = self._quoted(_texts(tuple(self.schema.names)), self.names).to_pylist()
             head += self.options.delimiter.join(quoted) + self.options.line_terminator
         return head.encode()
 
@@ -129,20 +150,21 @@ class _Writer:
         if len(columns) > 1:
             if sum(column.nbytes for column in columns) > _OFFSETS_END:
                 columns = [column.cast(pa.large_string()) for column in columns]
-            lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.replace_null)
+            lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.names.replace_null)
         return _data_of(lines)
 
     def _column(self, values: pa.Array, at: int, ending: str) -> pa.Array:
         """The text of a column, in quotes where it needs them, with what ends the line behind the last one."""
-        field = self.schema.field(at)
+        field, cells = self.schema.field(at), self.cells[at]
         repeated = self._repeated(values, at)
         distinct = values if repeated is None else repeated.dictionary.view(field.type)
         try:
-            text = encode(distinct, self.options)
-            text = self._quoted(text) if self._may_need_quotes(field.type) else text
+            text = encode(distinct, cells.options)
+            text = self._quoted(text, cells) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
-        if values.null_count and self.null_text is None:
+        null_text = cells.null_text
+        if values.null_count and null_text is None:
             raise StorageError(
                 f"column `{field.name}` holds null, and `null_values` is empty",
                 hint='say how null is written, such as `null_values: [""]`, in the options',
@@ -150,11 +172,13 @@ class _Writer:
         if ending:
             if text.nbytes > _OFFSETS_END:
                 text = text.cast(pa.large_string())
-            text = pc.binary_join_element_wise(text, "", ending, **self.replace_null)
+            text = pc.binary_join_element_wise(text, "", ending, **cells.replace_null)
         if repeated is not None:
             text = text.take(repeated.indices)
             if ending and text.null_count:
-                text = pc.fill_null(text, (self.null_text or "") + ending)
+                text = pc.fill_null(text, (null_text or "") + ending)
+        if null_text != self.names.null_text and text.null_count:
+            text = pc.fill_null(text, null_text)
         return text
 
     def _repeated(self, values: pa.Array, at: int) -> pa.DictionaryArray | None:
@@ -170,22 +194,12 @@ class _Writer:
             return None
         return encoded
 
-    def _may_need_quotes(self, kind: pa.DataType) -> bool:
-        t = pa.types
-        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_time(kind) or t.is_duration(kind):
-            return self.plain_needs_quotes
-        if t.is_date(kind):
-            return self.plain_needs_quotes or bool(self.options.date_formats)
-        if t.is_timestamp(kind):
-            return self.plain_needs_quotes or bool(self.options.timestamp_formats)
-        return True
-
-    def _quoted(self, text: pa.Array) -> pa.Array:
+    def _quoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
         """With quotes around what would otherwise be read as something else."""
         if len(text) == text.null_count:
             return text
         data = _data_of(text).tobytes()
-        mask = pc.is_in(text, value_set=self.null_set, skip_nulls=True)
+        mask = pc.is_in(text, value_set=cells.null_set, skip_nulls=True)
         if any(mark in data for mark in self.special):
             mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.pattern), False))
         if _BOM.encode() in data:
@@ -194,19 +208,19 @@ class _Writer:
         if not pc.any(mask).as_py():
             return text
         if not self.quote:
-            return self._unquoted(text)
+            return self._unquoted(text, cells)
         if self.escape:
             inner = pc.replace_substring_regex(text, f"([{re.escape(self.quote + self.escape)}])", _behind(self.escape))
         else:
             inner = pc.replace_substring(text, self.quote, self.quote * 2) if self.quote.encode() in data else text
         return pc.if_else(mask, pc.binary_join_element_wise(self.quote, inner, self.quote, ""), text)
 
-    def _unquoted(self, text: pa.Array) -> pa.Array:
+    def _unquoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
         """With escapes in front of what would otherwise be read as something else."""
         refused = f"[{re.escape(self.options.delimiter)}\r\n]"
         if self.escape:
             text, refused = pc.replace_substring_regex(text, self.pattern, _behind(self.escape)), "(?:a^)"
-        unfit = pc.or_(pc.is_in(text, value_set=self.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
+        unfit = pc.or_(pc.is_in(text, value_set=cells.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
         unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
         if pc.any(unfit).as_py():
             value = shorten(text.filter(unfit)[0].as_py())

@@ -24,6 +24,7 @@ from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_violation
+from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
@@ -31,6 +32,7 @@ from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _SPELLINGS = CsvOptions()
+_BY_POSITION = "declare the columns to read, and say which of them by its position in the sheet, such as `from: 3`"
 
 
 class ExcelFormat(Format[ExcelOptions]):
@@ -45,15 +47,14 @@ class ExcelFormat(Format[ExcelOptions]):
     ) -> pa.Table:
         """Read the declared columns of a sheet; all of them, with the types of their cells, where none are declared."""
         sheet = read_sheet(open_source, name, options)
-        nulls = frozenset(options.null_values)
         if columns is None:
-            return _undeclared(sheet, name, nulls)
+            return _undeclared(sheet, name, frozenset(options.null_values))
         readings = [
-            ColumnReading(column.name, to_arrow(column.type), column, at)
+            ColumnReading(column.name, to_arrow(column.type), column, at, options.of(column.name))
             for column, at in zip(columns, _places(sheet, name, columns), strict=True)
         ]
         for reading in readings:
-            _read_cells(reading, _cells(sheet, reading.position, nulls))
+            _read_cells(reading, _cells(sheet, reading.position, frozenset(reading.options.null_values)))
         if any(reading.count for reading in readings):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
@@ -65,9 +66,12 @@ class ExcelFormat(Format[ExcelOptions]):
 
 
 def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
-    if sheet.header is not None:
-        stored = [each for each in sheet.header if each is not None]
-        return [sheet.header.index(each) for each in wanted_names(stored, columns, name)]
+    if sheet.header is not None or any(column.from_ for column in columns):
+        header = sheet.header or ()
+        check_positions(name, columns, max(sheet.width, len(header)))
+        named = [column for column in columns if not isinstance(column.from_, int)]
+        names = iter(wanted_names([each for each in header if each is not None], named, name, _BY_POSITION))
+        return [each.from_ - 1 if isinstance(each.from_, int) else header.index(next(names)) for each in columns]
     if sheet.width < len(columns) and sheet.rows:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
         missing = [
@@ -142,18 +146,20 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
     return DataError(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
-        hint=_hint(shown, first.column),
+        hint=_hint(shown, first.column, first.options.null_values),
         location=Location(name, example.line),
     )
 
 
-def _hint(shown: str, column: Column | None) -> str:
+def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
     if shown.endswith(NOT_COMPUTED):
         return "open the workbook in Excel and save it, which computes its formulas; or write values in their place"
     if shown == NO_DAY:
         return "correct the cell: 1900 had no 29 February, which Excel alone counts; its date may be a day off"
     if shown.startswith("#"):
-        return f"correct its formula; if it stands for null, set `null_values: ['{shown}']` in the options"
+        where = "column" if column else "options"
+        spellings = str([*nulls, shown])
+        return f"correct its formula; if it stands for null, set `null_values: {spellings}` in the {where}"
     kind = column.type.id if column else ""
     if kind in ("string", "dictionary"):
         return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
@@ -167,12 +173,12 @@ def _undeclared(sheet: Sheet, name: str, nulls: frozenset[str]) -> pa.Table:
     for at, each in enumerate((*header, *[None] * (sheet.width - len(header)))):
         place = f"column {address(at, 1)[:-1]} of sheet `{sheet.title}` in `{name}`"
         if each is None:
-            hint = "declare the columns to read, or name it in the sheet"
+            hint = f"declare the columns to read; this one by its position: `index: {{type: …, from: {at + 1}}}`"
             raise StorageError(f"{place} has no name", hint=hint, location=Location(name))
         if each.endswith(NOT_COMPUTED):
             hint = _hint(NOT_COMPUTED, None)
             raise StorageError(f"{place} is named by {each}", hint=hint, location=Location(name))
-    names = wanted_names([str(each) for each in header], None, name)
+    names = wanted_names([str(each) for each in header], None, name, _BY_POSITION)
     return pa.table([_column(_cells(sheet, at, nulls), at, each, sheet, name) for at, each in enumerate(names)], names)
 
 

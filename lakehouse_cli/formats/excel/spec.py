@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import FormatOption, FormatOptions, FormatSpec, first_refused
+from lakehouse_cli.formats.spec import EVERY_TYPE, FormatOption, FormatOptions, FormatSpec, first_refused
 from lakehouse_cli.model import ColumnType
 
 
@@ -35,6 +35,7 @@ EXCEL = FormatSpec(
     suffix=".xlsx",
     options_class=f"{__name__}:ExcelOptions",
     writable=False,
+    by_position=True,
     refusal=_refusal,
     needs=("openpyxl",),
     install="pip install 'lakehouse-cli[excel]'",
@@ -47,6 +48,7 @@ EXCEL = FormatSpec(
             [],
             {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
             "Texts, and errors such as `#N/A`, that stand for null beside empty cells.",
+            by_column=EVERY_TYPE,
         ),
         FormatOption(
             "suffix", ".xlsx", {"type": "string", "pattern": r"^\.(?:xlsx|xlsm|xltx|xltm)$"}, "The file's ending."

@@ -23,7 +23,7 @@ from lakehouse_cli.model import Column
 _TEXT = pa.string()
 
 
-def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table | None:
+def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOptions]) -> pa.Table | None:
     """Read the declared columns; None where the file must be read with more care."""
     types = [to_arrow(column.type) for column in columns]
     if not columns or any(pa.types.is_nested(kind) for kind in types):
@@ -45,8 +45,8 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> p
     if read.num_rows != source.lines or _may_be_no_objects(read) or not _all_seen(opened, read):
         return None
     done = []
-    for values, kind in zip(read.columns, types, strict=True):
-        typed = _typed(values, kind, cells)
+    for values, kind, spelled in zip(read.columns, types, cells, strict=True):
+        typed = _typed(values, kind, spelled)
         if typed is None:
             return None
         done.append(typed)

@@ -30,7 +30,7 @@ class JsonlFormat(Format[JsonlOptions]):
         opened = Opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
-        return read_declared(opened, columns, json_cells(options.duration_unit))
+        return read_declared(opened, columns, [json_cells(options.of(each.name).duration_unit) for each in columns])
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank."""
@@ -38,4 +38,5 @@ class JsonlFormat(Format[JsonlOptions]):
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        write_jsonl(table, sink, options.compression, json_cells(options.duration_unit))
+        cells = [json_cells(options.of(name).duration_unit) for name in table.column_names]
+        write_jsonl(table, sink, options.compression, cells)

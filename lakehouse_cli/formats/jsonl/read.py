@@ -6,7 +6,6 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -30,10 +29,15 @@ _ROWS = 1 << 13
 _SAFE_DIGITS = 15
 
 
-def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> pa.Table:
+def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOptions]) -> pa.Table:
     """Read the declared columns of a file, in bounded memory beside the result.
 
     A name that an object lacks is null, like one whose value is null; a name that all of them lack is an error.
+
+    Args:
+        opened: The file.
+        columns: What to read, in the order of the result.
+        cells: How the values of each column are spelled, of `json_cells`.
 
     Raises:
         DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
@@ -42,12 +46,15 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) 
     fast = read_fast(opened, columns, cells)
     if fast is not None:
         return fast
-    readings = [ColumnReading(column.name, to_arrow(column.type), column) for column in columns]
+    readings = [
+        ColumnReading(column.name, to_arrow(column.type), column, options=spelled)
+        for column, spelled in zip(columns, cells, strict=True)
+    ]
     rows = 0
     names: dict[str, None] = {}
     for batch in _batches(opened.objects(DECODER)):
         for reading in readings:
-            _add(reading, batch, rows + 1, cells)
+            _add(reading, batch, rows + 1)
         rows += len(batch)
         if not all(reading.name in names for reading in readings):
             names.update((name, None) for _, each in batch for name in each)
@@ -57,16 +64,14 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) 
         there = list(names)
         raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
-        raise unfit_values(opened.name, readings, rows, show=_shown, explain=partial(_reason, cells=cells))
+        raise unfit_values(opened.name, readings, rows, show=_shown, explain=_reason)
     return table_of(readings)
 
 
-def _add(
-    reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int, cells: CsvOptions
-) -> None:
+def _add(reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int) -> None:
     """Add the values of some rows, the first of which has the 1-based number `first_row`."""
     parsed = [each.get(reading.name) for _, each in objects]
-    values, good = build_values(parsed, reading.type, cells)
+    values, good = build_values(parsed, reading.type, reading.options)
     misfits = () if good is None else (~good).nonzero()[0]
     reading.add(values, misfits, lambda at: (first_row + at, parsed[at], objects[at][0]))
 
@@ -76,10 +81,10 @@ def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tup
         yield batch
 
 
-def _reason(reading: ColumnReading, cells: CsvOptions) -> tuple[str, str, str]:
+def _reason(reading: ColumnReading) -> tuple[str, str, str]:
     """Why the first value does not fit, the same of all that do not, and what to do next."""
     first = reading.examples[0][1]
-    why, hint = explain_number(first, reading.type, cells) or ("", _hint(reading.type, first))
+    why, hint = explain_number(first, reading.type, reading.options) or ("", _hint(reading.type, first))
     return why, why, hint
 
 

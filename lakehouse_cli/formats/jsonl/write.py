@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 
@@ -21,14 +22,14 @@ _VALUES = 1 << 20
 _OFFSETS_END = 1 << 30
 
 
-def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: CsvOptions) -> None:
+def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Sequence[CsvOptions]) -> None:
     """Write a table so that `read_declared` with the same columns gives it back.
 
     Args:
         table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
         compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
-        cells: How single values are spelled, of `json_cells`.
+        cells: How the values of each column are spelled, of `json_cells`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
@@ -39,19 +40,19 @@ def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Csv
             target.write(text)
 
 
-def _texts(table: pa.Table, cells: CsvOptions) -> Iterator[memoryview]:
+def _texts(table: pa.Table, cells: Sequence[CsvOptions]) -> Iterator[memoryview]:
     rows = max(1, min(_ROWS, _VALUES // table.num_columns))
     for start in range(0, table.num_rows, rows):
         for batch in table.slice(start, rows).combine_chunks().to_batches():
             yield _lines(batch, cells)
 
 
-def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
+def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions]) -> memoryview:
     """Make the lines of a batch, in UTF-8."""
     texts = []
-    for field, values in zip(batch.schema, batch.columns, strict=True):
+    for field, values, spelled in zip(batch.schema, batch.columns, cells, strict=True):
         try:
-            texts.append(json_text(values, lambda leaves: _leaves(leaves, cells)))
+            texts.append(json_text(values, partial(_leaves, cells=spelled)))
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
     if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:

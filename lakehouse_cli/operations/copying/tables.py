@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lakehouse_cli.errors import LakehouseError, StorageError, UsageError
+from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState, is_same_content
 from lakehouse_cli.operations.copying.results import CopiedTable, CopyResult
@@ -63,6 +64,7 @@ class _Copy:
     _there: dict[str, TableState] = field(default_factory=dict)
     _copies: dict[str, InputRecord] = field(default_factory=dict)
     _equal: set[str] = field(default_factory=set)
+    _sources: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def plan(self, names: Iterable[str]) -> list[CopiedTable]:
         """Decide about each table; read nothing but manifests, and newer tables of the target."""
@@ -116,6 +118,12 @@ class _Copy:
             return replace(found, status="missing", note=f"{why} in `{self.source.environment}`")
         if self._is_one_place(name):
             return replace(found, status="unchanged", note="both environments keep it in one place")
+        never = self._why_never(name)
+        if never is not None:
+            if self._is_the_same(name, here, there):
+                return replace(found, status="unchanged", note="there already")
+            hint = f"copy what is stored, as it is, by other means, or leave it out: `--exclude {name}`"
+            return replace(found, status="refused", note=never, hint=hint)
         if self.force:
             return found
         if self._is_copied(name, here, there):
@@ -147,6 +155,24 @@ class _Copy:
             return True
         # Two roots may be one folder by way of a link.
         return bool(identities(here, one) & identities(there, other))
+
+    def _why_never(self, name: str) -> str | None:
+        """Explain why a source cannot be written so that it is read as it is declared; None where it can."""
+        table = self.target.tables[name]
+        if table.kind != "source":
+            return None
+        if table.contract.has_other_names:
+            return "columns of it are read by `from`, and a copy would have them under their own names"
+        if not self._sources:
+            for each in self.target.tables.values():
+                if each.kind == "source":
+                    self._sources.setdefault(self._place(each), []).append(each.name)
+        others = [f"`{other}`" for other in self._sources[self._place(table)] if other != name]
+        return f"{' and '.join(others)} shares its path, and a copy would hold the columns of one" if others else None
+
+    def _place(self, table: Table) -> tuple[str, str]:
+        spec = self.target.specs[table.storage]
+        return spec.root or spec.name, table.path.casefold()
 
     def _is_copied(self, name: str, here: TableState, there: TableState) -> bool:
         """Whether the target has a copy already, exactly as it would be copied now."""

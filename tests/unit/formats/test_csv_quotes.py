@@ -362,7 +362,7 @@ def test_quoted_null_that_is_a_value_is_that_value() -> None:
 def test_other_words_in_quotes_are_refused() -> None:
     error = refusal('a\n"NA"\n"n/a"\n', columns_of(a="int64"), null_values=["NA"])
     assert "`n/a` in column `a`" in error.message
-    assert error.hint == "if 'n/a' stands for null, add it to `null_values` in the options"
+    assert error.hint == 'if \'n/a\' stands for null, set `null_values: ["NA", "n/a"]` in the column'
 
 
 @pytest.mark.parametrize("data", ['a,b\n1,"x" \n', 'a,b\n"1" , "y"\n', 'a,b\r\n1,"x"\t\r\n'])

@@ -102,7 +102,7 @@ def test_a_late_value_among_many_has_its_line() -> None:
     with pytest.raises(DataError) as caught:
         read(data, {"a": "int64", "b": "string"})
     assert caught.value.violations[0].examples == (Example(rows + 2, "M", rows + 3),)
-    assert caught.value.hint == "if 'M' stands for null, add it to `null_values` in the options"
+    assert caught.value.hint == 'if \'M\' stands for null, set `null_values: ["", "M"]` in the column'
 
 
 def test_a_column_that_is_all_wrong_is_counted_quickly() -> None:
@@ -126,7 +126,7 @@ def test_a_long_value_is_shortened() -> None:
         ("timestamp[s, tz=UTC]", "2020-01-01 00:00:00", "lacks a time zone"),
         ("timestamp[s]", "1/2/2020", "`timestamp_format`"),
         ("date32", "1/2/2020", "`date_format`"),
-        ("float64", "-", "add it to `null_values`"),
+        ("float64", "-", 'set `null_values: ["", "-"]` in the column'),
     ],
 )
 def test_hints_say_what_to_do(kind: str, text: str, hint: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.formats.excel.format import ExcelFormat
 from lakehouse_cli.formats.excel.spec import ExcelOptions
 from lakehouse_cli.model import Column, parse_column_type
@@ -487,3 +488,30 @@ def test_days_beside_it_are_read() -> None:
     assert read(dates("59", "61"), columns_of(x="date32"))["x"].to_pylist() == first
     assert read(dates("59.5"), columns_of(x="timestamp[s]"))["x"].to_pylist() == [datetime(1900, 2, 28, 12)]
     assert read(dates("60", is_1904=True), columns_of(x="date32"))["x"].to_pylist() == [date(1904, 3, 1)]
+
+
+def test_columns_of_a_sheet_are_found_by_from() -> None:
+    data = workbook([None, "v", "v", "w x"], [1, "a", "b", "-"], [2, "c", "-", "x"])
+    declared = [
+        Column("index", parse_column_type("int64"), from_=1),
+        Column("second", parse_column_type("string"), from_=3),
+        Column("w", parse_column_type("string"), from_="w x"),
+    ]
+    assert read(data, declared).to_pydict() == {"index": [1, 2], "second": ["b", "-"], "w": ["-", "x"]}
+    by_position = [Column("w", parse_column_type("string"), from_=4), Column("n", parse_column_type("int64"), from_=1)]
+    assert read(data, by_position, header=False, skip_rows=1).to_pydict() == {"w": ["-", "x"], "n": [1, 2]}
+    with pytest.raises(DataError, match=r"`data/t.xlsx` lacks column 5") as caught:
+        read(data, [Column("x", parse_column_type("string"), from_=5)])
+    assert "`from: 5` is a position" in (caught.value.hint or "")
+    for columns, hint in (([Column("v", parse_column_type("string"))], "`from: 3`"), (None, "from: 1}`")):
+        with pytest.raises(StorageError) as refused:
+            read(data, columns)
+        assert hint in (refused.value.hint or "")
+
+
+def test_null_values_of_one_column_of_a_sheet() -> None:
+    data = workbook(["a", "b"], ["-", "-"], ["NA", "NA"])
+    options = FORMATS["excel"].checked({"null_values": ["NA"]}, [("a", {"null_values": ["-"]})])
+    columns = [Column("a", parse_column_type("string")), Column("b", parse_column_type("string"))]
+    back = ExcelFormat().read(lambda: io.BytesIO(data), "t.xlsx", columns, options)
+    assert back.to_pydict() == {"a": [None, "NA"], "b": ["-", None]}

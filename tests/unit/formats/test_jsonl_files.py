@@ -298,7 +298,9 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
     )
     for chosen in (lines[:1], lines[2:], [lines[0], lines[2]]):
         text = "\n".join(chosen).encode()
-        quick = read_fast(Opened(lambda text=text: io.BytesIO(text), "t", None), declared, json_cells(None))  # type: ignore[misc]
+        quick = read_fast(
+            Opened(lambda text=text: io.BytesIO(text), "t", None), declared, [json_cells(None)] * len(declared)
+        )  # type: ignore[misc]
         assert quick is not None
         with monkeypatch.context() as patch:
             patch.setattr(reading, "read_fast", lambda *_: None)

@@ -139,13 +139,14 @@ def test_storages_without_a_root_do_not_meet_on_one_path(own: ProjectFolder) -> 
         "lakehouse.yaml",
         """
         name: own
+        module: transforms
         storages:
           a: {type: "stores:Mine", options: {endpoint: a}}
           b: {type: "stores:Mine", options: {endpoint: b}}
         tables:
           one: {kind: source, storage: a, path: x}
           two: {kind: source, storage: b, path: x}
-          three: {kind: source, storage: b, path: x}
+          three: {storage: b, path: x}
         """,
     )
     found = load_project(own.path / "lakehouse.yaml", {}).problems
