@@ -218,7 +218,16 @@ options_strategy = st.builds(
     ),
     true_values=st.sampled_from([("true",), ("yes", "Y"), ("1",), ("T,\n",)]),
     false_values=st.sampled_from([("false",), ("no", "N"), ("0",), ("",)]),
+    thousands=st.sampled_from([None, None, ",", ".", " ", "'", "\u202f"]),
+    percent=st.sampled_from([None, "fraction", "number"]),
+    currency=st.sampled_from([(), ("$",), ("€", "EUR"), ("T",)]),
+    negative=st.sampled_from([None, "parentheses", "trailing"]),
+    time_format=st.sampled_from(
+        [(), ("%H:%M:%S.%f",), ("%T.%f", "%T"), ("interval",), ("iso8601",), ("interval", "iso8601", "%I.%M,%S,%f %p")]
+    ),
     duration_unit=st.sampled_from([None, *PER_SECOND]),
+    epoch_unit=st.sampled_from([None, *PER_SECOND]),
+    binary=st.sampled_from(["base64", "hex"]),
     header=st.booleans(),
     skip_rows=st.integers(0, 2),
     line_terminator=st.sampled_from(["\n", "\r\n"]),

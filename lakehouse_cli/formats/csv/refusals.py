@@ -84,7 +84,7 @@ def _reasons(reading: ColumnReading, options: CsvOptions) -> tuple[str, str, str
 def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
     """Why a value does not fit, and what to do, where there is more to say than that it does not."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_temporal(kind):
         from lakehouse_cli.formats.csv.strptime import explain
 
         return explain(value, kind, options)

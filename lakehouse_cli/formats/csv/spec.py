@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lakehouse_cli.formats.spec import (
-    DURATION_UNIT,
     TEXT_COMPRESSION,
     TEXT_COMPRESSIONS,
     FormatOption,
@@ -11,6 +10,7 @@ from lakehouse_cli.formats.spec import (
     JsonSchema,
     suffix_option,
 )
+from lakehouse_cli.formats.value_options import VALUE_OPTIONS
 
 _CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -65,7 +65,7 @@ CSV = FormatSpec(
             {"enum": ["error", "first", "last"]},
             "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
         ),
-        DURATION_UNIT,
+        *VALUE_OPTIONS,
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),
     ),
 )

@@ -28,7 +28,7 @@ def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Csv
         table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
         compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
-        cells: How single values are spelled, of `json_cells`.
+        cells: How single values are spelled, of `cell_options`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
@@ -51,7 +51,7 @@ def _lines(batch: pa.RecordBatch, cells: CsvOptions) -> memoryview:
     texts = []
     for field, values in zip(batch.schema, batch.columns, strict=True):
         try:
-            texts.append(json_text(values, lambda leaves: _leaves(leaves, cells)))
+            texts.append(json_text(values, lambda leaves: _leaves(leaves, cells), cells))
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
     if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:
