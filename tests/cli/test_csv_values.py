@@ -169,7 +169,7 @@ def test_bare_numbers_are_no_moments(folder: ProjectFolder, cli: Cli) -> None:
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items())
     folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, format: jsonl, columns: {{{columns}}}}}\n")
     folder.write("data/s.jsonl", '{"t":1700000000000,"z":1700000000000,"d":20200101,"c":12,"l":[18262]}\n')
-    assert "next: a bare number says neither unit nor zone: declare int64" in cli("show", "s").err
+    assert "next: a number says no unit: set `epoch_unit: ms` in the options, or s, us, ns" in cli("show", "s").err
     found = cli("show", "s", "-o", "json")
     assert found.code == 1
     assert [each["column"] for each in found.json["error"]["violations"]] == list(kinds)

@@ -100,6 +100,10 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     values = [value for _, value, _ in reading.examples]
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
         return f"if {values[0]!r} stands for null, add it to `null_values` in the options"
+    from lakehouse_cli.formats.csv.hints import spelling_hint
+
+    if hint := spelling_hint(values, kind, options):
+        return hint
     if t.is_timestamp(kind) and not options.timestamp_formats:
         has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
         if has_zone and kind.tz is None:

@@ -350,3 +350,18 @@ def test_epoch_timestamps_are_written_as_numbers() -> None:
 def test_epoch_numbers_that_do_not_fit_are_refused(value: str) -> None:
     with pytest.raises(DataError, match="is not timestamp"):
         read(f'{{"x": {value}}}\n', columns_of(x="timestamp[s]"), epoch_unit="s")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "hint"),
+    [
+        ("1700000000", "timestamp[s]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
+        ('"1,250"', "int64", 'set `thousands: ","` in the options'),
+        ('"PT2H"', "duration[s]", "set `time_format: iso8601` in the options"),
+        ('"yes"', "bool", "correct the file, or declare another type"),
+    ],
+)
+def test_hint_names_the_option_that_reads_it(value: str, kind: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f'{{"x": {value}}}\n', columns_of(x=kind))
+    assert caught.value.hint == hint
