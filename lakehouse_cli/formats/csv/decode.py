@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from decimal import Decimal
 
 import pyarrow as pa
@@ -24,6 +25,9 @@ _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
 _ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_BEFORE_CHRIST = re.compile(
+    r"(?P<year>[0-9]{4,12})(?P<day>-[0-9]{2}-[0-9]{2})(?P<era> \(BC\))?(?P<time> [0-9:.+-]+)?(?P<end> BC)?", re.ASCII
+)
 # What decimal128 holds at most.
 _DIGITS = 38
 
@@ -166,17 +170,40 @@ def _trim_fraction(text: pa.Array, unit: str) -> pa.Array:
 
 
 def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
-    """Parse dates or timestamps in ISO 8601, the expanded form for far years included."""
+    """Parse dates or timestamps in ISO 8601, the expanded form for far years included, and as databases print these."""
     date = r"(?:[0-9]{4}|[+-][0-9]{4,12})-[0-9]{2}-[0-9]{2}"
     if pa.types.is_date(to):
-        return cast_texts(_only(text, date), to, _far_date)
+        return cast_texts(_only_iso(text, date), to, _far_date)
     zone = _ZONE if to.tz else ""
     pattern = rf"{date}[ T](?:{_TIME}|[0-9]{{2}}){zone}" if to.tz else rf"{date}(?:[ T](?:{_TIME}|[0-9]{{2}}))?"
 
     def slow(value: str) -> int | None:
         return parse_timestamp(value, to.unit, zoned=to.tz is not None)
 
-    return cast_texts(_trim_fraction(_only(text, pattern), to.unit), to, slow)
+    return cast_texts(_trim_fraction(_only_iso(text, pattern), to.unit), to, slow)
+
+
+def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
+    """The texts that match the whole pattern, those of far years in the expanded form, null for the others."""
+    near = _only(text, pattern)
+    if near.null_count == text.null_count:
+        return near
+    # Both PostgreSQL and DuckDB print five digits without a sign, and years before 1 as of an era.
+    far = pc.replace_substring_regex(text, r"\A([0-9]{5,12}-)", r"+\1")
+    is_before = pc.match_substring(far, "BC")
+    if pc.any(is_before).as_py():
+        before = [_expanded(value) for value in far.filter(is_before).to_pylist()]
+        far = pc.replace_with_mask(far, is_before, av.array(before, _TEXT))
+    return pc.coalesce(near, _only(far, pattern))
+
+
+def _expanded(value: str) -> str | None:
+    """A moment before Christ, ``0044-03-15 BC`` or ``0044-03-15 (BC) 12:00:00``, in ISO 8601, which has a year 0."""
+    found = _BEFORE_CHRIST.fullmatch(value.removeprefix("+"))
+    if found is None or bool(found["era"]) == bool(found["end"]) or int(found["year"]) == 0:
+        return None
+    year = 1 - int(found["year"])
+    return f"{'-' if year else '+'}{-year:04d}{found['day']}{found['time'] or ''}"
 
 
 def _far_date(value: str) -> int | None:

@@ -284,3 +284,43 @@ def test_formats_that_are_refused_are_printed_visibly(options: dict[str, Any]) -
     with pytest.raises(StorageError) as caught:
         CsvOptions.from_mapping(options)
     assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "iso"),
+    [
+        ("date32", "12345-06-07", "+12345-06-07"),
+        ("date32", "0044-03-15 BC", "-0043-03-15"),
+        ("date32", "0044-03-15 (BC)", "-0043-03-15"),
+        ("date32", "0001-02-29 BC", "+0000-02-29"),
+        ("date32", "4714-11-24 BC", "-4713-11-24"),
+        ("timestamp[us]", "294246-12-31 23:59:59.5", "+294246-12-31 23:59:59.500000"),
+        ("timestamp[s]", "0044-03-15 12:00:00 BC", "-0043-03-15 12:00:00"),
+        ("timestamp[s]", "0044-03-15 (BC) 12:00:00", "-0043-03-15 12:00:00"),
+        ("timestamp[s, tz=UTC]", "0044-03-15 12:00:00+01 BC", "-0043-03-15 11:00:00Z"),
+        ("timestamp[s, tz=UTC]", "12345-03-15 12:00:00+00", "+12345-03-15 12:00:00Z"),
+    ],
+)
+def test_far_years_are_read_as_databases_print_them(kind: str, text: str, iso: str) -> None:
+    counts = [read(f"a,b\n{each},1\n", columns_of(a=kind))["a"].cast(_count(kind)).to_pylist() for each in (text, iso)]
+    assert counts[0] == counts[1]
+
+
+def _count(kind: str) -> pa.DataType:
+    return pa.int32() if kind == "date32" else pa.int64()
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        (
+            "date32",
+            ["0000-01-01 BC", "44-03-15 BC", "0044-03-15BC", "BC", "-0044-03-15 BC", "0044-02-30 BC", "9999999-01-01"],
+        ),
+        ("date32", ["0044-03-15 (BC) BC", "0044-03-15 AD", "0044-03-15 bc"]),
+        ("timestamp[ns]", ["0044-03-15 12:00:00 BC", "12345-01-01 00:00:00"]),
+        ("timestamp[s]", ["0044-03-15 12:00:00+01 BC", "0044-03-15 25:00:00 BC", "0044-03-15 (BC)12:00:00"]),
+    ],
+)
+def test_far_years_that_do_not_fit_are_refused(kind: str, texts: list[str]) -> None:
+    assert refused(kind, texts) == len(texts)
