@@ -228,6 +228,7 @@ options_strategy = st.builds(
     duration_unit=st.sampled_from([None, *PER_SECOND]),
     epoch_unit=st.sampled_from([None, *PER_SECOND]),
     binary=st.sampled_from(["base64", "hex"]),
+    lists=st.sampled_from(["json", "postgresql", "duckdb"]),
     header=st.booleans(),
     skip_rows=st.integers(0, 2),
     line_terminator=st.sampled_from(["\n", "\r\n"]),
@@ -247,6 +248,18 @@ def valid_options(draw: st.DrawFn) -> CsvOptions:
 @given(tables(), valid_options())
 def test_every_type_comes_back_under_every_option(made: tuple[pa.Table, list[Column]], options: CsvOptions) -> None:
     assert_comes_back(*made, options)
+
+
+@LAW
+@given(
+    tables(column_types.filter(lambda kind: kind.id == "list")),
+    st.sampled_from(["postgresql", "duckdb"]),
+    st.sampled_from(["\\", None]),
+)
+def test_lists_come_back_as_databases_print_them(
+    made: tuple[pa.Table, list[Column]], lists: str, escape: str | None
+) -> None:
+    assert_comes_back(*made, CsvOptions(lists=lists, escape_char=escape))
 
 
 @LAW

@@ -1,4 +1,4 @@
-"""The text of a cell, both ways: plain values, dates in the formats of the user, lists and structs as JSON."""
+"""The text of a cell, both ways: single values, lists and structs as JSON or as a database prints them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def decode(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
         An array of that type, null where `text` is null or does not spell a value that the type holds exactly.
         (A decimal fraction is taken for the float nearest to it.)
     """
+    if pa.types.is_list(to) and options.lists != "json":
+        from lakehouse_cli.formats.csv.literals import decode_lists
+
+        return decode_lists(text, to, options)
     if pa.types.is_nested(to):
         from lakehouse_cli.formats.csv.nested import decode_json
 
@@ -40,6 +44,10 @@ def encode(values: pa.Array, options: CsvOptions) -> pa.Array:
     Raises:
         StorageError: A value the encoding cannot hold; the caller adds the column.
     """
+    if pa.types.is_list(values.type) and options.lists != "json":
+        from lakehouse_cli.formats.csv.literals import encode_lists
+
+        return encode_lists(values, options)
     if pa.types.is_nested(values.type):
         from lakehouse_cli.formats.csv.nested import encode_json
 

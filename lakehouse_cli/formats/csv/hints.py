@@ -51,6 +51,11 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
         others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
         return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+    if t.is_list(kind):
+        styles = ({"lists": style} for style in ("postgresql", "duckdb"))
+        return next(
+            (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
+        )
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
     return None

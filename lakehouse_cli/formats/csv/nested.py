@@ -56,7 +56,7 @@ def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: C
         values = values.dictionary_decode()
     kind = values.type
     if t.is_list(kind):
-        text = _json_lists(values, leaves, cells)
+        text = join_lists(values, json_text(values.flatten(), leaves, cells), "[]")
     elif t.is_struct(kind):
         text = _json_structs(values, leaves, cells)
     else:
@@ -68,12 +68,12 @@ def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: C
     return pc.if_else(values.is_valid(), text, _NULL)
 
 
-def _json_lists(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
-    items = json_text(values.flatten(), leaves, cells)
+def join_lists(values: pa.Array, items: pa.Array, brackets: str) -> pa.Array:
+    """Join the texts of the items of lists to the text of each list."""
     lengths = av.to_numpy(pc.fill_null(pc.list_value_length(values), 0))
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(av.from_numpy(offsets, pa.int32()), items), ",")
-    return pc.binary_join_element_wise("[", joined, "]", "")
+    return pc.binary_join_element_wise(brackets[0], joined, brackets[1], "")
 
 
 def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:

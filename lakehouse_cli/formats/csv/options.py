@@ -38,6 +38,7 @@ class CsvOptions(ValueOptions, frozen=True):
     date_formats: tuple[str, ...] = ()
     timestamp_formats: tuple[str, ...] = ()
     ambiguous: str = "error"
+    lists: str = "json"
     line_terminator: str = "\n"
 
     def __post_init__(self) -> None:

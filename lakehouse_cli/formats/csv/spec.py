@@ -66,6 +66,12 @@ CSV = FormatSpec(
             "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
         ),
         *VALUE_OPTIONS,
+        FormatOption(
+            "lists",
+            "json",
+            {"enum": ["json", "postgresql", "duckdb"]},
+            "How lists are spelled: `[1,null]`, `{1,NULL}` or `[1, NULL]`; structs are JSON.",
+        ),
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),
     ),
 )

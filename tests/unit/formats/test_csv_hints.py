@@ -60,6 +60,8 @@ def said(hint: str) -> dict[str, Any]:
             ["1700000000123.5"],
             "a number says no unit: set `epoch_unit: ms` in the options, or s, us, ns",
         ),
+        ("list<int64>", ["{1,NULL}"], "set `lists: postgresql` in the options"),
+        ("list<string>", ["[a, NULL]"], "set `lists: duckdb` in the options"),
         ("binary", ["\\x6162"], "set `binary: hex` in the options"),
     ],
 )

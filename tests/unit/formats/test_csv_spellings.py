@@ -324,3 +324,59 @@ def _count(kind: str) -> pa.DataType:
 )
 def test_far_years_that_do_not_fit_are_refused(kind: str, texts: list[str]) -> None:
     assert refused(kind, texts) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("style", "kind", "text", "meant"),
+    [
+        ("postgresql", "list<int64>", "{1,NULL,2}", [1, None, 2]),
+        ("postgresql", "list<int64>", "{}", []),
+        (
+            "postgresql",
+            "list<string>",
+            r"""{a,"b c",it's,"x,y","","NULL",NULL,"\"q\"","{"," lead","back\\slash",nullx}""",
+            ["a", "b c", "it's", "x,y", "", "NULL", None, '"q"', "{", " lead", "back\\slash", "nullx"],
+        ),
+        ("postgresql", "list<list<int64>>", "{{1,2},{3,4}}", [[1, 2], [3, 4]]),
+        ("postgresql", "list<bool>", "{t,f,NULL}", [True, False, None]),
+        ("postgresql", "list<float64>", "{Infinity,1.5}", [float("inf"), 1.5]),
+        ("postgresql", "list<decimal128(5, 2)>", "{1.50}", [Decimal("1.50")]),
+        ("postgresql", "list<date32>", '{2020-01-01,"2020-02-29"}', [dt.date(2020, 1, 1), dt.date(2020, 2, 29)]),
+        ("postgresql", "list<timestamp[ms]>", '{"2020-01-01 01:02:03.5"}', [dt.datetime(2020, 1, 1, 1, 2, 3, 500000)]),
+        ("postgresql", "list<binary>", r'{"\\x61ff"}', [b"a\xff"]),
+        ("postgresql", "list<duration[s]>", "{26:00:00}", [hours(26)]),
+        ("postgresql", "list<struct<a: int64>>", r'{"{\"a\": 1}"}', [{"a": 1}]),
+        ("duckdb", "list<int64>", "[1, NULL, 2]", [1, None, 2]),
+        (
+            "duckdb",
+            "list<string>",
+            r"""[a, b c, 'it\'s', 'x,y', '', 'NULL', NULL, '"q"', '[', ' lead', 1, 'back\\slash']""",
+            ["a", "b c", "it's", "x,y", "", "NULL", None, '"q"', "[", " lead", "1", "back\\slash"],
+        ),
+        ("duckdb", "list<list<int64>>", "[[1], [], NULL]", [[1], [], None]),
+        ("duckdb", "list<bool>", "[true, false]", [True, False]),
+        ("duckdb", "list<timestamp[ms]>", "['2020-01-01 01:02:03.5']", [dt.datetime(2020, 1, 1, 1, 2, 3, 500000)]),
+        ("duckdb", "list<duration[s]>", "['26:00:00']", [hours(26)]),
+    ],
+)
+def test_lists_are_read_as_databases_print_them(style: str, kind: str, text: str, meant: list[Any]) -> None:
+    assert values(kind, [text], lists=style, binary="hex", time_format="interval") == [meant]
+
+
+@pytest.mark.parametrize(
+    ("style", "kind", "texts"),
+    [
+        (
+            "postgresql",
+            "list<int64>",
+            ["{1", "1}", "{1,}", "{,1}", "{1}{2}", "[0:1]={1,2}", "{{1}}", "{x}", "[1]", "1", "{1}x"],
+        ),
+        ("postgresql", "list<string>", ['{"a}', '{"a"b}', '{a"b"}', "{a\\b}", "a,b", "NULL"]),
+        ("postgresql", "list<list<int64>>", ["{1}", "{{1}", "{{1}}}"]),
+        ("postgresql", "list<bool>", ["{1}", "{yes}"]),
+        ("duckdb", "list<string>", ["[it's]", "['a'b]", "[a]]", "[a, ]"]),
+        ("duckdb", "list<struct<a: int64>>", ["[{'a': 1}]"]),
+    ],
+)
+def test_lists_that_are_not_as_they_print_them_are_refused(style: str, kind: str, texts: list[str]) -> None:
+    assert refused(kind, texts, lists=style) == len(texts)
