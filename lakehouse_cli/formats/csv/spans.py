@@ -44,8 +44,12 @@ class _Spelling(Struct, frozen=True):
 
 def parse_spans(text: pa.Array, to: pa.DataType, format_: str) -> pa.Array:
     """Parse durations in a format; null for texts that are not in it, or are none that the type holds exactly."""
-    first, *others = [_parse(text, to, spelling) for spelling in _spellings(format_)]
-    return pc.coalesce(first, *others) if others else first
+    first, *others = _spellings(format_)
+    values = _parse(text, to, first)
+    for spelling in others:
+        if values.null_count > text.null_count:
+            values = pc.coalesce(values, _parse(text, to, spelling))
+    return values
 
 
 def _parse(text: pa.Array, to: pa.DataType, spelling: _Spelling) -> pa.Array:
