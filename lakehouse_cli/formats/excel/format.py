@@ -18,6 +18,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.hints import spelling_hint
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
@@ -54,7 +55,7 @@ class ExcelFormat(Format[ExcelOptions]):
         for reading in readings:
             _read_cells(reading, _cells(sheet, reading.position, nulls), cell_options(options))
         if any(reading.count for reading in readings):
-            raise _unfit(readings, sheet, name)
+            raise _unfit(readings, sheet, name, cell_options(options))
         return table_of(readings)
 
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
@@ -126,7 +127,7 @@ def _shown(value: Any) -> str:
     return cut_end(repr(value) if type(value) is str else str(value), LONGEST)
 
 
-def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataError:
+def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str, options: CsvOptions) -> DataError:
     unfit = [reading for reading in readings if reading.count]
     violations = []
     for reading in unfit:
@@ -142,9 +143,18 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
     return DataError(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
-        hint=_hint(shown, first.column),
+        hint=_spelling_hint(first, options) or _hint(shown, first.column),
         location=Location(name, example.line),
     )
+
+
+def _spelling_hint(reading: ColumnReading, options: CsvOptions) -> str | None:
+    """The options that read the texts of a column, where there are such."""
+    texts = [value for _, value, _ in reading.examples]
+    if pa.types.is_boolean(reading.type) or not all(type(each) is str for each in texts):
+        return None
+    hint = spelling_hint(texts, reading.type, options)
+    return None if hint is not None and "`decimal:" in hint else hint
 
 
 def _hint(shown: str, column: Column | None) -> str:

@@ -181,6 +181,12 @@ def test_values_as_people_write_them(options: dict[str, Any], cell: Any, declare
     assert read(data, [Column("x", parse_column_type(declared))], **options)["x"].to_pylist() == [expected]
 
 
+def test_hint_names_the_option_that_reads_a_text() -> None:
+    with pytest.raises(DataError) as caught:
+        read(workbook(["x"], ["8:05 PM"]), columns_of(x="time32[s]"))
+    assert caught.value.hint == 'set `time_format: "%I:%M %p"` in the options'
+
+
 def test_sheets_by_name() -> None:
     data = workbook(["x"], [1], title="First", Second=[["x"], [2]])
     assert read(data, columns_of(x="int64"))["x"].to_pylist() == [1]
