@@ -97,10 +97,23 @@ def _integers(text: pa.Array, to: pa.DataType, point: str) -> pa.Array:
     if plain.null_count > text.null_count:
         mark = _pattern_of(point)
         exponent = rf"(?:[0-9]+(?:{mark}[0-9]*)?|{mark}[0-9]+)[eE][+-]?[0-9]+"
-        others = _only(text, rf"[+-]?(?:[0-9]+{mark}0{{1,2}}|{exponent})")
-        whole = _decimals(others, pa.decimal128(_DIGITS, 0), point)
-        plain = pc.coalesce(plain, whole.cast(_TEXT))
+        others = _number(_only(text, rf"[+-]?(?:[0-9]+{mark}0{{1,2}}|{exponent})"), point)
+        quick = _short_integers(others)
+        others = pc.if_else(quick.is_valid(), av.scalar(None, _TEXT), others)
+        plain = pc.coalesce(plain, quick, _decimals(others, pa.decimal128(_DIGITS, 0), ".").cast(_TEXT))
     return cast_texts(_without_plus(plain), to)
+
+
+def _short_integers(number: pa.Array) -> pa.Array:
+    """The digits of those integers that floats are sure to hold; null for all other numbers.
+
+    Of fifteen significant digits no two numbers are the same float, so that one that is a whole float is that integer.
+    """
+    number = pc.replace_substring_regex(number, r"(\.[0-9]*?)0+([eE])", r"\1\2")
+    values = _only(number, r"-?[0-9.]{1,15}(?:[eE][+-]?[0-9]{1,2})?").cast(pa.float64())
+    is_whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 1e15))
+    values = pc.if_else(pc.fill_null(is_whole, False), values, av.scalar(None, pa.float64()))
+    return values.cast(pa.int64()).cast(_TEXT)
 
 
 def _pattern_of(point: str) -> str:

@@ -380,3 +380,9 @@ def test_lists_are_read_as_databases_print_them(style: str, kind: str, text: str
 )
 def test_lists_that_are_not_as_they_print_them_are_refused(style: str, kind: str, texts: list[str]) -> None:
     assert refused(kind, texts, lists=style) == len(texts)
+
+
+def test_numbers_that_are_nearly_integers_are_refused() -> None:
+    texts = ["8.999999999999999e0", "4.5035996273704963e15", "1.00000000000000001e0", "1e-99", "999999999999999.9e0"]
+    assert refused("int64", texts) == len(texts)
+    assert values("int64", ["4.503599627370496e15", "1.000000000000000000e+00"]) == [4503599627370496, 1]
