@@ -21,6 +21,7 @@ _Spec = TypeVar("_Spec")
 #: For `FormatOption.by_column`: types by what is said of them.
 EVERY_TYPE = ("every type",)
 NUMBERS_WITH_POINT = ("float32", "float64", "decimal128")
+NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", *NUMBERS_WITH_POINT)
 
 
 class FormatOption(Struct, frozen=True, eq=False):

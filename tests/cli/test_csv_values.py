@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lakehouse_cli import Project
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
@@ -169,7 +170,7 @@ def test_bare_numbers_are_no_moments(folder: ProjectFolder, cli: Cli) -> None:
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items())
     folder.write("lakehouse.yaml", f"name: p\ntables:\n  s: {{kind: source, format: jsonl, columns: {{{columns}}}}}\n")
     folder.write("data/s.jsonl", '{"t":1700000000000,"z":1700000000000,"d":20200101,"c":12,"l":[18262]}\n')
-    assert "next: a bare number says neither unit nor zone: declare int64" in cli("show", "s").err
+    assert "next: a number says no unit: set `epoch_unit: ms` in the options, or s, us, ns" in cli("show", "s").err
     found = cli("show", "s", "-o", "json")
     assert found.code == 1
     assert [each["column"] for each in found.json["error"]["violations"]] == list(kinds)
@@ -183,3 +184,64 @@ def test_local_times_after_2037_are_shown_right(folder: ProjectFolder, cli: Cli)
     ]
     lines = [line.strip() for line in cli("show", "s").out.splitlines()[-2:]]
     assert lines == ["2050-07-01 12:00:00+02:00", "2050-01-01 12:00:00+01:00"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_values_as_people_write_them_are_stored_and_read_back(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    columns = (
+        "{net: 'decimal128(12, 2)', tax: float64, n: int64, opens: 'time32[s]', took: 'duration[s]', "
+        "at: 'timestamp[ms, tz=UTC]', raw: binary, tags: 'list<string>'}"
+    )
+    values = 'epoch_unit: ms, binary: hex, time_format: ["%H:%M", interval]'
+    numbers = 'thousands: ",", currency: $, negative: parentheses, percent: fraction'
+    folder.write(
+        "lakehouse.yaml",
+        "name: p\nmodule: transforms\ntables:\n"
+        f"  s: {{kind: source, format: csv, options: {{{values}, {numbers}, lists: postgresql}}, columns: {columns}}}\n"
+        f"  t: {{function: same, inputs: {{s: s}}, format: {form}, "
+        f"options: {{{values}, {numbers}}}, columns: {columns}}}\n",
+    )
+    folder.write("transforms.py", "import pyarrow as pa\n\n\ndef same(s: pa.Table) -> pa.Table:\n    return s\n")
+    folder.write(
+        "data/s.csv",
+        "net,tax,n,opens,took,at,raw,tags\n"
+        '"$1,234.50",8.1%,1.0,8:05,1 days 02:00:00,1700000000123,\\x6162,"{a,NULL,""x, y""}"\n'
+        "($3.20),0.5,1e+05,17:30,26:00,1700000000000,,{}\n",
+    )
+    run = cli("run")
+    assert run.code == 0, run.err
+    project = Project.load(folder.path)
+    read = project.read_arrow("s")
+    assert read.equals(project.read_arrow("t"))
+    assert [str(value) for value in read["net"].to_pylist()] == ["1234.50", "-3.20"]
+    assert read["tax"].to_pylist() == [0.081, 0.5]
+    assert read["n"].to_pylist() == [1, 100_000]
+    assert read["took"].cast("int64").to_pylist() == [93_600, 93_600]
+    assert read["at"].cast("int64").to_pylist() == [1_700_000_000_123, 1_700_000_000_000]
+    assert read["raw"].to_pylist() == [b"ab", None]
+    assert read["tags"].to_pylist() == [["a", None, "x, y"], []]
+    assert cli("plan").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("thousands: '00'", "option `thousands` of"),
+        ("percent: half", "option `percent` of"),
+        ("time_format: '%Y'", "has the directive `%Y`, which is not of a time or duration"),
+        ("epoch_unit: days", "option `epoch_unit` of"),
+        ("lists: python", "option `lists` of"),
+        ("decimal: ',', delimiter: ';', thousands: ','", "options `thousands` and `decimal` are both ','"),
+    ],
+)
+def test_options_about_values_are_checked_with_their_place(
+    folder: ProjectFolder, cli: Cli, options: str, message: str
+) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\ntables:\n  s: {{kind: source, format: csv, options: {{{options}}}, columns: {{a: int64}}}}\n",
+    )
+    found = cli("validate")
+    assert found.code == 3
+    assert message in found.out + found.err
+    assert "lakehouse.yaml:3:" in found.out + found.err

@@ -18,6 +18,7 @@ VALUES = {
     "pa.timestamp('s', 'Europe/Berlin'))",
     "timestamp[s]": "pa.array([dt.datetime(2024, 1, 2, 3)], pa.timestamp('s'))",
     "string": "pa.array(['1', 'a\\\\nb'])",
+    "binary": "pa.array([b'61'])",
     "int64": "pa.array([1, 0])",
     "int32": "pa.array([1, 0], pa.int32())",
     "float32": "pa.array([0.5, 0.1], pa.float32())",
@@ -56,6 +57,10 @@ def stored(folder: ProjectFolder, cli: Cli, kind: str, form: str, more: str = ""
     [
         ("duration[ms]", "", "duration_unit: ms", "option `duration_unit` is new"),
         ("duration[ms]", "duration_unit: ms", "", "option `duration_unit` is gone"),
+        ("duration[ms]", "time_format: '%H:%M:%S'", "time_format: iso8601", "option `time_format` changed"),
+        ("timestamp[s]", "epoch_unit: s", "epoch_unit: ms", "option `epoch_unit` changed"),
+        ("binary", "binary: text", "binary: hex", "option `binary` changed"),
+        ("list<string>", "lists: duckdb", "lists: json", "option `lists` changed"),
         ("date32", "date_format: '%d/%m/%Y'", "date_format: '%m/%d/%Y'", "option `date_format` changed"),
         (
             "timestamp[s, tz=Europe/Berlin]",

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from lakehouse_cli.arrow.types import to_arrow
-from lakehouse_cli.errors import StorageError
+from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
-from lakehouse_cli.model import Column, ColumnType
+from lakehouse_cli.model import Column, ColumnType, parse_column_type
 
 LAW = settings(
     deadline=None, max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck), database=None
@@ -218,7 +218,17 @@ options_strategy = st.builds(
     ),
     true_values=st.sampled_from([("true",), ("yes", "Y"), ("1",), ("T,\n",)]),
     false_values=st.sampled_from([("false",), ("no", "N"), ("0",), ("",)]),
+    thousands=st.sampled_from([None, None, ",", ".", " ", "'", "\u202f"]),
+    percent=st.sampled_from([None, "fraction", "number"]),
+    currency=st.sampled_from([(), ("$",), ("€", "EUR"), ("T",)]),
+    negative=st.sampled_from([None, "parentheses", "trailing"]),
+    time_format=st.sampled_from(
+        [(), ("%H:%M:%S.%f",), ("%T.%f", "%T"), ("interval",), ("iso8601",), ("interval", "iso8601", "%I.%M,%S,%f %p")]
+    ),
     duration_unit=st.sampled_from([None, *PER_SECOND]),
+    epoch_unit=st.sampled_from([None, *PER_SECOND]),
+    binary=st.sampled_from(["base64", "hex"]),
+    lists=st.sampled_from(["json", "postgresql", "duckdb"]),
     header=st.booleans(),
     skip_rows=st.integers(0, 2),
     line_terminator=st.sampled_from(["\n", "\r\n"]),
@@ -257,6 +267,18 @@ def test_columns_come_back_under_options_of_their_own(
                 continue
             own.append((column.name, merged))
     assert_comes_back(*made, structs.replace(options, by_column=tuple(own)))
+
+
+@LAW
+@given(
+    tables(column_types.filter(lambda kind: kind.id == "list")),
+    st.sampled_from(["postgresql", "duckdb"]),
+    st.sampled_from(["\\", None]),
+)
+def test_lists_come_back_as_databases_print_them(
+    made: tuple[pa.Table, list[Column]], lists: str, escape: str | None
+) -> None:
+    assert_comes_back(*made, CsvOptions(lists=lists, escape_char=escape))
 
 
 @LAW
@@ -341,3 +363,54 @@ def test_wall_clock_times_come_back_or_are_refused(seconds: int, unit: str, zone
     assert data.decode() == f"t\n{local.replace(tzinfo=None).isoformat(' ')}\n"
     column = Column("t", ColumnType("timestamp", unit=unit, timezone=zone))
     assert read_csv(lambda: io.BytesIO(data), "x.csv", [column], options).equals(table)
+
+
+_MONEY = st.decimals(-(10**15), 10**15, places=2, allow_nan=False)
+
+
+@LAW
+@given(
+    st.lists(_MONEY, min_size=1, max_size=4),
+    st.sampled_from([",", ".", " ", "'", "\u00a0", "_"]),
+    st.sampled_from([("${}", ("$",)), ("{} EUR", ("€", "EUR")), ("{}", ())]),
+    st.sampled_from(["parentheses", "trailing", None]),
+)
+def test_amounts_are_read_as_they_are_written_by_people(
+    values: list[Decimal], group: str, money: tuple[str, tuple[str, ...]], negative: str | None
+) -> None:
+    point = "," if group == "." else "."
+    texts = []
+    for value in values:
+        text = f"{abs(value):,}".translate({44: group, 46: point})
+        text = money[0].format(text)
+        spelled = {"parentheses": f"({text})", "trailing": f"{text}-", None: f"-{text}"}[negative]
+        texts.append(spelled if value.is_signed() else text)
+    data = "a\tb\n" + "".join(f"{text}\t1\n" for text in texts)
+    options = CsvOptions(delimiter="\t", decimal=point, thousands=group, currency=money[1], negative=negative)
+    for kind, expected in (("decimal128(18, 2)", values), ("float64", list(map(float, values)))):
+        columns = [Column("a", parse_column_type(kind))]
+        assert read_csv(lambda: io.BytesIO(data.encode()), "x", columns, options)["a"].to_pylist() == expected
+
+
+@LAW
+@given(st.lists(st.decimals(-(10**9), 10**9, places=4), min_size=1, max_size=4))
+def test_percent_is_the_nearest_float_of_a_hundredth(values: list[Decimal]) -> None:
+    data = "a,b\n" + "".join(f"{value:f}%,1\n" for value in values)
+    for kind, make in (("float64", float), ("decimal128(20, 6)", Decimal)):
+        columns = [Column("a", parse_column_type(kind))]
+        table = read_csv(lambda: io.BytesIO(data.encode()), "x", columns, CsvOptions(percent="fraction"))
+        assert table["a"].to_pylist() == [make(value / 100) for value in values]
+
+
+@LAW
+@given(st.lists(st.decimals(-(2**70), 2**70, allow_nan=False, allow_infinity=False), min_size=1, max_size=4))
+def test_integers_are_read_from_any_number_just_where_it_is_one(values: list[Decimal]) -> None:
+    for value in values:
+        text = f"{value:e}"
+        column = Column("a", parse_column_type("int64"))
+        try:
+            table = read_csv(lambda text=text: io.BytesIO(f"a,b\n{text},1\n".encode()), "x", [column], CsvOptions())
+        except DataError:
+            assert value != int(value) or not -(2**63) <= value < 2**63
+        else:
+            assert table["a"].to_pylist() == [value]

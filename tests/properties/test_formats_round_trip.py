@@ -21,7 +21,11 @@ WRITTEN = sorted(name for name, spec in FORMATS.items() if spec.writable)
 OPTIONS: Mapping[str, list[dict[str, Any]]] = {
     "csv": [{}, {"compression": "zstd"}],
     "jsonl": [{}, {"compression": "gzip"}, {"compression": "bz2"}, {"compression": "zstd"}]
-    + [{"duration_unit": unit} for unit in ("s", "ms", "us", "ns")],
+    + [{"duration_unit": unit, "epoch_unit": unit} for unit in ("s", "ms", "us", "ns")]
+    + [
+        {"time_format": word, "binary": "hex", "percent": "fraction", "thousands": ","}
+        for word in ("interval", "%T.%f")
+    ],
     "ipc": [{}, {"compression": "lz4"}, {"compression": "none"}],
     "parquet": [{}, {"row_group_rows": 2}, *({"compression": c} for c in ("snappy", "gzip", "brotli", "lz4", "none"))],
 }

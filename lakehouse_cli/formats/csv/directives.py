@@ -26,6 +26,8 @@ MONTHS = (
 )
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SHORTHANDS = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
+#: What `time_format` may be beside formats of directives, for durations.
+SPAN_WORDS = ("interval", "iso8601")
 TWO_DIGITS = "[0-9]{1,2}"
 #: Directives of digits.
 NUMBERS = frozenset("YymdHIMSf")
@@ -54,19 +56,67 @@ def check_format(text: str, option: str) -> None:
     Raises:
         StorageError: Naming the option and what is wrong.
     """
+    what = _printable(f"{option}: {text}")
     directives = [directive for literal, directive in split_format(text) if directive]
     for directive in directives:
         if directive not in GROUPS:
             raise StorageError(
-                f"`{option}: {text}` has the directive `%{directive}`, which is not supported",
+                f"`{what}` has the directive `%{_printable(directive)}`, which is not supported",
                 hint="use " + " ".join(f"%{known}" for known in GROUPS),
             )
     if len(set(directives)) < len(directives):
-        raise StorageError(f"`{option}: {text}` has a directive twice", hint="write each part of a date once")
+        raise StorageError(f"`{what}` has a directive twice", hint="write each part of a date once")
     if not {"Y", "y"} & set(directives):
-        raise StorageError(f"`{option}: {text}` does not say the year", hint="add %Y")
+        raise StorageError(f"`{what}` does not say the year", hint="add %Y")
     if ("I" in directives) != ("p" in directives):
-        raise StorageError(f"`{option}: {text}` has only one of %I and %p", hint="use %H, or both")
+        raise StorageError(f"`{what}` has only one of %I and %p", hint="use %H, or both")
+
+
+def check_time_format(text: str) -> None:
+    """Refuse a format that is none of times or durations.
+
+    Raises:
+        StorageError: Naming what is wrong.
+    """
+    if text in SPAN_WORDS:
+        return
+    what = f"`{_printable(f'time_format: {text}')}`"
+    parts = split_format(text)
+    directives = [directive for _, directive in parts if directive]
+    for directive in directives:
+        if directive not in "HIMSfp":
+            raise StorageError(
+                f"{what} has the directive `%{_printable(directive)}`, which is not of a time or duration",
+                hint="use %H %I %M %S %f %p; or `interval` for durations as `1 days 02:00:00`, `iso8601` for `PT2H`",
+            )
+    if not set(directives) & set("HIMS"):
+        words = ", or one of: " + ", ".join(SPAN_WORDS)
+        raise StorageError(f"{what} says neither hours, minutes nor seconds", hint=f"such as `%H:%M:%S`{words}")
+    if len(set(directives)) < len(directives):
+        raise StorageError(f"{what} has a directive twice", hint="write each part of a time once")
+    if {"H", "I"} <= set(directives) or ("I" in directives) != ("p" in directives):
+        raise StorageError(f"{what} has %I and %p not together, or %H beside them", hint="use %H, or %I and %p")
+    if "f" in directives and ("S" not in directives or ("", "f") in parts):
+        raise StorageError(f"{what} has %f, but no %S and a point before it", hint="such as `%S.%f`")
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+@lru_cache(maxsize=64)
+def time_formats(formats: tuple[str, ...], *, spans: bool) -> tuple[str, ...]:
+    """Choose the formats that durations (`spans`) can be in, or times of day; the others do not count for them."""
+    fit = _is_of_spans if spans else _is_of_times
+    return tuple(text for text in formats if fit(text))
+
+
+def _is_of_spans(text: str) -> bool:
+    return text in SPAN_WORDS or not any(directive in ("I", "p") for _, directive in split_format(text))
+
+
+def _is_of_times(text: str) -> bool:
+    return text not in SPAN_WORDS and any(directive in ("H", "I") for _, directive in split_format(text))
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS, date_text, day
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
 _FEW = 64
@@ -42,9 +43,11 @@ def encode_plain(values: pa.Array, options: CsvOptions) -> pa.Array:
     if t.is_time(kind):
         return _times(values)
     if t.is_duration(kind):
-        return _with_decimal(_durations(values, options), options)
+        return _with_decimal(_counted(values, options.duration_unit or "s"), options)
+    if t.is_timestamp(kind) and options.epoch_unit is not None:
+        return _with_decimal(_counted(values, options.epoch_unit), options)
     if t.is_binary(kind):
-        return av.array([None if v is None else base64.b64encode(v).decode() for v in values.to_pylist()], _TEXT)
+        return _bytes(values, options.binary)
     return encode_iso(values)
 
 
@@ -140,10 +143,36 @@ def _times(values: pa.Array) -> pa.Array:
     return values.cast(_TEXT)
 
 
-def _durations(values: pa.Array, options: CsvOptions) -> pa.Array:
-    """A decimal number of seconds, or of the unit in the options, with the digits of the type's unit."""
+def _bytes(values: pa.Array, spelling: str) -> pa.Array:
+    if spelling == "text":
+        try:
+            return values.cast(_TEXT)
+        except pa.ArrowInvalid:
+            shown = next(value for value in values.to_pylist() if value is not None and not _is_text(value))
+            raise StorageError(
+                f"{cut_end(repr(shown), 60)} is not UTF-8, and `binary` is text",
+                hint="set `binary: base64` or `binary: hex` in the options, which hold any bytes",
+            ) from None
+    spell = bytes.hex if spelling == "hex" else _base64
+    return av.array([None if value is None else spell(value) for value in values.to_pylist()], _TEXT)
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _counted(values: pa.Array, unit: str) -> pa.Array:
+    """Decimal numbers of a unit that durations or timestamps are, with the digits of the type's unit."""
     counts = values.cast(pa.int64())
-    scale = DIGITS[values.type.unit] - DIGITS[options.duration_unit or "s"]
+    scale = DIGITS[values.type.unit] - DIGITS[unit]
     if scale > 0:
         return _decimals(counts.cast(pa.decimal128(38, 0)).view(pa.decimal128(38, scale)))
     zeros = pc.if_else(pc.equal(counts, 0), "", "0" * -scale)

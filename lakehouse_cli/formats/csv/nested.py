@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.values import compute as pc
-from lakehouse_cli.formats.csv.decode import decode_plain
-from lakehouse_cli.formats.csv.encode import encode_plain
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.cells import decode_cell, encode_cell
+from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
+from lakehouse_cli.formats.csv.values import ValueOptions
 
 _TEXT = pa.string()
 _NULL = av.scalar("null")
@@ -27,52 +26,59 @@ _CONTROL = "".join(map(chr, range(0x20))) + "\x7f"
 
 def encode_json(values: pa.Array, options: CsvOptions) -> pa.Array:
     """Make the JSON text of each value, null where it is null."""
-    cells = json_cells(options.duration_unit)
-    text = json_text(values, lambda leaves: encode_plain(leaves, cells))
+    cells = json_cells(options)
+    text = json_text(values, lambda leaves: encode_cell(leaves, cells), cells)
     return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
 
 
-@lru_cache(maxsize=8)
-def json_cells(duration_unit: str | None) -> CsvOptions:
-    """Make the options by which JSON spells single values: the defaults, but for the unit of durations."""
-    return CsvOptions(duration_unit=duration_unit)
+def json_cells(options: ValueOptions) -> CsvOptions:
+    """Make the options by which JSON in a cell spells single values: the defaults, but for times and bytes."""
+    return cell_options(
+        ValueOptions(
+            time_format=options.time_format,
+            duration_unit=options.duration_unit,
+            epoch_unit=options.epoch_unit,
+            binary=options.binary,
+        )
+    )
 
 
-def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
+def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
     """Make the JSON text of each value, the word null included.
 
     Args:
         values: Of any type of the project file.
         leaves: The text of values that are neither lists, structs nor dictionaries, before it is quoted.
+        cells: How single values are spelled.
     """
     t = pa.types
     if t.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
     if t.is_list(kind):
-        text = _json_lists(values, leaves)
+        text = join_lists(values, json_text(values.flatten(), leaves, cells), "[]")
     elif t.is_struct(kind):
-        text = _json_structs(values, leaves)
+        text = _json_structs(values, leaves, cells)
     else:
         text = leaves(values)
         if t.is_floating(kind):
             text = pc.if_else(pc.is_finite(values), text, _quoted(text))
-        elif not (t.is_integer(kind) or t.is_boolean(kind)):
+        elif not (t.is_integer(kind) or t.is_boolean(kind) or (t.is_timestamp(kind) and cells.epoch_unit)):
             text = _quoted(text)
     return pc.if_else(values.is_valid(), text, _NULL)
 
 
-def _json_lists(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    items = json_text(values.flatten(), leaves)
+def join_lists(values: pa.Array, items: pa.Array, brackets: str) -> pa.Array:
+    """Join the texts of the items of lists to the text of each list."""
     lengths = av.to_numpy(pc.fill_null(pc.list_value_length(values), 0))
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(av.from_numpy(offsets, pa.int32()), items), ",")
-    return pc.binary_join_element_wise("[", joined, "]", "")
+    return pc.binary_join_element_wise(brackets[0], joined, brackets[1], "")
 
 
-def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array]) -> pa.Array:
+def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
     names = [field.name for field in values.type]
-    return json_objects(names, [json_text(pc.struct_field(values, [at]), leaves) for at in range(len(names))])
+    return json_objects(names, [json_text(pc.struct_field(values, [at]), leaves, cells) for at in range(len(names))])
 
 
 def json_objects(names: Sequence[str], texts: Sequence[pa.Array], end: str = "") -> pa.Array:
@@ -101,7 +107,7 @@ class JsonNumber(str):
 def decode_json(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
     """Make values of a list or struct type of JSON text; null where the text is null or not of that type."""
     parsed = [parse_json(value) for value in text.to_pylist()]
-    values, good = build_values(parsed, to, json_cells(options.duration_unit))
+    values, good = build_values(parsed, to, json_cells(options))
     if good is not None and not good.all():
         values = pc.if_else(av.array(good.tolist(), pa.bool_()), values, av.scalar(None, to))
     return values
@@ -139,7 +145,7 @@ DECODER = json.JSONDecoder(
 
 
 def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
-    """Make an array of parsed JSON, and say which values fit (None: all); `cells` is of `json_cells`."""
+    """Make an array of parsed JSON, and say which values fit (None: all); `cells` say how single ones are spelled."""
     if pa.types.is_list(to):
         return _build_lists(parsed, to, cells)
     if pa.types.is_struct(to):
@@ -199,7 +205,7 @@ def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tupl
         texts = [v if type(v) is str else None for v in parsed]
     else:
         texts = [v if isinstance(v, str) else None for v in parsed]
-    values = decode_plain(av.array(texts, _TEXT), leaf, cells)
+    values = decode_cell(av.array(texts, _TEXT), leaf, cells)
     if leaf is not to:
         values = values.dictionary_encode().cast(to)
     expected = np.fromiter((v is not None for v in parsed), bool, len(parsed))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self
 
 from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.spec import FormatOptions
+from lakehouse_cli.formats.csv.values import ValueOptions
 
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
 _SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
 
 
-class CsvOptions(FormatOptions, frozen=True):
+class CsvOptions(ValueOptions, frozen=True):
     """How a CSV file is written and read.
 
     The fields are the options that `lakehouse_cli.formats.csv.spec` describes, None where one is unset. The encoding is
@@ -37,13 +38,19 @@ class CsvOptions(FormatOptions, frozen=True):
     date_formats: tuple[str, ...] = ()
     timestamp_formats: tuple[str, ...] = ()
     ambiguous: str = "error"
-    duration_unit: str | None = None
+    lists: str = "json"
     line_terminator: str = "\n"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_characters(self)
         _check_spellings(self)
         force_setattr(self, "encoding", _encoding_name(self.encoding))
+        if self.epoch_unit is not None and self.timestamp_formats:
+            raise StorageError(
+                "options `timestamp_format` and `epoch_unit` both say how timestamps are spelled",
+                hint="remove one of them",
+            )
         if self.date_formats or self.timestamp_formats:
             from lakehouse_cli.formats.csv.directives import check_format
 
@@ -89,6 +96,13 @@ class CsvOptions(FormatOptions, frozen=True):
     def null_text(self) -> str | None:
         """How null is written, None where it cannot be."""
         return self.null_values[0] if self.null_values else None
+
+
+@lru_cache(maxsize=32)
+def cell_options(options: ValueOptions) -> CsvOptions:
+    """Make the options of CSV by which another format spells single values, its own and else the defaults."""
+    names = (name for name in ValueOptions.__struct_fields__ if name != "by_column")
+    return CsvOptions(**{name: getattr(options, name) for name in names})
 
 
 def _check_characters(options: CsvOptions) -> None:

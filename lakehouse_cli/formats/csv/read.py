@@ -20,6 +20,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.csv.codec import decode
 from lakehouse_cli.formats.csv.columns import find_columns
+from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.infer import infer_column
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.refusals import ragged_rows, unfit_cells, unreadable
@@ -222,7 +223,9 @@ def _native_type(kind: pa.DataType, options: CsvOptions) -> pa.DataType:
         return kind if t.is_string(kind.value_type) else _native_type(kind.value_type, options)
     if t.is_nested(kind) or t.is_binary(kind) or t.is_duration(kind) or t.is_decimal(kind):
         return _TEXT
-    if (t.is_date(kind) and options.date_formats) or (t.is_timestamp(kind) and options.timestamp_formats):
+    if options.decorates_numbers and (t.is_integer(kind) or t.is_floating(kind)):
+        return _TEXT
+    if formats_of(kind, options) or (t.is_timestamp(kind) and options.epoch_unit):
         return _TEXT
     return kind
 

@@ -85,7 +85,7 @@ def _reasons(reading: ColumnReading) -> tuple[str, str, str]:
 def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
     """Why a value does not fit, and what to do, where there is more to say than that it does not."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_temporal(kind):
         from lakehouse_cli.formats.csv.strptime import explain
 
         return explain(value, kind, options)
@@ -102,6 +102,10 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
         spellings = json.dumps([*options.null_values, values[0]], ensure_ascii=False)
         return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
+    from lakehouse_cli.formats.csv.hints import spelling_hint
+
+    if hint := spelling_hint(values, kind, options):
+        return hint
     if t.is_timestamp(kind) and not options.timestamp_formats:
         has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
         if has_zone and kind.tz is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lakehouse_cli.formats.spec import (
-    DURATION_UNIT,
     EVERY_TYPE,
     NUMBERS_WITH_POINT,
     TEXT_COMPRESSION,
@@ -13,6 +12,7 @@ from lakehouse_cli.formats.spec import (
     JsonSchema,
     suffix_option,
 )
+from lakehouse_cli.formats.value_options import VALUE_OPTIONS
 
 _CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
@@ -99,7 +99,14 @@ CSV = FormatSpec(
             "Which instant a time is that its zone has twice, where `timestamp_format` has no %z.",
             by_column=("timestamp",),
         ),
-        DURATION_UNIT,
+        *VALUE_OPTIONS,
+        FormatOption(
+            "lists",
+            "json",
+            {"enum": ["json", "postgresql", "duckdb"]},
+            "How lists are spelled: `[1,null]`, `{1,NULL}` or `[1, NULL]`; structs are JSON.",
+            by_column=("list",),
+        ),
         FormatOption("line_terminator", "\n", {"enum": ["\n", "\r\n"]}, "What ends a written line.", reading=False),
     ),
 )

@@ -1,4 +1,4 @@
-"""Dates and timestamps in strptime formats, both ways, a column at a time.
+"""Dates, timestamps, times and durations in strptime formats, both ways, a column at a time.
 
 Arrow's own ``strptime`` kernel takes 30 February for 1 March and knows no ``%f``; Python's parses one value at a time.
 Here a format becomes a regular expression, whose parts are put together as ISO 8601 text and read by `decode_iso`,
@@ -18,10 +18,11 @@ from lakehouse_cli.arrow.conversion.moments import DIGITS, UNITS
 from lakehouse_cli.arrow.conversion.zones import offsets, to_instants, to_wall_clock
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv.decode import decode_iso
+from lakehouse_cli.formats.csv.decode import decode_iso, decode_times, formats_of
 from lakehouse_cli.formats.csv.directives import DAYS, GROUPS, MONTHS, NUMBERS, TWO_DIGITS, split_format
-from lakehouse_cli.formats.csv.encode import encode_iso
+from lakehouse_cli.formats.csv.encode import encode_iso, encode_plain
 from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.spans import parse_spans, print_spans
 
 _TEXT = pa.string()
 # Of the parts of a moment in ISO 8601, up to its seconds; from the end, because years may have more than four digits.
@@ -37,11 +38,11 @@ _PLACES = {
 
 
 def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], ambiguous: str) -> pa.Array:
-    """Parse dates or timestamps in any of the formats.
+    """Parse dates, timestamps, times or durations in any of the formats.
 
     Args:
         text: String array.
-        to: A date or a timestamp type.
+        to: A date, timestamp, time or duration type.
         formats: What the text may be in.
         ambiguous: Which of two instants is meant where a zone has a wall-clock time twice: ``first``, ``last``, or
             ``error`` for neither.
@@ -63,9 +64,8 @@ def parse_formats(text: pa.Array, to: pa.DataType, formats: tuple[str, ...], amb
 
 def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:
     """Say why a text in one of the formats is no value, and what to do; None where it is in none of them."""
-    option, formats = "timestamp_format", options.timestamp_formats
-    if pa.types.is_date(to):
-        option, formats = "date_format", options.date_formats
+    option = _option_of(to)
+    formats = formats_of(to, options)
     readings: dict[str, tuple[str, pa.Array]] = {}
     for format_ in formats:
         moments, _ = _parse(av.array([text.strip(" \t")], _TEXT), to, format_, options.ambiguous)
@@ -80,6 +80,12 @@ def explain(text: str, to: pa.DataType, options: CsvOptions) -> tuple[str, str] 
     moments = next((moments for _, moments in readings.values()), None)
     is_local = moments is not None and pa.types.is_timestamp(to) and to.tz is not None and moments.type.tz is None
     return _explain_clock(moments, to.tz) if is_local else None
+
+
+def _option_of(kind: pa.DataType) -> str:
+    if pa.types.is_date(kind):
+        return "date_format"
+    return "timestamp_format" if pa.types.is_timestamp(kind) else "time_format"
 
 
 def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
@@ -101,20 +107,27 @@ def _explain_clock(local: pa.Array, zone: str) -> tuple[str, str] | None:
 
 def _shown(moments: pa.Array) -> str:
     """The one moment of an array, without seconds that are zero."""
+    if pa.types.is_duration(moments.type):
+        return str(print_spans(moments, "interval")[0].as_py())
+    if pa.types.is_time(moments.type):
+        return str(encode_plain(moments, CsvOptions())[0].as_py())
     return re.sub(r"(?::00)?(?:\.0+)?(Z?)$", r"\1", encode_iso(moments)[0].as_py())
 
 
 def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tuple[pa.Array, pa.Array]:
     """The moments as they are written, on the clocks of the zone where no offset is, and as values of the type."""
+    if pa.types.is_duration(to):
+        spans = parse_spans(text, to, format_)
+        return spans, spans
     parts = _extract(text, format_)
+    if pa.types.is_time(to):
+        times = decode_times(_clock(parts), to)
+        return times, times
     date = pc.binary_join_element_wise(_year(parts), _month(parts), _two(parts, "d", "01"), "-")
     if pa.types.is_date(to):
         dates = decode_iso(date, to)
         return dates, dates
-    clock = pc.binary_join_element_wise(_hour(parts), _two(parts, "M", "00"), _two(parts, "S", "00"), ":")
-    moment = pc.binary_join_element_wise(date, clock, " ")
-    if "f" in parts:
-        moment = pc.binary_join_element_wise(moment, parts["f"], ".")
+    moment = pc.binary_join_element_wise(date, _clock(parts), " ")
     if "z" in parts:
         moment = pc.binary_join_element_wise(moment, parts["z"], "")
     if to.tz is None or "z" in parts:
@@ -122,6 +135,11 @@ def _parse(text: pa.Array, to: pa.DataType, format_: str, ambiguous: str) -> tup
         return moments, moments
     local = decode_iso(moment, pa.timestamp(to.unit))
     return local, to_instants(local, to.tz, ambiguous)
+
+
+def _clock(parts: dict[str, pa.Array]) -> pa.Array:
+    clock = pc.binary_join_element_wise(_hour(parts), _two(parts, "M", "00"), _two(parts, "S", "00"), ":")
+    return pc.binary_join_element_wise(clock, parts["f"], ".") if "f" in parts else clock
 
 
 def _extract(text: pa.Array, format_: str) -> dict[str, pa.Array]:
@@ -174,7 +192,7 @@ def _hour(parts: dict[str, pa.Array]) -> Any:
 
 
 def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions) -> pa.Array:
-    """Print dates or timestamps in the first of the formats.
+    """Print dates, timestamps, times or durations in the first of the formats.
 
     Raises:
         StorageError: The formats would not read the text back as the same value: a part is missing from them.
@@ -186,26 +204,37 @@ def print_format(values: pa.Array, formats: tuple[str, ...], options: CsvOptions
     same = pc.fill_null(pc.equal(pc.fill_null(back, _epoch(values.type)), values), False)
     lost = pc.and_(values.is_valid(), pc.or_(pc.invert(same), back.is_null()))
     at = pc.index(lost, av.scalar(True)).as_py()
-    value = values[at : at + 1].cast(_TEXT)[0].as_py()
+    is_clock = pa.types.is_time(values.type) or pa.types.is_duration(values.type)
+    value = _shown(values[at : at + 1]) if is_clock else values[at : at + 1].cast(_TEXT)[0].as_py()
     written = text[at].as_py()
     reason = explain(written, values.type, options) if written else None
     is_zoned = pa.types.is_timestamp(values.type) and values.type.tz is not None
     whole = "%Y-%m-%d" if pa.types.is_date(values.type) else "%Y-%m-%d %H:%M:%S.%f" + ("%z" if is_zoned else "")
+    whole = "%H:%M:%S.%f" if is_clock else whole
     raise StorageError(
         f"{value} would not be read back as it is from {written!r}, in the format `{formats[0]}`"
         + (f": {reason[0]}" if reason else ""),
-        hint=f"choose one format that holds all of it, such as `{whole}`, or none for ISO 8601",
+        hint=f"choose one format that holds all of it, such as `{whole}`, or none for "
+        + ("seconds" if pa.types.is_duration(values.type) else "ISO 8601"),
     )
 
 
 def _epoch(kind: pa.DataType) -> pa.Scalar:
-    return av.scalar(0, pa.int32() if pa.types.is_date(kind) else pa.int64()).cast(kind)
+    return av.scalar(0, pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind)
 
 
 def _print(values: pa.Array, format_: str) -> pa.Array:
     parts = split_format(format_)
     moments = values
-    if pa.types.is_date(values.type):
+    if pa.types.is_duration(values.type):
+        return print_spans(values, format_)
+    if pa.types.is_time(values.type):
+        unit = values.type.unit
+        counts = (
+            values.cast(pa.int32()).cast(pa.int64()) if pa.types.is_time32(values.type) else values.cast(pa.int64())
+        )
+        moments = counts.cast(pa.timestamp(unit))
+    elif pa.types.is_date(values.type):
         moments = values.cast(pa.timestamp("s"))
     elif values.type.tz is not None:
         has_zone = any(directive == "z" for _, directive in parts)

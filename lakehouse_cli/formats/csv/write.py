@@ -22,6 +22,7 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.compression import compressed
 from lakehouse_cli.formats.csv.codec import encode
+from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.stored_types import storable
@@ -109,13 +110,9 @@ class _Cells:
     def may_need_quotes(self, kind: pa.DataType) -> bool:
         """Whether a value of a type may need quotes."""
         t = pa.types
-        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_time(kind) or t.is_duration(kind):
+        if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
             return self.plain_needs_quotes
-        if t.is_date(kind):
-            return self.plain_needs_quotes or bool(self.options.date_formats)
-        if t.is_timestamp(kind):
-            return self.plain_needs_quotes or bool(self.options.timestamp_formats)
-        return True
+        return self.plain_needs_quotes or not t.is_temporal(kind) or bool(formats_of(kind, self.options))
 
 
 class _Writer:

@@ -18,7 +18,8 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import DataError, Example, Location, StorageError, Violation, others_unfit
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.csv.codec import decode
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.hints import spelling_hint
+from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
 from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
@@ -31,7 +32,6 @@ from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
-_SPELLINGS = CsvOptions()
 _BY_POSITION = "declare the columns to read, and say which of them by its position in the sheet, such as `from: 3`"
 
 
@@ -54,7 +54,8 @@ class ExcelFormat(Format[ExcelOptions]):
             for column, at in zip(columns, _places(sheet, name, columns), strict=True)
         ]
         for reading in readings:
-            _read_cells(reading, _cells(sheet, reading.position, frozenset(reading.options.null_values)))
+            nulls = frozenset(reading.options.null_values)
+            _read_cells(reading, _cells(sheet, reading.position, nulls), cell_options(reading.options))
         if any(reading.count for reading in readings):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
@@ -96,18 +97,19 @@ def _cells(sheet: Sheet, at: int, nulls: frozenset[str]) -> list[Any]:
     return [None if (each.shown if type(each) is Refused else each) in nulls else each for each in values]
 
 
-def _read_cells(reading: ColumnReading, cells: list[Any]) -> None:
+def _read_cells(reading: ColumnReading, cells: list[Any], options: CsvOptions) -> None:
     """Add all values of a column."""
     target = reading.type
     leaf = target.value_type if pa.types.is_dictionary(target) else target
     is_text = pa.types.is_string(leaf)
     # By the shortest digits that stand for a number, which are those that Excel shows and stores.
-    spelled = (str, int, float) if pa.types.is_decimal(leaf) else (str,)
+    is_number = pa.types.is_decimal(leaf) or (pa.types.is_timestamp(leaf) and options.epoch_unit is not None)
+    spelled = (str, int, float) if is_number else (str,)
     texts = [str(each) if type(each) in spelled and (each != "" or is_text) else None for each in cells]
     as_value = value_for(reading.column.type) if reading.column else None
     others = [None if each is None or type(each) in spelled or not as_value else as_value(each) for each in cells]
     text = av.array(texts, _TEXT)
-    values = decode(text, leaf, _SPELLINGS)
+    values = decode(text, leaf, options)
     bad = [row for row, each in enumerate(others) if each is UNFIT]
     bad += pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null())).to_pylist()
     if not bad and any(each is not None for each in others):
@@ -146,9 +148,18 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
     return DataError(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
-        hint=_hint(shown, first.column, first.options.null_values),
+        hint=_spelling_hint(first) or _hint(shown, first.column, first.options.null_values),
         location=Location(name, example.line),
     )
+
+
+def _spelling_hint(reading: ColumnReading) -> str | None:
+    """The options that read the texts of a column, where there are such."""
+    texts = [value for _, value, _ in reading.examples]
+    if pa.types.is_boolean(reading.type) or not all(type(each) is str for each in texts):
+        return None
+    hint = spelling_hint(texts, reading.type, cell_options(reading.options))
+    return None if hint is not None and "`decimal:" in hint else hint
 
 
 def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import EVERY_TYPE, FormatOption, FormatOptions, FormatSpec, first_refused
+from lakehouse_cli.formats.csv.values import ValueOptions
+from lakehouse_cli.formats.spec import EVERY_TYPE, FormatOption, FormatSpec, first_refused
+from lakehouse_cli.formats.value_options import EPOCH_UNIT, NUMBER_OPTIONS, TIME_FORMAT
 from lakehouse_cli.model import ColumnType
 
 
@@ -13,7 +15,7 @@ def _refusal(column_type: ColumnType) -> str | None:
     return f"a cell holds no {nested}" if nested else None
 
 
-class ExcelOptions(FormatOptions, frozen=True):
+class ExcelOptions(ValueOptions, frozen=True):
     """How a workbook is read.
 
     Attributes:
@@ -50,6 +52,9 @@ EXCEL = FormatSpec(
             "Texts, and errors such as `#N/A`, that stand for null beside empty cells.",
             by_column=EVERY_TYPE,
         ),
+        *NUMBER_OPTIONS,
+        TIME_FORMAT,
+        EPOCH_UNIT,
         FormatOption(
             "suffix", ".xlsx", {"type": "string", "pattern": r"^\.(?:xlsx|xlsm|xltx|xltm)$"}, "The file's ending."
         ),

@@ -29,7 +29,8 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOpti
     if not columns or any(pa.types.is_nested(kind) for kind in types):
         return None
     names = [column.name for column in columns]
-    native = pa.schema([pa.field(name, _native(kind)) for name, kind in zip(names, types, strict=True)])
+    kinds = map(_native, types, cells)
+    native = pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
     source = _Counted(opened.pieces())
     try:
         with ReadableFile(source) as file:
@@ -53,8 +54,11 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOpti
     return pa.Table.from_arrays(done, schema=pa.schema(list(zip(names, types, strict=True))))
 
 
-def _native(kind: pa.DataType) -> pa.DataType:
+def _native(kind: pa.DataType, cells: CsvOptions) -> pa.DataType:
     t = pa.types
+    if t.is_timestamp(kind) and cells.epoch_unit is not None:
+        # Bare numbers; where they are in quotes, or fractions, the careful way is taken.
+        return pa.int64()
     exact = t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind)
     return kind if exact else _TEXT
 
@@ -63,7 +67,7 @@ def _typed(values: pa.ChunkedArray, kind: pa.DataType, cells: CsvOptions) -> pa.
     """The declared type, from what was read; None where a text does not fit, or a number may have been too large."""
     if values.type == kind:
         return None if pa.types.is_floating(kind) and pc.any(pc.is_inf(values)).as_py() else values
-    chunks = [decode(chunk, kind, cells) for chunk in values.chunks]
+    chunks = [decode(chunk if chunk.type == _TEXT else chunk.cast(_TEXT), kind, cells) for chunk in values.chunks]
     if any(new.null_count != old.null_count for new, old in zip(chunks, values.chunks, strict=True)):
         return None
     column = pa.chunked_array(chunks, kind)

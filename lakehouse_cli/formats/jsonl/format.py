@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
-from lakehouse_cli.formats.csv.nested import json_cells
+from lakehouse_cli.formats.csv.options import cell_options
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
@@ -30,7 +30,7 @@ class JsonlFormat(Format[JsonlOptions]):
         opened = Opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
-        return read_declared(opened, columns, [json_cells(options.of(each.name).duration_unit) for each in columns])
+        return read_declared(opened, columns, [cell_options(options.of(each.name)) for each in columns])
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank."""
@@ -38,5 +38,4 @@ class JsonlFormat(Format[JsonlOptions]):
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
-        cells = [json_cells(options.of(name).duration_unit) for name in table.column_names]
-        write_jsonl(table, sink, options.compression, cells)
+        write_jsonl(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])

@@ -37,7 +37,7 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
     Args:
         opened: The file.
         columns: What to read, in the order of the result.
-        cells: How the values of each column are spelled, of `json_cells`.
+        cells: How the values of each column are spelled, of `cell_options`.
 
     Raises:
         DataError: Columns that are missing (check ``missing``) or values that do not fit (check ``type``), all of them.
@@ -84,15 +84,22 @@ def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tup
 def _reason(reading: ColumnReading) -> tuple[str, str, str]:
     """Why the first value does not fit, the same of all that do not, and what to do next."""
     first = reading.examples[0][1]
-    why, hint = explain_number(first, reading.type, reading.options) or ("", _hint(reading.type, first))
+    why, hint = explain_number(first, reading.type, reading.options) or ("", _hint(reading, reading.options))
     return why, why, hint
 
 
-def _hint(kind: pa.DataType, value: Any) -> str:
-    t = pa.types
+def _hint(reading: ColumnReading, cells: CsvOptions) -> str:
+    from lakehouse_cli.formats.csv.hints import spelling_hint
+
+    t, kind, values = pa.types, reading.type, [value for _, value, _ in reading.examples]
+    value = values[0]
+    has_spellings = not (t.is_nested(kind) or t.is_boolean(kind)) and all(isinstance(each, str) for each in values)
+    hint = spelling_hint(values, kind, cells) if has_spellings else None
+    if hint is not None and "`decimal:" not in hint:
+        return hint
     if t.is_timestamp(kind):
         if isinstance(value, JsonNumber):
-            return "a bare number says neither unit nor zone: declare int64, and convert it in a transform"
+            return "a bare number says no unit: set `epoch_unit` in the options, or declare int64"
         if kind.tz is not None:
             return 'an instant has a zone: "2026-01-31T12:00:00Z", or with an offset'
         return 'a wall-clock time has no zone, as "2026-01-31T12:00:00"; declare `tz=UTC` for instants'

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from lakehouse_cli.formats.spec import (
-    DURATION_UNIT,
-    TEXT_COMPRESSION,
-    TEXT_COMPRESSIONS,
-    FormatOptions,
-    FormatSpec,
-    suffix_option,
-)
+from lakehouse_cli.formats.csv.values import ValueOptions
+from lakehouse_cli.formats.spec import TEXT_COMPRESSION, TEXT_COMPRESSIONS, FormatSpec, suffix_option
+from lakehouse_cli.formats.value_options import VALUE_OPTIONS
 
 
-class JsonlOptions(FormatOptions, frozen=True):
+class JsonlOptions(ValueOptions, frozen=True):
     """How a file of JSON Lines is read and written.
 
     Attributes:
         compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
-        duration_unit: Of the numbers of durations; None where a bare number is no duration.
     """
 
     compression: str | None = None
-    duration_unit: str | None = None
 
 
 JSONL = FormatSpec(
@@ -32,7 +25,7 @@ JSONL = FormatSpec(
     compressions=TEXT_COMPRESSIONS,
     options=(
         TEXT_COMPRESSION,
-        DURATION_UNIT,
+        *VALUE_OPTIONS,
         suffix_option(".jsonl"),
     ),
 )

@@ -29,7 +29,7 @@ def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Seq
         table: Any table whose types `lakehouse_cli.arrow.types.from_arrow` knows.
         sink: Written to batch by batch, in bounded memory.
         compression: ``gzip``, ``bz2``, ``zstd`` or ``none``, which is as None.
-        cells: How the values of each column are spelled, of `json_cells`.
+        cells: How the values of each column are spelled, of `cell_options`.
 
     Raises:
         StorageError: Column names that are empty or twice; a type or value the file cannot hold.
@@ -52,7 +52,7 @@ def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions]) -> memoryview:
     texts = []
     for field, values, spelled in zip(batch.schema, batch.columns, cells, strict=True):
         try:
-            texts.append(json_text(values, partial(_leaves, cells=spelled)))
+            texts.append(json_text(values, partial(_leaves, cells=spelled), spelled))
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
     if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:

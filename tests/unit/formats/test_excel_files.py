@@ -163,6 +163,31 @@ def test_without_a_header_columns_are_taken_by_position() -> None:
     assert table.to_pydict() == {"a": [1, 2], "b": ["x", None]}
 
 
+@pytest.mark.parametrize(
+    ("options", "cell", "declared", "expected"),
+    [
+        ({"thousands": ",", "currency": "$"}, "$1,234.50", "decimal128(9, 2)", Decimal("1234.50")),
+        ({"percent": "fraction"}, "50%", "float64", 0.5),
+        ({"percent": "fraction"}, 0.25, "float64", 0.25),
+        ({"negative": "parentheses"}, "(3)", "int64", -3),
+        ({"time_format": "%I:%M %p"}, "1:02 PM", "time32[s]", time(13, 2)),
+        ({"time_format": "interval"}, "1 days 02:00:00", "duration[s]", timedelta(hours=26)),
+        ({"epoch_unit": "s"}, 1_700_000_000, "timestamp[s]", datetime(2023, 11, 14, 22, 13, 20)),
+        ({"epoch_unit": "s"}, 1_700_000_000.5, "timestamp[ms]", datetime(2023, 11, 14, 22, 13, 20, 500_000)),
+        ({"epoch_unit": "s"}, datetime(2020, 1, 1), "timestamp[s]", datetime(2020, 1, 1)),
+    ],
+)
+def test_values_as_people_write_them(options: dict[str, Any], cell: Any, declared: str, expected: Any) -> None:
+    data = workbook(["x"], [cell])
+    assert read(data, [Column("x", parse_column_type(declared))], **options)["x"].to_pylist() == [expected]
+
+
+def test_hint_names_the_option_that_reads_a_text() -> None:
+    with pytest.raises(DataError) as caught:
+        read(workbook(["x"], ["8:05 PM"]), columns_of(x="time32[s]"))
+    assert caught.value.hint == 'set `time_format: "%I:%M %p"` in the options'
+
+
 def test_sheets_by_name() -> None:
     data = workbook(["x"], [1], title="First", Second=[["x"], [2]])
     assert read(data, columns_of(x="int64"))["x"].to_pylist() == [1]

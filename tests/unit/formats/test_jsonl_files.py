@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse_cli.errors import DataError, StorageError
-from lakehouse_cli.formats.csv.nested import json_cells
+from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.jsonl import read as reading
 from lakehouse_cli.formats.jsonl.fast import read_fast
 from lakehouse_cli.formats.jsonl.format import JsonlFormat
@@ -26,12 +26,12 @@ from tests.unit.formats.csv_files import columns_of
 
 def read(text: str | bytes, declared: list[Column] | None, name: str = "data/t.jsonl", **options: Any) -> pa.Table:
     data = text if isinstance(text, bytes) else text.encode()
-    return JsonlFormat().read(lambda: io.BytesIO(data), name, declared, JsonlOptions(**options))
+    return JsonlFormat().read(lambda: io.BytesIO(data), name, declared, JsonlOptions.from_mapping(options))
 
 
-def written(table: pa.Table) -> str:
+def written(table: pa.Table, **options: Any) -> str:
     sink = io.BytesIO()
-    JsonlFormat().write(table, sink, JsonlOptions())
+    JsonlFormat().write(table, sink, JsonlOptions.from_mapping(options))
     return sink.getvalue().decode()
 
 
@@ -134,7 +134,7 @@ def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> Non
 @pytest.mark.parametrize(
     ("text", "declared"),
     [
-        ("1.0", "int64"),
+        ("1.5", "int64"),
         ("300", "int8"),
         ("-1", "uint8"),
         ("true", "int64"),
@@ -299,7 +299,7 @@ def test_the_quick_way_and_the_careful_way_agree(monkeypatch: pytest.MonkeyPatch
     for chosen in (lines[:1], lines[2:], [lines[0], lines[2]]):
         text = "\n".join(chosen).encode()
         quick = read_fast(
-            Opened(lambda text=text: io.BytesIO(text), "t", None), declared, [json_cells(None)] * len(declared)
+            Opened(lambda text=text: io.BytesIO(text), "t", None), declared, [CsvOptions()] * len(declared)
         )  # type: ignore[misc]
         assert quick is not None
         with monkeypatch.context() as patch:
@@ -320,3 +320,50 @@ def test_words_as_durations_are_no_matter_of_the_unit(word: str) -> None:
         with pytest.raises(DataError, match=f"`{word}` in column `d`") as caught:
             read(f'{{"d": {word}}}\n', columns_of(d="duration[s]"), **options)
         assert caught.value.hint == "correct the file, or declare another type"
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "kind", "expected"),
+    [
+        ({"epoch_unit": "ms"}, "1700000000123", "timestamp[ms]", datetime(2023, 11, 14, 22, 13, 20, 123_000)),
+        ({"epoch_unit": "s"}, "1700000000.5", "timestamp[us]", datetime(2023, 11, 14, 22, 13, 20, 500_000)),
+        ({"epoch_unit": "s"}, '"1700000000"', "timestamp[s]", datetime(2023, 11, 14, 22, 13, 20)),
+        ({"epoch_unit": "s"}, "[1700000000]", "list<timestamp[s]>", [datetime(2023, 11, 14, 22, 13, 20)]),
+        ({"time_format": "iso8601"}, '"PT26H"', "duration[s]", timedelta(hours=26)),
+        ({"time_format": "%H:%M"}, '"8:05"', "time32[s]", time(8, 5)),
+        ({"binary": "hex"}, '"\\\\x6162"', "binary", b"ab"),
+        ({"percent": "number", "thousands": ","}, '"1,250%"', "int64", 1250),
+        ({}, "1.0", "int64", 1),
+        ({}, "1e5", "int64", 100_000),
+    ],
+)
+def test_values_are_spelled_as_the_options_say(options: dict[str, Any], value: str, kind: str, expected: Any) -> None:
+    assert read(f'{{"x": {value}}}\n', columns_of(x=kind), **options)["x"].to_pylist() == [expected]
+
+
+def test_epoch_timestamps_are_written_as_numbers() -> None:
+    table = pa.table(
+        {"x": pa.array([1, None], pa.timestamp("ms")), "l": pa.array([[2], []], pa.list_(pa.timestamp("s")))}
+    )
+    assert written(table, epoch_unit="ms") == '{"x":1,"l":[2000]}\n{"x":null,"l":[]}\n'
+
+
+@pytest.mark.parametrize("value", ["1700000000.5", '"2023-11-14"', "true", "1e30"])
+def test_epoch_numbers_that_do_not_fit_are_refused(value: str) -> None:
+    with pytest.raises(DataError, match="is not timestamp"):
+        read(f'{{"x": {value}}}\n', columns_of(x="timestamp[s]"), epoch_unit="s")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "hint"),
+    [
+        ("1700000000", "timestamp[s]", "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
+        ('"1,250"', "int64", 'set `thousands: ","` in the options'),
+        ('"PT2H"', "duration[s]", "set `time_format: iso8601` in the options"),
+        ('"yes"', "bool", "correct the file, or declare another type"),
+    ],
+)
+def test_hint_names_the_option_that_reads_it(value: str, kind: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(f'{{"x": {value}}}\n', columns_of(x=kind))
+    assert caught.value.hint == hint

@@ -1,0 +1,144 @@
+"""Which options read values that do not fit as they are; only such are named as read every value that is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.csv.codec import decode
+from lakehouse_cli.formats.csv.options import CsvOptions
+
+_PAIRS = (
+    *(("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("true", "false"), ("1", "0"), ("-1", "0"), ("1.0", "0.0")),
+    *(("ja", "nein"), ("j", "n"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("si", "no"), ("sí", "no")),
+    *(("verdadero", "falso"), ("vero", "falso"), ("sim", "não"), ("enabled", "disabled"), ("active", "inactive")),
+)
+_GROUPED = re.compile("[0-9]([,.'\u00a0\u202f ])[0-9]{3}(?![0-9])")
+_CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\b|R\\$")
+_EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
+# How many digits counts of our days have at most.
+_EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
+_SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
+
+
+def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """Name the options that would read the values, None where none is known.
+
+    Args:
+        values: That do not fit.
+        kind: The declared type.
+        options: By which they were read.
+    """
+    t = pa.types
+    kind = kind.value_type if t.is_dictionary(kind) else kind
+    if t.is_boolean(kind):
+        return _boolean_hint(list(dict.fromkeys(values)), options)
+    if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind):
+        return next(_number_hints(values, kind, options), None)
+    if t.is_time(kind) or t.is_duration(kind):
+        return _clock_hint(values, kind, options)
+    are_counts = t.is_timestamp(kind) and all(_EPOCH.fullmatch(value) for value in values)
+    if are_counts and options.epoch_unit is None and not options.timestamp_formats:
+        digits = len(values[0].lstrip("-").partition(".")[0])
+        likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
+        others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
+        return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+    if t.is_list(kind):
+        styles = ({"lists": style} for style in ("postgresql", "duckdb"))
+        return next(
+            (f"set {_set(each)} in the options" for each in styles if _reads(values, kind, options, each)), None
+        )
+    if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
+        return "set `binary: hex` in the options"
+    return None
+
+
+def _reads(values: Sequence[str], kind: pa.DataType, options: CsvOptions, changes: dict[str, Any]) -> bool:
+    try:
+        changed = replace(options, **changes)
+    except StorageError:
+        return False
+    return int(decode(av.array(list(values), pa.string()), kind, changed).null_count) == 0
+
+
+def _set(changes: dict[str, Any]) -> str:
+    """The options as one writes them."""
+    return " and ".join(f"`{name}: {_yaml(value)}`" for name, value in changes.items())
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return _yaml(value[0]) if len(value) == 1 else f"[{', '.join(map(_yaml, value))}]"
+    return value if value.isalnum() else json.dumps(value, ensure_ascii=False)
+
+
+def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
+    default = CsvOptions()
+    found: tuple[list[str], list[str]] = ([], [])
+    unknown = []
+    for word in words:
+        pair = next((pair for pair in _PAIRS if word.casefold() in pair), None)
+        if pair is None:
+            unknown.append(word)
+            continue
+        for side, each in zip(found, pair, strict=True):
+            side.append(each.upper() if word.isupper() else each.title() if word.istitle() else each)
+    if unknown:
+        listed = ", ".join(f"`{word}`" for word in unknown)
+        return (
+            f"say with `true_values: […]` and `false_values: […]` in the options which of {listed} are true and false"
+        )
+    both = []
+    for name, side in zip(("true_values", "false_values"), found, strict=True):
+        before = getattr(options, name)
+        former = () if before == getattr(default, name) else before
+        spelled = ", ".join(map(_yaml, dict.fromkeys([*former, *side])))
+        both.append(f"`{name}: [{spelled}]`")
+    return f"set {' and '.join(both)} in the options"
+
+
+def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> Iterator[str]:
+    changes: dict[str, Any] = {}
+    if any("%" in value for value in values):
+        changes["percent"] = "number"
+    symbols = tuple(dict.fromkeys(each for value in values for each in _CURRENCY.findall(value)))
+    if len(symbols) == 1:
+        changes["currency"] = symbols
+    if any(value.rstrip().endswith(")") for value in values):
+        changes["negative"] = "parentheses"
+    elif any(value.rstrip().endswith("-") for value in values):
+        changes["negative"] = "trailing"
+    marks = {mark if mark in ",.'" else " " for value in values for mark in _GROUPED.findall(value)}
+    for mark in sorted(marks):
+        if mark == options.decimal:
+            changes["decimal"] = "," if mark == "." else "."
+        changes["thousands"] = mark
+        break
+    if changes and _reads(values, kind, options, changes):
+        hint = f"set {_set(changes)} in the options"
+        if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):
+            hint += "; or `percent: fraction`, where 50% is 0.5"
+        yield hint
+    elif options.decimal == "." and _reads(values, kind, options, {"decimal": ","}):
+        yield 'set `decimal: ","` in the options'
+
+
+def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    is_span = pa.types.is_duration(kind)
+    for format_ in _SPANS if is_span else _TIMES:
+        formats = (*options.time_format, format_)
+        if format_ not in options.time_format and _reads(values, kind, options, {"time_format": formats}):
+            return f"set {_set({'time_format': formats})} in the options"
+    if is_span:
+        return None
+    span = pa.duration(kind.unit)
+    found = next((each for each in _SPANS if _reads(values, span, options, {"time_format": (each,)})), None)
+    return found and f"declare {span}, which may be longer than a day, and set {_set({'time_format': (found,)})}"

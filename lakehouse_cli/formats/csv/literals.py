@@ -1,0 +1,142 @@
+"""Lists as databases print them: ``{1,NULL,"x, y"}`` of PostgreSQL, ``[1, NULL, 'x, y']`` of DuckDB.
+
+Elements that are structs are JSON, as PostgreSQL has them in a ``json[]``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+from msgspec import Struct
+
+from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.values import compute as pc
+from lakehouse_cli.formats.csv.cells import encode_cell
+from lakehouse_cli.formats.csv.nested import BAD, build_values, encode_json, join_lists, json_cells, parse_json
+from lakehouse_cli.formats.csv.options import CsvOptions
+
+_TEXT = pa.string()
+_BOOLEANS = {"t": True, "true": True, "f": False, "false": False}
+
+
+class _Style(Struct, frozen=True):
+    """How a database prints lists.
+
+    Attributes:
+        brackets: The opening and the closing one.
+        quote: What stands around elements that need it; it and a backslash are escaped with a backslash inside.
+        true: How it prints true among booleans.
+        false: And false.
+    """
+
+    brackets: str
+    quote: str
+    true: str
+    false: str
+
+    @property
+    def pattern(self) -> str:
+        """Of one token: a bracket or comma, an element in quotes, or one without."""
+        special = re.escape(self.brackets + ",")
+        quoted = rf"{self.quote}(?P<quoted>(?:[^{self.quote}\\]|\\.)*){self.quote}"
+        return rf"[ \t\r\n]*(?:(?P<mark>[{special}])|{quoted}|(?P<bare>[^{special}{self.quote}\\]+))[ \t\r\n]*"
+
+
+_STYLES = {"postgresql": _Style("{}", '"', "t", "f"), "duckdb": _Style("[]", "'", "true", "false")}
+
+
+@lru_cache(maxsize=2)
+def _tokens(style: _Style) -> re.Pattern[str]:
+    return re.compile(style.pattern, re.DOTALL)
+
+
+def decode_lists(text: pa.Array, to: pa.DataType, options: CsvOptions) -> pa.Array:
+    """Make values of a list type of what a database prints; null where the text is null or not of that type."""
+    style, leaf = _STYLES[options.lists], to
+    while pa.types.is_list(leaf):
+        leaf = leaf.value_type
+    parsed = [None if value is None else _parse(value, style, leaf) for value in text.to_pylist()]
+    values, good = build_values(parsed, to, json_cells(options))
+    if good is not None and not good.all():
+        values = pc.if_else(av.array(good.tolist(), pa.bool_()), values, av.scalar(None, to))
+    return values
+
+
+def _parse(text: str, style: _Style, leaf: pa.DataType) -> Any:
+    """A list of lists or of texts, `BAD` where the text is none."""
+    opening, closing = style.brackets[0], style.brackets[1]
+    token, at = _tokens(style), 0
+    root: list[Any] = []
+    open_lists = [root]
+    needs_element = True
+    while at < len(text):
+        found = token.match(text, at)
+        if found is None:
+            return BAD
+        at, mark = found.end(), found["mark"]
+        if mark == ",":
+            if needs_element:
+                return BAD
+            needs_element = True
+        elif mark == closing:
+            # An empty list lacks no element, but `[1,]` does.
+            if len(open_lists) == 1 or (needs_element and open_lists[-1]):
+                return BAD
+            open_lists.pop()
+            needs_element = False
+        elif not needs_element or (len(open_lists) == 1 and (mark != opening or root)):
+            return BAD
+        elif mark == opening:
+            inner: list[Any] = []
+            open_lists[-1].append(inner)
+            open_lists.append(inner)
+        else:
+            open_lists[-1].append(_element(found, leaf))
+            needs_element = False
+    return root[0] if len(open_lists) == 1 and root else BAD
+
+
+def _element(found: re.Match[str], leaf: pa.DataType) -> Any:
+    if found["quoted"] is None:
+        text = found["bare"].strip(" \t\r\n")
+        if text.upper() == "NULL":
+            return None
+    else:
+        text = re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL)
+    if pa.types.is_boolean(leaf):
+        return _BOOLEANS.get(text, BAD)
+    return parse_json(text) if pa.types.is_struct(leaf) else text
+
+
+def encode_lists(values: pa.Array, options: CsvOptions) -> pa.Array:
+    """Make the text of each list, null where it is null."""
+    text = _printed(values, _STYLES[options.lists], options)
+    return pc.if_else(values.is_valid(), text, av.scalar(None, _TEXT))
+
+
+def _printed(values: pa.Array, style: _Style, options: CsvOptions) -> pa.Array:
+    t = pa.types
+    if t.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if t.is_list(values.type):
+        text = join_lists(values, _printed(values.flatten(), style, options), style.brackets)
+    elif t.is_boolean(values.type):
+        text = pc.if_else(values, style.true, style.false)
+    else:
+        is_struct = t.is_struct(values.type)
+        text = encode_json(values, options) if is_struct else encode_cell(values, json_cells(options))
+        text = _quoted(text, style)
+    return pc.if_else(values.is_valid(), text, "NULL")
+
+
+def _quoted(text: pa.Array, style: _Style) -> pa.Array:
+    """In quotes unless it is plain: a number, a date, a word."""
+    is_plain = pc.match_substring_regex(text, r"\A[0-9A-Za-z_.+:-]+\z")
+    is_plain = pc.and_not(is_plain, pc.equal(pc.utf8_upper(text), "NULL"))
+    if not pc.any(pc.invert(is_plain)).as_py():
+        return text
+    escaped = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), style.quote, "\\" + style.quote)
+    return pc.if_else(is_plain, text, pc.binary_join_element_wise(style.quote, escaped, style.quote, ""))

@@ -1,0 +1,71 @@
+"""The options about values that text formats share, as one checked value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from lakehouse_cli.errors import StorageError
+from lakehouse_cli.formats.spec import FormatOptions
+
+# Of these numbers themselves are made.
+_OF_NUMBERS = frozenset("0123456789+-()%")
+
+
+class ValueOptions(FormatOptions, frozen=True):
+    """How values are spelled; the options that `lakehouse_cli.formats.value_options` describes, None where unset.
+
+    Texts that may be one or several are tuples, empty where unset.
+    """
+
+    thousands: str | None = None
+    percent: str | None = None
+    currency: tuple[str, ...] = ()
+    negative: str | None = None
+    time_format: tuple[str, ...] = ()
+    duration_unit: str | None = None
+    epoch_unit: str | None = None
+    binary: str = "base64"
+
+    def __post_init__(self) -> None:
+        self._check_numbers(getattr(self, "decimal", "."))
+        if self.time_format:
+            from lakehouse_cli.formats.csv.directives import check_time_format
+
+            for text in self.time_format:
+                check_time_format(text)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Make the value of the ``options`` of a project file, each of the right form.
+
+        Raises:
+            StorageError: Options that cannot stand together, or an encoding or format that does not exist.
+        """
+        values = dict(mapping)
+        for name in ("currency", "time_format"):
+            if isinstance(values.get(name), str):
+                values[name] = (values[name],)
+        return super().from_mapping(values)
+
+    @property
+    def decorates_numbers(self) -> bool:
+        """Whether numbers may be spelled in other ways than plain digits."""
+        return bool(self.thousands or self.percent or self.currency or self.negative)
+
+    def _check_numbers(self, point: str) -> None:
+        group = self.thousands
+        if group is not None and (group.isalnum() or group in _OF_NUMBERS or group in "\r\n\0"):
+            raise StorageError(
+                f"option `thousands` cannot be {group!r}", hint="such as `,` `.` `'` or a blank, or leave it out"
+            )
+        if group == point:
+            raise StorageError(
+                f"options `thousands` and `decimal` are both {group!r}",
+                hint=f"set `decimal: '{',' if point == '.' else '.'}'`, or choose another character for one of them",
+            )
+        for symbol in self.currency:
+            if set(symbol) & {*_OF_NUMBERS, point, group} or symbol.lower() == "e" or symbol != symbol.strip():
+                raise StorageError(
+                    f"option `currency` cannot be {symbol!r}, numbers are made of it", hint="such as `$`, `€` or `CHF`"
+                )

@@ -1,0 +1,111 @@
+"""Hints of values that do not fit: what they say is done, and the file is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from lakehouse_cli.errors import DataError
+from tests.unit.formats.csv_files import columns_of, read
+
+
+def attempt(kind: str, texts: list[str], options: dict[str, Any]) -> str | None:
+    """The hint of a file that is not read."""
+    data = "a;b\n" + "".join(f'"{text}";1\n' for text in texts)
+    try:
+        read(data, columns_of(a=kind), delimiter=";", **options)
+    except DataError as error:
+        return str(error.hint)
+    return None
+
+
+def said(hint: str) -> dict[str, Any]:
+    """The options that a hint names, as texts."""
+    found: dict[str, Any] = {}
+    for text in re.findall(r"`([a-z_]+: [^`]+)`", hint.partition("; or")[0]):
+        found |= yaml.load(text, yaml.BaseLoader)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "hint"),
+    [
+        ("bool", ["yes", "no", "Yes"], "set `true_values: [yes, Yes]` and `false_values: [no, No]` in the options"),
+        ("bool", ["Y"], "set `true_values: [Y]` and `false_values: [N]` in the options"),
+        ("bool", ["t", "f"], "set `true_values: [t]` and `false_values: [f]` in the options"),
+        ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
+        ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
+        ("float64", ["1,234.5", "1,234,567.8"], 'set `thousands: ","` in the options'),
+        ("int64", ["1.000"], 'set `decimal: ","` and `thousands: "."` in the options'),
+        ("float64", ["1,5"], 'set `decimal: ","` in the options'),
+        ("float64", ["1.234,5"], 'set `decimal: ","` and `thousands: "."` in the options'),
+        ("decimal128(9, 2)", ["$1.50", "-$2"], 'set `currency: "$"` in the options'),
+        ("decimal128(9, 2)", ["1 234 567 EUR"], 'set `currency: EUR` and `thousands: " "` in the options'),
+        ("float64", ["50%"], "set `percent: number` in the options; or `percent: fraction`, where 50% is 0.5"),
+        ("int64", ["50%"], "set `percent: number` in the options"),
+        ("float64", ["(12.50)"], "set `negative: parentheses` in the options"),
+        ("float64", ["12.50-"], "set `negative: trailing` in the options"),
+        ("time32[s]", ["8:05"], 'set `time_format: "%H:%M"` in the options'),
+        ("time32[s]", ["1:02 PM"], 'set `time_format: "%I:%M %p"` in the options'),
+        ("time32[s]", ["0700"], 'set `time_format: "%H%M"` in the options'),
+        ("duration[s]", ["26:00:00"], 'set `time_format: "%H:%M:%S"` in the options'),
+        ("duration[s]", ["1 days 02:00:00"], "set `time_format: interval` in the options"),
+        ("duration[s]", ["PT2H"], "set `time_format: iso8601` in the options"),
+        ("timestamp[ms]", ["1700000000"], "a number says no unit: set `epoch_unit: s` in the options, or ms, us, ns"),
+        (
+            "timestamp[us]",
+            ["1700000000123.5"],
+            "a number says no unit: set `epoch_unit: ms` in the options, or s, us, ns",
+        ),
+        ("list<int64>", ["{1,NULL}"], "set `lists: postgresql` in the options"),
+        ("list<string>", ["[a, NULL]"], "set `lists: duckdb` in the options"),
+        ("binary", ["\\x6162"], "set `binary: hex` in the options"),
+    ],
+)
+def test_hint_names_the_options_that_read_it(kind: str, texts: list[str], hint: str) -> None:
+    assert attempt(kind, texts, {}) == hint
+    assert attempt(kind, texts, said(hint)) is None
+
+
+def test_words_of_several_kinds_are_read_by_following_hints() -> None:
+    options: dict[str, Any] = {}
+    texts = ["1", "yes", "0", "ja", "nein"]
+    for _ in range(4):
+        hint = attempt("bool", texts, options)
+        if hint is None:
+            return
+        options |= said(hint)
+    pytest.fail(f"still refused with {options}")
+
+
+def test_unknown_words_of_a_boolean_column_are_named() -> None:
+    hint = attempt("bool", ["open", "shut"], {})
+    expected = (
+        "say with `true_values: […]` and `false_values: […]` in the options which of `open`, `shut` are true and false"
+    )
+    assert hint == expected
+
+
+def test_times_beyond_a_day_are_called_durations() -> None:
+    hint = attempt("time32[s]", ["8:05:00", "26:00:00"], {})
+    assert hint == 'declare duration[s], which may be longer than a day, and set `time_format: "%H:%M:%S"`'
+    assert attempt("duration[s]", ["8:05:00", "26:00:00"], said(hint)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("float64", ["$1", "€2"]),
+        ("int64", ["1.5"]),
+        ("float64", ["1,23,4"]),
+        ("time32[s]", ["noon"]),
+        ("int8", ["1,000"]),
+    ],
+)
+def test_no_option_is_named_that_would_not_read_it(kind: str, texts: list[str]) -> None:
+    hint = attempt(kind, texts, {})
+    assert hint is not None
+    assert "set `" not in hint
