@@ -90,7 +90,7 @@ def test_bad_rows_are_found_in_every_pass() -> None:
     with pytest.raises(StorageError, match=r"line 3 of `x` has 3 values where 2 are expected"):
         read("a,b\n1,2\n1,2,3\n", *columns)
     with pytest.raises(DataError) as caught:
-        read("a,b\n0x1,2\n1,1e3\n", *columns)
+        read("a,b\n0x1,2\n1,1y3\n", *columns)
     assert [each.column for each in caught.value.violations] == ["a", "b"]
 
 
