@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, list[dict[str, Any]]] = {
     "csv": [{}, {"compression": "zstd"}],
     "jsonl": [{}, {"compression": "gzip"}, {"compression": "bz2"}, {"compression": "zstd"}]
     + [{"duration_unit": unit} for unit in ("s", "ms", "us", "ns")],
+    "json": [{}, {"compression": "gzip"}, {"compression": "zstd"}, {"duration_unit": "ms"}],
     "ipc": [{}, {"compression": "lz4"}, {"compression": "none"}],
     "parquet": [{}, {"row_group_rows": 2}, *({"compression": c} for c in ("snappy", "gzip", "brotli", "lz4", "none"))],
 }

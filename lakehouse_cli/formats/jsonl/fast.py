@@ -30,7 +30,7 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: CsvOptions) -> p
         return None
     names = [column.name for column in columns]
     native = pa.schema([pa.field(name, _native(kind)) for name, kind in zip(names, types, strict=True)])
-    source = _Counted(opened.pieces())
+    source = _Counted(opened.json_lines())
     try:
         with ReadableFile(source) as file:
             read = arrow_json.read_json(

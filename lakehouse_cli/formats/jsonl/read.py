@@ -53,7 +53,7 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: CsvOptions) 
             names.update((name, None) for _, each in batch for name in each)
     missing = [column for column in columns if column.name not in names]
     if rows and missing:
-        reason, otherwise = "no line has such a name", "its objects are empty"
+        reason, otherwise = f"no {opened.unit} has such a name", "its objects are empty"
         there = list(names)
         raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):

@@ -1,4 +1,4 @@
-"""JSON Lines: text, an object a row."""
+"""JSON Lines, an object a line, and JSON, one array of objects: text, an object a row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakehouse_cli.formats.spec import (
 
 
 class JsonlOptions(FormatOptions, frozen=True):
-    """How a file of JSON Lines is read and written.
+    """How a file of JSON Lines or JSON is read and written.
 
     Attributes:
         compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
@@ -34,5 +34,18 @@ JSONL = FormatSpec(
         TEXT_COMPRESSION,
         DURATION_UNIT,
         suffix_option(".jsonl"),
+    ),
+)
+
+JSON = FormatSpec(
+    name="json",
+    implementation="lakehouse_cli.formats.jsonl.format:JsonFormat",
+    suffix=".json",
+    options_class=f"{__name__}:JsonlOptions",
+    compressions=TEXT_COMPRESSIONS,
+    options=(
+        TEXT_COMPRESSION,
+        DURATION_UNIT,
+        suffix_option(".json"),
     ),
 )

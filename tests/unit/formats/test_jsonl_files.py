@@ -201,7 +201,7 @@ def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list
 def test_a_file_of_one_list_is_told_what_is_expected() -> None:
     with pytest.raises(StorageError) as caught:
         read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
-    assert caught.value.hint == "each row is one line, without brackets around the file"
+    assert caught.value.hint == "set `format: json` for a file of one array"
 
 
 def test_other_encodings_and_compressions_are_told() -> None:
