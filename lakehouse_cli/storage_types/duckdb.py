@@ -40,6 +40,8 @@ def sql_type(column_type: ColumnType) -> str:
             return sql_type(column_type.item)
         case "list":
             return f"{sql_type(column_type.item)}[]"
+        case "map":
+            return f"MAP({', '.join(sql_type(child) for _, child in column_type.fields)})"
         case "struct":
             fields = (f'"{name.replace(chr(34), chr(34) * 2)}" {sql_type(child)}' for name, child in column_type.fields)
             return f"STRUCT({', '.join(fields)})"

@@ -187,7 +187,7 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
     with closing(duckdb.connect(str(file))) as connection:
         connection.execute("CREATE TABLE t AS SELECT 5::HUGEINT AS h, 'a'::ENUM('a', 'b') AS e, INTERVAL 2 SECOND AS i")
         connection.execute("CREATE TABLE months AS SELECT INTERVAL 1 MONTH AS i")
-        connection.execute("CREATE TABLE maps AS SELECT MAP {'a': 1} AS m")
+        connection.execute("CREATE TABLE maps AS SELECT MAP {0.5::DOUBLE: 1} AS m")
         connection.execute("CREATE TABLE far AS SELECT 'infinity'::TIMESTAMP AS x")
     source = replace(table("t", kind="source"), contract=Contract())
     read = storage.scan(source, None).table()
