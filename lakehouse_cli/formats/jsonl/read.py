@@ -66,9 +66,27 @@ def _add(
 ) -> None:
     """Add the values of some rows, the first of which has the 1-based number `first_row`."""
     parsed = [each.get(reading.name) for _, each in objects]
-    values, good = build_values(parsed, reading.type, cells)
+    taken = [_as_text(value) for value in parsed] if _is_text(reading.type) else parsed
+    values, good = build_values(taken, reading.type, cells)
     misfits = () if good is None else (~good).nonzero()[0]
     reading.add(values, misfits, lambda at: (first_row + at, parsed[at], objects[at][0]))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def _as_text(value: Any) -> Any:
+    """The JSON text of an object or a list, with its numbers as they are written; other values as they are."""
+    if type(value) not in (dict, list) or _holds_no_json(value):
+        return value
+    return _json(value, ",", ":")
+
+
+def _holds_no_json(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_holds_no_json, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, JsonNumber) and not str(value)[-1].isdigit()
 
 
 def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
@@ -101,13 +119,14 @@ def _shown(value: Any) -> str:
     return cut_end(_json(value), LONGEST)
 
 
-def _json(value: Any) -> str:
+def _json(value: Any, comma: str = ", ", colon: str = ": ") -> str:
     if isinstance(value, JsonNumber):
         return str(value)
     if isinstance(value, list):
-        return f"[{', '.join(map(_json, value))}]"
+        return f"[{comma.join(_json(each, comma, colon) for each in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)}: {_json(each)}" for name, each in value.items()) + "}"
+        fields = (f"{_json(name)}{colon}{_json(each, comma, colon)}" for name, each in value.items())
+        return "{" + comma.join(fields) + "}"
     return "null" if value is BAD else json.dumps(value, ensure_ascii=False)
 
 
