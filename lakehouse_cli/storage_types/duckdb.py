@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType, lock_timeout, schema_option
@@ -72,13 +73,20 @@ def _plain(column_type: ColumnType) -> ColumnType:
     return column_type.item if column_type.id == "dictionary" else column_type
 
 
+# Which versions there are is DuckDB's to say.
+COMPATIBLE = FormatOption(
+    "storage_compatibility_version",
+    None,
+    {"type": "string", "pattern": r"^(latest|v[1-9][0-9]*\.[0-9]+\.[0-9]+)$"},
+    "The oldest DuckDB that is to open a file that a run makes, such as v1.4.0; unset: none older than the one here.",
+)
 NAMES = Names("DuckDB", fold=ascii_lower)
 
 DUCKDB = StorageType(
     "duckdb",
     "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
     root="file",
-    options=(schema_option("main"), lock_timeout("another process that has the file open")),
+    options=(schema_option("main"), lock_timeout("another process that has the file open"), COMPATIBLE),
     refusal=refusal,
     needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",

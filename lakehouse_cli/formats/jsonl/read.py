@@ -73,7 +73,7 @@ def _add(
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
 def _as_text(value: Any) -> Any:
@@ -86,7 +86,7 @@ def _as_text(value: Any) -> Any:
 def _holds_no_json(value: Any) -> bool:
     if isinstance(value, dict | list):
         return any(map(_holds_no_json, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, JsonNumber) and not str(value)[-1].isdigit()
+    return isinstance(value, JsonNumber) and not value[-1].isdigit()
 
 
 def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
