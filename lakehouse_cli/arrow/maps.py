@@ -38,13 +38,6 @@ def map_of(pairs: pa.ListArray, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(pairs), buffers, pairs.null_count, pairs.offset, children=[entries])
 
 
-def without_maps(array: pa.Array) -> pa.Array:
-    """View maps as lists at every depth, since Arrow ends the process where it views a map as another type."""
-    if not holds_map(array.type):
-        return array
-    return with_inner(pairs_of(array) if pa.types.is_map(array.type) else array, without_maps)
-
-
 def with_inner(array: pa.Array, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
     """Change the fields of structs, or the items of lists of any layout, and keep what they are in."""
     t, kind = pa.types, array.type

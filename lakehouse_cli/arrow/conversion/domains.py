@@ -14,7 +14,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
-from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys, without_maps
+from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys
 from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
 
@@ -103,9 +103,6 @@ def validate_structure(column: pa.ChunkedArray) -> None:
         ArrowInvalid: Offsets or indices that lead out of their buffers, bytes for text that are none.
     """
     for chunk in column.chunks:
-        if holds_map(chunk.type):
-            chunk.validate()
-            chunk = without_maps(chunk)
         # By other types: Arrow would end at the first value that is outside of its own, and names no row.
         (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
 
