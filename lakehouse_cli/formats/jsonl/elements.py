@@ -16,7 +16,7 @@ _TEXT = rb'"[^"\\\n\r]*(?:\\[^\n\r][^"\\\n\r]*)*"'
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*(?:' + _TEXT + rb'[^"\[\]{}]*)*')
 _TO_COMMA = re.compile(rb'[^"\[\]{},]*(?:' + _TEXT + rb'[^"\[\]{},]*)*')
 # An object without objects and lists, as most elements are.
-_FLAT = re.compile(rb'[ \t\r\n]*\{[^"\[\]{}]*(?:' + _TEXT + rb'[^"\[\]{}]*)*\}(?=,)')
+_FLAT = re.compile(rb'[ \t\r\n]*(\{[^"\[\]{}]*(?:' + _TEXT + rb'[^"\[\]{}]*)*\})[ \t\r\n]*,')
 _LINE_END = re.compile(rb"[\n\r]")
 _TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
@@ -58,8 +58,14 @@ class OpenedArray(Opened, frozen=True):
         start = position = depth = 0
         record = 1
         while True:
-            flat = None if depth else _FLAT.match(data, position)
-            found = flat or (_TO_BRACKET if depth else _TO_COMMA).match(data, position)
+            if position == start and (flat := _FLAT.match(data, start)):
+                yield line + data.count(b"\n", start, flat.start(1)), flat[1]
+                end = flat.end()
+                line += data.count(b"\n", start, end)
+                start = position = end
+                record += 1
+                continue
+            found = (_TO_BRACKET if depth else _TO_COMMA).match(data, position)
             end = found.end() if found else position
             mark = data[end : end + 1]
             if mark == b'"' and _LINE_END.search(data, end):
