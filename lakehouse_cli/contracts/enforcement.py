@@ -192,7 +192,8 @@ def _declarable(stored: pa.DataType) -> ColumnType:
 
 def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     check_sound(array)
-    if array.type == target and not pa.types.is_dictionary(target) and not holds_map(target):
+    is_simple = not pa.types.is_dictionary(target) and not (pa.types.is_nested(target) and holds_map(target))
+    if array.type == target and is_simple:
         check_domain(array)
         return array
     from lakehouse_cli.arrow.conversion.exact import convert

@@ -125,7 +125,7 @@ def kind_of(arrow_type: pa.DataType) -> str:
 
 def _has_other_names(kind: pa.DataType, target: pa.DataType) -> bool:
     """Whether equal types give the key and value of a map other names, which a file would keep."""
-    return holds_map(target) and str(kind) != str(target)
+    return pa.types.is_nested(target) and holds_map(target) and str(kind) != str(target)
 
 
 def name_of(arrow_type: pa.DataType) -> str:

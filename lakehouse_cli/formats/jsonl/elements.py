@@ -99,8 +99,7 @@ class OpenedArray(Opened, frozen=True):
                 record += 1
                 if mark == b"]":
                     break
-        if data[start:].strip(_BLANK) or any(piece.strip(_BLANK) for piece in pieces):
-            raise self._error(line, "goes on after its array", "one file holds one array")
+        self._check_end(line, data[start:], pieces)
 
     def _after_bracket(self, pieces: Iterator[bytes]) -> tuple[int, bytes]:
         """Read up to the bracket that opens the array: the number of its line, and the bytes behind it."""
@@ -114,6 +113,10 @@ class OpenedArray(Opened, frozen=True):
                 hint = "set `format: jsonl` if each line is an object; else have the array written by itself"
                 raise self._error(line, "does not begin with `[`, and is no array", hint)
         raise self._error(line, "is empty, and no array", "an array without rows is []")
+
+    def _check_end(self, line: int, rest: bytes, pieces: Iterator[bytes]) -> None:
+        if rest.strip(_BLANK) or any(piece.strip(_BLANK) for piece in pieces):
+            raise self._error(line, "goes on after its array", "one file holds one array")
 
     def _error(self, line: int, what: str, hint: str) -> StorageError:
         return StorageError(f"`{self.name}` {what}", hint=hint, location=Location(self.name, line))
