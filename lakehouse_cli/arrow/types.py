@@ -47,6 +47,9 @@ def to_arrow(column_type: ColumnType) -> pa.DataType:
             return pa.dictionary(pa.int32(), to_arrow(column_type.item))
         case "list":
             return pa.list_(to_arrow(column_type.item))
+        case "map":
+            (_, key), (_, value) = column_type.fields
+            return pa.map_(to_arrow(key), to_arrow(value))
         case "struct":
             return pa.struct([pa.field(name, to_arrow(child)) for name, child in column_type.fields])
     raise AssertionError(f"no Arrow type for {column_type}")
@@ -55,7 +58,7 @@ def to_arrow(column_type: ColumnType) -> pa.DataType:
 def from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
     """Find the declarable type that holds every value of an Arrow type exactly, None where there is none.
 
-    Large and view variants become the plain type, date64 becomes timestamp[ms], float16 float32, null string.
+    Large, narrow and view variants become the plain type, date64 becomes timestamp[ms], float16 float32, null string.
     """
     t = pa.types
     text = str(arrow_type)
@@ -76,7 +79,7 @@ def from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
         return ColumnType("time32" if t.is_time32(arrow_type) else "time64", unit=arrow_type.unit)
     if t.is_duration(arrow_type):
         return ColumnType("duration", unit=arrow_type.unit)
-    if t.is_decimal128(arrow_type) and 0 <= arrow_type.scale <= arrow_type.precision:
+    if t.is_decimal(arrow_type) and 0 <= arrow_type.scale <= arrow_type.precision <= 38:
         return ColumnType("decimal128", precision=arrow_type.precision, scale=arrow_type.scale)
     return _nested_from_arrow(arrow_type)
 
@@ -88,6 +91,12 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
     if is_list(arrow_type):
         item = from_arrow(arrow_type.value_type)
         return None if item is None else ColumnType("list", fields=(("item", item),))
+    if pa.types.is_map(arrow_type):
+        key, value = from_arrow(arrow_type.key_type), from_arrow(arrow_type.item_type)
+        key = key.item if key is not None and key.id == "dictionary" else key
+        if key is None or value is None or not key.is_key_of_maps:
+            return None
+        return ColumnType("map", fields=(("key", key), ("value", value)))
     if pa.types.is_struct(arrow_type):
         children = [(child.name, from_arrow(child.type)) for child in arrow_type]
         if not children or len({name for name, _ in children}) < len(children):
@@ -98,7 +107,7 @@ def _nested_from_arrow(arrow_type: pa.DataType) -> ColumnType | None:
 
 
 def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Change the types inside of structs and lists, at every depth; views of lists count as leaves."""
+    """Change the types inside of structs, maps and lists, at every depth; views of lists count as leaves."""
     t = pa.types
 
     def changed(child: pa.Field) -> pa.Field:
@@ -106,6 +115,8 @@ def map_leaves(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) 
 
     if t.is_struct(kind):
         return pa.struct([changed(child) for child in kind])
+    if t.is_map(kind):
+        return pa.map_(changed(kind.key_field), changed(kind.item_field))
     if t.is_fixed_size_list(kind):
         return pa.list_(changed(kind.value_field), kind.list_size)
     if t.is_list(kind) or t.is_large_list(kind):

@@ -35,10 +35,12 @@ def type_pattern() -> str:
     dictionary = rf"dictionary{_S}<{_S}(?:values{_S}={_S})?(?:{flat}){_S}(?:{indices})?>"
     simple = f"{flat}|{dictionary}"
     # Deeper than the levels below: anything between the brackets.
-    nested = f"{simple}|(?:list|struct){_S}<.+>"
+    nested = f"{simple}|(?:list|struct|map){_S}<.+>"
     for _ in range(_LEVELS):
         item = rf"list{_S}<{_S}(?:(?:item|element){_S}:{_S})?(?:{nested}){_S}>"
         field = rf"[^:<>,]*[^:<>,\s]{_S}:{_S}(?:{nested}){_S}"
         struct = rf"struct{_S}<{_S}(?:{field}(?:,(?!{_S}>)|(?=>)))+>"
-        nested = f"{simple}|{item}|{struct}"
+        sorted_ = rf"(?:,{_S}keys_sorted{_S})?"
+        map_ = rf"map{_S}<{_S}(?!(?:float|double))(?:{flat}){_S},{_S}(?:{nested}){_S}{sorted_}>"
+        nested = f"{simple}|{item}|{struct}|{map_}"
     return f"{_S}(?:{nested}){_S}"

@@ -18,6 +18,7 @@ from lakehouse_cli.arrow.conversion.refusal import (
     true_rows,
     violation_of,
 )
+from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.contracts.keys import key_violation
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
@@ -191,7 +192,8 @@ def _declarable(stored: pa.DataType) -> ColumnType:
 
 def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     check_sound(array)
-    if array.type == target and not pa.types.is_dictionary(target):
+    is_simple = not pa.types.is_dictionary(target) and not (pa.types.is_nested(target) and holds_map(target))
+    if array.type == target and is_simple:
         check_domain(array)
         return array
     from lakehouse_cli.arrow.conversion.exact import convert

@@ -18,6 +18,7 @@ FORMATS: Mapping[str, FormatSpec] = LazySpecs(
         "parquet": "lakehouse_cli.formats.parquet.spec:PARQUET",
         "ipc": "lakehouse_cli.formats.ipc.spec:IPC",
         "jsonl": "lakehouse_cli.formats.jsonl.spec:JSONL",
+        "json": "lakehouse_cli.formats.jsonl.spec:JSON",
         "excel": "lakehouse_cli.formats.excel.spec:EXCEL",
     },
     FormatSpec,

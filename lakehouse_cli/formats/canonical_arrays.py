@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.maps import pairs_of
 from lakehouse_cli.arrow.values import compute as pc
 
 
@@ -47,6 +48,11 @@ def canonical(array: pa.Array, *, encode: bool = False) -> pa.Array:
         lengths = pc.fill_null(pc.list_value_length(array), 0)
         items = canonical(array.flatten(), encode=encode)
         return pa.Array.from_buffers(kind, length, [validity, _offsets(lengths)], array.null_count, children=[items])
+    if t.is_map(kind):
+        pairs = pairs_of(array)
+        lengths = pc.fill_null(pc.list_value_length(pairs), 0)
+        entries = canonical(pairs.flatten(), encode=encode)
+        return pa.Array.from_buffers(kind, length, [validity, _offsets(lengths)], array.null_count, children=[entries])
     if t.is_struct(kind):
         children = [_child(array.field(at), present, encode=encode) for at in range(kind.num_fields)]
         return pa.Array.from_buffers(kind, length, [validity], array.null_count, children=children)

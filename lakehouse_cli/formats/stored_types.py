@@ -14,6 +14,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow.conversion.domains import validate_structure
 from lakehouse_cli.arrow.conversion.exact import convert, kind_of
 from lakehouse_cli.arrow.conversion.refusal import InexactError, examples_of
+from lakehouse_cli.arrow.extensions import is_uuid, without_extensions
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
 from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
@@ -110,7 +111,7 @@ def read_declared(
     refused: list[tuple[str, Violation]] = []
     as_declared = True
     for field, values, column in zip(table.schema, table.columns, declared, strict=True):
-        as_stored = _plain(values)
+        as_stored = _plain(values, column)
         target = _target(as_stored.type, column, field.name, name)
         try:
             if _drifted(as_stored, target):
@@ -129,18 +130,20 @@ def read_declared(
     return pa.Table.from_arrays(done, schema=schema)
 
 
-def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without an extension type, which says what the values mean but not what they are."""
-    if isinstance(values.type, pa.BaseExtensionType):
-        storage = [chunk.storage for chunk in values.chunks]
-        return pa.chunked_array(storage, values.type.storage_type)
-    return values
+def _plain(values: pa.ChunkedArray, column: Column | None) -> pa.ChunkedArray:
+    """Without extension types, which say what the values mean but not what they are; UUIDs are text."""
+    if column is not None and column.type.id == "binary" and is_uuid(values.type):
+        return pa.chunked_array([chunk.storage for chunk in values.chunks], values.type.storage_type)
+    return without_extensions(values)
 
 
 def _target(stored: pa.DataType, column: Column | None, name: str, file: str) -> pa.DataType:
     if column is not None:
         return to_arrow(column.type)
     known = from_arrow(stored)
+    if known is None and pa.types.is_decimal256(stored) and 0 <= stored.scale <= stored.precision:
+        # Few numbers have so many digits; those that do are refused.
+        return pa.decimal128(38, min(stored.scale, 38))
     if known is None:
         raise DataError(
             f"column `{name}` of `{file}` is stored as {stored}, for which the project file has no name",
@@ -163,6 +166,8 @@ def _text_became(stored: pa.DataType, target: pa.DataType) -> bool:
     here, there = kind_of(stored), kind_of(target)
     if here == there == "list":
         return _text_became(stored.value_type, target.value_type)
+    if here == there == "map":
+        return _text_became(stored.key_type, target.key_type) or _text_became(stored.item_type, target.item_type)
     if here == there == "struct":
         fields = {field.name: field.type for field in stored}
         return any(child.name in fields and _text_became(fields[child.name], child.type) for child in target)

@@ -59,6 +59,7 @@ _MEANT = {
     "array": "list<string>",
     "struct": "struct<a: int64>",
     "dict": "struct<a: int64>",
+    "map": "map<string, int64>",
     "decimal128": "decimal128(18, 2)",
 }
 TYPE_EXAMPLES = (
@@ -72,6 +73,7 @@ TYPE_EXAMPLES = (
     "dictionary<string>",
     "list<int64>",
     "struct<a: int64, b: string>",
+    "map<string, int64>",
 )
 
 
@@ -88,12 +90,14 @@ class ColumnType(Struct, frozen=True):
 
     Attributes:
         id: ``int8`` … ``uint64``, ``float32``, ``float64``, ``bool``, ``string``, ``binary``, ``date32``,
-            ``timestamp``, ``time32``, ``time64``, ``duration``, ``decimal128``, ``dictionary``, ``list``, ``struct``.
+            ``timestamp``, ``time32``, ``time64``, ``duration``, ``decimal128``, ``dictionary``, ``list``, ``struct``,
+            ``map``.
         unit: ``s``, ``ms``, ``us`` or ``ns`` of the temporal types but date32.
         timezone: Of a timestamp; None for wall-clock time.
         precision: Decimal digits in all (1 to 38), of decimal128.
         scale: Decimal digits behind the point (0 to precision), of decimal128.
-        fields: Name and type of each child: a struct's fields; ``item`` of a list; ``values`` of a dictionary.
+        fields: Name and type of each child: a struct's fields; ``item`` of a list; ``values`` of a dictionary;
+            ``key`` and ``value`` of a map.
     """
 
     id: str
@@ -110,6 +114,8 @@ class ColumnType(Struct, frozen=True):
             return f"decimal128({self.precision}, {self.scale})"
         if self.id in ("list", "dictionary"):
             return f"{self.id}<{self.fields[0][1]}>"
+        if self.id == "map":
+            return f"map<{', '.join(str(child) for _, child in self.fields)}>"
         if self.id == "struct":
             return f"struct<{', '.join(f'{name}: {type_}' for name, type_ in self.fields)}>"
         return self.id
@@ -131,8 +137,13 @@ class ColumnType(Struct, frozen=True):
 
     @property
     def is_nested(self) -> bool:
-        """Whether values hold other values: list or struct."""
-        return self.id in ("list", "struct")
+        """Whether values hold other values: list, struct or map."""
+        return self.id in ("list", "struct", "map")
+
+    @property
+    def is_key_of_maps(self) -> bool:
+        """Whether maps may have keys of this type: a plain one, of which every value equals itself and no other."""
+        return not (self.is_nested or self.is_float or self.id == "dictionary")
 
 
 @lru_cache(maxsize=4096)
@@ -235,6 +246,8 @@ class _Parser:
             return self.dictionary()
         if name == "struct" and self.take("<"):
             return self.struct()
+        if name == "map" and self.take("<"):
+            return self.map()
         token = self.text[start:].strip() if start == 0 else name
         raise ColumnTypeError(f"`{token}` is not a column type", self.meant(token))
 
@@ -284,6 +297,17 @@ class _Parser:
                 self.expect("[01]", "0 or 1")
         self.expect(">", "`>`")
         return ColumnType("dictionary", fields=(("values", values),))
+
+    def map(self) -> ColumnType:
+        key = self.type()
+        if not key.is_key_of_maps:
+            raise ColumnTypeError(f"a map cannot have keys of `{key}`", "use map<string, …>, or a list of structs")
+        self.expect(",", "`,` and the type of its values")
+        value = self.type()
+        self.refuse_not_null()
+        self.take(r",\s*keys_sorted")
+        self.expect(">", "`>`")
+        return ColumnType("map", fields=(("key", key), ("value", value)))
 
     def struct(self) -> ColumnType:
         fields: list[tuple[str, ColumnType]] = []

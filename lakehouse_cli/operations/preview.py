@@ -149,7 +149,7 @@ def _json_value(value: Any) -> Any:
         import base64
 
         return base64.b64encode(value).decode()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # a map is a list of pairs
         return [_json_value(item) for item in value]
     if isinstance(value, dict):
         return {key: _json_value(item) for key, item in value.items()}

@@ -22,6 +22,8 @@ _LONGEST = 4000
 # rules does so again: a value that was read wrong must not stay "up to date".
 _REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "delta", "duckdb", "postgresql"), 1)
 
+_READ_BY = ("epoch_unit",)
+
 
 def recipe_of(
     graph: AssetGraph, table: Table, computation: Computation | None, storage: StorageSpec, used: Used | None
@@ -62,11 +64,15 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     Where there is no format, the type of the storage stands for it. Where the storage is does not count.
     """
     kind = table.format or storage.type
+    options = table.options
+    if not table.format and table.kind == "source":
+        # A database's own options that decide what values are read.
+        options = {name: storage.connection[name] for name in _READ_BY if storage.connection.get(name) is not None}
     contract = table.contract
     # Options may hold what came from the environment: of their values only a fingerprint is kept.
-    if not (table.options or contract.column_options or contract.has_other_names):
+    if not (options or contract.column_options or contract.has_other_names):
         return kind
-    options = dict(table.options)
+    options = dict(options)
     for column in contract.columns or ():
         own = column.options if column.from_ is None else {**column.options, "from": column.from_}
         options |= {option_of_column(name, column.name): value for name, value in own.items()}

@@ -1,6 +1,7 @@
 """The form of a stored table, its format, options and columns, against the one that is declared now.
 
-CSV and JSON Lines are text: read with other options or as other types than it was written with, it is other values.
+CSV, JSON Lines and JSON are text: read with other options or as other types than it was written with, it is
+other values.
 """
 
 from __future__ import annotations

@@ -18,9 +18,16 @@ def _refusal(column_type: ColumnType) -> str | None:
     if lacking is not None:
         finest = "; its timestamps are timestamp[us]" if lacking.id == "timestamp" else ""
         return f"Delta Lake has no {lacking}{finest}"
+    unmakeable = first_refused(column_type, lambda t: t.id == "map" and first_refused(t, _is_wall_clock) is not None)
+    if unmakeable is not None:
+        return f"Delta Lake has no {unmakeable} that delta-rs can make, for its timestamps have no zone; declare tz=UTC"
     if first_refused(column_type, _is_ambiguous) is not None:
         return "two fields of a struct differ only in upper and lower case, which Delta Lake does not tell apart"
     return None
+
+
+def _is_wall_clock(column_type: ColumnType) -> bool:
+    return column_type.id == "timestamp" and column_type.timezone is None
 
 
 def _is_ambiguous(column_type: ColumnType) -> bool:

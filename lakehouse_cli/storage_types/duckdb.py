@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType, lock_timeout, schema_option
@@ -40,6 +41,8 @@ def sql_type(column_type: ColumnType) -> str:
             return sql_type(column_type.item)
         case "list":
             return f"{sql_type(column_type.item)}[]"
+        case "map":
+            return f"MAP({', '.join(sql_type(child) for _, child in column_type.fields)})"
         case "struct":
             fields = (f'"{name.replace(chr(34), chr(34) * 2)}" {sql_type(child)}' for name, child in column_type.fields)
             return f"STRUCT({', '.join(fields)})"
@@ -70,13 +73,20 @@ def _plain(column_type: ColumnType) -> ColumnType:
     return column_type.item if column_type.id == "dictionary" else column_type
 
 
+# Which versions there are is DuckDB's to say.
+COMPATIBLE = FormatOption(
+    "storage_compatibility_version",
+    None,
+    {"type": "string", "pattern": r"^(latest|v[1-9][0-9]*\.[0-9]+\.[0-9]+)$"},
+    "The oldest DuckDB that is to open a file that a run makes, such as v1.4.0; unset: none older than the one here.",
+)
 NAMES = Names("DuckDB", fold=ascii_lower)
 
 DUCKDB = StorageType(
     "duckdb",
     "lakehouse_cli.storage.relational.duckdb:DuckDBStorage",
     root="file",
-    options=(schema_option("main"), lock_timeout("another process that has the file open")),
+    options=(schema_option("main"), lock_timeout("another process that has the file open"), COMPATIBLE),
     refusal=refusal,
     needs=("duckdb",),
     install="pip install 'lakehouse-cli[duckdb]'",

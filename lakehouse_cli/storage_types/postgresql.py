@@ -49,6 +49,8 @@ def refusal(column_type: ColumnType) -> str | None:
     if column_type.unit == "ns":
         coarser = str(column_type).replace("[ns", "[us")
         return f"{column_type} counts nanoseconds, and PostgreSQL microseconds; declare {coarser}"
+    if column_type.id == "map":
+        return f"{column_type} has no counterpart in PostgreSQL; keep it as JSON text in a string"
     if column_type.id == "struct":
         return f"{column_type} has no counterpart in PostgreSQL; declare its fields as columns, or keep it as JSON text"
     if column_type.id == "list":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse_cli.formats.spec import FormatOption
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage_types.names import Names, ascii_lower
 from lakehouse_cli.storage_types.spec import StorageType, lock_timeout
@@ -33,13 +34,19 @@ def refusal(column_type: ColumnType) -> str | None:
     return next((why for _, child in column_type.fields if (why := refusal(child)) is not None), None)
 
 
+EPOCH_UNIT = FormatOption(
+    "epoch_unit",
+    None,
+    {"enum": ["s", "ms", "us", "ns", "julian"]},
+    "What numbers in columns declared as timestamps count: the time since 1970 in this unit, or Julian days, in UTC.",
+)
 NAMES = Names("SQLite", own_prefix="sqlite_", has_schemas=False, fold=ascii_lower)
 
 SQLITE = StorageType(
     "sqlite",
     "lakehouse_cli.storage.relational.sqlite:SQLiteStorage",
     root="file",
-    options=(lock_timeout("another connection that is writing"),),
+    options=(lock_timeout("another connection that is writing"), EPOCH_UNIT),
     refusal=refusal,
     schema="main",
     names=NAMES,

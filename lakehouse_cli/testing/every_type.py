@@ -39,4 +39,6 @@ VALUES: Mapping[str, list[Any]] = {
     "list<int64>": [[], None, [1, None, 2**63 - 1]],
     "list<string>": [["", None, "x"], None, []],
     "struct<a: int64, b: string>": [{"a": 1, "b": ""}, None, {"a": None, "b": "x"}],
+    "map<string, int64>": [[("b", 1), ("", None)], None, [], [("ü", 2**63 - 1)]],
+    "map<date32, list<string>>": [[(_DAY, ["x", None]), (dt.date(1, 1, 1), None)], None, []],
 }

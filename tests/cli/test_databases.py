@@ -540,7 +540,7 @@ def result() -> pa.Table:
 """
 
 
-@pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl"])
+@pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl", "json"])
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize(
     ("type_", "value", "told"),

@@ -15,7 +15,7 @@ from tests.cli.test_what_is_loaded import SLOW, loaded
 from tests.conftest import Invoked, ProjectFolder
 
 Cli = Callable[..., Invoked]
-WRITTEN = {"csv": ".csv", "parquet": ".parquet", "ipc": ".arrow", "jsonl": ".jsonl"}
+WRITTEN = {"csv": ".csv", "parquet": ".parquet", "ipc": ".arrow", "jsonl": ".jsonl", "json": ".json"}
 
 
 def edit(project: ProjectFolder, old: str, new: str) -> None:
@@ -45,7 +45,7 @@ def test_a_storage_of_each_format(project: ProjectFolder, cli: Cli, name: str) -
     assert cli("plan", "--exit-code").code == 0
 
 
-@pytest.mark.parametrize("after", ["parquet", "ipc", "jsonl"])
+@pytest.mark.parametrize("after", ["parquet", "ipc", "jsonl", "json"])
 def test_a_table_of_another_format_than_its_storage(project: ProjectFolder, cli: Cli, after: str) -> None:
     cli("run")
     in_format(project, "totals", after)
@@ -105,6 +105,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
         ("ipc", "{compression: gzip}", "option `compression` of table `totals`"),
         ("jsonl", "{compression: lz4}", "option `compression` of table `totals`"),
         ("jsonl", "{header: false}", "unknown option `header` of format jsonl"),
+        ("json", "{delimiter: ','}", "unknown option `delimiter` of format json"),
         ("excel", "{}", "table `totals` is computed, and format excel is read-only"),
         ("parqet", "{}", "did you mean `parquet`?"),
     ],
@@ -195,7 +196,7 @@ def test_without_openpyxl_it_is_told_what_to_install(
     assert "pip install 'lakehouse-cli[excel]'" in ran.out + ran.err
 
 
-@pytest.mark.parametrize("name", ["parquet", "ipc", "jsonl"])
+@pytest.mark.parametrize("name", ["parquet", "ipc", "jsonl", "json"])
 def test_a_plan_loads_nothing_of_the_format(project: ProjectFolder, cli: Cli, name: str) -> None:
     edit(
         project,

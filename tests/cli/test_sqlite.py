@@ -141,3 +141,26 @@ def test_killed_run_is_explained_to_who_may_not_write(
             assert "let a user who may write to the file" in text
     assert cli("plan").code == 0
     assert not Path("lake.db-journal").exists()
+
+
+def test_another_epoch_unit_makes_what_was_computed_out_of_date(folder: ProjectFolder, cli: Cli) -> None:
+    project = (
+        "name: p\nmodule: transforms\nstorages:\n"
+        "  theirs: {type: sqlite, root: their.db, options: {epoch_unit: UNIT}}\n"
+        "tables:\n  seen: {kind: source, storage: theirs, columns: {at: 'timestamp[ms]'}}\n"
+        "  copy: {inputs: [seen], columns: {at: 'timestamp[ms]'}}\n"
+    )
+    folder.write("transforms.py", "def copy(seen):\n    return seen\n")
+    with closing(sqlite3.connect(folder.path / "their.db")) as connection, connection:
+        connection.execute("CREATE TABLE seen (at INTEGER)")
+        connection.execute("INSERT INTO seen VALUES (1700000000)")
+    folder.write("lakehouse.yaml", project.replace("UNIT", "s"))
+    assert cli("run").code == 0
+    assert folder.read("data/copy.csv") == "at\n2023-11-14 22:13:20.000\n"
+    assert cli("plan", "--exit-code").code == 0
+    folder.write("lakehouse.yaml", project.replace("UNIT", "ms"))
+    assert cli("plan", "--exit-code").code != 0
+    assert cli("run").code == 0
+    assert folder.read("data/copy.csv") == "at\n1970-01-20 16:13:20.000\n"
+    folder.write("lakehouse.yaml", project.replace("UNIT", "weeks"))
+    assert "option `epoch_unit` of storage `theirs`" in cli("validate").err

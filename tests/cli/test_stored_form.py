@@ -132,7 +132,7 @@ def test_options_of_the_storage_count(folder: ProjectFolder, cli: Cli) -> None:
     assert f"{CHANGED} (option `duration_unit` is new)" in cli("run", "down").err
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -160,7 +160,7 @@ def test_other_types_are_refused(folder: ProjectFolder, cli: Cli, form: str, bef
         assert f"{CHANGED} (column `v` {before} → {after})" in refused.err
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -20,6 +20,7 @@ STORAGES = {
     "delta": "{type: delta, root: data}",
     "csv": "{root: data, format: csv}",
     "jsonl": "{root: data, format: jsonl}",
+    "json": "{root: data, format: json}",
     "parquet": "{root: data, format: parquet}",
     "ipc": "{root: data, format: ipc}",
 }

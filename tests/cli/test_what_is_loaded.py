@@ -126,7 +126,7 @@ TYPES = [
 NOT_IN_DELTA = {"uint8", "duration[us]", "dictionary<string>"}
 
 
-@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "memory", "sqlite", "duckdb", "delta", "postgresql"])
+@pytest.fixture(params=["csv", "parquet", "ipc", "jsonl", "json", "memory", "sqlite", "duckdb", "delta", "postgresql"])
 def arrow_project(request: pytest.FixtureRequest, folder: ProjectFolder) -> ProjectFolder:
     """A project in a storage, all of whose transforms are on Arrow's tables; one fails where pandas was imported."""
     storage = {

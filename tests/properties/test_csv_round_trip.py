@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from lakehouse_cli.arrow.maps import map_of, pairs_of
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
@@ -62,10 +63,17 @@ def _struct_types(children: st.SearchStrategy[ColumnType]) -> st.SearchStrategy[
     return fields.map(lambda pairs: ColumnType("struct", fields=tuple(pairs)))
 
 
+def _map_types(children: st.SearchStrategy[ColumnType]) -> st.SearchStrategy[ColumnType]:
+    keys = scalar_types.filter(lambda kind: kind.is_key_of_maps)
+    return st.tuples(keys, children).map(lambda pair: ColumnType("map", fields=(("key", pair[0]), ("value", pair[1]))))
+
+
 column_types = st.recursive(
     flat_types,
     lambda children: st.one_of(
-        children.map(lambda kind: ColumnType("list", fields=(("item", kind),))), _struct_types(children)
+        children.map(lambda kind: ColumnType("list", fields=(("item", kind),))),
+        _struct_types(children),
+        _map_types(children),
     ),
     max_leaves=4,
 )
@@ -103,6 +111,10 @@ def _present(kind: ColumnType) -> st.SearchStrategy[Any]:
         return _present(kind.item)
     if kind.id == "list":
         return st.lists(values_of(kind.item), max_size=3)
+    if kind.id == "map":
+        (_, key), (_, value) = kind.fields
+        pairs = st.tuples(_present(key), values_of(value))
+        return st.lists(pairs, max_size=3, unique_by=lambda pair: pair[0])
     return st.fixed_dictionaries({name: values_of(child) for name, child in kind.fields})
 
 
@@ -116,6 +128,8 @@ def storage_type(kind: ColumnType) -> pa.DataType:
         return storage_type(kind.item)
     if kind.id == "list":
         return pa.list_(storage_type(kind.item))
+    if kind.id == "map":
+        return pa.map_(*(storage_type(child) for _, child in kind.fields))
     if kind.id == "struct":
         return pa.struct([pa.field(name, storage_type(child)) for name, child in kind.fields])
     return to_arrow(kind)
@@ -133,6 +147,11 @@ def build(values: Sequence[Any], kind: ColumnType) -> pa.Array:
             offsets.append(at)
         mask = pa.array([value is None for value in values], pa.bool_())
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items, type=to_arrow(kind), mask=mask)
+    if kind.id == "map":
+        pair = ColumnType("struct", fields=kind.fields)
+        pairs = [None if value is None else [{"key": k, "value": v} for k, v in value] for value in values]
+        lists = build(pairs, ColumnType("list", fields=(("item", pair),)))
+        return map_of(lists, to_arrow(kind))
     if kind.id == "struct":
         children = [build([(v or {}).get(name) for v in values], child) for name, child in kind.fields]
         mask = pa.array([value is None for value in values], pa.bool_())
@@ -148,6 +167,9 @@ def plain(array: pa.Array, kind: ColumnType) -> list[Any]:
         items = iter(plain(array.flatten(), kind.item))
         lengths = array.value_lengths().to_pylist()
         return [None if length is None else [next(items) for _ in range(length)] for length in lengths]
+    if kind.id == "map":
+        pair = ColumnType("struct", fields=kind.fields)
+        return plain(pairs_of(array), ColumnType("list", fields=(("item", pair),)))
     if kind.id == "struct":
         children = [plain(child, inner) for child, (_, inner) in zip(array.flatten(), kind.fields, strict=True)]
         rows = list(zip(*children, strict=True))

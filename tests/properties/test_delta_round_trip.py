@@ -22,6 +22,7 @@ LAW = settings(
     deadline=None, max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 REFUSED = [
+    "map<string, timestamp[us]>",
     "uint64",
     "timestamp[ns]",
     "timestamp[ns, tz=UTC]",

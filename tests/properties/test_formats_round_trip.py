@@ -26,6 +26,7 @@ OPTIONS: Mapping[str, list[dict[str, Any]]] = {
         {"time_format": word, "binary": "hex", "percent": "fraction", "thousands": ","}
         for word in ("interval", "%T.%f")
     ],
+    "json": [{}, {"compression": "gzip"}, {"compression": "zstd"}, {"duration_unit": "ms"}],
     "ipc": [{}, {"compression": "lz4"}, {"compression": "none"}],
     "parquet": [{}, {"row_group_rows": 2}, *({"compression": c} for c in ("snappy", "gzip", "brotli", "lz4", "none"))],
 }

@@ -14,6 +14,7 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.moments import UNITS
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.maps import holds_map, pairs_of, repeated_keys
 from lakehouse_cli.arrow.types import is_list, map_leaves
 from lakehouse_cli.arrow.values import compute as pc
 
@@ -33,7 +34,7 @@ def check_domain(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: Some are not; its rows are the column's.
     """
-    if _is_bounded(column.type):
+    if _is_checked(column.type):
         check_leaves(column, _check)
 
 
@@ -74,6 +75,10 @@ def _walk(array: pa.Array, check: Callable[[pa.Array], None]) -> None:
         # With the struct's own nulls: what lies under them is nothing.
         for child in array.flatten():
             _walk(child, check)
+    elif t.is_map(kind):
+        pairs = pairs_of(array)
+        _walk(pairs, check)
+        check_keys(pairs)
     elif t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
         items = array.flatten()
         try:
@@ -100,6 +105,25 @@ def validate_structure(column: pa.ChunkedArray) -> None:
     for chunk in column.chunks:
         # By other types: Arrow would end at the first value that is outside of its own, and names no row.
         (chunk.view(_free(chunk.type)) if _is_bounded(chunk.type) else chunk).validate(full=True)
+
+
+def check_keys(pairs: pa.ListArray) -> None:
+    """Check that each map has its keys once, and none that is null.
+
+    Args:
+        pairs: As `pairs_of` makes them.
+
+    Raises:
+        InexactError: With the rows of the maps.
+    """
+    items = pairs.flatten()
+    keys = pc.struct_field(items, [0])
+    if keys.null_count:
+        refusal = InexactError("maps with a key that is null", true_rows(keys.is_null()), noun=True)
+        raise at_rows(refusal, pairs, items)
+    rows = repeated_keys(pairs)
+    if len(rows):
+        raise InexactError("maps that have a key twice", rows, noun=True)
 
 
 def check_sound(column: pa.ChunkedArray) -> None:
@@ -193,11 +217,18 @@ def _is_list_view(kind: pa.DataType) -> bool:
 
 
 @lru_cache(maxsize=1024)
+def _is_checked(kind: pa.DataType) -> bool:
+    return _is_bounded(kind) or holds_map(kind)
+
+
+@lru_cache(maxsize=1024)
 def _is_bounded(kind: pa.DataType) -> bool:
     """Whether buffers may hold what the type does not."""
     t = pa.types
     if t.is_dictionary(kind) or is_list(kind):
         return _is_bounded(kind.value_type)
+    if t.is_map(kind):
+        return _is_bounded(kind.key_type) or _is_bounded(kind.item_type)
     if t.is_struct(kind):
         return any(_is_bounded(child.type) for child in kind)
     return bool(t.is_decimal(kind) or t.is_time(kind) or t.is_date64(kind))

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion import numbers, scales, texts, times
-from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain
+from lakehouse_cli.arrow.conversion.domains import at_rows, check_domain, check_keys
 from lakehouse_cli.arrow.conversion.python_kinds import NAMES
 from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
 from lakehouse_cli.arrow.conversion.views import without_views
+from lakehouse_cli.arrow.maps import holds_map, map_of, pairs_of
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 
@@ -52,7 +53,7 @@ _HINTS = {
     ("integer", "bool"): "compare them in the transform, as with `!= 0`",
     ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
 }
-_NAMES = {**NAMES, "decimal": "decimals", "struct": "structs"}
+_NAMES = {**NAMES, "decimal": "decimals", "struct": "structs", "map": "maps"}
 
 
 def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -68,7 +69,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     Raises:
         InexactError: Some values have no exact counterpart, or are none of their own type; names their rows.
     """
-    if column.type == target and kind_of(target) != "dictionary":
+    if column.type == target and kind_of(target) != "dictionary" and not _has_other_names(column.type, target):
         check_domain(column)
         return column
     if column.null_count == len(column):
@@ -76,7 +77,7 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     column = without_views(column)
     source = kind_of(column.type)
     wanted = kind_of(target)
-    if source == "dictionary" or wanted in ("dictionary", "list", "struct"):
+    if source == "dictionary" or wanted in ("dictionary", "list", "struct", "map"):
         return _convert_nested(column, target)
     check_domain(column)
     if source == "timestamp" and pa.types.is_date64(column.type):
@@ -117,8 +118,14 @@ def kind_of(arrow_type: pa.DataType) -> str:
         ("dictionary", t.is_dictionary(arrow_type)),
         ("list", is_list(arrow_type)),
         ("struct", t.is_struct(arrow_type)),
+        ("map", t.is_map(arrow_type)),
     )
     return next((name for name, matches in families if matches), "other")
+
+
+def _has_other_names(kind: pa.DataType, target: pa.DataType) -> bool:
+    """Whether equal types give the key and value of a map other names, which a file would keep."""
+    return pa.types.is_nested(target) and holds_map(target) and str(kind) != str(target)
 
 
 def name_of(arrow_type: pa.DataType) -> str:
@@ -148,6 +155,10 @@ def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
         return _encoded(convert(column, target.value_type), target)
     source = kind_of(column.type)
     wanted = kind_of(target)
+    if source == "map" and wanted in ("map", "list"):
+        column, source = pa.chunked_array([pairs_of(av.joined(column))]), "list"
+    if source == "list" and wanted == "map":
+        return pa.chunked_array([_map(av.joined(column), target)])
     if source != wanted:
         raise InexactError(name_of(column.type), hint=f"make a {wanted} of each in the transform")
     # As one chunk, so that the rows of a refusal are the column's.
@@ -157,6 +168,14 @@ def _convert_nested(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedA
 def _encoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     # One dictionary, in the order of first appearance: what reading the stored column gives as well.
     return pa.chunked_array([av.joined(values).dictionary_encode().cast(target)])
+
+
+def _map(pairs: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert lists of keys and values, which polars and pandas have for maps."""
+    pair = pa.struct([pa.field("key", target.key_type), pa.field("value", target.item_type)])
+    converted = _list(pairs, pa.list_(pair))
+    check_keys(converted)
+    return map_of(converted, target)
 
 
 def _list(array: pa.Array, target: pa.DataType) -> pa.Array:

@@ -112,6 +112,8 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target:
         raise _refused(values, rows, " and ".join(unknown), hint, noun=True)
     if len(present) == 1 or any(set(present) <= mixable for mixable in _MIXABLE):
         return
+    if target is not None and pa.types.is_map(target) and present.keys() <= {"list", "struct"}:
+        return
     # The kind of most rows is taken for what was meant, the others for the mistake.
     usual = max(present, key=lambda kind: len(present[kind]))
     rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
@@ -164,6 +166,8 @@ def _common_type(values: Sequence[Any], kinds: dict[str, Sequence[int]]) -> pa.D
 
 def _of_kind(kind: str, values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
     """Values of one kind, none of them null, as Arrow; converted to `target` where there is one."""
+    if target is not None and pa.types.is_map(target) and kind in ("list", "struct"):
+        return _maps(values, target)
     if kind == "list":
         return _lists(values, target)
     if kind == "struct":
@@ -317,6 +321,26 @@ def _lists(values: list[Any], target: pa.DataType | None) -> pa.ChunkedArray:
             values, in_rows.to_pylist(), f"lists with items {_also(refusal)}", refusal.hint, noun=True
         ) from None
     return pa.chunked_array([pa.ListArray.from_arrays(av.array(offsets, pa.int32()), av.joined(converted))])
+
+
+def _maps(values: list[Any], target: pa.DataType) -> pa.ChunkedArray:
+    """Dicts, or lists of pairs."""
+    pairs = [list(value.items() if isinstance(value, dict) else value) for value in values]
+    odd = [row for row, each in enumerate(pairs) if not all(_is_pair(pair) for pair in each)]
+    if odd:
+        hint = f"make dicts or lists of pairs of them: {target} has keys and values"
+        raise _refused(values, odd, "lists of other items than pairs", hint, noun=True)
+    pair = pa.struct([pa.field("key", target.key_type), pa.field("value", target.item_type)])
+    structs = [[{"key": key, "value": value} for key, value in each] for each in pairs]
+    try:
+        return exact.convert(_lists(structs, pa.list_(pair)), target)
+    except InexactError as refusal:
+        rows = refusal.rows.to_pylist() if refusal.rows is not None else list(range(len(values)))
+        raise _refused(values, rows, refusal.quality, refusal.hint, noun=refusal.noun) from None
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
 
 
 def _also(refusal: InexactError, verb: str = "") -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse_cli.arrow import values as av
+from lakehouse_cli.arrow.maps import map_of, pairs_of, repeated_keys
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.formats.csv.cells import decode_cell, encode_cell
 from lakehouse_cli.formats.csv.options import CsvOptions, cell_options
@@ -57,6 +58,8 @@ def json_text(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: C
     kind = values.type
     if t.is_list(kind):
         text = join_lists(values, json_text(values.flatten(), leaves, cells), "[]")
+    elif t.is_map(kind):
+        text = _json_maps(values, leaves, cells)
     elif t.is_struct(kind):
         text = _json_structs(values, leaves, cells)
     else:
@@ -74,6 +77,14 @@ def join_lists(values: pa.Array, items: pa.Array, brackets: str) -> pa.Array:
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(av.from_numpy(offsets, pa.int32()), items), ",")
     return pc.binary_join_element_wise(brackets[0], joined, brackets[1], "")
+
+
+def _json_maps(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
+    """Make objects, whose names are the keys as text."""
+    pairs = pairs_of(values)
+    keys, items = (pc.struct_field(pairs.flatten(), [at]) for at in range(2))
+    names = _quoted(leaves(keys))
+    return join_lists(pairs, pc.binary_join_element_wise(names, json_text(items, leaves, cells), ":"), "{}")
 
 
 def _json_structs(values: pa.Array, leaves: Callable[[pa.Array], pa.Array], cells: CsvOptions) -> pa.Array:
@@ -148,6 +159,8 @@ def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple
     """Make an array of parsed JSON, and say which values fit (None: all); `cells` say how single ones are spelled."""
     if pa.types.is_list(to):
         return _build_lists(parsed, to, cells)
+    if pa.types.is_map(to):
+        return _build_maps(parsed, to, cells)
     if pa.types.is_struct(to):
         return _build_structs(parsed, to, cells)
     return _build_leaves(parsed, to, cells)
@@ -163,6 +176,8 @@ def explain_number(value: Any, to: pa.DataType, cells: CsvOptions) -> tuple[str,
 def _has_bare_duration(value: Any, to: pa.DataType) -> bool:
     if pa.types.is_list(to):
         return type(value) is list and any(_has_bare_duration(each, to.value_type) for each in value)
+    if pa.types.is_map(to):
+        return any(_has_bare_duration(each, to.item_type) for _, each in _pairs(value, to) or ())
     if pa.types.is_struct(to):
         return type(value) is dict and any(_has_bare_duration(value.get(each.name), each.type) for each in to)
     leaf = to.value_type if pa.types.is_dictionary(to) else to
@@ -194,6 +209,33 @@ def _build_structs(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tup
         children.append(child)
     mask = av.array([type(v) is not dict for v in parsed], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(to), mask=mask), good
+
+
+def _pairs(value: Any, to: pa.DataType) -> list[tuple[Any, Any]] | None:
+    """The pairs of a map: an object, or a list of pairs; None where it is neither."""
+    if type(value) is dict:
+        if pa.types.is_boolean(to.key_type):
+            return [({"true": True, "false": False}.get(name, BAD), each) for name, each in value.items()]
+        return list(value.items())
+    if type(value) is list and all(type(pair) is list and len(pair) == 2 for pair in value):
+        return [(key, each) for key, each in value]
+    return None
+
+
+def _build_maps(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:
+    found = [None if value is None else _pairs(value, to) for value in parsed]
+    lists: list[Any] = [each if not each else [{"key": key, "value": item} for key, item in each] for each in found]
+    pair = pa.struct([pa.field("key", to.key_type), pa.field("value", to.item_type)])
+    pairs, good = _build_lists(lists, pa.list_(pair), cells)
+    good &= np.fromiter((one is None or other is not None for one, other in zip(parsed, found, strict=True)), bool)
+    keys = pc.struct_field(pairs.values, [0])
+    if keys.null_count:  # null, or no key of this type
+        owners = np.repeat(np.arange(len(lists)), [len(each or ()) for each in lists])
+        good[owners[av.to_numpy(keys.is_null())]] = False
+        kept = [value if fits else None for value, fits in zip(parsed, good.tolist(), strict=True)]
+        return _build_maps(kept, to, cells)[0], good
+    good[av.to_numpy(repeated_keys(pairs))] = False
+    return map_of(pairs, to), good
 
 
 def _build_leaves(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple[pa.Array, Any]:

@@ -1,1 +1,1 @@
-"""JSON Lines, an object a row (https://jsonlines.org), typed by the declared columns and exact."""
+"""JSON Lines, an object a row (https://jsonlines.org), and JSON, one array of objects: typed and exact."""

@@ -31,7 +31,7 @@ def read_fast(opened: Opened, columns: Sequence[Column], cells: Sequence[CsvOpti
     names = [column.name for column in columns]
     kinds = map(_native, types, cells)
     native = pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
-    source = _Counted(opened.pieces())
+    source = _Counted(opened.json_lines())
     try:
         with ReadableFile(source) as file:
             read = arrow_json.read_json(

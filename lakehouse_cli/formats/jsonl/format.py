@@ -1,23 +1,26 @@
-"""The JSON Lines format as storages use it."""
+"""The formats JSON Lines and JSON as storages use them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
 
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.csv.options import cell_options
+from lakehouse_cli.formats.jsonl.elements import OpenedArray
 from lakehouse_cli.formats.jsonl.lines import Opened
 from lakehouse_cli.formats.jsonl.read import read_declared, read_undeclared
 from lakehouse_cli.formats.jsonl.spec import JsonlOptions
-from lakehouse_cli.formats.jsonl.write import write_jsonl
+from lakehouse_cli.formats.jsonl.write import write_json, write_jsonl
 from lakehouse_cli.model import Column
 
 
 class JsonlFormat(Format[JsonlOptions]):
     """Reads and writes tables as JSON Lines."""
+
+    _opened: ClassVar[type[Opened]] = Opened
 
     def read(
         self,
@@ -27,15 +30,25 @@ class JsonlFormat(Format[JsonlOptions]):
         options: JsonlOptions,
     ) -> pa.Table:
         """Read the declared columns of a file; see `read_declared` and `read_undeclared`."""
-        opened = Opened(open_source, name, options.compression)
+        opened = self._opened(open_source, name, options.compression)
         if columns is None:
             return read_undeclared(opened)
         return read_declared(opened, columns, [cell_options(options.of(each.name)) for each in columns])
 
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
-        """Count the lines that are not blank."""
-        return sum(1 for _ in Opened(open_source, name, options.compression).lines())
+        """Count the lines that are not blank, or the elements of the array."""
+        return sum(1 for _ in self._opened(open_source, name, options.compression).records())
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""
         write_jsonl(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])
+
+
+class JsonFormat(JsonlFormat):
+    """Reads and writes tables as one JSON array of objects."""
+
+    _opened = OpenedArray
+
+    def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
+        """Write a table to an open file; see `write_json`."""
+        write_json(table, sink, options.compression, [cell_options(options.of(name)) for name in table.column_names])

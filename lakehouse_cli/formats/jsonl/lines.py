@@ -1,11 +1,11 @@
-"""The lines of a file and the objects in them, with the places that messages show."""
+"""The records of a file, one a line, and the objects in them, with the places that messages show."""
 
 from __future__ import annotations
 
 import codecs
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from msgspec import Struct
 
@@ -33,6 +33,11 @@ class Opened(Struct, frozen=True):
         compression: As the option says; None where the suffix of the name decides.
     """
 
+    #: The format, a record and the form of one, in messages.
+    called: ClassVar[str] = "JSON Lines"
+    unit: ClassVar[str] = "line"
+    shape_hint: ClassVar[str] = 'each line is an object such as {"id": 1}; set `format: json` for a file of one array'
+
     open_source: Callable[[], BinaryIO]
     name: str
     compression: str | None
@@ -48,14 +53,23 @@ class Opened(Struct, frozen=True):
             first = next(pieces, b"")
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise StorageError(
-                    f"`{self.name}` is in UTF-16, and JSON Lines are UTF-8",
+                    f"`{self.name}` is in UTF-16, and {self.called} is UTF-8",
                     hint="write it again in UTF-8",
                     location=Location(self.name, 1),
                 )
             yield first.removeprefix(codecs.BOM_UTF8)
             yield from pieces
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
+    def where(self, record: int, line: int) -> str:
+        """Name the place of a record, by its 1-based number and that of its line."""
+        del record
+        return f"line {line} of `{self.name}`"
+
+    def json_lines(self) -> Iterator[bytes]:
+        """Read the records as lines, in pieces of any size."""
+        return self.pieces()
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
         """Read the lines that are not blank, with their 1-based numbers."""
         number = 0
         rest: list[bytes] = []
@@ -77,36 +91,40 @@ class Opened(Struct, frozen=True):
         """Read the objects, with the 1-based numbers of their lines.
 
         Raises:
-            StorageError: A line that is not a JSON object in UTF-8.
+            StorageError: A record that is not a JSON object in UTF-8.
         """
-        for number, line in self.lines():
+        for record, (number, text) in enumerate(self.records(), start=1):
             try:
-                value = decoder.decode(line.decode())
-                if b"\\ud" in line or b"\\uD" in line:
+                value = decoder.decode(text.decode())
+                if b"\\ud" in text or b"\\uD" in text:
                     _check_unicode(value)
             except (ValueError, RecursionError) as error:
-                raise self._not_json(number, line, error) from error
+                raise self._not_json(record, number, text, error) from error
             if type(value) is not dict:
                 kind = _KINDS.get(type(value), "a number")
                 raise StorageError(
-                    f"line {number} of `{self.name}` holds {kind}, and a row is an object",
-                    hint='each line is an object such as {"id": 1}',
+                    f"{self.where(record, number)} holds {kind}, and a row is an object",
+                    hint=self.shape_hint,
                     location=Location(self.name, number),
                 )
             yield number, value
 
-    def _not_json(self, number: int, line: bytes, error: Exception) -> StorageError:
+    def _not_json(self, record: int, number: int, text: bytes, error: Exception) -> StorageError:
+        line = number
         if isinstance(error, UnicodeDecodeError):
-            why, hint = f"is not UTF-8: byte 0x{line[error.start]:02x}", "write the file again in UTF-8"
+            why, hint = f"is not UTF-8: byte 0x{text[error.start]:02x}", "write the file again in UTF-8"
         elif isinstance(error, json.JSONDecodeError):
-            why = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.colno}"
-            whole = number == 1 and line.strip() in (b"[", b"{", b"[{")
-            hint = "each row is one line, without brackets around the file" if whole else "correct it, or remove it"
+            line += error.lineno - 1
+            why = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+            # The first line of an array that is spread over lines, or of a single object.
+            whole = number == 1 and text.strip() in (b"[", b"[{")
+            hint = "set `format: json` for a file of one array" if whole else "correct it, or remove it"
+            hint = "each row is one line" if number == 1 and text.strip() == b"{" else hint
         elif isinstance(error, RecursionError):
             why, hint = "is nested too deep", "correct it, or remove it"
         else:
             why, hint = f"cannot be read exactly: {error}", "correct it, or have it written anew"
-        return StorageError(f"line {number} of `{self.name}` {why}", hint=hint, location=Location(self.name, number))
+        return StorageError(f"{self.where(record, number)} {why}", hint=hint, location=Location(self.name, line))
 
 
 def _check_unicode(value: Any) -> None:

@@ -60,7 +60,7 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
             names.update((name, None) for _, each in batch for name in each)
     missing = [column for column in columns if column.name not in names]
     if rows and missing:
-        reason, otherwise = "no line has such a name", "its objects are empty"
+        reason, otherwise = f"no {opened.unit} has such a name", "its objects are empty"
         there = list(names)
         raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
@@ -71,9 +71,27 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
 def _add(reading: ColumnReading, objects: Sequence[tuple[int, dict[str, Any]]], first_row: int) -> None:
     """Add the values of some rows, the first of which has the 1-based number `first_row`."""
     parsed = [each.get(reading.name) for _, each in objects]
-    values, good = build_values(parsed, reading.type, reading.options)
+    taken = [_as_text(value) for value in parsed] if _is_text(reading.type) else parsed
+    values, good = build_values(taken, reading.type, reading.options)
     misfits = () if good is None else (~good).nonzero()[0]
     reading.add(values, misfits, lambda at: (first_row + at, parsed[at], objects[at][0]))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def _as_text(value: Any) -> Any:
+    """The JSON text of an object or a list, with its numbers as they are written; other values as they are."""
+    if type(value) not in (dict, list) or _holds_no_json(value):
+        return value
+    return _json(value, ",", ":")
+
+
+def _holds_no_json(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_holds_no_json, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, JsonNumber) and not value[-1].isdigit()
 
 
 def _batches(objects: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
@@ -113,13 +131,14 @@ def _shown(value: Any) -> str:
     return cut_end(_json(value), LONGEST)
 
 
-def _json(value: Any) -> str:
+def _json(value: Any, comma: str = ", ", colon: str = ": ") -> str:
     if isinstance(value, JsonNumber):
         return str(value)
     if isinstance(value, list):
-        return f"[{', '.join(map(_json, value))}]"
+        return f"[{comma.join(_json(each, comma, colon) for each in value)}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)}: {_json(each)}" for name, each in value.items()) + "}"
+        fields = (f"{_json(name)}{colon}{_json(each, comma, colon)}" for name, each in value.items())
+        return "{" + comma.join(fields) + "}"
     return "null" if value is BAD else json.dumps(value, ensure_ascii=False)
 
 

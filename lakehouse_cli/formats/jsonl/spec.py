@@ -1,4 +1,4 @@
-"""JSON Lines: text, an object a row."""
+"""JSON Lines, an object a line, and JSON, one array of objects: text, an object a row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lakehouse_cli.formats.value_options import VALUE_OPTIONS
 
 
 class JsonlOptions(ValueOptions, frozen=True):
-    """How a file of JSON Lines is read and written.
+    """How a file of JSON Lines or JSON is read and written.
 
     Attributes:
         compression: ``none``, ``gzip``, ``bz2``, ``zstd``; None reads by suffix and writes plain.
@@ -27,5 +27,18 @@ JSONL = FormatSpec(
         TEXT_COMPRESSION,
         *VALUE_OPTIONS,
         suffix_option(".jsonl"),
+    ),
+)
+
+JSON = FormatSpec(
+    name="json",
+    implementation="lakehouse_cli.formats.jsonl.format:JsonFormat",
+    suffix=".json",
+    options_class=f"{__name__}:JsonlOptions",
+    compressions=TEXT_COMPRESSIONS,
+    options=(
+        TEXT_COMPRESSION,
+        *VALUE_OPTIONS,
+        suffix_option(".json"),
     ),
 )

@@ -20,6 +20,7 @@ _ROWS = 1 << 14
 _VALUES = 1 << 20
 # Lines beyond this are joined with 64-bit offsets.
 _OFFSETS_END = 1 << 30
+_BETWEEN = b",\n"
 
 
 def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Sequence[CsvOptions]) -> None:
@@ -40,15 +41,28 @@ def write_jsonl(table: pa.Table, sink: Sink, compression: str | None, cells: Seq
             target.write(text)
 
 
-def _texts(table: pa.Table, cells: Sequence[CsvOptions]) -> Iterator[memoryview]:
+def write_json(table: pa.Table, sink: Sink, compression: str | None, cells: Sequence[CsvOptions]) -> None:
+    """Write a table as one JSON array, an element a line; else as `write_jsonl`."""
+    table = storable(table, "JSON")
+    with compressed(sink, compression) as target:
+        target.write(b"[")
+        between = b"\n"
+        for text in _texts(table, cells, _BETWEEN.decode()):
+            target.write(between)
+            target.write(text[: -len(_BETWEEN)])
+            between = _BETWEEN
+        target.write(b"\n]\n" if table.num_rows else b"]\n")
+
+
+def _texts(table: pa.Table, cells: Sequence[CsvOptions], end: str = "\n") -> Iterator[memoryview]:
     rows = max(1, min(_ROWS, _VALUES // table.num_columns))
     for start in range(0, table.num_rows, rows):
         for batch in table.slice(start, rows).combine_chunks().to_batches():
-            yield _lines(batch, cells)
+            yield _lines(batch, cells, end)
 
 
-def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions]) -> memoryview:
-    """Make the lines of a batch, in UTF-8."""
+def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions], end: str) -> memoryview:
+    """Make the lines of a batch, in UTF-8, each with its end."""
     texts = []
     for field, values, spelled in zip(batch.schema, batch.columns, cells, strict=True):
         try:
@@ -57,7 +71,7 @@ def _lines(batch: pa.RecordBatch, cells: Sequence[CsvOptions]) -> memoryview:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
     if sum(text.nbytes for text in texts) + batch.num_rows * sum(map(len, batch.schema.names)) > _OFFSETS_END:
         texts = [text.cast(pa.large_string()) for text in texts]
-    lines = json_objects(batch.schema.names, texts, "\n")
+    lines = json_objects(batch.schema.names, texts, end)
     size = pc.sum(pc.binary_length(lines)).as_py() or 0
     return memoryview(lines.buffers()[2])[:size]
 

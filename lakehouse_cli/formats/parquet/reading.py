@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from lakehouse_cli.arrow.conversion.domains import at_rows
 from lakehouse_cli.arrow.conversion.moments import timestamp_text
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, true_rows
+from lakehouse_cli.arrow.maps import map_of, pairs_of
 from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
@@ -175,6 +176,11 @@ def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zo
             for at, child in enumerate(kind)
         ]
         type_: pa.DataType = pa.struct([child.with_type(made.type) for child, made in zip(kind, inner, strict=True)])
+    elif t.is_map(kind):
+        zoned = pa.list_(zoned.field(0).type) if zoned is not None and t.is_map(zoned) else None
+        pairs = _merged(pairs_of(microseconds), pairs_of(nanoseconds), pairs_of(seconds), zoned)
+        key, value = (field.type for field in pairs.type.value_type)
+        return map_of(pairs, pa.map_(key, value))
     elif is_list(kind):
         item = zoned.value_type if zoned is not None and is_list(zoned) else None
         try:
@@ -185,7 +191,7 @@ def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zo
         size = kind.list_size if t.is_fixed_size_list(kind) else -1
         type_ = pa.large_list(field) if t.is_large_list(kind) else pa.list_(field, size)
     else:
-        return microseconds  # of maps, which no column type of the project file holds
+        return microseconds
     return pa.Array.from_buffers(type_, len(microseconds), microseconds.buffers()[: type_.num_buffers], children=inner)
 
 

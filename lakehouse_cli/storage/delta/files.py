@@ -85,6 +85,11 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
         return pa.timestamp("us", None if kind.tz is None else "UTC")
     if t.is_list(kind):
         return pa.list_(pa.field("element", _stored_type(kind.value_type)))
+    if t.is_map(kind):
+        if _has_wall_clock(kind):
+            hint = "declare its timestamps with tz=UTC: delta-rs makes no such table without"
+            raise StorageError(f"Delta Lake has no {kind}", hint=hint)
+        return pa.map_(_stored_type(kind.key_type), _stored_type(kind.item_type))
     if t.is_struct(kind):
         return pa.struct([pa.field(child.name, _stored_type(child.type)) for child in kind])
     if kind == pa.uint64() or t.is_time(kind) or t.is_duration(kind) or t.is_timestamp(kind):
@@ -94,11 +99,10 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
 
 def has_wall_clock(schema: pa.Schema) -> bool:
     """Return whether there are times without a zone, which Delta has only of late: a table must declare the feature."""
+    return any(_has_wall_clock(kind) for kind in schema.types)
 
-    def within(kind: pa.DataType) -> bool:
-        if pa.types.is_timestamp(kind):
-            return kind.tz is None
-        children = [kind.field(index).type for index in range(kind.num_fields)]
-        return any(within(child) for child in children)
 
-    return any(within(kind) for kind in schema.types)
+def _has_wall_clock(kind: pa.DataType) -> bool:
+    if pa.types.is_timestamp(kind):
+        return kind.tz is None
+    return any(_has_wall_clock(kind.field(index).type) for index in range(kind.num_fields))

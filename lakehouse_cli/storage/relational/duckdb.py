@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lakehouse_cli.errors import LakehouseError
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.duckdb_files import duckdb_file
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
-from lakehouse_cli.storage_types.duckdb import NAMES
+from lakehouse_cli.storage_types.duckdb import COMPATIBLE, NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 _HINTS = (
     ("lock on file", "another process has the file open; close it there, or raise the storage's option `lock_timeout`"),
     ("not a valid DuckDB database file", "name a file of DuckDB in the storage's `root:`"),
+    ("not a known DuckDB version", f"correct the storage's option `{COMPATIBLE.name}`, such as to v1.4.0"),
     ("No space left", "make room on the disk and run again"),
     ("Permission denied", "check the permissions of the file and of its folder"),
 )
 _CANNOT_OPEN = ("lock on file", "not a valid DuckDB database file", "Cannot open file")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.strip("v+").split(".")]
 
 
 class DuckDBStorage(OneFileStorage):
@@ -66,6 +72,20 @@ class DuckDBStorage(OneFileStorage):
         hint = next((hint for part, hint in _HINTS if part in text.splitlines()[0]), None)
         return Cause(text.splitlines()[0], hint, "storage" if any(part in text for part in _CANNOT_OPEN) else None)
 
+    def _check_version(self, connection: Any, wanted: str) -> None:
+        """Refuse to write to a file that is in a newer format: that of a file is the one it was made in."""
+        ((tags,),) = connection.execute(
+            "SELECT tags FROM duckdb_databases() WHERE database_name = current_database()"
+        ).fetchall()
+        made = str(tags["storage_version"])
+        if _numbers(made) > _numbers(wanted):
+            raise LakehouseError(
+                f"{self.spec.root_text} is in the format of DuckDB {made.rstrip('+')}, which older ones cannot open,"
+                f" and `{COMPATIBLE.name}` is {wanted}",
+                hint="move the file away, for a run to make it again in the older format, or remove the option",
+                location=self.spec.location,
+            )
+
     def in_use(self) -> AbstractContextManager[None]:
         """Keep the file open while transactions follow closely."""
         return duckdb_file(self.spec.root).kept()
@@ -75,7 +95,10 @@ class DuckDBStorage(OneFileStorage):
         """On a connection of its own to the file as this process has it open."""
         from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
 
-        with duckdb_file(path).used(write=write, patience=patience) as connection:
+        version = self.spec.connection.get(COMPATIBLE.name) if write else None
+        with duckdb_file(path).used(write=write, patience=patience, version=version) as connection:
+            if version not in (None, "latest"):
+                self._check_version(connection, str(version))
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("BEGIN")
             yield DuckDBSession(connection, self.default_schema())

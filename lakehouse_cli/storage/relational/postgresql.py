@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import ColumnType, StorageSpec
+from lakehouse_cli.model import Column, ColumnType, StorageSpec
 from lakehouse_cli.storage.errors import Cause, translate_errors
 from lakehouse_cli.storage.relational.base import RelationalStorage
 from lakehouse_cli.storage.relational.connections import Connections
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lakehouse_cli.storage.relational.postgresql_connection import PostgreSQLConnection
     from lakehouse_cli.storage.relational.postgresql_session import PostgreSQLSession
-    from lakehouse_cli.storage.relational.session import Relation
+    from lakehouse_cli.storage.relational.session import Raw, Relation
 
 # What the texts of values depend on, which are hashed; the rest so that literals mean what they say.
 _SETTINGS = (
@@ -109,6 +109,15 @@ class PostgreSQLStorage(RelationalStorage):
         if column_type.id == "list":
             return ColumnType("list", fields=(("item", self.stored_type(column_type.item)),))
         return _WIRE.get(column_type.id, column_type)
+
+    def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
+        """Spell NaN and infinity of `numeric` as those of floats, where floats are declared."""
+        from lakehouse_cli.storage.relational.postgresql_values import numeric_as_float
+
+        floats = {
+            column.name for column in columns if column.type.is_float and types[column.name].startswith("numeric")
+        }
+        return {name: numeric_as_float(values) if name in floats else values for name, values in raw.items()}
 
     def check_column(self, column: pa.ChunkedArray) -> None:
         """What the driver makes others of, or the server refuses without saying where: moments out of range, NUL."""

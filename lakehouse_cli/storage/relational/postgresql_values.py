@@ -5,6 +5,8 @@ The server's own ranges: https://www.postgresql.org/docs/current/datatype-dateti
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
@@ -31,6 +33,14 @@ def _check_stored(values: pa.Array) -> None:
         rows = true_rows(pc.match_substring(values, "\0"))
         if len(rows):
             raise InexactError("NUL characters", rows, noun=True)
+
+
+def numeric_as_float(column: Any) -> Any:
+    """Spell what a `numeric` has beside numbers, which came as text, as text of floats has it."""
+    if not isinstance(column, pa.ChunkedArray) or not pa.types.is_string(column.type):
+        return column
+    column = pc.replace_substring_regex(column, "^(-?)Infinity$", r"\1inf")
+    return pc.replace_substring_regex(column, "^NaN$", "nan")
 
 
 def check_read(column: pa.ChunkedArray) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_cli.errors import LakehouseError
-from lakehouse_cli.model import ColumnType
+from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.storage.errors import Cause
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.session import (
@@ -23,7 +23,7 @@ from lakehouse_cli.storage.relational.session import (
     quote,
 )
 from lakehouse_cli.storage_types.names import MANIFESTS, ascii_lower
-from lakehouse_cli.storage_types.sqlite import NAMES
+from lakehouse_cli.storage_types.sqlite import EPOCH_UNIT, NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +65,20 @@ class SQLiteStorage(OneFileStorage):
     def stored_type(self, column_type: ColumnType) -> ColumnType:
         """Dictionaries as what they stand for; the rest becomes values of Python."""
         return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
+
+    def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
+        """Take 0, 1, ``f`` and ``t`` for truth values, and numbers for timestamps where `epoch_unit` says which."""
+        from lakehouse_cli.storage.relational.sqlite_values import numbers_as_timestamps, values_as_bool
+
+        del types
+        unit = self.spec.connection.get(EPOCH_UNIT.name)
+        taken = dict(raw)
+        for column in columns:
+            if column.type.id == "bool":
+                taken[column.name] = values_as_bool(raw[column.name])
+            elif column.type.id == "timestamp":
+                taken[column.name] = numbers_as_timestamps(raw[column.name], column.type, unit)
+        return taken
 
     def check_column(self, column: pa.ChunkedArray) -> None:
         """NaN, which SQLite makes null, and days outside of the years that its texts have."""

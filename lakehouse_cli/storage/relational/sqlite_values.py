@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Iterable, Sequence
+from decimal import Decimal, localcontext
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
 import xxhash
 
 from lakehouse_cli.arrow import values as av
-from lakehouse_cli.arrow.conversion.refusal import refuse_where
+from lakehouse_cli.arrow.conversion.moments import UNITS as PER_SECOND
+from lakehouse_cli.arrow.conversion.python_values import convert_values
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, refuse_where
+from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.model import ColumnType
 from lakehouse_cli.storage.relational.fitting import refuse_moments
-from lakehouse_cli.storage.relational.session import Digest
+from lakehouse_cli.storage.relational.session import Digest, Refused
 from lakehouse_cli.storage_types.sqlite import sql_type
 
 # Without references between equal objects, which depend on more than the values do.
@@ -26,6 +31,12 @@ _MARSHAL_VERSION = 2
 _DURATIONS = {f"DURATION_{unit.upper()}": unit for unit in ("s", "ms", "us", "ns")}
 _DAYS = -719_162, 2_932_896
 _MICROSECONDS = _DAYS[0] * 86_400_000_000, (_DAYS[1] + 1) * 86_400_000_000 - 1
+_TRUTH = {(int, 0): False, (int, 1): True, (str, "f"): False, (str, "t"): True}
+_MS_PER_DAY = 86_400_000
+_JULIAN_MS_OF_1970 = 210_866_760_000_000
+_LAST_JULIAN_MS = 464_269_060_799_999
+# More than a float and a power of ten have: what is divided here is exact.
+_DIGITS = 400
 _AFFINITIES = (
     *(("INT", pa.int64()), ("CHAR", pa.string()), ("CLOB", pa.string()), ("TEXT", pa.string())),
     *(("BLOB", pa.binary()), ("REAL", pa.float64()), ("FLOA", pa.float64()), ("DOUB", pa.float64())),
@@ -97,6 +108,74 @@ def understood(values: Sequence[Any], declared: str) -> pa.ChunkedArray | Sequen
     if kinds == {float}:
         return pa.chunked_array([av.array(values, pa.float64())])
     return values
+
+
+def values_as_bool(values: Any) -> Any:
+    """Take 0 and 1, ``f`` and ``t`` for false and true, which have no type in SQLite; others stay, to be refused."""
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    return [_TRUTH.get((type(value), value), value) if type(value) in (int, str) else value for value in values]
+
+
+def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -> Any:
+    """Take numbers for timestamps; texts among them are read as they are without.
+
+    Args:
+        values: As `understood` gives them.
+        declared: A timestamp; where it has no time zone, it is the wall-clock time in UTC.
+        unit: What numbers count, by `EPOCH_UNIT`; None where nobody said, so that they are refused.
+    """
+    if isinstance(values, pa.ChunkedArray) and not pa.types.is_floating(values.type):
+        return values
+    values = values.to_pylist() if isinstance(values, pa.ChunkedArray) else values
+    numbers = [row for row, value in enumerate(values) if type(value) in (int, float)]
+    if not numbers:
+        return values
+    kind = to_arrow(declared)
+    counts: list[int | None] = [None] * len(values)
+    if unit is not None:
+        for row in numbers:
+            counts[row] = _count(values[row], str(declared.unit), unit)
+    refused = [row for row in numbers if counts[row] is None]
+    if refused:
+        counted = "Julian days" if unit == "julian" else f"{unit} since 1970"
+        refusal = InexactError(
+            "numbers where timestamps are declared"
+            if unit is None
+            else f"not exact as {declared}, taken for {counted}",
+            av.array(refused, pa.int64()),
+            hint="say what they count, such as seconds: option `epoch_unit: s` of the storage"
+            if unit is None
+            else "declare a finer unit, or correct `epoch_unit`",
+            shown=[str(values[row]) for row in refused[:EXAMPLES]],
+            noun=unit is None,
+        )
+        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]))
+    moments = av.array(counts, pa.int64()).cast(kind)
+    others = [None if type(value) in (int, float) else value for value in values]
+    try:
+        rest = convert_values(others, kind, nan_is_null=False)
+    except InexactError as refusal:
+        return Refused(refusal, pa.chunked_array([pa.nulls(len(values), kind)]))
+    return pa.chunked_array([pc.coalesce(moments, av.joined(rest))])
+
+
+def _count(value: int | float, wanted: str, unit: str) -> int | None:
+    """Count the wanted unit since 1970; None where that is no whole number, or no number of 64 bits."""
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if unit == "julian":
+        # As SQLite itself understands a Julian day: to the millisecond, in the years 0 to 9999.
+        milliseconds = int(value * _MS_PER_DAY + 0.5)
+        if not value >= 0 or milliseconds > _LAST_JULIAN_MS:
+            return None
+        number, per = Decimal(milliseconds - _JULIAN_MS_OF_1970), PER_SECOND["ms"]
+    else:
+        number, per = Decimal(repr(value)), PER_SECOND[unit]
+    with localcontext(prec=_DIGITS):
+        scaled = number * PER_SECOND[wanted] / per
+        whole = int(scaled)
+        return whole if whole == scaled and -(1 << 63) <= whole < 1 << 63 else None
 
 
 def digest_of(signature: str, batches: Iterable[Sequence[tuple[Any, ...]]]) -> Digest:

@@ -18,12 +18,18 @@ from lakehouse_cli.formats import arrow_streams
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.csv.format import CsvFormat
 from lakehouse_cli.formats.ipc.format import IpcFormat
-from lakehouse_cli.formats.jsonl.format import JsonlFormat
+from lakehouse_cli.formats.jsonl.format import JsonFormat, JsonlFormat
 from lakehouse_cli.formats.parquet.format import ParquetFormat
 from lakehouse_cli.formats.parquet.reading import ParquetReader
 from tests.unit.formats.csv_files import columns_of
 
-FORMATS = {"csv": CsvFormat(), "jsonl": JsonlFormat(), "ipc": IpcFormat(), "parquet": ParquetFormat()}
+FORMATS = {
+    "csv": CsvFormat(),
+    "jsonl": JsonlFormat(),
+    "json": JsonFormat(),
+    "ipc": IpcFormat(),
+    "parquet": ParquetFormat(),
+}
 PLAIN = {"ipc": {"compression": "none"}, "parquet": {"compression": "none"}}
 ROWS = 30_000
 DECLARED = columns_of(n="int64", text="string")
@@ -107,7 +113,7 @@ def test_nothing_is_held_after_a_damaged_page(left: list[bool]) -> None:
     assert not any(left)
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
 def test_source_is_gone_when_text_was_read(kind: str) -> None:
     content = written(kind)
     gc.disable()

@@ -103,6 +103,22 @@ class TestCompressedJsonlFiles(FormatFiles):
         path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in data.to_pylist()).encode()))
 
 
+class TestJsonFiles(FormatFiles):
+    format = "json"
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        path.write_text(json.dumps(data.to_pylist(), indent=2), "utf-8")
+
+
+class TestCompressedJsonFiles(FormatFiles):
+    format = "json"
+    options: ClassVar[dict[str, Any]] = {"compression": "zstd"}
+
+    def store(self, path: Path, data: pa.Table) -> None:
+        with pa.CompressedOutputStream(str(path), "zstd") as stream:
+            stream.write(json.dumps(data.to_pylist()).encode())
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
@@ -125,6 +141,7 @@ FORMS: list[dict[str, Any]] = [
     {"format": "ipc"},
     {"format": "jsonl"},
     {"format": "jsonl", "options": {"compression": "zstd"}},
+    {"format": "json"},
 ]
 
 

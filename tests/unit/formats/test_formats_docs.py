@@ -12,7 +12,7 @@ from lakehouse_cli.config import load_project
 from lakehouse_cli.formats import FORMATS, FormatOption
 
 DOCS = (Path(__file__).parents[3] / "docs" / "formats.md").read_text("utf-8")
-SECTIONS = {"parquet": "Parquet", "ipc": "Arrow IPC", "jsonl": "JSON Lines", "excel": "Excel"}
+SECTIONS = {"parquet": "Parquet", "ipc": "Arrow IPC", "jsonl": "JSON Lines", "json": "JSON", "excel": "Excel"}
 OPTIONS = [(name, option) for name in SECTIONS for option in FORMATS[name].options]
 
 

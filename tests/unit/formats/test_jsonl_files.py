@@ -123,6 +123,13 @@ def test_a_column_that_is_null_everywhere_is_not_missing() -> None:
         ('"2020-01-01T05:00:00+02:00"', "timestamp[s, tz=UTC]", datetime(2020, 1, 1, 3, tzinfo=UTC)),
         ('"2020-01-01 05:00:00.000"', "timestamp[s]", datetime(2020, 1, 1, 5)),
         ('"\\ud83d\\ude00"', "string", "😀"),
+        ("{}", "string", "{}"),
+        (
+            '{"b": [1.50, 1E5, null, true], "a": {"é\\n": "\\u00fc\\""}}',
+            "string",
+            '{"b":[1.50,1E5,null,true],"a":{"é\\n":"ü\\""}}',
+        ),
+        ("[ 12345678901234567890.10 ]", "dictionary<string>", "[12345678901234567890.10]"),
         ('{"a": 1, "b": [true]}', "struct<b: list<bool>, a: int8>", {"b": [True], "a": 1}),
         ('{"a": 1}', "struct<b: list<bool>, a: int8>", {"b": None, "a": 1}),
     ],
@@ -141,7 +148,8 @@ def test_spellings_that_are_read(text: str, declared: str, expected: Any) -> Non
         ("1e400", "float64"),
         ("1.234", "decimal128(5, 2)"),
         ("5", "string"),
-        ("{}", "string"),
+        ('{"a": [NaN]}', "string"),
+        ("[{}]", "list<string>"),
         ('"true"', "bool"),
         ("1", "bool"),
         ('"2020-02-30"', "date32"),
@@ -201,7 +209,7 @@ def test_a_line_that_is_no_object_is_told(line: bytes, told: str, declared: list
 def test_a_file_of_one_list_is_told_what_is_expected() -> None:
     with pytest.raises(StorageError) as caught:
         read('[\n  {"x": 1}\n]\n', columns_of(x="int64"))
-    assert caught.value.hint == "each row is one line, without brackets around the file"
+    assert caught.value.hint == "set `format: json` for a file of one array"
 
 
 def test_other_encodings_and_compressions_are_told() -> None:

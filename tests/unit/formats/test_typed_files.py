@@ -182,8 +182,8 @@ def test_undeclared_columns_are_read_in_types_of_the_project_file(name: str) -> 
     assert [str(kind) for kind in back.schema.types][:2] == ["string", "string"]
     assert pa.types.is_dictionary(back.schema.types[2])
     assert back.to_pydict() == {"a": ["x"], "n": [None], "d": ["x"]}
-    maps = pa.table({"m": pa.array([[(1, 2)]], pa.map_(pa.int64(), pa.int64())), "x": [1]})
-    with pytest.raises(DataError, match=r"column `m` of .* is stored as map<int64, int64.*no name"):
+    maps = pa.table({"m": pa.array([[(1.5, 2)]], pa.map_(pa.float64(), pa.int64())), "x": [1]})
+    with pytest.raises(DataError, match=r"column `m` of .* is stored as map<double, int64.*no name"):
         read(name, stored(name, maps), None)
     assert read(name, stored(name, maps), columns_of(x="int64")).to_pydict() == {"x": [1]}
 

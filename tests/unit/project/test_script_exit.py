@@ -42,6 +42,7 @@ STORAGES = {
     "parquet": "{root: data, format: parquet, options: {row_group_rows: 1000}}",
     "ipc": "{root: data, format: ipc}",
     "jsonl": "{root: data, format: jsonl}",
+    "json": "{root: data, format: json}",
     "delta": "{type: delta, root: lake}",
     "duckdb": "{type: duckdb, root: data.duckdb}",
     "sqlite": "{type: sqlite, root: data.sqlite}",

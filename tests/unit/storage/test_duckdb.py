@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, StorageError
+from lakehouse_cli.errors import DataError, LakehouseError, StorageError
 from lakehouse_cli.model import Column, Contract, StorageSpec, parse_column_type
 from lakehouse_cli.storage.relational import duckdb_files
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
@@ -46,6 +46,37 @@ class TestDuckDB(DatabaseFileConformance):
 
     def connect(self, path: str) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(path, config=PLAIN)
+
+
+def test_files_are_made_for_an_older_version(storage: DuckDBStorage, file: Path) -> None:
+    older = DuckDBStorage(replace(storage.spec, connection={"storage_compatibility_version": "v1.4.0"}))
+    older.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    # The number of the format, of which 1.4 reads up to 67 (https://duckdb.org/docs/stable/internals/storage).
+    assert int.from_bytes(file.read_bytes()[12:20], "little") == 67
+    storage.publish(table(), data_of(table(), (2, "b")), ORIGIN)
+    older.publish(table(), data_of(table(), (3, "c")), ORIGIN)
+    assert int.from_bytes(file.read_bytes()[12:20], "little") == 67
+    assert older.scan(table(), table().columns).table().num_rows == 1
+
+
+def test_a_file_in_a_newer_format_is_not_written_for_an_older_version(storage: DuckDBStorage, file: Path) -> None:
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    older = DuckDBStorage(replace(storage.spec, connection={"storage_compatibility_version": "v1.4.0"}))
+    with pytest.raises(
+        LakehouseError, match=r"is in the format of DuckDB v2\.\d\.\d, which older ones cannot"
+    ) as caught:
+        older.publish(table(), data_of(table(), (2, "b")), ORIGIN)
+    assert "move the file away" in (caught.value.hint or "")
+    assert older.scan(table(), table().columns).table().num_rows == 1
+    latest = DuckDBStorage(replace(storage.spec, connection={"storage_compatibility_version": "latest"}))
+    latest.publish(table(), data_of(table(), (2, "b")), ORIGIN)
+
+
+def test_a_version_that_duckdb_does_not_know_is_named(storage: DuckDBStorage) -> None:
+    unknown = DuckDBStorage(replace(storage.spec, connection={"storage_compatibility_version": "v9.9.9"}))
+    with pytest.raises(StorageError, match=r"v9\.9\.9") as caught:
+        unknown.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    assert "storage_compatibility_version" in (caught.value.hint or "")
 
 
 _HOLDS = """
@@ -87,9 +118,9 @@ def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     opened: list[bool] = []
     original = duckdb_files._open
 
-    def noted(path: str, *, write: bool, limit: float) -> Any:
+    def noted(path: str, *, write: bool, **others: Any) -> Any:
         opened.append(write)
-        return original(path, write=write, limit=limit)
+        return original(path, write=write, **others)
 
     monkeypatch.setattr(duckdb_files, "_open", noted)
     return opened
@@ -187,7 +218,7 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
     with closing(duckdb.connect(str(file))) as connection:
         connection.execute("CREATE TABLE t AS SELECT 5::HUGEINT AS h, 'a'::ENUM('a', 'b') AS e, INTERVAL 2 SECOND AS i")
         connection.execute("CREATE TABLE months AS SELECT INTERVAL 1 MONTH AS i")
-        connection.execute("CREATE TABLE maps AS SELECT MAP {'a': 1} AS m")
+        connection.execute("CREATE TABLE maps AS SELECT MAP {0.5::DOUBLE: 1} AS m")
         connection.execute("CREATE TABLE far AS SELECT 'infinity'::TIMESTAMP AS x")
     source = replace(table("t", kind="source"), contract=Contract())
     read = storage.scan(source, None).table()

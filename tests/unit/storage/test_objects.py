@@ -224,7 +224,7 @@ def anonymous_memory() -> int:
     return int(status.partition("RssAnon:")[2].split()[0]) << 10
 
 
-@pytest.mark.parametrize("format_name", ["csv", "parquet", "ipc", "jsonl"])
+@pytest.mark.parametrize("format_name", ["csv", "parquet", "ipc", "jsonl", "json"])
 def test_a_table_replaced_while_it_is_read_is_read_anew(
     lake: S3Storage, monkeypatch: pytest.MonkeyPatch, format_name: str
 ) -> None:

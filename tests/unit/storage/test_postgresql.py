@@ -152,6 +152,26 @@ def test_what_arrow_cannot_hold_is_refused(
     assert told in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("expression", "type_", "expected"),
+    [
+        ("'NaN'::numeric", "float64", "nan"),
+        ("'NaN'::numeric(5, 2)", "float64", "nan"),
+        ("'NaN'::numeric", "float32", "nan"),
+        ("'-Infinity'::numeric", "float64", "-inf"),
+        ("'Infinity'::numeric", "float64", "inf"),
+        ("'NaN'::numeric", "string", "NaN"),
+        ("1.5::numeric", "float64", "1.5"),
+    ],
+)
+def test_nan_of_numeric_is_a_float(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, expression: str, type_: str, expected: str
+) -> None:
+    postgresql_server.run(f"CREATE TABLE theirs AS SELECT {expression} AS x UNION ALL SELECT NULL", database)
+    table = declared("theirs", kind="source", x=type_)
+    assert [str(value) for value in storage.scan(table, table.columns).table()["x"].to_pylist()] == [expected, "None"]
+
+
 def test_what_arrow_has_no_type_for_is_read_as_text(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
