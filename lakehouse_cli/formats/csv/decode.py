@@ -63,8 +63,11 @@ def formats_of(kind: pa.DataType, options: CsvOptions) -> tuple[str, ...]:
         return options.date_formats
     if t.is_timestamp(kind):
         return options.timestamp_formats
-    if options.time_format and (t.is_time(kind) or t.is_duration(kind)):
-        return time_formats(options.time_format, spans=t.is_duration(kind))
+    if options.time_format and t.is_time(kind):
+        return time_formats(options.time_format, spans=False)
+    # With a unit, durations are numbers.
+    if options.time_format and t.is_duration(kind) and options.duration_unit is None:
+        return time_formats(options.time_format, spans=True)
     return ()
 
 

@@ -107,21 +107,22 @@ def _boolean_hint(words: Sequence[str], options: CsvOptions) -> str:
 
 def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> Iterator[str]:
     changes: dict[str, Any] = {}
-    if any("%" in value for value in values):
+    # What is set already is meant: another meaning of the same values is none to be named.
+    if any("%" in value for value in values) and options.percent is None:
         changes["percent"] = "number"
     symbols = tuple(dict.fromkeys(each for value in values for each in _CURRENCY.findall(value)))
-    if len(symbols) == 1:
+    if len(symbols) == 1 and not options.currency:
         changes["currency"] = symbols
-    if any(value.rstrip().endswith(")") for value in values):
-        changes["negative"] = "parentheses"
-    elif any(value.rstrip().endswith("-") for value in values):
-        changes["negative"] = "trailing"
+    if options.negative is None:
+        if any(value.rstrip().endswith(")") for value in values):
+            changes["negative"] = "parentheses"
+        elif any(value.rstrip().endswith("-") for value in values):
+            changes["negative"] = "trailing"
     marks = {mark if mark in ",.'" else " " for value in values for mark in _GROUPED.findall(value)}
-    for mark in sorted(marks):
-        if mark == options.decimal:
-            changes["decimal"] = "," if mark == "." else "."
-        changes["thousands"] = mark
-        break
+    if marks and options.thousands is None:
+        changes["thousands"] = min(marks)
+        if changes["thousands"] == options.decimal:
+            changes |= {"decimal": "," if options.decimal == "." else "."}
     if changes and _reads(values, kind, options, changes):
         hint = f"set {_set(changes)} in the options"
         if "percent" in changes and _reads(values, kind, options, changes | {"percent": "fraction"}):

@@ -168,7 +168,7 @@ def build_values(parsed: list[Any], to: pa.DataType, cells: CsvOptions) -> tuple
 
 def explain_number(value: Any, to: pa.DataType, cells: CsvOptions) -> tuple[str, str] | None:
     """Say why a parsed value does not fit and what to do, where a bare number stands for a duration; else None."""
-    if cells.duration_unit is None and _has_bare_duration(value, to):
+    if cells.duration_unit is None and not cells.time_format and _has_bare_duration(value, to):
         return "a bare number says no unit", "say the unit in the options: `duration_unit: ms`, or s, us, ns"
     return None
 

@@ -39,9 +39,9 @@ def said(hint: str) -> dict[str, Any]:
         ("bool", ["WAHR", "FALSCH"], "set `true_values: [WAHR]` and `false_values: [FALSCH]` in the options"),
         ("bool", ["1.0", "0.0"], 'set `true_values: ["1.0"]` and `false_values: ["0.0"]` in the options'),
         ("float64", ["1,234.5", "1,234,567.8"], 'set `thousands: ","` in the options'),
-        ("int64", ["1.000"], 'set `decimal: ","` and `thousands: "."` in the options'),
+        ("int64", ["1.000"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("float64", ["1,5"], 'set `decimal: ","` in the options'),
-        ("float64", ["1.234,5"], 'set `decimal: ","` and `thousands: "."` in the options'),
+        ("float64", ["1.234,5"], 'set `thousands: "."` and `decimal: ","` in the options'),
         ("decimal128(9, 2)", ["$1.50", "-$2"], 'set `currency: "$"` in the options'),
         ("decimal128(9, 2)", ["1 234 567 EUR"], 'set `currency: EUR` and `thousands: " "` in the options'),
         ("float64", ["50%"], "set `percent: number` in the options; or `percent: fraction`, where 50% is 0.5"),
@@ -107,5 +107,20 @@ def test_times_beyond_a_day_are_called_durations() -> None:
 )
 def test_no_option_is_named_that_would_not_read_it(kind: str, texts: list[str]) -> None:
     hint = attempt(kind, texts, {})
+    assert hint is not None
+    assert "set `" not in hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "options"),
+    [
+        ("int64", "50%", {"percent": "fraction"}),
+        ("float64", "€5", {"currency": "$"}),
+        ("float64", "5-", {"negative": "parentheses"}),
+        ("int64", "1.234", {"thousands": ","}),
+    ],
+)
+def test_hint_gives_no_other_meaning_to_what_is_set(kind: str, text: str, options: dict[str, Any]) -> None:
+    hint = attempt(kind, [text], options)
     assert hint is not None
     assert "set `" not in hint

@@ -386,3 +386,9 @@ def test_numbers_that_are_nearly_integers_are_refused() -> None:
     texts = ["8.999999999999999e0", "4.5035996273704963e15", "1.00000000000000001e0", "1e-99", "999999999999999.9e0"]
     assert refused("int64", texts) == len(texts)
     assert values("int64", ["4.503599627370496e15", "1.000000000000000000e+00"]) == [4503599627370496, 1]
+
+
+def test_durations_with_a_unit_are_numbers_whatever_the_format_of_times() -> None:
+    options = {"time_format": "%H:%M", "duration_unit": "ms"}
+    table = read("t,d\n8:05,1500\n", columns_of(t="time32[s]", d="duration[ms]"), **options)
+    assert table.to_pylist() == [{"t": dt.time(8, 5), "d": dt.timedelta(seconds=1.5)}]
