@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.invisible import same_to_the_eye, visible
 
 _NAMED = 8  # tables in a command of a hint
 
@@ -336,11 +337,17 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
         written: How one of these is written whole, with `{}` for it.
     """
     candidates = list(known)
-    matches = get_close_matches(name, candidates, n=3, cutoff=0.6)
+    matches = alike(name, candidates) or get_close_matches(name, candidates, n=3, cutoff=0.6)
     if not matches:
         folded = {candidate.casefold(): candidate for candidate in candidates}
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
     return suggestion([written.format(match) for match in matches]) if matches else None
+
+
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """List the known names that look the same as another one, which differs in characters that cannot be seen."""
+    seen = same_to_the_eye(name)
+    return [each for each in known if each != name and same_to_the_eye(each) == seen]
 
 
 def suggestion(names: Iterable[str]) -> str:
@@ -349,7 +356,7 @@ def suggestion(names: Iterable[str]) -> str:
     >>> suggestion(["int32", "int64"])
     'did you mean `int32` or `int64`?'
     """
-    return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"
+    return f"did you mean {' or '.join(f'`{visible(name)}`' for name in names)}?"
 
 
 def system_reason(error: OSError) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Location, Violation, alike, did_you_mean
 from lakehouse_cli.model import Column
+from lakehouse_cli.text.invisible import unseen_characters, visible
 from lakehouse_cli.text.listing import first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
@@ -34,7 +35,7 @@ def missing_columns(
         hint: What to do next, where more is known than the names tell.
         line: Of the header.
     """
-    close = {column.name: did_you_mean(column.name, there) for column in missing}
+    close = {column.name: _look_alike(column.name, there) or did_you_mean(column.name, there) for column in missing}
     hint = hint or next(filter(None, close.values()), None)
     violations = []
     for column in missing:
@@ -47,3 +48,12 @@ def missing_columns(
     listed = first_named([column.name for column in missing], _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     return DataError(message, violations, hint=hint, location=Location(name, line))
+
+
+def _look_alike(name: str, there: Sequence[str]) -> str | None:
+    """What to do about a name in the file that only differs in characters that cannot be seen."""
+    found = next(iter(alike(name, there)), None)
+    unseen = unseen_characters(found or "")
+    if found is None or not unseen:
+        return None
+    return f'the file calls it "{visible(found)}" ({unseen}): rename it there, or declare it so, in double quotes'
