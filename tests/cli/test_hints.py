@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 
 import pytest
@@ -45,3 +46,82 @@ def test_invisible_characters_of_a_declared_name_are_shown(folder: ProjectFolder
     refused = cli("show", "s")
     assert "lacks column `u\\u0308ber`" in refused.err
     assert "did you mean `über`?" in refused.err
+
+
+def test_gzip_data_named_csv_is_read_once_renamed(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    (folder.path / "data/s.csv").write_bytes(gzip.compress(b"a\n1\n"))
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    assert "rename it to `data/s.csv.gz`, or unpack it" in cli("show", "s").err
+    (folder.path / "data/s.csv").rename("data/s.csv.gz")
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+@pytest.mark.parametrize("inputs", ['"sales_*"', '["sales_*"]', '{sales: "sales_*"}'])
+def test_pattern_in_inputs(folder: ProjectFolder, cli: Cli, inputs: str) -> None:
+    tables = "s: {{kind: source, columns: {{a: int64}}}}\n t: {{inputs: {}}}"
+    folder.write("transforms.py", "def t(sales): return sales\n")
+    declare(folder, tables.format(inputs))
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "list each table by name, as in `inputs: [a, b]`" in refused.err
+    declare(folder, tables.format("[s]"))
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("raw/sales_*", "a pattern is no path: declare a source for each file"),
+        ("raw/events", "data/raw/events is a folder: name one file in it, as `path: raw/events/name`"),
+        ("raw/events/", "name one file in it, without its ending, as `raw/events/name`"),
+    ],
+)
+def test_pattern_or_folder_in_path(folder: ProjectFolder, cli: Cli, path: str, hint: str) -> None:
+    folder.write("data/raw/events/name.csv", "a\n1\n")
+    declare(folder, f's: {{kind: source, path: "{path}", columns: {{a: int64}}}}')
+    assert hint in cli("show", "s").err
+    declare(folder, "s: {kind: source, path: raw/events/name, columns: {a: int64}}")
+    assert cli("show", "s").code == 0
+
+
+def test_env_that_is_a_folder_sets_no_variable(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / ".env").mkdir()
+    declare(folder, "s: {kind: source}", top='storages: {default: {root: "${ROOT}"}}\n')
+    assert "set it in the process (`.env` is a folder here" in cli("validate").err
+    declare(folder, "s: {kind: source}", top='storages: {default: {root: "${ROOT:-data}"}}\n')
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("leads_to", ["../../elsewhere", "../elsewhere"])
+def test_link_in_place_of_manifests(folder: ProjectFolder, cli: Cli, leads_to: str) -> None:
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {columns: {a: int64}}")
+    (folder.path / "data/.lakehouse").mkdir(parents=True)
+    (folder.path / "data/elsewhere").mkdir()
+    (folder.path / "elsewhere").mkdir()
+    link = folder.path / "data/.lakehouse/manifests"
+    link.symlink_to(leads_to)
+    refused = cli("run")
+    assert refused.code == 1
+    assert "replace the link by a folder: nothing in data/.lakehouse/manifests may be one" in refused.err
+    link.unlink()
+    link.mkdir()
+    assert cli("run").code == 0
+
+
+def test_blank_before_a_quote(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", 'a,b\n1, "x, y"\n')
+    declare(folder, "s: {kind: source, columns: {a: int64, b: string}}")
+    refused = cli("show", "s")
+    assert 'remove the blanks before each ": it opens a value only where the value begins' in refused.err
+    folder.write("data/s.csv", 'a,b\n1,"x, y"\n')
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1, "b": "x, y"}]
+
+
+def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {default: {root: x.duckdb, type: duckdb}}\n"
+    declare(folder, "s: {kind: source, columns: {A: int64, a: int64}}", top=top)
+    refused = cli("validate")
+    assert "leave it out, or give the column another name here and in the duckdb table" in refused.err
+    assert "transform" not in refused.err

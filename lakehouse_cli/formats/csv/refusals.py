@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, BinaryIO
@@ -45,6 +46,8 @@ def ragged_rows(open_source: Opener, name: str, ragged: Sequence[Any], options: 
     expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
     if "\r" in text:
         hint = "end every line as the first one ends: a CR alone is part of a value here"
+    elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
+        hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
     elif not options.quotes:
         hint = "set `delimiter` in its options, or remove `quote_char: none` if it quotes values"
     else:
