@@ -238,7 +238,14 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
         }[type(dtype)]
         result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
         return
-    array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
+    try:
+        array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        hint = "convert it with `.astype`"
+        if dtype.name == "geometry":
+            hint = "return `frame.to_wkb()`, and declare it binary"
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
+        return
     if pa.types.is_floating(array.type):
         array = nan_to_null(array)
     result.add(name, array, level=level)
