@@ -125,3 +125,33 @@ def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cl
     refused = cli("validate")
     assert "leave it out, or give the column another name here and in the duckdb table" in refused.err
     assert "transform" not in refused.err
+
+
+ENVIRONMENTS = """
+environments:
+  lake: {storages: {default: {root: lake, format: parquet}}}
+  warehouse: {storages: {default: {root: w.duckdb, type: duckdb}}}
+"""
+
+
+@pytest.mark.parametrize("form", ["", "format: csv, "])
+def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    source = f"s: {{{{kind: source, {form}options: {{{{null_values: [M]}}}}, columns: {{{{a: int64}}}}{{}}}}}}"
+    declare(folder, source.format(""), top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "declare a storage for its file, such as `raw`, that no environment overrides" in refused.err
+    assert "remove it" not in refused.err
+
+    declare(folder, source.format(", storage: raw"), top=f"storages: {{raw: {{root: data}}}}{ENVIRONMENTS}")
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("template", ["minimal", "weather", "shop"])
+def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
+    assert cli("init", ".", "--template", template).code == 0
+    file = folder.path / "lakehouse.yaml"
+    file.write_text(file.read_text() + ENVIRONMENTS)
+    assert cli("validate").code == 0
+    for environment in ("lake", "warehouse"):
+        assert cli("run", "-e", environment).code == 0
