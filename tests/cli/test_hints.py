@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 
+import deltalake
+import duckdb
+import pyarrow as pa
 import pytest
 
 from tests.conftest import Invoked, ProjectFolder
@@ -155,3 +158,29 @@ def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli
     assert cli("validate").code == 0
     for environment in ("lake", "warehouse"):
         assert cli("run", "-e", environment).code == 0
+
+
+def test_force_is_not_advised_where_it_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {lake: {root: lake, type: delta}}\n"
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {storage: lake, columns: {a: int64}}", top=top)
+    deltalake.write_deltalake("lake/t", pa.table({"a": [5]}), configuration={"delta.appendOnly": "true"})
+    refused = cli("run")
+    assert "lake/t has what computed tables have not: delta.appendOnly" in refused.err
+    assert "--force" not in refused.err
+    deltalake.DeltaTable("lake/t").alter.set_table_properties({"delta.appendOnly": "false"})
+    assert "`lakehouse run --force t` replaces what is there" in cli("run").err
+    assert cli("run", "--force", "t").code == 0
+
+
+def test_table_that_a_foreign_key_of_duckdb_holds(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {default: {root: x.duckdb, type: duckdb}}\n"
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {columns: {a: int64}}", top=top)
+    with duckdb.connect("x.duckdb") as connection:
+        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE TABLE u (x INTEGER REFERENCES t (a))")
+    refused = cli("run", "--force", "t")
+    assert "next: drop the foreign keys that refer to it, or give the table another `path:`" in refused.err
+    with duckdb.connect("x.duckdb") as connection:
+        connection.execute("DROP TABLE u")
+    assert cli("run", "--force", "t").code == 0

@@ -23,6 +23,7 @@ _HINTS = (
     ("lock on file", "another process has the file open; close it there, or raise the storage's option `lock_timeout`"),
     ("not a valid DuckDB database file", "name a file of DuckDB in the storage's `root:`"),
     ("No space left", "make room on the disk and run again"),
+    ("main key table", "drop the foreign keys that refer to it, or give the table another `path:`"),
     ("Permission denied", "check the permissions of the file and of its folder"),
 )
 _CANNOT_OPEN = ("lock on file", "not a valid DuckDB database file", "Cannot open file")
