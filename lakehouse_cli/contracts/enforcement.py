@@ -24,6 +24,7 @@ from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mea
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.invisible import visible
 
 _SMALL_CHUNK = 65_536
 _LARGE_COLUMN = 1 << 30
@@ -77,7 +78,8 @@ def enforce(
     if columns is not None and extra_columns == "drop":
         dropped, extras = tuple(extras), []
     elif columns is not None and extra_columns == "error":
-        violations += [_extra(result.schema.field(places[name]), columns) for name in extras]
+        lacking = [column.name for column in columns if column.name not in places]
+        violations += [_extra(result.schema.field(places[name]), lacking) for name in extras]
         extras = []
     for name in extras:
         violations += _judge(result, places[name], None, kept)
@@ -135,20 +137,20 @@ def _missing(column: Column, extras: Sequence[str]) -> Violation:
     close = did_you_mean(column.name, extras)
     hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
     return Violation(
-        column.name, "missing", 1, f"column `{column.name}` is not in the result{hint}", (), column.location
+        column.name, "missing", 1, f"column `{visible(column.name)}` is not in the result{hint}", (), column.location
     )
 
 
-def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
+def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
     refused = refusal_in(field)
     if refused is not None and refused.check == "extra":
         return refused
-    close = did_you_mean(field.name, [column.name for column in columns])
+    close = did_you_mean(field.name, lacking)
     if is_index_level(field):
-        message = f"index level `{field.name}` is not a declared column"
+        message = f"index level `{visible(field.name)}` is not a declared column"
         hint = close or "drop it with `.reset_index(drop=True)`"
     else:
-        message = f"column `{field.name}` is not declared"
+        message = f"column `{visible(field.name)}` is not declared"
         hint = close or "declare it, or set `extra_columns: drop`"
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 

@@ -16,6 +16,7 @@ def missing_columns(
     name: str,
     missing: Sequence[Column],
     there: Sequence[str],
+    declared: Sequence[Column] | None,
     *,
     reason: str = "the file has no such column",
     called: str = "columns",
@@ -29,13 +30,16 @@ def missing_columns(
         name: The file as messages show it.
         missing: The columns.
         there: Names of those that the file has.
+        declared: All columns that are; none of them is meant by the name of another.
         reason: What is wrong with each.
         called: What the file's own columns are called.
         otherwise: The hint where it has none.
         hint: What to do next, where more is known than the names tell.
         line: Of the header.
     """
-    close = {column.name: _look_alike(column.name, there) or did_you_mean(column.name, there) for column in missing}
+    taken = {column.name for column in declared or ()}
+    free = [name for name in there if name not in taken]
+    close = {column.name: _look_alike(column.name, free) or did_you_mean(column.name, free) for column in missing}
     hint = hint or next(filter(None, close.values()), None)
     violations = []
     for column in missing:

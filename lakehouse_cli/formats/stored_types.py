@@ -107,7 +107,7 @@ def wanted_names(stored: Sequence[str], columns: Sequence[Column] | None, name: 
     wanted = list(stored) if columns is None else [column.name for column in columns]
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing:
-        raise missing_columns(name, missing, stored)
+        raise missing_columns(name, missing, stored, columns)
     for each in dict.fromkeys(wanted):
         count = stored.count(each)
         if count > 1:
@@ -137,7 +137,7 @@ def read_declared(
     """
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing and len(missing) == len(columns or ()):
-        raise missing_columns(name, missing, stored)
+        raise missing_columns(name, missing, stored, columns)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
     table = read(wanted_names(stored, present, name))
     declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
@@ -154,7 +154,7 @@ def read_declared(
         except InexactError as refusal:
             refused.append(_misfit(refusal, field.name, as_stored, column))
             as_declared = as_declared and as_stored.type == target
-    lacking = missing_columns(name, missing, stored) if missing else None
+    lacking = missing_columns(name, missing, stored, columns) if missing else None
     drift = _drift(refused, name, as_declared) if refused else None
     if lacking is not None and drift is not None:
         raise _both(lacking, drift)

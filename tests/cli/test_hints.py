@@ -184,3 +184,17 @@ def test_table_that_a_foreign_key_of_duckdb_holds(folder: ProjectFolder, cli: Cl
     with duckdb.connect("x.duckdb") as connection:
         connection.execute("DROP TABLE u")
     assert cli("run", "--force", "t").code == 0
+
+
+def test_columns_that_are_there_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "amount_1,note\n1,x\n")
+    declare(folder, "s: {kind: source, columns: {amount_1: int64, amount_2: int64}}")
+    refused = cli("show", "s").err
+    assert "its columns are `amount_1`, `note`" in refused
+    assert "did you mean" not in refused
+
+    folder.write(
+        "transforms.py", 'def t(): return __import__("pandas").DataFrame({"amount_1": [1], "amount_2": [1]})\n'
+    )
+    declare(folder, "t: {columns: {amount_1: int64}}")
+    assert "column `amount_2` is not declared; declare it, or set `extra_columns: drop`" in cli("run").err

@@ -35,13 +35,13 @@ def find_columns(source: CsvSource, columns: Sequence[Column] | None) -> list[Co
     if source.header is None:
         if source.width is not None and source.width < len(columns):
             reason = f"it has {plural(source.width, 'column')}, {count_text(len(columns))} are declared"
-            raise _missing(source, columns[source.width :], reason)
+            raise _missing(source, columns[source.width :], columns, reason)
         names = [column.name for column in columns]
     else:
         names = list(source.header)
     places = {name: at for at, name in enumerate(names)}
     if missing := [column for column in columns if column.name not in places]:
-        raise _missing(source, missing, "the file has no such column")
+        raise _missing(source, missing, columns, "the file has no such column")
     if source.header is not None:
         hint = "rename all but one of them, or read by position with `header: false` and `skip_rows: 1`"
         _check_unique(source, [column.name for column in columns], hint)
@@ -85,7 +85,7 @@ def _check_zeros(source: CsvSource) -> None:
         )
 
 
-def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataError:
+def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Column], reason: str) -> DataError:
     _check_zeros(source)
     header = [name for name in source.header or () if name]
     other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
@@ -93,6 +93,7 @@ def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataE
         source.name,
         missing,
         header,
+        declared,
         reason=reason,
         otherwise="check `delimiter` and `header` in its options",
         hint=f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None,
