@@ -203,7 +203,8 @@ def test_invalid_source_shows_row_and_value(project: ProjectFolder, cli: Cli) ->
     assert (source["name"], source["status"]) == ("orders", "failed")
     violation = source["error"]["violations"][0]
     assert (violation["column"], violation["count"]) == ("amount", 2)
-    assert violation["examples"] == [{"row": 2, "value": "two"}, {"row": 3, "value": "1.5"}]
+    examples = [{"row": 2, "value": "two", "line": 3}, {"row": 3, "value": "1.5", "line": 4}]
+    assert violation["examples"] == examples
 
 
 CHAIN = """

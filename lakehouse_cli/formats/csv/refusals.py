@@ -68,6 +68,11 @@ def unfit_cells(
     return unfit_values(name, readings, rows, show=shorten, explain=partial(_reasons, options=options), lines=lines)
 
 
+def find_lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
+    """Find the lines on which rows begin, both counted from 1."""
+    return {row: line for row, (line, _) in _find_rows(open_source, name, rows, options).items()}
+
+
 def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, tuple[int, str]]:
     with CsvSource(open_source, name, options, is_raw=True) as source:
         return source.find_rows(rows)
