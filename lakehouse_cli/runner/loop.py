@@ -113,6 +113,7 @@ class Runner(Struct, frozen=True):
         run.skip_what_is_up_to_date()
         if plan.runs:
             run.carry_out()
+        run.fail_missing_sources()
         result = RunResult(
             run.run_id,
             plan.project,
@@ -168,6 +169,17 @@ class _Run:
         for planned in self.plan.tables:
             if planned.action == "skip":
                 self._end(table_results.unchanged(planned))
+
+    def fail_missing_sources(self) -> None:
+        """Fail the sources that were asked for and that nothing has read in vain yet."""
+        for name in self.plan.missing_sources:
+            if name in self.results or self.cancelled_by is not None:
+                continue
+            table = self.runner.graph.tables[name]
+            try:
+                self.runner.storages[table.storage].scan(table, table.columns).table()
+            except LakehouseError as error:
+                self._end(table_results.failed_source(name, self.planned[name].uri, error, 0.0, None))
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
