@@ -18,7 +18,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.model import Column
-from lakehouse_cli.transforms.frames import PANDAS, FrameType
+from lakehouse_cli.model.frame_names import PANDAS
+from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
 
 # pandas-stubs knows neither this function nor the dtype of this class.

@@ -198,3 +198,66 @@ def test_columns_that_are_there_are_not_suggested_for_others(folder: ProjectFold
     )
     declare(folder, "t: {columns: {amount_1: int64}}")
     assert "column `amount_2` is not declared; declare it, or set `extra_columns: drop`" in cli("run").err
+
+
+ANNOTATED = """
+import polars as pl
+import pandas
+import typing
+from collections.abc import Iterator
+from duckdb import DuckDBPyRelation as Relation
+from pandas import DataFrame, Series
+
+class Own(DataFrame): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("signature", "message", "hint"),
+    [
+        (
+            "s: pl.LazyFrame",
+            "parameter `s` of `t`: `polars.LazyFrame` is not a supported",
+            "use polars.DataFrame; call",
+        ),
+        ("s: 'pl.LazyFrame | None'", "parameter `s` of `t`: `polars.LazyFrame` is not a supported", "`.collect()`"),
+        (
+            "s: Series",
+            "parameter `s` of `t`: `pandas.Series` is not a supported",
+            "a pandas.Series can only be returned",
+        ),
+        ("s: dict[str, DataFrame]", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
+        ("s: typing.Optional[int]", "parameter `s` of `t`: `int` is not a supported", "use pandas.DataFrame"),
+        ("s) -> (Relation", "result of `t`: `duckdb.DuckDBPyRelation` is not a supported", "call `.to_arrow_table()`"),
+        ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
+    ],
+)
+def test_annotations_that_cannot_work_are_refused(
+    folder: ProjectFolder, cli: Cli, signature: str, message: str, hint: str
+) -> None:
+    folder.write("transforms.py", f"{ANNOTATED}\ndef t({signature}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}", top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert f"error: {message}" in refused.err
+    assert hint in refused.err
+    assert "transforms.py:11" in refused.err
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "s: Own",
+        "s: 'pl.DataFrame'",
+        "s: pandas.DataFrame | None = None",
+        "s: Unknown.Thing",
+        "s: typing.Any, n: int = 3",
+        "s) -> (Series",
+        "s: typing.Union[int, DataFrame]",
+        "s) -> (typing.Annotated[DataFrame, 'x']",
+    ],
+)
+def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli, signature: str) -> None:
+    folder.write("transforms.py", f"from __future__ import annotations\n{ANNOTATED}\ndef t({signature}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}")
+    assert cli("validate").code == 0
