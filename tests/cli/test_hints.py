@@ -241,7 +241,7 @@ def test_annotations_that_cannot_work_are_refused(
     assert refused.code == 3
     assert f"error: {message}" in refused.err
     assert hint in refused.err
-    assert "transforms.py:11" in refused.err
+    assert "transforms.py:10" in refused.err
 
 
 @pytest.mark.parametrize(
