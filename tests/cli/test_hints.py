@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import deltalake
 import duckdb
@@ -261,3 +263,18 @@ def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli,
     folder.write("transforms.py", f"from __future__ import annotations\n{ANNOTATED}\ndef t({signature}): return s\n")
     declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}")
     assert cli("validate").code == 0
+
+
+def test_rows_of_sqlite_that_break_the_declared_type_are_blamed(folder: ProjectFolder, cli: Cli) -> None:
+    with closing(sqlite3.connect("x.sqlite")) as connection:
+        connection.execute("CREATE TABLE s (id INTEGER, v REAL)")
+        rows = [("a", 1.5), ("b", "x"), (3, "y"), ("four", "z"), (5, 2.5)]
+        connection.executemany("INSERT INTO s VALUES (?, ?)", rows)
+        connection.commit()
+    top = "storages: {default: {root: x.sqlite, type: sqlite}}\n"
+    declare(folder, "s: {kind: source, columns: {id: int64, v: float64}}", top=top)
+    refused = cli("show", "s").err
+    assert "`id` is declared int64 and holds text among integers in 3 rows" in refused
+    assert "row 1: 'a', row 2: 'b', row 4: 'four'" in refused
+    assert "`v` is declared float64 and holds text among floats in 3 rows" in refused
+    assert "row 2: 'x', row 3: 'y', row 4: 'z'" in refused
