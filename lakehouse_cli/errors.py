@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.invisible import same_to_the_eye, visible
 
 _NAMED = 8  # tables in a command of a hint
 
@@ -69,11 +70,13 @@ class Example(Struct, frozen=True):
         row: 1-based data row (the header does not count), None where no row is meant.
         value: The value as text, shortened for display.
         line: 1-based line of the file the value was read from, None where it was computed.
+        key: The values of the table's key in that row, by column; unset where there is no key, or `value` is it.
     """
 
     row: int | None
     value: str
     line: int | None = None
+    key: str | UnsetType = UNSET  # not in lines of the history where there is none
 
 
 class Violation(Struct, frozen=True):
@@ -94,6 +97,36 @@ class Violation(Struct, frozen=True):
     message: str
     examples: tuple[Example, ...] = ()
     location: Location | None = None
+
+
+class FailedRow(Struct, frozen=True):
+    """One row that breaks a contract.
+
+    Attributes:
+        row: 1-based data row, None where it is not known.
+        line: 1-based line of the file it was read from, None where it was computed.
+        reasons: What is wrong with it, a sentence each.
+        values: By column, as text; None for null.
+    """
+
+    row: int | None
+    line: int | None
+    reasons: tuple[str, ...]
+    values: dict[str, str | None]
+
+
+class FailedRows(Struct, frozen=True):
+    """The rows that break a contract.
+
+    Attributes:
+        count: How many there are.
+        columns: Names, in order.
+        rows: The first of them.
+    """
+
+    count: int
+    columns: tuple[str, ...]
+    rows: tuple[FailedRow, ...]
 
 
 class LakehouseError(Exception):
@@ -229,7 +262,12 @@ class UnreachableError(StorageError):
 
 
 class DataError(LakehouseError):
-    """Stored data do not fit their declared columns, value by value or as a whole."""
+    """Stored data do not fit their declared columns, value by value or as a whole.
+
+    Attributes:
+        violations: Each way in which they do not.
+        failed: The rows that do not; None where only the examples of the violations are known.
+    """
 
     def __init__(
         self,
@@ -241,6 +279,7 @@ class DataError(LakehouseError):
     ) -> None:
         super().__init__(message, hint=hint, location=location)
         self.violations = tuple(violations)
+        self.failed: FailedRows | None = None
 
 
 class ContractError(DataError):
@@ -336,11 +375,17 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
         written: How one of these is written whole, with `{}` for it.
     """
     candidates = list(known)
-    matches = get_close_matches(name, candidates, n=3, cutoff=0.6)
+    matches = alike(name, candidates) or get_close_matches(name, candidates, n=3, cutoff=0.6)
     if not matches:
         folded = {candidate.casefold(): candidate for candidate in candidates}
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
     return suggestion([written.format(match) for match in matches]) if matches else None
+
+
+def alike(name: str, known: Iterable[str]) -> list[str]:
+    """List the known names that look the same as another one, which differs in characters that cannot be seen."""
+    seen = same_to_the_eye(name)
+    return [each for each in known if each != name and same_to_the_eye(each) == seen]
 
 
 def suggestion(names: Iterable[str]) -> str:
@@ -349,7 +394,7 @@ def suggestion(names: Iterable[str]) -> str:
     >>> suggestion(["int32", "int64"])
     'did you mean `int32` or `int64`?'
     """
-    return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"
+    return f"did you mean {' or '.join(f'`{visible(name)}`' for name in names)}?"
 
 
 def system_reason(error: OSError) -> str:

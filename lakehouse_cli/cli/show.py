@@ -8,17 +8,22 @@ import typer
 
 from lakehouse_cli.cli import options, output
 from lakehouse_cli.text.columns import Cell, columns, data_rows
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.terminal import Terminal, printable, value_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lakehouse_cli.errors import FailedRow
     from lakehouse_cli.operations.preview import Shown
+    from lakehouse_cli.runs.failed_rows import KeptRows
 
 EXAMPLES = """\b
 Examples:
   lakehouse show daily_highs
   lakehouse show daily_highs -n 50
   lakehouse show daily_highs --version 3
+  lakehouse show daily_highs --failed        the rows that broke its contract
   lakehouse show daily_highs -o json | jq .rows"""
 _WIDEST = 32
 _MOST_COLUMNS = 40
@@ -40,10 +45,19 @@ def command(
             help="An older version, where its storage keeps them.",
         ),
     ] = None,
+    failed: Annotated[
+        bool,
+        options.option("--failed", help="The rows that broke its contract when it ran last, with reasons."),
+    ] = False,
 ) -> None:
     """Show a stored table: columns, place, first rows."""
     if count < 0:
         raise typer.BadParameter("the number of rows is 0 or more", param_hint="`-n`")
+    if failed:
+        if version is not None:
+            raise typer.BadParameter("failed rows have no versions; leave out one of the two", param_hint="`--version`")
+        _show_failed(table, settings.project().failed_rows(table), count, settings)
+        return
     shown = settings.project().show(table, count, version=version)
     if settings.json:
         output.write_json(shown.to_json())
@@ -57,6 +71,53 @@ def command(
         output.write()
         output.write_lines(_rows(shown, terminal))
     output.flush()
+
+
+def _show_failed(table: str, kept: KeptRows | None, count: int, settings: options.Settings) -> None:
+    """The rows that are kept of a table, or that there are none."""
+    rows = () if kept is None else kept.failed.rows[:count]
+    if settings.json:
+        document = {"name": table, "run_id": kept and kept.run_id, "at": kept and kept.at}
+        found = [{"row": each.row, "line": each.line, "reasons": each.reasons, "values": each.values} for each in rows]
+        output.write_json({**document, "count": kept.failed.count if kept else 0, "rows": found})
+        return
+    terminal = settings.stdout
+    if kept is None:
+        output.write(f"{terminal.style(table, 'bold')} · no failed rows are kept of its last run")
+        output.flush()
+        return
+    title = f"{plural(kept.failed.count, 'row')} that {'fails' if kept.failed.count == 1 else 'fail'}"
+    output.write(f"{terminal.style(table, 'bold')} · {title} · run {kept.run_id}")
+    reasons = list(dict.fromkeys(reason for each in rows for reason in each.reasons))
+    output.write()
+    output.write_lines(
+        f"  {number}  {terminal.wrap(printable(reason), '     ')}" for number, reason in enumerate(reasons, 1)
+    )
+    if rows:
+        output.write()
+        output.write_lines(_failed_rows(kept, rows, reasons, terminal))
+    output.flush()
+
+
+def _failed_rows(kept: KeptRows, rows: Sequence[FailedRow], reasons: list[str], terminal: Terminal) -> list[str]:
+    with_lines = any(each.line is not None for each in rows)
+    heads = ["why", "row", *(["line"] if with_lines else [])]
+    names = [terminal.cut(printable(name), _WIDEST) for name in kept.failed.columns]
+    cells = []
+    for each in rows:
+        why = ", ".join(str(reasons.index(reason) + 1) for reason in each.reasons)
+        place = [count_text(each.row), *([count_text(each.line)] if with_lines else [])]
+        values = [each.values.get(name) if name in each.values else "" for name in kept.failed.columns]
+        cells.append(
+            [
+                *(Cell(text) for text in (why, *place)),
+                *(Cell(terminal.cut(value_text(v), _WIDEST), "dim" if v is None else None) for v in values),
+            ]
+        )
+    lines = data_rows(terminal, [*heads, *names], cells, range(1, len(heads)), marked=False)
+    if (more := kept.failed.count - len(rows)) > 0:
+        lines.append(terminal.style(f"  … and {plural(more, 'more row')}", "dim"))
+    return lines
 
 
 def _columns(shown: Shown, terminal: Terminal, *, every: bool) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Literal, cast
 
 from msgspec import Struct, field
 
+from lakehouse_cli.code.annotations import NamedTypes
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.text.regular_files import read_regular
@@ -39,12 +40,21 @@ ParameterKind = Literal["positional_only", "positional", "keyword", "var_positio
 
 
 class Parameter(Struct, frozen=True):
-    """One parameter of a function as written."""
+    """One parameter of a function as written.
+
+    Attributes:
+        name: Its name.
+        kind: How it is given.
+        has_default: Whether it may be left out.
+        location: Where its name stands.
+        types: Dotted names of the types that its annotation allows; None where there is none or they are not known.
+    """
 
     name: str
     kind: ParameterKind
     has_default: bool
     location: Location
+    types: tuple[str, ...] | None = None
 
 
 class FunctionSource(Struct, frozen=True):
@@ -55,12 +65,14 @@ class FunctionSource(Struct, frozen=True):
         location: Where its name stands.
         parameters: In order; None where the source does not tell (what a call returns, a name from elsewhere).
         is_async: Whether it is declared ``async def``.
+        returns: Of its result, as `Parameter.types`.
     """
 
     name: str
     location: Location
     parameters: tuple[Parameter, ...] | None
     is_async: bool = False
+    returns: tuple[str, ...] | None = None
 
 
 class SourceError(Exception):
@@ -180,14 +192,17 @@ class SourceReader(Struct):
         module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path, text)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
+        types = NamedTypes(_top_level(tree.body))
         for statement in _top_level(tree.body):
-            functions.update(self._names(statement, module, lines))
+            functions.update(self._names(statement, module, lines, types))
         return module
 
-    def _names(self, statement: ast.stmt, module: ModuleSource, lines: list[str]) -> dict[str, FunctionSource]:
+    def _names(
+        self, statement: ast.stmt, module: ModuleSource, lines: list[str], types: NamedTypes
+    ) -> dict[str, FunctionSource]:
         """The names one top-level statement binds that may be functions."""
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            return {statement.name: _function(statement, module.shown, lines)}
+            return {statement.name: _function(statement, module.shown, lines, types)}
         if isinstance(statement, ast.ImportFrom):
             return self._imported(statement, module, lines)
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
@@ -323,19 +338,26 @@ def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         waiting += inside[::-1]
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str]) -> FunctionSource:
+def _function(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, shown: str, lines: list[str], types: NamedTypes
+) -> FunctionSource:
     column = node.col_offset + len("async def " if isinstance(node, ast.AsyncFunctionDef) else "def ")
     place = _place(shown, lines, node.lineno, column, len(node.name))
-    parameters = _parameters(node.args, shown, lines)
-    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef))
+    # What a decorator returns may have other annotations.
+    parameters = _parameters(node.args, shown, lines, None if node.decorator_list else types)
+    returns = None if node.decorator_list else types.of(node.returns)
+    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef), returns)
 
 
-def _parameters(arguments: ast.arguments, shown: str, lines: list[str]) -> tuple[Parameter, ...]:
+def _parameters(
+    arguments: ast.arguments, shown: str, lines: list[str], types: NamedTypes | None = None
+) -> tuple[Parameter, ...]:
     defaults = len(arguments.defaults)
     positional = [*arguments.posonlyargs, *arguments.args]
 
     def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
-        return Parameter(arg.arg, kind, has_default, _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg)))
+        place = _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg))
+        return Parameter(arg.arg, kind, has_default, place, None if types is None else types.of(arg.annotation))
 
     found = [
         parameter(

@@ -48,6 +48,13 @@ class DotEnv:
         found = self._environ.get(name)
         return self._own.get(name) if found is None else found
 
+    @property
+    def set_it(self) -> str:
+        """How a variable that is not set can be set."""
+        if self._file.is_dir():
+            return f"set it in the process (`{ENV_FILE}` is a folder here, and only a file has variables)"
+        return f"set it (a file `{ENV_FILE}` will do)"
+
     @cached_property
     def _own(self) -> dict[str, str]:
         # A folder of that name is somebody's virtual environment.

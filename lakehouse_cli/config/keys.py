@@ -9,7 +9,17 @@ from lakehouse_cli.config.columns import Columns
 from lakehouse_cli.config.paths import PATH_PATTERN, ROOT_PATTERN, path_problem
 from lakehouse_cli.config.reading import Key
 from lakehouse_cli.config.uses import RefreshAge, UsesMap
-from lakehouse_cli.config.value_types import Arguments, CheckedText, Choice, FreeMap, Number, Section, Text, Texts
+from lakehouse_cli.config.value_types import (
+    Arguments,
+    CheckedText,
+    Choice,
+    FreeMap,
+    Number,
+    Section,
+    TableName,
+    Text,
+    Texts,
+)
 from lakehouse_cli.formats import FORMATS
 from lakehouse_cli.storage_types import SCHEMES, STORAGE_TYPES
 
@@ -26,7 +36,7 @@ EXECUTORS = ("threads", "serial", "processes")
 
 DESCRIPTION = Key(Text(), "What it is, for people.")
 _STORAGE = Text("a storage's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `storages`")
-_TABLE = Text("a table's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `tables`")
+_TABLE = TableName("a table's name", NAME_PATTERN, _NAME_TYPES, hint="name it as under `tables`")
 _FUNCTION = Text(
     "a function's name, or `package.module:name`",
     rf"(?:{_DOTTED}:)?{_IDENTIFIER}",

@@ -217,7 +217,7 @@ class _Loader:
     def with_tables(self, spec: ProjectSpec, environment: str) -> ProjectSpec:
         """The project in one environment, with its tables."""
         storages = spec.environments[environment].storages
-        resolution = Resolution(self.drafts, self.defaults, storages, spec.module)
+        resolution = Resolution(self.drafts, self.defaults, storages, spec.module, environment == DEFAULT_ENVIRONMENT)
         tables = {name: resolution.table(name) for name in self.drafts}
         self.check_module(resolution)
         broken = frozenset(self.broken)

@@ -56,7 +56,11 @@ def options_schema(*, fillable: bool) -> JsonSchema:
 
 
 def read_options(
-    reader: Reader, mapping: Mapping, specs: Sequence[FormatSpec | StorageType], owner: str
+    reader: Reader,
+    mapping: Mapping,
+    specs: Sequence[FormatSpec | StorageType],
+    owner: str,
+    hint: str | None = None,
 ) -> dict[str, Any]:
     """The options in a map; those that are wrong left out after being reported.
 
@@ -65,12 +69,13 @@ def read_options(
         mapping: The node.
         specs: Whose options they may be: a format, a type of storage.
         owner: Whose options they are, for messages.
+        hint: What to do about an unknown one that is no misspelling; None to name those that there are.
     """
     read: dict[str, Any] = {}
     for name, (key, node) in mapping.entries.items():
         option = next((option for spec in specs if (option := spec.option(name))), None)
         if option is None:
-            _report_unknown(reader, key, specs, owner)
+            _report_unknown(reader, key, specs, owner, hint)
             continue
         what = f"option `{name}` of {owner}"
         value = value_type(option).read(reader, node, what)
@@ -84,13 +89,15 @@ def read_options(
     return read
 
 
-def _report_unknown(reader: Reader, key: Scalar, specs: Sequence[FormatSpec | StorageType], owner: str) -> None:
+def _report_unknown(
+    reader: Reader, key: Scalar, specs: Sequence[FormatSpec | StorageType], owner: str, hint: str | None
+) -> None:
     names = [option.name for spec in specs for option in spec.options]
     more = f", … ({count_text(len(names))} in all; see docs)" if len(names) > _LISTED else ""
     known = f"its options are {', '.join(names[:_LISTED])}{more}" if names else "remove it: it has no options"
     of = " and ".join(f"{'format' if isinstance(spec, FormatSpec) else 'storage type'} {spec.name}" for spec in specs)
     message = f"unknown option {quoted(key.text)} of {of} in {owner}"
-    reader.report(key, message, did_you_mean(key.text, names) or known)
+    reader.report(key, message, did_you_mean(key.text, names) or hint or known)
 
 
 def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[str, str | None] | None:

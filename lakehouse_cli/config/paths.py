@@ -42,6 +42,9 @@ def path_problem(path: str) -> tuple[str, str] | None:
         return "is absolute", "give it relative to the root of its storage"
     if ".." in parts:
         return "leaves the root of its storage by `..`", "declare a storage with another root for it"
+    if path.endswith("/"):
+        hint = f"name one file in it, without its ending, as `{path.rstrip('/')}/name`: a table is one file"
+        return "ends in `/`, as a folder does", hint
     if "" in parts or "." in parts:
         return "has an empty part or a `.` in it", "write it as `folder/name`"
     if any(part.casefold() == RESERVED_FOLDER for part in parts):

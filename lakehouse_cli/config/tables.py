@@ -110,6 +110,7 @@ class Resolution:
         defaults: What holds where a table does not say otherwise.
         storages: Those of the environment.
         module: Dotted name of the project's module, if it names one.
+        is_base: Whether it is the environment whose storages stand at the top.
 
     Attributes:
         wants_module: The first computed table whose function needs the module, with the table's place.
@@ -121,11 +122,13 @@ class Resolution:
         defaults: Draft | None,
         storages: AnyMapping[str, StorageSpec],
         module: str | None,
+        is_base: bool = True,
     ) -> None:
         self.drafts = drafts
         self.defaults = defaults
         self.storages = storages
         self.module = module
+        self.is_base = is_base
         self.wants_module: tuple[str, Location] | None = None
 
     def column_type(self, table: Table, column: str) -> Location | None:
@@ -212,8 +215,13 @@ class Resolution:
                 return None
         return FunctionRef(module or str(self.module), function, location=place)
 
-    @staticmethod
-    def _format(draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
+    def _overridden(self, draft: Draft) -> str | None:
+        """What to do where an environment's storage has no place for what a source says of its file."""
+        if self.is_base or draft.values.get("kind") != "source":
+            return None
+        return "declare a storage for its file, such as `raw`, that no environment overrides"
+
+    def _format(self, draft: Draft, values: dict[str, Any], storage: StorageSpec | None) -> str:
         """The table's format, else the one of its storage; none where the storage's tables are no files."""
         if storage is None:
             return "csv"
@@ -221,7 +229,7 @@ class Resolution:
             return str(values.get("format", storage.format))
         if "format" in draft.values:
             message = f"`format` of {draft.owner}: tables of storage `{storage.name}` are no files"
-            draft.reader.problems.report(message, "remove it", draft.places["format"])
+            draft.reader.problems.report(message, self._overridden(draft) or "remove it", draft.places["format"])
         return ""
 
     def _options(self, draft: Draft, values: dict[str, Any], storage: StorageSpec) -> AnyMapping[str, Any]:
@@ -229,7 +237,8 @@ class Resolution:
         if not storage.format:
             for key, _ in draft.values["options"].entries.values() if "options" in draft.values else ():
                 message = f"unknown option {quoted(key.text)} in {draft.owner}"
-                draft.reader.report(key, message, f"remove it: tables of storage `{storage.name}` have none")
+                none = f"remove it: tables of storage `{storage.name}` have none"
+                draft.reader.report(key, message, self._overridden(draft) or none)
             return {}
         format_name = values.get("format", storage.format)
         inherited = storage.options if format_name == storage.format else {}
@@ -239,5 +248,5 @@ class Resolution:
             return inherited
         options = dict(inherited)
         for each in layers:
-            options |= read_options(each.reader, each.values["options"], [spec], each.owner)
+            options |= read_options(each.reader, each.values["options"], [spec], each.owner, self._overridden(draft))
         return options

@@ -111,7 +111,7 @@ class _Validation(Struct):
         """Whether the database takes the names of the table and of its columns."""
         storage_type = self._type_of(storage)
         names = storage_type.names if storage_type is not None else None
-        if names is None:
+        if storage_type is None or names is None:
             return
         wrong = names.path_problem(table.path) if "path" not in self.places.unread(table) else None
         if wrong is not None:
@@ -122,6 +122,8 @@ class _Validation(Struct):
         places = {str(column.from_ or column.name): column.location for column in table.columns or ()}
         for name, why in names.column_problems(places):
             hint = "give the column another name in the contract and in the transform"
+            if table.kind == "source":
+                hint = f"leave it out, or give the column another name here and in the {storage_type.name} table"
             yield Problem(f"column {quoted(name)} of {owner} {why}", hint, places[name])
 
 

@@ -27,6 +27,9 @@ _PARAMETER_SCHEMA: JsonSchema = {
 }
 
 
+_NO_PATTERNS = "list each table by name, as in `inputs: [a, b]`: patterns are for selections"
+
+
 def is_parameter(name: str) -> bool:
     """Whether a name can be a parameter of a Python function."""
     return name.isidentifier() and not keyword.iskeyword(name)
@@ -58,13 +61,17 @@ class Text(Struct, frozen=True):
             return True
         return re.fullmatch(self.pattern, text) is not None
 
+    def _hint(self, text: str) -> str | None:
+        del text
+        return self.hint
+
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The text."""
         if not isinstance(node, Scalar) or (node.is_null and not (self.null_too and node.text)):
             return reader.mismatch(node, what, self.expected)
         text = node.text
         if (not text and not self.empty) or not self._matches(text):
-            return reader.mismatch(node, what, self.expected, self.hint)
+            return reader.mismatch(node, what, self.expected, self._hint(text))
         if len(self.types) == 1 and node.plain and not isinstance(core_value(text), str):
             return reader.mismatch(node, what, self.expected, "put it in quotes")
         return text
@@ -78,6 +85,13 @@ class Text(Struct, frozen=True):
         elif not self.empty:
             schema["minLength"] = 1
         return schema
+
+
+class TableName(Text, frozen=True):
+    """The name of a table; patterns, which selections take, are refused with a hint of their own."""
+
+    def _hint(self, text: str) -> str | None:
+        return _NO_PATTERNS if _looks_like_pattern(text) else self.hint
 
 
 class CheckedText(Text, frozen=True):
@@ -288,11 +302,16 @@ class Arguments(Struct, frozen=True):
         if isinstance(node, Sequence | Mapping):
             kind = Texts(self.item) if isinstance(node, Sequence) else FreeMap(parameters=True, item=self.item)
             return kind.read(reader, node, what)
-        return reader.mismatch(node, what, self.expected, as_list(node))
+        pattern = isinstance(node, Scalar) and _looks_like_pattern(node.text)
+        return reader.mismatch(node, what, self.expected, _NO_PATTERNS if pattern else as_list(node))
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
         return {"anyOf": [Texts(self.item).schema(), FreeMap(parameters=True, item=self.item).schema()]}
+
+
+def _looks_like_pattern(text: str) -> bool:
+    return "*" in text or "?" in text
 
 
 class Section(Struct, frozen=True):

@@ -27,17 +27,19 @@ class Filled(Scalar):
         written: The text as it stands in the file.
         unset: Names of the variables that are not set; their references stay in the text.
         malformed: Whether a reference in it is none.
+        set_it: How such variables can be set.
     """
 
-    __slots__ = ("malformed", "unset", "written")
+    __slots__ = ("malformed", "set_it", "unset", "written")
 
     def __init__(
-        self, node: Scalar, text: str, plain: bool, shown: str, unset: tuple[str, ...], malformed: bool
+        self, node: Scalar, text: str, plain: bool, shown: str, unset: tuple[str, ...], malformed: bool, set_it: str
     ) -> None:
         super().__init__(text, plain, node.start, node.end, shown)
         self.written = node.text
         self.unset = unset
         self.malformed = malformed
+        self.set_it = set_it
 
     @property
     def known(self) -> bool:
@@ -73,7 +75,7 @@ def settle(node: Node, reader: Reader | None) -> Node:
         return _with_children(node, lambda child: settle(child, reader))
     if reader is not None:
         for name in node.unset:
-            hint = f"set it (a file `.env` will do), or give a default: `${{{name}:-default}}`"
+            hint = f"{node.set_it}, or give a default: `${{{name}:-default}}`"
             _report(reader, node, f"${{{name}}}", f"environment variable `{name}` is not set", hint)
     return Broken(node.start, node.end)
 
@@ -141,7 +143,7 @@ def _filled(reader: Reader, node: Scalar, environ: DotEnv, encoding: Encoding) -
     # The quotes in `"${WORKERS}"` are there for the braces: a number that came so is one.
     plain = node.plain or isinstance(core_value(text), bool | int | float)
     # What comes from defaults alone stands in the file, and may be shown.
-    return Filled(node, text, plain, text if known else node.text, tuple(unset), malformed)
+    return Filled(node, text, plain, text if known else node.text, tuple(unset), malformed, environ.set_it)
 
 
 def _report(reader: Reader, node: Scalar, reference: str, message: str, hint: str) -> None:

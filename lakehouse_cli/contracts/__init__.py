@@ -4,5 +4,6 @@ Nothing here knows of pandas; what a frame's own library calls missing is settle
 """
 
 from lakehouse_cli.contracts.enforcement import Enforced, check, enforce
+from lakehouse_cli.contracts.findings import Findings
 
-__all__ = ["Enforced", "check", "enforce"]
+__all__ = ["Enforced", "Findings", "check", "enforce"]

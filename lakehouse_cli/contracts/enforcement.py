@@ -20,11 +20,13 @@ from lakehouse_cli.arrow.conversion.refusal import (
 )
 from lakehouse_cli.arrow.maps import holds_map
 from lakehouse_cli.arrow.types import from_arrow, to_arrow
-from lakehouse_cli.contracts.keys import key_violation
+from lakehouse_cli.contracts.findings import Findings
+from lakehouse_cli.contracts.keys import key_violation, repeated_rows
 from lakehouse_cli.errors import ContractError, Location, Violation, did_you_mean
 from lakehouse_cli.model import Column, ColumnType
 from lakehouse_cli.model.column_type import unnameable
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.invisible import visible
 
 _SMALL_CHUNK = 65_536
 _LARGE_COLUMN = 1 << 30
@@ -62,9 +64,9 @@ def enforce(
         ContractError: Carries every violation found in any column.
     """
     names = result.column_names
-    violations = _name_violations(names)
-    if violations:
+    if violations := _name_violations(names):
         raise _error(violations)
+    found = Findings()
     places = {name: position for position, name in enumerate(names)}
     declared = {column.name for column in columns or ()}
     extras = [name for name in names if name not in declared]
@@ -72,25 +74,29 @@ def enforce(
     kept: dict[str, pa.ChunkedArray] = {}
     for column in columns or ():
         if column.name in places:
-            violations += _judge(result, places[column.name], column, kept)
+            _judge(result, places[column.name], column, kept, found)
         else:
-            violations.append(_missing(column, extras))
+            found.add(_missing(column, extras))
     if columns is not None and extra_columns == "drop":
         dropped, extras = tuple(extras), []
     elif columns is not None and extra_columns == "error":
-        violations += [_extra(result.schema.field(places[name]), columns) for name in extras]
+        lacking = [column.name for column in columns if column.name not in places]
+        for name in extras:
+            found.add(_extra(result.schema.field(places[name]), lacking))
         extras = []
     for name in extras:
-        violations += _judge(result, places[name], None, kept)
+        _judge(result, places[name], None, kept, found)
     table = pa.Table.from_arrays(list(kept.values()), names=list(kept)) if kept else result.select([])
     if key:
-        violations += _key_violations(table, columns, key, names)
-    if violations:
-        raise _error(violations)
+        _judge_key(table, columns, key, names, found)
+    if found.violations:
+        error = _error(found.violations)
+        found.describe(error, result, key, {})
+        raise error
     return Enforced(table, dropped)
 
 
-def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> tuple[Violation, ...]:
+def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[str] = ()) -> Findings:
     """Judge nulls and key of a table whose columns already have their declared types.
 
     Args:
@@ -98,16 +104,16 @@ def check(table: pa.Table, columns: Sequence[Column] | None, *, key: Sequence[st
         columns: The contract's; None where none are declared.
         key: Columns that must be non-null and, together, unique.
     """
-    violations: list[Violation] = []
+    found = Findings()
     for column in columns or ():
         if column.nullable:
             continue
         array = table.column(column.name)
         if array.null_count:
-            violations.append(_nulls(array, column))
+            _add_nulls(array, column, found)
     if key:
-        violations += _key_violations(table, columns, key, table.column_names)
-    return tuple(violations)
+        _judge_key(table, columns, key, table.column_names, found)
+    return found
 
 
 def _error(violations: Sequence[Violation]) -> ContractError:
@@ -136,27 +142,27 @@ def _missing(column: Column, extras: Sequence[str]) -> Violation:
     close = did_you_mean(column.name, extras)
     hint = f"; {close.replace('did you mean', 'is it').rstrip('?')}?" if close else ""
     return Violation(
-        column.name, "missing", 1, f"column `{column.name}` is not in the result{hint}", (), column.location
+        column.name, "missing", 1, f"column `{visible(column.name)}` is not in the result{hint}", (), column.location
     )
 
 
-def _extra(field: pa.Field, columns: Sequence[Column]) -> Violation:
+def _extra(field: pa.Field, lacking: Sequence[str]) -> Violation:
     refused = refusal_in(field)
     if refused is not None and refused.check == "extra":
         return refused
-    close = did_you_mean(field.name, [column.name for column in columns])
+    close = did_you_mean(field.name, lacking)
     if is_index_level(field):
-        message = f"index level `{field.name}` is not a declared column"
+        message = f"index level `{visible(field.name)}` is not a declared column"
         hint = close or "drop it with `.reset_index(drop=True)`"
     else:
-        message = f"column `{field.name}` is not declared"
+        message = f"column `{visible(field.name)}` is not declared"
         hint = close or "declare it, or set `extra_columns: drop`"
     return Violation(field.name, "extra", 1, f"{message}; {hint}")
 
 
 def _judge(
-    result: pa.Table, position: int, column: Column | None, kept: dict[str, pa.ChunkedArray]
-) -> Sequence[Violation]:
+    result: pa.Table, position: int, column: Column | None, kept: dict[str, pa.ChunkedArray], found: Findings
+) -> None:
     """Judge one column, which is put among the kept ones as far as it can be converted.
 
     Args:
@@ -164,18 +170,22 @@ def _judge(
         position: Of the column.
         column: As declared; None for one that is kept without being declared.
         kept: Columns by name.
+        found: Takes what is wrong.
     """
     field, array = result.schema.field(position), result.column(position)
-    refused = refusal_in(field)
+    refused, rows = refusal_in(field), None
     if refused is None:
         try:
             array = _converted(array, to_arrow(column.type if column is not None else _declarable(field.type)))
         except InexactError as refusal:
             refused = violation_of(refusal, field.name, column.type if column is not None else None, array)
+            rows = true_rows(array.is_valid()) if refusal.rows is None else refusal.rows
     if refused is not None:
-        return [replace(refused, location=_place(column))]
+        found.add(replace(refused, location=_place(column)), rows)
+        return
     kept[field.name] = _combined(array)
-    return [_nulls(array, column)] if column is not None and not column.nullable and array.null_count else []
+    if column is not None and not column.nullable and array.null_count:
+        _add_nulls(array, column, found)
 
 
 def _declarable(stored: pa.DataType) -> ColumnType:
@@ -201,10 +211,11 @@ def _converted(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     return convert(array, target)
 
 
-def _nulls(array: pa.ChunkedArray, column: Column) -> Violation:
+def _add_nulls(array: pa.ChunkedArray, column: Column, found: Findings) -> None:
     rows = true_rows(array.is_null())
     message = f"column `{column.name}` has {plural(len(rows), 'null')} but is declared `nullable: false`"
-    return Violation(column.name, "null", len(rows), message, examples_at(array, rows[:5].to_pylist()), column.location)
+    examples = examples_at(array, rows[:5].to_pylist())
+    found.add(Violation(column.name, "null", len(rows), message, examples, column.location), rows)
 
 
 def _combined(array: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -215,17 +226,16 @@ def _combined(array: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([array.combine_chunks()], array.type)
 
 
-def _key_violations(
-    table: pa.Table, columns: Sequence[Column] | None, key: Sequence[str], names: Sequence[str]
-) -> list[Violation]:
+def _judge_key(
+    table: pa.Table, columns: Sequence[Column] | None, key: Sequence[str], names: Sequence[str], found: Findings
+) -> None:
     by_name = {column.name: column for column in columns or ()}
-    violations: list[Violation] = []
     for name in key:
         column = by_name.get(name)
         if name not in table.column_names:
             if column is None and name not in names:
                 message = f"key column `{name}` is missing from the result"
-                violations.append(Violation(name, "missing", 1, message))
+                found.add(Violation(name, "missing", 1, message))
             continue
         array = table.column(name)
         # A column that is itself declared not null has been judged.
@@ -233,11 +243,11 @@ def _key_violations(
             rows = true_rows(array.is_null())
             message = f"key column `{name}` has {plural(len(rows), 'null')}"
             examples = examples_at(array, rows[:5].to_pylist())
-            violations.append(Violation(name, "key", len(rows), message, examples, _place(column)))
+            found.add(Violation(name, "key", len(rows), message, examples, _place(column)), rows)
     if all(name in table.column_names for name in key):
-        repeated = key_violation(table, key, _place(by_name.get(key[0])))
-        violations += [repeated] if repeated else []
-    return violations
+        repeated = repeated_rows(table, key)
+        if len(repeated):
+            found.add(key_violation(table, key, repeated, _place(by_name.get(key[0]))), repeated)
 
 
 def _place(column: Column | None) -> Location | None:

@@ -14,17 +14,17 @@ from lakehouse_cli.text.counts import plural
 _FEW = 1_000
 
 
-def key_violation(table: pa.Table, key: Sequence[str], location: Location | None = None) -> Violation | None:
-    """Return the violation of a key that more than one row has; rows with a null in the key are not judged here.
+def key_violation(
+    table: pa.Table, key: Sequence[str], rows: pa.Array | pa.ChunkedArray, location: Location | None = None
+) -> Violation:
+    """Make the violation of a key that more than one row has.
 
     Args:
         table: Holds the key's columns, no two of one name.
         key: Names of the columns that together identify a row.
+        rows: From `repeated_rows`, at least one.
         location: Of the key's first column.
     """
-    rows = _repeated(table, key)
-    if not len(rows):
-        return None
     names = ", ".join(f"`{name}`" for name in key)
     verb = "repeats" if len(rows) == 1 else "repeat"
     first = rows[:EXAMPLES].to_pylist()
@@ -37,8 +37,8 @@ def key_violation(table: pa.Table, key: Sequence[str], location: Location | None
     return Violation(key[0] if len(key) == 1 else None, "key", len(rows), message, examples, location)
 
 
-def _repeated(table: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
-    """0-based rows whose key an earlier row has."""
+def repeated_rows(table: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
+    """List the 0-based rows whose key an earlier row has; rows with a null in the key are not judged here."""
     columns = [table.column(name) for name in key]
     if table.num_rows <= _FEW or any(pa.types.is_nested(column.type) for column in columns):
         return _repeated_few(columns)

@@ -6,7 +6,7 @@ Whoever implements a format writes no path logic and no atomicity.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 from lakehouse_cli.formats.spec import FormatOptions
@@ -77,3 +77,17 @@ class Format(ABC, Generic[Options]):
         """
         del open_source, name, options
         return None
+
+    def find_lines(
+        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: Options
+    ) -> Mapping[int, int]:
+        """Find the lines on which rows begin, both counted from 1; by default none, as for bytes without lines.
+
+        Args:
+            open_source: Opens the bytes; may be called more than once.
+            name: The file as messages show it.
+            rows: Of the rows that `read` finds.
+            options: Of the format, checked.
+        """
+        del open_source, name, rows, options
+        return {}

@@ -61,7 +61,9 @@ def _codec_of(name: str) -> str:
 def _refuse_packed(start: bytes, name: str) -> None:
     packed = next((packed for magic, packed in _MAGIC.items() if start.startswith(magic)), None)
     if packed is not None:
-        hint = f"set `compression: {packed}` in its options" if packed != "zip" else "unpack it first"
+        hint = "unpack it first"
+        if packed in TEXT_COMPRESSIONS:
+            hint = f"rename it to `{name}{TEXT_COMPRESSIONS[packed]}`, or unpack it"
         raise StorageError(f"`{name}` is {packed} data", hint=hint, location=Location(name))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lakehouse_cli.errors import DataError, Location, Violation, did_you_mean
+from lakehouse_cli.errors import DataError, Location, Violation, alike, did_you_mean
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import plural
+from lakehouse_cli.text.invisible import unseen_characters, visible
 from lakehouse_cli.text.listing import first_few, first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
@@ -28,13 +29,16 @@ def check_positions(name: str, columns: Sequence[Column], width: int, line: int 
     if beyond:
         first = beyond[0].from_
         hint = f'`from: {first}` is a position; if it is a name, put it in quotes: `from: "{first}"`'
-        raise missing_columns(name, beyond, (), reason=f"the file has {plural(width, 'column')}", hint=hint, line=line)
+        raise missing_columns(
+            name, beyond, (), columns, reason=f"the file has {plural(width, 'column')}", hint=hint, line=line
+        )
 
 
 def missing_columns(
     name: str,
     missing: Sequence[Column],
     there: Sequence[str],
+    declared: Sequence[Column] | None,
     *,
     reason: str = "the file has no such column",
     called: str = "columns",
@@ -48,13 +52,17 @@ def missing_columns(
         name: The file as messages show it.
         missing: The columns.
         there: Names of those that the file has.
+        declared: All columns that are; none of them is meant by the name of another.
         reason: What is wrong with each.
         called: What the file's own columns are called.
         otherwise: The hint where it has none.
         hint: What to do next, where more is known than the names tell.
         line: Of the header.
     """
-    close = {column.name: did_you_mean(str(column.from_ or column.name), there) for column in missing}
+    taken = {str(column.from_ or column.name) for column in declared or ()}
+    free = [name for name in there if name not in taken]
+    called_so = {column.name: str(column.from_ or column.name) for column in missing}
+    close = {column: _look_alike(in_file, free) or did_you_mean(in_file, free) for column, in_file in called_so.items()}
     hint = hint or next(filter(None, close.values()), None)
     violations = []
     for column in missing:
@@ -68,3 +76,12 @@ def missing_columns(
     listed = first_few(names, _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     return DataError(message, violations, hint=hint, location=Location(name, line))
+
+
+def _look_alike(name: str, there: Sequence[str]) -> str | None:
+    """What to do about a name in the file that only differs in characters that cannot be seen."""
+    found = next(iter(alike(name, there)), None)
+    unseen = unseen_characters(found or "")
+    if found is None or not unseen:
+        return None
+    return f'the file calls it "{visible(found)}" ({unseen}): rename it there, or declare it so, in double quotes'

@@ -6,6 +6,7 @@ for anything else here: a number that is stored as text is a schema that drifted
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
 
+_ENCRYPTED = re.compile("(?i)(?:en|de)crypt")
+
 
 @contextmanager
 def told_as_damaged(
@@ -32,24 +35,62 @@ def told_as_damaged(
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None) is not None:
             raise  # the operating system's, which the storage reports
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise StorageError(
-            f"`{name}` is not {what}, or is damaged: {reason}",
-            hint=hint,
-            location=Location(name),
-        ) from error
+        reason = _reason(error)
+        message = f"`{name}` is not {what}, or is damaged: {reason}"
+        if _ENCRYPTED.search(reason):
+            message, hint = f"`{name}` is encrypted", "have it written without encryption"
+        elif isinstance(error, pa.ArrowNotImplementedError):
+            message = f"`{name}` holds a column of a type that pyarrow cannot read: {reason}"
+            hint = "have it written in another type, such as decimal128 for the 128-bit integers of polars"
+        raise StorageError(message, hint=hint, location=Location(name)) from error
 
 
-def check_whole(table: pa.Table) -> None:
+def check_whole(table: pa.Table, name: str) -> None:
     """Check that a table as it was read is one: Arrow's readers trust offsets, texts and names.
 
+    Args:
+        table: As it was read.
+        name: The file as messages show it.
+
     Raises:
-        ArrowInvalid: Offsets that lead out of their buffers, bytes for text that are none.
+        StorageError: Bytes for text that are none.
+        ArrowInvalid: Offsets that lead out of their buffers.
         UnicodeDecodeError: A name that is no text.
     """
     str(table.schema)
-    for column in table.columns:
-        validate_structure(column)
+    for column, values in zip(table.column_names, table.columns, strict=True):
+        with in_column(column, name):
+            validate_structure(values)
+
+
+@contextmanager
+def in_column(column: str, name: str) -> Iterator[None]:
+    """Name the column in what Arrow raises.
+
+    Raises:
+        StorageError: It is encrypted, of a type or size that Arrow cannot read, or of bytes that are no text.
+        ArrowInvalid: Anything else, which is damage.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        reason, owner = _reason(error), f"column `{column}` of `{name}`"
+        if "UTF8" in reason:
+            message, hint = f"{owner} holds text that is not UTF-8", "have its texts written in UTF-8, or as binary"
+        elif _ENCRYPTED.search(reason):
+            message, hint = f"{owner} is encrypted", "have it written without encryption"
+        elif isinstance(error, pa.ArrowNotImplementedError | pa.ArrowCapacityError):
+            message, hint = f"{owner} is more than pyarrow can read: {reason}", "have it written in another type"
+        else:
+            raise pa.ArrowInvalid(f"column `{column}`: {reason}") from error
+        hint += ", or declare the columns to read, without this one"
+        raise StorageError(message, hint=hint, location=Location(name)) from error
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def wanted_names(
@@ -73,7 +114,7 @@ def wanted_names(
     wanted = list(stored) if columns is None else [str(column.from_ or column.name) for column in columns]
     missing = [column for column in columns or () if (column.from_ or column.name) not in set(stored)]
     if missing:
-        raise missing_columns(name, missing, stored)
+        raise missing_columns(name, missing, stored, columns)
     for each in dict.fromkeys(wanted):
         count = stored.count(each)
         if count > 1:
@@ -103,7 +144,7 @@ def read_declared(
     """
     missing = [column for column in columns or () if column.name not in set(stored)]
     if missing and len(missing) == len(columns or ()):
-        raise missing_columns(name, missing, stored)
+        raise missing_columns(name, missing, stored, columns)
     present = None if columns is None else [column for column in columns if column.name in set(stored)]
     table = read(wanted_names(stored, present, name))
     declared: Sequence[Column | None] = present if present is not None else [None] * table.num_columns
@@ -120,7 +161,7 @@ def read_declared(
         except InexactError as refusal:
             refused.append(_misfit(refusal, field.name, as_stored, column))
             as_declared = as_declared and as_stored.type == target
-    lacking = missing_columns(name, missing, stored) if missing else None
+    lacking = missing_columns(name, missing, stored, columns) if missing else None
     drift = _drift(refused, name, as_declared) if refused else None
     if lacking is not None and drift is not None:
         raise _both(lacking, drift)

@@ -87,6 +87,7 @@ class Plan(Struct, frozen=True):
         contents: What is stored of these tables and of their inputs.
         deferred: The inputs that are read from another environment.
         out_of_reach: Why tables, of these and of their inputs, cannot be had; a run does not ask for them again.
+        missing_sources: Sources that the user selected and that cannot be read, so that a run of them fails.
     """
 
     project: str
@@ -96,6 +97,7 @@ class Plan(Struct, frozen=True):
     contents: Mapping[str, InputRecord] = field(default_factory=dict)
     deferred: tuple[DeferredInput, ...] = ()
     out_of_reach: Mapping[str, UnreachableError] = field(default_factory=dict)
+    missing_sources: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[PlannedTable, ...]:
@@ -201,7 +203,9 @@ def make_plan(
     out_of_reach = {
         name: state.trouble for name, state in states.items() if isinstance(state.trouble, UnreachableError)
     }
-    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach)
+    asked = selection.names if selection.explicit else ()
+    missing = tuple(each.name for each in planned if each.kind == "source" and each.would_fail and each.name in asked)
+    return Plan(project, environment, tuple(planned), notes, contents, deferred, out_of_reach, missing)
 
 
 def _planned_source(graph: AssetGraph, name: str, state: TableState) -> PlannedTable:

@@ -12,6 +12,7 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
+from lakehouse_cli.model.frame_names import unsupported, unsupported_name
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.text.counts import plural
 
@@ -138,10 +139,33 @@ class _Matcher:
                 )
         declared = self.table.inputs
         if declared is None:
-            return self.by_name()
-        if isinstance(declared, Mapping):
-            return self.by_map(declared)
-        return self.by_position(declared)
+            found = self.by_name()
+        elif isinstance(declared, Mapping):
+            found = self.by_map(declared)
+        else:
+            found = self.by_position(declared)
+        self.check_annotations(found)
+        return found
+
+    def check_annotations(self, inputs: tuple[Input, ...]) -> None:
+        """Report annotations of tables, and of the result, that certainly name no frame type."""
+        variadic = {p.kind: p for p in self.parameters or () if p.kind.startswith("var_")}
+        taking = [
+            self.named.get(each.parameter or "")
+            or variadic.get("var_positional" if each.parameter is None else "var_keyword")
+            for each in inputs
+        ]
+        for parameter in dict.fromkeys(each for each in taking if each is not None):
+            name = unsupported_name(parameter.types or (), returned=False)
+            if name is not None:
+                message, hint = unsupported(name, returned=False)
+                self.problem(
+                    f"parameter `{parameter.name}` of `{self.function.name}`: {message}", hint, place=parameter.location
+                )
+        name = unsupported_name(self.function.returns or (), returned=True)
+        if name is not None:
+            message, hint = unsupported(name, returned=True)
+            self.problem(f"result of `{self.function.name}`: {message}", hint, place=self.function.location)
 
     def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
         self.problems.append(Problem(message, hint, place or self.table.where(*keys)))

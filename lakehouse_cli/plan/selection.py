@@ -15,8 +15,12 @@ from msgspec import Struct
 from lakehouse_cli.errors import UsageError, did_you_mean
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph
+from lakehouse_cli.text.listing import first_named
 
 STATES = ("modified", "new", "failed")
+
+_WILD = "*?[]"
+_LISTED = 8
 
 _TERM = re.compile(r"(?P<up>\d*\+)?(?P<core>[^+]+)(?P<down>\+\d*)?")
 _METHODS: dict[str, Callable[[Table, str], bool]] = {
@@ -32,10 +36,12 @@ class Selection(Struct, frozen=True):
     Attributes:
         names: In the graph's order.
         notes: What to tell the user, such as a method that matched nothing.
+        explicit: Whether terms chose them; not where all tables are chosen for want of any.
     """
 
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    explicit: bool = False
 
 
 StateSelection = Callable[[str], set[str]]
@@ -58,7 +64,7 @@ def select(
         in_state: Names the tables that are `modified`, `new` or `failed`; needed where `mentions_state`.
 
     Raises:
-        UsageError: A term names no table (with close matches), no method, or is no term at all.
+        UsageError: A term can match no table (with close matches), names no method, or is no term at all.
     """
     notes: list[str] = []
     asked = list(terms)
@@ -67,7 +73,7 @@ def select(
     # What alone matches nothing has been noted; that two have nothing in common, or that all is left out, has not.
     if graph.tables and not left and (chosen or not notes):
         notes.append("the selection matches no table")
-    return Selection(tuple(name for name in graph.order if name in left), tuple(notes))
+    return Selection(tuple(name for name in graph.order if name in left), tuple(notes), bool(asked))
 
 
 def _union(graph: AssetGraph, terms: Iterable[str], notes: list[str], in_state: StateSelection | None) -> set[str]:
@@ -116,8 +122,13 @@ def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelecti
             found = _in_state(value, in_state)
         else:
             found = {table.name for table in graph.tables.values() if _METHODS[method](table, value)}
-    elif any(character in core for character in "*?["):
+        if not found and method in ("tag", "storage"):
+            raise _matches_nothing(graph, method, value)
+    elif any(character in core for character in _WILD):
         found = {name for name in graph.tables if fnmatchcase(name, core)}
+        if not found:
+            close = did_you_mean(core.strip(_WILD), graph.tables)
+            raise UsageError(f"no table's name fits `{core}`", hint=close or "`lakehouse ls` lists the tables")
     elif core in graph.tables:
         return {core}
     else:
@@ -128,6 +139,18 @@ def _core(graph: AssetGraph, core: str, notes: list[str], in_state: StateSelecti
     if not found:
         notes.append(f"`{core}` matches no table")
     return found
+
+
+def _matches_nothing(graph: AssetGraph, method: str, value: str) -> UsageError:
+    """Make the error of a tag or storage that no table has."""
+    tables = graph.tables.values()
+    known = sorted({tag for table in tables for tag in table.tags} if method == "tag" else {t.storage for t in tables})
+    listed = first_named([f"{method}:{each}" for each in known], _LISTED)
+    hint = did_you_mean(value.strip(_WILD), known, written=f"{method}:{{}}") or (
+        f"there are {listed}" if known else "no table has tags"
+    )
+    message = f"no table has the tag `{value}`" if method == "tag" else f"no table is in a storage `{value}`"
+    return UsageError(message, hint=hint)
 
 
 def _in_state(state: str, in_state: StateSelection | None) -> set[str]:

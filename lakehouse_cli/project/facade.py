@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lakehouse_cli.operations.copying import CopiedTable, CopyResult
     from lakehouse_cli.operations.preview import Shown
     from lakehouse_cli.runs.events import Event, Moment, RunResult
+    from lakehouse_cli.runs.failed_rows import KeptRows
     from lakehouse_cli.runs.history.records import RunList, RunRecord, TableHistory
 
 
@@ -260,6 +261,17 @@ class Project:
         from lakehouse_cli.operations.preview import shown
 
         return shown(declared, storage.uri(declared), data, count)
+
+    def failed_rows(self, table: str) -> KeptRows | None:
+        """The rows of a table that broke its contract when it ran last, with reasons; None where none did.
+
+        Raises:
+            UsageError: There is no such table.
+        """
+        from lakehouse_cli.runs.failed_rows import FailedRowsStore
+
+        name = self.table(table).name
+        return FailedRowsStore(self.folder, self.planner.spec.environment, self.planner.mask).read(name)
 
     def runs(self, limit: int | None = None) -> RunList:
         """The runs in the history, newest first."""

@@ -18,6 +18,7 @@ from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXECUTORS, lookup
 from lakehouse_cli.runner import Runner, WorkerSetup, new_run_id
 from lakehouse_cli.runs.events import Event, Moment, RunResult
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.runs.history import reading as history
 from lakehouse_cli.runs.recording import recording
 from lakehouse_cli.text.redaction import masked
@@ -44,7 +45,10 @@ def run_project(
         if plan.runs and (note := executor.note_on(workers)) is not None:
             plan = replace(plan, notes=(*plan.notes, note))
         durations = history.durations(spec.folder, environment=environment) if len(plan.runs) > 1 else {}
-        runner = replace(_runner(planner, plan, executor, workers, behind), emit=emit, durations=durations)
+        store = FailedRowsStore(spec.folder, environment, mask)
+        runner = replace(
+            _runner(planner, plan, executor, workers, behind), emit=emit, durations=durations, failed_rows=store
+        )
         planner.code.keep()
         return masked(runner.run(plan, run_id=run_id, fail_fast=request.fail_fast, asked=began), mask)
 

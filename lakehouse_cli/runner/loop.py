@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lakehouse_cli.code.importing import pinned
-from lakehouse_cli.errors import LakehouseError, OvertakenError, Terminated, UnreachableError
+from lakehouse_cli.errors import ContractError, LakehouseError, OvertakenError, Terminated, UnreachableError
 from lakehouse_cli.executors.base import Executor
-from lakehouse_cli.model import Table
+from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Table
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.planning import Plan, PlannedTable
 from lakehouse_cli.runner import table_results
@@ -45,8 +45,10 @@ from lakehouse_cli.runs.events import (
     TableStarted,
     ignore_event,
 )
+from lakehouse_cli.runs.failed_rows import FailedRowsStore
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.capabilities import in_use
+from lakehouse_cli.text.counts import count_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +71,7 @@ class Runner(Struct, frozen=True):
         durations: Seconds each table took before.
         memory_limit: Bytes that all tables under way may take together; None for no limit.
         elsewhere: The inputs that are read from another environment, as they are declared there.
+        failed_rows: Keeps the rows that break a contract; None where nothing is to be kept.
         compare: Called with each result, which is then not published; returns whether it equals the stored table.
     """
 
@@ -80,6 +83,7 @@ class Runner(Struct, frozen=True):
     durations: Mapping[str, float] = {}
     memory_limit: int | None = None
     elsewhere: Mapping[str, Table] = {}
+    failed_rows: FailedRowsStore | None = None
     compare: Callable[[PlannedTable, pa.Table], bool] | None = None
 
     @property
@@ -109,6 +113,7 @@ class Runner(Struct, frozen=True):
         run.skip_what_is_up_to_date()
         if plan.runs:
             run.carry_out()
+        run.fail_missing_sources()
         result = RunResult(
             run.run_id,
             plan.project,
@@ -166,6 +171,17 @@ class _Run:
         for planned in self.plan.tables:
             if planned.action == "skip":
                 self._end(table_results.unchanged(planned))
+
+    def fail_missing_sources(self) -> None:
+        """Fail the sources that were asked for and that nothing has read in vain yet."""
+        for name in self.plan.missing_sources:
+            if name in self.results or self.cancelled_by is not None:
+                continue
+            table = self.runner.graph.tables[name]
+            try:
+                self.runner.storages[table.storage].scan(table, table.columns).table()
+            except LakehouseError as error:
+                self._end(table_results.failed_source(name, self.planned[name].uri, error, 0.0, None))
 
     def carry_out(self) -> None:
         """Do all that loads Arrow and the user's code."""
@@ -270,6 +286,10 @@ class _Run:
     def _ended(self, name: str, ended: Ended, given_up: str | None) -> None:
         planned = self.planned[name]
         seconds, attempts = time.perf_counter() - self.under_way.pop(name), self._begun(name)
+        if isinstance(ended, Outcome | ContractError):  # its inputs could be read
+            for each in planned.inputs:
+                if self.runner.graph.tables[each].kind == "source":
+                    self._keep_rows(each, None)
         match ended:
             case LakehouseError():
                 self._end(self._failed(planned, ended, seconds, attempts, given_up))
@@ -280,6 +300,7 @@ class _Run:
                     self.contents.record_materialized(self.runner.graph.tables[name], planned, ended.manifest)
                 elif self.runner.compare is not None:
                     self.contents.record_unpublished(name, same=self.runner.compare(planned, ended.data))
+                self._keep_rows(name, None)
                 self._end(table_results.materialized(planned, ended, seconds, attempts))
 
     def _begun(self, name: str) -> int:
@@ -292,7 +313,8 @@ class _Run:
             return self._failed(planned, failure.error, seconds, attempts=0)
         if blame not in self.results:
             uri = self.planned[blame].uri if blame in self.planned else ""
-            self._end(table_results.failed_source(blame, uri, failure.error, seconds))
+            kept = self._keep_rows(blame, failure.error)
+            self._end(table_results.failed_source(blame, uri, failure.error, seconds, kept))
         return table_results.skipped(planned, self.results[blame])
 
     def _failed(
@@ -309,7 +331,18 @@ class _Run:
         # not as it was, though this run did not replace it.
         if self.runner.publish and not isinstance(error, UnreachableError | OvertakenError):
             left = table_results.left_in_place(table, planned.uri, storage, self.started_ns)
-        return table_results.failed(planned, error, seconds, attempts, left, given_up)
+        kept = self._keep_rows(planned.name, error)
+        return table_results.failed(planned, error, seconds, attempts, left, given_up, kept)
+
+    def _keep_rows(self, name: str, error: LakehouseError | None) -> str | None:
+        """Keep the rows that break the contract, none any more without an error; returns how they are shown."""
+        store = self.runner.failed_rows
+        count = 0 if store is None else store.replace(name, self.run_id, error)
+        if not count:
+            return None
+        environment = "" if self.plan.environment == DEFAULT_ENVIRONMENT else f" -e {self.plan.environment}"
+        rows = "row that fails" if count == 1 else f"{count_text(count)} rows that fail"
+        return f"`lakehouse show {name}{environment} --failed` shows the {rows}"
 
     def _end(self, result: TableResult) -> None:
         self.results[result.name] = result

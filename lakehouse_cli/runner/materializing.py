@@ -21,7 +21,7 @@ from lakehouse_cli.plan.python_functions import computation_of
 from lakehouse_cli.runner.jobs import InputError, Job, Outcome, over_time
 from lakehouse_cli.runner.workplace import Workplace
 from lakehouse_cli.storage.base import Provenance
-from lakehouse_cli.storage.capabilities import check_replaceable
+from lakehouse_cli.storage.capabilities import check_replaceable, find_lines
 from lakehouse_cli.storage.renaming import scan
 from lakehouse_cli.storage.undeclared_types import check_undeclared_types
 from lakehouse_cli.transforms import SharedTable, Transform, load_transform
@@ -43,12 +43,25 @@ def read_input(job: Job, place: Workplace, name: str) -> tuple[pa.Table, InputRe
         known = () if expected is None else (expected,)
         data, record = scan(place.storages[table.storage], table, table.columns).table_with_content(known)
         if table.kind == "source":
-            violations = check(data, table.columns, key=table.key)
-            if violations:
-                raise DataError(violations[0].message, violations, location=violations[0].location)
+            _check_source(data, table, place)
     except LakehouseError as error:
         raise InputError(name, error) from error
     return data, record
+
+
+def _check_source(data: pa.Table, table: Table, place: Workplace) -> None:
+    """Judge nulls and key of a source.
+
+    Raises:
+        DataError: They break its contract.
+    """
+    found = check(data, table.columns, key=table.key)
+    if found.violations:
+        first = found.violations[0]
+        error = DataError(first.message, location=first.location)
+        lines = find_lines(place.storages[table.storage], table, found.row_numbers())
+        found.describe(error, data, table.key, lines)
+        raise error
 
 
 def materialize(

@@ -64,6 +64,7 @@ def failed(
     attempts: int,
     left: str | None,
     given_up: str | None = None,
+    kept: str | None = None,
 ) -> TableResult:
     """Make the result of a table that could not be materialized.
 
@@ -74,6 +75,7 @@ def failed(
         attempts: How many were begun.
         left: From `left_in_place`.
         given_up: Why no other attempt followed though there might have been one; None if there could be none.
+        kept: How the rows that fail are shown; None if none are kept.
     """
     return TableResult(
         planned.name,
@@ -83,13 +85,14 @@ def failed(
         uri=planned.uri,
         attempts=attempts,
         error=ErrorInfo.of(error, left),
-        notes=(f"not tried again: {given_up}",) if given_up is not None else (),
+        notes=tuple(filter(None, (kept, f"not tried again: {given_up}" if given_up is not None else None))),
     )
 
 
-def failed_source(name: str, uri: str, error: LakehouseError, seconds: float) -> TableResult:
-    """Make the result of a source that is missing or not as declared."""
-    return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error))
+def failed_source(name: str, uri: str, error: LakehouseError, seconds: float, kept: str | None) -> TableResult:
+    """Make the result of a source that is missing or not as declared; `kept` as of `failed`."""
+    notes = () if kept is None else (kept,)
+    return TableResult(name, "failed", duration_s=round(seconds, 6), uri=uri, error=ErrorInfo.of(error), notes=notes)
 
 
 def skipped(planned: PlannedTable, blame: TableResult) -> TableResult:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, to_builtins
 
-from lakehouse_cli.errors import DataError, LakehouseError, Location, TransformError, Violation
+from lakehouse_cli.errors import DataError, Example, LakehouseError, Location, TransformError, Violation
 from lakehouse_cli.model.deferred import DeferredInput
 from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.model.schema_change import SchemaChange
@@ -243,15 +243,22 @@ def error_json(error: ErrorInfo | None) -> dict[str, Any] | None:
 
 
 def violations_json(violations: Sequence[Violation]) -> list[dict[str, Any]]:
-    """Violations as JSON: column, check, count, message, examples with row and value, where the contract says so."""
+    """Violations as JSON: column, check, count, message, examples, where the contract says so."""
     return [
         to_builtins(violation)
         | {
-            "examples": [{"row": example.row, "value": example.value} for example in violation.examples],
+            "examples": [_example_json(example) for example in violation.examples],
             "location": location_json(violation.location),
         }
         for violation in violations
     ]
+
+
+def _example_json(example: Example) -> dict[str, Any]:
+    """Row and value; line and key where they are known."""
+    known = {"line": example.line, "key": example.key or None}
+    document = {"row": example.row, "value": example.value}
+    return document | {name: value for name, value in known.items() if value is not None}
 
 
 def result_json(result: RunResult) -> dict[str, Any]:

@@ -6,11 +6,11 @@ A storage has a capability where it has the methods; nothing is declared. Caller
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from lakehouse_cli.errors import StorageError, UnclaimedError, UsageError
+from lakehouse_cli.errors import LakehouseError, StorageError, UnclaimedError, UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.model.manifest import ANOTHER_HAND, InputRecord
 from lakehouse_cli.storage.base import AssetStorage, Stray
@@ -41,6 +41,14 @@ class CountsRows(Protocol):
 
     def count_rows(self, table: Table) -> int | None:
         """Return how many rows are stored; None, or whatever is raised, where they are not known."""
+
+
+@runtime_checkable
+class FindsLines(Protocol):
+    """Keeps tables in files of lines."""
+
+    def find_lines(self, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
+        """Return the lines on which rows begin, both counted from 1; those that are not known are left out."""
 
 
 @runtime_checkable
@@ -102,6 +110,7 @@ CAPABILITIES = (
     Prefetches,
     StaysOpen,
     CountsRows,
+    FindsLines,
     KeepsVersions,
     ProtectsOthers,
     ExplainsChanges,
@@ -133,6 +142,15 @@ def count_rows(storage: AssetStorage, table: Table) -> int | None:
     """Return how many rows are stored of a table; None where that is not known without reading it."""
     found = storage.capability(CountsRows)
     return None if found is None else found.count_rows(table)
+
+
+def find_lines(storage: AssetStorage, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
+    """Return the lines of a table's file on which rows begin, as far as they are known; raises nothing."""
+    found = storage.capability(FindsLines)
+    try:
+        return {} if found is None else found.find_lines(table, rows)
+    except (LakehouseError, OSError):  # the file has gone since, or changed
+        return {}
 
 
 def read_version(storage: AssetStorage, table: Table, version: int) -> pa.Table:

@@ -141,6 +141,8 @@ class FormattedStorage(AssetStorage):
 def missing_data(table: Table, shown: str, advice: str = "put the file there") -> MissingDataError:
     """The error of a table of which nothing is stored at the place shown; `advice` is for the owner of a source."""
     if table.kind == "source":
+        if any(mark in table.path for mark in "*?{"):
+            advice = "a pattern is no path: declare a source for each file; where that is the file's name, " + advice
         return MissingDataError(
             f"{shown} does not exist",
             hint=f"{advice}, or correct `path:` or the storage's `root:`",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.invisible import visible
 
 
 def first_few(names: Sequence[str], limit: int, noun: str = "") -> str:
@@ -24,12 +25,12 @@ def first_few(names: Sequence[str], limit: int, noun: str = "") -> str:
 
 
 def first_named(names: Sequence[str], limit: int) -> str:
-    """The first few names, each in backticks.
+    """The first few names, each in backticks, what cannot be seen in them as escapes.
 
     >>> first_named(["a", "b"], 1)
     '`a` and 1 more'
     """
-    return first_few([f"`{name}`" for name in names], limit)
+    return first_few([f"`{visible(name)}`" for name in names], limit)
 
 
 def any_of(names: Sequence[str]) -> str:

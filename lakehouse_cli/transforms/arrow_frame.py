@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.model import Column
-from lakehouse_cli.transforms.frames import ARROW, FrameType
+from lakehouse_cli.model.frame_names import ARROW
+from lakehouse_cli.transforms.frames import FrameType
 
 
 class ArrowFrame(FrameType):

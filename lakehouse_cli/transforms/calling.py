@@ -18,11 +18,14 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.text.listing import first_named
+from lakehouse_cli.transforms.duckdb_relations import bent_columns
 from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
 from lakehouse_cli.transforms.sharing import SharedTable
 
+_LISTED = 8
 _lock = threading.Lock()
 _under_way: dict[object, tuple[str, set[str]]] = {}
 _LazyKinds = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
@@ -140,7 +143,8 @@ def _noted(name: str, beside: set[str]) -> Iterator[None]:
 def _no_frame(transform: Transform, result: Any) -> TransformError:
     wanted = transform.return_type.name if transform.returns is not None else "pandas.DataFrame"
     kind = type(result).__name__
-    returned = f"`{transform.name}` returned {'None' if result is None else f'a {kind}'}"
+    article = "an" if kind[0].lower() in "aeio" else "a"
+    returned = f"`{transform.name}` returned {'None' if result is None else f'{article} {kind}'}"
     if isinstance(result, types.CoroutineType):
         result.close()  # or Python warns that nobody awaited it
     if result is None:
@@ -150,7 +154,7 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     elif kind == "LazyFrame":
         hint = "call `.collect()` before returning"
     elif kind == "DuckDBPyRelation":
-        hint = "call `.to_arrow_table()` before returning, which keeps every value; `.df()` rounds large integers"
+        hint = _hint_of_relation(result)
     elif kind == "DuckDBPyConnection":
         hint = "return `connection.sql(query).to_arrow_table()`"
     elif kind in ("RecordBatch", "RecordBatchReader"):
@@ -160,3 +164,14 @@ def _no_frame(transform: Transform, result: Any) -> TransformError:
     else:
         hint = f"return a {wanted}"
     return TransformError(f"{returned}; a transform returns a {wanted}", hint=hint)
+
+
+def _hint_of_relation(relation: Any) -> str:
+    """What to return in the place of a relation of DuckDB."""
+    names, types = bent_columns(relation)
+    if not names:
+        return "call `.to_arrow_table()` before returning, which keeps every value; `.df()` rounds large integers"
+    return (
+        f"cast {first_named(names, _LISTED)} to VARCHAR in the query ({', '.join(types)} do not keep their values in"
+        " Arrow), then call `.to_arrow_table()` before returning"
+    )

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
+from lakehouse_cli.model.frame_names import ARROW, PANDAS, POLARS, unsupported
 from lakehouse_cli.registry import installed, lookup
 
 
@@ -65,7 +66,6 @@ class FrameType(ABC):
         return self.accepts(type(value), returned=True)
 
 
-PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 _FRAME_TYPES = {
     PANDAS: "lakehouse_cli.transforms.pandas_frame:PandasFrame",
     ARROW: "lakehouse_cli.transforms.arrow_frame:ArrowFrame",
@@ -179,11 +179,5 @@ def _spelled(annotation: Any) -> str:
 
 
 def _unsupported(text: str, returned: bool) -> TransformError:
-    hint = f"use pandas.DataFrame (also where there is no annotation), {ARROW} or {POLARS}"
-    if text.endswith("Series") and not returned:
-        hint = "a table comes as a pandas.DataFrame; a pandas.Series can only be returned"
-    if text.endswith("LazyFrame"):
-        hint = f"use {POLARS}; call `.lazy()` and `.collect()` in the transform"
-    if text.endswith(("DuckDBPyRelation", "DuckDBPyConnection")):
-        hint = f"use {ARROW}; query it in the transform, and call `.to_arrow_table()` before returning"
-    return TransformError(f"`{text}` is not a supported frame type", hint=hint)
+    message, hint = unsupported(text, returned=returned)
+    return TransformError(message, hint=hint)

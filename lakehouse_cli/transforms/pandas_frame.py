@@ -18,7 +18,8 @@ import pyarrow as pa
 from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.exact import kind_of, nan_to_null
 from lakehouse_cli.model import Column
-from lakehouse_cli.transforms.frames import PANDAS, FrameType
+from lakehouse_cli.model.frame_names import PANDAS
+from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
 
 # pandas-stubs knows neither this function nor the dtype of this class.
@@ -238,7 +239,14 @@ def _add(result: ResultColumns, name: Any, values: Any, *, level: bool = False) 
         }[type(dtype)]
         result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
         return
-    array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
+    try:
+        array = values.array.__arrow_array__() if hasattr(values.array, "__arrow_array__") else pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        hint = "convert it with `.astype`"
+        if dtype.name == "geometry":
+            hint = "return `frame.to_wkb()`, and declare it binary"
+        result.refuse_type(name, f"{dtype}, which no column type holds", hint, len(values))
+        return
     if pa.types.is_floating(array.type):
         array = nan_to_null(array)
     result.add(name, array, level=level)

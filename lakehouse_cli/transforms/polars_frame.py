@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from lakehouse_cli.errors import TransformError
 from lakehouse_cli.model import Column
-from lakehouse_cli.transforms.frames import POLARS, FrameType
+from lakehouse_cli.model.frame_names import POLARS
+from lakehouse_cli.transforms.frames import FrameType
 from lakehouse_cli.transforms.result_columns import ResultColumns
 
 

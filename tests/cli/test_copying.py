@@ -184,7 +184,7 @@ def test_arguments_that_are_wrong_are_all_there_is_to_tell(computed: ProjectFold
     done = cli("copy", "nothing", "--to", "dev")
     assert (done.code, done.out) == (2, "")
     assert "there is no table `nothing`" in done.err
-    assert cli("copy", "tag:none", "--to", "dev").out.startswith("small · default → dev · copy\n")
+    assert cli("copy", "state:failed", "--to", "dev").out.startswith("small · default → dev · copy\n")
 
 
 def test_what_cannot_be_looked_at_is_told_with_what_to_do(computed: ProjectFolder, cli: Cli) -> None:

@@ -119,7 +119,8 @@ def test_plan_gives_the_documented_json(project: ProjectFolder, cli: Cli) -> Non
 def test_plan_exit_code(project: ProjectFolder, cli: Cli) -> None:
     assert cli("plan").code == 0
     assert cli("plan", "--exit-code").code == 4
-    assert cli("plan", "--exit-code", "tag:none").code == 0
+    assert cli("plan", "--exit-code", "state:failed").code == 0
+    assert cli("plan", "--exit-code", "tag:none").code == 2
 
 
 def test_ls(project: ProjectFolder, cli: Cli) -> None:
@@ -164,8 +165,8 @@ def test_a_wrong_option(cli: Cli, argv: tuple[str, ...], message: str, hint: str
 
 def test_ls_quietly_gives_the_names_alone(project: ProjectFolder, cli: Cli) -> None:
     assert cli("ls", "-q").out == "orders\ntotals\nbest\n"
-    ran = cli("ls", "-q", "tag:none")
-    assert (ran.code, ran.out, ran.err) == (0, "", "`tag:none` matches no table\n")
+    ran = cli("ls", "-q", "state:failed")
+    assert (ran.code, ran.out, ran.err) == (0, "", "`state:failed` matches no table\n")
 
 
 def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder, cli: Cli) -> None:
@@ -193,9 +194,12 @@ def test_in_json_too_a_selection_that_matches_nothing_says_so(
 ) -> None:
     dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
     project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
-    ran = cli(*argv, "tag:repotr", "-o", "json")
-    assert (ran.code, ran.err) == (0, "`tag:repotr` matches no table\n")
+    ran = cli(*argv, "state:failed", "-o", "json")
+    assert (ran.code, ran.err) == (0, "`state:failed` matches no table\n")
     assert ran.json.get("nodes", ran.json.get("tables")) == []
+    refused = cli(*argv, "tag:repotr", "-o", "json")
+    assert refused.code == 2
+    assert "did you mean `tag:report`?" in refused.out + refused.err
 
 
 def test_errors_of_any_command_hide_values_of_variables(
@@ -322,13 +326,13 @@ def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) 
     told = [line.strip() for line in shown.err.splitlines()]
     run = [line.strip() for line in cli("run").err.splitlines()]
     assert told[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
-    assert told[1:] == run[1:]
+    assert [*told[1:], "`lakehouse show orders --failed` shows the row that fails"] == run[1:]
     assert "row 2 (line 3): x" in told
     assert "row 2 (line 3): 2024-13-01" in told
     assert told[-1].startswith("next: correct the file")
     violations = cli("show", "orders", "-o", "json").json["error"]["violations"]
     assert [(v["column"], v["check"], v["count"]) for v in violations] == [("amount", "type", 1), ("day", "type", 1)]
-    assert violations[0]["examples"] == [{"row": 2, "value": "x"}]
+    assert violations[0]["examples"] == [{"row": 2, "value": "x", "line": 3}]
 
 
 def test_schema_is_a_json_schema(cli: Cli) -> None:

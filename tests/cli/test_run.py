@@ -203,7 +203,8 @@ def test_invalid_source_shows_row_and_value(project: ProjectFolder, cli: Cli) ->
     assert (source["name"], source["status"]) == ("orders", "failed")
     violation = source["error"]["violations"][0]
     assert (violation["column"], violation["count"]) == ("amount", 2)
-    assert violation["examples"] == [{"row": 2, "value": "two"}, {"row": 3, "value": "1.5"}]
+    examples = [{"row": 2, "value": "two", "line": 3}, {"row": 3, "value": "1.5", "line": 4}]
+    assert violation["examples"] == examples
 
 
 CHAIN = """
@@ -462,10 +463,23 @@ def test_results_survive_in_manifests_beside_the_data(project: ProjectFolder, cl
     assert manifest["columns"] == [{"name": "customer", "type": "string"}, {"name": "total", "type": "int64"}]
 
 
+def test_selected_source_whose_file_is_missing_fails(project: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    assert cli("run", "orders").code == 0
+    (project.path / "data/orders.csv").unlink()
+    ran = cli("run", "orders", "-o", "json")
+    assert (ran.code, ran.json["status"]) == (1, "failed")
+    (found,) = ran.json["tables"]
+    assert (found["name"], found["status"]) == ("orders", "failed")
+    assert found["error"]["message"] == "data/orders.csv does not exist"
+    assert "data/orders.csv does not exist" in cli("run", "orders").err
+    assert cli("run", "orders", "--dry-run").code == 0
+
+
 def test_nothing_selected_is_not_an_error(project: ProjectFolder, cli: Cli) -> None:
-    ran = cli("run", "tag:nothing")
+    ran = cli("run", "state:failed")
     assert ran.code == 0
-    assert "`tag:nothing` matches no table" in ran.out
+    assert "`state:failed` matches no table" in ran.out
     assert "nothing to do" in ran.out
     assert project.files() == ["orders.csv"]
 

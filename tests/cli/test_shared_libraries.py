@@ -88,7 +88,7 @@ def c(s):
 
 
 def d(a):
-    return duckdb.query("SELECT 1 AS id").df()
+    return duckdb.default_connection().query("SELECT 1 AS id").df()
 """
 TABLES = "  s: {kind: source, columns: {id: int64}}\n  a: {}\n  b: {}\n  c: {}\n  d: {}\n"
 SHARED = (

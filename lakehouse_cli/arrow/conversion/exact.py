@@ -53,6 +53,7 @@ _HINTS = {
     ("integer", "bool"): "compare them in the transform, as with `!= 0`",
     ("timestamp", "time"): "take the time of day in the transform with `.dt.time`",
 }
+_INTERVAL_HINT = "cast them to text in the query, as with `::VARCHAR`, and declare string"
 _NAMES = {**NAMES, "decimal": "decimals", "struct": "structs", "map": "maps"}
 
 
@@ -85,6 +86,8 @@ def convert(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if source == "decimal" and wanted in ("integer", "float", "decimal") and not scales.has_usual_scale(column.type):
         return scales.unusual_to_number(column, target)
     conversion = _CONVERSIONS.get((source, wanted))
+    if conversion is None and pa.types.is_interval(column.type):
+        raise InexactError("intervals, whose months have no fixed length", hint=_INTERVAL_HINT, noun=True)
     if conversion is None:
         raise InexactError(
             name_of(column.type),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -114,11 +114,22 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target:
         return
     if target is not None and pa.types.is_map(target) and present.keys() <= {"list", "struct"}:
         return
-    # The kind of most rows is taken for what was meant, the others for the mistake.
-    usual = max(present, key=lambda kind: len(present[kind]))
-    rows = sorted(row for kind, of_kind in present.items() if kind != usual for row in of_kind)
-    others = " and ".join(NAMES[kind] for kind in present if kind != usual)
+    # What the declared type holds is what was meant, else the kind of most rows; the others are the mistake.
+    meant = _of_declared(target, present) or {max(present, key=lambda kind: len(present[kind]))}
+    usual = max(meant, key=lambda kind: len(present[kind]))
+    rows = sorted(row for kind, of_kind in present.items() if kind not in meant for row in of_kind)
+    others = " and ".join(NAMES[kind] for kind in present if kind not in meant)
     raise _refused(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
+
+
+def _of_declared(target: pa.DataType | None, present: Collection[str]) -> set[str]:
+    """Which of the kinds that are there the declared type has values of; none where that is all or nothing of them."""
+    if target is None:
+        return set()
+    declared = exact.kind_of(target)
+    numbers = {"integer"} if declared in ("float", "decimal") else set()
+    meant = ({declared} | numbers) & set(present)
+    return meant if len(meant) < len(present) else set()
 
 
 def _refused(

@@ -98,6 +98,24 @@ def shown_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str]:
     return texts
 
 
+def texts_at(column: pa.ChunkedArray, rows: Sequence[int]) -> list[str | None]:
+    """Print the values of some 0-based rows in full, text as it is; None for null."""
+    texts: list[str | None] = []
+    for row in rows:
+        scalar = column[row]
+        try:
+            value = scalar.as_py()
+        except (ValueError, ArithmeticError, pa.ArrowException):
+            value = None
+        if not scalar.is_valid:
+            texts.append(None)
+        elif value is None:
+            texts.append(_beyond_python(scalar))
+        else:
+            texts.append(_nested_text(value) if isinstance(value, (list, tuple, dict)) else str(value))
+    return texts
+
+
 def _beyond_python(scalar: pa.Scalar) -> str:
     """A value that Python's own types cannot hold, as Arrow prints it; where it cannot either, as the count it is."""
     try:

@@ -63,7 +63,7 @@ _METHODS = {
 # Functions of DuckDB that use one connection for the whole process.
 _SHARED = re.compile(
     r"duckdb\.(?:sql|query|execute|executemany|register|unregister|table|view|values|table_function|query_df|df|arrow"
-    r"|append|begin|commit|rollback|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
+    r"|append|begin|commit|rollback|default_connection|(?:create|remove)_function|(?:from|read|fetch)_?\w+)"
 )
 _WITH_MODE = ("open", "ZipFile", "HDFStore")  # calls whose second argument says whether a file is written
 _BUFFERS = ("StringIO", "BytesIO", "BufferReader")

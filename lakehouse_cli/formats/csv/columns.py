@@ -78,13 +78,13 @@ def _places(source: CsvSource, columns: Sequence[Column]) -> list[int]:
     if source.header is None and not any(column.from_ for column in columns):
         if width is not None and width < len(columns):
             reason = f"it has {plural(width, 'column')}, {count_text(len(columns))} are declared"
-            raise _missing(source, columns[width:], reason)
+            raise _missing(source, columns[width:], columns, reason)
         return list(range(len(columns)))
     wanted = [column.from_ or column.name for column in columns]
     found = {name: at for at, name in enumerate(source.header or ())}
     missing = [each for each, name in zip(columns, wanted, strict=True) if name not in found and type(name) is str]
     if missing:
-        raise _missing(source, missing, "the file has no such column")
+        raise _missing(source, missing, columns, "the file has no such column")
     names = [name for name in wanted if type(name) is str]
     _check_unique(source, names)
     if len(names) == len(wanted):
@@ -104,7 +104,7 @@ def _check_zeros(source: CsvSource) -> None:
         )
 
 
-def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataError:
+def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Column], reason: str) -> DataError:
     _check_zeros(source)
     header = [name for name in source.header or () if name]
     other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
@@ -116,6 +116,7 @@ def _missing(source: CsvSource, missing: Sequence[Column], reason: str) -> DataE
         source.name,
         missing,
         header,
+        declared,
         reason=reason,
         otherwise="check `delimiter` and `header` in its options",
         hint=hint,

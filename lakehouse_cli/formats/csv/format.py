@@ -5,6 +5,7 @@ from __future__ import annotations
 from lakehouse_cli.formats.base import Format
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.read import count_rows, read_csv
+from lakehouse_cli.formats.csv.refusals import find_lines
 from lakehouse_cli.formats.csv.write import write_csv
 
 
@@ -14,3 +15,4 @@ class CsvFormat(Format[CsvOptions]):
     read = staticmethod(read_csv)
     write = staticmethod(write_csv)
     count_rows = staticmethod(count_rows)
+    find_lines = staticmethod(find_lines)

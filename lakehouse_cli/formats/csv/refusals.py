@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -45,6 +46,8 @@ def ragged_rows(open_source: Opener, name: str, ragged: Sequence[Any], options: 
     expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
     if "\r" in text:
         hint = "end every line as the first one ends: a CR alone is part of a value here"
+    elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
+        hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
     elif not options.quotes:
         hint = "set `delimiter` in its options, or remove `quote_char: none` if it quotes values"
     else:
@@ -63,6 +66,11 @@ def unfit_cells(
     found = _find_rows(open_source, name, [row for each in readings for row, _, _ in each.examples], options)
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(name, readings, rows, show=shorten, explain=_reasons, lines=lines)
+
+
+def find_lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
+    """Find the lines on which rows begin, both counted from 1."""
+    return {row: line for row, (line, _) in _find_rows(open_source, name, rows, options).items()}
 
 
 def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, tuple[int, str]]:

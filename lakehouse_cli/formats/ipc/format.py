@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile, arrow_file, finished
 from lakehouse_cli.formats.base import Format, Sink
 from lakehouse_cli.formats.canonical_arrays import canonical, holds_dictionary, with_own_dictionaries
@@ -43,7 +42,7 @@ class IpcFormat(Format[IpcOptions]):
             reading = pa.ipc.IpcReadOptions(included_fields=included or ([0] if stored else []))
             with _lent(open_source, name) as file:
                 table = pa.ipc.open_file(file.native, options=reading).read_all().select(wanted)
-                check_whole(table)
+                check_whole(table, name)
                 return table
 
         return read_declared(stored, columns, name, read)
@@ -86,16 +85,9 @@ def _schema(open_source: Callable[[], BinaryIO], name: str) -> pa.Schema:
         StorageError: The file is damaged, or has a column of a type that Arrow's C++ library does not know.
     """
     with _lent(open_source, name) as file:
-        try:
-            schema = pa.ipc.open_file(file.native).schema
-            schema.names  # noqa: B018  # which may be no text
-            return schema
-        except pa.ArrowNotImplementedError as error:
-            raise StorageError(
-                f"`{name}` holds a column of a type that pyarrow cannot read: {error}",
-                hint="have it written in another type, such as decimal128 for the 128-bit integers of polars",
-                location=Location(name),
-            ) from error
+        schema = pa.ipc.open_file(file.native).schema
+        schema.names  # noqa: B018  # which may be no text
+        return schema
 
 
 def _width(kind: pa.DataType) -> int:

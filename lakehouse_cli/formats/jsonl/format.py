@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import BinaryIO, ClassVar
 
 import pyarrow as pa
@@ -38,6 +39,14 @@ class JsonlFormat(Format[JsonlOptions]):
     def count_rows(self, open_source: Callable[[], BinaryIO], name: str, options: JsonlOptions) -> int | None:
         """Count the lines that are not blank, or the elements of the array."""
         return sum(1 for _ in self._opened(open_source, name, options.compression).records())
+
+    def find_lines(
+        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: JsonlOptions
+    ) -> Mapping[int, int]:
+        """Count the lines that are not blank."""
+        lines = enumerate(self._opened(open_source, name, options.compression).records(), 1)
+        wanted, last = set(rows), max(rows, default=0)
+        return {row: line for row, (line, _) in islice(lines, last) if row in wanted}
 
     def write(self, table: pa.Table, sink: Sink, options: JsonlOptions) -> None:
         """Write a table to an open file; see `write_jsonl`."""

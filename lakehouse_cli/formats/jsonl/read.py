@@ -62,7 +62,7 @@ def read_declared(opened: Opened, columns: Sequence[Column], cells: Sequence[Csv
     if rows and missing:
         reason, otherwise = f"no {opened.unit} has such a name", "its objects are empty"
         there = list(names)
-        raise missing_columns(opened.name, missing, there, reason=reason, called="names", otherwise=otherwise)
+        raise missing_columns(opened.name, missing, there, columns, reason=reason, called="names", otherwise=otherwise)
     if any(reading.count for reading in readings):
         raise unfit_values(opened.name, readings, rows, show=_shown, explain=_reason)
     return table_of(readings)

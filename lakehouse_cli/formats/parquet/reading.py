@@ -21,7 +21,7 @@ from lakehouse_cli.arrow.types import is_list
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
-from lakehouse_cli.formats.stored_types import check_whole
+from lakehouse_cli.formats.stored_types import check_whole, in_column
 
 #: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
 _MOST_SECONDS, _MOST_MICROSECONDS = 9_223_372_036_853, 9_223_372_036_854_774
@@ -92,13 +92,17 @@ class ParquetReader:
         for name in self._ancient() & set(wanted):
             moments = self._moments(table.column(name), name, group, (zoned or {}).get(name))
             table = table.set_column(wanted.index(name), name, moments)
-        check_whole(table)
+        check_whole(table, self._name)
         return table
 
     def _columns(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
-        file, columns = self._in_unit(unit), list(wanted)
-        # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
-        found = file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
+        try:
+            found = self._found(unit, wanted, group)
+        except (pa.ArrowException, OSError):
+            for name in wanted:  # Arrow does not say which it was
+                with in_column(name, self._name):
+                    self._found(unit, [name], group)
+            raise
         rows = (self.metadata if group is None else self.metadata.row_group(group)).num_rows
         if found.num_rows != rows:  # Arrow believes the number of values in a footer, which has no checksum
             raise pa.ArrowInvalid(f"it has {found.num_rows:,} rows, and its footer says {rows:,}")
@@ -109,6 +113,11 @@ class ParquetReader:
                     hint="declare the columns to read, without this one",
                 )
         return pa.table({each: found.column(each) for each in wanted}) if wanted else found
+
+    def _found(self, unit: str, wanted: Sequence[str], group: int | None) -> pa.Table:
+        file, columns = self._in_unit(unit), list(wanted)
+        # By the dotted path: more is read than wanted where a name has dots and its beginning is one too.
+        return file.read(columns=columns) if group is None else file.read_row_group(group, columns=columns)
 
     def _ancient(self) -> frozenset[str]:
         """The columns with INT96 somewhere in them."""

@@ -172,7 +172,8 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
         lines.append(f"{printable(violation.message)}{place}")
     elif place:
         lines.append(place.strip())
-    if violation.examples and all(example.value == "null" and example.row for example in violation.examples):
+    only_null = violation.examples and all(example.value == "null" and example.row for example in violation.examples)
+    if only_null and not any(example.line or example.key for example in violation.examples):
         rows = ", ".join(count_text(example.row) for example in violation.examples)
         more = violation.count - len(violation.examples)
         lines.append(
@@ -182,8 +183,10 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
         shown = []
         for example in violation.examples:
             row = f"row {count_text(example.row)}" if example.row is not None else ""
-            line = f" (line {example.line})" if example.line is not None else ""
-            shown.append(f"{row}{line}: {printable(example.value)}".lstrip(": "))
+            line = f"line {example.line}" if example.line is not None else ""
+            place = "; ".join(filter(None, (line, printable(example.key or ""))))
+            value = "" if only_null else f": {printable(example.value)}"
+            shown.append(f"{row}{f' ({place})' if place else ''}{value}".lstrip(": "))
         more = violation.count - len(violation.examples)
         if more > 0:
             shown.append(f"and {count_text(more)} more")

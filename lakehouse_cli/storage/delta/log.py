@@ -113,6 +113,8 @@ class Snapshot(Struct, frozen=True, dict=True):
             found.append("partitions")
         if self._maps_columns:
             found.append("column mapping")
+        if metadata.configuration.get("delta.appendOnly") == "true":
+            found.append("delta.appendOnly")
         found += [name for name in metadata.configuration if name.startswith("delta.constraints.")]
         return tuple(found)
 

@@ -198,14 +198,14 @@ class DeltaStorage(AssetStorage):
     def _refuse_foreign(self, found: Snapshot | None, table: Table, *, forced: bool) -> None:
         if found is None:
             return
-        if found.own_version is None and not forced:
-            raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
         if found.peculiarities:
             raise StorageError(
                 f"{self.uri(table)} has what computed tables have not: {', '.join(found.peculiarities)}",
                 hint="remove the table, or give this one another `path:`",
                 location=table.where("path", "storage"),
             )
+        if found.own_version is None and not forced:
+            raise UnclaimedError(self.uri(table), table.name, location=table.where("path", "storage"))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Write a file that no version has yet, then make it all there is in the next one."""

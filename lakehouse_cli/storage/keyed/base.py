@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -151,6 +151,13 @@ class KeyedStorage(FormattedStorage):
         if found is None or (found.bytes > IN_MEMORY and not self._format(table).holds_count):
             return None
         return self._format(table).count_rows(self.opener(key, found), self.uri(table), self._options(table))
+
+    def find_lines(self, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
+        """As the format finds them."""
+        key, found = self._find(table, "looked at")
+        if found is None:
+            return {}
+        return self._format(table).find_lines(self.opener(key, found), self.uri(table), rows, self._options(table))
 
     def publish(self, table: Table, data: pa.Table, origin: Provenance) -> Manifest:
         """Write aside, put the data in the place of what the plan saw, then the manifest.

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISLNK
 
-from lakehouse_cli.errors import ObstructedError, system_reason
+from lakehouse_cli.errors import MissingDataError, ObstructedError, system_reason
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.errors import Cause, OutOfReach
 from lakehouse_cli.storage.formatted import MANIFESTS, FormattedStorage
@@ -53,6 +53,13 @@ class FolderStorage(FormattedStorage):
     def uri(self, table: Table) -> str:
         """The file's path: under the root as the project file spells it; of one that is there twice, the first."""
         return self._shown(table, self._found_suffixes(table)[0])
+
+    def _missing(self, table: Table) -> MissingDataError:
+        error = super()._missing(table)
+        if table.kind == "source" and os.path.isdir(f"{self.spec.root}/{table.path}"):
+            folder = self._under_root(table.path)
+            error.hint = f"{folder} is a folder: name one file in it, as `path: {table.path}/name` without its ending"
+        return error
 
     def _suffix(self, table: Table) -> str:
         """The ending of the stored file, or of the one that would be written where nothing is stored."""
@@ -116,9 +123,12 @@ class FolderStorage(FormattedStorage):
         """A path with links resolved, refused where it is out of the root."""
         if not real.startswith(self._inside_root):
             shown = self._under_root(path.removeprefix(f"{self.spec.root}/"))
+            hint = "put the data inside the storage's root, or declare a storage whose root is where they are"
+            if path.startswith(f"{self.spec.root}/{MANIFESTS}/"):
+                hint = f"replace the link by a folder: nothing in {self._under_root(MANIFESTS)} may be one"
             raise ObstructedError(
                 f"{shown} leads out of storage `{self.spec.name}` through a link",
-                hint="put the data inside the storage's root, or declare a storage whose root is where they are",
+                hint=hint,
                 location=table.where("path", "storage"),
             )
         return real

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,11 @@ class FileStorage(FolderStorage):
         """Count rows as the format does."""
         path = self._path(table)
         return self._format(table).count_rows(lambda: open(path, "rb"), self.uri(table), self._options(table))
+
+    def find_lines(self, table: Table, rows: Sequence[int]) -> Mapping[int, int]:
+        """As the format finds them."""
+        path = self._path(table)
+        return self._format(table).find_lines(lambda: open(path, "rb"), self.uri(table), rows, self._options(table))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

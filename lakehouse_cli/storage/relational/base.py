@@ -184,7 +184,7 @@ class RelationalStorage(RelationNames):
                     columns = columns_of(parsed(kept.text, table.name), columns, f"the manifest of `{table.name}`")
             lacking = [column for column in columns or () if column.name not in present]
             if lacking:
-                error = missing_columns(shown, lacking, present, reason="there is no such column")
+                error = missing_columns(shown, lacking, present, columns, reason="there is no such column")
                 error.location = lacking[0].location
                 raise error
             names = present if columns is None else [column.name for column in columns]

@@ -25,6 +25,7 @@ _HINTS = (
     ("not a valid DuckDB database file", "name a file of DuckDB in the storage's `root:`"),
     ("not a known DuckDB version", f"correct the storage's option `{COMPATIBLE.name}`, such as to v1.4.0"),
     ("No space left", "make room on the disk and run again"),
+    ("main key table", "drop the foreign keys that refer to it, or give the table another `path:`"),
     ("Permission denied", "check the permissions of the file and of its folder"),
 )
 _CANNOT_OPEN = ("lock on file", "not a valid DuckDB database file", "Cannot open file")

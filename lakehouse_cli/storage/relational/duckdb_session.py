@@ -108,7 +108,7 @@ class DuckDBSession(Session):
 
     def read(self, relation: Relation, found: Found, names: Sequence[str]) -> Raw:
         """As Arrow; what has no exact type there as text, intervals as microseconds."""
-        from lakehouse_cli.storage.relational.duckdb_values import as_typed, bent_within
+        from lakehouse_cli.storage.relational.duckdb_values import MONTHS, as_typed, bent_within
 
         if not names:
             return {}
@@ -116,12 +116,21 @@ class DuckDBSession(Session):
         columns = ", ".join(map(quote, names))
         kinds = self._connection.sql(f"SELECT {columns} FROM {self.sql(relation)}").types
         bent = dict(zip(names, map(bent_within, kinds), strict=True))
+        bent.update(dict.fromkeys(self._with_months(relation, [n for n in names if types[n] == "INTERVAL"]), MONTHS))
         expressions = [
             f"{quote(n)}::VARCHAR" if bent[n] is not None else _expression(quote(n), types[n]) for n in names
         ]
         wanted = ", ".join(f"{each} AS {quote(n)}" for n, each in zip(names, expressions, strict=True))
         data = self._connection.sql(f"SELECT {wanted} FROM {self.sql(relation)}").to_arrow_table()
         return {n: as_typed(column, types[n], bent[n]) for n, column in zip(names, data.columns, strict=True)}
+
+    def _with_months(self, relation: Relation, names: Sequence[str]) -> list[str]:
+        """List the columns of intervals some of which have months."""
+        if not names:
+            return []
+        some = ", ".join(f"bool_or({_months(quote(name))})" for name in names)
+        [found] = self.rows(f"SELECT {some} FROM {self.sql(relation)}")
+        return [name for name, has_some in zip(names, found, strict=True) if has_some]
 
     def write(self, relation: Relation, data: pa.Table, types: Mapping[str, ColumnType]) -> Relation:
         """Fill a new table of the same name, with the indexes of the old one; nobody sees it before the end."""
@@ -161,9 +170,10 @@ class DuckDBSession(Session):
 
 def _expression(column: str, type_name: str) -> str:
     if type_name == "INTERVAL":
-        # Months are of no length.
-        return (
-            f"CASE WHEN {column} IS NULL THEN NULL WHEN year({column}) = 0 AND month({column}) = 0"
-            f" THEN epoch_us({column}) ELSE error('an interval with months: ' || {column}::VARCHAR) END"
-        )
+        return f"CASE WHEN {_months(column)} THEN error('an interval with months') ELSE epoch_us({column}) END"
     return f"{column}::VARCHAR" if type_name in _AS_TEXT else column
+
+
+def _months(column: str) -> str:
+    """Return whether an interval counts months, which are of no length."""
+    return f"(year({column}) <> 0 OR month({column}) <> 0)"

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
-from lakehouse_cli.arrow.conversion.refusal import InexactError
+from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.storage.relational.fitting import refuse_moments
 from lakehouse_cli.storage.relational.session import Refused
 
@@ -15,6 +16,8 @@ from lakehouse_cli.storage.relational.session import Refused
 _DAYS = -((1 << 31) - 3), (1 << 31) - 2
 _MICROSECONDS = -9_223_372_022_400_000_000, (1 << 63) - 2
 _NANOSECONDS = -((1 << 63) - 2), (1 << 63) - 2
+#: What is said of a column of intervals that are no durations.
+MONTHS = "intervals with months"
 _NESTED = {"list", "array", "struct", "map"}
 # DuckDB hands out UHUGEINT as if it were HUGEINT, and others without what makes them more than a time or bytes. Some of
 # Arrow's functions end the process where a UNION is in a struct.
@@ -54,11 +57,15 @@ def as_typed(column: pa.ChunkedArray, type_name: str, bent: str | None) -> pa.Ch
     Args:
         column: As it came; text where it is bent.
         type_name: The column's type.
-        bent: From `bent_within`.
+        bent: From `bent_within`, or `MONTHS`.
 
     Returns:
         The column; refused where it holds infinity, or what is bent.
     """
+    if bent == MONTHS:
+        rows = true_rows(pc.match_substring_regex(column, "year|month"))
+        hint = "cast it to VARCHAR in a view, and declare string"
+        return Refused(InexactError(MONTHS, rows, hint=hint, noun=True), column)
     if type_name == "INTERVAL":
         return column.cast(pa.duration("us"))
     try:

@@ -211,10 +211,10 @@ def test_a_key_is_judged_without_a_contract() -> None:
 
 def test_stored_data_are_checked_for_nulls_and_key() -> None:
     table = pa.table({"a": pa.array([1, 1, None]), "b": ["x", "y", "z"]})
-    found = check(table, columns(a="int64!", b="string"), key=("a",))
+    found = check(table, columns(a="int64!", b="string"), key=("a",)).violations
     assert [(v.column, v.check, v.count) for v in found] == [("a", "null", 1), ("a", "key", 1)]
-    assert check(table, columns(a="int64", b="string!"), key=("b",)) == ()
-    assert check(table, None) == ()
+    assert check(table, columns(a="int64", b="string!"), key=("b",)).violations == []
+    assert check(table, None).violations == []
 
 
 def test_long_values_are_shortened_in_examples() -> None:

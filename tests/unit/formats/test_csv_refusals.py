@@ -197,7 +197,8 @@ def test_damaged_compression() -> None:
 def test_compressed_data_under_a_plain_name(codec: str) -> None:
     with pytest.raises(StorageError, match=f"is {codec} data") as caught:
         read(pa.compress(b"a,b\n1,2\n", codec=codec, asbytes=True), {"a": "int64"})
-    assert caught.value.hint == f"set `compression: {codec}` in its options"
+    ending = {"gzip": ".gz", "zstd": ".zst"}[codec]
+    assert caught.value.hint == f"rename it to `raw/x.csv{ending}`, or unpack it"
 
 
 @pytest.mark.parametrize(

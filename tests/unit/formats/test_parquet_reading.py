@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.parquet import encryption
 
 from lakehouse_cli.arrow.types import to_arrow
 from lakehouse_cli.errors import DataError, StorageError
@@ -224,3 +226,56 @@ def test_flipped_bits_of_a_footer_lose_no_rows() -> None:
             continue
         assert found.schema != data.schema or found.equals(data), (at - footer, bit)
     assert refused > 100
+
+
+class Keys(encryption.KmsClient):  # type: ignore[misc]  # pyarrow has no types
+    """Keys that anybody could read."""
+
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, wrapped: bytes, _: str) -> bytes:
+        return base64.b64decode(wrapped)
+
+
+def encrypted(*, plaintext_footer: bool) -> io.BytesIO:
+    """Column `a` encrypted, `x` not."""
+    settings = encryption.EncryptionConfiguration("key", column_keys={"key": ["a"]}, plaintext_footer=plaintext_footer)
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), settings)
+    data, sink = pa.table({"a": [1, 2], "x": ["y", "z"]}), io.BytesIO()
+    with pq.ParquetWriter(sink, data.schema, encryption_properties=properties) as writer:
+        writer.write_table(data)
+    return sink
+
+
+def test_encryption_is_named_with_its_column() -> None:
+    sink = encrypted(plaintext_footer=True)
+    assert read("parquet", opened(sink), columns_of(x="string")).num_rows == 2
+    with pytest.raises(StorageError, match=r"column `a` of `data/t\.parquet` is encrypted") as caught:
+        read("parquet", opened(sink), columns_of(x="string", a="int64"))
+    assert caught.value.hint == "have it written without encryption, or declare the columns to read, without this one"
+    with pytest.raises(StorageError, match=r"`data/t\.parquet` is encrypted"):
+        read("parquet", opened(encrypted(plaintext_footer=False)), columns_of(x="string"))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_text_that_is_not_utf_8_names_its_column(nested: bool) -> None:
+    offsets = pa.array([0, 2, 4], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ok\xff\xfe")])
+    column = pa.ListArray.from_arrays([0, 1, 2], text) if nested else text
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": column, "x": [1, 2]}), sink)
+    assert read("parquet", opened(sink), columns_of(x="int64"))["x"].to_pylist() == [1, 2]
+    with pytest.raises(StorageError, match=r"column `text` of `data/t\.parquet` holds text that is not UTF-8"):
+        read("parquet", opened(sink), None)
+
+
+def test_damage_names_its_column() -> None:
+    sink = io.BytesIO()
+    ParquetFormat().write(pa.table({"x": range(1000), "y": range(1000)}), sink, ParquetOptions())
+    content = bytearray(sink.getvalue())
+    chunk = pq.read_metadata(sink).row_group(0).column(1)
+    content[(chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size // 2] ^= 0x10
+    with pytest.raises(StorageError, match=r"is not a Parquet file, or is damaged: column `y`: .*checksum"):
+        read("parquet", opened(io.BytesIO(content)), None)

@@ -10,7 +10,7 @@ from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.plan.selection import select
 
 GRAPH = AssetGraph(
-    {"raw": Table("raw", kind="source", path="raw"), "daily": Table("daily", path="daily")},
+    {"raw": Table("raw", kind="source", path="raw"), "daily": Table("daily", path="daily", tags=("daily",))},
     {"daily": (Input("raw", "raw"),)},
     ("raw", "daily"),
 )
@@ -36,15 +36,34 @@ def test_refused(term: str, message: str, hint: str) -> None:
     assert hint in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("term", ["tag:none", "x*", "storage:s3"])
-def test_what_matches_nothing_says_so(term: str) -> None:
-    selection = select(GRAPH, [term])
-    assert selection.names == ()
-    assert selection.notes == (f"`{term}` matches no table",)
+@pytest.mark.parametrize(
+    ("term", "message", "hint"),
+    [
+        ("tag:dialy", "no table has the tag `dialy`", "did you mean `tag:daily`?"),
+        ("tag:none", "no table has the tag `none`", "there are `tag:daily`"),
+        ("tag:n*", "no table has the tag `n*`", "there are `tag:daily`"),
+        ("+tag:none", "no table has the tag `none`", "there are `tag:daily`"),
+        ("x*", "no table's name fits `x*`", "`lakehouse ls` lists the tables"),
+        ("dayly*", "no table's name fits `dayly*`", "did you mean `daily`?"),
+        ("storage:s3", "no table is in a storage `s3`", "there are `storage:default`"),
+    ],
+)
+@pytest.mark.parametrize("excluded", [False, True])
+def test_terms_that_cannot_match_are_refused(term: str, message: str, hint: str, excluded: bool) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(GRAPH, ["raw"] if excluded else [term], [term] if excluded else [])
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("term", ["state:new", "kind:computed"])
+def test_state_and_kind_may_match_nothing(term: str) -> None:
+    graph = AssetGraph({"raw": Table("raw", kind="source", path="raw")}, {}, ("raw",))
+    selection = select(graph, [term], in_state=lambda _: set())
+    assert (selection.names, selection.notes) == ((), (f"`{term}` matches no table",))
 
 
 @pytest.mark.parametrize(
-    ("terms", "exclude"), [(["raw,daily"], []), (["raw", "daily"], ["+daily"]), (["raw", "tag:none"], ["raw"])]
+    ("terms", "exclude"), [(["raw,daily"], []), (["raw", "daily"], ["+daily"]), (["raw", "kind:source"], ["raw"])]
 )
 def test_a_selection_of_which_nothing_is_left_says_so(terms: list[str], exclude: list[str]) -> None:
     selection = select(GRAPH, terms, exclude)

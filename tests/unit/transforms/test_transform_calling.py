@@ -200,6 +200,7 @@ def test_a_constant_changed_by_one_call_is_as_it_was_for_the_next(folder: Path) 
     [
         ("pass", "`f` returned None; a transform returns a pandas.DataFrame", "did it forget to `return`?"),
         ("return 'x'", "`f` returned a str; a transform", "return a pandas.DataFrame"),
+        ("return 5", "`f` returned an int; a transform", "return a pandas.DataFrame"),
         ("return [1]", "`f` returned a list; a transform", "make a frame of it"),
         ("return {'a': [1]}", "`f` returned a dict; a transform", "make a frame of it"),
         ("yield t", "`f` returned a generator; a transform", "define it with plain `def`"),
@@ -233,6 +234,26 @@ def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
     source = f"import duckdb\ndef f(t):\n    return duckdb.connect().sql({query!r}).to_arrow_table()\n"
     held = enforce(call(folder, source), (Column("v", parse_column_type("int64")),)).table
     assert held.to_pydict() == {"v": [1152921504606846977]}
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("5::UHUGEINT", "UHUGEINT"),
+        ("'101'::BIT", "BIT"),
+        ("TIMETZ '12:00:00+05'", "TIME WITH TIME ZONE"),
+        ("5::VARIANT", "VARIANT"),
+        ("5::BIGNUM", "BIGNUM"),
+    ],
+)
+@pytest.mark.parametrize("depth", ["{}", "[{}]", "{{'x': [{}]}}", "MAP {{1: {}}}"])
+def test_columns_of_a_relation_that_arrow_bends_are_named(folder: Path, value: str, named: str, depth: str) -> None:
+    source = "import duckdb\ndef f(t):\n    return duckdb.connect().sql({!r})\n"
+    column = depth.format(value)
+    hint = failure(folder, source.format(f"SELECT {column} AS a, 1::HUGEINT AS b, 'x'::ENUM('x') AS c")).hint or ""
+    assert hint.startswith(f"cast `a` to VARCHAR in the query ({named} do not keep their values in Arrow)")
+    followed = source.format(f"SELECT ({column})::VARCHAR AS a").rstrip() + ".to_arrow_table()\n"
+    assert call(folder, followed).schema.field("a").type == pa.string()
 
 
 def test_a_coroutine_is_refused_without_a_warning(folder: Path) -> None:

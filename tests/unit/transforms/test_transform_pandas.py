@@ -312,6 +312,49 @@ def test_other_pandas_values_are_refused(values: Any, target: str, message: str)
     assert told.startswith(f"`x` is declared {target} and {message}")
 
 
+class GeometryDtype(pd.api.extensions.ExtensionDtype):
+    """As geopandas calls its own, which has no Arrow type either."""
+
+    name = "geometry"
+    type = object
+
+    @classmethod
+    def construct_array_type(cls) -> Any:
+        return GeometryArray
+
+
+class GeometryArray(pd.api.extensions.ExtensionArray):
+    """One shape, whatever it is."""
+
+    dtype = GeometryDtype()
+
+    def __len__(self) -> int:
+        return 1
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("Did not pass numpy.dtype object")
+
+    def copy(self) -> Any:
+        return self
+
+    def isna(self) -> Any:
+        return np.array([False])
+
+
+def test_geometry_names_the_way_to_bytes() -> None:
+    (told,) = messages(pd.DataFrame({"x": pd.Series(GeometryArray(), copy=False)}), x="binary")
+    assert told == (
+        "`x` is declared binary and holds geometry, which no column type holds; "
+        "return `frame.to_wkb()`, and declare it binary"
+    )
+
+
+def test_intervals_with_months_are_named() -> None:
+    values = pa.array([pa.MonthDayNano([1, 0, 0])], pa.month_day_nano_interval())
+    with pytest.raises(ContractError, match="holds intervals, whose months have no fixed length; cast them to text"):
+        enforce(pa.table({"x": values}), [Column("x", parse_column_type("duration[us]"))])
+
+
 def test_a_column_that_cannot_become_arrow_does_not_hide_the_others() -> None:
     frame = pd.DataFrame({"a": np.array([1, "x"], object), "b": [1.5, 2.0], "c": [1j, 2j]})
     found = violations(frame, a="int64", b="int64", c="float64", d="bool")

@@ -1,0 +1,105 @@
+"""Violations as they are found, and the rows that break them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from lakehouse_cli.arrow.conversion.refusal import refusal_in, shown_values, texts_at
+from lakehouse_cli.errors import DataError, Example, FailedRow, FailedRows, Violation
+
+#: How many of the rows that break a contract are kept, and how many values of each.
+_KEPT, _WIDEST = 1_000, 200
+
+
+class Findings:
+    """Violations in the order in which they were found, each with its rows.
+
+    Attributes:
+        violations: What was found.
+    """
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self._rows: list[pa.Array | None] = []
+
+    def add(self, violation: Violation, rows: pa.Array | pa.ChunkedArray | None = None) -> None:
+        """Add a violation.
+
+        Args:
+            violation: What breaks the contract.
+            rows: 0-based positions, ascending; None where only the examples tell.
+        """
+        self.violations.append(violation)
+        self._rows.append(rows)
+
+    def row_numbers(self) -> list[int]:
+        """List the 1-based numbers of the rows that are kept, ascending."""
+        return sorted({row + 1 for rows in self._positions() for row in rows[:_KEPT]})[:_KEPT]
+
+    def describe(self, error: DataError, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]) -> None:
+        """Give an error the violations, with lines and keys of their rows, and the rows.
+
+        Args:
+            error: Of these violations.
+            source: The data as they came, of which no two columns have one name.
+            key: Names of the columns of the key.
+            lines: Those of a file, by 1-based row; empty where the data are not from one.
+        """
+        judged = [replace(violation, examples=_located(violation, source, key, lines)) for violation in self.violations]
+        error.violations = tuple(judged)
+        error.failed = self._failed(source, lines)
+
+    def _positions(self) -> list[Sequence[int]]:
+        return [
+            [example.row - 1 for example in violation.examples if example.row is not None]
+            if rows is None
+            else rows[:_KEPT].to_pylist()
+            for violation, rows in zip(self.violations, self._rows, strict=True)
+        ]
+
+    def _failed(self, source: pa.Table, lines: Mapping[int, int]) -> FailedRows | None:
+        reasons: dict[int, list[str]] = {}
+        for violation, rows in zip(self.violations, self._positions(), strict=True):
+            for row in rows:
+                reasons.setdefault(row, []).append(violation.message)
+        kept = sorted(reasons)[:_KEPT]
+        if not kept:
+            return None
+        names = [field.name for field in source.schema if refusal_in(field) is None][:_WIDEST]
+        texts = {name: texts_at(source.column(name), kept) for name in names}
+        found = (
+            FailedRow(row + 1, lines.get(row + 1), tuple(reasons[row]), {name: texts[name][at] for name in names})
+            for at, row in enumerate(kept)
+        )
+        return FailedRows(self._count(), tuple(names), tuple(found))
+
+    def _count(self) -> int:
+        examples = [pa.array(rows, pa.int64()) for rows in self._positions()]
+        every = [
+            few if rows is None else pa.chunked_array([rows] if isinstance(rows, pa.Array) else rows.chunks)
+            for few, rows in zip(examples, self._rows, strict=True)
+        ]
+        chunks = [chunk.cast(pa.int64()) for each in every for chunk in getattr(each, "chunks", [each])]
+        return len(pa.chunked_array(chunks, pa.int64()).unique())
+
+
+def _located(
+    violation: Violation, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]
+) -> tuple[Example, ...]:
+    rows = [example.row for example in violation.examples if example.row is not None]
+    keys: dict[int, str] = {}
+    shows_key = violation.check == "key" and all(example.value != "null" for example in violation.examples)
+    if key and not shows_key and violation.column not in key and set(key) <= set(source.column_names):
+        texts = [shown_values(source.column(name), [row - 1 for row in rows]) for name in key]
+        for row, values in zip(rows, zip(*texts, strict=True), strict=True):
+            keys[row] = ", ".join(f"{name} {value}" for name, value in zip(key, values, strict=True))
+    return tuple(
+        example
+        if example.row is None
+        else replace(example, line=example.line or lines.get(example.row), key=keys.get(example.row, UNSET))
+        for example in violation.examples
+    )

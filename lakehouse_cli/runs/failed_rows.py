@@ -1,0 +1,109 @@
+"""The rows that broke a contract when their table ran last, kept for `lakehouse show TABLE --failed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from lakehouse_cli.errors import DataError, Example, FailedRow, FailedRows, LakehouseError, Violation
+from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
+from lakehouse_cli.text.redaction import Mask, masked
+
+_FOLDER = "failed"
+
+
+class KeptRows(Struct, frozen=True):
+    """The rows of one table that broke its contract.
+
+    Attributes:
+        table: The table.
+        run_id: The run in which they did.
+        at: When, ISO 8601 in UTC.
+        failed: The rows, secrets masked.
+    """
+
+    table: str
+    run_id: str
+    at: str
+    failed: FailedRows
+
+
+_DECODER = Decoder(KeptRows)
+
+
+class FailedRowsStore:
+    """Keeps the rows of each table of an environment until the table runs again.
+
+    Args:
+        folder: The project's.
+        environment: Its name.
+        mask: Redacts secret values.
+    """
+
+    def __init__(self, folder: Path, environment: str, mask: Mask) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._mask = mask
+
+    def replace(self, table: str, run_id: str, error: LakehouseError | None) -> int:
+        """Keep the rows of an error in the place of those kept before; returns how many rows fail, 0 if none are kept.
+
+        Args:
+            table: The table.
+            run_id: The run.
+            error: Of the table; None where it did not fail.
+        """
+        failed = _rows_of(error)
+        if failed is None:
+            self._forget(table)
+            return 0
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with suppress(UnicodeEncodeError):
+            document = KeptRows(table, run_id, at, masked(failed, self._mask))
+            keep(self._folder, _FOLDER, self._file(table), with_hash(document))
+        return failed.count
+
+    def read(self, table: str) -> KeptRows | None:
+        """Return the rows that are kept of a table; None for none."""
+        return kept(self._folder, _FOLDER, self._file(table), _DECODER.decode)
+
+    def _forget(self, table: str) -> None:
+        with suppress(OSError):
+            (state_folder(self._folder, _FOLDER) / self._file(table)).unlink()
+
+    def _file(self, table: str) -> str:
+        return f"{table}@{self._environment}.json"
+
+
+def _rows_of(error: LakehouseError | None) -> FailedRows | None:
+    if not isinstance(error, DataError):
+        return None
+    return error.failed or _of_examples(error.violations)
+
+
+def _of_examples(violations: Sequence[Violation]) -> FailedRows | None:
+    """Make the rows that the examples of violations show, each with the values that are wrong; None for no row."""
+    rows: dict[int, list[tuple[Violation, Example]]] = {}
+    for violation in violations:
+        for example in violation.examples:
+            if example.row is not None:
+                rows.setdefault(example.row, []).append((violation, example))
+    if not rows:
+        return None
+    columns = dict.fromkeys(v.column for each in rows.values() for v, _ in each if v.column)
+    found = (
+        FailedRow(
+            row,
+            next((example.line for _, example in each), None),
+            tuple(violation.message for violation, _ in each),
+            {violation.column: example.value for violation, example in each if violation.column},
+        )
+        for row, each in sorted(rows.items())
+    )
+    count = max(len(rows), *(violation.count for violation in violations))
+    return FailedRows(count, tuple(columns), tuple(found))

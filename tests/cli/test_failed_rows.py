@@ -1,0 +1,171 @@
+"""The rows that break a contract: named with line and key, and kept for `lakehouse show --failed`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+EXECUTORS = ["serial", "threads", "processes"]
+
+
+@pytest.fixture
+def readings(folder: ProjectFolder) -> ProjectFolder:
+    """A source with a key, and a table whose rows the test decides."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: readings
+        module: transforms
+        tables:
+          s:
+            kind: source
+            key: [station, day]
+            columns: {station: string, day: date32, high: {type: float64, nullable: false}}
+          t:
+            inputs: [s]
+            key: [station, day]
+            columns: {station: string, day: date32, high: {type: float64, nullable: false}, n: int8}
+        environments:
+          dev: {storages: {default: {root: dev}}}
+        """,
+    )
+    folder.write("transforms.py", "def t(s): return s.assign(n=1)\n")
+    folder.write("data/s.csv", "station,day,high\nSFO,2024-01-01,50\nSJC,2024-01-01,51\n")
+    return folder
+
+
+def failure(ran: Invoked, name: str) -> Any:
+    (found,) = [table for table in ran.json["tables"] if table["name"] == name]
+    assert found["status"] == "failed"
+    return found
+
+
+def failed_rows(cli: Cli, *arguments: str) -> Any:
+    shown = cli("show", *arguments, "--failed", "-o", "json")
+    assert shown.code == 0
+    return shown.json
+
+
+def test_nulls_of_a_source_name_line_and_key(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,50\n\nSJC,2024-01-01,\nOAK,2024-01-02,52\n")
+    ran = cli("run")
+    assert ran.code == 1
+    assert "row 2 (line 4; station 'SJC', day 2024-01-01)" in ran.err
+    assert "`lakehouse show s --failed` shows the row that fails" in ran.err
+    (violation,) = failure(cli("run", "-o", "json"), "s")["error"]["violations"]
+    assert violation["examples"] == [{"row": 2, "value": "null", "line": 4, "key": "station 'SJC', day 2024-01-01"}]
+
+
+def test_repeated_keys_of_a_source_name_their_lines(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("data/s.csv", 'station,day,high\n"S\nFO",2024-01-01,50\n"S\nFO",2024-01-01,51\n')
+    assert "row 2 (line 4): 'S\\nFO', 2024-01-01" in cli("run").err
+    (row,) = failed_rows(cli, "s")["rows"]
+    assert (row["row"], row["line"]) == (2, 4)
+    assert row["values"] == {"station": "S\nFO", "day": "2024-01-01", "high": "51.0"}
+    assert row["reasons"] == ["`station`, `day` is the key and 1 row repeats one"]
+
+
+def test_lines_of_json_lines(readings: ProjectFolder, cli: Cli) -> None:
+    text = (readings.path / "lakehouse.yaml").read_text()
+    readings.write("lakehouse.yaml", text.replace("kind: source", "kind: source\n    format: jsonl"))
+    readings.write(
+        "data/s.jsonl", '{"station":"a","day":"2024-01-01","high":1}\n\n{"station":"b","day":"2024-01-01"}\n'
+    )
+    assert "row 2 (line 3; station 'b', day 2024-01-01)" in cli("run").err
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, executor: str) -> None:
+    readings.write(
+        "transforms.py",
+        """
+        import pandas as pd
+
+        def t(s):
+            high = [1.5, None, 3.0]
+            return pd.DataFrame({"station": ["a", "b", "b"], "day": [pd.Timestamp("2024-01-01")] * 3,
+                                 "high": high, "n": [1, 2, 300]})
+        """,
+    )
+    ran = cli("run", "--executor", executor, "-o", "json")
+    found = failure(ran, "t")
+    assert found["notes"] == ["`lakehouse show t --failed` shows the 2 rows that fail"]
+    document = failed_rows(cli, "t")
+    assert (document["name"], document["run_id"], document["count"]) == ("t", ran.json["run_id"], 2)
+    assert document["rows"] == [
+        {
+            "row": 2,
+            "line": None,
+            "reasons": ["column `high` has 1 null but is declared `nullable: false`"],
+            "values": {"station": "b", "day": "2024-01-01 00:00:00", "high": None, "n": "2"},
+        },
+        {
+            "row": 3,
+            "line": None,
+            "reasons": [
+                "`n` is declared int8 and holds 1 value that is outside int8 (-128 to 127)",
+                "`station`, `day` is the key and 1 row repeats one",
+            ],
+            "values": {"station": "b", "day": "2024-01-01 00:00:00", "high": "3.0", "n": "300"},
+        },
+    ]
+    assert len(failed_rows(cli, "t", "-n", "1")["rows"]) == 1
+    text = cli("show", "t", "--failed").out
+    assert "t · 2 rows that fail" in text
+    assert "  2, 3    3  b        2024-01-01 00:00:00  3.0   300" in text
+
+
+def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: Cli) -> None:
+    good = readings.read("data/s.csv")
+    readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
+    assert cli("run").code == 1
+    assert failed_rows(cli, "s")["rows"] == [
+        {"row": 1, "line": 2, "reasons": ["1 value of 1 is not float64"], "values": {"high": "warm"}}
+    ]
+    assert cli("plan").code == 0
+    assert failed_rows(cli, "s")["count"] == 1
+    readings.write("data/s.csv", good)
+    assert cli("run").code == 0
+    assert failed_rows(cli, "s") == {"name": "s", "run_id": None, "at": None, "count": 0, "rows": []}
+    assert "no failed rows are kept" in cli("show", "s", "--failed").out
+
+
+def test_environments_keep_failed_rows_apart(readings: ProjectFolder, cli: Cli) -> None:
+    readings.write("dev/s.csv", "station,day,high\nSFO,2024-01-01,\n")
+    assert "`lakehouse show s -e dev --failed` shows the row that fails" in cli("run", "-e", "dev").err
+    assert failed_rows(cli, "s", "-e", "dev")["count"] == 1
+    assert failed_rows(cli, "s")["count"] == 0
+
+
+def test_secrets_in_failed_rows_are_masked(readings: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_SECRET", "correct-horse-battery")
+    storages = 'storages: {lake: {root: "s3://b/x", options: {secret_access_key: "${LAKE_SECRET}"}}}\n'
+    readings.write("lakehouse.yaml", readings.read("lakehouse.yaml") + storages)
+    readings.write("data/s.csv", "station,day,high\ncorrect-horse-battery,2024-01-01,\n")
+    assert cli("run").code == 1
+    assert failed_rows(cli, "s")["count"] == 1
+    kept = [path.read_text() for path in Path(".lakehouse").rglob("*") if path.is_file()]
+    assert len(kept) > 1
+    assert not any("correct-horse-battery" in text for text in (*kept, cli("show", "s", "--failed").out))
+
+
+def test_nothing_is_kept_of_a_comparison(readings: ProjectFolder, cli: Cli) -> None:
+    assert cli("run").code == 0
+    readings.write("transforms.py", "def t(s): return s.assign(n=1, high=None)\n")
+    cli("diff")
+    assert failed_rows(cli, "t")["count"] == 0
+
+
+def test_many_failed_rows_are_counted(readings: ProjectFolder, cli: Cli) -> None:
+    lines = "".join(f"a{at},2024-01-01,\n" for at in range(2_500))
+    readings.write("data/s.csv", f"station,day,high\n{lines}")
+    assert "shows the 2,500 rows that fail" in cli("run").err
+    document = failed_rows(cli, "s", "-n", "5000")
+    assert (document["count"], len(document["rows"])) == (2500, 1000)
+    assert (document["rows"][999]["row"], document["rows"][999]["line"]) == (1000, 1001)

@@ -1,0 +1,280 @@
+"""Hints lead on: what each says is done, and the next command gets further."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+import deltalake
+import duckdb
+import pyarrow as pa
+import pytest
+
+from tests.conftest import Invoked, ProjectFolder
+
+Cli = Callable[..., Invoked]
+
+
+def declare(folder: ProjectFolder, tables: str, *, top: str = "") -> None:
+    """Write a project of these tables, each in a line of flow style."""
+    lines = [f"  {line.strip()}" for line in tables.strip().splitlines()]
+    folder.write("lakehouse.yaml", f"name: hints\nmodule: transforms\n{top}tables:\n" + "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "declared", "written", "named"),
+    [
+        ("a\xa0", "a", "a\\xa0", "U+00A0 no-break space"),
+        ("a\u200b", "a", "a\\u200b", "U+200B zero width space"),
+        ("\ufeff\ufeffa", "a", "\\ufeffa", "U+FEFF byte order mark"),
+        ("u\u0308ber", "über", "u\\u0308ber", "U+0308 combining diaeresis"),
+    ],
+)
+def test_invisible_characters_of_a_header_are_shown(
+    folder: ProjectFolder, cli: Cli, header: str, declared: str, written: str, named: str
+) -> None:
+    folder.write("data/s.csv", f"{header},b\n1,2\n")
+    declare(folder, f's: {{kind: source, columns: {{"{declared}": int64}}}}')
+    refused = cli("show", "s")
+    assert refused.code == 1
+    assert f'the file calls it "{written}" ({named})' in refused.err
+
+    declare(folder, f's: {{kind: source, columns: {{"{written}": int64}}}}')
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_invisible_characters_of_a_declared_name_are_shown(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "über\n1\n")
+    declare(folder, 's: {kind: source, columns: {"u\\u0308ber": int64}}')
+    refused = cli("show", "s")
+    assert "lacks column `u\\u0308ber`" in refused.err
+    assert "did you mean `über`?" in refused.err
+
+
+def test_gzip_data_named_csv_is_read_once_renamed(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    (folder.path / "data/s.csv").write_bytes(gzip.compress(b"a\n1\n"))
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    assert "rename it to `data/s.csv.gz`, or unpack it" in cli("show", "s").err
+    (folder.path / "data/s.csv").rename("data/s.csv.gz")
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+@pytest.mark.parametrize("inputs", ['"sales_*"', '["sales_*"]', '{sales: "sales_*"}'])
+def test_pattern_in_inputs(folder: ProjectFolder, cli: Cli, inputs: str) -> None:
+    tables = "s: {{kind: source, columns: {{a: int64}}}}\n t: {{inputs: {}}}"
+    folder.write("transforms.py", "def t(sales): return sales\n")
+    declare(folder, tables.format(inputs))
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "list each table by name, as in `inputs: [a, b]`" in refused.err
+    declare(folder, tables.format("[s]"))
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("raw/sales_*", "a pattern is no path: declare a source for each file"),
+        ("raw/events", "data/raw/events is a folder: name one file in it, as `path: raw/events/name`"),
+        ("raw/events/", "name one file in it, without its ending, as `raw/events/name`"),
+    ],
+)
+def test_pattern_or_folder_in_path(folder: ProjectFolder, cli: Cli, path: str, hint: str) -> None:
+    folder.write("data/raw/events/name.csv", "a\n1\n")
+    declare(folder, f's: {{kind: source, path: "{path}", columns: {{a: int64}}}}')
+    assert hint in cli("show", "s").err
+    declare(folder, "s: {kind: source, path: raw/events/name, columns: {a: int64}}")
+    assert cli("show", "s").code == 0
+
+
+def test_env_that_is_a_folder_sets_no_variable(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / ".env").mkdir()
+    declare(folder, "s: {kind: source}", top='storages: {default: {root: "${ROOT}"}}\n')
+    assert "set it in the process (`.env` is a folder here" in cli("validate").err
+    declare(folder, "s: {kind: source}", top='storages: {default: {root: "${ROOT:-data}"}}\n')
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("leads_to", ["../../elsewhere", "../elsewhere"])
+def test_link_in_place_of_manifests(folder: ProjectFolder, cli: Cli, leads_to: str) -> None:
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {columns: {a: int64}}")
+    (folder.path / "data/.lakehouse").mkdir(parents=True)
+    (folder.path / "data/elsewhere").mkdir()
+    (folder.path / "elsewhere").mkdir()
+    link = folder.path / "data/.lakehouse/manifests"
+    link.symlink_to(leads_to)
+    refused = cli("run")
+    assert refused.code == 1
+    assert "replace the link by a folder: nothing in data/.lakehouse/manifests may be one" in refused.err
+    link.unlink()
+    link.mkdir()
+    assert cli("run").code == 0
+
+
+def test_blank_before_a_quote(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", 'a,b\n1, "x, y"\n')
+    declare(folder, "s: {kind: source, columns: {a: int64, b: string}}")
+    refused = cli("show", "s")
+    assert 'remove the blanks before each ": it opens a value only where the value begins' in refused.err
+    folder.write("data/s.csv", 'a,b\n1,"x, y"\n')
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1, "b": "x, y"}]
+
+
+def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {default: {root: x.duckdb, type: duckdb}}\n"
+    declare(folder, "s: {kind: source, columns: {A: int64, a: int64}}", top=top)
+    refused = cli("validate")
+    assert "leave it out, or give the column another name here and in the duckdb table" in refused.err
+    assert "transform" not in refused.err
+
+
+ENVIRONMENTS = """
+environments:
+  lake: {storages: {default: {root: lake, format: parquet}}}
+  warehouse: {storages: {default: {root: w.duckdb, type: duckdb}}}
+"""
+
+
+@pytest.mark.parametrize("form", ["", "format: csv, "])
+def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cli: Cli, form: str) -> None:
+    source = f"s: {{{{kind: source, {form}options: {{{{null_values: [M]}}}}, columns: {{{{a: int64}}}}{{}}}}}}"
+    declare(folder, source.format(""), top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "declare a storage for its file, such as `raw`, that no environment overrides" in refused.err
+    assert "remove it" not in refused.err
+
+    declare(folder, source.format(", storage: raw"), top=f"storages: {{raw: {{root: data}}}}{ENVIRONMENTS}")
+    assert cli("validate").code == 0
+
+
+@pytest.mark.parametrize("template", ["minimal", "weather", "shop"])
+def test_environment_of_the_readme_fits_each_template(folder: ProjectFolder, cli: Cli, template: str) -> None:
+    assert cli("init", ".", "--template", template).code == 0
+    file = folder.path / "lakehouse.yaml"
+    file.write_text(file.read_text() + ENVIRONMENTS)
+    assert cli("validate").code == 0
+    for environment in ("lake", "warehouse"):
+        assert cli("run", "-e", environment).code == 0
+
+
+def test_force_is_not_advised_where_it_is_refused(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {lake: {root: lake, type: delta}}\n"
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {storage: lake, columns: {a: int64}}", top=top)
+    deltalake.write_deltalake("lake/t", pa.table({"a": [5]}), configuration={"delta.appendOnly": "true"})
+    refused = cli("run")
+    assert "lake/t has what computed tables have not: delta.appendOnly" in refused.err
+    assert "--force" not in refused.err
+    deltalake.DeltaTable("lake/t").alter.set_table_properties({"delta.appendOnly": "false"})
+    assert "`lakehouse run --force t` replaces what is there" in cli("run").err
+    assert cli("run", "--force", "t").code == 0
+
+
+def test_table_that_a_foreign_key_of_duckdb_holds(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {default: {root: x.duckdb, type: duckdb}}\n"
+    folder.write("transforms.py", 'def t(): return __import__("pandas").DataFrame({"a": [1]})\n')
+    declare(folder, "t: {columns: {a: int64}}", top=top)
+    with duckdb.connect("x.duckdb") as connection:
+        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE TABLE u (x INTEGER REFERENCES t (a))")
+    refused = cli("run", "--force", "t")
+    assert "next: drop the foreign keys that refer to it, or give the table another `path:`" in refused.err
+    with duckdb.connect("x.duckdb") as connection:
+        connection.execute("DROP TABLE u")
+    assert cli("run", "--force", "t").code == 0
+
+
+def test_columns_that_are_there_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "amount_1,note\n1,x\n")
+    declare(folder, "s: {kind: source, columns: {amount_1: int64, amount_2: int64}}")
+    refused = cli("show", "s").err
+    assert "its columns are `amount_1`, `note`" in refused
+    assert "did you mean" not in refused
+
+    folder.write(
+        "transforms.py", 'def t(): return __import__("pandas").DataFrame({"amount_1": [1], "amount_2": [1]})\n'
+    )
+    declare(folder, "t: {columns: {amount_1: int64}}")
+    assert "column `amount_2` is not declared; declare it, or set `extra_columns: drop`" in cli("run").err
+
+
+ANNOTATED = """
+import polars as pl
+import pandas
+import typing
+from collections.abc import Iterator
+from duckdb import DuckDBPyRelation as Relation
+from pandas import DataFrame, Series
+
+class Own(DataFrame): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("signature", "message", "hint"),
+    [
+        (
+            "s: pl.LazyFrame",
+            "parameter `s` of `t`: `polars.LazyFrame` is not a supported",
+            "use polars.DataFrame; call",
+        ),
+        ("s: 'pl.LazyFrame | None'", "parameter `s` of `t`: `polars.LazyFrame` is not a supported", "`.collect()`"),
+        (
+            "s: Series",
+            "parameter `s` of `t`: `pandas.Series` is not a supported",
+            "a pandas.Series can only be returned",
+        ),
+        ("s: dict[str, DataFrame]", "parameter `s` of `t`: `dict` is not a supported", "use pandas.DataFrame"),
+        ("s: typing.Optional[int]", "parameter `s` of `t`: `int` is not a supported", "use pandas.DataFrame"),
+        ("s) -> (Relation", "result of `t`: `duckdb.DuckDBPyRelation` is not a supported", "call `.to_arrow_table()`"),
+        ("s) -> (Iterator[DataFrame]", "result of `t`: `collections.abc.Iterator` is not a supported", "use pandas"),
+    ],
+)
+def test_annotations_that_cannot_work_are_refused(
+    folder: ProjectFolder, cli: Cli, signature: str, message: str, hint: str
+) -> None:
+    folder.write("transforms.py", f"{ANNOTATED}\ndef t({signature}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}", top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert f"error: {message}" in refused.err
+    assert hint in refused.err
+    assert "transforms.py:10" in refused.err
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "s: Own",
+        "s: 'pl.DataFrame'",
+        "s: pandas.DataFrame | None = None",
+        "s: Unknown.Thing",
+        "s: typing.Any, n: int = 3",
+        "s) -> (Series",
+        "s: typing.Union[int, DataFrame]",
+        "s) -> (typing.Annotated[DataFrame, 'x']",
+    ],
+)
+def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli, signature: str) -> None:
+    folder.write("transforms.py", f"from __future__ import annotations\n{ANNOTATED}\ndef t({signature}): return s\n")
+    declare(folder, "s: {kind: source, columns: {a: int64}}\nt: {}")
+    assert cli("validate").code == 0
+
+
+def test_rows_of_sqlite_that_break_the_declared_type_are_blamed(folder: ProjectFolder, cli: Cli) -> None:
+    with closing(sqlite3.connect("x.sqlite")) as connection:
+        connection.execute("CREATE TABLE s (id INTEGER, v REAL)")
+        rows = [("a", 1.5), ("b", "x"), (3, "y"), ("four", "z"), (5, 2.5)]
+        connection.executemany("INSERT INTO s VALUES (?, ?)", rows)
+        connection.commit()
+    top = "storages: {default: {root: x.sqlite, type: sqlite}}\n"
+    declare(folder, "s: {kind: source, columns: {id: int64, v: float64}}", top=top)
+    refused = cli("show", "s").err
+    assert "`id` is declared int64 and holds text among integers in 3 rows" in refused
+    assert "row 1: 'a', row 2: 'b', row 4: 'four'" in refused
+    assert "`v` is declared float64 and holds text among floats in 3 rows" in refused
+    assert "row 2: 'x', row 3: 'y', row 4: 'z'" in refused
