@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 from msgspec import UNSET
@@ -70,7 +71,11 @@ class Findings:
         if not kept:
             return None
         names = [field.name for field in source.schema if refusal_in(field) is None][:_WIDEST]
-        texts = {name: texts_at(source.column(name), kept) for name in names}
+        texts: dict[str, list[str]] = {}
+        for name in names:
+            with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
+                texts[name] = texts_at(source.column(name), kept)
+        names = list(texts)
         found = (
             FailedRow(row + 1, lines.get(row + 1), tuple(reasons[row]), {name: texts[name][at] for name in names})
             for at, row in enumerate(kept)
