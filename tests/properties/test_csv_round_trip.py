@@ -253,6 +253,65 @@ def test_values_come_back_without_quotes_or_are_refused(
     assert_comes_back(*made, options)
 
 
+loose_options = st.fixed_dictionaries(
+    {
+        "delimiter": st.sampled_from([",", "\t", " ", "||", "::", "\t|", "--", "whitespace"]),
+        "quote_char": st.sampled_from(['"', "'", "none"]),
+        "escape_char": st.sampled_from(["none", "\\", "~"]),
+        "null_values": st.sampled_from([[""], ["NA"], ["-", ""], ["0"], ["M", "nan"], ["NA", "a,b"]]),
+        "comment": st.sampled_from(["none", "#", "//", "-", "!"]),
+        "trim": st.booleans(),
+        "skip_footer": st.integers(0, 2),
+        "skip_rows": st.integers(0, 1),
+        "missing_values": st.sampled_from(["error", "null"]),
+        "extra_values": st.sampled_from(["error", "ignore"]),
+        "quoted_nulls": st.booleans(),
+        "header": st.booleans(),
+        "line_terminator": st.sampled_from(["\n", "\r\n"]),
+    }
+)
+LOOSE_TEXTS = [
+    " ",
+    "\t",
+    " a",
+    "b\t",
+    "#",
+    " # x",
+    "a#",
+    "//",
+    "|",
+    "a|",
+    "||",
+    ":",
+    "\\",
+    "~",
+    "-",
+    "--",
+    "\x1d",
+    "\x1f",
+    "!",
+]
+loose_kinds = st.sampled_from(["string", "int64", "float64", "bool", "date32"]).map(ColumnType)
+
+
+@settings(LAW, max_examples=600)
+@given(tables(loose_kinds), loose_options, st.lists(st.sampled_from(LOOSE_TEXTS), max_size=8))
+def test_loose_files_come_back_or_are_refused(
+    made: tuple[pa.Table, list[Column]], options: dict[str, Any], loose: list[str]
+) -> None:
+    table, columns = made
+    if loose and table.num_rows:
+        column = pa.array([loose[at % len(loose)] for at in range(table.num_rows)], pa.string())
+        table = table.add_column(0, "loose # column", column)
+        columns = [Column("loose # column", ColumnType("string")), *columns]
+    try:
+        checked = CsvOptions.from_mapping(options)
+        written(table, checked)
+    except StorageError:
+        assume(False)
+    assert_comes_back(table, columns, checked)
+
+
 @LAW
 @given(tables(st.just(ColumnType("string"))), st.booleans(), st.sampled_from(["\n", "\r\n"]))
 def test_escapes_alone_hold_every_text(made: tuple[pa.Table, list[Column]], header: bool, line_end: str) -> None:

@@ -203,8 +203,16 @@ def test_compressed_data_under_a_plain_name(codec: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"delimiter": "é"}, "`delimiter` of format csv must be one ASCII character"),
-        ({"delimiter": "\n"}, "`delimiter` of format csv must be one ASCII character"),
+        ({"delimiter": "é"}, "`delimiter` of format csv must be ASCII characters"),
+        ({"delimiter": "\n"}, "`delimiter` of format csv must be ASCII characters"),
+        ({"delimiter": "a|"}, "`delimiter` of format csv cannot be 'a|'"),
+        ({"delimiter": '|"'}, "`delimiter` and `quote_char` of format csv overlap"),
+        ({"delimiter": "#|", "comment": "#"}, "`delimiter` and `comment` of format csv overlap"),
+        ({"escape_char": "#", "comment": "##"}, "`escape_char` and `comment` of format csv overlap"),
+        ({"comment": "x"}, "`comment` of format csv cannot be 'x'"),
+        ({"comment": "#", "null_values": ["#N/A"]}, "null cannot be written as '#N/A'"),
+        ({"delimiter": "||", "null_values": ["|"]}, "null cannot be written as '|'"),
+        ({"missing_values": "null", "null_values": []}, "needs a spelling of null"),
         ({"delimiter": '"'}, "`delimiter` and `quote_char` of format csv are both"),
         ({"delimiter": "1"}, "`delimiter` of format csv cannot be '1'"),
         ({"decimal": "e"}, "`decimal` of format csv cannot be 'e'"),
