@@ -44,6 +44,7 @@ def parquet_bytes() -> bytes:
         ("s.parquet", parquet_bytes(), {}),
         ("s.jsonl", b'{"a": 1, "b": "x"}\n', {}),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_hint_names_what_reads_the_file(tmp_path: Path, name: str, data: bytes, options: dict[str, str]) -> None:
     (tmp_path / "data").mkdir()

@@ -151,6 +151,8 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     values = [value for _, value, _ in reading.examples]
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
         return f"if {values[0]!r} stands for null, add it to `null_values` in the options"
+    if options.comment and all(options.comment in value for value in values):
+        return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     if t.is_timestamp(kind) and not options.timestamp_formats:
         has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
         if has_zone and kind.tz is None:

@@ -107,6 +107,12 @@ def test_declared_columns_widen_a_short_first_row() -> None:
     assert str(refusal(data, **options).location) == "x.csv:4"
 
 
+def test_comment_behind_a_number_is_named() -> None:
+    error = refusal("a,b\n1 # note,x\n", comment="#")
+    assert "`1 # note` in column `a`" in error.message
+    assert (error.hint or "").startswith("`comment` leaves out whole lines")
+
+
 def test_footer_longer_than_the_file_is_refused() -> None:
     error = refusal("a,b\n1,x\n", skip_footer=3)
     assert error.message == "`x.csv` has 2 lines, fewer than the 3 that `skip_footer` skips"
