@@ -66,7 +66,7 @@ CSV = FormatSpec(
         FormatOption(
             "comment",
             None,
-            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ["#"]},
+            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ['"#"']},
             "What lines begin with that are not data; `none` unsets that of the storage.",
         ),
         FormatOption(

@@ -102,7 +102,7 @@ def test_missing_header_name_after_comments_has_its_line() -> None:
 
 def test_declared_columns_widen_a_short_first_row() -> None:
     data = "1\n2,x\n\nz,y\n"
-    options = {"header": False, "missing_values": "null"}
+    options: dict[str, Any] = {"header": False, "missing_values": "null"}
     assert read(data.replace("z", "3"), AB, **options).to_pydict() == {"a": [1, 2, 3], "b": [None, "x", "y"]}
     assert str(refusal(data, **options).location) == "x.csv:4"
 
