@@ -114,7 +114,8 @@ def value_type(option: FormatOption) -> ValueType:
     """How an option is read."""
     kind = _from_schema(option.schema)
     example = next(iter(option.schema.get("examples", ())), option.default)
-    if isinstance(kind, Text) and kind.pattern is not None and example and len(str(example)) > 1:
+    has_example = "examples" in option.schema or len(str(example or "")) > 1
+    if isinstance(kind, Text) and kind.pattern is not None and has_example:
         return replace(kind, expected=f"a text such as `{example}`", hint=f"write it as `{example}` is")
     return kind
 

@@ -133,7 +133,8 @@ class Choice(Struct, frozen=True):
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
         expected = self._expected()
-        if not isinstance(node, Scalar) or node.is_null:
+        # The word `null` is meant as it is written.
+        if not isinstance(node, Scalar) or (node.is_null and node.text not in self.words):
             return reader.mismatch(node, what, expected)
         if node.text in self.later:
             return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
@@ -150,7 +151,7 @@ class Choice(Struct, frozen=True):
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""
-        return {"enum": [*self.words, *self._installed()]}
+        return {"enum": [*self.words, *([None] if "null" in self.words else []), *self._installed()]}
 
 
 class Number(Struct, frozen=True):

@@ -71,7 +71,7 @@ class Findings:
         if not kept:
             return None
         names = [field.name for field in source.schema if refusal_in(field) is None][:_WIDEST]
-        texts: dict[str, list[str]] = {}
+        texts: dict[str, list[str | None]] = {}
         for name in names:
             with suppress(pa.ArrowException):  # of what is no array, such as indices beyond a dictionary
                 texts[name] = texts_at(source.column(name), kept)

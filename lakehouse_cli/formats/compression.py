@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,11 @@ from lakehouse_cli.formats.base import Sink
 from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 
 BLOCK = 4 << 20
+_PACKED_BLOCK = 1 << 18
 # No text begins with these bytes.
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
+_WITH_GZIP_HEADER = 31
 
 
 def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator[bytes]:
@@ -25,46 +29,100 @@ def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator
     Args:
         file: Open for reading; not closed.
         name: The file as messages show it.
-        compression: ``gzip``, ``bz2``, ``zstd`` or ``none``; None where the suffix of the name decides.
+        compression: ``gzip``, ``bz2``, ``zstd`` or ``none``; None where the suffix of the name decides, and without one
+            the first bytes.
 
     Raises:
-        StorageError: It cannot be read, is not whole, or is compressed where nothing says so.
+        StorageError: It cannot be read, is not whole, or is compressed where the options say that it is not.
     """
     codec = _codec_of(name) if compression is None else compression
-    is_plain, is_first = codec == "none", True
-    stream = file if is_plain else pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec)
-    while True:
-        try:
-            piece = stream.read(BLOCK)
-        except OSError as error:
-            if not is_plain and error.errno is None:
-                raise StorageError(
-                    f"`{name}` is not whole {codec} data: {str(error).splitlines()[0]}",
-                    hint="fetch the file again, or set `compression` in its options",
-                    location=Location(name),
-                ) from error
-            raise StorageError(
-                f"`{name}` could not be read: {error.strerror or error}", location=Location(name)
-            ) from error
-        if not piece:
-            return
-        if is_plain and is_first:
-            _refuse_packed(piece, name)
-        is_first = False
-        yield piece
+    first = b""
+    if codec == "none":
+        first = _read(file, BLOCK, name)
+        codec = _codec_of_bytes(first)
+        if codec == "zip" or (codec != "none" and compression == "none"):
+            hint = "unpack it first" if codec == "zip" else "remove `compression: none` from its options"
+            raise StorageError(f"`{name}` is {codec} data", hint=hint, location=Location(name))
+    packed = _Continued(first, file, name)
+    try:
+        yield from _unpacked(packed, codec)
+    except (OSError, zlib.error, EOFError) as error:
+        raise StorageError(
+            f"`{name}` is not whole {codec} data: {str(error).splitlines()[0]}",
+            hint="fetch the file again, or set `compression` in its options",
+            location=Location(name),
+        ) from error
+
+
+def _read(file: BinaryIO, size: int, name: str) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise StorageError(f"`{name}` could not be read: {error.strerror or error}", location=Location(name)) from error
+
+
+class _Continued:
+    """A file of which the first bytes were read already; what its storage cannot read is a StorageError."""
+
+    closed = False
+
+    def __init__(self, first: bytes, file: BinaryIO, name: str) -> None:
+        self._first, self._file, self._name = first, file, name
+
+    def read(self, size: int = -1) -> bytes:
+        """Read the next bytes, at most `size`."""
+        if not self._first:
+            return _read(self._file, size, self._name)
+        data = self._first if size < 0 else self._first[:size]
+        self._first = self._first[len(data) :]
+        return data
+
+    def readable(self) -> bool:
+        """Whether it can be read; always."""
+        return True
+
+    def close(self) -> None:
+        """Leave the file open, which is another's."""
 
 
 def _codec_of(name: str) -> str:
     return next((codec for codec, suffix in TEXT_COMPRESSIONS.items() if name.lower().endswith(suffix)), "none")
 
 
-def _refuse_packed(start: bytes, name: str) -> None:
-    packed = next((packed for magic, packed in _MAGIC.items() if start.startswith(magic)), None)
-    if packed is not None:
-        hint = "unpack it first"
-        if packed in TEXT_COMPRESSIONS:
-            hint = f"rename it to `{name}{TEXT_COMPRESSIONS[packed]}`, or unpack it"
-        raise StorageError(f"`{name}` is {packed} data", hint=hint, location=Location(name))
+def _codec_of_bytes(start: bytes) -> str:
+    """What data are packed with that begin so; ``none`` for text."""
+    if _BZ2.match(start):
+        return "bz2"
+    return next((packed for magic, packed in _MAGIC.items() if start.startswith(magic)), "none")
+
+
+def _unpacked(packed: _Continued, codec: str) -> Iterator[bytes]:
+    if codec == "gzip":
+        yield from _gunzipped(packed)
+        return
+    stream: Any = packed if codec == "none" else pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), codec)
+    while piece := stream.read(BLOCK):
+        yield piece
+
+
+def _gunzipped(packed: _Continued) -> Iterator[bytes]:
+    """The data of all members; zeros behind one are padding, as of tapes and blocked writers (and for gzip itself)."""
+    unpacker, is_first, data = None, True, b""
+    while data or (data := packed.read(_PACKED_BLOCK)):
+        if unpacker is None:
+            data = data if is_first else data.lstrip(b"\0")
+            if not data:
+                continue
+            unpacker, is_first = zlib.decompressobj(_WITH_GZIP_HEADER), False
+        piece = unpacker.decompress(data, BLOCK)
+        if piece:
+            yield piece
+        if unpacker.eof:
+            data, unpacker = unpacker.unused_data, None
+        else:
+            data = unpacker.unconsumed_tail
+    if unpacker is not None:
+        raise EOFError("it ends early")
 
 
 @contextmanager
@@ -88,11 +146,11 @@ class _Gzip:
     Python's own `GzipFile` writes what it still holds when it is taken apart, be the disk full or not.
     """
 
-    _LEVEL, _WITH_GZIP_HEADER = 6, 31
+    _LEVEL = 6
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._packer = zlib.compressobj(self._LEVEL, wbits=self._WITH_GZIP_HEADER)
+        self._packer = zlib.compressobj(self._LEVEL, wbits=_WITH_GZIP_HEADER)
 
     def write(self, data: Any) -> int:
         packed = self._packer.compress(data)

@@ -168,7 +168,7 @@ TEXT_COMPRESSION = FormatOption(
     "compression",
     None,
     {"enum": ["none", *TEXT_COMPRESSIONS]},
-    "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix, written plain.",
+    "Adds .gz, .bz2 or .zst to the file's name; unset: read by suffix or first bytes, written plain.",
 )
 #: Of the formats that write durations as text.
 DURATION_UNIT = FormatOption(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
@@ -20,6 +20,7 @@ from lakehouse_cli.model import Column, ColumnTypeError, StorageSpec, Table, par
 from lakehouse_cli.model.manifest import InputRecord, Manifest, ManifestError, NewerManifestError
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.storage.base import READINGS, AssetStorage, Provenance, Scan
+from lakehouse_cli.storage.endings import other_ending
 from lakehouse_cli.storage.errors import ChangedError, changed_while_read
 from lakehouse_cli.version import __version__
 
@@ -89,7 +90,15 @@ class FormattedStorage(AssetStorage):
         return found[0] if found else self._suffixes(table)[0]
 
     def _missing(self, table: Table) -> MissingDataError:
-        return missing_data(table, self.uri(table))
+        error = missing_data(table, self.uri(table))
+        if table.kind == "source" and (hint := other_ending(table, self._endings_there(table))):
+            error.hint = f"{self._under_root(table.path)}{hint}"
+        return error
+
+    def _endings_there(self, table: Table) -> Iterable[str]:
+        """Return what follows the table's path in the names of files that are there, whatever their endings."""
+        del table
+        return ()
 
     def scan(self, table: Table, columns: Sequence[Column] | None) -> Scan:
         """Return the declared columns; a computed table that declares none is read by its manifest."""

@@ -18,11 +18,13 @@ from lakehouse_cli.errors import Interrupted, TransformError
 from lakehouse_cli.executors.forks import forks_end_here
 from lakehouse_cli.model import Column, FunctionRef, Table
 from lakehouse_cli.model.computation import Input
+from lakehouse_cli.model.frame_names import PANDAS
 from lakehouse_cli.text.listing import first_named
 from lakehouse_cli.transforms.duckdb_relations import bent_columns
 from lakehouse_cli.transforms.failure import failure_of, hint_of
 from lakehouse_cli.transforms.frames import owner_of
 from lakehouse_cli.transforms.loading import Transform, load_transform
+from lakehouse_cli.transforms.restored_dates import restore_dates
 from lakehouse_cli.transforms.sharing import SharedTable
 
 _LISTED = 8
@@ -70,7 +72,8 @@ def apply(
     if owner is None:
         raise _no_frame(transform, result)
     try:
-        return owner.to_arrow(result, columns)
+        data = owner.to_arrow(result, columns)
+        return restore_dates(data, [each.schema for _, each in inputs], columns) if owner.name == PANDAS else data
     except (TransformError, Interrupted):
         raise
     except BaseException as error:

@@ -27,6 +27,7 @@ class SharedTable:
 
     def __init__(self, data: pa.Table, wanted: Collection[str] = (), content: InputRecord | None = None) -> None:
         self.content = content
+        self.schema: pa.Schema = data.schema
         self.num_rows: int = data.num_rows
         self.num_columns: int = data.num_columns
         self.nbytes: int = data.nbytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -107,8 +107,7 @@ def _check_zeros(source: CsvSource) -> None:
 def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Column], reason: str) -> DataError:
     _check_zeros(source)
     header = [name for name in source.header or () if name]
-    other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
-    hint = f"its header is `{shorten(header[0])}`: set `delimiter: {other!r}` in its options" if other else None
+    hint = _header_hint(header, [str(column.from_ or column.name) for column in missing])
     nameless = next((at + 1 for at, name in enumerate(source.header or ()) if not name), None)
     if nameless and hint is None and not any(did_you_mean(column.name, header) for column in missing):
         hint = f"column {nameless} of the file has no name: read it with `from: {nameless}`"
@@ -122,3 +121,32 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
         hint=hint,
         line=_header_line(source).line,
     )
+
+
+def _header_hint(header: Sequence[str], missing: Sequence[str]) -> str | None:
+    """What to do where the header is there, but not split into its names."""
+    if header and set(missing) <= {name.strip(" \t") for name in header}:
+        return "its header has blanks around names: set `trim: true` in its options"
+    if header and header[0].lstrip(" \t").startswith("#") and not set(missing) & {header[0].lstrip(" \t#")}:
+        return 'its first line is a comment: set `comment: "#"` in its options'
+    if len(header) != 1:
+        return None
+    (line,) = header
+    for delimiter, names in _splits(line):
+        if set(missing) <= set(names):
+            return f"its header is `{shorten(line)}`: set `delimiter: {delimiter}` in its options"
+    other = next((mark for mark in ";\t|," if mark in line), None)
+    return f"its header is `{shorten(line)}`: set `delimiter: {_quoted(other)}` in its options" if other else None
+
+
+def _quoted(delimiter: str) -> str:
+    """A delimiter as it stands in YAML, where a tab is one in double quotes alone."""
+    return f'"{delimiter}"'.replace("\t", r"\t") if "\t" in delimiter else repr(delimiter)
+
+
+def _splits(line: str) -> Iterator[tuple[str, list[str]]]:
+    """Delimiters that a line may have, as an option says them, and what is between them."""
+    for delimiter in ("||", "::", "\t|", ";", "\t", "|", ",", ":", "^", "~"):
+        if delimiter in line:
+            yield _quoted(delimiter), line.split(delimiter)
+    yield "whitespace", line.split()

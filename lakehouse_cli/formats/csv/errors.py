@@ -44,10 +44,7 @@ def malformed(
     match error.reason:
         case "after quote":
             if not error.after.strip(b" \t"):
-                double = (
-                    "remove blanks between quotes and what ends the value; or set `quote_char: none` in its options, "
-                    "declare string, and strip blanks and quotes in a transform"
-                )
+                double = "set `trim: true` in its options, which leaves out blanks around values"
             since = f" (the quote opens on line {opened})" if opened != line else ""
             message, hint = f"{_text(error.after)} follows a closing quote on {place}{since}", double
         case "unclosed":

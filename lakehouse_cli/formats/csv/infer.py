@@ -1,13 +1,17 @@
-"""Types of undeclared columns: only such as keep all of the text.
+"""Types of undeclared columns: only such as lose nothing of the text.
 
 A column is taken for numbers, booleans or dates only where each value would be written back as it was; ``007``, ``+1``,
-``1E5``, ``1.10`` and an identifier of thirty digits stay text. Of a timestamp the moment is kept, not its spelling.
+``1E5``, ``1.10`` and an identifier of thirty digits stay text. Of a timestamp the moment is kept, not its spelling, and
+of ``TRUE`` and ``.5`` the value. Columns that some program can only have printed of floats are floats.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 
 import pyarrow as pa
 
@@ -19,6 +23,10 @@ _INTEGER = r"0|-?[1-9][0-9]{0,18}"
 _WORDS = r"nan|inf|-inf"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
+# Digits enough that no one but a program writes them, with a point or an exponent.
+_MANY_DIGITS, _POINT = r"\A-?0*\.?0*[1-9](?:\.?[0-9]){14,}(?:e|\z)", "[.e]"
+_PLAIN = CsvOptions()
+_JAVASCRIPT_PLAIN, _JAVASCRIPT_ZEROS = 21, 6
 # Below this a column is one chunk at no cost worth speaking of.
 _WORTH_JOINING = 1 << 26
 
@@ -48,7 +56,65 @@ def infer_column(text: pa.ChunkedArray, options: CsvOptions) -> pa.ChunkedArray:
             chunks.append(values)
         else:
             return pa.chunked_array(chunks, kind)
+    return _floats(text, first, options)
+
+
+def _floats(text: pa.ChunkedArray, first: str, options: CsvOptions) -> pa.ChunkedArray:
+    """Convert a column of numbers that are spelled in other ways than floats are written here, where nothing is lost.
+
+    A column with ``.5``, or with a fraction of fifteen digits or more, is of floats where one program (R, numpy,
+    JavaScript) would print every value so, and ``2`` among them is 2.0. Others are returned as they are.
+    """
+    point = re.escape(options.decimal)
+    number = rf"-?(?:[0-9]+(?:{point}[0-9]+)?|{point}[0-9]+)(?:e[+-]?[0-9]+)?"
+    pattern = f"{number}|{_WORDS}"
+    if not (re.fullmatch(pattern, first) and _all_match(text, pattern)):
+        return text
+    plain = text if options.decimal == "." else pc.replace_substring(text, options.decimal, ".")
+    has_no_zero = pc.any(pc.match_substring_regex(plain, r"\A-?\.")).as_py()
+    is_long = pc.and_(pc.match_substring_regex(plain, _MANY_DIGITS), pc.match_substring_regex(plain, _POINT))
+    if not has_no_zero and not pc.any(is_long).as_py():
+        return text
+    spelled = pc.replace_substring_regex(plain, r"\A(-?)\.", r"\10.")
+    chunks = [decode(chunk, pa.float64(), options) for chunk in text.chunks]
+    values = pa.chunked_array(chunks, pa.float64())
+    if values.null_count != text.null_count:
+        return text
+    as_written = pa.chunked_array([encode(chunk, _PLAIN) for chunk in chunks], pa.string())
+    if (has_no_zero and as_written.equals(spelled)) or _has_printer(values, spelled):
+        return values
     return text
+
+
+def _has_printer(values: pa.ChunkedArray, text: pa.ChunkedArray) -> bool:
+    """Whether one program would print all values as they are spelled."""
+    printers = list(_PRINTERS)
+    for value, spelling in zip(values, text, strict=True):
+        number = value.as_py()
+        if number is not None and isfinite(number):
+            spelled = spelling.as_py()
+            printers = [printer for printer in printers if printer(number) == spelled]
+            if not printers:
+                return False
+    return True
+
+
+def _javascript(number: float) -> str:
+    """A float as JavaScript prints it: the shortest digits, an exponent from 1e21 and below 1e-6."""
+    if not number:
+        return "0"
+    sign, parts, exponent = Decimal(repr(number)).normalize().as_tuple()
+    digits = "".join(map(str, parts))
+    before = len(digits) + int(exponent)
+    if len(digits) <= before <= _JAVASCRIPT_PLAIN:
+        text = digits + "0" * (before - len(digits))
+    elif 0 < before <= _JAVASCRIPT_PLAIN:
+        text = f"{digits[:before]}.{digits[before:]}"
+    elif -_JAVASCRIPT_ZEROS < before <= 0:
+        text = f"0.{'0' * -before}{digits}"
+    else:
+        text = f"{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{before - 1:+d}"
+    return "-" * sign + text
 
 
 def _values(text: pa.Array, kind: pa.DataType, options: CsvOptions) -> pa.Array:
@@ -84,6 +150,8 @@ def _candidates(options: CsvOptions) -> list[tuple[str | None, pa.DataType]]:
         (_INTEGER, pa.int64()),
         (rf"{number}|{_WORDS}", pa.float64()),
         ("true|false", pa.bool_()),
+        ("TRUE|FALSE", pa.bool_()),
+        ("True|False", pa.bool_()),
         *dates,
         *moments,
     ]
@@ -102,5 +170,18 @@ def _is_kept(values: pa.Array, text: pa.Array, options: CsvOptions) -> bool:
     """Whether all values were read, and those with more than one spelling would be written back as they were."""
     if values.null_count != text.null_count:
         return False
+    if pa.types.is_boolean(values.type) and (options.true_values[0], options.false_values[0]) == ("true", "false"):
+        return True  # whatever their letters, by the pattern
     has_spellings = pa.types.is_floating(values.type) or pa.types.is_boolean(values.type)
     return not has_spellings or encode(values, options).equals(text)
+
+
+# Floats to text as Python prints them, C and R by their digits, `numpy.savetxt`, and JavaScript.
+_PRINTERS: tuple[Callable[[float], str], ...] = (
+    repr,
+    "{:.15g}".format,
+    "{:.16g}".format,
+    "{:.17g}".format,
+    "{:.18e}".format,
+    _javascript,
+)

@@ -13,8 +13,18 @@ from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.csv.values import ValueOptions
 
 # What none of these can be beside letters and digits, because plain values are made of it.
-_TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. "}
-_SUCH_AS = {"delimiter": "`,` `;` `|` or `\\t`", "quote_char": "`'`", "decimal": "`.` or `,`", "escape_char": r"`'\'`"}
+_TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. ", "comment": " \t"}
+_SUCH_AS = {
+    "delimiter": "`,` `;` `|` `\\t` `||` or `whitespace`",
+    "quote_char": "`'`",
+    "decimal": "`.` or `,`",
+    "escape_char": r"`'\'`",
+    "comment": '`"#"`',
+}
+# Options that may be of several characters.
+_LONG = frozenset({"delimiter", "comment"})
+WHITESPACE = "whitespace"
+_ENDS = frozenset("\r\n\0")
 
 
 class CsvOptions(ValueOptions, frozen=True):
@@ -40,10 +50,18 @@ class CsvOptions(ValueOptions, frozen=True):
     ambiguous: str = "error"
     lists: str = "json"
     line_terminator: str = "\n"
+    comment: str | None = None
+    skip_footer: int = 0
+    missing_values: str = "error"
+    extra_values: str = "error"
+    trim: bool = False
+    quoted_nulls: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_characters(self)
+        if self.trim:
+            force_setattr(self, "null_values", tuple(dict.fromkeys(text.strip(" \t") for text in self.null_values)))
         _check_spellings(self)
         force_setattr(self, "encoding", _encoding_name(self.encoding))
         if self.epoch_unit is not None and self.timestamp_formats:
@@ -70,8 +88,9 @@ class CsvOptions(ValueOptions, frozen=True):
         for name in ("date_format", "timestamp_format"):
             formats = values.pop(name, None)
             values[f"{name}s"] = (formats,) if isinstance(formats, str) else formats
-        if values.get("escape_char") == "none":
-            del values["escape_char"]
+        for name in ("escape_char", "comment"):
+            if values.get(name) == "none":
+                del values[name]
         if values.get("quote_char") == "none" and values.get("escape_char"):
             # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))
@@ -86,6 +105,27 @@ class CsvOptions(ValueOptions, frozen=True):
     def arrow_quote(self) -> str:
         """The quote character for Arrow: where the file has none, one that is hardly ever in a text."""
         return self.quote_char if self.quotes else "\x1f" if self.delimiter != "\x1f" else "\x1e"
+
+    @property
+    def arrow_delimiter(self) -> str:
+        """The delimiter for Arrow, which takes one character: in place of several, one that is hardly in any text."""
+        return self.delimiter if len(self.delimiter) == 1 else "\x1d"
+
+    @property
+    def delimiter_characters(self) -> str:
+        """The characters that delimiters are made of."""
+        return " \t" if self.delimiter == WHITESPACE else self.delimiter
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether records must be rewritten for Arrow, which knows none of these options."""
+        return bool(
+            len(self.delimiter) > 1
+            or self.comment
+            or self.trim
+            or (self.missing_values, self.extra_values) != ("error", "error")
+            or (self.quoted_nulls and self.escape_char)
+        )
 
     @property
     def null_spellings(self) -> tuple[str, ...]:
@@ -107,25 +147,47 @@ def cell_options(options: ValueOptions) -> CsvOptions:
 
 def _check_characters(options: CsvOptions) -> None:
     characters = {"delimiter": options.delimiter, "decimal": options.decimal}
+    if options.delimiter == WHITESPACE:
+        del characters["delimiter"]
     if options.quotes:
         characters["quote_char"] = options.quote_char
     if options.escape_char is not None:
         characters["escape_char"] = options.escape_char
+    if options.comment is not None:
+        characters["comment"] = options.comment
     for what, character in characters.items():
-        if len(character) != 1 or not character.isascii() or character in "\r\n\0":
+        is_long = what in _LONG
+        if not character or (len(character) > 1 and not is_long) or not character.isascii() or set(character) & _ENDS:
+            form = "ASCII characters" if is_long else "one ASCII character"
             raise StorageError(
-                f"option `{what}` of format csv must be one ASCII character, not {character!r}",
-                hint=f"such as {_SUCH_AS[what]}",
+                f"option `{what}` of format csv must be {form}, not {character!r}", hint=f"such as {_SUCH_AS[what]}"
             )
         same = next((other for other in characters if other != what and characters[other] == character), None)
         if same:
             hint = "choose another character for one of them"
             hint = "remove `escape_char`: doubled quotes need none" if same == "escape_char" else hint
             raise StorageError(f"options `{what}` and `{same}` of format csv are both {character!r}", hint=hint)
-        if character.isalnum() or character in _TAKEN[what]:
+        if any(map(str.isalnum, character)) or character[0] in _TAKEN[what]:
             raise StorageError(
                 f"option `{what}` of format csv cannot be {character!r}, values are made of it",
                 hint=f"such as {_SUCH_AS[what]}",
+            )
+    _check_overlaps(options, characters)
+
+
+def _check_overlaps(options: CsvOptions, characters: Mapping[str, str]) -> None:
+    """Refuse options of which one begins or holds another, so that a line could be split in two ways."""
+    for what in ("quote_char", "escape_char", "comment"):
+        text = characters.get(what)
+        if text and set(options.delimiter_characters) & set(text if what != "comment" else text[0]):
+            raise StorageError(
+                f"options `delimiter` and `{what}` of format csv overlap: {options.delimiter!r} and {text!r}",
+                hint="choose another character for one of them",
+            )
+        if text and what != "comment" and (characters.get("comment") or "")[:1] == text:
+            raise StorageError(
+                f"options `{what}` and `comment` of format csv overlap: {text!r} and {characters['comment']!r}",
+                hint="choose another character for one of them",
             )
 
 
@@ -138,9 +200,15 @@ def _check_spellings(options: CsvOptions) -> None:
         raise StorageError(
             f"`{min(both)}` is in `true_values` and in `false_values` of format csv", hint="take it out of one of them"
         )
+    if options.missing_values == "null" and not options.null_values:
+        raise StorageError(
+            "`missing_values: null` of format csv needs a spelling of null, and `null_values` is empty",
+            hint='name one, such as `null_values: [""]`',
+        )
     # Quoted, a spelling of null would be read as text.
     for spelling in options.null_values[:1]:
-        if any(c in spelling for c in (options.delimiter, options.arrow_quote, "\r", "\n")):
+        unquotable = any(c in spelling for c in (*options.delimiter_characters, options.arrow_quote, "\r", "\n"))
+        if unquotable or (options.comment and spelling.lstrip(" \t").startswith(options.comment)):
             raise StorageError(
                 f"null cannot be written as {spelling!r}, it would need quotes",
                 hint="put another first in `null_values`",

@@ -76,7 +76,7 @@ def read_csv(
             break
         as_text |= doubtful
     if ragged:
-        raise ragged_rows(open_source, name, ragged, options)
+        raise ragged_rows(open_source, name, ragged, rows, options, names)
     if any(reading.count for reading in readings):
         raise unfit_cells(open_source, name, readings, rows, options)
     table = table_of(readings)
@@ -160,8 +160,8 @@ def _read_rows(
         include_columns=[str(each.position) for each in readings],
         **_spellings(options),
         strings_can_be_null=True,
-        # Quotes tell a text from a null.
-        quoted_strings_can_be_null=False,
+        # Quotes tell a text from a null, where no option says otherwise; beside escapes the records tell.
+        quoted_strings_can_be_null=options.quoted_nulls and not options.escape_char,
     )
     rows, doubtful = 0, set[str]()
     for batch in _batches(source, options, converting, use_threads=ragged is None, ragged=ragged):
@@ -195,7 +195,7 @@ def _batches(
 
     def parsing(file: ReadableFile) -> csv.ParseOptions:
         return csv.ParseOptions(
-            delimiter=options.delimiter,
+            delimiter=options.arrow_delimiter,
             quote_char=options.arrow_quote,
             # Blocks end with a row; looking for its end is slower where some newlines end none.
             newlines_in_values=False,

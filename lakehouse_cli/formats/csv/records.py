@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
 
 LONGEST_RECORD = 1 << 30
 _SHOWN = 100
@@ -81,28 +81,46 @@ class _Patterns(Struct, frozen=True):
 
 
 @lru_cache(maxsize=64)
-def _patterns(delimiter: str, quote: str, escape: str | None, line_end: bytes, *, quoting: bool) -> _Patterns:
+def _patterns(
+    delimiter: str, quote: str, escape: str | None, line_end: bytes, *, quoting: bool, trim: bool = False
+) -> _Patterns:
     d, q, e = (re.escape((character or "").encode()) for character in (delimiter, quote, escape))
+    # The characters that a delimiter may begin with, and such a one that begins none.
+    starts, begun = d, b""
+    if delimiter == WHITESPACE:
+        starts, d = rb" \t", rb"[ \t]++"
+    elif len(delimiter) > 1:
+        starts = re.escape(delimiter[0].encode())
+        begun = rb"|(?!%b)%b" % (d, starts)
     # In a file whose lines end in CRLF an escape takes both.
     escaped = rb"%b(?s:%b.)" % (e, rb"\r\n|" if line_end == b"\r\n" else b"") if e else rb"(?!)"
     lone_cr = rb"|\r++(?!\n|\Z)" if line_end != _CR else b""
-    plain, first = (rb"(?:[^%b%b\r\n]++|%b%b)*+" % (d, e, escaped, more) for more in (lone_cr, b""))
+    plain, first = (rb"(?:[^%b%b\r\n]++|%b%b%b)*+" % (starts, e, escaped, begun, more) for more in (lone_cr, b""))
     quoted = rb"%b(?:[^%b%b]++|%b%b|%b)*+%b" % (q, q, e, q, q, escaped, q)
     ends = (rb"\r*+(?:\n|%b)", rb"\r?\n") if line_end != _CR else (rb"(?:\r|%b)", rb"\r")
     closed = rb"|%b(?:[^%b%b]++|%b%b)*+%b(?=%b|%b)" % (q, q, e, q, q, q, d, ends[1]) if quoting else b""
-    rest = rb"((?:(?:%b(?!%b)[^%b%b\r\n]*+)%b)*+)" % (closed[1:] + b"|" if quoting else b"", q, d, e, d)
-    value, first = (rb"(?:%b|(?!%b)%b)" % (quoted, q, text) if quoting else text for text in (plain, first))
+    rest = rb"((?:(?:%b(?!%b)[^%b%b\r\n]*+)%b)*+)" % (closed[1:] + b"|" if quoting else b"", q, starts, e, d)
+    blanks = rb"(?:(?!%b)[ \t])*+" % d if trim else b""
+    quoted = blanks + quoted + blanks
+    unquoted = rb"(?!%b%b)" % (blanks, q)
+    value, first = (rb"(?:%b|%b%b)" % (quoted, unquoted, text) if quoting else text for text in (plain, first))
+    stops = [_stop_pattern(delimiter, d, ends[0] % end) for end in (rb"(?!)", rb"\Z")]
     return _Patterns(
-        re.compile(rb"((?:(?:[^%b%b\r\n]++|(?<=[^%b\r\n])%b%b)*+%b)*+)" % (q, e, d, q, closed, ends[1]) + rest),
+        re.compile(rb"((?:(?:[^%b%b\r\n]++|(?<=[^%b\r\n])%b%b)*+%b)*+)" % (q, e, starts, q, closed, ends[1]) + rest),
         re.compile(value),
-        re.compile(rb"%b|(?!%b)[^%b\r\n]*+" % (quoted, q, d)),
+        re.compile(rb"%b|%b(?:[^%b\r\n]++%b)*+" % (quoted, unquoted, starts, begun)),
         re.compile(rb"%b(?:%b%b)*+" % (value, d, value)),
         re.compile(rb"%b(?:%b%b)*+" % (first, d, first)),
-        re.compile(rb"(%b)|%b" % (d, ends[0] % rb"(?!)")),
-        re.compile(rb"(%b)|%b" % (d, ends[0] % rb"\Z")),
+        re.compile(stops[0]),
+        re.compile(stops[1]),
         re.compile(escaped),
         re.compile(rb"%b%b|%b" % (q, q, escaped)),
     )
+
+
+def _stop_pattern(delimiter: str, d: bytes, end: bytes) -> bytes:
+    # Blanks at the end of a line delimit nothing.
+    return rb"[ \t]*+%b|(%b)" % (end, d) if delimiter == WHITESPACE else rb"(%b)|%b" % (d, end)
 
 
 class Records:
@@ -111,7 +129,12 @@ class Records:
     Attributes:
         line_end: What ends the file's first line, so any: LF (CRs before it belong to it), CRLF, or CR. None as long as
             nothing was read.
+        is_loose: Whether records are not what is between line ends, as where there are comments.
+        lines_before: Lines before the first record that were left out.
     """
+
+    is_loose = False
+    lines_before = 0
 
     def __init__(
         self, pieces: Iterable[bytes], options: CsvOptions, line_end: bytes | None = None, *, is_raw: bool = False
@@ -129,7 +152,7 @@ class Records:
         self._options = options
         self._quoting = options.quotes
         self._quote = options.arrow_quote.encode()
-        self._delimiter = options.delimiter.encode()
+        self._delimiter = (" " if options.delimiter == WHITESPACE else options.delimiter).encode()
         self._escape = (options.escape_char or "").encode()
         self._nulls = {*(text.encode() for text in options.null_spellings)}
         self._is_raw = is_raw
@@ -175,6 +198,11 @@ class Records:
             raise ValueError(data[at:])
         return match.end(), stop.end()
 
+    def kind_of(self, data: bytes, at: int, end: int) -> Literal["row", "blank", "comment"]:
+        """Say what is between two places in what was given out."""
+        del data
+        return "row" if end > at else "blank"
+
     def split(self, record: bytes) -> list[bytes]:
         """Split one record that was given out into its values, unquoted."""
         values: list[bytes] = []
@@ -186,9 +214,18 @@ class Records:
             at = match.end() + 1
         return values
 
+    def finds_line_end(self, data: bytes, *, final: bool = False) -> bool:
+        """Whether it is known what ends lines, from the first bytes."""
+        return self.line_end is not None or self._find_line_end(data, final=final)
+
+    @property
+    def line_mark(self) -> bytes:
+        """The last character of every line end."""
+        return _CR if self.line_end == _CR else _LF
+
     def count_lines(self, data: bytes) -> int:
         """Count the lines that end in some data."""
-        return data.count(_CR if self.line_end == _CR else _LF)
+        return data.count(self.line_mark)
 
     def _find_line_end(self, data: bytes, *, final: bool) -> bool:
         """Look for what ends the first record; False where that takes more data."""
@@ -205,13 +242,20 @@ class Records:
 
     def _patterns_for(self, line_end: bytes) -> _Patterns:
         options = self._options
-        return _patterns(options.delimiter, options.arrow_quote, options.escape_char, line_end, quoting=self._quoting)
+        return _patterns(
+            options.delimiter,
+            options.arrow_quote,
+            options.escape_char,
+            line_end,
+            quoting=self._quoting,
+            trim=options.trim,
+        )
 
     def _patterns_of_output(self) -> _Patterns:
         if self._is_raw:
             return self._patterns_for(self.line_end or _LF)
         options = self._options
-        return _patterns(options.delimiter, options.arrow_quote, None, self.line_end or _LF, quoting=True)
+        return _patterns(options.arrow_delimiter, options.arrow_quote, None, self.line_end or _LF, quoting=True)
 
     def _checked_end(self, data: bytes) -> int | None:
         """The end of the last whole record of well-formed data; None where only a scan can tell."""
@@ -278,7 +322,7 @@ class Records:
                 break
             try:
                 done.append(match.group() if self._is_raw else self._translated(match.group()))
-            except _EscapeError as found:
+            except EscapeError as found:
                 error = self._error(found.reason, data, (end, at, match.end()), found.text)
                 break
             if self._has_escaped_end:
@@ -312,10 +356,18 @@ class Records:
                 counts.append(1)
         if record.endswith((_LF, _CR)):
             counts.pop()
+        return counts == [self._width_of(record)] * len(counts)
+
+    def _width_of(self, record: bytes) -> int:
+        """How many values a record has."""
         values = at = 0
-        while at <= len(record) and (match := patterns.value.match(record, at)):
-            values, at = values + 1, match.end() + 1
-        return counts == [values] * len(counts)
+        while match := self._patterns.value.match(record, at):
+            values += 1
+            stop = self._patterns.stop_at_end.match(record, match.end())
+            if not stop or stop[1] is None:
+                break
+            at = stop.end()
+        return values
 
     def _fault(self, data: bytes, match: re.Match[bytes] | None, *, final: bool) -> Reason | None:
         """Why a value is followed by neither a delimiter nor a line end; None where more data may tell."""
@@ -333,7 +385,8 @@ class Records:
         record, value, fault = places
         position = 0
         while record < value and (match := self._patterns.value.match(data, record)):
-            record, position = match.end() + 1, position + 1
+            stop = self._patterns.stop_at_end.match(data, match.end())
+            record, position = stop.end() if stop else value, position + 1
         after = data[fault : fault + _SHOWN].partition(self._delimiter)[0].partition(_LF)[0].rstrip(_CR)
         text = text or (data[value:fault] if fault > value else data[value:])
         return RecordError(reason, position, self._offset + value, self._offset + fault, text, after)
@@ -368,17 +421,19 @@ class Records:
                 self._has_text_escapes = True
                 return match[0]
             if after not in _CONTROLS:
-                raise _EscapeError("unknown escape", match[0])
+                raise EscapeError("unknown escape", match[0])
             return _CONTROLS[after]
 
         raw = text
         text = (self._patterns.quoted_escapes if is_quoted else self._patterns.escapes).sub(character, raw)
         if self._has_escapes and self._has_text_escapes:
-            raise _EscapeError("mixed escapes", raw)
+            raise EscapeError("mixed escapes", raw)
         return text
 
 
-class _EscapeError(Exception):
+class EscapeError(Exception):
+    """An escape that is none, or may be one."""
+
     def __init__(self, reason: Reason, text: bytes) -> None:
         super().__init__(reason)
         self.reason: Reason = reason

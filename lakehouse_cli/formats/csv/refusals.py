@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse_cli.errors import DataError, Location, StorageError
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import shorten
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
 from lakehouse_cli.formats.csv.source import CsvSource, transcoded
 from lakehouse_cli.formats.misfits import ColumnReading, unfit_values
 from lakehouse_cli.text.counts import count_text, plural
@@ -38,20 +38,28 @@ def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Excep
     )
 
 
-def ragged_rows(open_source: Opener, name: str, ragged: Sequence[Any], options: CsvOptions) -> StorageError:
-    """Make the error of rows that have more or fewer values than the header."""
+def ragged_rows(
+    open_source: Opener, name: str, ragged: Sequence[Any], rows: int, options: CsvOptions, names: Sequence[str]
+) -> StorageError:
+    """Make the error of rows that have more or fewer values than the header, which `rows` others have not."""
     row = ragged[0]
-    line, text = _find_rows(open_source, name, [row.number], options).get(row.number, (1, row.text))
+    line, text = _find_rows(open_source, name, [row.number], options, names).get(row.number, (1, row.text))
     others = f" (and {plural(len(ragged) - 1, 'more such row')})" if len(ragged) > 1 else ""
     expected = f"{count_text(row.expected_columns)} {'is' if row.expected_columns == 1 else 'are'} expected"
     if "\r" in text:
         hint = "end every line as the first one ends: a CR alone is part of a value here"
     elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
         hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
-    elif not options.quotes:
-        hint = "set `delimiter` in its options, or remove `quote_char: none` if it quotes values"
+    elif text.lstrip(" \t").startswith("#") and options.comment is None:
+        hint = 'set `comment: "#"` in its options, if lines that begin with # are no data'
+    elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
+        left = _count_lines(open_source, name, options) - line + 1
+        footer = f"`skip_footer: {left + options.skip_footer}`{{}}, if no data begin there"
+        missing = "`missing_values: null`{}, if values at the end of a row may be missing"
+        likelier, other = (footer, missing) if re.search("[A-Za-z]", text) else (missing, footer)
+        hint = f"set {likelier.format(' in its options')}; or {other.format('')}"
     else:
-        hint = f"put quotes around values that hold {options.delimiter!r}, or set `delimiter` in its options"
+        hint = _ragged_hint(ragged, rows, options)
     return StorageError(
         f"line {line} of `{name}` has {plural(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
         hint=hint,
@@ -59,22 +67,64 @@ def ragged_rows(open_source: Opener, name: str, ragged: Sequence[Any], options: 
     )
 
 
+def _are_fewer(ragged: Sequence[Any]) -> bool:
+    return all(row.actual_columns < row.expected_columns for row in ragged)
+
+
+def _ragged_hint(ragged: Sequence[Any], rows: int, options: CsvOptions) -> str:
+    """What to do about rows of another length, by what they have in common."""
+    shown = "blanks" if options.delimiter == WHITESPACE else repr(options.delimiter)
+    beyond = [row.actual_columns - row.expected_columns for row in ragged]
+    if _are_fewer(ragged):
+        lacking = "set `missing_values: null` in its options, if values at the end of a row may be missing"
+        return f"{lacking}; or {_other(options)}"
+    ends = [options.arrow_delimiter * extra for extra in beyond]
+    if all(end and row.text.rstrip("\r\n").endswith(end) for row, end in zip(ragged, ends, strict=True)):
+        return f"set `extra_values: ignore` in its options: {shown} ends the line, and nothing follows it"
+    if options.header and not rows and set(beyond) == {1}:
+        return (
+            "its header lacks a name, as R leaves out that of row names: "
+            f"set `header: false` and `skip_rows: {options.skip_rows + 1}` in its options, "
+            "and declare all columns by position"
+        )
+    lenient = "`extra_values: ignore`" if min(beyond) > 0 else "`missing_values: null` and `extra_values: ignore`"
+    quoted = (
+        f"put quotes around values that hold {shown}"
+        if options.quotes
+        else "remove `quote_char: none` if it quotes values"
+    )
+    return f"{quoted}, or {_other(options)}; if the first values of such rows are right, set {lenient}"
+
+
+def _other(options: CsvOptions) -> str:
+    return "set another `delimiter` in its options" if options.delimiter != "," else "set `delimiter` in its options"
+
+
+def _count_lines(open_source: Opener, name: str, options: CsvOptions) -> int:
+    """How many lines there are before the footer that the options name."""
+    with CsvSource(open_source, name, options, is_raw=True) as source:
+        return source.count_lines()
+
+
 def unfit_cells(
     open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
-    found = _find_rows(open_source, name, [row for each in readings for row, _, _ in each.examples], options)
+    examples = [row for each in readings for row, _, _ in each.examples]
+    found = _find_rows(open_source, name, examples, options, [each.name for each in readings])
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(name, readings, rows, show=shorten, explain=_reasons, lines=lines)
 
 
 def find_lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
     """Find the lines on which rows begin, both counted from 1."""
-    return {row: line for row, (line, _) in _find_rows(open_source, name, rows, options).items()}
+    return {row: line for row, (line, _) in _find_rows(open_source, name, rows, options, ()).items()}
 
 
-def _find_rows(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, tuple[int, str]]:
-    with CsvSource(open_source, name, options, is_raw=True) as source:
+def _find_rows(
+    open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions, names: Sequence[str]
+) -> dict[int, tuple[int, str]]:
+    with CsvSource(open_source, name, options, names=names, is_raw=True) as source:
         return source.find_rows(rows)
 
 
@@ -110,6 +160,8 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
         spellings = json.dumps([*options.null_values, values[0]], ensure_ascii=False)
         return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
+    if options.comment and all(options.comment in value for value in values):
+        return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
 
     if hint := spelling_hint(values, kind, options):

@@ -61,13 +61,23 @@ class CsvSource:
         self._file = open_source()
         try:
             before, pieces = self._start()
-            self._records = Records(pieces, options, self._line_end, is_raw=is_raw)
+            self._least = len(self._names) if options.missing_values == "null" else 0
+            if options.skip_footer:
+                pieces = self._without_footer(pieces)
+            self._records = self._make_records(pieces, is_raw=is_raw)
             self._pieces = self._checked(before)
             self._rest = next(self._pieces, b"")
             self._read_header()
         except BaseException:
             self.close()
             raise
+
+    def _make_records(self, pieces: Iterable[bytes], *, is_raw: bool) -> Records:
+        if not self._options.is_loose:
+            return Records(pieces, self._options, self._line_end, is_raw=is_raw)
+        from lakehouse_cli.formats.csv.loose_records import LooseRecords
+
+        return LooseRecords(pieces, self._options, self._line_end, is_raw=is_raw, least=self._least)
 
     def __enter__(self) -> CsvSource:
         return self
@@ -116,12 +126,35 @@ class CsvSource:
             self.first_line += end is not None
         return before + at, chain([rest[at:]], pieces)
 
-    def _fewer_lines(self, there: int) -> StorageError:
+    def _without_footer(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The bytes without the last lines; so many lines are held back, and no more than a block beside them."""
+        data, count, is_first = b"", self._options.skip_footer, True
+        for piece in pieces:
+            data += piece
+            if not self._records.finds_line_end(data):
+                continue
+            end = self._records.line_mark
+            # As many lines follow, whether the last one ends or not.
+            if cut := _line_from_end(data, end, count):
+                yield data[:cut]
+                data, is_first = data[cut:], False
+        if not self._records.finds_line_end(data, final=True):
+            return
+        end = self._records.line_mark
+        cut = _line_from_end(data, end, count if data.endswith(end) else count - 1)
+        there = data.count(end) + (not data.endswith(end) and bool(data))
+        if is_first and there < count:
+            raise self._fewer_lines(self._options.skip_rows + there, "skip_footer", "how many lines follow the data")
+        yield data[:cut]
+
+    def _fewer_lines(
+        self, there: int, option: str = "skip_rows", what: str = "how many lines there are before the header"
+    ) -> StorageError:
         """The error of a file that has fewer lines than are to be skipped."""
         return StorageError(
             f"`{self.name}` has {plural(there, 'line')}, "
-            f"fewer than the {count_text(self._options.skip_rows)} that `skip_rows` skips",
-            hint="correct `skip_rows` in its options: how many lines there are before the header",
+            f"fewer than the {count_text(getattr(self._options, option))} that `{option}` skips",
+            hint=f"correct `{option}` in its options: {what}",
             location=Location(self.name),
         )
 
@@ -165,7 +198,8 @@ class CsvSource:
         row, line, blank_counts = 0, self.first_line, self.width == 1
         special = {self._options.arrow_quote, self._options.escape_char or "\n\n", "\n\n", "\n\r", "\r\r"}
         while wanted and (piece := self.read()):
-            if piece[:1] not in b"\r\n" and not any(mark.encode() in piece for mark in special):
+            is_plain = not self._records.is_loose and piece[:1] not in b"\r\n"
+            if is_plain and not any(mark.encode() in piece for mark in special):
                 lines = self._records.count_lines(piece)
                 if row + lines < wanted[-1]:
                     row, line = row + lines, line + lines
@@ -173,12 +207,21 @@ class CsvSource:
             at = 0
             while wanted and at < len(piece):
                 end, after = self._records.end_of(piece, at)
-                row += end > at or blank_counts
+                kind = self._records.kind_of(piece, at, end)
+                row += kind == "row" or (kind == "blank" and blank_counts)
                 if row == wanted[-1]:
                     found[wanted.pop()] = line, piece[at : min(end, at + _SHOWN)].decode(errors="replace")
                 line += self._records.count_lines(piece[at:after])
                 at = after
         return found
+
+    def count_lines(self) -> int:
+        """Count the lines up to the end, in a raw source."""
+        lines = self.first_line - 1
+        while piece := self.read():
+            lines += self._records.count_lines(piece)
+            lines += not piece.endswith(self._records.line_mark)
+        return lines
 
     def _read_header(self) -> None:
         if self._options.header:
@@ -192,7 +235,7 @@ class CsvSource:
             self.header = tuple(self._name_of(value) for value in record)
         else:
             record = self._first_record(consume=False)
-        self.width = None if record is None else len(record)
+        self.width = None if record is None else max(len(record), self._least)
 
     def _name_of(self, value: bytes) -> str:
         try:
@@ -210,14 +253,25 @@ class CsvSource:
                     return [b""] if blank and not consume else None
                 self._rest += piece
             end, after = self._records.end_of(self._rest, at)
-            if end > at:
+            kind = self._records.kind_of(self._rest, at, end)
+            if kind == "row":
                 break
-            at, blank = after, True
+            at, blank = after, blank or kind == "blank"
         values = self._records.split(self._rest[at:end])
         if consume:
-            self.first_line += self._records.count_lines(self._rest[:after])
+            self.first_line += self._records.count_lines(self._rest[:after]) + self._records.lines_before
             self._rest = self._rest[after:]
         return values
+
+
+def _line_from_end(data: bytes, end: bytes, count: int) -> int:
+    """Where the last `count` lines begin that end in `end`, and what follows them; 0 where there are no others."""
+    at = len(data)
+    for _ in range(count + 1):
+        at = data.rfind(end, 0, at)
+        if at < 0:
+            return 0
+    return at + 1
 
 
 def _utf8_pieces(file: BinaryIO, name: str, options: CsvOptions) -> Iterator[bytes]:

@@ -15,6 +15,8 @@ from lakehouse_cli.formats.spec import (
 from lakehouse_cli.formats.value_options import VALUE_OPTIONS
 
 _CHARACTER: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 1}
+# ASCII characters that are neither letters, digits nor line ends.
+_MARKS = r"[\x01-\x09\x0b\x0c\x0e-/:-@\[-`{-\x7f]+"
 _STRINGS: JsonSchema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 _ONE_OR_MORE_STRINGS: JsonSchema = {
     "oneOf": [
@@ -31,7 +33,12 @@ CSV = FormatSpec(
     compressions=TEXT_COMPRESSIONS,
     by_position=True,
     options=(
-        FormatOption("delimiter", ",", _CHARACTER, "The character between values."),
+        FormatOption(
+            "delimiter",
+            ",",
+            {"type": "string", "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": ["||"]},
+            "The characters between values; `whitespace`: runs of blanks.",
+        ),
         FormatOption(
             "quote_char",
             '"',
@@ -78,6 +85,21 @@ CSV = FormatSpec(
         ),
         FormatOption("header", True, {"type": "boolean"}, "Whether the first row names the columns; else by position."),
         FormatOption("skip_rows", 0, {"type": "integer", "minimum": 0}, "Lines before the header that are not data."),
+        FormatOption("skip_footer", 0, {"type": "integer", "minimum": 0}, "Lines at the end that are not data."),
+        FormatOption(
+            "comment",
+            None,
+            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ['"#"']},
+            "What lines begin with that are not data; `none` unsets that of the storage.",
+        ),
+        FormatOption(
+            "missing_values", "error", {"enum": ["error", "null"]}, "What values are that a row lacks at its end."
+        ),
+        FormatOption(
+            "extra_values", "error", {"enum": ["error", "ignore"]}, "What becomes of values beyond the last column."
+        ),
+        FormatOption("trim", False, {"type": "boolean"}, "Whether blanks around values without quotes are left out."),
+        FormatOption("quoted_nulls", False, {"type": "boolean"}, "Whether spellings of null are null in quotes too."),
         FormatOption(
             "date_format",
             None,

@@ -24,7 +24,7 @@ from lakehouse_cli.formats.compression import compressed
 from lakehouse_cli.formats.csv.codec import encode
 from lakehouse_cli.formats.csv.decode import formats_of
 from lakehouse_cli.formats.csv.errors import shorten
-from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
 from lakehouse_cli.formats.stored_types import storable
 
 _TEXT = pa.string()
@@ -65,6 +65,7 @@ def write_csv(table: pa.Table, sink: Sink, options: CsvOptions) -> None:
         spread = _in_order if table.num_rows * table.num_columns > _CELLS_FOR_THREADS else map
         for text in spread(writer.batch, _batches(table)):
             put(text)
+        put(writer.foot())
 
 
 def _batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
@@ -99,10 +100,12 @@ class _Cells:
         self.options = options
         self.null_text = options.null_text
         self.replace_null = {"null_handling": "replace", "null_replacement": self.null_text or ""}
-        # What quotes tell from null, and, where there are quotes, from nothing.
-        spellings = {*options.null_spellings, *([""] if options.quotes else [])}
+        # What quotes tell from null, and, where there are quotes, from nothing; between blanks is no empty text.
+        has_empty = options.quotes or options.delimiter == WHITESPACE
+        spellings = {*options.null_spellings, *([""] if has_empty else [])}
         self.null_set = _texts(tuple(sorted(spellings)))
-        marks = {options.delimiter, options.quote_char if options.quotes else "", options.escape_char or ""}
+        marks = {*options.delimiter_characters, options.quote_char if options.quotes else "", options.escape_char or ""}
+        marks |= {*(options.comment or "")[:1]}
         self.plain_needs_quotes = bool(marks & _OF_PLAIN_VALUES) or any(
             s and set(s) <= _OF_PLAIN_VALUES | {options.decimal} for s in spellings
         )
@@ -114,6 +117,15 @@ class _Cells:
             return self.plain_needs_quotes
         return self.plain_needs_quotes or not t.is_temporal(kind) or bool(formats_of(kind, self.options))
 
+    def refuse_nulls(self, text: pa.Array) -> None:
+        """Refuse texts that are null in quotes too."""
+        nulls = text.filter(pc.is_in(text, value_set=_texts(self.options.null_spellings), skip_nulls=True))
+        if len(nulls):
+            raise StorageError(
+                f"the text {nulls[0].as_py()!r} cannot be written, with `quoted_nulls` it is null in quotes too",
+                hint="remove `quoted_nulls` from the options, or take it out of `null_values`",
+            )
+
 
 class _Writer:
     """Turns batches of one schema into CSV text."""
@@ -123,11 +135,14 @@ class _Writer:
         self.options = options
         self.quote = options.quote_char if options.quotes else ""
         self.escape = options.escape_char or ""
-        special = options.delimiter + self.quote + self.escape + "\r\n"
+        self.delimiter = " " if options.delimiter == WHITESPACE else options.delimiter
+        special = options.delimiter_characters + self.quote + self.escape + "\r\n"
         self.special = tuple(c.encode() for c in special)
         self.pattern = f"([{re.escape(special)}])"
         self.names = _Cells(options)
         self.cells = [_Cells(options.of(name)) if options.by_column else self.names for name in schema.names]
+        # What is no text at the start or the end of a value without quotes.
+        self.edges = _edges(options)
         # Per column, for how many batches more its values are taken for distinct.
         self.distinct = [0] * len(schema)
 
@@ -136,8 +151,12 @@ class _Writer:
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
             quoted = self._quoted(_texts(tuple(self.schema.names)), self.names).to_pylist()
-            head += self.options.delimiter.join(quoted) + self.options.line_terminator
+            head += self.delimiter.join(quoted) + self.options.line_terminator
         return head.encode()
+
+    def foot(self) -> bytes:
+        """Make what comes behind the last row."""
+        return (self.options.line_terminator * self.options.skip_footer).encode()
 
     def batch(self, batch: pa.RecordBatch) -> memoryview:
         """Make the lines of a batch, in UTF-8."""
@@ -147,7 +166,7 @@ class _Writer:
         if len(columns) > 1:
             if sum(column.nbytes for column in columns) > _OFFSETS_END:
                 columns = [column.cast(pa.large_string()) for column in columns]
-            lines = pc.binary_join_element_wise(*columns, self.options.delimiter, **self.names.replace_null)
+            lines = pc.binary_join_element_wise(*columns, self.delimiter, **self.names.replace_null)
         return _data_of(lines)
 
     def _column(self, values: pa.Array, at: int, ending: str) -> pa.Array:
@@ -157,6 +176,8 @@ class _Writer:
         distinct = values if repeated is None else repeated.dictionary.view(field.type)
         try:
             text = encode(distinct, cells.options)
+            if self.options.quoted_nulls:
+                cells.refuse_nulls(text)
             text = self._quoted(text, cells) if cells.may_need_quotes(field.type) else text
         except StorageError as error:
             raise StorageError(f"column `{field.name}`: {error.message}", hint=error.hint) from error
@@ -165,6 +186,11 @@ class _Writer:
             raise StorageError(
                 f"column `{field.name}` holds null, and `null_values` is empty",
                 hint='say how null is written, such as `null_values: [""]`, in the options',
+            )
+        if values.null_count and not null_text and self.options.delimiter == WHITESPACE:
+            raise StorageError(
+                f"column `{field.name}` holds null, and nothing between blanks is no value",
+                hint="say how null is written, such as `null_values: [NA]`, in the options",
             )
         if ending:
             if text.nbytes > _OFFSETS_END:
@@ -202,6 +228,8 @@ class _Writer:
         if _BOM.encode() in data:
             # At the start of the file it would be taken for a byte order mark.
             mask = pc.or_(mask, pc.fill_null(pc.starts_with(text, _BOM), False))
+        if self.edges:
+            mask = pc.or_(mask, pc.fill_null(pc.match_substring_regex(text, self.edges), False))
         if not pc.any(mask).as_py():
             return text
         if not self.quote:
@@ -214,9 +242,11 @@ class _Writer:
 
     def _unquoted(self, text: pa.Array, cells: _Cells) -> pa.Array:
         """With escapes in front of what would otherwise be read as something else."""
-        refused = f"[{re.escape(self.options.delimiter)}\r\n]"
+        refused = f"[{re.escape(self.options.delimiter_characters)}\r\n]" + (f"|{self.edges}" if self.edges else "")
         if self.escape:
-            text, refused = pc.replace_substring_regex(text, self.pattern, _behind(self.escape)), "(?:a^)"
+            more = [f"[{re.escape(self.options.comment[0])}]"] if self.options.comment else []
+            pattern = "|".join((self.pattern[1:-1], *more, *_blank_edges(self.options)))
+            text, refused = pc.replace_substring_regex(text, f"({pattern})", _behind(self.escape)), "(?:a^)"
         unfit = pc.or_(pc.is_in(text, value_set=cells.null_set, skip_nulls=True), pc.starts_with(text, _BOM))
         unfit = pc.fill_null(pc.or_(unfit, pc.match_substring_regex(text, refused)), False)
         if pc.any(unfit).as_py():
@@ -227,6 +257,16 @@ class _Writer:
                 "or spelling of null",
             )
         return text
+
+
+def _edges(options: CsvOptions) -> str:
+    """The pattern of what a text without quotes may not begin or end with; empty where it may with all."""
+    comment = [rf"\A[ \t]*{re.escape(options.comment)}"] if options.comment else []
+    return "|".join((*_blank_edges(options), *comment))
+
+
+def _blank_edges(options: CsvOptions) -> list[str]:
+    return [r"\A[ \t]", r"[ \t]\z"] if options.trim else []
 
 
 def _behind(escape: str) -> str:

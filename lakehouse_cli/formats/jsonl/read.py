@@ -207,6 +207,37 @@ def _is_float(integer: int) -> bool:
 
 
 def _inferred(values: list[Any]) -> pa.ChunkedArray:
+    return infer_values(_with_decimals(values))
+
+
+def _with_decimals(values: list[Any]) -> list[Any]:
+    """Make decimals of numbers where floats would not keep their digits; inside lists and objects as outside."""
+    kinds = set(map(type, values))
+    if list in kinds:
+        items = [item for value in values if type(value) is list for item in value]
+        done = _with_decimals(items)
+        if done is not items:
+            each = iter(done)
+            values = [[next(each) for _ in value] if type(value) is list else value for value in values]
+    if dict in kinds:
+        values = _with_decimals_in_objects(values)
     if _lose_digits(values):
         values = [Decimal(repr(value)) if type(value) in (int, float) else value for value in values]
-    return infer_values(values)
+    return values
+
+
+def _with_decimals_in_objects(values: list[Any]) -> list[Any]:
+    objects = [value for value in values if type(value) is dict]
+    changed: dict[str, Iterator[Any]] = {}
+    for name in dict.fromkeys(name for each in objects for name in each):
+        fields = [each[name] for each in objects if name in each]
+        done = _with_decimals(fields)
+        if done is not fields:
+            changed[name] = iter(done)
+    if not changed:
+        return values
+
+    def made(value: dict[str, Any]) -> dict[str, Any]:
+        return {name: next(changed[name]) if name in changed else field for name, field in value.items()}
+
+    return [made(value) if type(value) is dict else value for value in values]

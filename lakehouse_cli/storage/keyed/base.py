@@ -291,6 +291,11 @@ class KeyedStorage(FormattedStorage):
         """Return the keys of all manifests."""
         return [key for key in self.keys(f"{MANIFESTS}/") if key.endswith(".json")]
 
+    def _endings_there(self, table: Table) -> Iterable[str]:
+        with suppress(Exception):
+            return sorted(key.removeprefix(table.path) for key in self.keys(f"{table.path}."))
+        return ()
+
     def _key(self, table: Table, suffix: str) -> str:
         return f"{table.path}{suffix}"
 

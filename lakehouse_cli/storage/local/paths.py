@@ -74,6 +74,14 @@ class FolderStorage(FormattedStorage):
         base = f"{self.spec.root}/{table.path}"
         return [suffix for suffix in suffixes if os.path.lexists(base + suffix)] or suffixes[:1]
 
+    def _endings_there(self, table: Table) -> Iterable[str]:
+        folder, _, name = f"{self.spec.root}/{table.path}".rpartition("/")
+        with suppress(OSError), os.scandir(folder) as entries:
+            return sorted(
+                entry.name[len(name) :] for entry in entries if entry.name.startswith(f"{name}.") and entry.is_file()
+            )
+        return ()
+
     def _file(self, table: Table) -> str:
         """The stored file; no link is resolved."""
         return f"{self.spec.root}/{table.path}{self._suffix(table)}"

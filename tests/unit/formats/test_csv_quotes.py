@@ -367,9 +367,8 @@ def test_other_words_in_quotes_are_refused() -> None:
 
 @pytest.mark.parametrize("data", ['a,b\n1,"x" \n', 'a,b\n"1" , "y"\n', 'a,b\r\n1,"x"\t\r\n'])
 def test_hint_on_blanks_behind_a_quote(data: str) -> None:
-    hint = refusal(data, AB).hint or ""
-    assert hint.startswith("remove blanks between quotes and what ends the value")
-    assert read(data.replace(" ", "").replace("\t", ""), AB).num_rows == 1
+    assert (refusal(data, AB).hint or "").startswith("set `trim: true` in its options")
+    assert read(data, AB, trim=True).num_rows == 1
 
 
 @pytest.mark.parametrize(

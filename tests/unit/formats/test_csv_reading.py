@@ -81,8 +81,19 @@ def test_compression_is_told_by_the_suffix_or_the_option(suffix: str, packed: by
     codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}[suffix]
     assert read(packed, AB, f"x.csv{suffix}").to_pydict() == WANTED
     assert read(packed, AB, "x.csv", compression=codec).to_pydict() == WANTED
+    assert read(packed, AB, "x.csv").to_pydict() == WANTED
     with pytest.raises(StorageError, match=rf"`x.csv{suffix}` is not whole {codec} data"):
         read(packed[:-6], AB, f"x.csv{suffix}")
+
+
+@pytest.mark.parametrize("block", [1 << 6, 4 << 20])
+def test_zeros_behind_gzip_data_are_padding(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
+    first = b"a,b\n" + b"1,x\n" * 100_000
+    packed = gzip.compress(first) + bytes(700) + gzip.compress(b"2,y\n") + bytes(3)
+    assert read(packed, AB, "x.csv.gz").num_rows == 100_001
+    with pytest.raises(StorageError, match=r"`x\.csv\.gz` is not whole gzip data"):
+        read(packed + b"x", AB, "x.csv.gz")
 
 
 def test_a_suffix_is_ignored_where_the_option_says_none() -> None:

@@ -194,18 +194,27 @@ def test_damaged_compression() -> None:
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
-def test_compressed_data_under_a_plain_name(codec: str) -> None:
+def test_compressed_data_that_are_said_to_be_plain(codec: str) -> None:
+    data = pa.compress(b"a,b\n1,2\n", codec=codec, asbytes=True)
     with pytest.raises(StorageError, match=f"is {codec} data") as caught:
-        read(pa.compress(b"a,b\n1,2\n", codec=codec, asbytes=True), {"a": "int64"})
-    ending = {"gzip": ".gz", "zstd": ".zst"}[codec]
-    assert caught.value.hint == f"rename it to `raw/x.csv{ending}`, or unpack it"
+        read(data, {"a": "int64"}, compression="none")
+    assert caught.value.hint == "remove `compression: none` from its options"
+    assert read(data, {"a": "int64"}).to_pydict() == {"a": [1]}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"delimiter": "é"}, "`delimiter` of format csv must be one ASCII character"),
-        ({"delimiter": "\n"}, "`delimiter` of format csv must be one ASCII character"),
+        ({"delimiter": "é"}, "`delimiter` of format csv must be ASCII characters"),
+        ({"delimiter": "\n"}, "`delimiter` of format csv must be ASCII characters"),
+        ({"delimiter": "a|"}, "`delimiter` of format csv cannot be 'a|'"),
+        ({"delimiter": '|"'}, "`delimiter` and `quote_char` of format csv overlap"),
+        ({"delimiter": "#|", "comment": "#"}, "`delimiter` and `comment` of format csv overlap"),
+        ({"escape_char": "#", "comment": "##"}, "`escape_char` and `comment` of format csv overlap"),
+        ({"comment": "x"}, "`comment` of format csv cannot be 'x'"),
+        ({"comment": "#", "null_values": ["#N/A"]}, "null cannot be written as '#N/A'"),
+        ({"delimiter": "||", "null_values": ["|"]}, "null cannot be written as '|'"),
+        ({"missing_values": "null", "null_values": []}, "needs a spelling of null"),
         ({"delimiter": '"'}, "`delimiter` and `quote_char` of format csv are both"),
         ({"delimiter": "1"}, "`delimiter` of format csv cannot be '1'"),
         ({"decimal": "e"}, "`decimal` of format csv cannot be 'e'"),

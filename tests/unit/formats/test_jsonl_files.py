@@ -216,8 +216,7 @@ def test_other_encodings_and_compressions_are_told() -> None:
     with pytest.raises(StorageError, match="is in UTF-16"):
         read('{"x": 1}'.encode("utf-16"), columns_of(x="int64"))
     packed = gzip.compress(b'{"x": 1}\n')
-    with pytest.raises(StorageError, match="is gzip data"):
-        read(packed, columns_of(x="int64"))
+    assert read(packed, columns_of(x="int64"))["x"].to_pylist() == [1]
     with pytest.raises(StorageError, match="is not whole gzip data"):
         read(gzip.compress(b'{"x": 1}\n' * 9999)[:-20], columns_of(x="int64"), "t.jsonl.gz")
     assert read(packed, columns_of(x="int64"), "t.jsonl.gz")["x"].to_pylist() == [1]
@@ -270,6 +269,26 @@ def test_undeclared_numbers_keep_every_digit(numbers: list[str], kind: str) -> N
     found = [None if value is None else Decimal(value) for value in column.to_pylist()]
     exact = [None if number == "null" else Decimal(number) for number in numbers]
     assert found == ([Decimal(float(number)) for number in numbers] if kind == "double" else exact)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ["0.10000000000000001", "2.5", "1"],
+        ["9007199254740993", "0.5"],
+        ["1152921504606846976", "0.5"],
+        ["0.1", "2"],
+        ["18446744073709551615", "-1", "null"],
+    ],
+)
+def test_undeclared_numbers_inside_are_read_as_outside(numbers: list[str]) -> None:
+    lines = [f'{{"a": {each}, "o": {{"x": {each}}}, "l": [{{"y": [{each}]}}]}}\n' for each in numbers]
+    table = read("".join(lines), None)
+    outside = table["a"].to_pylist()
+    assert [value["x"] for value in table["o"].to_pylist()] == outside
+    assert [value[0]["y"][0] for value in table["l"].to_pylist()] == outside
+    assert table.schema.field("o").type.field("x").type == table.schema.field("a").type
+    assert table.schema.field("l").type.value_type.field("y").type.value_type == table.schema.field("a").type
 
 
 def test_undeclared_large_integers_inside_keep_every_digit() -> None:

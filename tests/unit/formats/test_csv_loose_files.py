@@ -1,0 +1,168 @@
+"""Comments, footers, blanks, long delimiters and rows of another length: read by option, else hints name it."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from lakehouse_cli.errors import LakehouseError, StorageError
+from lakehouse_cli.formats.csv.options import CsvOptions
+from lakehouse_cli.formats.csv.read import count_rows, read_csv
+from lakehouse_cli.formats.csv.write import write_csv
+from tests.unit.formats.csv_files import AB, columns_of, read
+
+
+def rows(data: str, **options: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in read(data, **options).to_pylist()]
+
+
+def refusal(data: str, columns: Any = AB, **options: Any) -> LakehouseError:
+    with pytest.raises(LakehouseError) as caught:
+        read(data, columns, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "expected"),
+    [
+        ('# it\'s "so\na,b\n#\n1,x # y\n  # z\n2,"# w"\n#', {"comment": "#"}, [(1, "x # y"), (2, "# w")]),
+        ("//x\na,b\n1,x\n/2,y\n", {"comment": "//"}, [("1", "x"), ("/2", "y")]),
+        ('"a\n#",b\n1,x\n', {"comment": "#"}, [(1, "x")]),
+        ("title\n# c\na,b\n1,x\n", {"comment": "#", "skip_rows": 1}, [(1, "x")]),
+        ('a,b\n1,x\n\nTotal "5\n\n', {"skip_footer": 3}, [(1, "x")]),
+        ("a,b\r1,x\rend", {"skip_footer": 1}, [(1, "x")]),
+        ("a,b\n1\n\n2,\n3,x\n", {"missing_values": "null"}, [(1, None), (2, None), (3, "x")]),
+        ("a,b\n1,x,\n2,y,z,w\n", {"extra_values": "ignore"}, [(1, "x"), (2, "y")]),
+        (" a , b \n 1\t,  x \n2, \" y \" \n3, \n \n", {"trim": True}, [(1, "x"), (2, " y "), (3, None)]),
+        ("a||b\n1|||x\n2||\"y||\"\n", {"delimiter": "||"}, [(1, "|x"), (2, "y||")]),
+        ("a\t|b\n1\t|x\n\t|y\n", {"delimiter": "\t|"}, [(1, "x"), (None, "y")]),
+        ('  a  b\n 1\t"x y"  \n\n 2 y', {"delimiter": "whitespace"}, [(1, "x y"), (2, "y")]),
+        ('a,b\n1,"NA"\n2,""\n', {"quoted_nulls": True, "null_values": ["NA"]}, [(1, None), (2, "")]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_options_read_what_they_say(
+    monkeypatch: pytest.MonkeyPatch, data: str, options: dict[str, Any], expected: list[Any], block: int
+) -> None:
+    monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", block)
+    assert rows(data, **options) == expected
+    assert count_rows(lambda: io.BytesIO(data.encode()), "x.csv", CsvOptions.from_mapping(options)) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("a,b\n1,x\n2\n", [(1, "x"), (2, None)]),
+        ("a,b\n1,x,\n2,y,\n", [(1, "x"), (2, "y")]),
+        ("a,b\n1\n2,x,y\n", [(1, None), (2, "x")]),
+        ("a,b\n1,x\n\nTotal: 1 row\nat noon\n", [(1, "x")]),
+        ("a,b\n# note\n1,x\n", [(1, "x")]),
+        ("# note\na,b\n1,x\n", [(1, "x")]),
+        (" a, b\n1, x\n", [(1, "x")]),
+        ('"a" ,"b"\n"1" ,"x"\n', [(1, "x")]),
+        ("a  b\n1  x\n", [(1, "x")]),
+        ("a||b\n1||x\n", [(1, "x")]),
+        ("a::b\n1::x\n", [(1, "x")]),
+        ("a\t|b\n1\t|x\n", [(1, "x")]),
+        ("a\tb\n1\tx\n", [(1, "x")]),
+        ('"a","b"\n"r1",1,"x"\n"r2",2,"y"\n', [("r1", 1, "x"), ("r2", 2, "y")]),
+    ],
+)
+def test_hint_of_a_refused_file_works(data: str, expected: list[Any]) -> None:
+    hint = refusal(data).hint or ""
+    named = re.findall(r"`(\w+: [^`]+)`", hint)
+    options = {
+        name: value or "null"
+        for text in named[: 2 if " and `" in hint else 1]
+        for name, value in yaml.safe_load(text).items()
+    }
+    if options.get("header") == "null":
+        options |= {"header": False}
+        found = read(data, columns_of(row="string", a="int64", b="string"), **options)
+    else:
+        found = read(data, AB, **options)
+    assert [tuple(row.values()) for row in found.to_pylist()] == expected
+
+
+def test_comments_and_blank_lines_count_in_line_numbers() -> None:
+    error = refusal("# 1\n\na,b\n# 4\n1,x\n\n# 7\nz,y\n", comment="#")
+    assert str(error.location) == "x.csv:8"
+    error = refusal("\n a  b\n1 x\n \nz y\n", delimiter="whitespace")
+    assert str(error.location) == "x.csv:5"
+
+
+def test_missing_header_name_after_comments_has_its_line() -> None:
+    assert str(refusal("# 1\n# 2\na,c\n1,x\n", comment="#").location) == "x.csv:3"
+
+
+def test_declared_columns_widen_a_short_first_row() -> None:
+    data = "1\n2,x\n\nz,y\n"
+    options: dict[str, Any] = {"header": False, "missing_values": "null"}
+    assert read(data.replace("z", "3"), AB, **options).to_pydict() == {"a": [1, 2, 3], "b": [None, "x", "y"]}
+    assert str(refusal(data, **options).location) == "x.csv:4"
+
+
+def test_comment_behind_a_number_is_named() -> None:
+    error = refusal("a,b\n1 # note,x\n", comment="#")
+    assert "`1 # note` in column `a`" in error.message
+    assert (error.hint or "").startswith("`comment` leaves out whole lines")
+
+
+def test_footer_longer_than_the_file_is_refused() -> None:
+    error = refusal("a,b\n1,x\n", skip_footer=3)
+    assert error.message == "`x.csv` has 2 lines, fewer than the 3 that `skip_footer` skips"
+
+
+def test_missing_values_are_never_an_empty_text() -> None:
+    assert rows("a,b\n1\n2,\n", missing_values="null", null_values=["NA"]) == [(1, None), (2, "")]
+
+
+def test_a_footer_is_read_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lakehouse_cli.formats.compression.BLOCK", 1 << 10)
+    data = b"a,b\n" + b"1,x\n" * 100_000 + b"end\n" * 3
+    from lakehouse_cli.formats.csv.source import CsvSource
+
+    with CsvSource(lambda: io.BytesIO(data), "x.csv", CsvOptions(skip_footer=3)) as source:
+        sizes = list(map(len, iter(source.read, b"")))
+    assert max(sizes) < 3 << 10
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"comment": "#"}, 'a,b\n"# x",y # z\n'),
+        ({"trim": True}, 'a,b\n" x","y\t"\n'),
+        ({"delimiter": "||"}, 'a||b\n"x|"||y\n'),
+        ({"delimiter": "whitespace"}, 'a b\n"x y" ""\n'),
+        ({"skip_footer": 2}, "a,b\nx,y\n\n\n"),
+        ({"comment": "#", "quote_char": "none", "escape_char": "\\"}, "a,b\n\\#x,\n"),
+    ],
+)
+def test_written_files_are_read_back(options: dict[str, Any], text: str) -> None:
+    made = CsvOptions.from_mapping(options)
+    table = read(text, columns_of(a="string", b="string"), **options)
+    sink = io.BytesIO()
+    write_csv(table, sink, made)
+    assert sink.getvalue().decode() == text
+    assert read_csv(lambda: io.BytesIO(text.encode()), "x.csv", columns_of(a="string", b="string"), made) == table
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        (["NA"], {"quoted_nulls": True, "null_values": ["NA"]}, "the text 'NA' cannot be written"),
+        ([None], {"delimiter": "whitespace"}, "column `a` holds null"),
+        (["#x"], {"comment": "#", "quote_char": "none"}, "`#x` cannot be written without quotes"),
+        ([" x"], {"trim": True, "quote_char": "none"}, "`' x'` cannot be written without quotes"),
+    ],
+)
+def test_what_would_not_come_back_is_refused(values: list[Any], options: dict[str, Any], message: str) -> None:
+    table = pa.table({"a": pa.array(values, pa.string()), "b": ["y"]})
+    with pytest.raises(StorageError) as caught:
+        write_csv(table, io.BytesIO(), CsvOptions.from_mapping(options))
+    assert message in caught.value.message
