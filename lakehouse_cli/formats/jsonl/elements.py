@@ -11,12 +11,12 @@ from lakehouse_cli.formats.jsonl.lines import Opened
 
 _BLANK = b" \t\r\n"
 # No text of JSON holds a line end. Nothing here can be matched in two ways, so that nothing is tried twice.
-_TEXT = rb'"[^"\\\n\r]*(?:\\[^\n\r][^"\\\n\r]*)*"'
+_TEXT = rb'"[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*"'
 # To the next bracket that is not in a text; to the next bracket or comma.
-_TO_BRACKET = re.compile(rb'[^"\[\]{}]*(?:' + _TEXT + rb'[^"\[\]{}]*)*')
-_TO_COMMA = re.compile(rb'[^"\[\]{},]*(?:' + _TEXT + rb'[^"\[\]{},]*)*')
+_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:' + _TEXT + rb'[^"\[\]{}]*+)*')
+_TO_COMMA = re.compile(rb'[^"\[\]{},]*+(?:' + _TEXT + rb'[^"\[\]{},]*+)*')
 # An object without objects and lists, as most elements are.
-_FLAT = re.compile(rb'[ \t\r\n]*(\{[^"\[\]{}]*(?:' + _TEXT + rb'[^"\[\]{}]*)*\})[ \t\r\n]*,')
+_FLAT = re.compile(rb'[ \t\r\n]*(\{[^"\[\]{}]*+(?:' + _TEXT + rb'[^"\[\]{}]*+)*\})[ \t\r\n]*,')
 _LINE_END = re.compile(rb"[\n\r]")
 _TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
