@@ -144,14 +144,16 @@ def _rows(shown: Shown, terminal: Terminal) -> list[str]:
     """The first rows as text."""
     names = [column.name for column in shown.columns]
     cells = []
+    numeric = ("int", "uint", "float", "decimal")
+    # Of a number, what is cut off would make another one.
+    widths = [None if column.type.startswith(numeric) else _WIDEST for column in shown.columns]
     for at, row in enumerate(shown.rows):
         values = [shown.local[name][at] if name in shown.local else row[name] for name in names]
         styles = ["dim" if row[name] is None else None for name in names]
         cells.append(
-            [Cell(terminal.cut(value_text(v), _WIDEST), style) for v, style in zip(values, styles, strict=True)]
+            [Cell(terminal.cut(value_text(v), w), style) for v, style, w in zip(values, styles, widths, strict=True)]
         )
     heads = [terminal.cut(printable(name), _WIDEST) for name in names]
-    numeric = ("int", "uint", "float", "decimal")
     right = [index for index, column in enumerate(shown.columns) if column.type.startswith(numeric)]
     lines = data_rows(terminal, heads, cells, right, marked=False)
     if shown.row_count > len(shown.rows):

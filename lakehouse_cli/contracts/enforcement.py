@@ -91,6 +91,8 @@ def enforce(
         _judge_key(table, columns, key, names, found)
     if found.violations:
         error = _error(found.violations)
+        for name, converted in kept.items():  # as they are declared: a day without its time
+            result = result.set_column(places[name], name, converted)
         found.describe(error, result, key, {})
         raise error
     return Enforced(table, dropped)

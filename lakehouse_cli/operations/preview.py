@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -85,7 +86,9 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
         return [None if moment is None else f"{moment}Z" for moment in moments]
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _texts(column, getattr(column.type, "unit", "days"))
-    if pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type):
+    if pa.types.is_decimal(column.type):
+        return [None if value is None else f"{value:f}" for value in column.to_pylist()]
+    if pa.types.is_temporal(column.type):
         if pa.types.is_duration(column.type):
             counts = column.cast(pa.int64()).to_pylist()
             return [None if count is None else f"{count} {column.type.unit}" for count in counts]
@@ -153,4 +156,6 @@ def _json_value(value: Any) -> Any:
         return [_json_value(item) for item in value]
     if isinstance(value, dict):
         return {key: _json_value(item) for key, item in value.items()}
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -278,3 +278,21 @@ def test_rows_of_sqlite_that_break_the_declared_type_are_blamed(folder: ProjectF
     assert "row 1: 'a', row 2: 'b', row 4: 'four'" in refused
     assert "`v` is declared float64 and holds text among floats in 3 rows" in refused
     assert "row 2: 'x', row 3: 'y', row 4: 'z'" in refused
+
+
+def test_decimals_are_shown_in_full(folder: ProjectFolder, cli: Cli) -> None:
+    long = "-1234567.8901234567890123456789012345678"
+    folder.write("data/s.csv", f"a,b\n0.0000000001,{long}\n")
+    declare(folder, 's: {kind: source, columns: {a: "decimal128(20, 10)", b: "decimal128(38, 31)"}}')
+    shown = cli("show", "s").out
+    assert "0.0000000001" in shown
+    assert long in shown
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": "0.0000000001", "b": long}]
+
+
+def test_ls_and_show_agree_on_nulls_in_key_columns(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv", "a,b,c\n1,2,3\n")
+    declare(folder, "s: {kind: source, key: a, columns: {a: int64, b: {type: int64, nullable: false}, c: int64}}")
+    (listed,) = cli("ls", "-o", "json").json["tables"]
+    assert listed["columns"] == cli("show", "s", "-o", "json").json["columns"]
+    assert [column["nullable"] for column in listed["columns"]] == [False, False, True]

@@ -136,7 +136,7 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "path": "totals",
         "uri": "data/totals.csv",
         "columns": [
-            {"name": "customer", "type": "string", "nullable": True},
+            {"name": "customer", "type": "string", "nullable": False},
             {"name": "total", "type": "int64", "nullable": False},
         ],
         "inputs": ["orders"],

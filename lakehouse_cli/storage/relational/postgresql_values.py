@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse_cli.arrow.conversion.domains import check_leaves
-from lakehouse_cli.arrow.conversion.refusal import InexactError, true_rows
+from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.storage.relational.fitting import refuse_moments
 
@@ -50,4 +50,18 @@ def check_read(column: pa.ChunkedArray) -> None:
         InexactError: It did not.
     """
     quality = "infinite, or outside the range of Arrow's {}"
-    check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality))
+    try:
+        check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality))
+    except InexactError as refusal:
+        if refusal.rows is not None and not pa.types.is_nested(column.type):
+            first = refusal.rows[:EXAMPLES].to_pylist()
+            texts = zip(first, shown_values(column, first), strict=True)
+            refusal.shown = [_infinity(column[row]) or text for row, text in texts]
+        raise
+
+
+def _infinity(scalar: pa.Scalar) -> str | None:
+    """Name what the server calls infinity, which has wrapped around; None for any other moment."""
+    is_date = pa.types.is_date32(scalar.type)
+    least = -(1 << 31) + _FROM_1970_TO_2000 if is_date else -(1 << 63) + _FROM_1970_TO_2000 * _PER_DAY
+    return {least: "-infinity", least - 1: "infinity"}.get(scalar.value)

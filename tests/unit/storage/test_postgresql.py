@@ -172,6 +172,20 @@ def test_nan_of_numeric_is_a_float(
     assert [str(value) for value in storage.scan(table, table.columns).table()["x"].to_pylist()] == [expected, "None"]
 
 
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+def test_infinity_is_shown_by_its_name(
+    storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, kind: str
+) -> None:
+    values = f"('infinity'::{kind}), ('2020-01-01'), ('-infinity')"
+    postgresql_server.run(f"CREATE TABLE theirs AS SELECT column1 AS x FROM (VALUES {values}) AS v", database)
+    type_ = {"timestamp": "timestamp[us]", "timestamptz": "timestamp[us, tz=UTC]", "date": "date32"}[kind]
+    table = declared("theirs", kind="source", x=type_)
+    with pytest.raises(DataError) as caught:
+        storage.scan(table, table.columns).table()
+    (violation,) = caught.value.violations
+    assert [(each.row, each.value) for each in violation.examples] == [(1, "infinity"), (3, "-infinity")]
+
+
 def test_what_arrow_has_no_type_for_is_read_as_text(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str
 ) -> None:
