@@ -221,6 +221,16 @@ def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli)
     assert cli("run", "-o", "json").json["tables"][0]["schema_change"] is None
 
 
+def test_run_reports_changed_columns_that_are_kept(done: ProjectFolder, cli: Cli) -> None:
+    """No plan can say it: they are declared nowhere."""
+    edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    extra_columns: keep\n")
+    edit(done, "transforms.py", 'nlargest(count, "total")', 'nlargest(count, "total").assign(rank=1)')
+    assert statuses(cli)["best"] == "materialized"
+    edit(done, "transforms.py", "assign(rank=1)", "assign(place=1)")
+    notes = {table["name"]: table["notes"] for table in cli("run", "-o", "json").json["tables"]}
+    assert notes["best"] == ["column `rank` removed, column `place` added (breaking)"]
+
+
 def test_many_column_changes_are_summarized(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", UNDECLARED)
     made(folder, "{'a': [1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.plan import used_files
+from lakehouse_cli.plan import used_files, uses
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
 from tests.conftest import Invoked, ProjectFolder
@@ -111,6 +112,19 @@ def test_same_size_and_mtime_is_a_change(rates: ProjectFolder, cli: Cli) -> None
     rates.write("lookups/a.json", '{"rate": 9.5}')
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed")]
+
+
+def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(uses, "content_hash", refuse)
+    for command in ("plan", "run"):
+        refused = cli(command)
+        assert refused.code == 3
+        assert "`uses` of table `prices`: `lookups/a.json` cannot be read: permission denied" in refused.err
+        assert "lakehouse.yaml:6:" in refused.err
+        assert "make it readable, or leave it out" in refused.err
 
 
 def test_many_changed_files_are_summarized(rates: ProjectFolder, cli: Cli) -> None:

@@ -92,6 +92,13 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
         ("t: {inputs: [aa]}", "def t(x): ...", "input `aa` of table `t` is not a table", "`a`", "lakehouse.yaml:6:16"),
         ("t: {inputs: [a, b]}", "def t(x): ...", "`t` takes 1 table and `inputs` lists 2", "x", "lakehouse.yaml:6:19"),
         ("t: {inputs: [a]}", "def t(x, y): ...", "parameter `y` of `t` gets no table", "inputs", "lakehouse.yaml:6:7"),
+        (
+            "t: {inputs: {x: a}}",
+            "def t(x, y): ...",
+            "parameter `y` of `t` gets no table",
+            "inputs",
+            "lakehouse.yaml:6:7",
+        ),
         ("t: {inputs: {z: a}}", "def t(zz=1): ...", "`t` has no parameter `z`", "`zz`", "lakehouse.yaml:6:19"),
         (
             "t: {params: {lmit: 1}}",
@@ -109,6 +116,14 @@ def test_what_does_not_fit_is_told(load: Load, table: str, code: str, message: s
     assert message in found[0].message
     assert hint in (found[0].hint or "")
     assert str(found[0].location) == place
+
+
+def test_every_unknown_input_is_reported(load: Load) -> None:
+    found = problems(load, SOURCES + "  t: {inputs: [none, b, nothing]}\n", "def t(x, y, z): ...\n")
+    assert [p.message for p in found] == [
+        "input `none` of table `t` is not a table",
+        "input `nothing` of table `t` is not a table",
+    ]
 
 
 def test_a_cycle_is_shown_as_its_path(load: Load) -> None:
