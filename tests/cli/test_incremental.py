@@ -57,6 +57,12 @@ def test_nothing_to_do(done: ProjectFolder, cli: Cli) -> None:
     assert "2 unchanged in" in cli("run").out
 
 
+def test_unchanged_tables_have_their_size(done: ProjectFolder, cli: Cli) -> None:
+    shown = [(t["status"], t["rows"], t["bytes"]) for t in cli("run", "-o", "json").json["tables"]]
+    sizes = [len(done.read(f"data/{name}.csv")) for name in ("totals", "best")]
+    assert shown == [("unchanged", 2, sizes[0]), ("unchanged", 1, sizes[1])]
+
+
 def test_code(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "transforms.py", '"sum"', '"max"')
     found = reasons(cli)
@@ -118,6 +124,13 @@ def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: C
     assert reasons(cli) == {"best": [("input_changed", told)]}
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     assert reasons(cli) == {}
+
+
+def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}")
+    edit(done, "transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
+    told = "inputs are now totals: totals, more: orders; were totals: totals"
+    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [told]
 
 
 def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:

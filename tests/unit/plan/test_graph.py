@@ -85,6 +85,7 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
     ("table", "code", "message", "hint", "place"),
     [
         ("t: {}", "def t(aa): ...", "parameter `aa` of `t` matches no table", "`a`", "transforms.py:1:7"),
+        ("a0: {}", "def a0(bb): ...", "parameter `bb` of `a0` matches no table", "`b`", "transforms.py:1:8"),
         ("tt: {}", "def t(a): ...", "function `tt` is not in transforms.py", "`t`", "lakehouse.yaml:6:3"),
         ("t: {}", "async def t(a): ...", "function `t` is `async`", "plain `def`", "transforms.py:1:11"),
         ("t: {}", "t = make()", "the parameters of `t` cannot be read", "`inputs: []`", "lakehouse.yaml:6:3"),
