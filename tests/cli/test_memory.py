@@ -114,3 +114,42 @@ def test_arrow_data_are_released_once_all_consumers_share_a_frame(
     assert cli("run").code == 0
     for name in ("one", "two"):
         assert int(folder.read(f"data/{name}.csv").split()[1]) < before + SIZE, name
+
+
+def test_module_that_cannot_be_imported_harms_no_other_table(
+    folder: ProjectFolder, cli: Callable[..., Invoked]
+) -> None:
+    """Which frames the tables after it take is known all the same."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: harm
+        module: good
+        tables: {numbers: {}, one: {}, bad: {function: "bad:bad"}, two: {}}
+        execution: {executor: serial}
+        """,
+    )
+    folder.write("bad.py", "raise ImportError('not today')\n\ndef bad():\n    return None\n")
+    folder.write(
+        "good.py",
+        """
+        import pandas as pd
+        import pyarrow as pa
+
+        def numbers():
+            return pd.DataFrame({"n": [1.5]})
+
+        def one(numbers):
+            return numbers
+
+        def two(numbers: pa.Table):
+            return numbers
+        """,
+    )
+    tables = cli("run", "-o", "json").json["tables"]
+    assert {table["name"]: table["status"] for table in tables} == {
+        "numbers": "materialized",
+        "one": "materialized",
+        "bad": "failed",
+        "two": "materialized",
+    }

@@ -48,6 +48,7 @@ SOURCES = "  a: {kind: source}\n  b: {kind: source}\n"
         ("t: {}", "def t(a, *, b=None): ...", [("a", "a", False), ("b", "b", False)]),
         ("t: {}", "def t(a, limit=3): ...", [("a", "a", False)]),
         ("t: {params: {b: 1}}", "def t(a, b): ...", [("a", "a", False)]),
+        ("t: {params: {a: 1}}", "def t(a, b): ...", [("b", "b", False)]),
         ("t: {params: {anything: 1}}", "def t(a, **rest): ...", [("a", "a", False)]),
         ("t: {inputs: [b, a]}", "def t(x, y): ...", [("b", "x", False), ("a", "y", False)]),
         ("t: {inputs: [a], params: {n: 1}}", "def t(n, x): ...", [("a", "x", False)]),
