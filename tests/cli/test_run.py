@@ -508,6 +508,17 @@ def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
     assert folder.read("log").split() == ["begin", "end"] * 3
 
 
+@pytest.mark.parametrize("raised", ["ValueError('odd')", "SystemExit(3)"])
+def test_failure_is_the_same_with_a_timeout(folder: ProjectFolder, cli: Cli, raised: str) -> None:
+    folder.write("transforms.py", f"def t():\n    raise {raised}\n")
+    errors = []
+    for key in ("", "timeout: 60"):
+        folder.write("lakehouse.yaml", f"name: odd\nmodule: transforms\ntables: {{t: {{{key}}}}}\n")
+        errors.append(cli("run", "-o", "json", "--executor", "serial").json["tables"][0]["error"])
+    assert errors[0] == errors[1]
+    assert raised.partition("(")[0] in errors[0]["message"]
+
+
 def test_each_retry_waits_twice_as_long(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 3, retry_delay: 0.01}}\n")
     folder.write("transforms.py", "def t():\n    raise ValueError('odd')\n")

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,21 @@ def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, mon
         assert "`uses` of table `prices`: `lookups/a.json` cannot be read: permission denied" in refused.err
         assert "lakehouse.yaml:6:" in refused.err
         assert "make it readable, or leave it out" in refused.err
+
+
+def test_change_in_the_tick_of_the_last_one_is_seen(
+    rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the table is computed, on a file system whose clock does not move on: neither size nor times tell it."""
+    now, stamp = time.time_ns(), uses._stamp
+    still = {"modified_ns": now, "changed_ns": now}
+    monkeypatch.setattr(uses, "_stamp", lambda status: stamp(status)._replace(**still))
+    monkeypatch.setattr(uses, "_RACY_NS", 3_600_000_000_000)
+    assert statuses(cli)["prices"] == "materialized"
+    assert messages(cli) == []
+    edit(rates, "transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")
+    assert statuses(cli)["prices"] == "materialized"
+    assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed while this was computed")]
 
 
 def test_many_changed_files_are_summarized(rates: ProjectFolder, cli: Cli) -> None:

@@ -13,7 +13,7 @@ from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from lakehouse_cli.plan.graph import build_graph
-from tests.conftest import ProjectFolder
+from tests.conftest import Invoked, ProjectFolder
 
 Load = Callable[[str, str], Project]
 
@@ -151,6 +151,18 @@ def test_order_is_that_of_the_file_where_edges_leave_a_choice(load: Load) -> Non
 def test_a_module_in_trouble_is_told_once(load: Load) -> None:
     found = problems(load, "  a: {}\n  b: {}\n", "def a(:\n")
     assert [str(p.location) for p in found] == ["transforms.py:1:7"]
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "place"),
+    [("gone", "t: {}", "lakehouse.yaml:2:9"), ("transforms", "t: {function: 'gone:t'}", "lakehouse.yaml:4:17")],
+)
+def test_missing_module_is_reported_where_it_is_named(
+    folder: ProjectFolder, cli: Callable[..., Invoked], module: str, table: str, place: str
+) -> None:
+    folder.write("lakehouse.yaml", f"name: p\nmodule: {module}\ntables:\n  {table}\n")
+    folder.write("transforms.py", "")
+    assert place in cli("plan").err
 
 
 def test_graph_asks_any_kind_of_computation() -> None:
