@@ -244,6 +244,16 @@ def test_run_reports_changed_columns_that_are_kept(done: ProjectFolder, cli: Cli
     assert notes["best"] == ["column `rank` removed, column `place` added (breaking)"]
 
 
+def test_other_types_in_the_same_bytes_run_what_reads_them(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", UNDECLARED + "  seen: {columns: {number: bool}}\n")
+    seen = "\n\ndef seen(made):\n    return pd.DataFrame({'number': [pd.api.types.is_numeric_dtype(made['a'])]})\n"
+    for values, number in (("[1]", "true"), ("['1']", "false")):
+        made(folder, f"{{'a': {values}}}")
+        folder.write("transforms.py", folder.read("transforms.py") + seen)
+        assert statuses(cli) == {"made": "materialized", "seen": "materialized"}
+        assert (folder.read("data/made.csv"), folder.read("data/seen.csv")) == ("a\n1\n", f"number\n{number}\n")
+
+
 def test_many_column_changes_are_summarized(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("lakehouse.yaml", UNDECLARED)
     made(folder, "{'a': [1]}")

@@ -348,6 +348,7 @@ def test_ctrl_c_ends_the_wait_for_another_attempt(failing: ProjectFolder, execut
         run.says("t: attempt 1 failed")
         run.interrupt()
         assert run.ends(patience=20) == 130
+    assert "finishing" not in run.out, "what waits for another attempt is given up"
     assert "interrupted: 1 failed, 1 cancelled in" in run.out
     assert "`t` raised ValueError: no such day" in run.err
     assert "not tried again: interrupted" in run.err
