@@ -115,6 +115,15 @@ def test_same_size_and_mtime_is_a_change(rates: ProjectFolder, cli: Cli) -> None
     assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed")]
 
 
+def test_files_in_trouble_are_reported_for_all_tables(rates: ProjectFolder, cli: Cli) -> None:
+    os.mkfifo(rates.path / "lookups/pipe.json")
+    edit(rates, "lakehouse.yaml", "inputs: [prices]", "inputs: [prices]\n    uses: {files: [lookups/pipe.json]}")
+    refused = cli("validate")
+    assert refused.code == 3
+    for table in ("prices", "best"):
+        assert f"`uses` of table `{table}`: `lookups/pipe.json` is not a regular file" in refused.err
+
+
 def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
