@@ -146,6 +146,17 @@ def test_outside_modification_is_listed_and_kept(stale: ProjectFolder, cli: Cli)
     assert found["note"].startswith("data/best.csv was altered")
 
 
+@pytest.mark.parametrize("total", range(1, 9))
+def test_edit_of_the_same_size_is_kept(stale: ProjectFolder, cli: Cli, total: int) -> None:
+    """Whatever its hash is: totals that were edited are the user's."""
+    edited = stale.read("data/best.csv").replace("6", f"{total + (total >= 6)}")
+    stale.write("data/best.csv", edited)
+    ran = cli("clean", "--yes")
+    assert ran.code == 0
+    assert "`best`: stays: it was altered after the run that stored it" in ran.out
+    assert stale.read("data/best.csv") == edited
+
+
 def test_a_narrow_terminal_is_told_all_of_why_something_stays(stale: ProjectFolder) -> None:
     text = stale.read("data/best.csv")
     stale.write("data/best.csv", text + "009,1\n")

@@ -57,6 +57,12 @@ def test_nothing_to_do(done: ProjectFolder, cli: Cli) -> None:
     assert "2 unchanged in" in cli("run").out
 
 
+def test_unchanged_tables_have_their_size(done: ProjectFolder, cli: Cli) -> None:
+    shown = [(t["status"], t["rows"], t["bytes"]) for t in cli("run", "-o", "json").json["tables"]]
+    sizes = [len(done.read(f"data/{name}.csv")) for name in ("totals", "best")]
+    assert shown == [("unchanged", 2, sizes[0]), ("unchanged", 1, sizes[1])]
+
+
 def test_code(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "transforms.py", '"sum"', '"max"')
     found = reasons(cli)
@@ -118,6 +124,13 @@ def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: C
     assert reasons(cli) == {"best": [("input_changed", told)]}
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     assert reasons(cli) == {}
+
+
+def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
+    edit(done, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}")
+    edit(done, "transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
+    told = "inputs are now totals: totals, more: orders; were totals: totals"
+    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [told]
 
 
 def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:
@@ -219,6 +232,26 @@ def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli)
     assert "column `d` added (additive)" in cli("run").out
     made(folder, "{'a': ['2'], 'c': ['x'], 'd': [1.5]}")
     assert cli("run", "-o", "json").json["tables"][0]["schema_change"] is None
+
+
+def test_run_reports_changed_columns_that_are_kept(done: ProjectFolder, cli: Cli) -> None:
+    """No plan can say it: they are declared nowhere."""
+    edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    extra_columns: keep\n")
+    edit(done, "transforms.py", 'nlargest(count, "total")', 'nlargest(count, "total").assign(rank=1)')
+    assert statuses(cli)["best"] == "materialized"
+    edit(done, "transforms.py", "assign(rank=1)", "assign(place=1)")
+    notes = {table["name"]: table["notes"] for table in cli("run", "-o", "json").json["tables"]}
+    assert notes["best"] == ["column `rank` removed, column `place` added (breaking)"]
+
+
+def test_other_types_in_the_same_bytes_run_what_reads_them(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", UNDECLARED + "  seen: {columns: {number: bool}}\n")
+    seen = "\n\ndef seen(made):\n    return pd.DataFrame({'number': [pd.api.types.is_numeric_dtype(made['a'])]})\n"
+    for values, number in (("[1]", "true"), ("['1']", "false")):
+        made(folder, f"{{'a': {values}}}")
+        folder.write("transforms.py", folder.read("transforms.py") + seen)
+        assert statuses(cli) == {"made": "materialized", "seen": "materialized"}
+        assert (folder.read("data/made.csv"), folder.read("data/seen.csv")) == ("a\n1\n", f"number\n{number}\n")
 
 
 def test_many_column_changes_are_summarized(folder: ProjectFolder, cli: Cli) -> None:

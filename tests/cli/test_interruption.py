@@ -236,6 +236,21 @@ def test_termination_is_reported(project: ProjectFolder, number: int) -> None:
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "terminated")
 
 
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+def test_termination_before_the_first_table_cancels_all(project: ProjectFolder, executor: str) -> None:
+    """In the middle of an import of the project's own module."""
+    code = project.read("transforms.py")
+    project.write("transforms.py", f"import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n{code}")
+    argv = [*COMMAND, "run", "-o", "json", "--executor", executor]
+    done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True)
+    assert done.returncode == 130
+    document = json.loads(done.stdout)
+    assert document["status"] == "cancelled"
+    ended = [(table["name"], table["status"], table["attempts"]) for table in document["tables"]]
+    assert ended == [("totals", "cancelled", 0), ("best", "cancelled", 0)]
+    assert project.files() == ["orders.csv"]
+
+
 def what_is_shown(leader: int) -> bytes:
     """What came to the screen since; nothing when the process has let go of the terminal."""
     try:
@@ -333,6 +348,7 @@ def test_ctrl_c_ends_the_wait_for_another_attempt(failing: ProjectFolder, execut
         run.says("t: attempt 1 failed")
         run.interrupt()
         assert run.ends(patience=20) == 130
+    assert "finishing" not in run.out, "what waits for another attempt is given up"
     assert "interrupted: 1 failed, 1 cancelled in" in run.out
     assert "`t` raised ValueError: no such day" in run.err
     assert "not tried again: interrupted" in run.err

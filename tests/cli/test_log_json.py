@@ -53,6 +53,7 @@ def test_the_same_events_as_the_history(project: ProjectFolder, executor: str) -
         ("table_finished", "best"),
         ("run_finished", None),
     ]
+    assert lines[0]["tables"] == ["totals", "best"]
     assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
     # stdout is for people as ever.
     assert "2 materialized in" in run.out

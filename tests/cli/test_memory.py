@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
 from tests.conftest import Invoked, ProjectFolder
@@ -47,3 +48,108 @@ def test_tables_of_a_chain_are_dropped_one_after_the_other(
     allocated = [int(line) for line in folder.read("allocated").splitlines()]
     assert len(allocated) == LENGTH - 1
     assert max(allocated) - allocated[0] < 3 * SIZE
+
+
+def test_tables_pass_in_memory(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+    """What is stored is not read back by the run that stored it."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: passed
+        module: passed
+        tables: {numbers: {}, nuisance: {}, doubled: {}}
+        execution: {executor: serial}
+        """,
+    )
+    folder.write(
+        "passed.py",
+        """
+        import os
+        import pandas as pd
+
+        def numbers():
+            return pd.DataFrame({"n": [1, 2]})
+
+        def nuisance():
+            os.unlink("data/numbers.csv")
+            return pd.DataFrame({"n": [0]})
+
+        def doubled(numbers):
+            return numbers * 2
+        """,
+    )
+    assert cli("run").code == 0
+    assert folder.read("data/doubled.csv") == "n\n2\n4\n"
+
+
+def test_arrow_data_are_released_once_all_consumers_share_a_frame(
+    folder: ProjectFolder, cli: Callable[..., Invoked]
+) -> None:
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: released
+        module: released
+        tables: {numbers: {columns: {n: float64}}, one: {}, two: {}}
+        execution: {executor: serial}
+        """,
+    )
+    folder.write(
+        "released.py",
+        f"""
+        import pandas as pd
+        import pyarrow as pa
+
+        def numbers() -> pa.Table:
+            return pa.table({{"n": pa.array([None, *range({SIZE // 8})], pa.float64())}})
+
+        def one(numbers):
+            return pd.DataFrame({{"allocated": [pa.total_allocated_bytes()]}})
+
+        def two(numbers):
+            return pd.DataFrame({{"allocated": [pa.total_allocated_bytes()]}})
+        """,
+    )
+    before = pa.total_allocated_bytes()
+    assert cli("run").code == 0
+    for name in ("one", "two"):
+        assert int(folder.read(f"data/{name}.csv").split()[1]) < before + SIZE, name
+
+
+def test_module_that_cannot_be_imported_harms_no_other_table(
+    folder: ProjectFolder, cli: Callable[..., Invoked]
+) -> None:
+    """Which frames the tables after it take is known all the same."""
+    folder.write(
+        "lakehouse.yaml",
+        """
+        name: harm
+        module: good
+        tables: {numbers: {}, one: {}, bad: {function: "bad:bad"}, two: {}}
+        execution: {executor: serial}
+        """,
+    )
+    folder.write("bad.py", "raise ImportError('not today')\n\ndef bad():\n    return None\n")
+    folder.write(
+        "good.py",
+        """
+        import pandas as pd
+        import pyarrow as pa
+
+        def numbers():
+            return pd.DataFrame({"n": [1.5]})
+
+        def one(numbers):
+            return numbers
+
+        def two(numbers: pa.Table):
+            return numbers
+        """,
+    )
+    tables = cli("run", "-o", "json").json["tables"]
+    assert {table["name"]: table["status"] for table in tables} == {
+        "numbers": "materialized",
+        "one": "materialized",
+        "bad": "failed",
+        "two": "materialized",
+    }

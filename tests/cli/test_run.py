@@ -522,6 +522,25 @@ def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
     assert folder.read("log").split() == ["begin", "end"] * 3
 
 
+@pytest.mark.parametrize("raised", ["ValueError('odd')", "SystemExit(3)"])
+def test_failure_is_the_same_with_a_timeout(folder: ProjectFolder, cli: Cli, raised: str) -> None:
+    folder.write("transforms.py", f"def t():\n    raise {raised}\n")
+    errors = []
+    for key in ("", "timeout: 60"):
+        folder.write("lakehouse.yaml", f"name: odd\nmodule: transforms\ntables: {{t: {{{key}}}}}\n")
+        errors.append(cli("run", "-o", "json", "--executor", "serial").json["tables"][0]["error"])
+    assert errors[0] == errors[1]
+    assert raised.partition("(")[0] in errors[0]["message"]
+
+
+def test_each_retry_waits_twice_as_long(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 3, retry_delay: 0.01}}\n")
+    folder.write("transforms.py", "def t():\n    raise ValueError('odd')\n")
+    lines = cli("run", "-v", "--executor", "serial").out.splitlines()
+    waits = [line.rpartition("; next in ")[2] for line in lines if "; next in " in line]
+    assert waits == ["0.01 s", "0.02 s", "0.04 s"]
+
+
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 def test_retry_is_one_line_of_a_log(folder: ProjectFolder, cli: Cli, executor: str) -> None:
     folder.write("lakehouse.yaml", "name: odd\nmodule: transforms\ntables: {t: {retries: 1, retry_delay: 0}}\n")

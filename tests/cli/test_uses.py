@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from lakehouse_cli import Project
-from lakehouse_cli.plan import used_files
+from lakehouse_cli.plan import used_files, uses
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
 from tests.conftest import Invoked, ProjectFolder
@@ -111,6 +113,43 @@ def test_same_size_and_mtime_is_a_change(rates: ProjectFolder, cli: Cli) -> None
     rates.write("lookups/a.json", '{"rate": 9.5}')
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed")]
+
+
+def test_files_in_trouble_are_reported_for_all_tables(rates: ProjectFolder, cli: Cli) -> None:
+    os.mkfifo(rates.path / "lookups/pipe.json")
+    edit(rates, "lakehouse.yaml", "inputs: [prices]", "inputs: [prices]\n    uses: {files: [lookups/pipe.json]}")
+    refused = cli("validate")
+    assert refused.code == 3
+    for table in ("prices", "best"):
+        assert f"`uses` of table `{table}`: `lookups/pipe.json` is not a regular file" in refused.err
+
+
+def test_file_that_cannot_be_read_is_refused(rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(uses, "content_hash", refuse)
+    for command in ("plan", "run"):
+        refused = cli(command)
+        assert refused.code == 3
+        assert "`uses` of table `prices`: `lookups/a.json` cannot be read: permission denied" in refused.err
+        assert "lakehouse.yaml:6:" in refused.err
+        assert "make it readable, or leave it out" in refused.err
+
+
+def test_change_in_the_tick_of_the_last_one_is_seen(
+    rates: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the table is computed, on a file system whose clock does not move on: neither size nor times tell it."""
+    now, stamp = time.time_ns(), uses._stamp
+    still = {"modified_ns": now, "changed_ns": now}
+    monkeypatch.setattr(uses, "_stamp", lambda status: stamp(status)._replace(**still))
+    monkeypatch.setattr(uses, "_RACY_NS", 3_600_000_000_000)
+    assert statuses(cli)["prices"] == "materialized"
+    assert messages(cli) == []
+    edit(rates, "transforms.py", "    rate = ", "    (LOOKUPS / 'a.json').write_text('{\"rate\": 9.5}')\n    rate = ")
+    assert statuses(cli)["prices"] == "materialized"
+    assert messages(cli) == [("file_changed", "lookup file `lookups/a.json` changed while this was computed")]
 
 
 def test_many_changed_files_are_summarized(rates: ProjectFolder, cli: Cli) -> None:

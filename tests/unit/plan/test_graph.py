@@ -13,7 +13,7 @@ from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from lakehouse_cli.plan.graph import build_graph
-from tests.conftest import ProjectFolder
+from tests.conftest import Invoked, ProjectFolder
 
 Load = Callable[[str, str], Project]
 
@@ -48,6 +48,7 @@ SOURCES = "  a: {kind: source}\n  b: {kind: source}\n"
         ("t: {}", "def t(a, *, b=None): ...", [("a", "a", False), ("b", "b", False)]),
         ("t: {}", "def t(a, limit=3): ...", [("a", "a", False)]),
         ("t: {params: {b: 1}}", "def t(a, b): ...", [("a", "a", False)]),
+        ("t: {params: {a: 1}}", "def t(a, b): ...", [("b", "b", False)]),
         ("t: {params: {anything: 1}}", "def t(a, **rest): ...", [("a", "a", False)]),
         ("t: {inputs: [b, a]}", "def t(x, y): ...", [("b", "x", False), ("a", "y", False)]),
         ("t: {inputs: [a], params: {n: 1}}", "def t(n, x): ...", [("a", "x", False)]),
@@ -85,6 +86,7 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
     ("table", "code", "message", "hint", "place"),
     [
         ("t: {}", "def t(aa): ...", "parameter `aa` of `t` matches no table", "`a`", "transforms.py:1:7"),
+        ("a0: {}", "def a0(bb): ...", "parameter `bb` of `a0` matches no table", "`b`", "transforms.py:1:8"),
         ("tt: {}", "def t(a): ...", "function `tt` is not in transforms.py", "`t`", "lakehouse.yaml:6:3"),
         ("t: {}", "async def t(a): ...", "function `t` is `async`", "plain `def`", "transforms.py:1:11"),
         ("t: {}", "t = make()", "the parameters of `t` cannot be read", "`inputs: []`", "lakehouse.yaml:6:3"),
@@ -92,6 +94,13 @@ def test_functions_of_other_modules_are_followed(folder: ProjectFolder, load: Lo
         ("t: {inputs: [aa]}", "def t(x): ...", "input `aa` of table `t` is not a table", "`a`", "lakehouse.yaml:6:16"),
         ("t: {inputs: [a, b]}", "def t(x): ...", "`t` takes 1 table and `inputs` lists 2", "x", "lakehouse.yaml:6:19"),
         ("t: {inputs: [a]}", "def t(x, y): ...", "parameter `y` of `t` gets no table", "inputs", "lakehouse.yaml:6:7"),
+        (
+            "t: {inputs: {x: a}}",
+            "def t(x, y): ...",
+            "parameter `y` of `t` gets no table",
+            "inputs",
+            "lakehouse.yaml:6:7",
+        ),
         ("t: {inputs: {z: a}}", "def t(zz=1): ...", "`t` has no parameter `z`", "`zz`", "lakehouse.yaml:6:19"),
         (
             "t: {params: {lmit: 1}}",
@@ -109,6 +118,14 @@ def test_what_does_not_fit_is_told(load: Load, table: str, code: str, message: s
     assert message in found[0].message
     assert hint in (found[0].hint or "")
     assert str(found[0].location) == place
+
+
+def test_every_unknown_input_is_reported(load: Load) -> None:
+    found = problems(load, SOURCES + "  t: {inputs: [none, b, nothing]}\n", "def t(x, y, z): ...\n")
+    assert [p.message for p in found] == [
+        "input `none` of table `t` is not a table",
+        "input `nothing` of table `t` is not a table",
+    ]
 
 
 def test_a_cycle_is_shown_as_its_path(load: Load) -> None:
@@ -134,6 +151,18 @@ def test_order_is_that_of_the_file_where_edges_leave_a_choice(load: Load) -> Non
 def test_a_module_in_trouble_is_told_once(load: Load) -> None:
     found = problems(load, "  a: {}\n  b: {}\n", "def a(:\n")
     assert [str(p.location) for p in found] == ["transforms.py:1:7"]
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "place"),
+    [("gone", "t: {}", "lakehouse.yaml:2:9"), ("transforms", "t: {function: 'gone:t'}", "lakehouse.yaml:4:17")],
+)
+def test_missing_module_is_reported_where_it_is_named(
+    folder: ProjectFolder, cli: Callable[..., Invoked], module: str, table: str, place: str
+) -> None:
+    folder.write("lakehouse.yaml", f"name: p\nmodule: {module}\ntables:\n  {table}\n")
+    folder.write("transforms.py", "")
+    assert place in cli("plan").err
 
 
 def test_graph_asks_any_kind_of_computation() -> None:

@@ -117,6 +117,16 @@ def test_walk_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         matches(folder, "**/x")
 
 
+@pytest.mark.parametrize("pattern", ["{name}", "{name}/*", "lookups/{name}/*.json"])
+def test_path_that_cannot_be_looked_at_is_named(folder: Path, pattern: str) -> None:
+    """A name that is too long is refused by the system, whoever asks."""
+    pattern = pattern.format(name="n" * 300)
+    named = pattern.partition("/*")[0]
+    with pytest.raises(MatchError, match=f"^`{named}` cannot be looked at: ") as refused:
+        matches(folder, pattern)
+    assert refused.value.hint == "make it readable, or leave it out"
+
+
 def test_folder_reached_by_a_link_itself(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(folder)
     assert matches(tmp_path / "linked", "lookups/a.json") == ["lookups/a.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,12 @@ def test_load_plan_run_read(project: ProjectFolder) -> None:
     frame = loaded.read("totals")
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"customer": ["007", "008"], "total": [6, 2]}))
     assert loaded.read_arrow("totals").num_rows == 2
+
+
+def test_run_leaves_ctrl_c_to_its_caller(project: ProjectFolder) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    assert Project.load().run(executor="serial").status == "success"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_load_finds_a_file_a_folder_or_the_nearest(project: ProjectFolder) -> None:

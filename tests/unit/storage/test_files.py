@@ -191,6 +191,20 @@ def test_what_the_system_refuses_is_told_with_advice(
     assert advice in (caught.value.hint or "")
 
 
+def test_manifest_that_is_in_trouble_is_named(storage: FileStorage) -> None:
+    """A name that fits `.csv` and does not fit `.json`."""
+    storage.publish(table(), data_of(table(), (1, "a")), ORIGIN)
+    declared = table("n" * 251)
+    with pytest.raises(StorageError) as read:
+        storage.read_manifest(declared)
+    with pytest.raises(StorageError) as written:
+        storage.publish(declared, data_of(declared, (1, "a")), ORIGIN)
+    for operation, error in (("read", read.value), ("written", written.value)):
+        shown = f"data/.lakehouse/manifests/{declared.path}.json"
+        assert error.message == f"{shown} cannot be {operation}: file name too long"
+        assert error.hint == "give the table a shorter `path:`"
+
+
 def test_leftovers_of_the_dead_are_removed_and_files_being_written_are_not(
     storage: FileStorage, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from msgspec.structs import replace
 
 from lakehouse_cli.errors import DataError, StorageError
 from lakehouse_cli.model import StorageSpec, Table
 from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.keyed.memory import MemoryStorage
+from lakehouse_cli.storage.local.stat_cache import Stamp
 from lakehouse_cli.storage.local.storage import FileStorage
 from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.duckdb_session import DuckDBSession
@@ -89,12 +91,35 @@ def test_file_that_is_replaced_while_it_is_read(
     file = tmp_path / "s.csv"
     file.write_text("a\n1\n")
 
-    def replace() -> None:
+    def replace_file() -> None:
         (tmp_path / "other").write_text("a\n2\n")
         (tmp_path / "other").replace(file)
 
-    during_reading(monkeypatch, storage._format(SOURCE), replace, lambda: None, 1)
+    during_reading(monkeypatch, storage._format(SOURCE), replace_file, lambda: None, 1)
     assert read(storage) == ([2], content_of(storage))
+
+
+@pytest.mark.parametrize("folder", ["", "inner/"])
+def test_file_that_goes_before_it_is_read(
+    storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """The file, or the folder that it was in and that is a file now: nothing is stored any more."""
+    declared = replace(SOURCE, path=f"{folder}s")
+    file = tmp_path / f"{folder}s.csv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("a\n1\n")
+    look = storage._hashes.of
+
+    def look_late(path: str, stamp: Stamp) -> str:
+        if file.exists():
+            file.unlink()
+            if folder:
+                file.parent.rmdir()
+                file.parent.touch()
+        return look(path, stamp)
+
+    monkeypatch.setattr(storage._hashes, "of", look_late)
+    assert storage.content(declared, ()) is None
 
 
 def test_file_that_never_rests(storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
