@@ -20,7 +20,7 @@ _NONE: Mapping[str, str] = {}
 _LONGEST = 4000
 # How often the rules changed by which a source in a format is read into values. Whoever computed from one by former
 # rules does so again: a value that was read wrong must not stay "up to date".
-_REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "delta", "duckdb", "postgresql"), 1)
+_REVISIONS = dict.fromkeys(("csv", "jsonl", "excel", "parquet", "ipc", "delta", "duckdb", "postgresql"), 1)
 
 _READ_BY = ("epoch_unit",)
 
