@@ -72,7 +72,9 @@ def missing_columns(
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:
         hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise
-    names = [str(each.from_) if type(each.from_) is int else f"`{each.from_ or each.name}`" for each in missing]
+    names = [
+        str(each.from_) if type(each.from_) is int else f"`{visible(str(each.from_ or each.name))}`" for each in missing
+    ]
     listed = first_few(names, _LISTED_MISSING)
     message = f"`{name}` lacks {'column' if len(missing) == 1 else 'columns'} {listed}"
     return DataError(message, violations, hint=hint, location=Location(name, line))
