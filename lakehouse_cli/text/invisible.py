@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_NAMED_ESCAPES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
 
 def visible(name: str) -> str:
     r"""Return the name with what cannot be seen in it as escapes, which Python and quotes in YAML read alike.
@@ -45,6 +47,8 @@ def _is_shown(char: str) -> bool:
 
 
 def _escaped(char: str) -> str:
+    if char in _NAMED_ESCAPES:
+        return _NAMED_ESCAPES[char]
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
