@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakehouse_cli.errors import UsageError
 from lakehouse_cli.model import Table
 from lakehouse_cli.plan.graph import AssetGraph, Input
 from lakehouse_cli.plan.selection import select
@@ -85,7 +87,12 @@ def test_terms_unions_intersections_and_exclusion(data: st.DataObject) -> None:
 @settings(deadline=None)
 def test_methods_and_globs(graph: AssetGraph, tag: str, kind: str) -> None:
     tables = graph.tables.values()
-    assert set(select(graph, [f"tag:{tag}"]).names) == {t.name for t in tables if tag in t.tags}
+    tagged = {t.name for t in tables if tag in t.tags}
+    if not tagged:
+        with pytest.raises(UsageError):
+            select(graph, [f"tag:{tag}"])
+        return
+    assert set(select(graph, [f"tag:{tag}"]).names) == tagged
     assert set(select(graph, [f"kind:{kind}"]).names) == {t.name for t in tables if t.kind == kind}
     assert set(select(graph, ["t*"]).names) == set(graph.tables)
     assert set(select(graph, ["storage:default"]).names) == set(graph.tables)
