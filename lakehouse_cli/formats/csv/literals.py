@@ -108,7 +108,7 @@ def _element(found: re.Match[str], leaf: pa.DataType) -> Any:
         text = re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL)
     if pa.types.is_boolean(leaf):
         return _BOOLEANS.get(text, BAD)
-    return parse_json(text) if pa.types.is_struct(leaf) else text
+    return parse_json(text) if pa.types.is_nested(leaf) else text
 
 
 def encode_lists(values: pa.Array, options: CsvOptions) -> pa.Array:
@@ -126,8 +126,8 @@ def _printed(values: pa.Array, style: _Style, options: CsvOptions) -> pa.Array:
     elif t.is_boolean(values.type):
         text = pc.if_else(values, style.true, style.false)
     else:
-        is_struct = t.is_struct(values.type)
-        text = encode_json(values, options) if is_struct else encode_cell(values, json_cells(options))
+        is_nested = t.is_nested(values.type)
+        text = encode_json(values, options) if is_nested else encode_cell(values, json_cells(options))
         text = _quoted(text, style)
     return pc.if_else(values.is_valid(), text, "NULL")
 
