@@ -450,7 +450,9 @@ def is_spelling_of(before: str, after: str, kind: str) -> bool:
         return before in ("TRUE", "FALSE", "True", "False") and before.lower() == after
     number = float(after)
     printed = {f"{number:.{digits}g}" for digits in (15, 16, 17)} | {f"{number:.18e}"}
-    is_same = before.startswith((".", "-.")) or re.fullmatch(r"-?[0-9](\.[0-9]+)?e[+-][1-9][0-9]*", before)
+    # JavaScript writes 0.0000015, and 1e-7; others leave out the digit before the point.
+    of_others = r"-?[0-9](\.[0-9]+)?e[+-][1-9][0-9]*|-?0\.0{4,5}[1-9][0-9]*"
+    is_same = before.startswith((".", "-.")) or re.fullmatch(of_others, before)
     return kind == "double" and (before in printed or bool(is_same and Decimal(before) == Decimal(after)))
 
 
