@@ -50,6 +50,10 @@ def ragged_rows(
         hint = "end every line as the first one ends: a CR alone is part of a value here"
     elif options.quotes and re.search(f"{re.escape(options.delimiter)} +{re.escape(options.quote_char)}", text):
         hint = f"remove the blanks before each {options.quote_char}: it opens a value only where the value begins"
+    elif options.quotes and options.escape_char and _ends_in_escape(text, options):
+        hint = (
+            f"if {options.escape_char} is text there, write the file with quotes around every text (Spark: `quoteAll`)"
+        )
     elif text.lstrip(" \t").startswith("#") and options.comment is None:
         hint = 'set `comment: "#"` in its options, if lines that begin with # are no data'
     elif ragged[-1].number - row.number + 1 == len(ragged) and row.number == rows + 1 and rows and _are_fewer(ragged):
@@ -69,6 +73,12 @@ def ragged_rows(
 
 def _are_fewer(ragged: Sequence[Any]) -> bool:
     return all(row.actual_columns < row.expected_columns for row in ragged)
+
+
+def _ends_in_escape(text: str, options: CsvOptions) -> bool:
+    """Whether an escape character stands before a delimiter or line end, as behind a text of Spark that ends in one."""
+    ends = (options.arrow_delimiter, "\n", "\r")
+    return any(f"{options.escape_char}{end}" in text for end in ends)
 
 
 def _ragged_hint(ragged: Sequence[Any], rows: int, options: CsvOptions) -> str:

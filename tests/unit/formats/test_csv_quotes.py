@@ -215,6 +215,11 @@ def test_line_end_behind_a_text_of_spark_is_refused(data: str, message: str) -> 
     assert "`quoteAll`" in str(error.hint)
 
 
+@pytest.mark.parametrize("data", ["a,b,c\n1,D:\\,x\n", 'a,b,c\n1,"q\\"x",D:\\\n2,y,z\n'])
+def test_rows_joined_by_a_text_of_spark_name_the_way_out(data: str) -> None:
+    assert "(Spark: `quoteAll`)" in str(refusal(data, escape_char="\\").hint)
+
+
 def test_a_header_may_hold_escapes() -> None:
     assert read('a\\,b,"c \\"d\\""\n1,2\n', escape_char="\\").column_names == ["a,b", 'c "d"']
 
