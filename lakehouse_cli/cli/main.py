@@ -20,7 +20,6 @@ from lakehouse_cli.cli import options, output
 from lakehouse_cli.cli.argument_values import take_plainly
 from lakehouse_cli.cli.commands import NAMES, CommandGroup
 from lakehouse_cli.cli.termination import Termination
-from lakehouse_cli.code.importing import anything_imported
 from lakehouse_cli.errors import LakehouseError, SystemTroubleError, UnexpectedError, UsageError, did_you_mean
 from lakehouse_cli.version import __version__
 
@@ -105,7 +104,8 @@ def _leave(code: int) -> NoReturn:
     Taking a thousand tables apart piece by piece takes longer than reading them did, and a thread of Arrow's that lets
     go of a file when the interpreter is half gone aborts the process, after all was done.
     """
-    if anything_imported():
+    importing = sys.modules.get("lakehouse_cli.code.importing")  # not loaded where no code of the user's is run
+    if importing is not None and importing.anything_imported():
         # What the user's code has begun and registered is waited for and called, as Python's own worker processes do at
         # their end (`multiprocessing.process.BaseProcess._bootstrap`).
         _wait_for_threads()

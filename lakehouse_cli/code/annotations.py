@@ -6,6 +6,8 @@ import ast
 import builtins
 from collections.abc import Iterable
 
+from lakehouse_cli.model.frame_names import unsupported_name
+
 _TRANSPARENT = frozenset(("typing.Optional", "typing.Annotated", "typing_extensions.Annotated"))
 
 
@@ -41,12 +43,10 @@ class NamedTypes:
         # Bound twice, to different things: nobody knows which.
         self._names[name] = origin if self._names.get(name, origin) == origin else None
 
-    def of(self, annotation: ast.expr | None) -> tuple[str, ...] | None:
-        """List the dotted names of the types that an annotation allows, without None; None where they are not known."""
-        if annotation is None:
-            return None
-        found = self._alternatives(annotation)
-        return None if found is None or None in found else tuple(name for name in found if name is not None) or None
+    def unsupported(self, annotation: ast.expr | None, *, returned: bool) -> str | None:
+        """Return the first type that an annotation allows where none of them can be a frame type; None elsewhere."""
+        found = None if annotation is None else self._alternatives(annotation)
+        return unsupported_name(found or (), returned=returned)
 
     def _alternatives(self, node: ast.expr) -> list[str | None] | None:
         if isinstance(node, ast.Constant):

@@ -14,14 +14,16 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct, field
 
-from lakehouse_cli.code.annotations import NamedTypes
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
 from lakehouse_cli.text.regular_files import read_regular
+
+if TYPE_CHECKING:
+    from lakehouse_cli.code.annotations import NamedTypes
 
 PROJECT_FILE = "lakehouse.yaml"
 #: What to do where something else is in the place of a module.
@@ -39,7 +41,7 @@ _GLOBAL = re.compile(r"\bglobal[ \t]")
 ParameterKind = Literal["positional_only", "positional", "keyword", "var_positional", "var_keyword"]
 
 
-class Parameter(Struct, frozen=True):
+class Parameter(Struct, frozen=True, omit_defaults=True):
     """One parameter of a function as written.
 
     Attributes:
@@ -47,17 +49,17 @@ class Parameter(Struct, frozen=True):
         kind: How it is given.
         has_default: Whether it may be left out.
         location: Where its name stands.
-        types: Dotted names of the types that its annotation allows; None where there is none or they are not known.
+        unsupported: The type that its annotation names, where that certainly is no frame type; None elsewhere.
     """
 
     name: str
     kind: ParameterKind
     has_default: bool
     location: Location
-    types: tuple[str, ...] | None = None
+    unsupported: str | None = None
 
 
-class FunctionSource(Struct, frozen=True):
+class FunctionSource(Struct, frozen=True, omit_defaults=True):
     """A function as written.
 
     Attributes:
@@ -65,14 +67,14 @@ class FunctionSource(Struct, frozen=True):
         location: Where its name stands.
         parameters: In order; None where the source does not tell (what a call returns, a name from elsewhere).
         is_async: Whether it is declared ``async def``.
-        returns: Of its result, as `Parameter.types`.
+        unsupported_result: Of its result, as `Parameter.unsupported`.
     """
 
     name: str
     location: Location
     parameters: tuple[Parameter, ...] | None
     is_async: bool = False
-    returns: tuple[str, ...] | None = None
+    unsupported_result: str | None = None
 
 
 class SourceError(Exception):
@@ -192,6 +194,8 @@ class SourceReader(Struct):
         module = ModuleSource(name, file, shown, functions, is_package, tree, inner, globals_, path, text)
         # Entered before imports are followed, so that modules importing each other end.
         self._modules[name] = module
+        from lakehouse_cli.code.annotations import NamedTypes  # not loaded where nothing is read anew
+
         types = NamedTypes(_top_level(tree.body))
         for statement in _top_level(tree.body):
             functions.update(self._names(statement, module, lines, types))
@@ -345,8 +349,8 @@ def _function(
     place = _place(shown, lines, node.lineno, column, len(node.name))
     # What a decorator returns may have other annotations.
     parameters = _parameters(node.args, shown, lines, None if node.decorator_list else types)
-    returns = None if node.decorator_list else types.of(node.returns)
-    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef), returns)
+    result = None if node.decorator_list else types.unsupported(node.returns, returned=True)
+    return FunctionSource(node.name, place, parameters, isinstance(node, ast.AsyncFunctionDef), result)
 
 
 def _parameters(
@@ -357,7 +361,8 @@ def _parameters(
 
     def parameter(arg: ast.arg, kind: ParameterKind, has_default: bool) -> Parameter:
         place = _place(shown, lines, arg.lineno, arg.col_offset, len(arg.arg))
-        return Parameter(arg.arg, kind, has_default, place, None if types is None else types.of(arg.annotation))
+        unsupported = None if types is None else types.unsupported(arg.annotation, returned=False)
+        return Parameter(arg.arg, kind, has_default, place, unsupported)
 
     found = [
         parameter(

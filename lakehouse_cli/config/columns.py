@@ -44,8 +44,10 @@ class Columns:
                 if column is not None:
                     columns.append(column)
             else:
-                type_ = _TYPE.read(reader, reader.value(key, value), f"column {quoted(name)} of {owner}")
-                if not isinstance(type_, Invalid):
+                type_ = _valid_type(value)
+                if type_ is None:
+                    _TYPE.read(reader, reader.value(key, value), f"column {quoted(name)} of {owner}")
+                else:
                     columns.append(Column(name, type_, location=locate(key.start, key.end)))
         if "" in node.entries:
             reader.report(node.entries[""][0], f"a column of {owner} has an empty name", "name it")
@@ -186,6 +188,14 @@ def column_type_schema() -> JsonSchema:
         "description": "An Arrow type, such as int64, string, timestamp[us, tz=UTC] or decimal128(10, 2).",
         "examples": list(TYPE_EXAMPLES),
     }
+
+
+def _valid_type(node: Node) -> ColumnType | None:
+    """The type that a node names, if it names one: nearly all do, and what reports the others takes longer."""
+    try:
+        return parse_column_type(node.text) if isinstance(node, Scalar) else None
+    except (ColumnTypeError, RecursionError):
+        return None
 
 
 def _parsed(reader: Reader, node: Scalar, what: str) -> ColumnType | Invalid:

@@ -64,7 +64,7 @@ class _Validation(Struct):
         spec = FORMATS.get(table.format)
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner)
-        if table.contract.column_options:
+        if table.contract.placed:
             yield from _column_option_problems(table, spec, owner)
         if table.contract.has_other_names:
             yield from _from_problems(table, spec, owner)

@@ -59,15 +59,20 @@ class Contract(Declared, frozen=True, dict=True):
             return None
         return tuple([ColumnRecord(each.name, str(each.type), each.nullable) for each in self.columns])
 
-    @cached_property
+    @property
+    def placed(self) -> list[Column]:
+        """The columns with options of their own, or with another name in the file."""
+        return [each for each in self.columns or () if each.options or each.from_ is not None]
+
+    @property
     def column_options(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """The options of each column that has some of its own."""
         return tuple([(each.name, each.options) for each in self.columns or () if each.options])
 
-    @cached_property
+    @property
     def has_other_names(self) -> bool:
         """Whether some column stands in the file under another name than its own."""
-        return any(each.from_ is not None for each in self.columns or ())
+        return bool([each for each in self.columns or () if each.from_ is not None])
 
     def may_be_null(self, column: str) -> bool:
         """Whether a column, declared or not, may hold null."""

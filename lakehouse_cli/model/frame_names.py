@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 PANDAS, ARROW, POLARS = "pandas.DataFrame", "pyarrow.Table", "polars.DataFrame"
 #: May be returned, and is no table that a transform is given.
 SERIES = "pandas.Series"
@@ -22,15 +24,18 @@ _OTHERS = frozenset(
 )
 
 
-def unsupported_name(names: tuple[str, ...], *, returned: bool) -> str | None:
+def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
     """Return the first of an annotation's types where none of them can be a frame type; None where one may be.
 
     Args:
-        names: Dotted names of classes, those of builtins without a dot.
+        names: Dotted names of classes, those of builtins without a dot; None for what is not known.
         returned: Whether it annotates the result.
     """
-    certain = [name for name in names if name in _OTHERS or "." not in name or (name == SERIES and not returned)]
-    return names[0] if names and len(certain) == len(names) else None
+
+    def is_certain(name: str | None) -> bool:
+        return name is not None and (name in _OTHERS or "." not in name or (name == SERIES and not returned))
+
+    return names[0] if names and all(map(is_certain, names)) else None
 
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import unsupported, unsupported_name
+from lakehouse_cli.model.frame_names import unsupported
 from lakehouse_cli.registry import Entry, load
 from lakehouse_cli.text.counts import plural
 
@@ -149,23 +149,22 @@ class _Matcher:
 
     def check_annotations(self, inputs: tuple[Input, ...]) -> None:
         """Report annotations of tables, and of the result, that certainly name no frame type."""
-        variadic = {p.kind: p for p in self.parameters or () if p.kind.startswith("var_")}
-        taking = [
-            self.named.get(each.parameter or "")
-            or variadic.get("var_positional" if each.parameter is None else "var_keyword")
-            for each in inputs
-        ]
-        for parameter in dict.fromkeys(each for each in taking if each is not None):
-            name = unsupported_name(parameter.types or (), returned=False)
-            if name is not None:
+        for parameter in self.parameters or ():
+            name = parameter.unsupported
+            if name is not None and any(self.takes(parameter, each.parameter) for each in inputs):
                 message, hint = unsupported(name, returned=False)
-                self.problem(
-                    f"parameter `{parameter.name}` of `{self.function.name}`: {message}", hint, place=parameter.location
-                )
-        name = unsupported_name(self.function.returns or (), returned=True)
+                message = f"parameter `{parameter.name}` of `{self.function.name}`: {message}"
+                self.problem(message, hint, place=parameter.location)
+        name = self.function.unsupported_result
         if name is not None:
             message, hint = unsupported(name, returned=True)
             self.problem(f"result of `{self.function.name}`: {message}", hint, place=self.function.location)
+
+    def takes(self, parameter: Parameter, name: str | None) -> bool:
+        """Whether an input of this name, None for one that has only a position, is given to a parameter."""
+        if parameter.kind == "var_positional":
+            return name is None
+        return name == parameter.name or (parameter.kind == "var_keyword" and name not in {None, *self.named})
 
     def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
         self.problems.append(Problem(message, hint, place or self.table.where(*keys)))

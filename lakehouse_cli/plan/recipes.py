@@ -68,12 +68,12 @@ def stored_as(table: Table, storage: StorageSpec) -> str:
     if not table.format and table.kind == "source":
         # A database's own options that decide what values are read.
         options = {name: storage.connection[name] for name in _READ_BY if storage.connection.get(name) is not None}
-    contract = table.contract
+    placed = table.contract.placed
     # Options may hold what came from the environment: of their values only a fingerprint is kept.
-    if not (options or contract.column_options or contract.has_other_names):
+    if not options and not placed:
         return kind
     options = dict(options)
-    for column in contract.columns or ():
+    for column in placed:
         own = column.options if column.from_ is None else {**column.options, "from": column.from_}
         options |= {option_of_column(name, column.name): value for name, value in own.items()}
     return kind + "".join([f",{name}={option_hash(value)}" for name, value in sorted(options.items())])
