@@ -327,6 +327,7 @@ loose_options = st.fixed_dictionaries(
         "trim": st.booleans(),
         "skip_footer": st.integers(0, 2),
         "skip_rows": st.integers(0, 1),
+        "skip_rows_after_header": st.integers(0, 1),
         "missing_values": st.sampled_from(["error", "null"]),
         "extra_values": st.sampled_from(["error", "ignore"]),
         "quoted_nulls": st.booleans(),

@@ -129,6 +129,9 @@ def _header_hint(header: Sequence[str], missing: Sequence[str]) -> str | None:
         return "its header has blanks around names: set `trim: true` in its options"
     if header and header[0].lstrip(" \t").startswith("#") and not set(missing) & {header[0].lstrip(" \t#")}:
         return 'its first line is a comment: set `comment: "#"` in its options'
+    if header and (delimiter := header[0].removeprefix("sep=")) != header[0]:
+        split = f" and `delimiter: {_quoted(delimiter)}`" if delimiter else ""
+        return f"its first line is for Excel, and names the delimiter: set `skip_rows: 1`{split} in its options"
     if len(header) != 1:
         return None
     (line,) = header

@@ -51,6 +51,11 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         likely = next(unit for unit, most in _EPOCH_DIGITS.items() if digits <= most)
         others = ", ".join(unit for unit in _EPOCH_DIGITS if unit != likely)
         return f"a number says no unit: set `epoch_unit: {likely}` in the options, or {others}"
+    if t.is_date(kind):
+        moments = (pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("s", "ms", "us", "ns"))
+        return next(
+            (f"it has a time of day: declare `{each}`" for each in moments if _reads(values, each, options, {})), None
+        )
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(

@@ -41,11 +41,12 @@ def plain_numbers(text: pa.Array, options: CsvOptions) -> pa.Array:
             digits = pc.if_else(is_percent, _hundredths(digits), digits)
     sign = _joined(part[name] for name in names if name.startswith("sign"))
     valid = pc.and_(valid, pc.less_equal(pc.binary_length(sign), 1))
-    if "open" in part:
+    if "close" in part:
         # Both or none, and no sign besides.
-        marks = _joined((part["open"], part["close"], sign))
+        opened = _joined(part[name] for name in names if name.startswith("open"))
+        marks = _joined((opened, part["close"], sign))
         valid = pc.and_(valid, pc.is_in(marks, value_set=av.array(["", "+", "-", "()"], _TEXT)))
-        sign = pc.if_else(pc.equal(part["open"], "("), "-", sign)
+        sign = pc.if_else(pc.equal(opened, "("), "-", sign)
     if options.currency:
         valid = pc.and_(valid, pc.or_(pc.equal(part["before"], ""), pc.equal(part["after"], "")))
     return pc.if_else(valid, pc.binary_join_element_wise(sign, digits, ""), av.scalar(None, _TEXT))
@@ -60,7 +61,9 @@ def _decorated(number: str, options: CsvOptions) -> str:
     before = after = ""
     if options.currency:
         symbols = "|".join(re.escape(each) for each in sorted(options.currency, key=len, reverse=True))
-        before = rf"(?P<before>(?:{symbols})?){_BLANK}*(?P<sign_inside>[+-]?)"
+        # Accounting formats of spreadsheets have the currency before the parenthesis.
+        inside = r"(?P<open_inside>\(?)" if options.negative == "parentheses" else ""
+        before = rf"(?P<before>(?:{symbols})?){_BLANK}*{inside}(?P<sign_inside>[+-]?)"
         after = rf"{_BLANK}*(?P<after>(?:{symbols})?)"
     percent = rf"{_BLANK}*(?P<percent>%?)" if options.percent else ""
     whole = rf"(?P<sign>[+-]?){before}(?P<number>{number}){percent}{after}"

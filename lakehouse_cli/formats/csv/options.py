@@ -45,6 +45,7 @@ class CsvOptions(ValueOptions, frozen=True):
     false_values: tuple[str, ...] = ("false", "False", "FALSE", "0")
     header: bool = True
     skip_rows: int = 0
+    skip_rows_after_header: int = 0
     date_formats: tuple[str, ...] = ()
     timestamp_formats: tuple[str, ...] = ()
     ambiguous: str = "error"
@@ -64,6 +65,11 @@ class CsvOptions(ValueOptions, frozen=True):
             force_setattr(self, "null_values", tuple(dict.fromkeys(text.strip(" \t") for text in self.null_values)))
         _check_spellings(self)
         force_setattr(self, "encoding", _encoding_name(self.encoding))
+        if self.skip_rows_after_header and not self.header:
+            raise StorageError(
+                "option `skip_rows_after_header` of format csv needs a header, and `header` is false",
+                hint="count its rows in `skip_rows` instead",
+            )
         if self.epoch_unit is not None and self.timestamp_formats:
             raise StorageError(
                 "options `timestamp_format` and `epoch_unit` both say how timestamps are spelled",

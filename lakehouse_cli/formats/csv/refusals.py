@@ -121,9 +121,13 @@ def unfit_cells(
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
     examples = [row for each in readings for row, _, _ in each.examples]
+    unfit = [each for each in readings if each.count]
+    is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
     found = _find_rows(open_source, name, examples, options, [each.name for each in readings])
     lines = {row: line for row, (line, _) in found.items()}
-    return unfit_values(name, readings, rows, show=shorten, explain=_reasons, lines=lines)
+    return unfit_values(
+        name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines
+    )
 
 
 def find_lines(open_source: Opener, name: str, rows: Sequence[int], options: CsvOptions) -> dict[int, int]:
@@ -148,6 +152,14 @@ def _reasons(reading: ColumnReading) -> tuple[str, str, str]:
     for why, hint in (first, *filter(None, explained)):
         reasons.setdefault(hint, why)
     return first[0], "; ".join(filter(None, reasons.values())), "; ".join(reasons)
+
+
+def _first_row_reasons(reading: ColumnReading) -> tuple[str, str, str]:
+    """The reasons where the first row alone does not fit, and in several columns."""
+    skipped = reading.options.skip_rows_after_header + 1
+    hint = f"if the row behind the header is no data, set `skip_rows_after_header: {skipped}` in the options"
+    first, why, other = _reasons(reading)
+    return first, why, f"{hint}; else {other}"
 
 
 def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str, str] | None:

@@ -233,6 +233,8 @@ class CsvSource:
                     location=Location(self.name),
                 )
             self.header = tuple(self._name_of(value) for value in record)
+            for _ in range(self._options.skip_rows_after_header):
+                self._first_record(consume=True)
         else:
             record = self._first_record(consume=False)
         self.width = None if record is None else max(len(record), self._least)
@@ -246,6 +248,8 @@ class CsvSource:
     def _first_record(self, *, consume: bool) -> list[bytes] | None:
         """The values of the first record that is not a blank line, None where all are."""
         at, blank = 0, False
+        # Behind the header of one column, a blank line is a row.
+        rows = ("row", "blank") if len(self.header or ()) == 1 else ("row",)
         while True:
             if at == len(self._rest):
                 piece = next(self._pieces, b"")
@@ -254,12 +258,13 @@ class CsvSource:
                 self._rest += piece
             end, after = self._records.end_of(self._rest, at)
             kind = self._records.kind_of(self._rest, at, end)
-            if kind == "row":
+            if kind in rows:
                 break
             at, blank = after, blank or kind == "blank"
         values = self._records.split(self._rest[at:end])
         if consume:
             self.first_line += self._records.count_lines(self._rest[:after]) + self._records.lines_before
+            self._records.lines_before = 0
             self._rest = self._rest[after:]
         return values
 

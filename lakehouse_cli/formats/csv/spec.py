@@ -85,6 +85,12 @@ CSV = FormatSpec(
         ),
         FormatOption("header", True, {"type": "boolean"}, "Whether the first row names the columns; else by position."),
         FormatOption("skip_rows", 0, {"type": "integer", "minimum": 0}, "Lines before the header that are not data."),
+        FormatOption(
+            "skip_rows_after_header",
+            0,
+            {"type": "integer", "minimum": 0},
+            "Rows behind the header that are not data, such as units.",
+        ),
         FormatOption("skip_footer", 0, {"type": "integer", "minimum": 0}, "Lines at the end that are not data."),
         FormatOption(
             "comment",

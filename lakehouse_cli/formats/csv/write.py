@@ -151,7 +151,9 @@ class _Writer:
         head = self.options.line_terminator * self.options.skip_rows
         if self.options.header:
             quoted = self._quoted(_texts(tuple(self.schema.names)), self.names).to_pylist()
-            head += self.delimiter.join(quoted) + self.options.line_terminator
+            line = self.delimiter.join(quoted) + self.options.line_terminator
+            # Blank lines would be no rows.
+            head += line * (1 + self.options.skip_rows_after_header)
         return head.encode()
 
     def foot(self) -> bytes:

@@ -176,6 +176,8 @@ def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
         return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
     if kind in ("date32", "timestamp"):
         return "make it a date in the sheet: a number without a date's format says no date"
+    if kind in ("time32", "time64", "duration"):
+        return "make it a time in the sheet; or declare float64 where it is a number without a time's format"
     return "correct the cell, or declare another type"
 
 

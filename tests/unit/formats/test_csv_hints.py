@@ -70,6 +70,20 @@ def test_hint_names_the_options_that_read_it(kind: str, texts: list[str], hint: 
     assert attempt(kind, texts, said(hint)) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("2024-02-29 00:00:00", "timestamp[s]"),
+        ("2024-02-29T00:00:00.000", "timestamp[s]"),
+        ("2024-02-29 10:00:00.5", "timestamp[ms]"),
+        ("2024-02-29T00:00:00Z", "timestamp[s, tz=UTC]"),
+    ],
+)
+def test_time_of_day_among_dates_wants_a_timestamp(text: str, kind: str) -> None:
+    assert attempt("date32", [text], {}) == f"it has a time of day: declare `{kind}`"
+    assert attempt(kind, [text], {}) is None
+
+
 def test_words_of_several_kinds_are_read_by_following_hints() -> None:
     options: dict[str, Any] = {}
     texts = ["1", "yes", "0", "ja", "nein"]

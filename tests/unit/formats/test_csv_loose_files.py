@@ -34,6 +34,11 @@ def refusal(data: str, columns: Any = AB, **options: Any) -> LakehouseError:
         ("//x\na,b\n1,x\n/2,y\n", {"comment": "//"}, [("1", "x"), ("/2", "y")]),
         ('"a\n#",b\n1,x\n', {"comment": "#"}, [(1, "x")]),
         ("title\n# c\na,b\n1,x\n", {"comment": "#", "skip_rows": 1}, [(1, "x")]),
+        ("a,b\nm,s\n1,x\n", {"skip_rows_after_header": 1}, [(1, "x")]),
+        ("# c\na,b\n\n# c\n5n,1s\n# c\n1,x\n", {"skip_rows_after_header": 1, "comment": "#"}, [(1, "x")]),
+        ('a,b\n"m\n""",s\nx,y\n', {"skip_rows_after_header": 2}, []),
+        ("a\n\n1\n", {"skip_rows_after_header": 1}, [(1,)]),
+        ("a,b\n", {"skip_rows_after_header": 1}, []),
         ('a,b\n1,x\n\nTotal "5\n\n', {"skip_footer": 3}, [(1, "x")]),
         ("a,b\r1,x\rend", {"skip_footer": 1}, [(1, "x")]),
         ("a,b\n1\n\n2,\n3,x\n", {"missing_values": "null"}, [(1, None), (2, None), (3, "x")]),
@@ -113,6 +118,24 @@ def test_comment_behind_a_number_is_named() -> None:
     assert (error.hint or "").startswith("`comment` leaves out whole lines")
 
 
+def test_units_behind_the_header_are_named() -> None:
+    text = "# c\na,b,c\n# c\nm,s,t\n1,2,x\n3,4,y\n"
+    error = refusal(text, columns_of(a="int64", b="float64", c="string"), comment="#")
+    assert str(error.location) == "x.csv:4"
+    assert (error.hint or "").startswith("if the row behind the header is no data, set `skip_rows_after_header: 1`")
+    assert rows(text, comment="#", skip_rows_after_header=1) == [(1, 2, "x"), (3, 4, "y")]
+
+    error = refusal(text.replace("3", "z"), comment="#", skip_rows_after_header=1)
+    assert str(error.location) == "x.csv:6"
+    assert "skip_rows_after_header" not in (error.hint or "")
+
+
+def test_rows_after_no_header_are_refused() -> None:
+    with pytest.raises(StorageError, match="needs a header") as caught:
+        CsvOptions(header=False, skip_rows_after_header=1)
+    assert caught.value.hint == "count its rows in `skip_rows` instead"
+
+
 def test_footer_longer_than_the_file_is_refused() -> None:
     error = refusal("a,b\n1,x\n", skip_footer=3)
     assert error.message == "`x.csv` has 2 lines, fewer than the 3 that `skip_footer` skips"
@@ -140,6 +163,7 @@ def test_a_footer_is_read_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> 
         ({"delimiter": "||"}, 'a||b\n"x|"||y\n'),
         ({"delimiter": "whitespace"}, 'a b\n"x y" ""\n'),
         ({"skip_footer": 2}, "a,b\nx,y\n\n\n"),
+        ({"skip_rows_after_header": 2, "skip_rows": 1}, "\na,b\na,b\na,b\nx,y\n"),
         ({"comment": "#", "quote_char": "none", "escape_char": "\\"}, "a,b\n\\#x,\n"),
     ],
 )

@@ -191,6 +191,16 @@ def test_the_delimiter_is_suggested() -> None:
     assert caught.value.hint == "its header is `a;b`: set `delimiter: ';'` in its options"
 
 
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_first_line_for_excel_is_named(delimiter: str) -> None:
+    text = "sep=;\r\na;b\r\n1;x\r\n"
+    with pytest.raises(DataError) as caught:
+        read(text, columns=AB, delimiter=delimiter)
+    other = " and `delimiter: ';'`" if delimiter == "," else ""
+    assert f"set `skip_rows: 1`{other} in its options" in (caught.value.hint or "")
+    assert read(text, columns=AB, delimiter=";", skip_rows=1).num_rows == 1
+
+
 def test_a_quote_inside_a_value_is_a_character_like_others() -> None:
     assert values('a,b\n1,5" pipe\n2,"x"\n', AB) == {"a": [1, 2], "b": ['5" pipe', "x"]}
 

@@ -82,8 +82,8 @@ def test_a_decimal_comma_holds_for_integers_written_as_floats() -> None:
         ({"negative": "trailing"}, ["12.50-", "-1", "2"], [-12.5, -1, 2]),
         (
             {"negative": "parentheses", "currency": "$", "thousands": ",", "percent": "number"},
-            ["($1,234.50)", "-$5", "(3%)"],
-            [-1234.5, -5, -3],
+            ["($1,234.50)", "-$5", "(3%)", "$(0.5)", "$ (1,000.00)"],
+            [-1234.5, -5, -3, -0.5, -1000],
         ),
     ],
 )
@@ -101,6 +101,10 @@ def test_numbers_are_read_as_people_write_them(options: dict[str, Any], texts: l
         ({"percent": "fraction"}, ["50%%", "%", "1e2%", "% 50", "nan%"]),
         ({"currency": "$"}, ["$", "$1$", "€1", "$$1", "--1", "-$-1", "1 USD"]),
         ({"negative": "parentheses"}, ["(1", "1)", "(-1)", "()", "((1))", "1-"]),
+        (
+            {"negative": "parentheses", "currency": "$"},
+            ["($(1))", "$(1", "$1)", "$(-1)", "-$(1)", "($1", "$(1)$", "$-", "$()"],
+        ),
         ({"negative": "trailing"}, ["-1-", "(1)", "-", "1+"]),
         ({}, ["1,234", "50%", "$1", "(1)", "1-"]),
     ],

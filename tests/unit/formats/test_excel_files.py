@@ -138,6 +138,14 @@ def test_what_to_do_about_a_cell_is_told() -> None:
     assert "make it text in the sheet" in (hints[5] or "")
 
 
+def test_number_among_durations_may_be_a_float() -> None:
+    data = workbook(["x"], [1.5])
+    with pytest.raises(DataError) as caught:
+        read(data, columns_of(x="duration[s]"))
+    assert "declare float64" in (caught.value.hint or "")
+    assert read(data, columns_of(x="float64"))["x"].to_pylist() == [1.5]
+
+
 def test_errors_and_texts_may_stand_for_null() -> None:
     data = workbook(["x", "s"], ["#N/A", "-"], ["-", "a"], [1, None])
     table = read(data, columns_of(x="int64", s="string"), null_values=["#N/A", "-"])
