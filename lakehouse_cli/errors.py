@@ -374,12 +374,18 @@ def did_you_mean(name: str, known: Iterable[str], *, written: str = "{}") -> str
         known: What it may be.
         written: How one of these is written whole, with `{}` for it.
     """
+    matches = close_names(name, known)
+    return suggestion([written.format(match) for match in matches]) if matches else None
+
+
+def close_names(name: str, known: Iterable[str]) -> list[str]:
+    """List the known names that are close to another one, the closest first; at most three."""
     candidates = list(known)
     matches = alike(name, candidates) or get_close_matches(name, candidates, n=3, cutoff=0.6)
     if not matches:
         folded = {candidate.casefold(): candidate for candidate in candidates}
         matches = [folded[m] for m in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
-    return suggestion([written.format(match) for match in matches]) if matches else None
+    return matches
 
 
 def alike(name: str, known: Iterable[str]) -> list[str]:

@@ -25,7 +25,6 @@ Examples:
                                      inputs missing in `dev` are read from `prod`
   lakehouse plan --exit-code         exit code 4 when there is something to do"""
 EXIT_SOMETHING_TO_DO = 4
-_NOT_THERE = "put it there, or correct `path:` or the storage's `root:`"
 _MARKS = {
     "run": ("▸", "cyan"),
     "read": ("·", "dim"),
@@ -110,7 +109,7 @@ def _next(plan: Plan) -> str | None:
     if unread is None:
         return None
     trouble = unread.state.trouble if unread.state is not None else None
-    return _NOT_THERE if trouble is None else trouble.hint
+    return None if trouble is None else trouble.hint
 
 
 def _causes(plan: Plan, would_fail: list[str]) -> list[str]:

@@ -29,7 +29,8 @@ class Columns:
     def read(self, reader: Reader, node: Node, what: str) -> tuple[Column, ...] | Invalid:
         """The columns; those that are wrong are left out after being reported."""
         if not isinstance(node, Mapping):
-            hint = "write `name: type`, one column a line, without `- `" if isinstance(node, Sequence) else None
+            items = ", without `- `" if isinstance(node, Sequence) else ""
+            hint = f"write `name: type`, one column a line{items}"
             return reader.mismatch(node, what, "a map of column names to types", hint)
         if not node.entries:
             return reader.report(

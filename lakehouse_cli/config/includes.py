@@ -16,6 +16,7 @@ from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence, pars
 from lakehouse_cli.errors import Problem, did_you_mean
 
 EXTENSION = "x-"
+_WITHOUT_ITSELF = "name the other files, or move them to a folder and write `[folder/*.yaml]`"
 
 
 class Includes(Struct):
@@ -95,7 +96,8 @@ class Includes(Struct):
         if real in chain:
             names = [each.name for each in above[chain.index(real) :]]
             cycle = " → ".join([*names, names[0]])
-            reader.report(item, f"files include each other: {cycle}", "remove one of these includes")
+            hint = "remove one of these includes" if len(names) > 1 else _WITHOUT_ITSELF
+            reader.report(item, f"files include each other: {cycle}", hint)
             return
         if real in self._seen:
             return

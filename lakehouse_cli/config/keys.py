@@ -121,7 +121,7 @@ STORAGE_KEYS: AnyMapping[str, Key] = {
         examples=tuple(STORAGE_TYPES),
     ),
     "root": Key(
-        CheckedText("a folder", rules=ROOT_PATTERN),
+        CheckedText("a folder", rules=ROOT_PATTERN, hint="name a folder, or a URL"),
         "The folder its tables live in, relative to the project file or absolute, or a URL.",
         examples=("data", "${HOME}/lake", *(f"{scheme}://…" for scheme in SCHEMES)),
     ),

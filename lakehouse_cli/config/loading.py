@@ -17,14 +17,14 @@ from lakehouse_cli.config.environments import Environments
 from lakehouse_cli.config.includes import EXTENSION, Includes, read_top, tables_mapping
 from lakehouse_cli.config.keys import PROJECT_KEYS
 from lakehouse_cli.config.problems import Problems, quoted
-from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt
+from lakehouse_cli.config.reading import Invalid, Reader, is_misspelt, near_key
 from lakehouse_cli.config.source import SourceFile, read_source
 from lakehouse_cli.config.storages import default_storage
 from lakehouse_cli.config.tables import Draft, Resolution, read_draft, read_table
 from lakehouse_cli.config.validation import validate
 from lakehouse_cli.config.variables import values_in
 from lakehouse_cli.config.yaml_tree import Mapping
-from lakehouse_cli.errors import Location, Problem, did_you_mean
+from lakehouse_cli.errors import Location, Problem
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, EnvironmentSpec, ProjectSpec
 
 #: The sections in which variables are filled in.
@@ -166,7 +166,7 @@ class _Loader:
         reader, entries = self.reader, self.root.entries
         for name, (key, _) in entries.items():
             if name not in PROJECT_KEYS and not name.startswith(EXTENSION):
-                hint = did_you_mean(name, PROJECT_KEYS)
+                hint = near_key(name, entries, PROJECT_KEYS)
                 if hint is None:
                     hint = f"its keys are {', '.join(PROJECT_KEYS)}; begin a key of your own with `{EXTENSION}`"
                 reader.report(key, f"unknown key {quoted(name)} in the project file", hint)

@@ -12,13 +12,16 @@ from msgspec.structs import replace
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import Invalid, JsonSchema, Reader, ValueType, with_variables
+from lakehouse_cli.config.scalars import as_written
 from lakehouse_cli.config.value_types import TEXT_TYPES, Choice, Flag, Number, Text, Texts
 from lakehouse_cli.config.yaml_tree import Mapping, Scalar
 from lakehouse_cli.errors import StorageError, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatOption, FormatSpec
+from lakehouse_cli.formats.spec import TEXT_COMPRESSION
 from lakehouse_cli.registry import installed
 from lakehouse_cli.storage_types import STORAGE_TYPES, StorageType
 from lakehouse_cli.text.counts import count_text
+from lakehouse_cli.text.listing import any_of
 
 #: More options than these are not listed in a hint.
 _LISTED = 8
@@ -113,10 +116,13 @@ def option_conflict(options: AnyMapping[str, Any], spec: FormatSpec) -> tuple[st
 def value_type(option: FormatOption) -> ValueType:
     """How an option is read."""
     kind = _from_schema(option.schema)
-    example = next(iter(option.schema.get("examples", ())), option.default)
-    has_example = "examples" in option.schema or len(str(example or "")) > 1
-    if isinstance(kind, Text) and kind.pattern is not None and has_example:
-        return replace(kind, expected=f"a text such as `{example}`", hint=f"write it as `{example}` is")
+    # A default of one character shows nothing that the kind does not say.
+    examples = option.schema.get("examples", [option.default] if len(str(option.default or "")) > 1 else [])
+    if isinstance(kind, Text) and kind.pattern is not None and examples:
+        written = [f"`{as_written(example)}`" for example in examples]
+        return replace(kind, expected=f"a text such as {written[0]}", hint=f"write it like {any_of(written)}")
+    if isinstance(kind, Choice) and option is TEXT_COMPRESSION:
+        return replace(kind, hints={"zip": "unpack the file, and remove it: zip archives are not read"})
     return kind
 
 

@@ -32,6 +32,7 @@ COMPRESSED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 def path_problem(path: str) -> tuple[str, str] | None:
     """What is wrong with the path of a table, and what to do; None where it stays within its storage's root."""
     parts = path.split("/")
+    named = [part for part in parts if part not in ("", ".")]
     if "${" in path:
         return "holds `${`, which is filled in only in storages and execution", "write the path itself"
     if _CONTROL.search(path):
@@ -46,7 +47,10 @@ def path_problem(path: str) -> tuple[str, str] | None:
         hint = f"name one file in it, without its ending, as `{path.rstrip('/')}/name`: a table is one file"
         return "ends in `/`, as a folder does", hint
     if "" in parts or "." in parts:
-        return "has an empty part or a `.` in it", "write it as `folder/name`"
+        return (
+            "has an empty part or a `.` in it",
+            f"write {quoted('/'.join(named))}" if named else "write it as `folder/name`",
+        )
     if any(part.casefold() == RESERVED_FOLDER for part in parts):
         return f"uses the folder `{RESERVED_FOLDER}`, which is kept for manifests", "choose another name"
     return None

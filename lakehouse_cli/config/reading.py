@@ -14,7 +14,7 @@ from lakehouse_cli.config.problems import Problems, quoted
 from lakehouse_cli.config.scalars import core_value
 from lakehouse_cli.config.source import SourceFile
 from lakehouse_cli.config.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
-from lakehouse_cli.errors import Location, did_you_mean
+from lakehouse_cli.errors import Location, close_names, did_you_mean, suggestion
 
 JsonSchema = dict[str, Any]
 
@@ -71,14 +71,30 @@ class Reader:
             return self.report(node, f"{what} has no value: it is {expected}", hint or "give it one, or remove it")
         if shown(node) == EMPTY:
             return self.report(node, f"{what} is empty: it is {expected}", hint or "write one, or remove it")
-        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or f"make it {expected}")
+        return self.report(node, f"{what} is {expected}, not {shown(node)}", hint or _shape_hint(node, expected))
 
     def unknown_keys(self, mapping: Mapping, known: AnyMapping[str, object], owner: str) -> None:
         """Report the keys that are not known."""
         for name, (key, _) in mapping.entries.items():
             if name not in known:
-                hint = did_you_mean(name, known) or "its keys are " + ", ".join(f"`{each}`" for each in known)
+                hint = near_key(name, mapping.entries, known) or "its keys are " + ", ".join(
+                    f"`{each}`" for each in known
+                )
                 self.report(key, f"unknown key {quoted(name)} in {owner}", hint)
+
+
+def near_key(name: str, written: Collection[str], known: Iterable[str]) -> str | None:
+    """A hint naming the known keys that an unknown one is close to; None where there are none.
+
+    Args:
+        name: The unknown key.
+        written: All keys of its map.
+        known: Those that it may have.
+    """
+    close = close_names(name, known)
+    if close and close[0] in written:
+        return f"`{close[0]}` is here as well: keep one of them, under that name"
+    return suggestion(close) if close else None
 
 
 def is_misspelt(key: str, written: Iterable[str], known: Collection[str]) -> bool:
@@ -89,17 +105,27 @@ def is_misspelt(key: str, written: Iterable[str], known: Collection[str]) -> boo
 def shown(node: Node) -> str:
     """A node as it may be shown in a message."""
     if isinstance(node, Scalar):
-        if not node.shown:
+        if not node.text:
             return EMPTY
         meant = node.plain or isinstance(core_value(node.text), str)
         return quoted(node.shown) if meant else f"the text {quoted(node.shown)}"
     return "a list" if isinstance(node, Sequence) else "a map"
 
 
-def as_list(node: Node) -> str:
-    """A hint how to write a list where a single text stands."""
+def _shape_hint(node: Node, expected: str) -> str:
+    """A hint how to write what is expected where something else stands."""
+    if not expected.startswith("a map"):
+        return f"make it {expected}"
+    items = ", without `- `" if isinstance(node, Sequence) else ""
+    return f"write `name: value`, each indented on a line of its own{items}"
+
+
+def as_list(node: Node) -> str | None:
+    """A hint how to write a list where a single text stands; None where nothing stands."""
+    if isinstance(node, Scalar) and node.is_null:
+        return None
     single = isinstance(node, Scalar) and re.fullmatch(r"[\w./*-]+", node.shown)
-    return f"write `[{node.shown}]`" if single and isinstance(node, Scalar) else "write `[a, b]`"
+    return f"write `[{node.shown}]`" if single and isinstance(node, Scalar) else "write a list such as `[a, b]`"
 
 
 class ValueType(Protocol):

@@ -73,7 +73,7 @@ class UsesMap(Struct, frozen=True):
     def read(self, reader: Reader, node: Node, what: str) -> dict[str, tuple[str, ...]] | Invalid:
         """The items of each key that is written."""
         if not isinstance(node, Mapping):
-            hint = "write `{files: [lookups/*.json], env: [MARKET]}`"
+            hint = "write a map such as `{files: [lookups/*.json], env: [MARKET]}`"
             return reader.mismatch(node, what, "a map of `files` and `env`", hint)
         found, _ = read_keys(reader, node, _USES_KEYS, what)
         return INVALID if found.keys() != node.entries.keys() else found
@@ -111,7 +111,7 @@ def _age_hint(node: Node) -> str:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in amounts)
         if re.fullmatch(_AGE, age := _age_text(seconds)):
             return f"write `{age}`"
-    return "write `always`, or a whole number and one of s, m, h, d, w: `30m`"
+    return "write `always`, or a whole number of at most 6 digits and one of s, m, h, d, w: `30m`"
 
 
 def _age_text(seconds: float) -> str:

@@ -20,6 +20,7 @@ from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.formats import FORMATS, FormatSpec
 from lakehouse_cli.model import Column, ProjectSpec, StorageSpec, Table
+from lakehouse_cli.model.column_type import whole_type
 from lakehouse_cli.storage_types import StorageType, find_type, scheme_of
 from lakehouse_cli.text.listing import any_of
 
@@ -171,11 +172,16 @@ def _unusable(name: str, column: Column, spec: FormatSpec | None) -> tuple[str, 
     option = spec.option(name)
     if option is None or not option.by_column:
         known = [each.name for each in spec.options if each.by_column]
-        hint = did_you_mean(name, known) or (f"its columns have {any_of(known)}" if known else "remove it")
+        hint = did_you_mean(name, known) or (
+            f"remove it: its columns may have {any_of(known)}" if known else "remove it"
+        )
         return f"format {spec.name} has no such option for columns", hint
     if not option.fits(column.type):
         fitting = [each.name for each in spec.options if each.fits(column.type)]
-        hint = did_you_mean(name, fitting) or f"declare the column as {any_of(option.by_column)}, or remove it"
+        hint = (
+            did_you_mean(name, fitting)
+            or f"declare the column as {any_of([whole_type(each) for each in option.by_column])}, or remove it"
+        )
         return f"it is for {any_of(option.by_column)}, not {column.type}", hint
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable
+from collections.abc import Mapping as AnyMapping
 from math import isfinite
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from lakehouse_cli.config.problems import quoted
 from lakehouse_cli.config.reading import INVALID, Invalid, JsonSchema, Reader, as_list, free_value, has_broken
-from lakehouse_cli.config.scalars import core_number, core_value
+from lakehouse_cli.config.scalars import as_written, core_number, core_value
 from lakehouse_cli.config.yaml_tree import Mapping, Node, Scalar, Sequence
 from lakehouse_cli.errors import did_you_mean
 from lakehouse_cli.registry import installed
@@ -68,7 +69,7 @@ class Text(Struct, frozen=True):
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The text."""
         if not isinstance(node, Scalar) or (node.is_null and not (self.null_too and node.text)):
-            return reader.mismatch(node, what, self.expected)
+            return reader.mismatch(node, what, self.expected, self.hint)
         text = node.text
         if (not text and not self.empty) or not self._matches(text):
             return reader.mismatch(node, what, self.expected, self._hint(text))
@@ -124,11 +125,13 @@ class Choice(Struct, frozen=True):
         words: The words.
         later: Those that are documented and do not work yet.
         group: Of the entry points of packages, as of `lakehouse_cli.registry.installed`; None for words alone.
+        hints: What to do in place of words that are close to one of these and mean something else.
     """
 
     words: tuple[str, ...]
     later: tuple[str, ...] = ()
     group: str | None = None
+    hints: AnyMapping[str, str] = {}
 
     def read(self, reader: Reader, node: Node, what: str) -> str | Invalid:
         """The word."""
@@ -139,7 +142,9 @@ class Choice(Struct, frozen=True):
         if node.text in self.later:
             return reader.report(node, f"{what}: {quoted(node.shown)} is not supported yet", f"use {expected}")
         if node.text not in self.words and node.text not in (more := self._installed()):
-            close = did_you_mean(node.shown, [word for word in (*self.words, *more) if word.isprintable()])
+            close = self.hints.get(node.shown) or did_you_mean(
+                node.shown, [word for word in (*self.words, *more) if word.isprintable()]
+            )
             return reader.mismatch(node, what, expected, close or f"write {expected}")
         return node.text
 
@@ -147,7 +152,7 @@ class Choice(Struct, frozen=True):
         return () if self.group is None else tuple(installed(self.group))
 
     def _expected(self) -> str:
-        return any_of([quoted(word) for word in self.words])
+        return any_of([quoted(as_written(word)) for word in self.words])
 
     def schema(self) -> JsonSchema:
         """JSON Schema of what is accepted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from lakehouse_cli.config.source import Mark, SourceFile
@@ -33,7 +35,7 @@ def _in_words(
     line = source.line(at.line) if at else ""
     character = line[at.column : at.column + 1] if at else ""
     if "mapping values are not allowed" in said:
-        return _colon(line, at)
+        return _colon(line, at, _line_above(source, at))
     if "cannot start any token" in said or "tab character" in said:
         return _bad_start(line, character, at)
     if "quoted scalar" in context or "double-quoted" in context:
@@ -55,11 +57,19 @@ def _in_words(
     return _others(said, context, at, began)
 
 
-def _colon(line: str, at: Mark | None) -> tuple[str, str | None, Mark | None]:
+def _colon(line: str, at: Mark | None, above: str) -> tuple[str, str | None, Mark | None]:
     if at is not None and line[: at.column].count("<") > line[: at.column].count(">"):
         return "`: ` begins a map, and none can begin here", "put the column type in quotes: 'struct<a: int64>'", at
     hint = "put a text that holds `: ` in quotes, or check the indentation of this line"
+    if re.fullmatch(r"\w+", above):
+        hint = f"write `{above}:` where it is a key, and put a text that holds `: ` in quotes"
     return "`: ` begins a map, and none can begin here", hint, at
+
+
+def _line_above(source: SourceFile, at: Mark | None) -> str:
+    """The nearest line above that holds more than a comment, without its indentation."""
+    lines = (source.line(number).strip() for number in range(at.line - 1, -1, -1)) if at else ()
+    return next((line for line in lines if line and not line.startswith("#")), "")
 
 
 def _bad_start(line: str, character: str, at: Mark | None) -> tuple[str, str | None, Mark | None]:

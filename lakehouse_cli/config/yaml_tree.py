@@ -318,7 +318,7 @@ class _Builder:
         if name in self.open:
             self.problems.report(f"alias `*{name}` stands inside what it refers to", "remove it", place)
         else:
-            close = did_you_mean(name, self.anchors)
+            close = did_you_mean(name, self.anchors, written="*{}")
             hint = close or f"put `&{name}` before the value it stands for; a text that begins with `*` needs quotes"
             self.problems.report(f"alias `*{name}` has no anchor above it", hint, place)
         return Broken(event.start_mark, event.end_mark)

@@ -17,6 +17,8 @@ from lakehouse_cli.formats.spec import TEXT_COMPRESSIONS
 
 BLOCK = 4 << 20
 _PACKED_BLOCK = 1 << 18
+_UNPACK = "unpack it first; if it is a workbook of Excel, set `format: excel`"
+_PARQUET = b"PAR1"
 # No text begins with these bytes.
 _MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
@@ -36,22 +38,41 @@ def plain_pieces(file: BinaryIO, name: str, compression: str | None) -> Iterator
         StorageError: It cannot be read, is not whole, or is compressed where the options say that it is not.
     """
     codec = _codec_of(name) if compression is None else compression
-    first = b""
+    first = _read(file, BLOCK, name)
+    found = _codec_of_bytes(first)
     if codec == "none":
-        first = _read(file, BLOCK, name)
-        codec = _codec_of_bytes(first)
+        codec = found
+        if first.startswith(_PARQUET):
+            hint = "set `format: parquet`, and in its options `suffix` to the ending that the file has"
+            raise StorageError(f"`{name}` is a Parquet file", hint=hint, location=Location(name))
         if codec == "zip" or (codec != "none" and compression == "none"):
-            hint = "unpack it first" if codec == "zip" else "remove `compression: none` from its options"
+            hint = _UNPACK if codec == "zip" else "remove `compression: none` from its options"
             raise StorageError(f"`{name}` is {codec} data", hint=hint, location=Location(name))
     packed = _Continued(first, file, name)
     try:
         yield from _unpacked(packed, codec)
     except (OSError, zlib.error, EOFError) as error:
-        raise StorageError(
-            f"`{name}` is not whole {codec} data: {str(error).splitlines()[0]}",
-            hint="fetch the file again, or set `compression` in its options",
-            location=Location(name),
-        ) from error
+        if found == codec:
+            message, hint = f"is not whole {codec} data: {str(error).splitlines()[0]}", "fetch the file again"
+        else:
+            message, hint = f"is not {codec} data", _as_found(found, codec, name, compression)
+        raise StorageError(f"`{name}` {message}", hint=hint, location=Location(name)) from error
+
+
+def _as_found(found: str, codec: str, name: str, compression: str | None) -> str:
+    """What to do about a file whose name says that it is packed in another way than it is."""
+    if found == "zip":
+        return _UNPACK
+    if not name.lower().endswith(TEXT_COMPRESSIONS[codec]):
+        return f"remove `compression: {compression}` from its options"
+    stem, dot, ending = name.rpartition(".")
+    renamed = f"rename it to `{stem}{TEXT_COMPRESSIONS.get(found, '')}`"
+    if compression is not None:
+        renamed += f" and remove `compression: {compression}` from its options"
+    if found != "none":
+        return f"it is {found} data: {renamed}"
+    suffix = f".{stem.rpartition('.')[2]}{dot}{ending}"
+    return f"if it is plain text, {renamed}, or set `suffix: {suffix}` and `compression: none` in its options"
 
 
 def _read(file: BinaryIO, size: int, name: str) -> bytes:

@@ -11,6 +11,10 @@ from lakehouse_cli.text.invisible import unseen_characters, visible
 from lakehouse_cli.text.listing import first_few, first_named
 
 _LISTED_MISSING, _LISTED_THERE = 5, 8
+_NO_HEADER = (
+    "if that line is data, set `header: false` in its options; "
+    "if it stands before the header, set `skip_rows` to the number of such lines"
+)
 
 
 def check_positions(name: str, columns: Sequence[Column], width: int, line: int | None = None) -> None:
@@ -44,6 +48,7 @@ def missing_columns(
     called: str = "columns",
     otherwise: str = "it has no columns",
     hint: str | None = None,
+    headed: bool = False,
     line: int | None = None,
 ) -> DataError:
     """Make the error of a file that lacks declared columns, a violation each, with close matches.
@@ -57,6 +62,7 @@ def missing_columns(
         called: What the file's own columns are called.
         otherwise: The hint where it has none.
         hint: What to do next, where more is known than the names tell.
+        headed: Whether the names are those of a line that may not be the header.
         line: Of the header.
     """
     taken = {str(column.from_ or column.name) for column in declared or ()}
@@ -72,6 +78,8 @@ def missing_columns(
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:
         hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise
+        if headed and there and len(missing) == len(declared or ()):
+            hint += f"; {_NO_HEADER}"
     names = [
         str(each.from_) if type(each.from_) is int else f"`{visible(str(each.from_ or each.name))}`" for each in missing
     ]

@@ -98,6 +98,8 @@ def wanted_names(
     columns: Sequence[Column] | None,
     name: str,
     twice: str = "rename all but one of them where the file is written",
+    *,
+    headed: bool = False,
 ) -> list[str]:
     """List the names of the columns to read, in the order of the result.
 
@@ -106,6 +108,7 @@ def wanted_names(
         columns: As declared; None for all.
         name: The file as messages show it.
         twice: What to do where two columns have one name.
+        headed: As of `missing_columns`.
 
     Raises:
         DataError: Columns that are missing.
@@ -114,7 +117,7 @@ def wanted_names(
     wanted = list(stored) if columns is None else [str(column.from_ or column.name) for column in columns]
     missing = [column for column in columns or () if (column.from_ or column.name) not in set(stored)]
     if missing:
-        raise missing_columns(name, missing, stored, columns)
+        raise missing_columns(name, missing, stored, columns, headed=headed)
     for each in dict.fromkeys(wanted):
         count = stored.count(each)
         if count > 1:

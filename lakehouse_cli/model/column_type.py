@@ -77,6 +77,15 @@ TYPE_EXAMPLES = (
 )
 
 
+def whole_type(type_id: str) -> str:
+    """Return a column type with an id, whole: with a unit, a precision or fields where it needs them.
+
+    >>> whole_type("duration")
+    'duration[us]'
+    """
+    return _MEANT.get(type_id, type_id)
+
+
 class ColumnTypeError(ValueError):
     """A text that names no column type; `hint` says what to write instead, where that is known."""
 
@@ -268,9 +277,11 @@ class _Parser:
         scale = int(self.expect(r"-?\d+", "a scale"))
         self.expect(r"\)", "`)`")
         if not 1 <= precision <= 38:
-            raise ColumnTypeError(f"the precision of decimal128 is 1 to 38, not {precision}")
+            hint = f"write one from 1 to 38, such as `decimal128(38, {min(max(scale, 0), 38)})`"
+            raise ColumnTypeError(f"the precision of decimal128 is 1 to 38, not {precision}", hint)
         if not 0 <= scale <= precision:
-            raise ColumnTypeError(f"the scale of decimal128({precision}, …) is 0 to {precision}, not {scale}")
+            hint = f"write `decimal128({scale}, {scale})`" if precision < scale <= 38 else "write one of these"
+            raise ColumnTypeError(f"the scale of decimal128({precision}, …) is 0 to {precision}, not {scale}", hint)
         return ColumnType("decimal128", precision=precision, scale=scale)
 
     def child(self, label: str) -> ColumnType:
@@ -315,7 +326,7 @@ class _Parser:
             name = self.expect(r"[^:<>,]+?(?=\s*:)", "a field name and `:`")
             self.expect(":", "`:`")
             if any(name == known for known, _ in fields):
-                raise ColumnTypeError(f"field `{name}` is twice in `{self.text}`")
+                raise ColumnTypeError(f"field `{name}` is twice in `{self.text}`", "rename one of the two")
             fields.append((name, self.type()))
             self.refuse_not_null()
             if self.take(">"):

@@ -22,7 +22,7 @@ class TableState(Struct, frozen=True):
     Attributes:
         uri: Where it is, or would be.
         exists: Whether something is stored there.
-        trouble: Why it cannot be looked at, None where it can.
+        trouble: Why it cannot be looked at, or why a source is not there and what is in its place; else None.
         altered_by: Where or by what stored data were modified, in words that follow "was modified".
         refused: Why nothing may take the place of what is there, None where it may, or where a run of ours stored it.
         other_options: Why it cannot be read at all: it was stored as another table, in another format, or with other

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, StorageError, UnreachableError
+from lakehouse_cli.errors import DataError, LakehouseError, MissingDataError, StorageError, UnreachableError
 from lakehouse_cli.model import DEFAULT_ENVIRONMENT, Column, StorageSpec, Table
 from lakehouse_cli.model.manifest import InputRecord, Manifest
 from lakehouse_cli.model.table_state import TableState
@@ -158,6 +158,10 @@ def take_snapshot(
         unclaimed = [name for name in names if name in computed and states[name].unclaimed]
         refusals = look.refusals(unclaimed, forced=forced)
         states |= {name: replace(states[name], refused=why) for name, why in refusals.items()}
+        # The hint of one is shown; looking for others' files under other endings may take a request each.
+        absent = next((name for name in names if look.lacks_source(states[name], name)), None)
+        if absent is not None:
+            states[absent] = replace(states[absent], trouble=look.absence(absent))
     return Snapshot(here.environment, states)
 
 
@@ -230,6 +234,21 @@ class _Look:
         if content is not None and state.altered_since:
             return replace(state, altered_by=altered_by(storage, table, content))
         return state
+
+    def lacks_source(self, state: TableState, name: str) -> bool:
+        """Whether a table is a source of which nothing is there."""
+        return self.tables[name].kind == "source" and not state.exists and state.trouble is None
+
+    def absence(self, name: str) -> MissingDataError | None:
+        """The error of a source that is not there, with what is there in its place; None where it has come since."""
+        table = self.tables[name]
+        try:
+            self.storages[table.storage].scan(table, table.columns).table()
+        except MissingDataError as error:
+            return error
+        except LakehouseError:
+            return None
+        return None
 
     def other_form(self, name: str) -> tuple[StorageError | None, StorageError | None]:
         """Why a computed table cannot be read: it was stored with other options, with other columns than declared now.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 
 import deltalake
 import duckdb
 import pyarrow as pa
 import pytest
+from openpyxl import Workbook
+from pyarrow import parquet
 
 from tests.conftest import Invoked, ProjectFolder
 
@@ -294,3 +298,134 @@ def test_ls_and_show_agree_on_nulls_in_key_columns(folder: ProjectFolder, cli: C
     (listed,) = cli("ls", "-o", "json").json["tables"]
     assert listed["columns"] == cli("show", "s", "-o", "json").json["columns"]
     assert [column["nullable"] for column in listed["columns"]] == [False, False, True]
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
+def test_plain_text_named_gz(folder: ProjectFolder, cli: Cli, options: dict[str, str]) -> None:
+    source = "s: {{kind: source, options: {{{}}}, columns: {{a: int64}}}}"
+    text = ", ".join(f"{name}: {value}" for name, value in options.items())
+    file = folder.write("data/s.csv.gz", "a\n1\n")
+    declare(folder, source.format(text))
+    refused = cli("show", "s").err
+    assert "`data/s.csv.gz` is not gzip data" in refused
+    assert "rename it to `data/s.csv`" in refused
+    assert ("remove `compression: gzip` from its options" in refused) == bool(options)
+    assert "or set `suffix: .csv.gz` and `compression: none` in its options" in refused
+
+    declare(folder, source.format("suffix: .csv.gz, compression: none"))
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+    file.rename(file.with_suffix(""))
+    declare(folder, source.format(""))
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_data_named_after_another_compression(folder: ProjectFolder, cli: Cli) -> None:
+    file = folder.write("data/s.jsonl.gz", "")
+    file.write_bytes(bz2.compress(b'{"a": 1}\n'))
+    declare(folder, "s: {kind: source, format: jsonl, columns: {a: int64}}")
+    assert "it is bz2 data: rename it to `data/s.jsonl.bz2`" in cli("show", "s").err
+    file.rename(file.with_suffix(".bz2"))
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_gzip_data_that_end_early(folder: ProjectFolder, cli: Cli) -> None:
+    folder.write("data/s.csv.gz", "").write_bytes(gzip.compress(b"a\n1\n")[:-3])
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert "is not whole gzip data: it ends early" in refused
+    assert "fetch the file again" in refused
+    assert "compression" not in refused
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "show"])
+def test_other_ending_of_a_missing_source(folder: ProjectFolder, cli: Cli, command: str) -> None:
+    folder.write("data/s.txt", "a\n1\n")
+    folder.write("transforms.py", "def t(s): return s\n")
+    tables = "s: {{kind: source, {}columns: {{a: int64}}}}\n t: {{columns: {{a: int64}}}}"
+    arguments = [command, "s"] if command == "show" else [command]
+    declare(folder, tables.format(""))
+    shown = cli(*arguments)
+    assert "data/s.txt is there: set `suffix: .txt` in its options" in shown.out + shown.err
+    declare(folder, tables.format("options: {suffix: .txt}, "))
+    followed = cli(*arguments)
+    assert followed.code == 0
+    assert "s.txt is there" not in followed.out + followed.err
+
+
+@pytest.mark.parametrize("declared", ["timestamp[s]", "timestamp[s, tz=UTC]", "timestamp[s, tz=Europe/Berlin]"])
+@pytest.mark.parametrize(("fraction", "unit", "seconds"), [("", "s", "%S"), (".25", "us", "%S.%f")])
+def test_timestamps_that_end_in_utc(
+    folder: ProjectFolder, cli: Cli, declared: str, fraction: str, unit: str, seconds: str
+) -> None:
+    folder.write("data/s.csv", f"at\n2024-01-01 10:00:00{fraction} UTC\n")
+    source = "s: {{kind: source, options: {{{}}}, columns: {{at: '{}'}}}}"
+    declare(folder, source.format("", declared))
+    refused = cli("show", "s").err
+    option = f'timestamp_format: "%Y-%m-%d %H:%M:{seconds} UTC"'
+    assert f"set `{option}` in the options" in refused
+    in_utc = f"timestamp[{unit}, tz=UTC]"
+    assert (f"declare `{in_utc}`" in refused) == (declared != in_utc)
+
+    declare(folder, source.format(option, in_utc))
+    (row,) = cli("show", "s", "-o", "json").json["rows"]
+    assert row["at"].startswith(f"2024-01-01 10:00:00{fraction}")
+    assert row["at"].endswith("Z")
+
+
+@pytest.mark.parametrize(("before", "option"), [("", "header: false"), ("title\n\n", "skip_rows: 2")])
+def test_first_line_that_is_no_header(folder: ProjectFolder, cli: Cli, before: str, option: str) -> None:
+    header = "amount,note\n" if before else ""
+    folder.write("data/s.csv", f"{before}{header}1,x\n")
+    source = "s: {{kind: source, options: {{{}}}, columns: {{amount: int64, note: string}}}}"
+    declare(folder, source.format(""))
+    refused = cli("show", "s").err
+    assert "if that line is data, set `header: false`" in refused
+    assert "set `skip_rows` to the number of such lines" in refused
+    declare(folder, source.format(option))
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"amount": 1, "note": "x"}]
+
+
+def test_parquet_named_csv(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    parquet.write_table(pa.table({"a": [1]}), folder.path / "data/s.csv")
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    refused = cli("show", "s").err
+    assert "`data/s.csv` is a Parquet file" in refused
+    assert "set `format: parquet`, and in its options `suffix`" in refused
+    declare(folder, "s: {kind: source, format: parquet, options: {suffix: .csv}, columns: {a: int64}}")
+    assert cli("show", "s", "-o", "json").json["rows"] == [{"a": 1}]
+
+
+def test_cell_with_a_time_of_day_in_a_date_column(folder: ProjectFolder, cli: Cli) -> None:
+    (folder.path / "data").mkdir()
+    workbook = Workbook()
+    for row in (["at"], [datetime(2024, 1, 1, 5)]):
+        workbook.active.append(row)
+    workbook.save(folder.path / "data/s.xlsx")
+    source = "s: {{kind: source, format: excel, columns: {{at: '{}'}}}}"
+    declare(folder, source.format("date32"))
+    assert "it has a time of day: declare `timestamp[us]`" in cli("show", "s").err
+    declare(folder, source.format("timestamp[us]"))
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_text_of_sqlite_in_another_encoding(folder: ProjectFolder, cli: Cli) -> None:
+    with closing(sqlite3.connect("x.sqlite")) as connection:
+        connection.execute("CREATE TABLE s AS SELECT CAST(x'e941' AS TEXT) AS a")
+        connection.commit()
+        top = "storages: {default: {root: x.sqlite, type: sqlite}}\n"
+        declare(folder, "s: {kind: source, columns: {a: string}}", top=top)
+        refused = cli("show", "s").err
+        assert "select from a view that makes it bytes, `CAST(… AS BLOB)`, and declare the column as binary" in refused
+        connection.execute("CREATE VIEW v AS SELECT CAST(a AS BLOB) AS a FROM s")
+        connection.commit()
+    declare(folder, "s: {kind: source, path: v, columns: {a: binary}}", top=top)
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1
+
+
+def test_missing_delta_table(folder: ProjectFolder, cli: Cli) -> None:
+    top = "storages: {default: {root: lake, type: delta}}\n"
+    declare(folder, "s: {kind: source, columns: {a: int64}}", top=top)
+    assert "put a Delta table there, or correct `path:` or the storage's `root:`" in cli("show", "s").err
+    deltalake.write_deltalake("lake/s", pa.table({"a": [1]}))
+    assert cli("show", "s", "-o", "json").json["row_count"] == 1

@@ -27,7 +27,7 @@ def test_a_missing_source_and_what_needs_it(project: ProjectFolder, cli: Cli) ->
         "",
         "2 tables blocked, 1 source missing",
         f"a run would fail: 2 of these could not be materialized; {MISSING}",
-        "next: put it there, or correct `path:` or the storage's `root:`",
+        "next: put the file there, or correct `path:` or the storage's `root:`",
     ]
     quiet = cli("plan", "-q")
     assert (quiet.code, quiet.out, quiet.err.splitlines()) == (0, "", ran.out.splitlines()[-2:])

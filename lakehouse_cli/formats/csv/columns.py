@@ -119,6 +119,7 @@ def _missing(source: CsvSource, missing: Sequence[Column], declared: Sequence[Co
         reason=reason,
         otherwise="check `delimiter` and `header` in its options",
         hint=hint,
+        headed=True,
         line=_header_line(source).line,
     )
 

@@ -56,6 +56,8 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         return next(
             (f"it has a time of day: declare `{each}`" for each in moments if _reads(values, each, options, {})), None
         )
+    if t.is_timestamp(kind) and not options.timestamp_formats:
+        return _timestamp_hint(values, kind, options)
     if t.is_list(kind):
         styles = ({"lists": style} for style in ("postgresql", "duckdb"))
         return next(
@@ -135,6 +137,20 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         yield hint
     elif options.decimal == "." and _reads(values, kind, options, {"decimal": ","}):
         yield 'set `decimal: ","` in the options'
+
+
+def _timestamp_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
+    found = next((each for each in finer if _reads(values, each, options, {})), None)
+    if found is not None:
+        return f"it has fractions of a second: declare `{found}`"
+    for unit, seconds in ((kind.unit, "%S"), ("us", "%S.%f"), ("ns", "%S.%f")):
+        spelled = f"%Y-%m-%d %H:%M:{seconds} UTC"
+        in_utc = pa.timestamp(unit, "UTC")
+        if _reads(values, in_utc, options, {"timestamp_formats": (spelled,)}):
+            declared = "" if kind == in_utc else f"declare `{in_utc}` and "
+            return f'{declared}set `timestamp_format: "{spelled}"` in the options'
+    return None
 
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -36,7 +36,7 @@ CSV = FormatSpec(
         FormatOption(
             "delimiter",
             ",",
-            {"type": "string", "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": ["||"]},
+            {"type": "string", "pattern": rf"^(?:whitespace|{_MARKS})$", "examples": [";", "\t", "||"]},
             "The characters between values; `whitespace`: runs of blanks.",
         ),
         FormatOption(
@@ -95,7 +95,7 @@ CSV = FormatSpec(
         FormatOption(
             "comment",
             None,
-            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ['"#"']},
+            {"type": "string", "pattern": rf"^(?:none|{_MARKS})$", "examples": ["#"]},
             "What lines begin with that are not data; `none` unsets that of the storage.",
         ),
         FormatOption(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -32,6 +33,7 @@ from lakehouse_cli.text.counts import count_text, plural
 from lakehouse_cli.text.shortening import cut_end
 
 _TEXT = pa.string()
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]")
 _BY_POSITION = "declare the columns to read, and say which of them by its position in the sheet, such as `from: 3`"
 
 
@@ -71,7 +73,8 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
         header = sheet.header or ()
         check_positions(name, columns, max(sheet.width, len(header)))
         named = [column for column in columns if not isinstance(column.from_, int)]
-        names = iter(wanted_names([each for each in header if each is not None], named, name, _BY_POSITION))
+        known = [each for each in header if each is not None]
+        names = iter(wanted_names(known, named, name, _BY_POSITION, headed=True))
         return [each.from_ - 1 if isinstance(each.from_, int) else header.index(next(names)) for each in columns]
     if sheet.width < len(columns) and sheet.rows:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
@@ -174,6 +177,8 @@ def _hint(shown: str, column: Column | None, nulls: Sequence[str] = ()) -> str:
     kind = column.type.id if column else ""
     if kind in ("string", "dictionary"):
         return "make it text in the sheet (format Text, and enter it again), or declare the column as a number"
+    if kind == "date32" and _MOMENT.match(shown):
+        return "it has a time of day: declare `timestamp[us]`"
     if kind in ("date32", "timestamp"):
         return "make it a date in the sheet: a number without a date's format says no date"
     if kind in ("time32", "time64", "duration"):

@@ -119,7 +119,11 @@ class Opened(Struct, frozen=True):
             # The first line of an array that is spread over lines, or of a single object.
             whole = number == 1 and text.strip() in (b"[", b"[{")
             hint = "set `format: json` for a file of one array" if whole else "correct it, or remove it"
-            hint = "each row is one line" if number == 1 and text.strip() == b"{" else hint
+            hint = (
+                "each row is one line: write each object on a line of its own"
+                if number == 1 and text.strip() == b"{"
+                else hint
+            )
         elif isinstance(error, RecursionError):
             why, hint = "is nested too deep", "correct it, or remove it"
         else:

@@ -128,7 +128,7 @@ class DeltaStorage(AssetStorage):
         with translate_errors(self, table, "read"):
             found = self._open(table)
             if found is None:
-                raise missing_data(table, self.uri(table))
+                raise missing_data(table, self.uri(table), "put a Delta table there")
             if needs_manifest(table, columns):
                 own = self._manifest(found, table.name)
                 if own is not None and own.modified_ns == found.stamp:
@@ -151,7 +151,7 @@ class DeltaStorage(AssetStorage):
         with translate_errors(self, table, "read"):
             latest = self._open(table)
             if latest is None:
-                raise missing_data(table, self.uri(table))
+                raise missing_data(table, self.uri(table), "put a Delta table there")
             found = self._open_version(table, version, latest)
             own = self._manifest(found, table.name)
             columns = None

@@ -92,6 +92,8 @@ class SQLiteStorage(OneFileStorage):
             return None
         code = getattr(error, "sqlite_errorname", "")
         hint = next((hint for start, hint in _HINTS.items() if code.startswith(start)), None)
+        if "decode to UTF-8" in str(error):  # Python's own error, without a code
+            hint = "select from a view that makes it bytes, `CAST(… AS BLOB)`, and declare the column as binary"
         out_of_reach = code in _REASONS or code.startswith(_OUT_OF_REACH)
         return Cause(_REASONS.get(code, str(error)), hint, "storage" if out_of_reach else None)
 

@@ -125,6 +125,8 @@ def test_a_long_value_is_shortened() -> None:
         ("timestamp[s]", "2020-01-01 00:00:00Z", "declare `timestamp[s, tz=UTC]`"),
         ("timestamp[s, tz=UTC]", "2020-01-01 00:00:00", "lacks a time zone"),
         ("timestamp[s]", "1/2/2020", "`timestamp_format`"),
+        ("timestamp[s]", "2020-01-01 00:00:00.25", "declare `timestamp[ms]`"),
+        ("timestamp[s, tz=UTC]", "2020-01-01T00:00:00.123456Z", "declare `timestamp[us, tz=UTC]`"),
         ("date32", "1/2/2020", "`date_format`"),
         ("float64", "-", 'set `null_values: ["", "-"]` in the column'),
     ],
@@ -189,8 +191,9 @@ def test_utf_16_taken_for_utf_8(codec: str) -> None:
 
 
 def test_damaged_compression() -> None:
-    with pytest.raises(StorageError, match=r"`raw/x.csv` is not whole gzip data"):
+    with pytest.raises(StorageError, match=r"`raw/x.csv` is not gzip data") as caught:
         read(b"not gzip at all", {"a": "int64"}, compression="gzip")
+    assert caught.value.hint == "remove `compression: gzip` from its options"
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
