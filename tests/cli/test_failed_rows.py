@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,19 @@ def test_lines_of_json_lines(readings: ProjectFolder, cli: Cli) -> None:
         "data/s.jsonl", '{"station":"a","day":"2024-01-01","high":1}\n\n{"station":"b","day":"2024-01-01"}\n'
     )
     assert "row 2 (line 3; station 'b', day 2024-01-01)" in cli("run").err
+
+
+def test_rows_of_a_sheet_are_named(readings: ProjectFolder, cli: Cli) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    text = (readings.path / "lakehouse.yaml").read_text()
+    readings.write("lakehouse.yaml", text.replace("kind: source", "kind: source\n    format: excel"))
+    book = openpyxl.Workbook()
+    for row in (["station", "day", "high"], [], ["b", dt.date(2024, 1, 1), None], ["b", dt.date(2024, 1, 1), 1]):
+        book.active.append(row)
+    book.save(readings.path / "data/s.xlsx")
+    ran = cli("run")
+    assert "row 1 (line 3; station 'b', day 2024-01-01)" in ran.err
+    assert "row 2 (line 4): 'b', 2024-01-01" in ran.err
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -60,6 +60,13 @@ class ExcelFormat(Format[ExcelOptions]):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
 
+    def find_lines(
+        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: ExcelOptions
+    ) -> dict[int, int]:
+        """Find the numbers of rows in the sheet."""
+        found = read_sheet(open_source, name, options).rows
+        return {row: found[row - 1].number for row in rows}
+
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
         """Refuse: nothing is written as Excel, and projects that ask for it are refused when they are loaded."""
         del table, sink, options
