@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Location, StorageError
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
@@ -120,8 +120,9 @@ def unfit_cells(
     open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
+    kept = sorted({row for each in readings for row, _, _ in each.misfits})[:KEPT_ROWS]
     examples = [row for each in readings for row, _, _ in each.examples]
-    found = _find_rows(open_source, name, examples, options, [each.name for each in readings])
+    found = _find_rows(open_source, name, [*kept, *examples], options, [each.name for each in readings])
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(name, readings, rows, show=shorten, explain=_reasons, lines=lines)
 
