@@ -65,7 +65,7 @@ class _Validation(Struct):
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner)
         if table.contract.column_options:
-            yield from _column_option_problems(table, spec, owner)
+            yield from _column_option_problems(table, spec or self._type_of(storage), owner)
         if table.contract.has_other_names:
             yield from _from_problems(table, spec, owner)
         yield from self._type_problems(table, storage, spec, owner)
@@ -148,35 +148,43 @@ def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner
         yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
 
 
-def _column_option_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterator[Problem]:
-    """Options of columns that the format does not have, that their types cannot use, or that contradict the others."""
+def _column_option_problems(table: Table, spec: FormatSpec | StorageType | None, owner: str) -> Iterator[Problem]:
+    """Options of columns that format or database lacks, that the types cannot use, or that contradict the others."""
     for column in table.columns or ():
         place = f"column {quoted(column.name)} of {owner}"
         sound = True
         for name in column.options:
-            wrong = _unusable(name, column, spec)
+            wrong = _unusable(name, column, spec, table)
             if wrong is not None:
                 sound = False
                 yield Problem(f"`{name}` of {place}: {wrong[0]}", wrong[1], column.locations.get(name))
-        if not column.options or not sound or spec is None or option_conflict(table.options, spec):
+        if not column.options or not sound or not isinstance(spec, FormatSpec):
+            continue
+        if option_conflict(table.options, spec):
             continue
         if conflict := option_conflict({**table.options, **column.options}, spec):
             yield Problem(f"{place}: {conflict[0]}", conflict[1], column.locations.get(next(iter(column.options))))
 
 
-def _unusable(name: str, column: Column, spec: FormatSpec | None) -> tuple[str, str] | None:
+def _unusable(name: str, column: Column, spec: FormatSpec | StorageType | None, table: Table) -> tuple[str, str] | None:
     """Why a column cannot have an option, and what to do; None where it can."""
-    if spec is None:
-        return "its table is not stored in files", "remove it"
+    if spec is None:  # reported where the type of storage is
+        return None
+    what = f"format {spec.name}" if isinstance(spec, FormatSpec) else f"storage type {spec.name}"
     option = spec.option(name)
     if option is None or not option.by_column:
         known = [each.name for each in spec.options if each.by_column]
         hint = did_you_mean(name, known) or (f"its columns have {any_of(known)}" if known else "remove it")
-        return f"format {spec.name} has no such option for columns", hint
+        return f"{what} has no such option for columns", hint
     if not option.fits(column.type):
         fitting = [each.name for each in spec.options if each.fits(column.type)]
         hint = did_you_mean(name, fitting) or f"declare the column as {any_of(option.by_column)}, or remove it"
         return f"it is for {any_of(option.by_column)}, not {column.type}", hint
+    allowed = option.schema.get("enum")
+    if allowed is not None and column.options[name] not in allowed:
+        return f"{what} has no `{column.options[name]}`", f"write {any_of([f'`{each}`' for each in allowed])}"
+    if table.kind == "computed" and isinstance(spec, StorageType):
+        return "it is for sources, and this table is computed", "remove it: its values are stored in one form"
     return None
 
 
