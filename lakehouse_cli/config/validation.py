@@ -162,7 +162,7 @@ def _column_option_problems(table: Table, spec: FormatSpec | StorageType | None,
             continue
         if option_conflict(table.options, spec):
             continue
-        if conflict := option_conflict({**table.options, **column.options}, spec):
+        if conflict := option_conflict(spec.of_column(table.options, column.options), spec):
             yield Problem(f"{place}: {conflict[0]}", conflict[1], column.locations.get(next(iter(column.options))))
 
 

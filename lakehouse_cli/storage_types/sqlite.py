@@ -37,7 +37,7 @@ def refusal(column_type: ColumnType) -> str | None:
 EPOCH_UNIT = FormatOption(
     "epoch_unit",
     None,
-    {"enum": ["s", "ms", "us", "ns", "julian"]},
+    {"enum": ["s", "ms", "us", "ns", "julian", "none"]},
     "What numbers in columns declared as timestamps count: the time since 1970 in this unit, or (SQLite alone) Julian "
     "days, in UTC.",
     by_column=("timestamp",),

@@ -78,6 +78,7 @@ class SQLiteStorage(OneFileStorage):
                 taken[column.name] = values_as_bool(raw[column.name])
             elif column.type.id == "timestamp":
                 unit = column.options.get(EPOCH_UNIT.name, default)
+                unit = None if unit == "none" else unit
                 taken[column.name] = numbers_as_timestamps(raw[column.name], column.type, unit)
         return taken
 
