@@ -64,8 +64,9 @@ def ragged_rows(
         hint = f"set {likelier.format(' in its options')}; or {other.format('')}"
     else:
         hint = _ragged_hint(ragged, rows, options)
+    found = f"line {count_text(line)} of `{name}` has {plural(row.actual_columns, 'value')}"
     return StorageError(
-        f"line {line} of `{name}` has {plural(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
+        f"{found} where {expected}{others}: {shorten(text)}",
         hint=hint,
         location=Location(name, line),
     )

@@ -14,8 +14,10 @@ _OF_NUMBERS = frozenset("0123456789+-()%")
 # One text, or a list of such.
 _NONE = ("none", ("none",), ["none"])
 _UNSET_BY_NONE = frozenset(
-    "thousands percent currency negative time_format duration_unit epoch_unit"
-    " date_format timestamp_format escape_char comment".split()
+    (
+        *("thousands", "percent", "currency", "negative", "time_format", "duration_unit", "epoch_unit"),
+        *("date_format", "timestamp_format", "escape_char", "comment"),
+    )
 )
 
 

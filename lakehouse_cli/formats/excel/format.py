@@ -83,7 +83,9 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
     if sheet.width < len(columns) and sheet.rows:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
         missing = [
-            Violation(column.name, "missing", 1, f"the sheet has {sheet.width} columns", location=column.location)
+            Violation(
+                column.name, "missing", 1, f"the sheet has {plural(sheet.width, 'column')}", location=column.location
+            )
             for column in columns[sheet.width :]
         ]
         raise DataError(

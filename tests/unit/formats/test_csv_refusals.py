@@ -177,7 +177,7 @@ def test_bytes_that_are_not_text(data: bytes, encoding: str, line: int) -> None:
 
 def test_bytes_that_are_not_text_far_into_a_file() -> None:
     data = b"a,b\n" + b"1,some text\n" * 900_000 + b"2,\x81\n"
-    with pytest.raises(StorageError, match=r"line 900002 of `raw/x.csv` is not cp1252"):
+    with pytest.raises(StorageError, match=r"line 900,002 of `raw/x.csv` is not cp1252"):
         read(data, {"a": "int64"}, encoding="cp1252")
 
 
