@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import unsupported, unsupported_name
-from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.model.frame_names import POLARS, unsupported, unsupported_name
+from lakehouse_cli.registry import Entry, install_command, load
+from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.calling:call_function")
@@ -156,16 +157,18 @@ class _Matcher:
             for each in inputs
         ]
         for parameter in dict.fromkeys(each for each in taking if each is not None):
-            name = unsupported_name(parameter.types or (), returned=False)
-            if name is not None:
-                message, hint = unsupported(name, returned=False)
-                self.problem(
-                    f"parameter `{parameter.name}` of `{self.function.name}`: {message}", hint, place=parameter.location
-                )
-        name = unsupported_name(self.function.returns or (), returned=True)
+            self.check_types(parameter.types, f"parameter `{parameter.name}`", parameter.location, returned=False)
+        self.check_types(self.function.returns, "result", self.function.location, returned=True)
+
+    def check_types(self, types: tuple[str, ...] | None, what: str, place: Location, *, returned: bool) -> None:
+        """Report an annotation by the types that it names, where these are known."""
+        name = unsupported_name(types or (), returned=returned)
         if name is not None:
-            message, hint = unsupported(name, returned=True)
-            self.problem(f"result of `{self.function.name}`: {message}", hint, place=self.function.location)
+            message, hint = unsupported(name, returned=returned)
+            self.problem(f"{what} of `{self.function.name}`: {message}", hint, place=place)
+        elif types and set(types) == {POLARS} and find_spec("polars") is None:
+            message = f"`{POLARS}` needs polars, which is not installed"
+            self.problem(f"{what} of `{self.function.name}`: {message}", install_command("polars"), place=place)
 
     def problem(self, message: str, hint: str | None, *keys: str, place: Location | None = None) -> None:
         self.problems.append(Problem(message, hint, place or self.table.where(*keys)))
@@ -247,7 +250,9 @@ class _Matcher:
                 found.append(Input(table, None, True))
             else:
                 count = len(declared)
-                message = f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count}"
+                message = (
+                    f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count_text(count)}"
+                )
                 self.problem(message, self.signature(), f"inputs.{index}", "inputs")
                 break
         for parameter in slots[len(declared) :]:

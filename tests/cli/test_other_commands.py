@@ -551,3 +551,28 @@ def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> No
         "      import zzpk",
         "  next: install what `zzpk` belongs to, or correct the import",
     ]
+
+
+def test_package_of_an_annotation_that_is_missing_is_named(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source}\n  a: {}\n")
+    folder.write(
+        "transforms.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import polars as pl
+
+        def a(s: pl.DataFrame) -> pl.DataFrame | None:
+            return s
+        """,
+    )
+    assert cli("validate").code == 0
+    monkeypatch.setattr("lakehouse_cli.plan.python_functions.find_spec", lambda _name: None)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "parameter `s` of `a`: `polars.DataFrame` needs polars, which is not installed" in refused.err
+    assert "result of `a`: `polars.DataFrame` needs polars" in refused.err
+    assert "pip install 'lakehouse-cli[polars]'" in refused.err
