@@ -137,6 +137,16 @@ environments:
 """
 
 
+def test_column_options_under_an_environment_of_another_format(folder: ProjectFolder, cli: Cli) -> None:
+    source = "s: {{kind: source, columns: {{a: {{type: date32, date_format: '%d.%m.%Y', from: 1}}}}{}}}"
+    declare(folder, source.format(""), top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.err.count("declare a storage for its file, such as `raw`, that no environment overrides") == 4
+    assert "remove it" not in refused.err
+    declare(folder, source.format(", storage: raw"), top=f"storages: {{raw: {{root: data}}}}{ENVIRONMENTS}")
+    assert cli("validate").code == 0
+
+
 @pytest.mark.parametrize("form", ["", "format: csv, "])
 def test_source_under_an_environment_of_another_format(folder: ProjectFolder, cli: Cli, form: str) -> None:
     source = f"s: {{{{kind: source, {form}options: {{{{null_values: [M]}}}}, columns: {{{{a: int64}}}}{{}}}}}}"
