@@ -275,3 +275,15 @@ def test_none_unsets_what_the_table_sets(folder: ProjectFolder, cli: Cli, option
     shown = cli("show", "s")
     assert "1 of 1 value of column `x` is not float64" in shown.err
     assert "column `y`" not in shown.err
+
+
+def test_json_of_columns_has_from_and_options(columns: ProjectFolder, cli: Cli) -> None:
+    shown = cli("show", "raw", "-o", "json").json["columns"]
+    listed = {table["name"]: table["columns"] for table in cli("ls", "-o", "json").json["tables"]}
+    assert shown == listed["raw"]
+    assert [(column["from"], column["options"]) for column in shown] == [
+        (1, {}),
+        (None, {}),
+        (None, {"date_format": ["%d/%m/%Y"], "null_values": ["-"]}),
+        ("Price (€)", {"decimal": ","}),
+    ]

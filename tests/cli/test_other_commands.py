@@ -136,8 +136,8 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "path": "totals",
         "uri": "data/totals.csv",
         "columns": [
-            {"name": "customer", "type": "string", "nullable": False},
-            {"name": "total", "type": "int64", "nullable": False},
+            {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
+            {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}},
         ],
         "inputs": ["orders"],
         "tags": ["report"],
@@ -232,7 +232,7 @@ def test_show(project: ProjectFolder, cli: Cli) -> None:
     assert document["uri"] == "data/totals.csv"
     assert document["row_count"] == 2
     assert document["rows"] == [{"customer": "007", "total": 6}]
-    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False}
+    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}}
     text = cli("show", "totals").out
     assert "totals · data/totals.csv · 2 rows" in text
     assert "  007           6\n" in text
