@@ -130,6 +130,12 @@ def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cl
     assert "transform" not in refused.err
 
 
+def test_unseen_blank_in_a_header_of_one_column_is_named(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    folder.write("data/s.csv", "a\u00a0\n1\n")
+    assert 'the file calls it "a\\xa0" (U+00A0 no-break space)' in " ".join(cli("show", "s").err.split())
+
+
 ENVIRONMENTS = """
 environments:
   lake: {storages: {default: {root: lake, format: parquet}}}

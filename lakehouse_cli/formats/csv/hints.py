@@ -25,6 +25,7 @@ _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
+_UTC = ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S.%f UTC")
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
@@ -58,6 +59,15 @@ def spelling_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
         )
     if t.is_binary(kind) and _reads(values, kind, options, {"binary": "hex"}):
         return "set `binary: hex` in the options"
+    return None
+
+
+def utc_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
+    """Say what reads instants as BigQuery prints them: `2026-01-31 12:00:00 UTC`."""
+    for formats in (_UTC[:1], _UTC[1:], _UTC) if kind.tz in (None, "UTC") else ():
+        if _reads(values, pa.timestamp(kind.unit, "UTC"), options, {"timestamp_formats": formats}):
+            zone = "" if kind.tz else f"declare `timestamp[{kind.unit}, tz=UTC]`, and "
+            return f"{zone}set `timestamp_format: {_yaml(formats)}` in the options"
     return None
 
 

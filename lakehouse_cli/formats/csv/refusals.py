@@ -174,11 +174,13 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
         return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
     if options.comment and all(options.comment in value for value in values):
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
-    from lakehouse_cli.formats.csv.hints import spelling_hint
+    from lakehouse_cli.formats.csv.hints import spelling_hint, utc_hint
 
     if hint := spelling_hint(values, kind, options):
         return hint
     if t.is_timestamp(kind) and not options.timestamp_formats:
+        if hint := utc_hint(values, kind, options):
+            return hint
         has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
         if has_zone and kind.tz is None:
             return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
