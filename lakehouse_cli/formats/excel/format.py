@@ -84,7 +84,11 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
         missing = [
             Violation(
-                column.name, "missing", 1, f"the sheet has {plural(sheet.width, 'column')}", location=column.location
+                column.name,
+                "missing",
+                1,
+                f"column `{column.name}`: the sheet has {plural(sheet.width, 'column')}",
+                location=column.location,
             )
             for column in columns[sheet.width :]
         ]
