@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from msgspec import UNSET, Struct, UnsetType
 
 from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.invisible import same_to_the_eye, visible
 
+#: How many of the rows that break a contract are kept.
+KEPT_ROWS = 1_000
 _NAMED = 8  # tables in a command of a hint
 
 
@@ -127,6 +129,29 @@ class FailedRows(Struct, frozen=True):
     count: int
     columns: tuple[str, ...]
     rows: tuple[FailedRow, ...]
+
+    @classmethod
+    def of_examples(cls, violations: Sequence[Violation]) -> Self | None:
+        """Make the rows that the examples of violations show, each with the values that are wrong; None for no row."""
+        rows: dict[int, list[tuple[Violation, Example]]] = {}
+        for violation in violations:
+            for example in violation.examples:
+                if example.row is not None:
+                    rows.setdefault(example.row, []).append((violation, example))
+        if not rows:
+            return None
+        columns = dict.fromkeys(v.column for each in rows.values() for v, _ in each if v.column)
+        found = (
+            FailedRow(
+                row,
+                next((example.line for _, example in each), None),
+                tuple(violation.message for violation, _ in each),
+                {violation.column: example.value for violation, example in each if violation.column},
+            )
+            for row, each in sorted(rows.items())[:KEPT_ROWS]
+        )
+        count = max(len(rows), *(violation.count for violation in violations))
+        return cls(count, tuple(columns), tuple(found))
 
 
 class LakehouseError(Exception):

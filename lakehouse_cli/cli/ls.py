@@ -57,7 +57,13 @@ def _json(project: Project, name: str) -> dict[str, Any]:
         "path": table.path,
         "uri": project.storage(name).uri(table),
         "columns": [
-            {"name": column.name, "type": str(column.type), "nullable": table.contract.may_be_null(column.name)}
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "nullable": table.contract.may_be_null(column.name),
+                "from": column.from_,
+                "options": dict(column.options),
+            }
             for column in table.columns or ()
         ],
         "inputs": list(project.graph.upstream(name)),

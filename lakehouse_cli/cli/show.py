@@ -91,7 +91,7 @@ def _show_failed(table: str, kept: KeptRows | None, count: int, settings: option
     reasons = list(dict.fromkeys(reason for each in rows for reason in each.reasons))
     output.write()
     output.write_lines(
-        f"  {number}  {terminal.wrap(printable(reason), '     ')}" for number, reason in enumerate(reasons, 1)
+        terminal.wrap(f"  why {number}: {printable(reason)}", "    ") for number, reason in enumerate(reasons, 1)
     )
     if rows:
         output.write()

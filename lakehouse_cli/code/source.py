@@ -20,6 +20,7 @@ from msgspec import Struct, field
 
 from lakehouse_cli.code.snapshot import CodeSnapshot
 from lakehouse_cli.errors import Location
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.regular_files import read_regular
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
         kind: How it is given.
         has_default: Whether it may be left out.
         location: Where its name stands.
-        unsupported: The type that its annotation names, where that certainly is no frame type; None elsewhere.
+        unsupported: The type that its annotation names, where that certainly is no frame type, or polars', which need
+            not be installed; None elsewhere.
     """
 
     name: str
@@ -187,7 +189,9 @@ class SourceReader(Struct):
             height = (statement.end_lineno or statement.lineno) - statement.lineno + 1
             if height * longest > _DEEPEST and _is_too_deep(statement):
                 place = place_in(shown, text, statement, "def")
-                raise SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep here", _FLATTEN, place)
+                raise SourceError(
+                    f"{shown} is nested more than {count_text(_DEEPEST)} levels deep here", _FLATTEN, place
+                )
         functions: dict[str, FunctionSource] = {}
         inner, globals_ = _INNER_IMPORT.search(text) is not None, _GLOBAL.search(text) is not None
         is_package, path = file.name == "__init__.py", _PATH.search(text) is not None
@@ -405,7 +409,7 @@ def refused_by_python(error: Exception, shown: str, text: str) -> SourceError:
         place = _syntax_place(error, shown, text.splitlines())
         return SourceError(f"syntax error in {shown}: {error.msg}", None, place)
     if isinstance(error, RecursionError | MemoryError):
-        return SourceError(f"{shown} is nested more than {_DEEPEST:,} levels deep", _FLATTEN, Location(shown))
+        return SourceError(f"{shown} is nested more than {count_text(_DEEPEST)} levels deep", _FLATTEN, Location(shown))
     return SourceError(f"{shown} cannot be parsed: {error}", None, Location(shown))
 
 

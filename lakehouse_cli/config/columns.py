@@ -16,6 +16,7 @@ from lakehouse_cli.formats import FORMATS, FormatOption
 from lakehouse_cli.model import Column, ColumnType, ColumnTypeError, parse_column_type
 from lakehouse_cli.model.column_type import TYPE_EXAMPLES
 from lakehouse_cli.registry import installed
+from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.text.shortening import cut_end
 from lakehouse_cli.text.terminal import printable
 
@@ -154,9 +155,10 @@ _KEYS = {
 
 @cache
 def _option_keys() -> dict[str, Key]:
-    """The options of formats that may stand in a column, as keys."""
+    """The options of formats and of types of storages that may stand in a column, as keys."""
     found: dict[str, Key] = {}
-    for option in _options():
+    # What a value may be differs: the most stands first, and each format is asked again about its own.
+    for option in (*(option for name in STORAGE_TYPES for option in STORAGE_TYPES[name].options), *_options()):
         if option.by_column:
             description = f"{option.description} For this column alone, over the table's `options`."
             found.setdefault(option.name, Key(value_type(option), description))

@@ -215,8 +215,11 @@ class Resolution:
                 return None
         return FunctionRef(module or str(self.module), function, location=place)
 
-    def _overridden(self, draft: Draft) -> str | None:
+    def overridden(self, name: str) -> str | None:
         """What to do where an environment's storage has no place for what a source says of its file."""
+        return self._overridden(self.drafts[name])
+
+    def _overridden(self, draft: Draft) -> str | None:
         if self.is_base or draft.values.get("kind") != "source":
             return None
         return "declare a storage for its file, such as `raw`, that no environment overrides"

@@ -34,6 +34,9 @@ class PlaceMap(Protocol):
     def unread(self, table: Table) -> Collection[str]:
         """Parts that could not be read, by dotted path (``"columns.a"``): a problem of theirs is reported already."""
 
+    def overridden(self, name: str) -> str | None:
+        """What to do where an environment's storage has no place for what a source says of its file; None elsewhere."""
+
 
 def validate(spec: ProjectSpec, places: PlaceMap) -> Iterator[Problem]:
     """Everything wrong with a project that can be known without data and code.
@@ -66,9 +69,10 @@ class _Validation(Struct):
         if spec is not None and table.options:
             yield from _option_problems(table, storage, spec, owner)
         if table.contract.placed:
-            yield from _column_option_problems(table, spec, owner)
+            overridden = self.places.overridden(table.name)
+            yield from _column_option_problems(table, spec or self._type_of(storage), owner, overridden)
         if table.contract.has_other_names:
-            yield from _from_problems(table, spec, owner)
+            yield from _from_problems(table, spec, owner, self.places.overridden(table.name))
         yield from self._type_problems(table, storage, spec, owner)
         yield from self._name_problems(table, storage, owner)
         if spec is not None and table.path != table.name and (wrong := suffix_problem(table, suffix_of(table))):
@@ -149,33 +153,40 @@ def _option_problems(table: Table, storage: StorageSpec, spec: FormatSpec, owner
         yield Problem(f"{owner}: {conflict[0]}", conflict[1], table.where("options"))
 
 
-def _column_option_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterator[Problem]:
-    """Options of columns that the format does not have, that their types cannot use, or that contradict the others."""
+def _column_option_problems(
+    table: Table, spec: FormatSpec | StorageType | None, owner: str, overridden: str | None
+) -> Iterator[Problem]:
+    """Options of columns that format or database lacks, that the types cannot use, or that contradict the others."""
     for column in table.columns or ():
         place = f"column {quoted(column.name)} of {owner}"
         sound = True
         for name in column.options:
-            wrong = _unusable(name, column, spec)
+            wrong = _unusable(name, column, spec, table, overridden)
             if wrong is not None:
                 sound = False
                 yield Problem(f"`{name}` of {place}: {wrong[0]}", wrong[1], column.locations.get(name))
-        if not column.options or not sound or spec is None or option_conflict(table.options, spec):
+        if not column.options or not sound or not isinstance(spec, FormatSpec):
             continue
-        if conflict := option_conflict({**table.options, **column.options}, spec):
+        if option_conflict(table.options, spec):
+            continue
+        if conflict := option_conflict(spec.of_column(table.options, column.options), spec):
             yield Problem(f"{place}: {conflict[0]}", conflict[1], column.locations.get(next(iter(column.options))))
 
 
-def _unusable(name: str, column: Column, spec: FormatSpec | None) -> tuple[str, str] | None:
+def _unusable(
+    name: str, column: Column, spec: FormatSpec | StorageType | None, table: Table, overridden: str | None
+) -> tuple[str, str] | None:
     """Why a column cannot have an option, and what to do; None where it can."""
-    if spec is None:
-        return "its table is not stored in files", "remove it"
+    if spec is None:  # reported where the type of storage is
+        return None
+    what = f"format {spec.name}" if isinstance(spec, FormatSpec) else f"storage type {spec.name}"
     option = spec.option(name)
     if option is None or not option.by_column:
         known = [each.name for each in spec.options if each.by_column]
         hint = did_you_mean(name, known) or (
             f"remove it: its columns may have {any_of(known)}" if known else "remove it"
         )
-        return f"format {spec.name} has no such option for columns", hint
+        return f"{what} has no such option for columns", overridden or hint
     if not option.fits(column.type):
         fitting = [each.name for each in spec.options if each.fits(column.type)]
         hint = (
@@ -183,10 +194,15 @@ def _unusable(name: str, column: Column, spec: FormatSpec | None) -> tuple[str, 
             or f"declare the column as {any_of([whole_type(each) for each in option.by_column])}, or remove it"
         )
         return f"it is for {any_of(option.by_column)}, not {column.type}", hint
+    allowed = option.schema.get("enum")
+    if allowed is not None and column.options[name] not in allowed:
+        return f"{what} has no `{column.options[name]}`", f"write {any_of([f'`{each}`' for each in allowed])}"
+    if table.kind == "computed" and isinstance(spec, StorageType):
+        return "it is for sources, and this table is computed", "remove it: its values are stored in one form"
     return None
 
 
-def _from_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterator[Problem]:
+def _from_problems(table: Table, spec: FormatSpec | None, owner: str, overridden: str | None) -> Iterator[Problem]:
     """Columns whose `from` their table or its format cannot use."""
     by_position = spec is not None and spec.by_position
     positions = by_position and table.options.get("header") is False
@@ -202,7 +218,7 @@ def _from_problems(table: Table, spec: FormatSpec | None, owner: str) -> Iterato
         elif isinstance(column.from_, int) and not by_position:
             what = f"format {spec.name}" if spec is not None else f"storage `{table.storage}`"
             hint = f'name it: `from: "name in the file"`, and `from: "{column.from_}"` if that is its name'
-            yield Problem(f"{place} is a position, and columns of {what} go by name", hint, where)
+            yield Problem(f"{place} is a position, and columns of {what} go by name", overridden or hint, where)
         elif positions and not isinstance(column.from_, int):
             message = "is a name" if column.from_ else "is not set, though that of another column is"
             hint = "give each column its position in the file, such as `from: 1`"

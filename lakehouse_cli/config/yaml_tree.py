@@ -306,7 +306,7 @@ class _Builder:
             self.problems.report("a key is a text, not a list or a map", "put it in quotes if it is a text", place)
 
     def report_duplicate(self, key: Scalar, first: Scalar, hint: str) -> None:
-        message = f"{quoted(key.text)} is here twice, first on line {first.start.line + 1}"
+        message = f"{quoted(key.text)} is here twice, first on line {count_text(first.start.line + 1)}"
         self.problems.report(message, hint, self.source.location(key.start, key.end))
 
     def alias(self, event: Any) -> Node:

@@ -10,10 +10,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from lakehouse_cli.arrow.conversion.refusal import refusal_in, shown_values, texts_at
-from lakehouse_cli.errors import DataError, Example, FailedRow, FailedRows, Violation
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRow, FailedRows, Violation
 
-#: How many of the rows that break a contract are kept, and how many values of each.
-_KEPT, _WIDEST = 1_000, 200
+#: How many values of a row are kept.
+_WIDEST = 200
 
 
 class Findings:
@@ -39,7 +39,7 @@ class Findings:
 
     def row_numbers(self) -> list[int]:
         """List the 1-based numbers of the rows that are kept, ascending."""
-        return sorted({row + 1 for rows in self._positions() for row in rows[:_KEPT]})[:_KEPT]
+        return sorted({row + 1 for rows in self._positions() for row in rows[:KEPT_ROWS]})[:KEPT_ROWS]
 
     def describe(self, error: DataError, source: pa.Table, key: Sequence[str], lines: Mapping[int, int]) -> None:
         """Give an error the violations, with lines and keys of their rows, and the rows.
@@ -58,7 +58,7 @@ class Findings:
         return [
             [example.row - 1 for example in violation.examples if example.row is not None]
             if rows is None
-            else rows[:_KEPT].to_pylist()
+            else rows[:KEPT_ROWS].to_pylist()
             for violation, rows in zip(self.violations, self._rows, strict=True)
         ]
 
@@ -67,7 +67,7 @@ class Findings:
         for violation, rows in zip(self.violations, self._positions(), strict=True):
             for row in rows:
                 reasons.setdefault(row, []).append(violation.message)
-        kept = sorted(reasons)[:_KEPT]
+        kept = sorted(reasons)[:KEPT_ROWS]
         if not kept:
             return None
         names = [field.name for field in source.schema if refusal_in(field) is None][:_WIDEST]

@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from lakehouse_cli.errors import DataError, Example, Location, Violation, others_unfit
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Example, FailedRows, Location, Violation, others_unfit
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.invisible import visible
 
 #: How many values that do not fit are shown of a column.
 EXAMPLES = 5
@@ -29,7 +31,7 @@ class ColumnReading(Struct):
         options: Of the format, as they hold for it.
         chunks: The values so far; none once one does not fit.
         count: How many do not fit.
-        examples: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
+        misfits: The first that do not fit: the 1-based row, the value, and its line, None where it is not known.
     """
 
     name: str
@@ -39,7 +41,12 @@ class ColumnReading(Struct):
     options: Any = None
     chunks: list[pa.Array] = field(default_factory=list)
     count: int = 0
-    examples: list[tuple[int, Any, int | None]] = field(default_factory=list)
+    misfits: list[tuple[int, Any, int | None]] = field(default_factory=list)
+
+    @property
+    def examples(self) -> Sequence[tuple[int, Any, int | None]]:
+        """Those of the misfits that are shown."""
+        return self.misfits[:EXAMPLES]
 
     @property
     def declared(self) -> object:
@@ -52,10 +59,10 @@ class ColumnReading(Struct):
         Args:
             values: Of the column's type.
             misfits: The 0-based positions of those that do not fit: an array, or nothing.
-            example: Makes an example of a position.
+            example: Makes what is kept of a position.
         """
         if len(misfits):
-            self.examples += map(example, misfits[: EXAMPLES - len(self.examples)].tolist())
+            self.misfits += map(example, misfits[: KEPT_ROWS - len(self.misfits)].tolist())
             self.count += len(misfits)
         if self.count:
             self.chunks.clear()
@@ -95,11 +102,11 @@ def unfit_values(
     reasons = [explain(reading) for reading in unfit]
     violations = []
     for reading, (_, why, _) in zip(unfit, reasons, strict=True):
-        examples = [Example(row, show(value), line or (lines or {}).get(row)) for row, value, line in reading.examples]
+        examples = [Example(row, show(value), line or (lines or {}).get(row)) for row, value, line in reading.misfits]
         violations.append(unfit_violation(reading, rows, examples, why=why))
     first, (why, _, hint) = unfit[0], reasons[0]
     example = violations[0].examples[0]
-    return DataError(
+    return unfit_error(
         f"`{example.value}` in column `{first.name}` of `{name}` is not {first.declared}{_behind_colon(why)}"
         + others_unfit(sum(reading.count for reading in unfit), "value"),
         violations,
@@ -108,12 +115,21 @@ def unfit_values(
     )
 
 
+def unfit_error(message: str, violations: Sequence[Violation], *, hint: str | None, location: Location) -> DataError:
+    """Make the error of violations whose examples are all rows that are kept, the first few of which are shown."""
+    shown = [replace(violation, examples=violation.examples[:EXAMPLES]) for violation in violations]
+    error = DataError(message, shown, hint=hint, location=location)
+    error.failed = FailedRows.of_examples(violations)
+    return error
+
+
 def unfit_violation(
     reading: ColumnReading, total: int, examples: Sequence[Example], *, noun: str = "value", why: str = ""
 ) -> Violation:
     """Make the violation of a column with values that do not fit, of so many in all."""
     verb = "is" if reading.count == 1 else "are"
-    message = f"{plural(reading.count, noun)} of {count_text(total)} {verb} not {reading.declared}{_behind_colon(why)}"
+    found = f"{count_text(reading.count)} of {plural(total, noun)} of column `{visible(reading.name)}`"
+    message = f"{found} {verb} not {reading.declared}{_behind_colon(why)}"
     location = reading.column.location if reading.column else None
     return Violation(reading.name, "type", reading.count, message, tuple(examples), location)
 

@@ -74,7 +74,7 @@ def missing_columns(
     for column in missing:
         also = close[column.name]
         # The hint is shown once, for all of them.
-        message = f"{reason}; {also}" if also and also != hint else reason
+        message = f"column `{visible(column.name)}`: {reason}{f'; {also}' if also and also != hint else ''}"
         violations.append(Violation(column.name, "missing", 1, message, location=column.location))
     if hint is None:
         hint = f"its {called} are {first_named(there, _LISTED_THERE)}" if there else otherwise

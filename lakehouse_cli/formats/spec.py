@@ -37,6 +37,7 @@ class FormatOption(Struct, frozen=True, eq=False):
         by_column: Ids of the types whose columns may have it too, for themselves; `EVERY_TYPE` for all. Of a dictionary
             the type of its values counts.
         nested: Whether it counts for such values inside lists and structs as well.
+        replaces: Names of options of the table that do not hold for a column which sets this one.
     """
 
     name: str
@@ -47,6 +48,7 @@ class FormatOption(Struct, frozen=True, eq=False):
     reading: bool = True
     by_column: tuple[str, ...] = ()
     nested: bool = False
+    replaces: tuple[str, ...] = ()
 
     def fits(self, column_type: ColumnType) -> bool:
         """Whether a column of a type may have it."""
@@ -96,6 +98,12 @@ class FormatSpec(Struct, frozen=True, dict=True):
         """Find the option of that name, None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
+    def of_column(self, options: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that hold for a column: its own over those of the table."""
+        setting = [option for name in own if (option := self.option(name)) is not None]
+        replaced = {name for option in setting for name in option.replaces}
+        return {**{name: value for name, value in options.items() if name not in replaced}, **own}
+
     def checked(self, options: Mapping[str, Any], by_column: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> Any:
         """Options of the project file, of the right form each, as the one value that the format is given.
 
@@ -106,7 +114,7 @@ class FormatSpec(Struct, frozen=True, dict=True):
         Raises:
             StorageError: The format cannot work with them.
         """
-        columns = tuple([(name, _sorted({**options, **own})) for name, own in by_column])
+        columns = tuple([(name, _sorted(self.of_column(options, own))) for name, own in by_column])
         return _checked(self.options_class, _sorted(options), columns)
 
 
@@ -174,7 +182,7 @@ TEXT_COMPRESSION = FormatOption(
 DURATION_UNIT = FormatOption(
     "duration_unit",
     None,
-    {"enum": ["s", "ms", "us", "ns"]},
+    {"enum": ["s", "ms", "us", "ns", "none"]},
     "The unit of durations, which are numbers; unset: seconds, and in JSON a number without quotes is refused.",
     by_column=("duration",),
     nested=True,

@@ -21,6 +21,7 @@ from lakehouse_cli.errors import DataError, Location, StorageError, Violation
 from lakehouse_cli.formats.missing_columns import missing_columns
 from lakehouse_cli.model import Column
 from lakehouse_cli.text.counts import count_text, plural
+from lakehouse_cli.text.invisible import visible
 
 _ENCRYPTED = re.compile("(?i)(?:en|de)crypt")
 
@@ -223,12 +224,13 @@ def _misfit(refusal: InexactError, name: str, stored: pa.ChunkedArray, column: C
     types = f"stored as {kind}, declared {column.type if column else kind}"
     count, examples = examples_of(refusal, stored)
     location = column.location if column else None
+    subject = f"column `{visible(name)}`: {types}"
     if refusal.rows is None:
-        return types, Violation(name, "type", count, types, examples, location)
+        return types, Violation(name, "type", count, subject, examples, location)
     verb = "is" if count == 1 else "are"
     found = refusal.quality if refusal.noun else f"{plural(count, 'value')} that {verb} {refusal.quality}"
     return f"{types}, and holds {found}", Violation(
-        name, "type", count, f"{types}: {found}, of {plural(stored.length(), 'row')}", examples, location
+        name, "type", count, f"{subject}; {found}, of {plural(stored.length(), 'row')}", examples, location
     )
 
 

@@ -1,4 +1,7 @@
-"""Options about the values of text formats: how numbers, times, timestamps and bytes are spelled."""
+"""Options about the values of text formats: how numbers, times, timestamps and bytes are spelled.
+
+`none` unsets one that the storage or the table sets.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ _ONE_OR_MORE_STRINGS: JsonSchema = {
 THOUSANDS = FormatOption(
     "thousands",
     None,
-    _CHARACTER,
+    {"anyOf": [_CHARACTER, {"enum": ["none"]}]},
     "The character between groups of digits; read, and not written. A blank: no-break too.",
     by_column=NUMBERS,
 )
 PERCENT = FormatOption(
     "percent",
     None,
-    {"enum": ["fraction", "number"]},
+    {"enum": ["fraction", "number", "none"]},
     "What `50%` is: `fraction` 0.5, `number` 50; read, and not written. Unset: refused.",
     by_column=NUMBERS,
 )
@@ -36,17 +39,18 @@ CURRENCY = FormatOption(
 NEGATIVE = FormatOption(
     "negative",
     None,
-    {"enum": ["parentheses", "trailing"]},
+    {"enum": ["parentheses", "trailing", "none"]},
     "How negative numbers may be spelled beside `-5`: `(5)` or `5-`; read, and not written.",
     by_column=NUMBERS,
 )
 EPOCH_UNIT = FormatOption(
     "epoch_unit",
     None,
-    {"enum": ["s", "ms", "us", "ns"]},
+    {"enum": ["s", "ms", "us", "ns", "none"]},
     "Timestamps are numbers of this unit since 1970-01-01 in UTC; unset: text.",
     by_column=("timestamp",),
     nested=True,
+    replaces=("timestamp_format",),
 )
 TIME_FORMAT = FormatOption(
     "time_format",
@@ -55,6 +59,7 @@ TIME_FORMAT = FormatOption(
     "strptime formats of times and durations, `interval` and `iso8601` of durations; the first is written.",
     by_column=("time32", "time64", "duration"),
     nested=True,
+    replaces=("duration_unit",),
 )
 BINARY = FormatOption(
     "binary",

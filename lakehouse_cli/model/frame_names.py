@@ -27,6 +27,8 @@ _OTHERS = frozenset(
 def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | None:
     """Return the first of an annotation's types where none of them can be a frame type; None where one may be.
 
+    Where all are polars' frame, it is that: supported, if polars is installed.
+
     Args:
         names: Dotted names of classes, those of builtins without a dot; None for what is not known.
         returned: Whether it annotates the result.
@@ -35,7 +37,7 @@ def unsupported_name(names: Sequence[str | None], *, returned: bool) -> str | No
     def is_certain(name: str | None) -> bool:
         return name is not None and (name in _OTHERS or "." not in name or (name == SERIES and not returned))
 
-    return names[0] if names and all(map(is_certain, names)) else None
+    return names[0] if names and (all(map(is_certain, names)) or set(names) == {POLARS}) else None
 
 
 def unsupported(text: str, *, returned: bool) -> tuple[str, str]:

@@ -19,12 +19,19 @@ _DAY = 24 * 60 * 60
 
 
 class ShownColumn(Struct, frozen=True):
-    """One column as it is stored."""
+    """One column as it is stored; with what its declaration says of the file, where it has one."""
 
     name: str
     type: str
     nullable: bool
     description: str
+    from_: str | int | None
+    options: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The column in the document of `lakehouse show -o json`."""
+        own = {"name": self.name, "type": self.type, "nullable": self.nullable}
+        return {**own, "from": self.from_, "options": dict(self.options)}
 
 
 class Shown(Struct, frozen=True):
@@ -51,7 +58,7 @@ class Shown(Struct, frozen=True):
         return {
             "name": self.name,
             "uri": self.uri,
-            "columns": [{"name": c.name, "type": c.type, "nullable": c.nullable} for c in self.columns],
+            "columns": [column.to_json() for column in self.columns],
             "row_count": self.row_count,
             "rows": list(self.rows),
         }
@@ -65,7 +72,8 @@ def shown(table: Table, uri: str, data: pa.Table, count: int) -> Shown:
         column = declared.get(each.name)
         text = str(from_arrow(each.type) or each.type)
         nullable = table.contract.may_be_null(each.name)
-        columns.append(ShownColumn(each.name, text, nullable, (column.description or "") if column else ""))
+        about = (column.description or "", column.from_, column.options) if column else ("", None, {})
+        columns.append(ShownColumn(each.name, text, nullable, *about))
     first = data.slice(0, count)
     local = {f.name: _by_its_clocks(first.column(f.name)) for f in data.schema if _has_clocks(f.type)}
     return Shown(table.name, uri, tuple(columns), data.num_rows, rows_of(first), local)

@@ -13,6 +13,7 @@ from lakehouse_cli.config.uses import VARIABLE, file_problem
 from lakehouse_cli.model import Table, Uses
 from lakehouse_cli.plan.graph import AssetGraph
 from lakehouse_cli.plan.used_files import escaped
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.listing import first_named
 
 # Of more variables or files, so many are named.
@@ -123,7 +124,7 @@ def _ways_to_list(keys: Mapping[str, tuple[list[OutsideRead], Sequence[str] | No
 
 
 def _places(places: Sequence[str]) -> str:
-    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    more = f" and {count_text(len(places) - _NAMED)} more" if len(places) > _NAMED else ""
     return f"{', '.join(places[:_NAMED])}{more}"
 
 

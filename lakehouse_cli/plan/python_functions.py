@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from lakehouse_cli.code.source import FunctionSource, Parameter, SourceError, So
 from lakehouse_cli.errors import Location, Problem, did_you_mean
 from lakehouse_cli.model import FunctionRef, ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
-from lakehouse_cli.model.frame_names import unsupported
-from lakehouse_cli.registry import Entry, load
-from lakehouse_cli.text.counts import plural
+from lakehouse_cli.model.frame_names import POLARS, unsupported
+from lakehouse_cli.registry import Entry, install_command, load
+from lakehouse_cli.text.counts import count_text, plural
 
 # Named, not imported: it loads pandas, which a plan does not need.
 _RUN = Entry("lakehouse_cli.transforms.calling:call_function")
@@ -150,15 +151,20 @@ class _Matcher:
     def check_annotations(self, inputs: tuple[Input, ...]) -> None:
         """Report annotations of tables, and of the result, that certainly name no frame type."""
         for parameter in self.parameters or ():
-            name = parameter.unsupported
-            if name is not None and any(self.takes(parameter, each.parameter) for each in inputs):
-                message, hint = unsupported(name, returned=False)
-                message = f"parameter `{parameter.name}` of `{self.function.name}`: {message}"
-                self.problem(message, hint, place=parameter.location)
-        name = self.function.unsupported_result
-        if name is not None:
-            message, hint = unsupported(name, returned=True)
-            self.problem(f"result of `{self.function.name}`: {message}", hint, place=self.function.location)
+            if parameter.unsupported and any(self.takes(parameter, each.parameter) for each in inputs):
+                what = f"parameter `{parameter.name}`"
+                self.check_type(parameter.unsupported, what, parameter.location, returned=False)
+        if self.function.unsupported_result:
+            self.check_type(self.function.unsupported_result, "result", self.function.location, returned=True)
+
+    def check_type(self, name: str, what: str, place: Location, *, returned: bool) -> None:
+        """Report the type of an annotation, unless it is one whose package is there."""
+        if name != POLARS:
+            message, hint = unsupported(name, returned=returned)
+            self.problem(f"{what} of `{self.function.name}`: {message}", hint, place=place)
+        elif find_spec("polars") is None:
+            message = f"`{POLARS}` needs polars, which is not installed"
+            self.problem(f"{what} of `{self.function.name}`: {message}", install_command("polars"), place=place)
 
     def takes(self, parameter: Parameter, name: str | None) -> bool:
         """Whether an input of this name, None for one that has only a position, is given to a parameter."""
@@ -246,7 +252,9 @@ class _Matcher:
                 found.append(Input(table, None, True))
             else:
                 count = len(declared)
-                message = f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count}"
+                message = (
+                    f"`{self.function.name}` takes {plural(len(slots), 'table')} and `inputs` lists {count_text(count)}"
+                )
                 self.problem(message, self.signature(), f"inputs.{index}", "inputs")
                 break
         for parameter in slots[len(declared) :]:

@@ -22,6 +22,7 @@ from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.storage.base import AssetStorage, Stray
 from lakehouse_cli.storage.capabilities import read_version
 from lakehouse_cli.storage.opening import check_installed
+from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -395,4 +396,4 @@ class Project:
         return diff_recomputed(self.planner, RunRequest(selection=selection, exclude=tuple(exclude)), limit)
 
     def __repr__(self) -> str:
-        return f"<Project {self.name!r}: {len(self.tables)} tables in {self.folder}>"
+        return f"<Project {self.name!r}: {plural(len(self.tables), 'table')} in {self.folder}>"

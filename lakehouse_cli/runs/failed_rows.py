@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from lakehouse_cli.errors import DataError, Example, FailedRow, FailedRows, LakehouseError, Violation
+from lakehouse_cli.errors import DataError, FailedRows, LakehouseError
 from lakehouse_cli.runs.local_state import keep, kept, state_folder, with_hash
 from lakehouse_cli.text.redaction import Mask, masked
 
@@ -83,27 +82,4 @@ class FailedRowsStore:
 def _rows_of(error: LakehouseError | None) -> FailedRows | None:
     if not isinstance(error, DataError):
         return None
-    return error.failed or _of_examples(error.violations)
-
-
-def _of_examples(violations: Sequence[Violation]) -> FailedRows | None:
-    """Make the rows that the examples of violations show, each with the values that are wrong; None for no row."""
-    rows: dict[int, list[tuple[Violation, Example]]] = {}
-    for violation in violations:
-        for example in violation.examples:
-            if example.row is not None:
-                rows.setdefault(example.row, []).append((violation, example))
-    if not rows:
-        return None
-    columns = dict.fromkeys(v.column for each in rows.values() for v, _ in each if v.column)
-    found = (
-        FailedRow(
-            row,
-            next((example.line for _, example in each), None),
-            tuple(violation.message for violation, _ in each),
-            {violation.column: example.value for violation, example in each if violation.column},
-        )
-        for row, each in sorted(rows.items())
-    )
-    count = max(len(rows), *(violation.count for violation in violations))
-    return FailedRows(count, tuple(columns), tuple(found))
+    return error.failed or FailedRows.of_examples(error.violations)

@@ -12,6 +12,7 @@ from lakehouse_cli.storage.base import AssetStorage
 from lakehouse_cli.storage.wrapper import innermost
 from lakehouse_cli.storage_types import STORAGE_TYPES
 from lakehouse_cli.storage_types.own import refusal_of
+from lakehouse_cli.text.counts import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,7 +44,7 @@ def check_undeclared_types(storage: AssetStorage, table: Table, data: pa.Table) 
                 violations.append(Violation(field.name, "type", data.num_rows, message))
                 break
     if violations:
-        message = violations[0].message if len(violations) == 1 else f"{len(violations)} violations"
+        message = violations[0].message if len(violations) == 1 else plural(len(violations), "violation")
         hint = "declare a type that it holds, convert or drop the column in the transform, or choose another storage"
         raise ContractError(message, violations, hint=hint, location=table.where("columns", "storage"))
 

@@ -37,8 +37,10 @@ def refusal(column_type: ColumnType) -> str | None:
 EPOCH_UNIT = FormatOption(
     "epoch_unit",
     None,
-    {"enum": ["s", "ms", "us", "ns", "julian"]},
-    "What numbers in columns declared as timestamps count: the time since 1970 in this unit, or Julian days, in UTC.",
+    {"enum": ["s", "ms", "us", "ns", "julian", "none"]},
+    "What numbers in columns declared as timestamps count: the time since 1970 in this unit, or (SQLite alone) Julian "
+    "days, in UTC.",
+    by_column=("timestamp",),
 )
 NAMES = Names("SQLite", own_prefix="sqlite_", has_schemas=False, fold=ascii_lower)
 

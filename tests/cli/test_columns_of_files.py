@@ -231,3 +231,59 @@ def test_source_with_from_is_not_copied(columns: ProjectFolder, cli: Cli) -> Non
     columns.write("prod/raw.csv", DATA)
     assert cli("copy", "--to", "prod", "--sources").code == 0
     assert Path("prod/report.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "own", "text", "value"),
+    [
+        ('timestamp_format: "%d/%m/%Y"', "timestamp[s]", "epoch_unit: s", "86400", "1970-01-02 00:00:00"),
+        ("epoch_unit: s", "timestamp[s]", 'timestamp_format: "%d/%m/%Y"', "02/01/1970", "1970-01-02 00:00:00"),
+        ("epoch_unit: s", "timestamp[s]", "epoch_unit: none", "1970-01-02", "1970-01-02 00:00:00"),
+        ('timestamp_format: "%d/%m/%Y"', "timestamp[s]", "timestamp_format: none", "1970-01-02", "1970-01-02 00:00:00"),
+        ('date_format: "%d/%m/%Y"', "date32", "date_format: none", "1970-01-02", "1970-01-02"),
+        ("duration_unit: ms", "duration[s]", 'time_format: "%H:%M"', "01:00", "3600 s"),
+        ("time_format: interval", "duration[s]", "duration_unit: ms", "1000", "1 s"),
+        ('thousands: "."', "float64", "thousands: none, decimal: .", "1.25", "1.25"),
+        ("percent: number", "float64", "percent: fraction", "50%", "0.5"),
+        ("null_values: [NA]", "string", "null_values: []", "NA", "NA"),
+    ],
+)
+def test_options_of_a_column_win(
+    folder: ProjectFolder, cli: Cli, table: str, kind: str, own: str, text: str, value: str
+) -> None:
+    decimal = ', decimal: ","' if "thousands" in table else ""
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\ntables:\n  s: {{kind: source, options: {{delimiter: ';', {table}{decimal}}},"
+        f" columns: {{x: {{type: '{kind}', {own}}}}}}}\n",
+    )
+    folder.write("data/s.csv", f"x;y\n{text};1\n")
+    (row,) = rows(cli, "s")
+    assert str(row["x"]).replace("T", " ") == value
+
+
+@pytest.mark.parametrize("option", ["thousands", "percent", "currency", "negative"])
+def test_none_unsets_what_the_table_sets(folder: ProjectFolder, cli: Cli, option: str) -> None:
+    values = {"thousands": '" "', "percent": "number", "currency": "$", "negative": "trailing"}
+    texts = {"thousands": "1 000", "percent": "5%", "currency": "$5", "negative": "5-"}
+    folder.write(
+        "lakehouse.yaml",
+        f"name: p\ntables:\n  s: {{kind: source, options: {{{option}: {values[option]}}},"
+        f" columns: {{x: {{type: float64, {option}: none}}, y: float64}}}}\n",
+    )
+    folder.write("data/s.csv", f"x,y\n{texts[option]},{texts[option]}\n")
+    shown = cli("show", "s")
+    assert "1 of 1 value of column `x` is not float64" in shown.err
+    assert "column `y`" not in shown.err
+
+
+def test_json_of_columns_has_from_and_options(columns: ProjectFolder, cli: Cli) -> None:
+    shown = cli("show", "raw", "-o", "json").json["columns"]
+    listed = {table["name"]: table["columns"] for table in cli("ls", "-o", "json").json["tables"]}
+    assert shown == listed["raw"]
+    assert [(column["from"], column["options"]) for column in shown] == [
+        (1, {}),
+        (None, {}),
+        (None, {"date_format": ["%d/%m/%Y"], "null_values": ["-"]}),
+        ("Price (€)", {"decimal": ","}),
+    ]

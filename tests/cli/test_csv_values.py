@@ -95,7 +95,8 @@ def test_each_kind_of_local_time_has_its_reason(folder: ProjectFolder, cli: Cli)
     source(folder, BERLIN, '{timestamp_format: "%Y-%m-%d %H:%M"}', *values)
     error = " ".join(cli("show", "s").err.split())
     assert (
-        f"4 values of 4 are not {BERLIN}: Europe/Berlin has 2024-10-27 02:30 twice (clocks were turned back); "
+        f"4 of 4 values of column `d` are not {BERLIN}: Europe/Berlin has 2024-10-27 02:30 twice "
+        "(clocks were turned back); "
         "Europe/Berlin never has 2024-03-31 02:30 (clocks were turned forward)"
     ) in error
     assert "next: set `ambiguous: first`" in error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,38 @@ def test_lines_of_json_lines(readings: ProjectFolder, cli: Cli) -> None:
     assert "row 2 (line 3; station 'b', day 2024-01-01)" in cli("run").err
 
 
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+def test_all_rows_with_values_that_do_not_fit_are_kept(readings: ProjectFolder, cli: Cli, format_: str) -> None:
+    text = (readings.path / "lakehouse.yaml").read_text()
+    readings.write("lakehouse.yaml", text.replace("kind: source", f"kind: source\n    format: {format_}"))
+    values = [float(row) if row % 50 else "warm" for row in range(1, 701)]
+    if format_ == "csv":
+        lines = ["station,day,high", *(f"a{row},2024-01-01,{value}" for row, value in enumerate(values))]
+    else:
+        lines = [json.dumps({"station": "a", "day": "2024-01-01", "high": value}) for value in values]
+    readings.write(f"data/s.{format_}", "\n".join(lines) + "\n")
+    ran = cli("run")
+    assert "14 of 700 values of column `high` are not float64" in ran.err
+    assert "and 9 more" in ran.err
+    document = failed_rows(cli, "s", "-n", "100")
+    assert document["count"] == 14
+    assert [row["row"] for row in document["rows"]] == list(range(50, 701, 50))
+    assert [row["line"] for row in document["rows"]] == list(range(51 if format_ == "csv" else 50, 702, 50))
+
+
+def test_rows_of_a_sheet_are_named(readings: ProjectFolder, cli: Cli) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    text = (readings.path / "lakehouse.yaml").read_text()
+    readings.write("lakehouse.yaml", text.replace("kind: source", "kind: source\n    format: excel"))
+    book = openpyxl.Workbook()
+    for row in (["station", "day", "high"], [], ["b", dt.date(2024, 1, 1), None], ["b", dt.date(2024, 1, 1), 1]):
+        book.active.append(row)
+    book.save(readings.path / "data/s.xlsx")
+    ran = cli("run")
+    assert "row 1 (line 3; station 'b', day 2024-01-01)" in ran.err
+    assert "row 2 (line 4): 'b', 2024-01-01" in ran.err
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_failed_rows_of_a_result_are_kept(readings: ProjectFolder, cli: Cli, executor: str) -> None:
     readings.write(
@@ -126,7 +160,7 @@ def test_failed_rows_are_kept_until_the_next_run(readings: ProjectFolder, cli: C
     readings.write("data/s.csv", "station,day,high\nSFO,2024-01-01,warm\n")
     assert cli("run").code == 1
     assert failed_rows(cli, "s")["rows"] == [
-        {"row": 1, "line": 2, "reasons": ["1 value of 1 is not float64"], "values": {"high": "warm"}}
+        {"row": 1, "line": 2, "reasons": ["1 of 1 value of column `high` is not float64"], "values": {"high": "warm"}}
     ]
     assert cli("plan").code == 0
     assert failed_rows(cli, "s")["count"] == 1

@@ -134,11 +134,27 @@ def test_column_name_of_a_source_that_a_database_lacks(folder: ProjectFolder, cl
     assert "transform" not in refused.err
 
 
+def test_unseen_blank_in_a_header_of_one_column_is_named(folder: ProjectFolder, cli: Cli) -> None:
+    declare(folder, "s: {kind: source, columns: {a: int64}}")
+    folder.write("data/s.csv", "a\u00a0\n1\n")
+    assert 'the file calls it "a\\xa0" (U+00A0 no-break space)' in " ".join(cli("show", "s").err.split())
+
+
 ENVIRONMENTS = """
 environments:
   lake: {storages: {default: {root: lake, format: parquet}}}
   warehouse: {storages: {default: {root: w.duckdb, type: duckdb}}}
 """
+
+
+def test_column_options_under_an_environment_of_another_format(folder: ProjectFolder, cli: Cli) -> None:
+    source = "s: {{kind: source, columns: {{a: {{type: date32, date_format: '%d.%m.%Y', from: 1}}}}{}}}"
+    declare(folder, source.format(""), top=ENVIRONMENTS)
+    refused = cli("validate")
+    assert refused.err.count("declare a storage for its file, such as `raw`, that no environment overrides") == 4
+    assert "remove it" not in refused.err
+    declare(folder, source.format(", storage: raw"), top=f"storages: {{raw: {{root: data}}}}{ENVIRONMENTS}")
+    assert cli("validate").code == 0
 
 
 @pytest.mark.parametrize("form", ["", "format: csv, "])

@@ -136,8 +136,8 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
         "path": "totals",
         "uri": "data/totals.csv",
         "columns": [
-            {"name": "customer", "type": "string", "nullable": False},
-            {"name": "total", "type": "int64", "nullable": False},
+            {"name": "customer", "type": "string", "nullable": False, "from": None, "options": {}},
+            {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}},
         ],
         "inputs": ["orders"],
         "tags": ["report"],
@@ -232,7 +232,7 @@ def test_show(project: ProjectFolder, cli: Cli) -> None:
     assert document["uri"] == "data/totals.csv"
     assert document["row_count"] == 2
     assert document["rows"] == [{"customer": "007", "total": 6}]
-    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False}
+    assert document["columns"][1] == {"name": "total", "type": "int64", "nullable": False, "from": None, "options": {}}
     text = cli("show", "totals").out
     assert "totals · data/totals.csv · 2 rows" in text
     assert "  007           6\n" in text
@@ -551,3 +551,28 @@ def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> No
         "      import zzpk",
         "  next: install what `zzpk` belongs to, or correct the import",
     ]
+
+
+def test_package_of_an_annotation_that_is_missing_is_named(
+    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("lakehouse.yaml", "name: p\nmodule: transforms\ntables:\n  s: {kind: source}\n  a: {}\n")
+    folder.write(
+        "transforms.py",
+        """
+        from __future__ import annotations
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import polars as pl
+
+        def a(s: pl.DataFrame) -> pl.DataFrame | None:
+            return s
+        """,
+    )
+    assert cli("validate").code == 0
+    monkeypatch.setattr("lakehouse_cli.plan.python_functions.find_spec", lambda _name: None)
+    refused = cli("validate")
+    assert refused.code == 3
+    assert "parameter `s` of `a`: `polars.DataFrame` needs polars, which is not installed" in refused.err
+    assert "result of `a`: `polars.DataFrame` needs polars" in refused.err
+    assert "pip install 'lakehouse-cli[polars]'" in refused.err

@@ -164,3 +164,24 @@ def test_another_epoch_unit_makes_what_was_computed_out_of_date(folder: ProjectF
     assert folder.read("data/copy.csv") == "at\n1970-01-20 16:13:20.000\n"
     folder.write("lakehouse.yaml", project.replace("UNIT", "weeks"))
     assert "option `epoch_unit` of storage `theirs`" in cli("validate").err
+
+
+def test_epoch_unit_of_a_column_is_its_own(folder: ProjectFolder, cli: Cli) -> None:
+    project = (
+        "name: p\nmodule: transforms\nstorages:\n"
+        "  theirs: {type: sqlite, root: their.db, options: {epoch_unit: ms}}\n"
+        "tables:\n  seen:\n    kind: source\n    storage: theirs\n    columns:\n"
+        "      at: {type: 'timestamp[ms]', epoch_unit: UNIT}\n      until: timestamp[ms]\n"
+        "  copy: {inputs: [seen]}\n"
+    )
+    folder.write("transforms.py", "def copy(seen):\n    return seen\n")
+    with closing(sqlite3.connect(folder.path / "their.db")) as connection, connection:
+        connection.execute("CREATE TABLE seen (at INTEGER, until INTEGER)")
+        connection.execute("INSERT INTO seen VALUES (1700000000, 1700000000)")
+    folder.write("lakehouse.yaml", project.replace("UNIT", "s"))
+    assert cli("run").code == 0
+    assert folder.read("data/copy.csv") == "at,until\n2023-11-14 22:13:20.000,1970-01-20 16:13:20.000\n"
+    folder.write("lakehouse.yaml", project.replace("UNIT", "us"))
+    assert "`epoch_unit` of column `at` changed" in " ".join(cli("plan").out.split())
+    folder.write("lakehouse.yaml", project.replace("UNIT", "weeks"))
+    assert "is `s`, `ms`, `us`, `ns` or `julian`, not `weeks`" in cli("validate").err

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -115,8 +115,8 @@ def _check_kinds(values: Sequence[Any], kinds: dict[str, Sequence[int]], target:
     if target is not None and pa.types.is_map(target) and present.keys() <= {"list", "struct"}:
         return
     # What the declared type holds is what was meant, else the kind of most rows; the others are the mistake.
-    meant = _of_declared(target, present) or {max(present, key=lambda kind: len(present[kind]))}
-    usual = max(meant, key=lambda kind: len(present[kind]))
+    meant = _of_declared(target, present) or _of_most(present)
+    usual = max((kind for kind in present if kind in meant), key=lambda kind: len(present[kind]))
     rows = sorted(row for kind, of_kind in present.items() if kind not in meant for row in of_kind)
     others = " and ".join(NAMES[kind] for kind in present if kind not in meant)
     raise _refused(values, rows, f"{others} among {NAMES[usual]}", None, noun=True)
@@ -130,6 +130,12 @@ def _of_declared(target: pa.DataType | None, present: Collection[str]) -> set[st
     numbers = {"integer"} if declared in ("float", "decimal") else set()
     meant = ({declared} | numbers) & set(present)
     return meant if len(meant) < len(present) else set()
+
+
+def _of_most(present: Mapping[str, Sequence[int]]) -> set[str]:
+    """Which of the kinds that are there, and go together in one column, have the most rows."""
+    together = [*({kind} for kind in present), *(mixable & present.keys() for mixable in _MIXABLE)]
+    return max(together, key=lambda kinds: sum(len(present[kind]) for kind in kinds))
 
 
 def _refused(

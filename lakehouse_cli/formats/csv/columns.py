@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -153,4 +154,6 @@ def _splits(line: str) -> Iterator[tuple[str, list[str]]]:
     for delimiter in ("||", "::", "\t|", ";", "\t", "|", ",", ":", "^", "~"):
         if delimiter in line:
             yield _quoted(delimiter), line.split(delimiter)
-    yield "whitespace", line.split()
+    words = re.split("[ \t]+", line.strip(" \t"))
+    if len(words) > 1:
+        yield "whitespace", words

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.csv.options import CsvOptions
 from lakehouse_cli.formats.csv.records import RecordError
+from lakehouse_cli.text.counts import count_text
 from lakehouse_cli.text.shortening import cut_end
 
 _SHOWN = 60
@@ -16,7 +17,7 @@ def undecodable(name: str, line: int, encoding: str, error: UnicodeDecodeError) 
     """Make the error of bytes that are not text in the file's encoding."""
     byte = error.object[error.start : error.start + 1].hex()
     return StorageError(
-        f"line {line} of `{name}` is not {encoding}: byte 0x{byte}",
+        f"line {count_text(line)} of `{name}` is not {encoding}: byte 0x{byte}",
         hint="set `encoding` in its options, such as `latin-1`, `cp1252` or `utf-16`",
         location=Location(name, line),
     )
@@ -35,8 +36,8 @@ def malformed(
         options: Of the format.
     """
     at, (opened, line) = error.position, lines
-    column = f"column `{header[at]}`" if header and at < len(header) else f"column {at + 1}"
-    place = f"line {line} of `{name}`, in {column}"
+    column = f"column `{header[at]}`" if header and at < len(header) else f"column {count_text(at + 1)}"
+    place = f"line {count_text(line)} of `{name}`, in {column}"
     quote, escape = options.quote_char, options.escape_char or "\\"
     double = f"double each {quote} inside a quoted value, or set `quote_char: none` in its options if {quote} is text"
     if options.escape_char is None and b"\\" + options.arrow_quote.encode() in error.value:
@@ -45,18 +46,20 @@ def malformed(
         case "after quote":
             if not error.after.strip(b" \t"):
                 double = "set `trim: true` in its options, which leaves out blanks around values"
-            since = f" (the quote opens on line {opened})" if opened != line else ""
+            since = f" (the quote opens on line {count_text(opened)})" if opened != line else ""
             message, hint = f"{_text(error.after)} follows a closing quote on {place}{since}", double
         case "unclosed":
             line = opened
-            message, hint = f"a quote that opens on line {line} of `{name}` is never closed, in {column}", double
+            message, hint = (
+                f"a quote that opens on line {count_text(line)} of `{name}` is never closed, in {column}",
+                double,
+            )
         case "long":
-            message = f"the row on line {opened} of `{name}` does not end within a gigabyte"
+            message = f"the row on line {count_text(opened)} of `{name}` does not end within a gigabyte"
             hint = "check `quote_char` in its options"
         case "line feed":
-            message = (
-                f"a line feed is in {column} on line {line} of `{name}`, whose first line ends in a carriage return"
-            )
+            place = f"line {count_text(line)} of `{name}`"
+            message = f"a line feed is in {column} on {place}, whose first line ends in a carriage return"
             hint = "end all lines with the same characters, and put quotes around values that hold others"
         case "dangling":
             message = f"the file ends with an escape character, on {place}"

@@ -10,7 +10,7 @@ from typing import Any, Self
 from msgspec.structs import force_setattr
 
 from lakehouse_cli.errors import StorageError
-from lakehouse_cli.formats.csv.values import ValueOptions
+from lakehouse_cli.formats.csv.values import ValueOptions, set_options
 
 # What none of these can be beside letters and digits, because plain values are made of it.
 _TAKEN = {"delimiter": "", "quote_char": " \t", "decimal": "+- ", "escape_char": "+-:. ", "comment": " \t"}
@@ -90,13 +90,10 @@ class CsvOptions(ValueOptions, frozen=True):
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        values = dict(mapping)
+        values = set_options(mapping)
         for name in ("date_format", "timestamp_format"):
             formats = values.pop(name, None)
             values[f"{name}s"] = (formats,) if isinstance(formats, str) else formats
-        for name in ("escape_char", "comment"):
-            if values.get(name) == "none":
-                del values[name]
         if values.get("quote_char") == "none" and values.get("escape_char"):
             # Without quotes nothing else keeps an empty text apart from null; MySQL and PostgreSQL write null so.
             values.setdefault("null_values", (f"{values['escape_char']}N",))

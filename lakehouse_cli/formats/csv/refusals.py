@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from lakehouse_cli.errors import DataError, Location, StorageError
+from lakehouse_cli.errors import KEPT_ROWS, DataError, Location, StorageError
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.errors import shorten
 from lakehouse_cli.formats.csv.options import WHITESPACE, CsvOptions
@@ -64,8 +64,9 @@ def ragged_rows(
         hint = f"set {likelier.format(' in its options')}; or {other.format('')}"
     else:
         hint = _ragged_hint(ragged, rows, options)
+    found = f"line {count_text(line)} of `{name}` has {plural(row.actual_columns, 'value')}"
     return StorageError(
-        f"line {line} of `{name}` has {plural(row.actual_columns, 'value')} where {expected}{others}: {shorten(text)}",
+        f"{found} where {expected}{others}: {shorten(text)}",
         hint=hint,
         location=Location(name, line),
     )
@@ -120,10 +121,11 @@ def unfit_cells(
     open_source: Opener, name: str, readings: Sequence[ColumnReading], rows: int, options: CsvOptions
 ) -> DataError:
     """Make the error of values that do not fit their columns."""
+    kept = sorted({row for each in readings for row, _, _ in each.misfits})[:KEPT_ROWS]
     examples = [row for each in readings for row, _, _ in each.examples]
     unfit = [each for each in readings if each.count]
     is_first_row = options.header and rows > 1 and len(unfit) > 1 and examples == [1] * len(unfit)
-    found = _find_rows(open_source, name, examples, options, [each.name for each in readings])
+    found = _find_rows(open_source, name, [*kept, *examples], options, [each.name for each in readings])
     lines = {row: line for row, (line, _) in found.items()}
     return unfit_values(
         name, readings, rows, show=shorten, explain=_first_row_reasons if is_first_row else _reasons, lines=lines

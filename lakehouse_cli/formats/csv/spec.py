@@ -119,6 +119,7 @@ CSV = FormatSpec(
             _ONE_OR_MORE_STRINGS,
             "strptime formats of timestamps; the first is written.",
             by_column=("timestamp",),
+            replaces=("epoch_unit",),
         ),
         FormatOption(
             "ambiguous",

@@ -11,6 +11,20 @@ from lakehouse_cli.formats.spec import FormatOptions
 # Of these numbers themselves are made.
 _OF_NUMBERS = frozenset("0123456789+-()%")
 
+# One text, or a list of such.
+_NONE = ("none", ("none",), ["none"])
+_UNSET_BY_NONE = frozenset(
+    (
+        *("thousands", "percent", "currency", "negative", "time_format", "duration_unit", "epoch_unit"),
+        *("date_format", "timestamp_format", "escape_char", "comment"),
+    )
+)
+
+
+def set_options(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a project file without those that `none` unsets."""
+    return {name: value for name, value in mapping.items() if value not in _NONE or name not in _UNSET_BY_NONE}
+
 
 class ValueOptions(FormatOptions, frozen=True):
     """How values are spelled; the options that `lakehouse_cli.formats.value_options` describes, None where unset.
@@ -42,7 +56,7 @@ class ValueOptions(FormatOptions, frozen=True):
         Raises:
             StorageError: Options that cannot stand together, or an encoding or format that does not exist.
         """
-        values = dict(mapping)
+        values = set_options(mapping)
         for name in ("currency", "time_format"):
             if isinstance(values.get(name), str):
                 values[name] = (values[name],)

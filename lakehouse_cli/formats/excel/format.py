@@ -25,7 +25,7 @@ from lakehouse_cli.formats.excel.cells import UNFIT, value_for
 from lakehouse_cli.formats.excel.exact_cells import NO_DAY, Refused
 from lakehouse_cli.formats.excel.sheet import NOT_COMPUTED, Sheet, address, read_sheet
 from lakehouse_cli.formats.excel.spec import ExcelOptions
-from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_violation
+from lakehouse_cli.formats.misfits import LONGEST, ColumnReading, table_of, unfit_error, unfit_violation
 from lakehouse_cli.formats.missing_columns import check_positions
 from lakehouse_cli.formats.stored_types import wanted_names
 from lakehouse_cli.model import Column
@@ -62,6 +62,13 @@ class ExcelFormat(Format[ExcelOptions]):
             raise _unfit(readings, sheet, name)
         return table_of(readings)
 
+    def find_lines(
+        self, open_source: Callable[[], BinaryIO], name: str, rows: Sequence[int], options: ExcelOptions
+    ) -> dict[int, int]:
+        """Find the numbers of rows in the sheet."""
+        found = read_sheet(open_source, name, options).rows
+        return {row: found[row - 1].number for row in rows}
+
     def write(self, table: pa.Table, sink: Sink, options: ExcelOptions) -> None:
         """Refuse: nothing is written as Excel, and projects that ask for it are refused when they are loaded."""
         del table, sink, options
@@ -79,7 +86,13 @@ def _places(sheet: Sheet, name: str, columns: Sequence[Column]) -> list[int]:
     if sheet.width < len(columns) and sheet.rows:
         positions = [f"column {at + 1}" for at in range(sheet.width)]
         missing = [
-            Violation(column.name, "missing", 1, f"the sheet has {sheet.width} columns", location=column.location)
+            Violation(
+                column.name,
+                "missing",
+                1,
+                f"column `{column.name}`: the sheet has {plural(sheet.width, 'column')}",
+                location=column.location,
+            )
             for column in columns[sheet.width :]
         ]
         raise DataError(
@@ -139,16 +152,16 @@ def _unfit(readings: Sequence[ColumnReading], sheet: Sheet, name: str) -> DataEr
     unfit = [reading for reading in readings if reading.count]
     violations = []
     for reading in unfit:
-        numbers = [sheet.rows[row - 1].number for row, _, _ in reading.examples]
+        numbers = [sheet.rows[row - 1].number for row, _, _ in reading.misfits]
         examples = [
             Example(row, f"{address(reading.position, number)}: {_shown(value)}", number)
-            for (row, value, _), number in zip(reading.examples, numbers, strict=True)
+            for (row, value, _), number in zip(reading.misfits, numbers, strict=True)
         ]
         violations.append(unfit_violation(reading, len(sheet.rows), examples, noun="cell"))
     first, example = unfit[0], violations[0].examples[0]
     where, _, shown = example.value.partition(": ")
     others = others_unfit(sum(reading.count for reading in unfit), "cell")
-    return DataError(
+    return unfit_error(
         f"cell {where} of `{name}`, in column `{first.name}`, holds {shown}, which is not {first.declared}{others}",
         violations,
         hint=_spelling_hint(first) or _hint(shown, first.column, first.options.null_values),

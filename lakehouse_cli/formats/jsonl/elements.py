@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.compression import BLOCK
 from lakehouse_cli.formats.jsonl.lines import Opened
+from lakehouse_cli.text.counts import count_text
 
 _BLANK = b" \t\r\n"
 # No text of JSON holds a line end. Nothing here can be matched in two ways, so that nothing is tried twice.
@@ -30,7 +31,7 @@ class OpenedArray(Opened, frozen=True):
 
     def where(self, record: int, line: int) -> str:
         """Name the place of an element."""
-        return f"element {record} of `{self.name}` (line {line})"
+        return f"element {count_text(record)} of `{self.name}` (line {count_text(line)})"
 
     def json_lines(self) -> Iterator[bytes]:
         """Read the elements as lines, many at once."""

@@ -13,6 +13,7 @@ from lakehouse_cli.errors import Location, StorageError
 from lakehouse_cli.formats.compression import plain_pieces
 from lakehouse_cli.formats.csv.nested import DECODER as JSON
 from lakehouse_cli.formats.csv.nested import JsonNumber
+from lakehouse_cli.text.counts import count_text
 
 #: Of JSON to Python; numbers stay text. NaN and Infinity are no JSON, but what some programs write for floats.
 DECODER = json.JSONDecoder(
@@ -63,7 +64,7 @@ class Opened(Struct, frozen=True):
     def where(self, record: int, line: int) -> str:
         """Name the place of a record, by its 1-based number and that of its line."""
         del record
-        return f"line {line} of `{self.name}`"
+        return f"line {count_text(line)} of `{self.name}`"
 
     def json_lines(self) -> Iterator[bytes]:
         """Read the records as lines, in pieces of any size."""
@@ -115,7 +116,7 @@ class Opened(Struct, frozen=True):
             why, hint = f"is not UTF-8: byte 0x{text[error.start]:02x}", "write the file again in UTF-8"
         elif isinstance(error, json.JSONDecodeError):
             line += error.lineno - 1
-            why = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+            why = f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {count_text(error.pos + 1)}"
             # The first line of an array that is spread over lines, or of a single object.
             whole = number == 1 and text.strip() in (b"[", b"[{")
             hint = "set `format: json` for a file of one array" if whole else "correct it, or remove it"

@@ -22,6 +22,7 @@ from lakehouse_cli.arrow.values import compute as pc
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.formats.arrow_streams import ReadableFile
 from lakehouse_cli.formats.stored_types import check_whole, in_column
+from lakehouse_cli.text.counts import count_text, plural
 
 #: What microseconds reach, in seconds from 1970; what nanoseconds reach, in microseconds from 1970.
 _MOST_SECONDS, _MOST_MICROSECONDS = 9_223_372_036_853, 9_223_372_036_854_774
@@ -105,7 +106,7 @@ class ParquetReader:
             raise
         rows = (self.metadata if group is None else self.metadata.row_group(group)).num_rows
         if found.num_rows != rows:  # Arrow believes the number of values in a footer, which has no checksum
-            raise pa.ArrowInvalid(f"it has {found.num_rows:,} rows, and its footer says {rows:,}")
+            raise pa.ArrowInvalid(f"it has {plural(found.num_rows, 'row')}, and its footer says {count_text(rows)}")
         for name in wanted:
             if name not in found.column_names:
                 raise StorageError(
@@ -143,7 +144,7 @@ class ParquetReader:
             shown = zip(rows, refusal.shown or (), strict=False)
             raise StorageError(
                 f"column `{name}` of `{self._name}` holds an INT96 timestamp that is {refusal.quality}"
-                f" ({', '.join(f'row {before + row + 1:,}: {text}' for row, text in shown)})",
+                f" ({', '.join(f'row {count_text(before + row + 1)}: {text}' for row, text in shown)})",
                 hint="have the file written with another type of timestamps, or leave the column out",
             ) from None
 
@@ -156,7 +157,9 @@ def _check_counts(metadata: Any) -> None:
     """
     rows = sum(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups))
     if rows != metadata.num_rows:
-        raise pa.ArrowInvalid(f"its row groups hold {rows:,} rows in all, and its footer says {metadata.num_rows:,}")
+        raise pa.ArrowInvalid(
+            f"its row groups hold {plural(rows, 'row')} in all, and its footer says {count_text(metadata.num_rows)}"
+        )
 
 
 def _merged(microseconds: pa.Array, nanoseconds: pa.Array, seconds: pa.Array, zoned: pa.DataType | None) -> pa.Array:

@@ -183,7 +183,7 @@ def violation_lines(terminal: Terminal, violation: Violation, above: str) -> lis
         shown = []
         for example in violation.examples:
             row = f"row {count_text(example.row)}" if example.row is not None else ""
-            line = f"line {example.line}" if example.line is not None else ""
+            line = f"line {count_text(example.line)}" if example.line is not None else ""
             place = "; ".join(filter(None, (line, printable(example.key or ""))))
             value = "" if only_null else f": {printable(example.value)}"
             shown.append(f"{row}{f' ({place})' if place else ''}{value}".lstrip(": "))

@@ -285,7 +285,7 @@ class RelationalStorage(RelationNames):
                 self.check_column(columns[-1])
             except InexactError as refusal:
                 violation = violation_of(refusal, name, declared.get(name), column)
-                rows = ", ".join(str(example.row) for example in violation.examples)
+                rows = ", ".join(count_text(example.row) for example in violation.examples)
                 values = ", ".join(example.value for example in violation.examples)
                 where = f" (row {rows}: {values})" if rows else ""
                 raise StorageError(

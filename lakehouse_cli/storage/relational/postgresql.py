@@ -115,7 +115,10 @@ class PostgreSQLStorage(RelationalStorage):
         from lakehouse_cli.storage.relational.postgresql_values import numeric_as_float
 
         floats = {
-            column.name for column in columns if column.type.is_float and types[column.name].startswith("numeric")
+            column.name
+            for column in columns
+            if (column.type.item if column.type.id == "list" else column.type).is_float
+            and types[column.name].startswith("numeric")
         }
         return {name: numeric_as_float(values) if name in floats else values for name, values in raw.items()}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse_cli.arrow import values as av
 from lakehouse_cli.arrow.conversion.domains import check_leaves
 from lakehouse_cli.arrow.conversion.refusal import EXAMPLES, InexactError, shown_values, true_rows
 from lakehouse_cli.arrow.values import compute as pc
@@ -36,8 +37,14 @@ def _check_stored(values: pa.Array) -> None:
 
 
 def numeric_as_float(column: Any) -> Any:
-    """Spell what a `numeric` has beside numbers, which came as text, as text of floats has it."""
-    if not isinstance(column, pa.ChunkedArray) or not pa.types.is_string(column.type):
+    """Spell what a `numeric` has beside numbers, which came as text, as text of floats has it; in arrays too."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if pa.types.is_list(column.type):
+        lists = av.joined(column)
+        items = av.joined(numeric_as_float(pa.chunked_array([lists.values])))
+        return pa.chunked_array([pa.ListArray.from_arrays(lists.offsets, items, mask=lists.is_null())])
+    if not pa.types.is_string(column.type):
         return column
     column = pc.replace_substring_regex(column, "^(-?)Infinity$", r"\1inf")
     return pc.replace_substring_regex(column, "^NaN$", "nan")
@@ -49,14 +56,17 @@ def check_read(column: pa.ChunkedArray) -> None:
     Raises:
         InexactError: It did not.
     """
-    quality = "infinite, or outside the range of Arrow's {}"
+    check_leaves(column, _check_read)
+
+
+def _check_read(values: pa.Array) -> None:
     try:
-        check_leaves(column, lambda values: refuse_moments(values, _DAYS, _MICROSECONDS, quality))
+        refuse_moments(values, _DAYS, _MICROSECONDS, "infinite, or outside the range of Arrow's {}")
     except InexactError as refusal:
-        if refusal.rows is not None and not pa.types.is_nested(column.type):
+        if refusal.rows is not None:
             first = refusal.rows[:EXAMPLES].to_pylist()
-            texts = zip(first, shown_values(column, first), strict=True)
-            refusal.shown = [_infinity(column[row]) or text for row, text in texts]
+            texts = zip(first, shown_values(values, first), strict=True)
+            refusal.shown = [_infinity(values[row]) or text for row, text in texts]
         raise
 
 

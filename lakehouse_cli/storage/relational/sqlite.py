@@ -71,12 +71,14 @@ class SQLiteStorage(OneFileStorage):
         from lakehouse_cli.storage.relational.sqlite_values import numbers_as_timestamps, values_as_bool
 
         del types
-        unit = self.spec.connection.get(EPOCH_UNIT.name)
+        default = self.spec.connection.get(EPOCH_UNIT.name)
         taken = dict(raw)
         for column in columns:
             if column.type.id == "bool":
                 taken[column.name] = values_as_bool(raw[column.name])
             elif column.type.id == "timestamp":
+                unit = column.options.get(EPOCH_UNIT.name, default)
+                unit = None if unit == "none" else unit
                 taken[column.name] = numbers_as_timestamps(raw[column.name], column.type, unit)
         return taken
 

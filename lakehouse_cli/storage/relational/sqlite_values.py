@@ -144,7 +144,7 @@ def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -
             if unit is None
             else f"not exact as {declared}, taken for {counted}",
             av.array(refused, pa.int64()),
-            hint="say what they count, such as seconds: option `epoch_unit: s` of the storage"
+            hint="say what they count, such as seconds: `epoch_unit: s` in the column, or in the storage's `options`"
             if unit is None
             else "declare a finer unit, or correct `epoch_unit`",
             shown=[str(values[row]) for row in refused[:EXAMPLES]],

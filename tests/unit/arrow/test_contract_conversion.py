@@ -254,6 +254,12 @@ def test_python_objects_become_what_is_declared(values: list[Any], target: str |
     [
         ([1, "a", None, 2], "int64", "holds text among integers in 1 row", [(2, "'a'")]),
         ([1, True], None, "holds true and false among integers in 1 row", [(2, "True")]),
+        (
+            [1, 2.5, "a", 2, 3.5, "b", "c"],
+            None,
+            "holds text among integers in 3 rows",
+            [(3, "'a'"), (6, "'b'"), (7, "'c'")],
+        ),
         (["a", 1.5, NAN], "string", "holds floats among text in 1 row", [(2, "1.5")]),
         (
             [dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, tzinfo=UTC)],

@@ -180,7 +180,10 @@ def test_lacking_columns_are_all_told_with_close_matches() -> None:
     ]
     # Each is told once.
     told = [violation.message for violation in caught.value.violations]
-    assert told == ["the file has no such column", "the file has no such column; did you mean `valid`?"]
+    assert told == [
+        "column `station`: the file has no such column",
+        "column `Valid`: the file has no such column; did you mean `valid`?",
+    ]
     assert caught.value.hint == "did you mean `STATION`?"
     assert str(caught.value.location) == "x.csv:1"
 

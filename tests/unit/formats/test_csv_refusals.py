@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_told(kind: str, bad: list[str]) -> None:
     (violation,) = caught.value.violations
     assert (violation.column, violation.check, violation.count) == ("a", "type", len(bad))
     assert [(e.row, e.line) for e in violation.examples] == [(n + 1, n + 2) for n in range(len(bad))][:5]
-    assert violation.message.startswith(f"{len(bad)} value")
+    assert violation.message.startswith(f"{len(bad)} of {len(bad)} value")
     assert violation.message.endswith(f"not {parse_column_type(kind)}")
 
 
@@ -91,7 +91,7 @@ def test_all_columns_are_judged_with_counts_and_places() -> None:
     assert [v.column for v in error.violations] == ["c", "a"]
     assert error.violations[0].examples == (Example(3, "no", 6),)
     assert error.violations[1].examples == (Example(2, "'two\\nlines'", 4), Example(3, "z", 6))
-    assert error.violations[1].message == "2 values of 3 are not int64"
+    assert error.violations[1].message == "2 of 3 values of column `a` are not int64"
     assert error.message == "`no` in column `c` of `raw/x.csv` is not int8, and 2 more values do not fit"
     assert str(error.location) == "raw/x.csv:6"
 
@@ -179,7 +179,7 @@ def test_bytes_that_are_not_text(data: bytes, encoding: str, line: int) -> None:
 
 def test_bytes_that_are_not_text_far_into_a_file() -> None:
     data = b"a,b\n" + b"1,some text\n" * 900_000 + b"2,\x81\n"
-    with pytest.raises(StorageError, match=r"line 900002 of `raw/x.csv` is not cp1252"):
+    with pytest.raises(StorageError, match=r"line 900,002 of `raw/x.csv` is not cp1252"):
         read(data, {"a": "int64"}, encoding="cp1252")
 
 

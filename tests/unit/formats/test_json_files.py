@@ -90,7 +90,7 @@ def test_a_name_that_every_object_lacks_is_an_error() -> None:
     with pytest.raises(DataError, match=r"`data/t\.json` lacks column `staton`") as caught:
         read('[{"station": "a"}, {"y": 2}]', columns_of(staton="string"))
     assert caught.value.hint == "did you mean `station`?"
-    assert caught.value.violations[0].message == "no object has such a name"
+    assert caught.value.violations[0].message == "column `staton`: no object has such a name"
 
 
 @pytest.mark.parametrize(

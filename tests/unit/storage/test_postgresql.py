@@ -162,6 +162,8 @@ def test_what_arrow_cannot_hold_is_refused(
         ("'Infinity'::numeric", "float64", "inf"),
         ("'NaN'::numeric", "string", "NaN"),
         ("1.5::numeric", "float64", "1.5"),
+        ("'{NaN,1.5,NULL,-Infinity}'::numeric[]", "list<float64>", "[nan, 1.5, None, -inf]"),
+        ("'{NaN,2}'::numeric(5,2)[]", "list<float64>", "[nan, 2.0]"),
     ],
 )
 def test_nan_of_numeric_is_a_float(
@@ -172,13 +174,19 @@ def test_nan_of_numeric_is_a_float(
     assert [str(value) for value in storage.scan(table, table.columns).table()["x"].to_pylist()] == [expected, "None"]
 
 
-@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date", "date[]"])
 def test_infinity_is_shown_by_its_name(
     storage: PostgreSQLStorage, postgresql_server: PostgreSQL, database: str, kind: str
 ) -> None:
-    values = f"('infinity'::{kind}), ('2020-01-01'), ('-infinity')"
+    texts = ["infinity", "2020-01-01", "-infinity"]
+    values = ", ".join(f"('{f'{{{text}}}' if kind.endswith('[]') else text}'::{kind})" for text in texts)
     postgresql_server.run(f"CREATE TABLE theirs AS SELECT column1 AS x FROM (VALUES {values}) AS v", database)
-    type_ = {"timestamp": "timestamp[us]", "timestamptz": "timestamp[us, tz=UTC]", "date": "date32"}[kind]
+    type_ = {
+        "timestamp": "timestamp[us]",
+        "timestamptz": "timestamp[us, tz=UTC]",
+        "date": "date32",
+        "date[]": "list<date32>",
+    }[kind]
     table = declared("theirs", kind="source", x=type_)
     with pytest.raises(DataError) as caught:
         storage.scan(table, table.columns).table()
