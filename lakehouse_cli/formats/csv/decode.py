@@ -24,7 +24,8 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
-_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+# PostgreSQL prints offsets of local mean time, before zones were, with seconds.
+_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?)"
 _BEFORE_CHRIST = re.compile(
     r"(?P<year>[0-9]{4,12})(?P<day>-[0-9]{2}-[0-9]{2})(?P<era> \(BC\))?(?P<time> [0-9:.+-]+)?(?P<end> BC)?", re.ASCII
 )

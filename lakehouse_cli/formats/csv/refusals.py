@@ -20,6 +20,9 @@ from lakehouse_cli.text.counts import count_text, plural
 Opener = Callable[[], BinaryIO]
 
 _NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
+_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+[+-][0-9:]{2,8})\Z")
+#: What stands in the place of a day in exports of PostgreSQL, and of MySQL.
+_NO_DAY = re.compile(r"-?infinity|0000-00-00(?: 00:00:00(?:\.0+)?)?")
 
 
 def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Exception) -> StorageError:
@@ -170,6 +173,9 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
         spellings = json.dumps([*options.null_values, values[0]], ensure_ascii=False)
         return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
+    if (t.is_timestamp(kind) or t.is_date(kind)) and all(_NO_DAY.fullmatch(value) for value in values):
+        spellings = json.dumps([*options.null_values, *dict.fromkeys(values)])
+        return f"it is no day: set `null_values: {spellings}` in the column, or declare `string` to keep it"
     if options.comment and all(options.comment in value for value in values):
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
@@ -177,7 +183,7 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if hint := spelling_hint(values, kind, options):
         return hint
     if t.is_timestamp(kind) and not options.timestamp_formats:
-        has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
+        has_zone = any(_ENDS_IN_ZONE.search(value) for value in values)
         if has_zone and kind.tz is None:
             return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
         if kind.tz is not None and not has_zone:
