@@ -16,9 +16,9 @@ connection.execute(
     """
     CREATE TABLE orders (
         id UBIGINT, code VARCHAR, note VARCHAR, price DECIMAL(10, 2), weight DOUBLE, paid BOOLEAN, day DATE,
-        moment TIMESTAMP, seen TIMESTAMPTZ, clock TIME, late INTERVAL, photo BLOB, sizes INTEGER[], words VARCHAR[], token UUID,
-        place STRUCT(x INTEGER, name VARCHAR), prices MAP(VARCHAR, DECIMAL(5, 2)), feeling ENUM('sad', 'ok'),
-        big HUGEINT
+        moment TIMESTAMP, seen TIMESTAMPTZ, clock TIME, late INTERVAL, photo BLOB, sizes INTEGER[], words VARCHAR[],
+        token UUID, place STRUCT(x INTEGER, name VARCHAR), prices MAP(VARCHAR, DECIMAL(5, 2)),
+        feeling ENUM('sad', 'ok'), big HUGEINT
     )
     """
 )
@@ -35,8 +35,8 @@ connection.execute(
      '00:00:00', INTERVAL '1 day 2 hours', '\x5C,"', [-1], ['NULL'], NULL, NULL, NULL, NULL, 99999999999999999999),
     (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
     (5, 'NULL', 'a' || chr(13) || chr(10) || 'b', 7, '-Infinity', true, '2024-12-24', '2024-12-24',
-     '2024-12-24 12:00:00+00', '12:00:00.5', INTERVAL '-500 milliseconds', 'a', [7], ['a' || chr(10) || 'b'], NULL, {'x': 7, 'name': NULL},
-     MAP {'it''s': 0}, 'ok', 0)
+     '2024-12-24 12:00:00+00', '12:00:00.5', INTERVAL '-500 milliseconds', 'a', [7], ['a' || chr(10) || 'b'], NULL,
+     {'x': 7, 'name': NULL}, MAP {'it''s': 0}, 'ok', 0)
     """
 )
 nested = "* REPLACE (base64(photo) AS photo, to_json(place) AS place, to_json(prices) AS prices)"
