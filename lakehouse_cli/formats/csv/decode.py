@@ -201,7 +201,7 @@ def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
 
 
 def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
-    """The texts that match the whole pattern, those of far years in the expanded form, null for the others."""
+    """The texts that match the whole pattern, those that databases print otherwise in ISO 8601, null for the others."""
     near = _only(text, pattern)
     if near.null_count == text.null_count:
         return near
@@ -211,6 +211,9 @@ def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
     if pc.any(is_before).as_py():
         before = [_expanded(value) for value in far.filter(is_before).to_pylist()]
         far = pc.replace_with_mask(far, is_before, av.array(before, _TEXT))
+    # BigQuery and Athena print ` UTC`, Snowflake a space before the offset.
+    far = pc.replace_substring_regex(far, r"(:[0-9.]+) UTC\z", r"\1Z")
+    far = pc.replace_substring_regex(far, r"(:[0-9.]+) ([+-][0-9:]+)\z", r"\1\2")
     return pc.coalesce(near, _only(far, pattern))
 
 

@@ -20,7 +20,7 @@ from lakehouse_cli.text.counts import count_text, plural
 Opener = Callable[[], BinaryIO]
 
 _NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
-_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+[+-][0-9:]{2,8})\Z")
+_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+(?: UTC| ?[+-][0-9:]{2,8}))\Z")
 #: What stands in the place of a day in exports of PostgreSQL, and of MySQL.
 _NO_DAY = re.compile(r"-?infinity|0000-00-00(?: 00:00:00(?:\.0+)?)?")
 
