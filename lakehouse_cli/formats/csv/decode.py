@@ -213,7 +213,7 @@ def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
         far = pc.replace_with_mask(far, is_before, av.array(before, _TEXT))
     # BigQuery and Athena print ` UTC`, Snowflake a space before the offset.
     far = pc.replace_substring_regex(far, r"(:[0-9.]+) UTC\z", r"\1Z")
-    far = pc.replace_substring_regex(far, r"(:[0-9.]+) ([+-][0-9:]+)\z", r"\1\2")
+    far = pc.replace_substring_regex(far, r"(:[0-9.]+) (Z|[+-][0-9:]+)\z", r"\1\2")
     return pc.coalesce(near, _only(far, pattern))
 
 

@@ -305,6 +305,7 @@ def test_formats_that_are_refused_are_printed_visibly(options: dict[str, Any]) -
         ("timestamp[us, tz=UTC]", "2024-02-29 23:59:59.5 UTC", "2024-02-29 23:59:59.5Z"),
         ("timestamp[s, tz=UTC]", "2024-02-29 23:59:59.000 UTC", "2024-02-29 23:59:59Z"),
         ("timestamp[ms, tz=UTC]", "2024-02-29 15:59:59.000 -0800", "2024-02-29 23:59:59Z"),
+        ("timestamp[ms, tz=UTC]", "2024-02-29 23:59:59.000 Z", "2024-02-29 23:59:59Z"),
     ],
 )
 def test_moments_are_read_as_databases_print_them(kind: str, text: str, iso: str) -> None:
