@@ -64,3 +64,14 @@ def test_hint_without_any_file_is_as_before(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"data/s\.csv does not exist") as caught:
         load(tmp_path).read_arrow("s")
     assert caught.value.hint == "put the file there, or correct `path:` or the storage's `root:`"
+
+
+def test_file_without_an_ending_is_to_be_renamed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "s").write_bytes(parquet_bytes())
+    with pytest.raises(MissingDataError) as caught:
+        load(tmp_path, format="parquet").read_arrow("s")
+    found = re.fullmatch(r"(.+) is there, without an ending: rename it to (.+)", caught.value.hint or "")
+    assert found is not None
+    (tmp_path / found[1]).rename(tmp_path / found[2])
+    assert load(tmp_path, format="parquet").read_arrow("s").to_pydict() == {"a": [1], "b": ["x"]}

@@ -184,4 +184,4 @@ def test_epoch_unit_of_a_column_is_its_own(folder: ProjectFolder, cli: Cli) -> N
     folder.write("lakehouse.yaml", project.replace("UNIT", "us"))
     assert "`epoch_unit` of column `at` changed" in " ".join(cli("plan").out.split())
     folder.write("lakehouse.yaml", project.replace("UNIT", "weeks"))
-    assert "is `s`, `ms`, `us`, `ns` or `julian`, not `weeks`" in cli("validate").err
+    assert "is `s`, `ms`, `us`, `ns`, `julian` or `none`, not `weeks`" in cli("validate").err

@@ -15,7 +15,7 @@ DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _MOMENT = re.compile(
     r"(?P<year>\d{4}|[+-]\d{4,12})-(?P<month>\d\d)-(?P<day>\d\d)"
     r"(?:[ T](?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?)?"
-    r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?",
+    r"(?P<zone>Z|[+-]\d\d(?::?\d\d(?::\d\d)?)?)?)?",
     re.ASCII,
 )
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -99,7 +99,8 @@ def _day_of(match: re.Match[str]) -> int | None:
 def _offset_of(zone: str) -> int | None:
     if zone == "Z":
         return 0
-    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
-    if hours > 23 or minutes > 59:
+    digits = zone[1:].replace(":", "").ljust(6, "0")
+    hours, minutes, seconds = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    if hours > 23 or minutes > 59 or seconds > 59:
         return None
-    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+    return (hours * 3600 + minutes * 60 + seconds) * (-1 if zone[0] == "-" else 1)

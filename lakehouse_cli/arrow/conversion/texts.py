@@ -24,7 +24,7 @@ _DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
 _FLOAT = r"^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?inf|nan)$"
 _BOOL = r"^([Tt]rue|[Ff]alse)$"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2})?)"
+_ZONE = r"(Z|[-+][0-9]{2}(:?[0-9]{2}(:[0-9]{2})?)?)"
 _LARGE = frozenset((pa.large_string(), pa.large_binary()))
 # Of this many digits on, an integer may be no float of so many bits.
 _LONG_INTEGERS = {16: r"^-?[0-9]{4,}$", 32: r"^-?[0-9]{8,}$", 64: r"^-?[0-9]{16,}$"}

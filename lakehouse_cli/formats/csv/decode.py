@@ -24,7 +24,8 @@ from lakehouse_cli.formats.csv.options import CsvOptions
 _TEXT = pa.string()
 _FLOAT_WORDS = r"(?i:nan|inf|infinity)"
 _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
-_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+# PostgreSQL prints offsets of local mean time, before zones were, with seconds.
+_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?)"
 _BEFORE_CHRIST = re.compile(
     r"(?P<year>[0-9]{4,12})(?P<day>-[0-9]{2}-[0-9]{2})(?P<era> \(BC\))?(?P<time> [0-9:.+-]+)?(?P<end> BC)?", re.ASCII
 )
@@ -200,7 +201,7 @@ def decode_iso(text: pa.Array, to: pa.DataType) -> pa.Array:
 
 
 def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
-    """The texts that match the whole pattern, those of far years in the expanded form, null for the others."""
+    """The texts that match the whole pattern, those that databases print otherwise in ISO 8601, null for the others."""
     near = _only(text, pattern)
     if near.null_count == text.null_count:
         return near
@@ -210,6 +211,9 @@ def _only_iso(text: pa.Array, pattern: str) -> pa.Array:
     if pc.any(is_before).as_py():
         before = [_expanded(value) for value in far.filter(is_before).to_pylist()]
         far = pc.replace_with_mask(far, is_before, av.array(before, _TEXT))
+    # BigQuery and Athena print ` UTC`, Snowflake a space before the offset.
+    far = pc.replace_substring_regex(far, r"(:[0-9.]+) UTC\z", r"\1Z")
+    far = pc.replace_substring_regex(far, r"(:[0-9.]+) (Z|[+-][0-9:]+)\z", r"\1\2")
     return pc.coalesce(near, _only(far, pattern))
 
 

@@ -25,8 +25,6 @@ _CURRENCY = re.compile("[$€£¥₹₩₽₺]|\\b[A-Z]{3}\\b|\\b(?:kr|zł|Fr)\\
 _EPOCH = re.compile(r"-?[0-9]{9,}(?:\.[0-9]+)?")
 # How many digits counts of our days have at most.
 _EPOCH_DIGITS = {"s": 11, "ms": 14, "us": 17, "ns": 99}
-# As BigQuery prints instants.
-_UTC = ("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%S.%f UTC")
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H%M", "%H%M%S", "%H:%M:%S.%f")
 _SPANS = ("%H:%M:%S", "%H:%M", "interval", "iso8601", "%H:%M:%S.%f")
 
@@ -144,14 +142,7 @@ def _number_hints(values: Sequence[str], kind: pa.DataType, options: CsvOptions)
 def _timestamp_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:
     finer = (pa.timestamp(unit, kind.tz) for unit in ("ms", "us", "ns"))
     found = next((each for each in finer if _reads(values, each, options, {})), None)
-    if found is not None:
-        return f"it has fractions of a second: declare `{found}`"
-    for unit, formats in ((kind.unit, _UTC[:1]), ("us", _UTC[1:]), ("us", _UTC), ("ns", _UTC)):
-        in_utc = pa.timestamp(unit, "UTC")
-        if _reads(values, in_utc, options, {"timestamp_formats": formats}):
-            declared = "" if kind == in_utc else f"declare `{in_utc}` and "
-            return f"{declared}set `timestamp_format: {_yaml(formats)}` in the options"
-    return None
+    return found and f"it has fractions of a second: declare `{found}`"
 
 
 def _clock_hint(values: Sequence[str], kind: pa.DataType, options: CsvOptions) -> str | None:

@@ -20,6 +20,10 @@ from lakehouse_cli.text.counts import count_text, plural
 Opener = Callable[[], BinaryIO]
 
 _NULL_WORDS = frozenset({"", "-", "--", ".", "?", "m", "na", "n/a", "#n/a", "nan", "nil", "none", "null", "nul", "\\n"})
+_ENDS_IN_ZONE = re.compile(r"(?:Z|:[0-9.]+(?: UTC| ?[+-][0-9:]{2,8}))\Z")
+_ENDS_IN_NAME = re.compile(r"(?P<fraction>\.[0-9]+)? (?P<zone>[A-Z][A-Za-z_]+(?:/[A-Za-z_+-]+)+)\Z")
+#: What stands in the place of a day in exports of PostgreSQL, and of MySQL.
+_NO_DAY = re.compile(r"-?infinity|0000-00-00(?: 00:00:00(?:\.0+)?)?")
 
 
 def unreadable(open_source: Opener, name: str, options: CsvOptions, error: Exception) -> StorageError:
@@ -181,9 +185,13 @@ def _explained(value: str, kind: pa.DataType, options: CsvOptions) -> tuple[str,
 def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     t, kind = pa.types, reading.type
     values = [value for _, value, _ in reading.examples]
-    if len(set(values)) == 1 and values[0].strip().casefold() in _NULL_WORDS:
-        spellings = json.dumps([*options.null_values, values[0]], ensure_ascii=False)
-        return f"if {values[0]!r} stands for null, set `null_values: {spellings}` in the column"
+    has_days = t.is_timestamp(kind) or t.is_date(kind)
+    if all(each.strip().casefold() in _NULL_WORDS or (has_days and _NO_DAY.fullmatch(each)) for each in values):
+        different = list(dict.fromkeys(values))
+        spellings = json.dumps([*options.null_values, *different], ensure_ascii=False)
+        verb = "stands" if len(different) == 1 else "stand"
+        shown = " and ".join(map(repr, different))
+        return f"if {shown} {verb} for null, set `null_values: {spellings}` in the column"
     if options.comment and all(options.comment in value for value in values):
         return "`comment` leaves out whole lines, and behind a value it is text: put the comment on a line of its own"
     from lakehouse_cli.formats.csv.hints import spelling_hint
@@ -191,7 +199,10 @@ def _hint(reading: ColumnReading, options: CsvOptions) -> str:
     if hint := spelling_hint(values, kind, options):
         return hint
     if t.is_timestamp(kind) and not options.timestamp_formats:
-        has_zone = any(value.endswith("Z") or value[-6:-5] in ("+", "-") for value in values)
+        if (named := _ENDS_IN_NAME.search(values[0])) and all(value.endswith(named["zone"]) for value in values):
+            form = f'"%Y-%m-%d %H:%M:%S{".%f" if named["fraction"] else ""} {named["zone"]}"'
+            return f"declare `timestamp[{kind.unit}, tz={named['zone']}]` with `timestamp_format: {form}` in the column"
+        has_zone = any(_ENDS_IN_ZONE.search(value) for value in values)
         if has_zone and kind.tz is None:
             return f"it has a time zone: declare `timestamp[{kind.unit}, tz=UTC]`"
         if kind.tz is not None and not has_zone:

@@ -59,6 +59,8 @@ class FolderStorage(FormattedStorage):
         if table.kind == "source" and os.path.isdir(f"{self.spec.root}/{table.path}"):
             folder = self._under_root(table.path)
             error.hint = f"{folder} is a folder: name one file in it, as `path: {table.path}/name` without its ending"
+        elif table.kind == "source" and os.path.isfile(f"{self.spec.root}/{table.path}"):
+            error.hint = f"{self._under_root(table.path)} is there, without an ending: rename it to {self.uri(table)}"
         return error
 
     def _suffix(self, table: Table) -> str:

@@ -92,6 +92,7 @@ def _violation(refusal: InexactError, raw: _Raw, name: str, column: Column | Non
     if isinstance(raw, Refused):
         return replace(violation_of(refusal, name, None, raw.column), location=location)
     source = raw if isinstance(raw, pa.ChunkedArray) else None
+    refusal.hint = None  # it speaks of a transform, and what is read has none
     return replace(violation_of(refusal, name, column.type if column else None, source), location=location)
 
 

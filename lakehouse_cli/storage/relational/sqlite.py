@@ -67,8 +67,12 @@ class SQLiteStorage(OneFileStorage):
         return self.stored_type(column_type.item) if column_type.id == "dictionary" else column_type
 
     def as_declared(self, raw: Raw, types: Mapping[str, str], columns: Sequence[Column]) -> Raw:
-        """Take 0, 1, ``f`` and ``t`` for truth values, and numbers for timestamps where `epoch_unit` says which."""
-        from lakehouse_cli.storage.relational.sqlite_values import numbers_as_timestamps, values_as_bool
+        """Take 0, 1, ``f`` and ``t`` for truth values, numbers for timestamps by `epoch_unit`, reals for decimals."""
+        from lakehouse_cli.storage.relational.sqlite_values import (
+            numbers_as_timestamps,
+            reals_as_decimals,
+            values_as_bool,
+        )
 
         del types
         default = self.spec.connection.get(EPOCH_UNIT.name)
@@ -76,6 +80,8 @@ class SQLiteStorage(OneFileStorage):
         for column in columns:
             if column.type.id == "bool":
                 taken[column.name] = values_as_bool(raw[column.name])
+            elif column.type.id == "decimal128":
+                taken[column.name] = reals_as_decimals(raw[column.name])
             elif column.type.id == "timestamp":
                 unit = column.options.get(EPOCH_UNIT.name, default)
                 unit = None if unit == "none" else unit

@@ -35,6 +35,8 @@ _TRUTH = {(int, 0): False, (int, 1): True, (str, "f"): False, (str, "t"): True}
 _MS_PER_DAY = 86_400_000
 _JULIAN_MS_OF_1970 = 210_866_760_000_000
 _LAST_JULIAN_MS = 464_269_060_799_999
+#: The digits of a decimal number that a float always gives back, and that SQLite's shell shows.
+_REAL_DIGITS = 15
 # More than a float and a power of ten have: what is divided here is exact.
 _DIGITS = 400
 _AFFINITIES = (
@@ -115,6 +117,22 @@ def values_as_bool(values: Any) -> Any:
     if isinstance(values, pa.ChunkedArray):
         return values
     return [_TRUTH.get((type(value), value), value) if type(value) in (int, str) else value for value in values]
+
+
+def reals_as_decimals(values: Any) -> Any:
+    """Take reals for the decimals that SQLite shows: a `DECIMAL(10, 2)` of SQLite has no other numbers with digits.
+
+    A real with more than 15 digits may stand for another decimal than it was made of; it stays a float.
+    """
+    if isinstance(values, pa.ChunkedArray) and not pa.types.is_floating(values.type):
+        return values
+    values = values.to_pylist() if isinstance(values, pa.ChunkedArray) else values
+    return [_shown_decimal(value) if type(value) is float and isfinite(value) else value for value in values]
+
+
+def _shown_decimal(value: float) -> Decimal | float:
+    number = Decimal(repr(value))
+    return number if len(number.normalize().as_tuple().digits) <= _REAL_DIGITS else value
 
 
 def numbers_as_timestamps(values: Any, declared: ColumnType, unit: str | None) -> Any:

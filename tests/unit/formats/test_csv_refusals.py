@@ -124,6 +124,13 @@ def test_a_long_value_is_shortened() -> None:
     [
         ("timestamp[s]", "2020-01-01 00:00:00Z", "declare `timestamp[s, tz=UTC]`"),
         ("timestamp[s, tz=UTC]", "2020-01-01 00:00:00", "lacks a time zone"),
+        ("timestamp[s]", "2020-01-01 00:00:00+01", "declare `timestamp[s, tz=UTC]`"),
+        ("timestamp[s]", "2020-01-01 00:00:00 UTC", "declare `timestamp[s, tz=UTC]`"),
+        ("timestamp[s, tz=UTC]", "2020-01-01 00:00:00+24:00:00", "ISO 8601 is expected"),
+        ("timestamp[s]", "2024-01-01 00:00:00.000 Asia/Tokyo", 'timestamp_format: "%Y-%m-%d %H:%M:%S.%f Asia/Tokyo"`'),
+        ("timestamp[s]", "NULL,1\n0000-00-00 00:00:00", 'set `null_values: ["", "NULL", "0000-00-00 00:00:00"]`'),
+        ("timestamp[s]", "-infinity", 'set `null_values: ["", "-infinity"]` in the column'),
+        ("date32", "0000-00-00", 'set `null_values: ["", "0000-00-00"]` in the column'),
         ("timestamp[s]", "1/2/2020", "`timestamp_format`"),
         ("timestamp[s]", "2020-01-01 00:00:00.25", "declare `timestamp[ms]`"),
         ("timestamp[s, tz=UTC]", "2020-01-01T00:00:00.123456Z", "declare `timestamp[us, tz=UTC]`"),

@@ -303,9 +303,16 @@ def test_formats_that_are_refused_are_printed_visibly(options: dict[str, Any]) -
         ("timestamp[s]", "0044-03-15 (BC) 12:00:00", "-0043-03-15 12:00:00"),
         ("timestamp[s, tz=UTC]", "0044-03-15 12:00:00+01 BC", "-0043-03-15 11:00:00Z"),
         ("timestamp[s, tz=UTC]", "12345-03-15 12:00:00+00", "+12345-03-15 12:00:00Z"),
+        ("timestamp[s, tz=UTC]", "1850-01-01 00:34:08+00:34:08", "1850-01-01 00:00:00Z"),
+        ("timestamp[us, tz=UTC]", "1883-11-18 12:03:57.5-04:56:02", "1883-11-18 16:59:59.5Z"),
+        ("timestamp[s, tz=UTC]", "0044-03-15 12:34:08+00:34:08 BC", "-0043-03-15 12:00:00Z"),
+        ("timestamp[us, tz=UTC]", "2024-02-29 23:59:59.5 UTC", "2024-02-29 23:59:59.5Z"),
+        ("timestamp[s, tz=UTC]", "2024-02-29 23:59:59.000 UTC", "2024-02-29 23:59:59Z"),
+        ("timestamp[ms, tz=UTC]", "2024-02-29 15:59:59.000 -0800", "2024-02-29 23:59:59Z"),
+        ("timestamp[ms, tz=UTC]", "2024-02-29 23:59:59.000 Z", "2024-02-29 23:59:59Z"),
     ],
 )
-def test_far_years_are_read_as_databases_print_them(kind: str, text: str, iso: str) -> None:
+def test_moments_are_read_as_databases_print_them(kind: str, text: str, iso: str) -> None:
     counts = [read(f"a,b\n{each},1\n", columns_of(a=kind))["a"].cast(_count(kind)).to_pylist() for each in (text, iso)]
     assert counts[0] == counts[1]
 
@@ -324,9 +331,11 @@ def _count(kind: str) -> pa.DataType:
         ("date32", ["0044-03-15 (BC) BC", "0044-03-15 AD", "0044-03-15 bc"]),
         ("timestamp[ns]", ["0044-03-15 12:00:00 BC", "12345-01-01 00:00:00"]),
         ("timestamp[s]", ["0044-03-15 12:00:00+01 BC", "0044-03-15 25:00:00 BC", "0044-03-15 (BC)12:00:00"]),
+        ("timestamp[s]", ["2024-02-29 12:00:00 UTC", "2024-02-29 12:00:00 +00", "2024-02-29 12:00:00 CET"]),
+        ("timestamp[s, tz=UTC]", ["2024-02-29 12:00:00.5 UTC", "2024-02-29 12:00:00 CET", "2024-02-29 UTC"]),
     ],
 )
-def test_far_years_that_do_not_fit_are_refused(kind: str, texts: list[str]) -> None:
+def test_moments_of_databases_that_do_not_fit_are_refused(kind: str, texts: list[str]) -> None:
     assert refused(kind, texts) == len(texts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -112,6 +113,23 @@ def read_as(storage: SQLiteStorage, type_: str) -> list[object]:
     source = table("t", column("x", type_), kind="source")
     found: list[object] = storage.scan(source, source.columns).table()["x"].to_pylist()
     return found
+
+
+@pytest.mark.parametrize("values", [(12.5, None, 10, -0.01), (0.125, 1e10, None), ("12.30", None)])
+def test_reals_are_the_decimals_that_sqlite_shows(
+    storage: SQLiteStorage, file: Path, values: tuple[object, ...]
+) -> None:
+    filled(file, *values)
+    assert read_as(storage, "decimal128(14, 3)") == [None if v is None else Decimal(str(v)) for v in values]
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, 1234567890123.456789, 0.0005, float("inf"), 1e300])
+def test_reals_of_other_digits_are_no_decimals(storage: SQLiteStorage, file: Path, value: float) -> None:
+    filled(file, 12.5, value)
+    with pytest.raises(DataError) as caught:
+        read_as(storage, "decimal128(38, 3)")
+    assert "in the transform" not in caught.value.message
+    assert [example.row for example in caught.value.violations[0].examples] == [2]
 
 
 @pytest.mark.parametrize("values", [(1, None, 0), ("t", None, "f"), ("t", None, 0), ("true", None, "false")])
