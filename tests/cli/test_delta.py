@@ -57,6 +57,14 @@ def test_outside_commit_is_seen(lake: ProjectFolder, cli: CLI) -> None:
     assert cli("show", "totals", "--version", "1", "-o", "json").json["row_count"] == 3
 
 
+def test_plan_refuses_a_table_inside_of_another(lake: ProjectFolder, cli: CLI) -> None:
+    cli("run")
+    lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("  best:\n", "  best:\n    path: totals/best\n"))
+    assert (
+        "lake/delta/totals/best is inside of a Delta table, `totals`, whose vacuum would remove it" in cli("plan").out
+    )
+
+
 def test_show_an_older_version(lake: ProjectFolder, cli: CLI) -> None:
     cli("run")
     lake.write("data/orders.csv", "customer,amount\n007,50\n")

@@ -313,6 +313,19 @@ def test_code_loaded_in_other_ways_is_right_or_due(one: ProjectFolder, cli: Cli,
     assert one.read("data/b.csv") == "v\n1\n"
 
 
+def test_code_not_followed_is_up_to_date(one: ProjectFolder, cli: Cli) -> None:
+    one.write("transforms.py", one.read("transforms.py").replace("from helpers import VALUE", LOADING["exec"]))
+    assert cli("run").code == 0
+    assert due(cli) == set()
+
+
+def test_comment_added_during_a_run_leaves_all_up_to_date(one: ProjectFolder, cli: Cli) -> None:
+    write_script(one, "(here / 'helpers.py').write_text('VALUE = 1  # of course\\n')")
+    assert cli("run").code == 0
+    assert "of course" in one.read("helpers.py")
+    assert due(cli) == set()
+
+
 def test_edits_between_runs_are_picked_up(one: ProjectFolder) -> None:
     """As in a notebook, also where the module was imported there."""
     project = Project.load()

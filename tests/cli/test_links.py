@@ -387,6 +387,17 @@ def test_a_link_made_before_a_table_is_begun_is_told(copies: ProjectFolder, cli:
     assert copies.read("precious/last.csv") == "id\n7\n"
 
 
+def test_table_behind_a_looping_link_is_not_computed(copies: ProjectFolder, cli: Cli) -> None:
+    (copies.path / "data/out").symlink_to("out")
+    text = copies.read("transforms.py").replace("    return raw", "    open('computed', 'w').close()\n    return raw")
+    copies.write("transforms.py", text)
+    planned = cli("plan")
+    assert "data/out/clean.csv cannot be looked at: too many levels of symbolic links" in planned.out
+    assert "next: remove the link that leads to itself" in planned.out
+    assert cli("run").code == 1
+    assert not (copies.path / "computed").exists()
+
+
 def test_a_pipe_in_place_of_a_table_is_refused(copies: ProjectFolder, cli: Cli) -> None:
     (copies.path / "data/out").mkdir()
     os.mkfifo(copies.path / "data/out/clean.csv")
