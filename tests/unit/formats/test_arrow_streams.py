@@ -118,7 +118,7 @@ def test_source_is_gone_when_text_was_read(kind: str) -> None:
     content = written(kind)
     gc.disable()
     try:
-        for _ in range(40):
+        for _ in range(10):
             opened: list[weakref.ref[io.BytesIO]] = []
 
             def source() -> io.BytesIO:
@@ -140,7 +140,7 @@ def test_pieces_are_gone_when_parquet_was_read() -> None:
             return piece
 
     content = written("parquet")
-    for _ in range(40):
+    for _ in range(10):
         given: list[weakref.ref[memoryview]] = []
         with ParquetReader(Source(content), "t") as reader:
             reader.read(["n", "text"])
