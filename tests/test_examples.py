@@ -147,9 +147,7 @@ def test_templates_are_listed(installed: Installed, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_a_template_runs_as_scaffolded_and_keeps_its_promises_in_ci(
-    installed: Installed, tmp_path: Path, template: str
-) -> None:
+def test_scaffolded_template_runs_and_passes_its_ci(installed: Installed, tmp_path: Path, template: str) -> None:
     installed.lakehouse("init", "mine", "--template", template, cwd=tmp_path)
     project = tmp_path / "mine"
     scaffolded = files_of(project)
@@ -276,7 +274,7 @@ def test_the_generator_makes_the_shipped_observations(tmp_path: Path, shipped: s
     assert made.read_bytes() == (ROOT / shipped / "data" / "raw" / "observations.csv").read_bytes()
 
 
-def test_the_observations_have_the_layout_of_the_service_and_agree_with_their_reports() -> None:
+def test_observations_match_layout_and_reports() -> None:
     rows = rows_of(ROOT / "examples" / "weather" / "data" / "raw" / "observations.csv")
     layout = "station valid tmpf dwpf relh drct sknt p01i alti mslp vsby gust skyc1 skyc2 skyc3 skyc4 skyl1 skyl2 skyl3"
     assert list(rows[0]) == [*layout.split(), "skyl4", "wxcodes", "metar"]

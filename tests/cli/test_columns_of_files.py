@@ -91,7 +91,7 @@ def test_plan_names_the_option_of_an_input_column(
     assert reasons(cli, "report") == f"`raw` is read differently now ({reason})"
 
 
-def test_stored_table_is_not_read_by_other_options_of_a_column(columns: ProjectFolder, cli: Cli) -> None:
+def test_stored_table_ignores_changed_column_options(columns: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     columns.write("lakehouse.yaml", PROJECT.replace('"%Y%m%d"', '"%Y%d%m"'))
     assert reasons(cli, "report") == "`date_format` of column `day` changed"

@@ -123,7 +123,7 @@ def test_what_would_come_out_now(computed: ProjectFolder, cli: Cli) -> None:
     assert {t["action"] for t in cli("plan", "-o", "json").json["tables"]} == {"read", "run"}
 
 
-def test_what_comes_out_the_same_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
+def test_same_result_changes_nothing_downstream(computed: ProjectFolder, cli: Cli) -> None:
     code = computed.read("transforms.py").replace("return orders", "orders = orders.copy(); return orders")
     computed.write("transforms.py", code)
     done = cli("diff", "-o", "json")

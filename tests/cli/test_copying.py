@@ -60,7 +60,7 @@ def test_everything_with_its_sources_is_up_to_date_there(computed: ProjectFolder
     assert cli("clean", "-e", to, "--dry-run").out == "nothing to clean\n"
 
 
-def test_without_the_sources_a_plan_looks_at_those_that_are_there(computed: ProjectFolder, cli: Cli) -> None:
+def test_plan_without_copied_sources_reads_the_existing(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "--to", "dev")
     assert done.code == 0
     assert "1 source stays where it is" in done.out
@@ -173,21 +173,21 @@ def test_force_overwrites_outside_data(computed: ProjectFolder, cli: Cli) -> Non
         assert database.execute("select * from totals order by 1").fetchall() == [("007", 6), ("008", 2)]
 
 
-def test_a_refusal_is_told_once(computed: ProjectFolder, cli: Cli) -> None:
+def test_refusal_is_reported_once(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/totals.csv", "mine\n")
     done = cli("copy", "--to", "dev")
     assert (done.out + done.err).count("dev/totals.csv was not created") == 1
     assert "nothing was copied" in done.err.splitlines()
 
 
-def test_arguments_that_are_wrong_are_all_there_is_to_tell(computed: ProjectFolder, cli: Cli) -> None:
+def test_wrong_arguments_are_reported_alone(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "nothing", "--to", "dev")
     assert (done.code, done.out) == (2, "")
     assert "there is no table `nothing`" in done.err
     assert cli("copy", "state:failed", "--to", "dev").out.startswith("small · default → dev · copy\n")
 
 
-def test_what_cannot_be_looked_at_is_told_with_what_to_do(computed: ProjectFolder, cli: Cli) -> None:
+def test_unreachable_table_is_reported_with_a_hint(computed: ProjectFolder, cli: Cli) -> None:
     (computed.path / "lake.db").write_text("no database" * 100)
     done = cli("copy", "totals", "--to", "database")
     assert done.code == 1
@@ -211,7 +211,7 @@ def test_what_was_altered_where_it_comes_from(computed: ProjectFolder, cli: Cli)
     assert cli("copy", "best", "--to", "dev").code == 0
 
 
-def test_times_are_told_as_they_are_here(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_shown_in_local_time(computed: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("copy", "--to", "dev", "--sources").code == 0
     computed.write("dev/orders.csv", "customer,amount\n1,1\n")
     assert cli("run", "-e", "dev", "totals").code == 0
@@ -277,7 +277,7 @@ def test_usage(computed: ProjectFolder, cli: Cli) -> None:
     assert cli("copy", "nothing", "--to", "prod").code == 2
 
 
-def test_the_lock_of_the_target_is_held(computed: ProjectFolder, cli: Cli) -> None:
+def test_target_is_locked(computed: ProjectFolder, cli: Cli) -> None:
     with run_lock(computed.path, "dev"):
         done = cli("copy", "--to", "dev")
         assert done.code == 1

@@ -187,7 +187,7 @@ def test_local_times_after_2037_are_shown_right(folder: ProjectFolder, cli: Cli)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_values_as_people_write_them_are_stored_and_read_back(folder: ProjectFolder, cli: Cli, form: str) -> None:
+def test_handwritten_values_round_trip(folder: ProjectFolder, cli: Cli, form: str) -> None:
     columns = (
         "{net: 'decimal128(12, 2)', tax: float64, n: int64, opens: 'time32[s]', took: 'duration[s]', "
         "at: 'timestamp[ms, tz=UTC]', raw: binary, tags: 'list<string>'}"

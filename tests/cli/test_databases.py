@@ -242,7 +242,7 @@ def test_clean_keeps_outside_modifications(lake: Lake, cli: Cli) -> None:
     assert lake.run(f"SELECT total FROM {name(lake, 'best')}")[0][0] in (7, "7")
 
 
-def test_a_type_that_cannot_be_held_is_told_when_the_project_is_loaded(lake: Lake, cli: Cli) -> None:
+def test_unsupported_type_is_refused_on_loading(lake: Lake, cli: Cli) -> None:
     text = lake.folder.read("lakehouse.yaml")
     for kind, wrong in (("sqlite", "uint64"), ("postgresql", "'timestamp[ns]'"), ("duckdb", "'duration[ns]'")):
         if lake.kind == kind:
@@ -429,7 +429,7 @@ def test_ctrl_c_ends_a_plan_that_waits_for_the_server(
         assert postgresql_server.run(waiting) == [("0",)]
 
 
-def test_two_schemas_under_one_root_are_told_apart(
+def test_two_schemas_under_one_root_are_distinguished(
     postgresql_server: PostgreSQL, folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WH", postgresql_server.url(database := postgresql_server.new_database()))
@@ -471,9 +471,7 @@ def test_two_schemas_under_one_root_are_told_apart(
     assert "${WH}/shop/totals" in cli("clean", "--dry-run").out
 
 
-def test_a_storage_that_cannot_be_reached_is_told_once_and_not_asked_again(
-    folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_storage_is_asked_once(folder: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write(
         "lakehouse.yaml",
         """

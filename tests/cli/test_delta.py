@@ -94,7 +94,7 @@ def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: CLI) -> None:
     assert actions(cli)["totals"] == "run"
 
 
-def test_a_foreign_table_is_refused_before_anything_is_computed(lake: ProjectFolder, cli: CLI) -> None:
+def test_foreign_table_is_refused_before_computing(lake: ProjectFolder, cli: CLI) -> None:
     deltalake.write_deltalake("lake/delta/totals", pa.table({"x": [1]}))
     lake.write("transforms.py", "def totals(orders):\n    raise OSError\n\n\ndef best(totals, count):\n    1\n")
     would_fail = {t["name"]: t["would_fail"] for t in cli("plan", "-o", "json").json["tables"]}
@@ -112,7 +112,7 @@ def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: CLI) -> None:
     assert cli("show", "totals", "--version", "0", "-o", "json").json["rows"] == [{"x": 1}]
 
 
-def test_what_it_cannot_hold_is_refused_when_the_project_is_loaded(lake: ProjectFolder, cli: CLI) -> None:
+def test_unsupported_type_is_refused_on_loading(lake: ProjectFolder, cli: CLI) -> None:
     lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: uint64"))
     told = cli("validate")
     assert told.code == 3

@@ -150,7 +150,7 @@ SECRETS = [(name, option.name) for name, kind in STORAGE_TYPES.items() for optio
 ROOTS = {"s3": "s3://b/p", "gcs": "gs://b/p", "azure": "az://b/p", "delta": "s3://b/p"}
 
 
-def test_problems_show_no_secret_that_stands_in_the_file_nor_how_long_it_is(project: ProjectFolder, cli: Cli) -> None:
+def test_problems_show_no_secret_and_no_length_of_one(project: ProjectFolder, cli: Cli) -> None:
     environments = (
         'environments: {e: {storages: {default: {root: "gs://b", options: {token: hunter2x, foo: 1}}}}, '
         'p: {storages: {default: {root: "postgresql://u@h/db?password=hunter2", nope: 1}}}}\n'
@@ -164,7 +164,7 @@ def test_problems_show_no_secret_that_stands_in_the_file_nor_how_long_it_is(proj
     assert above[caret.index("^") :].startswith("foo")
 
 
-def test_the_name_of_an_environment_stays_also_where_a_variable_is_called_so(
+def test_environment_name_equal_to_a_variable_is_shown(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKE_BUCKET", "lake")
@@ -237,7 +237,7 @@ def test_passwords_in_urls_are_hidden(two: ProjectFolder, cli: Cli, root: str) -
             assert "hunter2" not in done.out
 
 
-def test_what_another_environment_names_is_not_shown_either(
+def test_secrets_of_another_environment_are_masked(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WH2", "postgresql://me:p%40ss%2Fw%25rd1@host/db")

@@ -64,7 +64,7 @@ def test_a_table_of_another_format_than_its_storage(project: ProjectFolder, cli:
     assert project.files() == ["best.csv", "orders.csv", "totals.csv"]
 
 
-def test_the_file_of_a_former_format_stays_until_the_run_that_replaces_it(project: ProjectFolder, cli: Cli) -> None:
+def test_former_file_stays_until_a_run_replaces_it(project: ProjectFolder, cli: Cli) -> None:
     cli("run")
     in_format(project, "totals", "parquet")
     project.write("transforms.py", project.read("transforms.py").replace("return orders", "raise ValueError(orders)"))
@@ -110,7 +110,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
         ("parqet", "{}", "did you mean `parquet`?"),
     ],
 )
-def test_wrong_options_are_told_before_anything_runs(
+def test_wrong_options_are_refused_before_a_run(
     project: ProjectFolder, cli: Cli, format_: str, options: str, told: str
 ) -> None:
     in_format(project, "totals", format_, options)
@@ -136,7 +136,7 @@ def test_escape_char_of_a_storage_is_unset_for_a_table(project: ProjectFolder, c
     assert cli("show", "orders", "-o", "json").json["rows"][0]["customer"] == "\\007"
 
 
-def test_a_schema_that_drifted_is_told_with_column_and_types(project: ProjectFolder, cli: Cli) -> None:
+def test_drifted_schema_names_column_and_types(project: ProjectFolder, cli: Cli) -> None:
     in_format(project, "orders", "parquet")
     pq.write_table(pa.table({"customer": ["007"], "amount": ["5"]}), project.path / "data/orders.parquet")
     ran = cli("run", "-o", "json")
@@ -167,9 +167,7 @@ def test_excel_as_a_source(project: ProjectFolder, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("type_", ["list<int64>", "binary", "timestamp[us, tz=UTC]", "struct<a: int64>"])
-def test_excel_refuses_what_cells_do_not_hold_when_the_project_is_loaded(
-    project: ProjectFolder, cli: Cli, type_: str
-) -> None:
+def test_excel_refuses_unsupported_types_on_loading(project: ProjectFolder, cli: Cli, type_: str) -> None:
     in_format(project, "orders", "excel")
     edit(project, "{customer: string, amount: int64}", f'{{customer: string, amount: "{type_}"}}')
     ran = cli("validate")
@@ -177,7 +175,7 @@ def test_excel_refuses_what_cells_do_not_hold_when_the_project_is_loaded(
     assert "format excel cannot hold column `amount` of table `orders`" in ran.err
 
 
-def test_without_openpyxl_it_is_told_what_to_install(
+def test_missing_openpyxl_names_the_package_to_install(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys

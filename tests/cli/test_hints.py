@@ -186,7 +186,7 @@ def test_table_that_a_foreign_key_of_duckdb_holds(folder: ProjectFolder, cli: Cl
     assert cli("run", "--force", "t").code == 0
 
 
-def test_columns_that_are_there_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
+def test_existing_columns_are_not_suggested_for_others(folder: ProjectFolder, cli: Cli) -> None:
     folder.write("data/s.csv", "amount_1,note\n1,x\n")
     declare(folder, "s: {kind: source, columns: {amount_1: int64, amount_2: int64}}")
     refused = cli("show", "s").err
@@ -263,7 +263,7 @@ def test_annotations_that_may_work_are_accepted(folder: ProjectFolder, cli: Cli,
     assert cli("validate").code == 0
 
 
-def test_rows_of_sqlite_that_break_the_declared_type_are_blamed(folder: ProjectFolder, cli: Cli) -> None:
+def test_sqlite_rows_of_the_wrong_type_are_named(folder: ProjectFolder, cli: Cli) -> None:
     with closing(sqlite3.connect("x.sqlite")) as connection:
         connection.execute("CREATE TABLE s (id INTEGER, v REAL)")
         rows = [("a", 1.5), ("b", "x"), (3, "y"), ("four", "z"), (5, 2.5)]

@@ -133,7 +133,7 @@ def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
     assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [told]
 
 
-def test_rows_of_a_changed_source_where_they_are_as_many_or_not_known(done: ProjectFolder, cli: Cli) -> None:
+def test_changed_source_with_equal_or_unknown_row_count(done: ProjectFolder, cli: Cli) -> None:
     def told() -> str:
         return reasons(cli)["totals"][0][1]
 
@@ -309,7 +309,7 @@ def test_plan_and_run_report_a_change_alike(
     ("before", "after", "check"),
     [("a: int64", "a: {type: int64, nullable: false}", "null"), ("b: int64}", "b: int64}, key: b", "key")],
 )
-def test_stored_data_that_break_a_new_rule_stay_out_of_date(
+def test_data_breaking_a_new_rule_stay_out_of_date(
     folder: ProjectFolder, cli: Cli, before: str, after: str, check: str
 ) -> None:
     folder.write("lakehouse.yaml", UNDECLARED.replace("{uses: {}", "{uses: {}, columns: {a: int64, b: int64}"))
@@ -424,7 +424,7 @@ def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
     assert {t["name"]: t["status"] for t in again.json["tables"]} == {"fresh": "materialized", "best": "materialized"}
 
 
-def test_what_failed_is_not_forgotten_over_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
+def test_failure_survives_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "transforms.py", "totals.nlargest", "totals.nlargst")
     assert statuses(cli) == {"totals": "unchanged", "best": "failed"}
     assert statuses(cli, "totals") == {"totals": "unchanged"}
@@ -474,7 +474,7 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
     assert reasons(cli) == {}
 
 
-def test_code_on_the_python_path_that_is_edited_between_runs(
+def test_edited_code_on_the_python_path_runs_again(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = project.path.parent / "shared" / "units.py"
@@ -489,7 +489,7 @@ def test_code_on_the_python_path_that_is_edited_between_runs(
     assert reasons(cli) == {"best": [("function_changed", "constant `FACTOR` changed (units.py)")]}
 
 
-def test_a_file_named_like_a_module_of_python_is_left_alone(project: ProjectFolder, cli: Cli) -> None:
+def test_file_named_like_a_standard_module_is_ignored(project: ProjectFolder, cli: Cli) -> None:
     project.write("calendar.py", "raise SystemExit('not to be imported')\n")
     edit(project, "transforms.py", "import pandas as pd", "import calendar\n\nimport pandas as pd")
     edit(project, "transforms.py", "nlargest(count,", "nlargest(count * len(calendar.month_name[1:2]),")
@@ -499,7 +499,7 @@ def test_a_file_named_like_a_module_of_python_is_left_alone(project: ProjectFold
 
 
 @pytest.mark.slow
-def test_an_edit_of_the_same_size_and_second_is_computed_with_the_new_code(tmp_path: Path) -> None:
+def test_edit_of_the_same_size_and_second_is_computed(tmp_path: Path) -> None:
     """Bytecode, which Python would believe, tells neither apart."""
     (tmp_path / "lakehouse.yaml").write_text("name: x\nmodule: transforms\ntables: {a: {columns: {v: int64}}}\n")
     code = tmp_path / "transforms.py"

@@ -116,9 +116,7 @@ def test_ctrl_c_twice_or_termination_ends_at_once(slow: ProjectFolder, how: str,
 
 @pytest.mark.parametrize("executor", ["threads", "serial", "processes"])
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
-def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_decide(
-    slow: ProjectFolder, executor: str, times: int
-) -> None:
+def test_terminal_ctrl_c_in_all_processes_ends_the_run_once(slow: ProjectFolder, executor: str, times: int) -> None:
     shown = ctrl_c_at_a_terminal(slow, executor, times)
     assert "Traceback" not in shown
     if times == 1:
@@ -137,9 +135,7 @@ def test_ctrl_c_typed_at_a_terminal_reaches_every_process_and_is_the_runs_to_dec
     ("executor", "option"),
     [("processes", ""), ("threads", ", start_new_session=True"), ("serial", ", start_new_session=True")],
 )
-def test_ctrl_c_typed_at_a_terminal_leaves_programs_alone_that_transforms_started_as_documented(
-    slow: ProjectFolder, executor: str, option: str
-) -> None:
+def test_terminal_ctrl_c_spares_detached_programs(slow: ProjectFolder, executor: str, option: str) -> None:
     # The program itself tells that it has begun: until it has its session, it heeds what is typed.
     program = "touch begun; until [ -e go ]; do sleep 0.01; done"
     call = f"import subprocess; subprocess.run(['sh', '-c', {program!r}], check=True{option})"

@@ -122,7 +122,7 @@ def unknown_state(folder: ProjectFolder) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_killing_at_any_moment_and_running_again_gives_the_same_bytes(
+def test_killed_and_repeated_run_gives_the_same_bytes(
     undisturbed: Undisturbed, folder: ProjectFolder, cli: Callable[..., Invoked], executor: str
 ) -> None:
     shutil.copytree(undisturbed.folder.path, folder.path, dirs_exist_ok=True)
@@ -172,9 +172,7 @@ main()
 """
 
 
-def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
     assert cli("run").code == 0
     [first] = cli("runs", "-o", "json").json["runs"]
     project.write("data/orders.csv", "customer,amount\n007,50\n")
@@ -194,9 +192,7 @@ def test_data_that_a_killed_run_stored_without_their_manifest_are_said_to_be_its
     assert "was modified outside lakehouse" in cli("plan").out
 
 
-def test_what_a_killed_run_left_of_the_cache_of_code_goes_with_the_next_that_writes_it(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_leftover_of_the_code_cache_is_removed(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
     assert cli("run").code == 0
     assert unknown_state(project) == []
     left = project.path / ".lakehouse/cache/code.99999"

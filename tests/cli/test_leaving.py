@@ -25,13 +25,13 @@ main(sys.argv[1:])
 """
 
 
-def test_commands_that_import_nothing_of_the_users_leave_at_once(project: ProjectFolder) -> None:
+def test_commands_without_user_code_exit_at_once(project: ProjectFolder) -> None:
     for command in (["validate"], ["plan"], ["ls"]):
         done = subprocess.run([sys.executable, "-c", AT_THE_END, *command], cwd=project.path, check=False)
         assert done.returncode == 0
 
 
-def test_after_a_run_what_the_users_code_registered_is_called(project: ProjectFolder) -> None:
+def test_atexit_callbacks_and_threads_finish_after_a_run(project: ProjectFolder) -> None:
     code = "import atexit, threading, time\natexit.register(lambda: open('left', 'w').close())\n"
     code += "threading.Thread(target=lambda: (time.sleep(1), open('waited', 'w').close())).start()\n"
     code += "print('the last word', end='')\n" + project.read("transforms.py")
@@ -81,9 +81,7 @@ def late(folder: ProjectFolder, *argv: str, seconds: float = 0.5) -> subprocess.
 
 
 @pytest.mark.parametrize("argv", [["run", "--executor", "threads"], ["run", "--executor", "serial"], ["diff"]])
-def test_what_is_printed_when_the_command_has_done_its_work_is_no_result_and_no_secret(
-    project: ProjectFolder, argv: list[str]
-) -> None:
+def test_late_output_is_masked_and_not_on_stdout(project: ProjectFolder, argv: list[str]) -> None:
     done = late(project, *argv, "-o", "json")
     json.loads(done.stdout)
     assert done.stderr.splitlines() == ["late ${TOKEN}", "shell ${TOKEN}", "registered ${TOKEN}"]
@@ -98,7 +96,7 @@ def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["threads", "serial"])
-def test_a_thread_that_never_ends_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
+def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
     done = late(project, "run", "--executor", executor, seconds=1000)
     assert done.returncode == 0
     told, registered = done.stderr.splitlines()
@@ -108,7 +106,7 @@ def test_a_thread_that_never_ends_does_not_keep_the_command_alive(project: Proje
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial"])
-def test_a_transform_that_closes_stderr_takes_no_message_away(project: ProjectFolder, executor: str) -> None:
+def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) -> None:
     failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('told')\n"
     project.write("transforms.py", project.read("transforms.py") + failing)
     argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]

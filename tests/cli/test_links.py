@@ -373,7 +373,7 @@ def test_a_linked_folder_that_leads_elsewhere_is_refused(copies: ProjectFolder, 
     assert copies.read("data/2027/clean.csv") == "id\n7\n"
 
 
-def test_a_link_made_before_a_table_is_begun_is_told(copies: ProjectFolder, cli: Cli) -> None:
+def test_link_made_before_a_table_begins_is_reported(copies: ProjectFolder, cli: Cli) -> None:
     """Not that the file behind it is there already: `--force` would not replace it."""
     text = copies.read("lakehouse.yaml").replace("out/last", "late/last")
     copies.write("lakehouse.yaml", text)

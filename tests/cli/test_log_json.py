@@ -164,7 +164,7 @@ def test_secrets_never_appear(project: ProjectFolder, tmp_path: Path, executor: 
         assert "pass word" not in text
 
 
-def test_a_secret_that_became_the_name_of_a_column_does_not_appear(project: ProjectFolder) -> None:
+def test_secret_as_a_column_name_is_masked(project: ProjectFolder) -> None:
     """Also in JSON; a declared column that is called as a value is stays."""
     text = project.read("lakehouse.yaml").replace(
         "tables:\n", 'storages: {other: {root: "${LAKE}/${WORD}"}}\ntables:\n', 1

@@ -82,9 +82,7 @@ def test_tables_pass_in_memory(folder: ProjectFolder, cli: Callable[..., Invoked
     assert folder.read("data/doubled.csv") == "n\n2\n4\n"
 
 
-def test_arrow_data_are_released_once_all_consumers_share_a_frame(
-    folder: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_arrow_data_are_released_once_a_frame_is_shared(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
     folder.write(
         "lakehouse.yaml",
         """
@@ -116,9 +114,7 @@ def test_arrow_data_are_released_once_all_consumers_share_a_frame(
         assert int(folder.read(f"data/{name}.csv").split()[1]) < before + SIZE, name
 
 
-def test_module_that_cannot_be_imported_harms_no_other_table(
-    folder: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_failed_import_harms_no_other_table(folder: ProjectFolder, cli: Callable[..., Invoked]) -> None:
     """Which frames the tables after it take is known all the same."""
     folder.write(
         "lakehouse.yaml",

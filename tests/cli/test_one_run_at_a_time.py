@@ -102,7 +102,7 @@ def test_a_killed_holder_lets_go_at_once(slow: ProjectFolder, executor: str) -> 
         assert third.ends() == 0
 
 
-def test_workers_do_not_go_on_without_the_process_that_leads_them(slow: ProjectFolder) -> None:
+def test_workers_end_with_their_parent_process(slow: ProjectFolder) -> None:
     code = slow.read("transforms.py")
     pid = "pathlib.Path('pid').write_text(str(os.getpid()))\n    pathlib.Path('begun').touch()"
     slow.write(

@@ -189,9 +189,7 @@ def test_a_tag_of_several_words_is_selected_by_a_pattern(project: ProjectFolder,
         ("copy", "--to", "dev"),
     ],
 )
-def test_in_json_too_a_selection_that_matches_nothing_says_so(
-    project: ProjectFolder, cli: Cli, argv: tuple[str, ...]
-) -> None:
+def test_selection_without_match_is_a_note_in_json(project: ProjectFolder, cli: Cli, argv: tuple[str, ...]) -> None:
     dev = "environments: {dev: {storages: {default: {root: dev}}}}\n"
     project.write("lakehouse.yaml", project.read("lakehouse.yaml") + dev)
     ran = cli(*argv, "state:failed", "-o", "json")
@@ -341,7 +339,7 @@ def test_schema_is_a_json_schema(cli: Cli) -> None:
     assert "tables" in document["properties"]
 
 
-def test_options_work_before_and_after_the_command_and_from_the_environment(
+def test_options_work_in_any_place_and_by_environment(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.path.parent)
@@ -400,7 +398,7 @@ def test_errors_of_the_module_are_shown_with_their_line(project: ProjectFolder, 
         (b"K = 1\0\n", "hh.py", "hh.py"),
     ],
 )
-def test_errors_of_a_module_that_transforms_reach_are_shown_with_their_line(
+def test_errors_in_reached_modules_have_their_line(
     project: ProjectFolder, cli: Cli, content: bytes, message: str, place: str
 ) -> None:
     code = project.read("transforms.py")
@@ -444,13 +442,13 @@ def test_init_scaffolds_and_never_overwrites(folder: ProjectFolder, cli: Cli) ->
     assert names == {"minimal", "weather", "shop"}
 
 
-def test_json_errors_come_even_where_the_arguments_are_wrong(project: ProjectFolder, cli: Cli) -> None:
+def test_wrong_arguments_are_reported_as_json(project: ProjectFolder, cli: Cli) -> None:
     ran = cli("show", "-o", "json")
     assert ran.code == 2
     assert json.loads(ran.out)["error"]["type"] == "UsageError"
 
 
-def test_a_folder_that_is_gone_matters_only_where_it_is_needed(
+def test_removed_working_folder_matters_only_if_needed(
     project: ProjectFolder, cli: Callable[..., Invoked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -512,7 +510,7 @@ def test_optional_import_is_not_reported(project: ProjectFolder, cli: Cli, code:
     assert cli("validate").code == 0
 
 
-def test_the_hint_for_a_package_of_an_extra_names_the_extra(
+def test_hint_for_an_optional_package_names_the_extra(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = project.read("transforms.py")

@@ -148,7 +148,7 @@ class Shelf(AssetStorage):
 """
 
 
-def test_what_a_storage_without_a_base_raises_is_told_with_its_line(shelf: ProjectFolder, cli: CLI) -> None:
+def test_error_of_a_storage_without_base_has_its_line(shelf: ProjectFolder, cli: CLI) -> None:
     shelf.write("shelf.py", RAW)
     storage = Project.load().storage("best")
     table = Project.load().table("best")
@@ -199,7 +199,7 @@ def test_clean_names_tables_as_a_run_does(shelf: ProjectFolder, cli: CLI) -> Non
     assert [stray["uri"] for stray in cli("clean", "-o", "json", "--dry-run").json["found"]] == [uris["best"]]
 
 
-def test_one_that_cannot_be_had_is_told_by_a_plan(shelf: ProjectFolder, cli: CLI) -> None:
+def test_plan_reports_an_unusable_storage(shelf: ProjectFolder, cli: CLI) -> None:
     broken = SHELF.replace("return Head(", "raise EOFError('nobody there') if key else Head(")
     broken += (
         "\n    def explain(self, error, table):\n        from lakehouse_cli.storage import Cause\n"
@@ -260,7 +260,7 @@ def test_root_in_a_uri_is_as_written(
     assert cli("ls", "-o", "json").json["tables"][0]["uri"] == "own://me:${SECRET}@host/t"
 
 
-def test_undeclared_columns_that_it_cannot_hold_are_refused(shelf: ProjectFolder, cli: CLI) -> None:
+def test_undeclared_unsupported_columns_are_refused(shelf: ProjectFolder, cli: CLI) -> None:
     refusing = SHELF.replace("KeyedStorage):", "KeyedStorage):\n    cannot_hold: ClassVar = ('uint64',)", 1)
     shelf.write("shelf.py", f"from typing import ClassVar\n{refusing}")
     shelf.write(

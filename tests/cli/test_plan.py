@@ -248,7 +248,7 @@ def test_in_another_format_a_table_is_not_gone(project: ProjectFolder, cli: Cli)
     assert ("missing_data", "data/best.parquet is not there yet") in reasons(cli)["best"]
 
 
-def test_a_package_that_a_source_needs_is_named_by_plan_and_run(
+def test_plan_and_run_name_the_package_a_source_needs(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = project.read("lakehouse.yaml").replace("    kind: source\n", "    kind: source\n    format: excel\n")

@@ -52,7 +52,7 @@ def test_a_line_without_end_does_not_run_into_ours(printing: ProjectFolder, exec
     assert {"one", "two", "three"} <= set(lines)
 
 
-def test_what_programs_write_that_a_transform_starts_is_no_result_either(project: ProjectFolder) -> None:
+def test_output_of_child_programs_is_not_on_stdout(project: ProjectFolder) -> None:
     text = project.read("transforms.py").replace("    return orders", '    os.system("echo shell")\n    return orders')
     project.write("transforms.py", text.replace("import pandas as pd", "import os\nimport pandas as pd"))
     done = run(project)
@@ -83,7 +83,7 @@ def test_on_a_terminal_it_stays_above_the_table(printing: ProjectFolder, executo
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_so_does_what_programs_write_that_a_transform_starts(project: ProjectFolder, executor: str) -> None:
+def test_output_of_child_programs_goes_to_stderr_too(project: ProjectFolder, executor: str) -> None:
     """To either descriptor, by its name too, and with no newline at the end; one that lives on keeps nobody waiting."""
     program = "echo one; echo two >&2; echo three >/dev/stderr; sleep 9 & printf four"
     text = project.read("transforms.py").replace("    return totals", f"    os.system({program!r})\n    return totals")
@@ -120,7 +120,7 @@ def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("how", [["-o", "json"], [], ["-q"], ["--log-format", "json"]])
-def test_no_secret_is_shown_whoever_prints_it(telling: ProjectFolder, executor: str, how: list[str]) -> None:
+def test_no_secret_is_shown_from_any_writer(telling: ProjectFolder, executor: str, how: list[str]) -> None:
     done = run(telling, "--executor", executor, *how)
     assert done.returncode == 0
     assert "hunter2" not in done.stdout + done.stderr
@@ -176,9 +176,7 @@ def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
     assert done.stderr == "shell\n"
 
 
-def test_an_invalid_project_is_one_json_line_where_stderr_is_json(
-    project: ProjectFolder, cli: Callable[..., Invoked]
-) -> None:
+def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
     project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tables:", "tabels:"))
     invoked = cli("run", "--log-format", "json")
     [line] = [json.loads(line) for line in invoked.err.splitlines()]
@@ -217,7 +215,7 @@ def test_lines_of_a_pipe_are_whole_and_there_in_time() -> None:
     os.close(held)
 
 
-def test_a_line_of_ours_does_not_run_into_what_another_process_has_begun() -> None:
+def test_messages_start_on_a_line_of_their_own() -> None:
     lines: list[str] = []
     piped = PipedLines(lines.append)
     os.write(piped.descriptor, b"first\nbegun ")
@@ -228,7 +226,7 @@ def test_a_line_of_ours_does_not_run_into_what_another_process_has_begun() -> No
     assert lines == ["first", "begun ", "ours é \\udcff", "and ended", "ours again"]
 
 
-def test_a_descriptor_is_what_it_was_after_it_was_redirected() -> None:
+def test_redirected_descriptor_is_restored() -> None:
     read_end, write_end = os.pipe()
     other = os.dup(2)
     with redirected(other, write_end):

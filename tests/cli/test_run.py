@@ -68,7 +68,7 @@ def test_json_is_one_document_with_the_documented_fields(project: ProjectFolder,
     assert "x" in ran.err
 
 
-def test_a_broken_contract_publishes_nothing_and_skips_what_needs_it(project: ProjectFolder, cli: Cli) -> None:
+def test_broken_contract_publishes_nothing(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     before = project.read("data/totals.csv")
     project.write("data/orders.csv", "customer,amount\n007,5\n007,\n008,\n")
@@ -98,9 +98,7 @@ def test_a_broken_contract_publishes_nothing_and_skips_what_needs_it(project: Pr
     assert [violation["location"] for violation in error["violations"]] == [place]
 
 
-def test_what_breaks_a_contract_and_is_no_declared_column_has_the_place_of_the_columns(
-    project: ProjectFolder, cli: Cli
-) -> None:
+def test_extra_column_error_points_at_the_columns(project: ProjectFolder, cli: Cli) -> None:
     project.write(
         "transforms.py", project.read("transforms.py").replace('agg(total=("a', 'agg(n=("amount", "size"), total=("a')
     )
@@ -181,7 +179,7 @@ def test_an_exception_is_shown_as_the_users_own_frames(project: ProjectFolder, c
     assert "Traceback (most recent call last)" in cli("run", "-v").err
 
 
-def test_a_missing_source_fails_and_what_needs_it_is_skipped(project: ProjectFolder, cli: Cli) -> None:
+def test_missing_source_fails_and_skips_downstream(project: ProjectFolder, cli: Cli) -> None:
     (project.path / "data/orders.csv").unlink()
     ran = cli("run", "-o", "json")
     assert ran.code == 1
@@ -238,7 +236,7 @@ def test_missing_inputs_are_described_correctly(folder: ProjectFolder, cli: Cli)
     assert "error: `a` was stored in another way than it is declared now (format csv → parquet), and `c` needs" in told
 
 
-def test_selection_reads_what_is_not_selected_as_it_is_stored(project: ProjectFolder, cli: Cli) -> None:
+def test_unselected_inputs_are_read_as_stored(project: ProjectFolder, cli: Cli) -> None:
     refused = cli("run", "best")
     assert refused.code == 2
     assert "`totals` was never materialized, and `best` needs it" in refused.err
@@ -418,7 +416,7 @@ def test_extra_columns(project: ProjectFolder, cli: Cli, policy: str, code: int,
         assert ("dropped `first`" in ran.out) == (policy == "drop")
 
 
-def test_tables_without_columns_keep_their_types_from_run_to_run(project: ProjectFolder, cli: Cli) -> None:
+def test_undeclared_types_are_kept_from_run_to_run(project: ProjectFolder, cli: Cli) -> None:
     project.write(
         "lakehouse.yaml",
         """
@@ -485,9 +483,7 @@ def test_nothing_selected_is_not_an_error(project: ProjectFolder, cli: Cli) -> N
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_the_memory_of_a_table_is_known_by_inputs_that_the_same_run_stores(
-    folder: ProjectFolder, cli: Cli, executor: str
-) -> None:
+def test_memory_estimate_counts_inputs_of_the_same_run(folder: ProjectFolder, cli: Cli, executor: str) -> None:
     folder.write(
         "lakehouse.yaml",
         """
@@ -561,9 +557,7 @@ def test_retry_is_one_line_of_a_log(folder: ProjectFolder, cli: Cli, executor: s
     assert all(line.isprintable() for line in (ran.out + ran.err).split("\n"))
 
 
-def test_the_time_of_a_run_counts_from_when_it_was_asked_for(
-    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_time_includes_loading(project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("run").code == 0
     load = Project.load
 

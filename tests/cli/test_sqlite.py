@@ -143,7 +143,7 @@ def test_killed_run_is_explained_to_who_may_not_write(
     assert not Path("lake.db-journal").exists()
 
 
-def test_another_epoch_unit_makes_what_was_computed_out_of_date(folder: ProjectFolder, cli: Cli) -> None:
+def test_changed_epoch_unit_makes_tables_out_of_date(folder: ProjectFolder, cli: Cli) -> None:
     project = (
         "name: p\nmodule: transforms\nstorages:\n"
         "  theirs: {type: sqlite, root: their.db, options: {epoch_unit: UNIT}}\n"

@@ -105,7 +105,7 @@ def test_ipc_struct_without_fields_is_named(folder: ProjectFolder, cli: Cli) -> 
     assert "column `v` of `data/raw.arrow` is stored as struct<>" in done.err
 
 
-def test_undeclared_value_beyond_a_storage_is_told(folder: ProjectFolder, cli: Cli) -> None:
+def test_undeclared_value_beyond_a_storage_is_refused(folder: ProjectFolder, cli: Cli) -> None:
     returning(folder, STORAGES["sqlite"], "pa.array([2932897], pa.date32())")
     done = cli("run", "-o", "json")
     assert (

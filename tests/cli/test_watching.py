@@ -91,7 +91,7 @@ def test_a_transform_that_fails_and_a_helper_module(project: ProjectFolder, exec
 
 
 @pytest.mark.slow
-def test_a_project_that_is_invalid_or_away_for_a_moment_is_waited_for(project: ProjectFolder) -> None:
+def test_watch_waits_for_a_valid_project(project: ProjectFolder) -> None:
     # One above must not be taken for it while it is away.
     (project.path.parent / "lakehouse.yaml").write_text("name: another\ntables: {}\n")
     edit(project, "lakehouse.yaml", "tables:", "tabels:")

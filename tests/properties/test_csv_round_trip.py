@@ -434,7 +434,7 @@ near_types = st.one_of(
 
 @settings(LAW, max_examples=400)
 @given(st.lists(near_types, min_size=1, max_size=4), st.booleans())
-def test_undeclared_columns_are_written_back_as_the_same_values(values: list[str], same: bool) -> None:
+def test_undeclared_columns_round_trip(values: list[str], same: bool) -> None:
     values = values[:1] if same else values
     lines = ["a,b", *(f"{value},1" for value in values)]
     data = "".join(f"{line}\n" for line in lines).encode()
@@ -528,7 +528,7 @@ def test_percent_is_the_nearest_float_of_a_hundredth(values: list[Decimal]) -> N
 
 @LAW
 @given(st.lists(st.decimals(-(2**70), 2**70, allow_nan=False, allow_infinity=False), min_size=1, max_size=4))
-def test_integers_are_read_from_any_number_just_where_it_is_one(values: list[Decimal]) -> None:
+def test_whole_numbers_of_any_spelling_are_integers(values: list[Decimal]) -> None:
     for value in values:
         text = f"{value:e}"
         column = Column("a", parse_column_type("int64"))

@@ -293,7 +293,7 @@ PYTHON_VALUES = st.one_of(
 
 @settings(QUICK, max_examples=400)
 @given(st.lists(PYTHON_VALUES, max_size=5), st.sampled_from([None, *TYPES]))
-def test_columns_of_python_objects_come_out_equal_or_are_refused(values: list[Any], text: str | None) -> None:
+def test_python_objects_come_out_equal_or_are_refused(values: list[Any], text: str | None) -> None:
     target = None if text is None else column_type(text)
     try:
         column = convert_values(values, target)
@@ -316,7 +316,7 @@ def test_columns_of_python_objects_come_out_equal_or_are_refused(values: list[An
 
 @QUICK
 @given(st.lists(st.none() | st.floats(), min_size=1, max_size=6))
-def test_a_nan_is_null_after_pandas_and_stays_apart_otherwise(values: list[float | None]) -> None:
+def test_nan_is_null_after_pandas_only(values: list[float | None]) -> None:
     table = pa.table({"x": pa.array(values, pa.float64())})
     columns = (Column("x", parse_column_type("float64")),)
     pandas, arrow = frame_type_of(None), frame_type_of(pa.Table)
@@ -343,7 +343,7 @@ def test_a_key_is_kept_just_where_its_values_differ(values: list[int | None]) ->
 
 
 @pytest.mark.parametrize("kind", ["date32", "timestamp[s]", "timestamp[s, tz=UTC]", "duration[s]"])
-def test_values_that_neither_python_nor_arrow_can_print_are_told(kind: str) -> None:
+def test_unprintable_values_are_reported(kind: str) -> None:
     arrow_type = to_arrow(parse_column_type(kind))
     count = 2**31 - 1 if kind == "date32" else 2**62
     far = pa.array([count], pa.int32() if kind == "date32" else pa.int64()).cast(arrow_type)
@@ -396,7 +396,7 @@ def test_texts_become_decimals_or_are_refused_by_row(
 
 @settings(QUICK, max_examples=300)
 @given(data=st.data())
-def test_decimals_of_any_width_keep_their_value_or_are_refused(data: st.DataObject) -> None:
+def test_decimals_keep_their_value_or_are_refused(data: st.DataObject) -> None:
     type_of, most = data.draw(
         st.sampled_from([(pa.decimal32, 9), (pa.decimal64, 18), (pa.decimal128, 38), (pa.decimal256, 76)])
     )

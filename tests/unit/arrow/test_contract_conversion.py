@@ -201,7 +201,7 @@ def test_a_null_struct_hides_what_lies_under_it() -> None:
     assert held.column("x").to_pylist() == [None, {"a": 2}]
 
 
-def test_a_dictionary_is_in_order_of_appearance_whatever_it_was() -> None:
+def test_dictionary_is_in_order_of_appearance() -> None:
     categories = pa.DictionaryArray.from_arrays(pa.array([2, 0, None]), ["a", "unused", "z"], ordered=True)
     chunked = pa.chunked_array([categories, pa.array(["y"]).dictionary_encode().cast(categories.type)])
     held = enforce(pa.table({"x": chunked}), (Column("x", parse_column_type("dictionary<string>")),)).table.column("x")

@@ -122,7 +122,7 @@ def test_indices_beyond_a_dictionary_are_refused() -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_files_with_such_values_tell_row_and_value(tmp_path: Path, declared: bool) -> None:
+def test_files_with_such_values_name_row_and_value(tmp_path: Path, declared: bool) -> None:
     table = pa.table({"a": pa.ListArray.from_arrays([0, 1, 2], numbers(DIGITS_38, 1, 10**38))})
     pq.write_table(table, tmp_path / "a.parquet")
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:

@@ -291,7 +291,7 @@ def test_compiled_code_counts(tmp_path: Path, name: str, file: str) -> None:
     assert len(set(found)) == 3
 
 
-def test_relative_imports_of_a_transform_module_in_a_package(tmp_path: Path) -> None:
+def test_relative_imports_in_a_package_are_followed(tmp_path: Path) -> None:
     files = {
         "jobs/__init__.py": "",
         "jobs/steps/__init__.py": "from .. import shared",
@@ -340,7 +340,7 @@ def test_parts_name_what_is_reached(tmp_path: Path) -> None:
     assert parts["transforms.py:daily"].startswith("function ")
 
 
-def test_the_same_project_elsewhere_has_the_same_fingerprint(tmp_path: Path) -> None:
+def test_moved_project_has_the_same_fingerprint(tmp_path: Path) -> None:
     files = {"transforms.py": "from pkg import clean as daily", **PACKAGE}
     assert fingerprint(tmp_path / "here", files) == fingerprint(tmp_path / "there", files)
 
@@ -409,9 +409,7 @@ def test_versions_are_those_that_are_installed(tmp_path: Path, monkeypatch: pyte
     assert {key for key in after if after[key] != before[key]} == {"mine.py:f", "package named"}
 
 
-def test_transforms_in_an_installed_package_are_followed_inside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_transforms_of_an_installed_package_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(str(site))
     files = {"firm/__init__.py": "", "firm/steps.py": "from .tools import f\ndef daily(raw): return f(raw)\n"}
@@ -504,7 +502,7 @@ EVERY_SYNTAX = {
 }
 
 
-def test_every_version_of_python_takes_the_same_fingerprint(tmp_path: Path) -> None:
+def test_fingerprint_is_equal_in_all_python_versions(tmp_path: Path) -> None:
     """These values may only be changed on purpose: then every table of every user is computed anew once."""
     parts = dict(fingerprint(tmp_path, EVERY_SYNTAX).parts)
     assert parts.pop("python") == f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -517,7 +515,7 @@ def test_every_version_of_python_takes_the_same_fingerprint(tmp_path: Path) -> N
     }
 
 
-def test_messages_tell_what_changed(tmp_path: Path) -> None:
+def test_messages_name_what_changed(tmp_path: Path) -> None:
     before = {
         "transforms.py": """
             import helpers, other

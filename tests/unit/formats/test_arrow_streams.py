@@ -66,20 +66,20 @@ def held_pieces(monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], 
     return held
 
 
-def test_file_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.native) == []
 
 
-def test_piece_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piece_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.native.read_buffer(4)) == []
 
 
-def test_function_held_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_function_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held_pieces(monkeypatch, lambda file: file.lend(lambda: None)) == []
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_reading(kind: str, left: list[bool]) -> None:
     content = written(kind)
     table = FORMATS[kind].read(lambda: io.BytesIO(content), "t", DECLARED, SPECS[kind].checked({}))
     assert table.num_rows == ROWS
@@ -88,14 +88,14 @@ def test_nothing_is_held_after_reading(kind: str, left: list[bool]) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_counting(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_counting(kind: str, left: list[bool]) -> None:
     content = written(kind)
     assert FORMATS[kind].count_rows(lambda: io.BytesIO(content), "t", SPECS[kind].checked({})) == ROWS
     assert not any(left)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
+def test_no_references_remain_after_a_failure(kind: str, left: list[bool]) -> None:
     content = bytearray(written(kind))
     content[len(content) // 2 :] = b"x\n" * 100
     with pytest.raises(StorageError):
@@ -104,7 +104,7 @@ def test_nothing_is_held_after_a_failure(kind: str, left: list[bool]) -> None:
     assert not any(left)
 
 
-def test_nothing_is_held_after_a_damaged_page(left: list[bool]) -> None:
+def test_no_references_remain_after_a_damaged_page(left: list[bool]) -> None:
     content = bytearray(written("parquet"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(StorageError, match="checksum"):

@@ -70,7 +70,7 @@ def test_hint_names_the_options_that_read_it(kind: str, texts: list[str], hint: 
     assert attempt(kind, texts, said(hint)) is None
 
 
-def test_words_of_several_kinds_are_read_by_following_hints() -> None:
+def test_hints_for_words_of_several_kinds_work() -> None:
     options: dict[str, Any] = {}
     texts = ["1", "yes", "0", "ja", "nein"]
     for _ in range(4):

@@ -44,7 +44,7 @@ def test_a_key(before: str, now: str, change: str) -> None:
     assert schema_change(table, recipe(*CONTRACT, key=now)) == change
 
 
-def test_what_the_key_promises_need_not_be_promised_otherwise() -> None:
+def test_key_implies_non_null_columns() -> None:
     table = stored(recipe(N))
     now = recipe(N._replace(nullable=True), key="n")
     assert (describe_contract_change(table, now), schema_change(table, now)) == (
@@ -78,7 +78,7 @@ def test_what_is_not_known_before_it_is_computed(before: Recipe, now: Recipe, to
     assert (describe_contract_change(stored(before), now), schema_change(stored(before), now)) == (told, change)
 
 
-def test_columns_that_were_kept_are_columns_to_whoever_reads() -> None:
+def test_kept_extra_columns_count_as_columns() -> None:
     table = stored(recipe(A, extra="keep"), "b", "c")
     now = recipe(A, B)
     told = "column `b` is declared now (compatible), column `c` removed (breaking)"

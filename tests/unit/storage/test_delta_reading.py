@@ -302,7 +302,7 @@ def test_column_in_another_case_is_refused(lake: Lake, declared: dict[str, Any],
         assert lake.read(c="int64") == [{"c": 2}]
 
 
-def test_columns_in_both_cases_are_told_apart(lake: Lake) -> None:
+def test_columns_differing_in_case_are_distinguished(lake: Lake) -> None:
     lake.write(pa.table({"ab": [1], "part": ["x"]}), partition_by=["part"])
     rewrite(lake, pa.table({"Ab": [1], "ab": [2], "Part": ["y"]}))
     assert lake.read(ab="int64", part="string") == [{"ab": 2, "part": "x"}]

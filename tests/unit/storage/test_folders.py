@@ -85,7 +85,7 @@ def test_strays_behind_a_new_link_stay(storage: FileStorage, stored: Table, tmp_
 
 
 @pytest.mark.parametrize("folder", ["data/sub", "data/.lakehouse/manifests/sub"])
-def test_a_folder_moved_while_a_table_is_written_is_refused(
+def test_folder_moved_during_a_write_is_refused(
     storage: FileStorage, stored: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     csv = storage._format(stored)

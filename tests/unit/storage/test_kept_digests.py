@@ -100,7 +100,7 @@ def test_what_anybody_wrote_is_seen(lake: Lake, name: str) -> None:
 
 
 @pytest.mark.parametrize("lake", ["sqlite", "sqlite in wal mode"], indirect=True)
-def test_what_is_written_while_a_connection_stays_open_is_seen(lake: Lake) -> None:
+def test_write_during_an_open_connection_is_seen(lake: Lake) -> None:
     before = lake.plan()
     with closing(lake.connect()) as other:
         other.execute("UPDATE ours SET id = 2")

@@ -63,7 +63,7 @@ def messages(result: Any, **types: str) -> list[str]:
         (pa.array([1], pa.time64("ns")), "time64[ns][pyarrow]"),
     ],
 )
-def test_columns_are_seen_with_the_dtypes_pandas_users_expect(array: pa.Array, dtype: str) -> None:
+def test_columns_have_the_usual_pandas_dtypes(array: pa.Array, dtype: str) -> None:
     frame = PANDAS.from_arrow(pa.table({"x": pa.chunked_array([array, array])}))
     assert str(frame["x"].dtype) == dtype
     assert len(frame) == 2 * len(array)
@@ -124,7 +124,7 @@ def _mutations() -> list[Any]:
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
 @pytest.mark.parametrize("mutate", _mutations(), ids=lambda f: f.__name__)
 @pytest.mark.parametrize("chunks", [1, 2])
-def test_a_frame_can_be_changed_in_place_without_touching_the_table(mutate: Any, chunks: int) -> None:
+def test_in_place_changes_do_not_touch_the_table(mutate: Any, chunks: int) -> None:
     def table() -> pa.Table:
         one = pa.table(
             {
@@ -184,17 +184,17 @@ def test_a_nameless_index_is_dropped() -> None:
     assert held(frame[frame["v"] > 1], v="int64") == {"v": [2, 3]}
 
 
-def test_an_index_level_that_repeats_a_column_is_that_column() -> None:
+def test_index_level_repeating_a_column_is_that_column() -> None:
     frame = pd.DataFrame({"k": ["a", "b"], "v": [1, 2]}).set_index("k", drop=False)
     assert held(frame, k="string", v="int64") == {"k": ["a", "b"], "v": [1, 2]}
 
 
-def test_an_index_level_that_contradicts_a_column_is_refused() -> None:
+def test_index_level_contradicting_a_column_is_refused() -> None:
     frame = pd.DataFrame({"k": ["a", "b"]}, index=pd.Index([1, 2], name="k"))
     assert messages(frame, k="string") == ["2 columns are called `k`; rename or drop all but one"]
 
 
-def test_an_undeclared_index_level_is_told_as_one() -> None:
+def test_undeclared_index_level_is_named_as_one() -> None:
     frame = pd.DataFrame({"k": ["a"]}, index=pd.Index([1], name="row"))
     assert messages(frame, k="string") == [
         "index level `row` is not a declared column; drop it with `.reset_index(drop=True)`"
@@ -355,7 +355,7 @@ def test_intervals_with_months_are_named() -> None:
         enforce(pa.table({"x": values}), [Column("x", parse_column_type("duration[us]"))])
 
 
-def test_a_column_that_cannot_become_arrow_does_not_hide_the_others() -> None:
+def test_unconvertible_column_does_not_hide_the_others() -> None:
     frame = pd.DataFrame({"a": np.array([1, "x"], object), "b": [1.5, 2.0], "c": [1j, 2j]})
     found = violations(frame, a="int64", b="int64", c="float64", d="bool")
     assert [(v.column, v.check, v.count) for v in found] == [
