@@ -169,16 +169,6 @@ def installed_tables(installed: Installed, project: Path) -> list[dict[str, str]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_init_does_not_overwrite(installed: Installed, tmp_path: Path, template: str) -> None:
-    installed.lakehouse("init", "--template", template, cwd=tmp_path)
-    (tmp_path / "lakehouse.yaml").write_text("name: changed\n")
-    before = files_of(tmp_path)
-    assert installed.lakehouse("init", "--template", template, cwd=tmp_path, code=1) == ""
-    assert files_of(tmp_path) == before
-
-
-@pytest.mark.slow
 def test_minimal_computes_its_summary(installed: Installed, tmp_path: Path) -> None:
     installed.lakehouse("init", cwd=tmp_path)
     installed.lakehouse("run", cwd=tmp_path)

@@ -8,7 +8,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.runs.lock import run_lock
 from tests.cli.running import on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ASIDE = "data/.totals.csv.4711-0.lakehouse-tmp"
 
 

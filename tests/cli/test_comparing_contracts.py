@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
-Cli = Callable[..., Invoked]
 STORAGES = {
     "csv": "{root: data}",
     "parquet": "{root: data, format: parquet}",

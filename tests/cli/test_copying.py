@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -13,9 +12,8 @@ import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.runs.lock import run_lock
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev}}}
@@ -41,22 +39,18 @@ def plan(cli: Cli, env: str) -> dict[str, list[str]]:
     return {t["name"]: [t["action"], *(r["code"] for r in t["reasons"])] for t in document["tables"]}
 
 
-def statuses(done: Invoked) -> dict[str, str]:
-    return {table["name"]: table["status"] for table in done.json["tables"]}
-
-
 @pytest.mark.parametrize("to", ["dev", "prod"])
 def test_everything_with_its_sources_is_up_to_date_there(computed: ProjectFolder, cli: Cli, to: str) -> None:
     """Also where another format gives other bytes."""
     done = cli("copy", "--from", "default", "--to", to, "--sources", "-o", "json")
     assert done.code == 0
-    assert statuses(done) == {"orders": "copied", "totals": "copied", "best": "copied"}
+    assert done.statuses == {"orders": "copied", "totals": "copied", "best": "copied"}
     assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
     separator = ";" if to == "prod" else ","
     assert computed.read(f"{to}/totals.csv") == f"customer{separator}total\n007{separator}6\n008{separator}2\n"
     again = cli("copy", "--to", to, "--sources", "-o", "json")
     assert again.code == 0
-    assert set(statuses(again).values()) == {"unchanged"}
+    assert set(again.statuses.values()) == {"unchanged"}
     assert cli("clean", "-e", to, "--dry-run").out == "nothing to clean\n"
 
 
@@ -93,7 +87,7 @@ def test_what_was_stored_under_another_contract(computed: ProjectFolder, cli: Cl
     computed.write("lakehouse.yaml", text)
     done = cli("copy", "totals", "--to", to, "--sources", "-o", "json")
     assert done.code == 0, done.err
-    assert statuses(done) == {"totals": "copied"}
+    assert done.statuses == {"totals": "copied"}
     project = Project.load(env=to)
     manifest = project.storage("totals").read_manifest(project.table("totals"))
     assert manifest is not None
@@ -106,7 +100,7 @@ def test_a_dry_run_copies_nothing(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "+best", "--to", "dev", "--dry-run", "-o", "json")
     assert done.code == 0
     assert done.json["dry_run"] is True
-    assert statuses(done) == {"totals": "planned", "best": "planned"}
+    assert done.statuses == {"totals": "planned", "best": "planned"}
     assert not (computed.path / "dev").exists()
 
 
@@ -133,7 +127,7 @@ def test_what_was_computed_later_and_is_the_same_is_there(computed: ProjectFolde
     before = _manifest(to, "totals")["run_id"]
     done = cli("copy", "--to", to, "-o", "json")
     assert done.code == 0
-    assert statuses(done) == {"totals": "unchanged", "best": "copied"}
+    assert done.statuses == {"totals": "unchanged", "best": "copied"}
     assert done.json["tables"][0]["note"] == "the same is there, computed later"
     assert _manifest(to, "totals")["run_id"] == before
     assert plan(cli, to) == {"orders": ["read"], "totals": ["skip"], "best": ["skip"]}
@@ -147,14 +141,14 @@ def test_what_was_computed_later_of_other_types_is_another(computed: ProjectFold
     assert cli("copy", "orders", "--to", "dev", "--sources").code == 0
     assert cli("run", "-e", "dev", "totals").code == 0
     assert computed.read("dev/totals.csv") == computed.read("data/totals.csv")
-    assert statuses(cli("copy", "totals", "--to", "dev", "-o", "json")) == {"totals": "refused"}
+    assert cli("copy", "totals", "--to", "dev", "-o", "json").statuses == {"totals": "refused"}
 
 
 def test_same_outside_bytes_lose_nothing(computed: ProjectFolder, cli: Cli) -> None:
     computed.write("dev/orders.csv", computed.read("data/orders.csv"))
     computed.write("dev/totals.csv", computed.read("data/totals.csv"))
     done = cli("copy", "--to", "dev", "-o", "json")
-    assert statuses(done) == {"totals": "copied", "best": "copied"}
+    assert done.statuses == {"totals": "copied", "best": "copied"}
     assert plan(cli, "dev")["totals"] == ["skip"]
 
 
@@ -229,7 +223,7 @@ def test_nothing_is_copied_while_one_is_refused(computed: ProjectFolder, cli: Cl
     computed.write("dev/totals.csv", "mine\n")
     done = cli("copy", "--to", "dev", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "refused", "best": "held_back"}
+    assert done.statuses == {"totals": "refused", "best": "held_back"}
     assert computed.read("dev/totals.csv") == "mine\n"
     assert not (computed.path / "dev/best.csv").exists()
 
@@ -256,7 +250,7 @@ def test_foreign_source_is_not_overwritten(computed: ProjectFolder, cli: Cli) ->
 def test_what_was_never_materialized(computed: ProjectFolder, cli: Cli) -> None:
     done = cli("copy", "--from", "dev", "--to", "prod", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "missing", "best": "missing"}
+    assert done.statuses == {"totals": "missing", "best": "missing"}
 
 
 def test_one_place_is_left_alone(computed: ProjectFolder, cli: Cli) -> None:
@@ -293,7 +287,7 @@ def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli
     (computed.path / "dev/totals.csv").mkdir(parents=True)
     done = cli("copy", "--to", "dev", "-o", "json")
     assert done.code == 1
-    assert statuses(done) == {"totals": "failed", "best": "copied"}
+    assert done.statuses == {"totals": "failed", "best": "copied"}
 
 
 def _is_held(folder: ProjectFolder, env: str) -> bool:

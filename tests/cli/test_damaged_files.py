@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_cli.storage.local import stat_cache
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 DAMAGED = {
     "nested": b"[" * 100_000,

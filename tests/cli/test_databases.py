@@ -16,12 +16,10 @@ import duckdb
 import pytest
 
 from lakehouse_cli.storage.relational.postgresql import PostgreSQLStorage
-from tests.cli.running import running
-from tests.conftest import Invoked, ProjectFolder
+from tests.cli.running import running, until
+from tests.conftest import Cli, Invoked, ProjectFolder
 from tests.servers import postgresql
 from tests.servers.postgresql import PASSWORD, USER, PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 
 @dataclass
@@ -388,7 +386,7 @@ def test_a_server_that_goes_away_in_mid_run(
         assert "materialized" in process.out
     own_server.start()
     ran = cli("run", "-o", "json")
-    assert {t["name"]: t["status"] for t in ran.json["tables"]} == {"first": "materialized", "second": "unchanged"}
+    assert ran.statuses == {"first": "materialized", "second": "unchanged"}
 
 
 def test_two_runs_from_two_checkouts(
@@ -400,8 +398,7 @@ def test_two_runs_from_two_checkouts(
     other.write("transforms.py", folder.read("transforms.py").replace('"x": [1]', '"x": [2]'))
     other.write("go", "")
     with running(folder.path, "run", "-o", "json") as process:
-        while not (folder.path / "computing").exists():
-            assert process.process.poll() is None, str(process)
+        until((folder.path / "computing").exists, "the first table")
         with running(other.path, "run") as overtaking:
             assert overtaking.ends() == 0
         folder.write("go", "")
@@ -422,8 +419,7 @@ def test_ctrl_c_ends_a_plan_that_waits_for_the_server(
         ask("BEGIN; LOCK TABLE lakehouse_manifests")
         with running(folder.path, "plan") as process:
             waiting = f"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
-            while postgresql_server.run(waiting) == [("0",)]:
-                assert process.process.poll() is None, str(process)
+            until(lambda: postgresql_server.run(waiting) != [("0",)], "the wait for the lock")
             process.interrupt()
             assert process.ends(patience=20) == 130
         assert postgresql_server.run(waiting) == [("0",)]

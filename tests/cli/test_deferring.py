@@ -12,9 +12,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
 from lakehouse_cli.plan.deferral import Deferral
 from lakehouse_cli.storage.local.storage import FileStorage
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 ENVIRONMENTS = """
 environments:
   dev: {storages: {default: {root: dev}}}

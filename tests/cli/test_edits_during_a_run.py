@@ -10,9 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 PROJECT = """
 name: edited
@@ -81,7 +79,6 @@ for name, word in [("transforms.py", "FACTOR"), ("helpers.py", "HELP"), ("pack/i
 # Of each storage: how the project declares it, and a script that stores one number in it.
 STORAGES: dict[str, tuple[str, str]] = {
     "csv": ("{root: other}", "pathlib.Path('other/r.csv').write_text('f\\n{}\\n')"),
-    "jsonl": ("{root: other, format: jsonl}", "pathlib.Path('other/r.jsonl').write_text('{{\"f\": {}}}\\n')"),
     "parquet": (
         "{root: other, format: parquet}",
         "import pyarrow as pa, pyarrow.parquet as pq; pq.write_table(pa.table({{'f': [{}]}}), 'other/r.parquet')",
@@ -169,7 +166,7 @@ def without_edits(folder: ProjectFolder) -> None:
 
 #: Each storage by threads; each executor on files and on a database.
 PAIRS = [(storage, "threads") for storage in [*STORAGES, "postgresql"]]
-PAIRS += [(storage, executor) for storage in ("csv", "sqlite") for executor in ("serial", "processes")]
+PAIRS += [("csv", "serial"), ("csv", "processes"), ("sqlite", "processes")]
 
 
 @pytest.mark.slow

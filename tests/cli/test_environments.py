@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import ProjectError, UsageError
 from lakehouse_cli.storage_types import STORAGE_TYPES
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 ENVIRONMENTS = """
 environments:

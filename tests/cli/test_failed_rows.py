@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
-Cli = Callable[..., Invoked]
 EXECUTORS = ["serial", "threads", "processes"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
-Cli = Callable[..., Invoked]
 WRITTEN = {"csv": ".csv", "parquet": ".parquet", "ipc": ".arrow", "jsonl": ".jsonl", "json": ".json"}
 
 

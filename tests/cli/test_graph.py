@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -11,9 +10,7 @@ from lakehouse_cli.model.reason import Reason
 from lakehouse_cli.rendering.lineage import Lineage, LineageTable, dot_lines, mermaid_lines, tree_lines
 from lakehouse_cli.text.terminal import Terminal, text_width
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def table(name: str, *, kind: str = "computed", action: str = "run", selected: bool = True) -> LineageTable:

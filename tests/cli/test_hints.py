@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 
 import deltalake
@@ -12,9 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def declare(folder: ProjectFolder, tables: str, *, top: str = "") -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import COMMAND
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def reasons(cli: Cli, *argv: str) -> dict[str, list[tuple[str, str]]]:
 
 def statuses(cli: Cli, *argv: str) -> dict[str, str]:
     """Run, and tell how each table ended."""
-    return {t["name"]: t["status"] for t in cli("run", *argv, "-o", "json").json["tables"]}
+    return cli("run", *argv, "-o", "json").statuses
 
 
 def edit(folder: ProjectFolder, name: str, before: str, after: str) -> None:
@@ -421,7 +418,7 @@ def test_selection_by_state(done: ProjectFolder, cli: Cli) -> None:
     assert set(chosen("state:failed")) == {"best", "fresh"}
     edit(done, "transforms.py", "totals.nlargst", "totals.nlargest")
     again = cli("run", "--failed", "-o", "json")
-    assert {t["name"]: t["status"] for t in again.json["tables"]} == {"fresh": "materialized", "best": "materialized"}
+    assert again.statuses == {"fresh": "materialized", "best": "materialized"}
 
 
 def test_failure_survives_runs_of_other_tables(done: ProjectFolder, cli: Cli) -> None:

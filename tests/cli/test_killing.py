@@ -8,16 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tests.cli.running import COMMAND, kill_group
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "processes", "serial"]
-KILLS = 9
+KILLS = 6
 ROWS = 5000
 COMPUTED = [*(f"{chain}{index}.csv" for chain in "pqr" for index in range(3)), "last.csv"]
 # The beginning and the end of each table's work; fewer where some are up to date already.
@@ -123,7 +122,7 @@ def unknown_state(folder: ProjectFolder) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_killed_and_repeated_run_gives_the_same_bytes(
-    undisturbed: Undisturbed, folder: ProjectFolder, cli: Callable[..., Invoked], executor: str
+    undisturbed: Undisturbed, folder: ProjectFolder, cli: Cli, executor: str
 ) -> None:
     shutil.copytree(undisturbed.folder.path, folder.path, dirs_exist_ok=True)
     shutil.rmtree(folder.path / ".lakehouse/runs")
@@ -172,7 +171,7 @@ main()
 """
 
 
-def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     [first] = cli("runs", "-o", "json").json["runs"]
     project.write("data/orders.csv", "customer,amount\n007,50\n")
@@ -192,7 +191,7 @@ def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: 
     assert "was modified outside lakehouse" in cli("plan").out
 
 
-def test_leftover_of_the_code_cache_is_removed(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_leftover_of_the_code_cache_is_removed(project: ProjectFolder, cli: Cli) -> None:
     assert cli("run").code == 0
     assert unknown_state(project) == []
     left = project.path / ".lakehouse/cache/code.99999"

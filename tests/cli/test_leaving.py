@@ -7,13 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, Invoked, ProjectFolder
 
 # Stands for a thread of Arrow's that lets go of a Python object when the interpreter is already being taken apart.
 AT_THE_END = """
@@ -180,7 +179,7 @@ def test_results_that_find_no_room_are_a_failure(project: ProjectFolder, argv: l
 
 
 def test_other_system_errors_are_not_output_errors(
-    project: ProjectFolder, cli: Callable[..., Invoked], monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from types import ModuleType
 from typing import Any
@@ -16,9 +15,8 @@ from lakehouse_cli.model import Table
 from lakehouse_cli.storage.base import Provenance
 from lakehouse_cli.storage.formatted import make_manifest
 from tests.cli.test_incremental import reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 BEST = "data/.lakehouse/manifests/best.json"
 
 

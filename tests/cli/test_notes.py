@@ -9,9 +9,8 @@ import pytest
 
 from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 MODULE = """\
 import os
 from pathlib import Path

@@ -17,9 +17,8 @@ from lakehouse_cli.project.facade import Project
 from lakehouse_cli.project.planning import Planner
 from lakehouse_cli.registry import EXTRAS
 from lakehouse_cli.version import __version__
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 COMMANDS = ["init", "validate", "plan", "run", "ls", "show", "diff", "copy", "graph", "env", "clean", "schema", "runs"]
 
 
@@ -449,7 +448,7 @@ def test_wrong_arguments_are_reported_as_json(project: ProjectFolder, cli: Cli) 
 
 
 def test_removed_working_folder_matters_only_if_needed(
-    project: ProjectFolder, cli: Callable[..., Invoked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: ProjectFolder, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 
 import pytest
 
 from tests.cli.running import on_a_terminal
 from tests.cli.test_incremental import edit, reasons
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 MISSING = "`orders` cannot be read: data/orders.csv does not exist"
 
 

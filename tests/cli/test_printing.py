@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import pytest
 
 from lakehouse_cli.text.printing import PipedLines, PrintedLines, redirected
 from tests.cli.running import COMMAND, on_a_terminal
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 EXECUTORS = ["threads", "serial", "processes"]
 
@@ -176,7 +175,7 @@ def test_a_comparison_has_its_own_stdout_too(project: ProjectFolder) -> None:
     assert done.stderr == "shell\n"
 
 
-def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli: Callable[..., Invoked]) -> None:
+def test_invalid_project_is_one_json_line_on_stderr(project: ProjectFolder, cli: Cli) -> None:
     project.write("lakehouse.yaml", project.read("lakehouse.yaml").replace("tables:", "tabels:"))
     invoked = cli("run", "--log-format", "json")
     [line] = [json.loads(line) for line in invoked.err.splitlines()]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cli.test_incremental import edit, reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ import pytest
 
 from lakehouse_cli.storage.local import hashes as file_hashes
 from lakehouse_cli.storage.local import stat_cache
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 CACHE = ".lakehouse/cache/stat.jsonl"
 
 

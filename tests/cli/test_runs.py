@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from itertools import takewhile
 
 import pytest
@@ -16,9 +15,7 @@ from lakehouse_cli.runs.history.writing import HistoryWriter
 from lakehouse_cli.text.terminal import text_width
 from tests.cli.running import COMMAND, on_a_terminal
 from tests.cli.test_what_is_loaded import SLOW, loaded
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
+from tests.conftest import Cli, ProjectFolder
 
 
 def recorded(folder: ProjectFolder, *selection: str) -> RunResult:

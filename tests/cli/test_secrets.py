@@ -10,10 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from lakehouse_cli import Project
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PORT, PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 ODD = [
     "/",

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from lakehouse_cli.storage.relational.duckdb import DuckDBStorage
 from lakehouse_cli.storage.relational.one_file import OneFileStorage
 from lakehouse_cli.storage.relational.sqlite import SQLiteStorage
 from tests.cli.running import running
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 NAMES = ["one", "two", "three"]
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from lakehouse_cli import Project
 from lakehouse_cli.errors import StorageError
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 VALUES = {
     "duration[ms]": "pa.array([1000, None], pa.duration('ms'))",
     "date32": "pa.array([dt.date(2024, 1, 2), None])",

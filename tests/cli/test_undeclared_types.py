@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 from tests.servers.postgresql import PostgreSQL
-
-Cli = Callable[..., Invoked]
 
 STORAGES = {
     "sqlite": "{type: sqlite, root: data/lake.db}",

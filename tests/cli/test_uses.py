@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ from lakehouse_cli import Project
 from lakehouse_cli.plan import used_files, uses
 from tests.cli.running import running
 from tests.cli.test_incremental import edit, reasons, statuses
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
-Cli = Callable[..., Invoked]
 WATCHING = "watching for changes; Ctrl-C ends\n"
 SECRET = "s3cr3t-market"
 

@@ -243,7 +243,7 @@ TYPES = [
 
 @pytest.mark.parametrize("frame", ["pandas", "pyarrow", "polars"])
 @pytest.mark.parametrize("text", TYPES)
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=15)
 @given(data=st.data())
 def test_a_column_survives_its_way_through_a_frame(frame: str, text: str, data: st.DataObject) -> None:
     type_ = parse_column_type(text)

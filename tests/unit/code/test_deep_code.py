@@ -12,10 +12,7 @@ import pytest
 from lakehouse_cli.code.fingerprints.fingerprint import Fingerprinter
 from lakehouse_cli.code.source import SourceReader
 from lakehouse_cli.model import FunctionRef
-from tests.conftest import Invoked, ProjectFolder
-
-Cli = Callable[..., Invoked]
-
+from tests.conftest import Cli, ProjectFolder
 
 DAILY = "def daily(raw): return raw\n"
 

@@ -13,7 +13,7 @@ from lakehouse_cli.errors import Problem, ProjectError
 from lakehouse_cli.model import ProjectSpec, Table
 from lakehouse_cli.model.computation import Computation, Fingerprint, Input, MatchedInputs
 from lakehouse_cli.plan.graph import build_graph
-from tests.conftest import Invoked, ProjectFolder
+from tests.conftest import Cli, ProjectFolder
 
 Load = Callable[[str, str], Project]
 
@@ -160,7 +160,7 @@ def test_broken_module_is_reported_once(load: Load) -> None:
     [("gone", "t: {}", "lakehouse.yaml:2:9"), ("transforms", "t: {function: 'gone:t'}", "lakehouse.yaml:4:17")],
 )
 def test_missing_module_is_reported_where_it_is_named(
-    folder: ProjectFolder, cli: Callable[..., Invoked], module: str, table: str, place: str
+    folder: ProjectFolder, cli: Cli, module: str, table: str, place: str
 ) -> None:
     folder.write("lakehouse.yaml", f"name: p\nmodule: {module}\ntables:\n  {table}\n")
     folder.write("transforms.py", "")
