@@ -179,8 +179,8 @@ def test_minimal_computes_its_summary(installed: Installed, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_shop_reports_what_its_exports_say(installed: Installed, tmp_path: Path) -> None:
     installed.lakehouse("init", "--template", "shop", cwd=tmp_path)
-    told = installed.lakehouse("run", cwd=tmp_path)
-    assert "dropped `ordered_at`, `coupon`" in told
+    reported = installed.lakehouse("run", cwd=tmp_path)
+    assert "dropped `ordered_at`, `coupon`" in reported
     orders = {order["id"]: order for order in rows_of(tmp_path / "exports" / "orders.csv", ";")}
     totals: dict[str, Decimal] = dict.fromkeys(orders, Decimal("0.00"))
     for line in rows_of(tmp_path / "exports" / "order_lines.csv", ";"):
@@ -336,10 +336,10 @@ def test_the_lake_holds_the_same_in_three_places(
     variables = {"LAKE_BUCKET": s3_server.make_bucket("metering"), "WAREHOUSE_URL": postgresql_server.url(database)}
     (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     exported = "".join(f"export {name}={value}\n" for name, value in s3_server.environ.items())
-    told = installed.shell(f"{exported}./run_everywhere.sh", project)
-    assert told.count("3 materialized in ") == 3
-    assert told.count("5 same") == 2
-    assert PASSWORD not in told
+    reported = installed.shell(f"{exported}./run_everywhere.sh", project)
+    assert reported.count("3 materialized in ") == 3
+    assert reported.count("5 same") == 2
+    assert PASSWORD not in reported
     again = installed.shell(f"{exported}./run_everywhere.sh", project)
     assert again.count("3 unchanged in ") == 3
     (count,) = postgresql_server.run("SELECT count(*) FROM metering.bills", database)

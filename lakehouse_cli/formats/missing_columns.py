@@ -56,7 +56,7 @@ def missing_columns(
         reason: What is wrong with each.
         called: What the file's own columns are called.
         otherwise: The hint where it has none.
-        hint: What to do next, where more is known than the names tell.
+        hint: What to do next, where more is known than the names.
         line: Of the header.
     """
     taken = {str(column.from_ or column.name) for column in declared or ()}

@@ -160,10 +160,10 @@ def test_a_transform_that_fails(computed: ProjectFolder, cli: Cli) -> None:
     assert done.code == 1
     assert done.statuses == {"totals": "failed", "best": "failed"}
     assert "no" in done.json["tables"][0]["error"]["message"]
-    told = cli("diff").err
-    assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in told
-    assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in told
-    assert "best  `totals` failed\n" in told
+    reported = cli("diff").err
+    assert "totals  `totals` raised ValueError: no (transforms.py:3)\n" in reported
+    assert '  transforms.py:3 in totals\n      raise ValueError("no")\n' in reported
+    assert "best  `totals` failed\n" in reported
 
 
 def test_stored_in_neither(computed: ProjectFolder, cli: Cli) -> None:

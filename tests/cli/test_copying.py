@@ -277,10 +277,10 @@ def test_target_is_locked(computed: ProjectFolder, cli: Cli) -> None:
         assert done.code == 1
         assert "another run" in done.err
         assert cli("copy", "--to", "prod").code == 0
-    held = []
+    locked = []
     project = Project.load()
-    project.copy(to="dev", on_begin=lambda name: held.append(_is_held(computed, "dev")))
-    assert held == [True, True]
+    project.copy(to="dev", on_begin=lambda name: locked.append(_is_locked(computed, "dev")))
+    assert locked == [True, True]
 
 
 def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli) -> None:
@@ -290,7 +290,7 @@ def test_one_that_fails_does_not_keep_the_rest(computed: ProjectFolder, cli: Cli
     assert done.statuses == {"totals": "failed", "best": "copied"}
 
 
-def _is_held(folder: ProjectFolder, env: str) -> bool:
+def _is_locked(folder: ProjectFolder, env: str) -> bool:
     from lakehouse_cli.runs.lock import RunLockedError
 
     try:

@@ -488,7 +488,7 @@ def test_unreachable_storage_is_asked_once(folder: ProjectFolder, cli: Cli, monk
     cause = "nothing listens at 127.0.0.1:54709"
     assert f"✗  orders  no access  {cause}\n" in planned.out
     assert "○  one     blocked    `orders` cannot be read; never materialized\n" in planned.out
-    # Which of the two asks first decides how it is told.
+    # Which of the two asks first decides the wording.
     assert re.search(rf"127\.0\.0\.1:54709/db/shop/\w+ cannot be [a-z ]+: {cause}\n", planned.out)
     assert planned.out.count(cause) == 3
     asked: list[str] = []
@@ -537,7 +537,7 @@ def result() -> pa.Table:
 @pytest.mark.parametrize("format_", ["csv", "parquet", "ipc", "jsonl", "json"])
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize(
-    ("type_", "value", "told"),
+    ("type_", "value", "reported"),
     [
         ("decimal128(38, 0)", "{}170141183460469231731687303715884105727::HUGEINT{}", "too large for its own type"),
         ("decimal128(38, 0)", "{}(-170141183460469231731687303715884105728)::HUGEINT{}", "too large for its own type"),
@@ -545,7 +545,7 @@ def result() -> pa.Table:
     ],
 )
 def test_results_of_duckdb_beyond_their_type_are_refused(
-    folder: ProjectFolder, cli: Cli, type_: str, value: str, told: str, declared: bool, format_: str
+    folder: ProjectFolder, cli: Cli, type_: str, value: str, reported: str, declared: bool, format_: str
 ) -> None:
     for before, after, kind in (("", "", type_), ("[", "]", f"list<{type_}>"), ("{'x': ", "}", f"struct<x: {type_}>")):
         columns = f", columns: {{id: int32, v: '{kind}'}}" if declared else ""
@@ -556,5 +556,5 @@ def test_results_of_duckdb_beyond_their_type_are_refused(
         ran = cli("run")
         assert ran.code == 1
         assert f"`v` {'is declared' if declared else 'holds'}" in ran.err + ran.out
-        assert told in ran.err + ran.out
+        assert reported in ran.err + ran.out
         assert not list(folder.path.rglob("result.*"))

@@ -68,16 +68,16 @@ def test_show_an_older_version(lake: ProjectFolder, cli: Cli) -> None:
     cli("run")
     assert cli("show", "totals", "-o", "json").json["rows"] == [{"customer": "007", "total": 50}]
     assert "totals · lake/delta/totals · version 0 · 2 rows" in cli("show", "totals", "--version", "0").out
-    told = cli("show", "totals", "--version", "9")
-    assert (told.code, told.out) == (2, "")
-    assert "`totals` has no version 9" in told.err
-    assert "its latest is 1" in told.err
+    reported = cli("show", "totals", "--version", "9")
+    assert (reported.code, reported.out) == (2, "")
+    assert "`totals` has no version 9" in reported.err
+    assert "its latest is 1" in reported.err
 
 
 def test_storages_without_versions_say_so(lake: ProjectFolder, cli: Cli) -> None:
-    told = cli("show", "orders", "--version", "0")
-    assert told.code == 2
-    assert "storage `default` keeps no versions of `orders`" in told.err
+    reported = cli("show", "orders", "--version", "0")
+    assert reported.code == 2
+    assert "storage `default` keeps no versions of `orders`" in reported.err
 
 
 def test_any_delta_table_may_be_a_source(lake: ProjectFolder, cli: Cli) -> None:
@@ -111,9 +111,9 @@ def test_force_replaces_a_foreign_table(lake: ProjectFolder, cli: Cli) -> None:
 
 def test_unsupported_type_is_refused_on_loading(lake: ProjectFolder, cli: Cli) -> None:
     lake.write("lakehouse.yaml", lake.read("lakehouse.yaml").replace("total: {type: int64", "total: {type: uint64"))
-    told = cli("validate")
-    assert told.code == 3
-    assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in told.err
+    reported = cli("validate")
+    assert reported.code == 3
+    assert "storage type delta cannot hold column `total` of table `totals`: Delta Lake has no uint64" in reported.err
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "run"])

@@ -114,7 +114,7 @@ def edit_code(before: int, after: int) -> str:
 
 @pytest.fixture
 def write(folder: ProjectFolder, request: pytest.FixtureRequest) -> Callable[[int], str]:
-    """A project whose source `r` is in a storage; tells the script that stores a number there."""
+    """A project whose source `r` is in a storage; returns the script that stores a number there."""
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql_server")
         url = server.url(server.new_database())

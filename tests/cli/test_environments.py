@@ -107,10 +107,10 @@ def test_env_shows_options_that_differ(two: ProjectFolder, cli: Cli) -> None:
     listed = cli("env").out
     lines = {line.split()[0]: " ".join(line.split()) for line in listed.splitlines()}
     assert lines["environment"] == "environment storage format options root"
-    told = {name: line.partition(" csv ")[2].removesuffix(" s3://lake/x") for name, line in lines.items()}
-    assert told["old"] == "endpoint: https://old.test, access_key_id: ***, secret_access_key: ***"
-    assert told["new"] == "endpoint: https://new.test, access_key_id: ${NEW_KEY}, secret_access_key: ${NEW_SECRET}"
-    assert told["more"] == "endpoint: https://new.test, access_key_id: ***, secret_access_key: ***, …"
+    reported = {name: line.partition(" csv ")[2].removesuffix(" s3://lake/x") for name, line in lines.items()}
+    assert reported["old"] == "endpoint: https://old.test, access_key_id: ***, secret_access_key: ***"
+    assert reported["new"] == "endpoint: https://new.test, access_key_id: ${NEW_KEY}, secret_access_key: ${NEW_SECRET}"
+    assert reported["more"] == "endpoint: https://new.test, access_key_id: ***, secret_access_key: ***, …"
     assert lines["prod"] == "prod default ${LAKE}/prod"
     assert "tell-nobody" not in listed
 

@@ -94,7 +94,7 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
 
 
 @pytest.mark.parametrize(
-    ("format_", "options", "told"),
+    ("format_", "options", "reported"),
     [
         ("parquet", "{delimiter: ';'}", "unknown option `delimiter` of format parquet in table `totals`"),
         ("parquet", "{compression: bz2}", "option `compression` of table `totals`"),
@@ -109,12 +109,12 @@ def test_options_change_what_is_stored(project: ProjectFolder, cli: Cli) -> None
     ],
 )
 def test_wrong_options_are_refused_before_a_run(
-    project: ProjectFolder, cli: Cli, format_: str, options: str, told: str
+    project: ProjectFolder, cli: Cli, format_: str, options: str, reported: str
 ) -> None:
     in_format(project, "totals", format_, options)
     ran = cli("run")
     assert ran.code == 3
-    assert told in ran.err
+    assert reported in ran.err
     assert project.files() == ["orders.csv"]
 
 
@@ -183,9 +183,9 @@ def test_missing_openpyxl_names_the_package_to_install(
     for name in [name for name in sys.modules if name.startswith(("openpyxl", "lakehouse_cli.formats.excel"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    told = cli("validate")
-    assert told.code == 3
-    assert "table `orders` needs `openpyxl`, which is not installed" in told.err
+    reported = cli("validate")
+    assert reported.code == 3
+    assert "table `orders` needs `openpyxl`, which is not installed" in reported.err
     assert cli("plan").code == 0
     ran = cli("run")
     assert ran.code == 1
@@ -213,9 +213,9 @@ def test_a_hint_lists_no_more_options_than_can_be_read(project: ProjectFolder, c
         project.write(
             "lakehouse.yaml", text.replace("    key: ", f"    format: {form}\n    options: {{zzz: 1}}\n    key: ")
         )
-        told = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
-        assert hint in told
-        assert told.count(",") <= 8
+        reported = cli("validate", "-o", "json").json["error"]["problems"][0]["hint"]
+        assert hint in reported
+        assert reported.count(",") <= 8
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_no_command_shows_a_traceback(
     edit(project, "tables:", "environments:\n  other: {storages: {default: {root: elsewhere}}}\ntables:")
     project.write("elsewhere/orders.csv", "customer,amount\n007,5\n")
     monkeypatch.setattr("lakehouse_cli.formats.csv.format.CsvFormat.read", read)
-    told = cli(*argv)
-    assert told.code == 1
-    assert "Traceback" not in told.out + told.err
-    assert "unexpected ArrowNotImplementedError: no kernel for this" in told.out + told.err
-    assert "-v` shows the traceback to report" in told.out + told.err
+    reported = cli(*argv)
+    assert reported.code == 1
+    assert "Traceback" not in reported.out + reported.err
+    assert "unexpected ArrowNotImplementedError: no kernel for this" in reported.out + reported.err
+    assert "-v` shows the traceback to report" in reported.out + reported.err
     in_json = cli(*argv, "-o", "json")
     assert in_json.code == 1
     assert "unexpected ArrowNotImplementedError: no kernel for this" in in_json.out

@@ -35,7 +35,7 @@ def reasons(cli: Cli, *argv: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def statuses(cli: Cli, *argv: str) -> dict[str, str]:
-    """Run, and tell how each table ended."""
+    """Run; return how each table ended."""
     return cli("run", *argv, "-o", "json").statuses
 
 
@@ -96,10 +96,10 @@ def test_an_input_that_changed(done: ProjectFolder, cli: Cli) -> None:
 
 def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/totals.csv", "customer,total\n042,99\n007,6\n")
-    told = "content of `totals` changed (2 rows as before); modified outside lakehouse"
-    assert told in cli("plan", "best").out
+    reported = "content of `totals` changed (2 rows as before); modified outside lakehouse"
+    assert reported in cli("plan", "best").out
     best = cli("run", "best", "-o", "json").json["tables"][0]
-    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([told], [])
+    assert ([r["message"] for r in best["reasons"]], best["notes"]) == ([reported], [])
     assert cli("plan", "best", "-o", "json").json["tables"][0]["action"] == "skip"
     # Made from it once, it is no change of the input any more, and still read.
     edit(done, "lakehouse.yaml", "count: 1", "count: 2")
@@ -117,8 +117,8 @@ def test_input_modified_outside_lakehouse_is_noted(done: ProjectFolder, cli: Cli
 def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: Cli) -> None:
     path = "data/.lakehouse/manifests/best.json"
     done.write(path, json.dumps({**json.loads(done.read(path)), "inputs": {}}))
-    told = "there is no record of what `totals` was when this was made from it"
-    assert reasons(cli) == {"best": [("input_changed", told)]}
+    reported = "there is no record of what `totals` was when this was made from it"
+    assert reasons(cli) == {"best": [("input_changed", reported)]}
     assert statuses(cli) == {"totals": "unchanged", "best": "materialized"}
     assert reasons(cli) == {}
 
@@ -126,25 +126,25 @@ def test_an_input_that_the_manifest_has_no_record_of(done: ProjectFolder, cli: C
 def test_new_input_is_one_change(done: ProjectFolder, cli: Cli) -> None:
     edit(done, "lakehouse.yaml", "params: {count: 1}", "params: {count: 1}\n    inputs: {totals: totals, more: orders}")
     edit(done, "transforms.py", "def best(totals, count)", "def best(totals, count, more=None)")
-    told = "inputs are now totals: totals, more: orders; were totals: totals"
-    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [told]
+    reported = "inputs are now totals: totals, more: orders; were totals: totals"
+    assert [message for code, message in reasons(cli)["best"] if code == "input_changed"] == [reported]
 
 
 def test_changed_source_with_equal_or_unknown_row_count(done: ProjectFolder, cli: Cli) -> None:
-    def told() -> str:
+    def reported() -> str:
         return reasons(cli)["totals"][0][1]
 
     done.write("data/orders.csv", 'customer,amount\n"0\n07",5\n008,2\n007,1\n')
-    assert told() == "content of `orders` changed (3 rows as before)"
+    assert reported() == "content of `orders` changed (3 rows as before)"
     done.write("data/orders.csv", "customer,amount\n007,5,what\n")
-    assert told() == "content of `orders` changed (27 bytes, before 34)"
+    assert reported() == "content of `orders` changed (27 bytes, before 34)"
     path = "data/.lakehouse/manifests/totals.json"
     manifest = json.loads(done.read(path))
     assert manifest["inputs"]["orders"][1] == 3
     manifest["inputs"]["orders"][1] = -1
     done.write(path, json.dumps(manifest))
     done.write("data/orders.csv", "customer,amount\n007,5\n")
-    assert told() == "content of `orders` changed (22 bytes, before 34)"
+    assert reported() == "content of `orders` changed (22 bytes, before 34)"
 
 
 def test_other_options_are_other_rows(done: ProjectFolder, cli: Cli) -> None:
@@ -220,11 +220,11 @@ def test_run_reports_changed_undeclared_columns(folder: ProjectFolder, cli: Cli)
     first = cli("run", "-o", "json").json["tables"][0]
     assert (first["notes"], first["schema_change"]) == ([], None)
     made(folder, "{'a': ['1'], 'c': ['x']}")
-    told = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
-    assert f"\nnote: `made`: {told}\n" in cli("run").out
-    assert f"\nnote: `made`: {told}\n" in cli("runs", "show", "last").out
+    reported = "column `a` int64 → string, column `b` removed, column `c` added (breaking)"
+    assert f"\nnote: `made`: {reported}\n" in cli("run").out
+    assert f"\nnote: `made`: {reported}\n" in cli("runs", "show", "last").out
     shown = cli("runs", "show", "last", "-o", "json").json["tables"][0]
-    assert (shown["notes"], shown["schema_change"]) == ([told], "breaking")
+    assert (shown["notes"], shown["schema_change"]) == ([reported], "breaking")
     made(folder, "{'a': ['1'], 'c': ['x'], 'd': [1.5]}")
     assert "column `d` added (additive)" in cli("run").out
     made(folder, "{'a': ['2'], 'c': ['x'], 'd': [1.5]}")
@@ -269,9 +269,9 @@ def test_very_long_names_show_their_ends(done: ProjectFolder, cli: Cli) -> None:
     done.write("transforms.py", done.read("transforms.py") + helpers)
     assert cli("run").code == 0
     done.write("transforms.py", done.read("transforms.py").replace("n + 0", "0 + n"))
-    [(_, told)] = reasons(cli)["best"]
+    [(_, reported)] = reasons(cli)["best"]
     for letter in "ab":
-        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in told
+        assert f"`{letter}_{'very' * 7}…{'very' * 6}_long` changed" in reported
 
 
 def test_contract_change_is_reported_once(done: ProjectFolder, cli: Cli) -> None:
@@ -296,9 +296,9 @@ def test_plan_and_run_report_a_change_alike(
     done: ProjectFolder, cli: Cli, before: str, after: str, planned: str | None, ran: str | None
 ) -> None:
     edit(done, "lakehouse.yaml", before, after)
-    told = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
-    assert [table["reasons"][0]["code"] for table in told] == ["contract_changed"] * 2
-    assert [table["schema_change"] for table in told] == [planned, ran]
+    reported = [cli(command, "best", "-o", "json").json["tables"][-1] for command in ("plan", "run")]
+    assert [table["reasons"][0]["code"] for table in reported] == ["contract_changed"] * 2
+    assert [table["schema_change"] for table in reported] == [planned, ran]
     assert cli("plan", "best", "-o", "json").json["tables"][-1]["action"] == "skip"
 
 
@@ -329,8 +329,8 @@ def test_columns_that_are_declared_no_more_and_again(done: ProjectFolder, cli: C
     assert cli("run").code == 0
     edit(done, "lakehouse.yaml", "  best:\n", "  best:\n    columns: {customer: string, total: float64}\n")
     planned = cli("plan", "best", "-o", "json").json["tables"][-1]
-    told = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
-    assert planned["reasons"] == [{"code": "contract_changed", "message": told}]
+    reported = "columns are declared now (compatible), column `total` int64 → float64 (breaking)"
+    assert planned["reasons"] == [{"code": "contract_changed", "message": reported}]
     assert planned["schema_change"] == "breaking"
 
 
@@ -350,8 +350,10 @@ def test_data_altered_or_gone(done: ProjectFolder, cli: Cli) -> None:
     done.write("data/best.csv", "customer,total\n999,6\n")
     os.utime(done.path / "data/best.csv", (time.time(), datetime(2026, 1, 2, 3, 4).timestamp()))
     run_id = json.loads(done.read("data/.lakehouse/manifests/best.json"))["run_id"]
-    told = f"data/best.csv was modified outside lakehouse (its time is 2026-01-02 03:04) since run {run_id} stored it"
-    assert reasons(cli) == {"best": [("data_changed", told)]}
+    reported = (
+        f"data/best.csv was modified outside lakehouse (its time is 2026-01-02 03:04) since run {run_id} stored it"
+    )
+    assert reasons(cli) == {"best": [("data_changed", reported)]}
     (done.path / "data/best.csv").unlink()
     assert reasons(cli) == {"best": [("missing_data", "data/best.csv is gone")]}
     done.write("data/.lakehouse/manifests/best.json", "nonsense")
@@ -459,11 +461,11 @@ def test_code_outside_the_project_is_run_every_time(project: ProjectFolder, cli:
     added = "sys.path.append(str(Path(__file__).parents[1] / 'shared'))\nimport units\n"
     project.write("transforms.py", f"import sys\nfrom pathlib import Path\n\n{added}\n{code}")
     assert cli("run").code == 0
-    told = "whether `units` changed cannot be determined: it is outside the project"
+    reported = "whether `units` changed cannot be determined: it is outside the project"
     for _ in range(2):
         found = reasons(cli)
         assert set(found) == {"totals", "best"}
-        assert all(told in message for code, message in found["totals"] if code == "function_changed")
+        assert all(reported in message for code, message in found["totals"] if code == "function_changed")
         assert statuses(cli) == {"totals": "materialized", "best": "materialized"}
     edit(project, "lakehouse.yaml", "  totals:\n", "  totals:\n    version: 1\n")
     edit(project, "lakehouse.yaml", "  best:\n", "  best:\n    version: 1\n")
@@ -497,7 +499,7 @@ def test_file_named_like_a_standard_module_is_ignored(project: ProjectFolder, cl
 
 @pytest.mark.slow
 def test_edit_of_the_same_size_and_second_is_computed(tmp_path: Path) -> None:
-    """Bytecode, which Python would believe, tells neither apart."""
+    """Bytecode, which Python would believe, is the same for both."""
     (tmp_path / "lakehouse.yaml").write_text("name: x\nmodule: transforms\ntables: {a: {columns: {v: int64}}}\n")
     code = tmp_path / "transforms.py"
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

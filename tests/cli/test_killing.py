@@ -72,7 +72,7 @@ def stored(folder: ProjectFolder) -> dict[str, bytes]:
 
 
 def started(folder: ProjectFolder, executor: str) -> subprocess.Popen[bytes]:
-    """A run that tells its events on stderr."""
+    """A run that writes its events to stderr."""
     return subprocess.Popen(
         [*COMMAND, "run", "--executor", executor, "--workers", "2", "--log-format", "json"],
         cwd=folder.path,
@@ -137,16 +137,16 @@ def test_killed_and_repeated_run_gives_the_same_bytes(
         give_source(folder, version)
         alive, moment = killed(folder, executor, chance)
         died += alive
-        told = f"seed {seed!r}: killed {moment}"
+        reported = f"seed {seed!r}: killed {moment}"
         found = stored(folder)
         for name in COMPUTED:
-            assert found[name] in (expected[0][name], expected[1][name]), f"{name} is half-written; {told}"
+            assert found[name] in (expected[0][name], expected[1][name]), f"{name} is half-written; {reported}"
         # What is taken to be up to date is what an undisturbed run would have stored.
         plan = cli("plan", "-o", "json").json["tables"]
         for name in [f"{table['name']}.csv" for table in plan if table["action"] == "skip"]:
-            assert found[name] == expected[version][name], f"{name} is planned as up to date and is not; {told}"
+            assert found[name] == expected[version][name], f"{name} is planned as up to date and is not; {reported}"
     assert died >= KILLS // 2
-    # One may have told its end before it was killed.
+    # One may have reported its end before it was killed.
     assert 0 < [run["status"] for run in cli("runs", "-o", "json").json["runs"]].count("died") <= died
 
     assert cli("clean", "--yes").code == 0
@@ -183,10 +183,10 @@ def test_data_without_manifest_are_the_killed_runs(project: ProjectFolder, cli: 
     assert killed != first["run_id"]
     planned = {table["name"]: table["reasons"] for table in cli("plan", "-o", "json").json["tables"]}
     assert planned["totals"][0]["code"] == "data_changed"
-    told = planned["totals"][0]["message"]
-    assert told.startswith(f"data/totals.csv was modified by the interrupted run {killed} (its time is ")
-    assert told.endswith(f" since run {first['run_id']} stored it")
-    # Of other data than those of the killed run it tells nothing.
+    reported = planned["totals"][0]["message"]
+    assert reported.startswith(f"data/totals.csv was modified by the interrupted run {killed} (its time is ")
+    assert reported.endswith(f" since run {first['run_id']} stored it")
+    # Of other data than those of the killed run it says nothing.
     project.write("data/totals.csv", "customer,total\n007,1\n")
     assert "was modified outside lakehouse" in cli("plan").out
 

@@ -98,20 +98,20 @@ def test_what_is_printed_late_is_json_where_stderr_is(project: ProjectFolder) ->
 def test_endless_thread_does_not_keep_the_command_alive(project: ProjectFolder, executor: str) -> None:
     done = late(project, "run", "--executor", executor, seconds=1000)
     assert done.returncode == 0
-    told, registered = done.stderr.splitlines()
-    assert told.startswith("ended with the command, though they went on: threads ")
-    assert "(go_on)" in told
+    reported, registered = done.stderr.splitlines()
+    assert reported.startswith("ended with the command, though they went on: threads ")
+    assert "(go_on)" in reported
     assert registered == "registered ${TOKEN}"
 
 
 @pytest.mark.parametrize("executor", ["threads", "serial"])
 def test_closing_stderr_loses_no_message(project: ProjectFolder, executor: str) -> None:
-    failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('told')\n"
+    failing = "def totals(orders):\n    import sys\n    sys.stderr = None\n    raise ValueError('so')\n"
     project.write("transforms.py", project.read("transforms.py") + failing)
     argv = [sys.executable, "-m", "lakehouse_cli", "run", "--executor", executor]
     done = subprocess.run(argv, cwd=project.path, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "`totals` raised ValueError: told" in done.stderr
+    assert "`totals` raised ValueError: so" in done.stderr
 
 
 def unread(folder: ProjectFolder, *argv: str, errors: bool = False, buffered: bool = True) -> tuple[int, str]:
@@ -185,7 +185,7 @@ def test_other_system_errors_are_not_output_errors(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("lakehouse_cli.project.facade.Project.load", load)
-    told = "error: operating system error: too many open files\n  `-v` shows where\n"
-    assert cli("run") == Invoked(1, "", told)
+    reported = "error: operating system error: too many open files\n  `-v` shows where\n"
+    assert cli("run") == Invoked(1, "", reported)
     assert "in load" in cli("run", "-v").err
     assert json.loads(cli("run", "-o", "json").out)["error"]["type"] == "SystemTroubleError"

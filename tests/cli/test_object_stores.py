@@ -288,10 +288,10 @@ def test_two_runs_from_two_machines(
     assert stored == b"customer,total\ncid,9\n"
     lake.write("transforms.py", code.replace("cid,9", "cid,8"))
     ran = cli("run", "--executor", "serial")
-    told = ran.out + ran.err
-    assert "another run stored" in told
-    assert "before this went wrong" not in told
-    assert "is as it was" not in told
+    reported = ran.out + ran.err
+    assert "another run stored" in reported
+    assert "before this went wrong" not in reported
+    assert "is as it was" not in reported
 
 
 @pytest.mark.slow

@@ -156,8 +156,8 @@ def test_ls(project: ProjectFolder, cli: Cli) -> None:
 def test_a_wrong_option(cli: Cli, argv: tuple[str, ...], message: str, hint: str) -> None:
     ran = cli(*argv)
     assert (ran.code, ran.out) == (2, "")
-    told, next_ = ran.err.splitlines()
-    assert told == f"error: {message}"
+    reported, next_ = ran.err.splitlines()
+    assert reported == f"error: {message}"
     assert hint in next_
     assert "Possible" not in next_
 
@@ -320,13 +320,13 @@ def test_show_and_run_report_violations_alike(project: ProjectFolder, cli: Cli) 
     project.write("data/orders.csv", "customer,amount,day\n007,5,2024-01-31\n008,x,2024-13-01\n")
     shown = cli("show", "orders")
     assert shown.code == 1
-    told = [line.strip() for line in shown.err.splitlines()]
+    reported = [line.strip() for line in shown.err.splitlines()]
     run = [line.strip() for line in cli("run").err.splitlines()]
-    assert told[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
-    assert [*told[1:], "`lakehouse show orders --failed` shows the row that fails"] == run[1:]
-    assert "row 2 (line 3): x" in told
-    assert "row 2 (line 3): 2024-13-01" in told
-    assert told[-1].startswith("next: correct the file")
+    assert reported[0].removeprefix("error: ") == run[0].removeprefix("orders  ")
+    assert [*reported[1:], "`lakehouse show orders --failed` shows the row that fails"] == run[1:]
+    assert "row 2 (line 3): x" in reported
+    assert "row 2 (line 3): 2024-13-01" in reported
+    assert reported[-1].startswith("next: correct the file")
     violations = cli("show", "orders", "-o", "json").json["error"]["violations"]
     assert [(v["column"], v["check"], v["count"]) for v in violations] == [("amount", "type", 1), ("day", "type", 1)]
     assert violations[0]["examples"] == [{"row": 2, "value": "x", "line": 3}]
@@ -469,9 +469,9 @@ def test_missing_package_is_reported_once(project: ProjectFolder, cli: Cli) -> N
     project.write(
         "helpers.py", "import json\nimport os.path, zzpk.inner as z\nfrom zzpk import more\nfrom zzq import x\n"
     )
-    told = cli("validate")
-    assert told.code == 3
-    assert told.err.splitlines() == [
+    reported = cli("validate")
+    assert reported.code == 3
+    assert reported.err.splitlines() == [
         "error: module `zzpk` is neither in the project's folder nor installed",
         "  helpers.py:2:17",
         "  |",
@@ -513,14 +513,14 @@ def test_hint_for_an_optional_package_names_the_extra(
     project: ProjectFolder, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = project.read("transforms.py")
-    told = "pip install 'lakehouse-cli[polars]', or correct the import"
+    reported = "pip install 'lakehouse-cli[polars]', or correct the import"
     monkeypatch.setitem(sys.modules, "polars", None)  # as where it is not installed
     project.write("transforms.py", f"import polars as pl\n{code}")
-    assert told in cli("run").err
+    assert reported in cli("run").err
     # `validate` looks for files, and finds those of the tests' own environment.
     monkeypatch.setattr("lakehouse_cli.registry.EXTRAS", {"zzpk": "polars"})
     project.write("transforms.py", f"import zzpk\n{code}")
-    assert told in cli("validate").err
+    assert reported in cli("validate").err
 
 
 def test_every_package_of_an_extra_has_its_hint() -> None:
@@ -539,10 +539,10 @@ def test_import_failure_is_reported_once(project: ProjectFolder, cli: Cli) -> No
     project.write("transforms.py", f"import zzpk\n{code}\n\ndef copy(orders):\n    return orders\n")
     ran = cli("run")
     assert ran.code == 1
-    told = "module `transforms` cannot be imported: ModuleNotFoundError: No module named 'zzpk'"
+    reported = "module `transforms` cannot be imported: ModuleNotFoundError: No module named 'zzpk'"
     lines = ran.err.splitlines()
     assert sorted(lines[0].split("  ")[0].split(", ")) == ["copy", "totals"]
-    assert lines[0].endswith(f"  {told}")
+    assert lines[0].endswith(f"  {reported}")
     assert lines[1:] == [
         "  transforms.py:1 in <module>",
         "      import zzpk",

@@ -1,4 +1,4 @@
-"""Storages of the project's own, through the command line: what they get wrong is told, and work goes on."""
+"""Storages of the project's own, through the command line: their errors are reported, and work goes on."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def test_editing_the_class_re_runs_nothing(shelf: ProjectFolder, cli: Cli) -> No
 def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: Cli) -> None:
     shelf.write("shelf.py", f"{SHELF}\nraise RuntimeError('imported')\n")
     assert cli("validate").code == 0
-    told = cli("plan")
-    assert told.code == 1
-    assert "`shelf` cannot be imported: RuntimeError: imported" in told.err
+    reported = cli("plan")
+    assert reported.code == 1
+    assert "`shelf` cannot be imported: RuntimeError: imported" in reported.err
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_validate_and_ls_import_nothing_of_it(shelf: ProjectFolder, cli: Cli) ->
 )
 def test_a_class_that_cannot_be_used(shelf: ProjectFolder, cli: Cli, source: str, message: str, hint: str) -> None:
     shelf.write("shelf.py", source)
-    told = cli("run")
-    assert told.code == 1
-    assert message in told.err
-    assert hint in told.err
-    assert "lakehouse.yaml:" in told.err
-    assert "Traceback" not in told.err
+    reported = cli("run")
+    assert reported.code == 1
+    assert message in reported.err
+    assert hint in reported.err
+    assert "lakehouse.yaml:" in reported.err
+    assert "Traceback" not in reported.err
 
 
 def test_what_a_storage_raises_is_the_failure_of_its_table(shelf: ProjectFolder, cli: Cli) -> None:
@@ -159,8 +159,10 @@ def test_error_of_a_storage_without_base_has_its_line(shelf: ProjectFolder, cli:
 
 @pytest.mark.parametrize("connected", [False, True], ids=["plain", "holding what cannot be pickled"])
 def test_storages_go_to_worker_processes(shelf: ProjectFolder, cli: Cli, connected: bool) -> None:
-    held = "    def __init__(self, spec):\n        super().__init__(spec)\n        self.lines = (n for n in [1])\n\n"
-    source = SHELF.replace("    def head_key", held + "    def head_key") if connected else SHELF
+    generator = (
+        "    def __init__(self, spec):\n        super().__init__(spec)\n        self.lines = (n for n in [1])\n\n"
+    )
+    source = SHELF.replace("    def head_key", generator + "    def head_key") if connected else SHELF
     shelf.write(
         "shelf.py",
         source.replace("THINGS = {}", "import shelve_files\nTHINGS = shelve_files.Files()"),

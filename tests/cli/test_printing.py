@@ -96,8 +96,8 @@ def test_output_of_child_programs_goes_to_stderr_too(project: ProjectFolder, exe
 
 
 @pytest.fixture
-def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
-    """A project whose transform tells secrets: prints them, to stderr too, and has programs write them."""
+def leaking(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project whose transform leaks secrets: prints them, to stderr too, and has programs write them."""
     secret = f"{project.path}/hunter2"
     monkeypatch.setenv("PW", "correct horse")
     monkeypatch.setenv("ROOT", secret)
@@ -108,19 +108,19 @@ def telling(project: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> ProjectF
         ),
     )
     (project.path / "data").rename(secret)
-    telling = (
+    leaking = (
         '    print("printed", os.environ["PW"])\n    print("errors", os.environ["ROOT"], file=sys.stderr)\n'
         '    os.system("echo shell $ROOT; echo shell errors $ROOT >&2; printf rest$ROOT >&2")\n    return totals'
     )
-    text = project.read("transforms.py").replace("    return totals", telling)
+    text = project.read("transforms.py").replace("    return totals", leaking)
     project.write("transforms.py", text.replace("import pandas as pd", "import os, sys\nimport pandas as pd"))
     return project
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("how", [["-o", "json"], [], ["-q"], ["--log-format", "json"]])
-def test_no_secret_is_shown_from_any_writer(telling: ProjectFolder, executor: str, how: list[str]) -> None:
-    done = run(telling, "--executor", executor, *how)
+def test_no_secret_is_shown_from_any_writer(leaking: ProjectFolder, executor: str, how: list[str]) -> None:
+    done = run(leaking, "--executor", executor, *how)
     assert done.returncode == 0
     assert "hunter2" not in done.stdout + done.stderr
     assert "correct horse" not in done.stdout + done.stderr
@@ -134,14 +134,14 @@ def test_no_secret_is_shown_from_any_writer(telling: ProjectFolder, executor: st
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_no_secret_is_shown_on_a_terminal_either(telling: ProjectFolder, executor: str) -> None:
-    lines = run_on_a_terminal(telling, "--executor", executor)
+def test_no_secret_is_shown_on_a_terminal_either(leaking: ProjectFolder, executor: str) -> None:
+    lines = run_on_a_terminal(leaking, "--executor", executor)
     assert not [line for line in lines if "hunter2" in line]
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}", "shell errors ${ROOT}"} <= set(lines)
 
 
-def test_no_secret_is_shown_by_a_comparison(telling: ProjectFolder) -> None:
-    done = subprocess.run([*COMMAND, "diff"], cwd=telling.path, capture_output=True, text=True, timeout=60)
+def test_no_secret_is_shown_by_a_comparison(leaking: ProjectFolder) -> None:
+    done = subprocess.run([*COMMAND, "diff"], cwd=leaking.path, capture_output=True, text=True, timeout=60)
     assert "hunter2" not in done.stdout + done.stderr
     assert {"printed ${PW}", "errors ${ROOT}", "shell ${ROOT}"} <= set(done.stderr.splitlines())
 
@@ -162,7 +162,7 @@ def test_the_table_is_as_wide_as_the_screen(project: ProjectFolder, width: int) 
     project.write("transforms.py", text)
     rows = [line for line in run_on_a_terminal(project, width=width, code=1) if line.startswith("✗ best")]
     assert rows[-1].endswith("…")
-    width = width or 80  # as one that does not tell is taken to be
+    width = width or 80  # the default where a terminal reports none
     assert width - 6 < len(rows[-1]) <= width
 
 
@@ -205,13 +205,13 @@ def test_lines_of_a_pipe_are_whole_and_there_in_time() -> None:
     piped.end_lines()
     assert lines == ["one", "", "two", "three", "no end \ufffd"]
     piped.end_lines()
-    held = os.dup(piped.descriptor)
-    os.write(held, b"last")
+    copied = os.dup(piped.descriptor)
+    os.write(copied, b"last")
     piped.close()
     assert lines[5:] == ["last"]
     with pytest.raises(BrokenPipeError):
-        os.write(held, b"late")
-    os.close(held)
+        os.write(copied, b"late")
+    os.close(copied)
 
 
 def test_messages_start_on_a_line_of_their_own() -> None:

@@ -61,8 +61,8 @@ def test_table_waiting_to_retry_blocks_no_other(folder: ProjectFolder, executor:
     command = [*COMMAND, "run", "--executor", executor, "--workers", "1", "--log-format", "json"]
     done = subprocess.run(command, cwd=folder.path, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    told = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
-    assert told == [
+    reported = [(event["event"], event["table"]) for event in events if event["event"].startswith("table_")]
+    assert reported == [
         ("table_started", "t"),
         ("table_retrying", "t"),
         ("table_started", "u"),
@@ -154,7 +154,7 @@ def test_timed_out_transform_is_cleaned_up_silently(folder: ProjectFolder) -> No
 
 @pytest.mark.parametrize("how", ["timeout", "killed", "holding the lock"])
 def test_programs_that_a_transform_started_end_with_it(folder: ProjectFolder, how: str) -> None:
-    """With a program of their own below them; also where Python's lock is held, so that the process is killed."""
+    """With a program of their own below them; also where Python's lock is taken, so that the process is killed."""
     body = "    import ctypes, subprocess\n"
     body += "    subprocess.Popen(['sh', '-c', 'echo $$ > pid1; sleep 60 & echo $! > pid2; wait'])\n"
     body += "    pid = pathlib.Path('pid2')\n"

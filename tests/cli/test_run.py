@@ -217,19 +217,21 @@ def test_missing_inputs_are_described_correctly(folder: ProjectFolder, cli: Cli)
     made = [one.format("a", ""), one.format("b", ""), one.format("c", "a, b"), one.format("d", "a, b")]
     folder.write("lakehouse.yaml", CHAIN)
     folder.write("transforms.py", "import pandas as pd\n" + "".join(made))
-    told = cli("plan", "c", "d").err
-    assert "error: `a`, `b` were never materialized, and `c`, `d` need them\n" in told
-    assert "`lakehouse run +c +d` materializes everything they need" in told
+    reported = cli("plan", "c", "d").err
+    assert "error: `a`, `b` were never materialized, and `c`, `d` need them\n" in reported
+    assert "`lakehouse run +c +d` materializes everything they need" in reported
     assert cli("run", "a").code == 0
     (folder.path / "data/a.csv").unlink()
-    told = cli("run", "c").err
-    assert "error: `b` was never materialized, what was stored of `a` is gone, and `c` needs them\n" in told
+    reported = cli("run", "c").err
+    assert "error: `b` was never materialized, what was stored of `a` is gone, and `c` needs them\n" in reported
     assert cli("run", "+c").code == 0
     (folder.path / "data/a.csv").unlink()
     assert "error: what was stored of `a` is gone, and `c` needs it\n" in cli("plan", "c").err
     folder.write("lakehouse.yaml", CHAIN.replace("  a: {", "  a: {format: parquet, "))
-    told = cli("plan", "c").err
-    assert "error: `a` was stored in another way than it is declared now (format csv → parquet), and `c` needs" in told
+    reported = cli("plan", "c").err
+    assert (
+        "error: `a` was stored in another way than it is declared now (format csv → parquet), and `c` needs" in reported
+    )
 
 
 def test_unselected_inputs_are_read_as_stored(project: ProjectFolder, cli: Cli) -> None:
@@ -367,9 +369,9 @@ def test_repeated_frames_are_shown_once(project: ProjectFolder, cli: Cli) -> Non
         '      raise ValueError("at the bottom")',
     ]
     project.write("transforms.py", "def totals(orders):\n    return totals(orders)\n\ndef best(totals, count): ...\n")
-    told = cli("run").err
-    assert "  … the same line, " in told
-    assert told.count("transforms.py:2 in totals") == 1
+    reported = cli("run").err
+    assert "  … the same line, " in reported
+    assert reported.count("transforms.py:2 in totals") == 1
 
 
 def test_a_transform_over_its_timeout_fails(project: ProjectFolder, cli: Cli) -> None:

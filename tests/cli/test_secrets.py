@@ -76,7 +76,7 @@ def kept(folder: ProjectFolder) -> Iterator[str]:
 
 
 def found_after(cli: Cli, folder: ProjectFolder, commands: list[tuple[str, ...]], secret: str) -> list[object]:
-    """Commands that tell a piece of a secret, and the pieces."""
+    """Commands that print a piece of a secret, and the pieces."""
     found: list[object] = []
     for argv in commands:
         done = cli(*argv)

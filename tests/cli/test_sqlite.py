@@ -39,7 +39,7 @@ def lake(folder: ProjectFolder, request: pytest.FixtureRequest, cli: Cli) -> Pro
 
 
 @contextmanager
-def held(path: Path, kind: str) -> Iterator[None]:
+def locked(path: Path, kind: str) -> Iterator[None]:
     """While the block runs, another program has the file for itself."""
     if kind == "sqlite":
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -72,7 +72,7 @@ def test_locked_file_is_waited_for_once(
         return transaction(self, path, **how)
 
     monkeypatch.setattr(storage, "transaction", counted)
-    with held(lake.path / "lake.db", kind):
+    with locked(lake.path / "lake.db", kind):
         done = cli(*argv)
     assert len(waited) == 1
     text = " ".join((done.out + done.err).split())
@@ -109,7 +109,7 @@ def kill_while_storing(lake: ProjectFolder) -> None:
     )
     with running(lake.path, "run", "one") as process:
         assert process.ends() == -9
-    # As it was lies in the journal, which is hot: what was there must be put back by whoever opens the file.
+    # The old content lies in the hot journal: the next to open the file must put it back.
     assert Path("lake.db-journal").stat().st_size > 0
     lake.write("transforms.py", lake.read("transforms.py").replace("threading.Thread", "# threading.Thread"))
 

@@ -262,9 +262,9 @@ def test_a_column_survives_its_way_through_a_frame(frame: str, text: str, data: 
         assert type_.unit == "s"
         assert any(value is not None and abs(value) > 2**63 // 1000 for value in values)
         return
-    held = enforce(kind.to_arrow(seen, columns), columns).table
-    assert held.schema == pa.schema({"x": to_arrow(type_)})
-    back = held.column("x")
+    enforced = enforce(kind.to_arrow(seen, columns), columns).table
+    assert enforced.schema == pa.schema({"x": to_arrow(type_)})
+    back = enforced.column("x")
     if type_.id == "dictionary":
         back, expected = back.cast(to_arrow(type_.item)), table.column("x").cast(to_arrow(type_.item))
     else:

@@ -566,8 +566,8 @@ def test_reason_after_an_upgrade_of_lakehouse(tmp_path: Path) -> None:
 def test_messages_about_versions() -> None:
     before = {"transforms.py:daily": "function 1", "package pandas": "3.0.1", "python": "3.11"}
     after = {"transforms.py:daily": "function 1", "package pandas": "3.1.1", "package polars": "1.0", "python": "3.13"}
-    told = ("pandas 3.0.1 → 3.1.1", "now uses polars 1.0", "Python 3.11 → 3.13")
-    assert explain(before, after, "daily") == told
+    reported = ("pandas 3.0.1 → 3.1.1", "now uses polars 1.0", "Python 3.11 → 3.13")
+    assert explain(before, after, "daily") == reported
     assert explain({}, {"h.py:f": "function 1", "h.py": "module 2"}, "daily") == (
         "now uses helper `f` (h.py)",
         "now uses h.py as a whole",

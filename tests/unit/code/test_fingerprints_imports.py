@@ -78,14 +78,14 @@ NEEDED = "import tools\ndef daily(raw): return tools.f(raw)\n"
 def test_a_module_that_is_nowhere_to_be_found(tmp_path: Path, code: str, found: dict[str, str]) -> None:
     fingerprinted = fingerprint(tmp_path, {"transforms.py": code, "pkg/__init__.py": "", "pkg/near.py": ""})
     assert unseen(fingerprinted) == found
-    assert fingerprinted.is_told == (not found)
+    assert fingerprinted.is_complete == (not found)
     assert bool(explain(fingerprinted.parts, fingerprinted.parts, "daily")) == bool(found)
 
 
 @pytest.mark.parametrize(
     ("edit", "found"),
     [
-        # Where a folder is told, and what comes from it.
+        # Where a folder is named, and what comes from it.
         ("import sys\nsys.path.insert(0, '{outside}')", {"tools": "outside"}),
         ("import sys\nsys.path.append('{outside}')", {"tools": "outside"}),
         ("import sys as s\ns.path += ['{outside}']", {"tools": "outside"}),
@@ -154,17 +154,17 @@ def test_computed_names_may_lead_to_folders_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "told"),
+    ("package", "reported"),
     [
         ("__path__.append('../common')", False),
         ("import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)", False),
         ("import pkgutil\nNAMES = [found.name for found in pkgutil.iter_modules(__path__)]", True),
     ],
 )
-def test_packages_may_change_where_their_modules_are(tmp_path: Path, package: str, told: bool) -> None:
+def test_packages_may_change_where_their_modules_are(tmp_path: Path, package: str, reported: bool) -> None:
     files = {"transforms.py": "from pkg import near\ndef daily(raw): return near.f(raw)\n"}
     found = fingerprint(tmp_path, {**files, "pkg/__init__.py": package, "pkg/near.py": "def f(x): return 1\n"})
-    assert found.is_told == told
+    assert found.is_complete == reported
 
 
 def test_messages_say_which_module_and_what_to_do() -> None:

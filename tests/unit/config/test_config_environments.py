@@ -31,11 +31,11 @@ def load(tmp_path: Path) -> Load:
 def other_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second format and types of storage beside files, so that an override may change them."""
     lines = FormatSpec("lines", "x:X", ".l", options=(FormatOption("indent", 0, {"type": "integer"}, ""),))
-    held = StorageType("held", "x:X", root="none", options=(FormatOption("size", 0, {"type": "integer"}, ""),))
+    stub = StorageType("stub", "x:X", root="none", options=(FormatOption("size", 0, {"type": "integer"}, ""),))
     remote = StorageType("remote", "x:X", root="url", schemes=("remote",), formats=True)
     replaced = {
         "FORMATS": {"csv": FORMATS["csv"], "lines": lines},
-        "STORAGE_TYPES": {"files": STORAGE_TYPES["files"], "held": held, "remote": remote},
+        "STORAGE_TYPES": {"files": STORAGE_TYPES["files"], "stub": stub, "remote": remote},
         "SCHEMES": {"remote": "remote"},
     }
     for module in ("environments", "storages", "tables", "paths"):
@@ -88,8 +88,8 @@ def test_the_implied_default_storage_may_be_overridden(load: Load) -> None:
         ("{root: '${ELSEWHERE}/x'}", "remote", "csv", {"delimiter": ";"}, {}),
         ("{root: '${FOLDER}/x'}", "files", "csv", {"delimiter": ";"}, {}),
         ("{root: 'remote://x', format: lines}", "remote", "lines", {}, {}),
-        ("{type: held}", "held", "", {}, {}),
-        ("{type: held, options: {size: 3}}", "held", "", {}, {"size": 3}),
+        ("{type: stub}", "stub", "", {}, {}),
+        ("{type: stub, options: {size: 3}}", "stub", "", {}, {"size": 3}),
     ],
 )
 def test_options_of_the_former_do_not_go_along(

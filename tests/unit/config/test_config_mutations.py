@@ -12,7 +12,7 @@ from lakehouse_cli.config import load_project
 CORPUS = Path(__file__).parents[2] / "corpus"
 TEXTS = [path.read_text("utf-8") for path in sorted((CORPUS / "good").glob("*.yaml"))]
 ENVIRON = {"HOME": "/home/someone", "EMPTY": "", "WORKERS": "2", "SEPARATOR": ";", "LAKE_SECRET": "s3cr3t"}
-# What tells YAML and the loader something, more often than any other character.
+# Characters with a meaning in YAML or to the loader, more often than others.
 TELLING = st.sampled_from(
     [*"{}[]<>:,-#&*!|'\"%@`?~$. \t\n0", ": ", "- ", "<<: ", "${", "!!int ", "null", "&a ", "*a", "é"]
 )

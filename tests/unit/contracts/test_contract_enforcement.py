@@ -54,8 +54,8 @@ def test_result_has_declared_order_and_types_only() -> None:
 
 def test_a_column_that_already_fits_is_not_copied() -> None:
     result = pa.table({"a": pa.array([1.0, 2.0])})
-    held = enforce(result, columns(a="float64")).table
-    assert held.column("a").chunk(0).buffers()[1].address == result.column("a").chunk(0).buffers()[1].address
+    enforced = enforce(result, columns(a="float64")).table
+    assert enforced.column("a").chunk(0).buffers()[1].address == result.column("a").chunk(0).buffers()[1].address
 
 
 def test_every_column_is_judged_not_only_the_first() -> None:
@@ -231,8 +231,8 @@ from pyarrow import csv
 from lakehouse_cli.contracts import check, enforce
 from lakehouse_cli.model import Column, parse_column_type
 columns = [Column(name, parse_column_type(type_), False) for name, type_ in (("a", "float64"), ("b", "string"))]
-held = enforce(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
-check(held.table, columns, key=("b",))
+enforced = enforce(csv.read_csv(io.BytesIO(b"a,b\\n1,x\\n2,y")), columns, key=("a", "b"))
+check(enforced.table, columns, key=("b",))
 sys.exit(", ".join({"pandas", "polars"} & set(sys.modules)) or None)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -247,10 +247,10 @@ def is_refused(kind: pa.DataType, contract: tuple[Column, ...] | None) -> str:
     """The refusal of an undeclared column of a type, else what its type's text does not give back."""
     table = pa.table({"id": [1], "v": pa.nulls(1, kind)})
     try:
-        held = enforce(table, contract, extra_columns="keep").table
+        enforced = enforce(table, contract, extra_columns="keep").table
     except ContractError as error:
         return only(error.violations).message
-    found = from_arrow(held.schema.field("v").type)
+    found = from_arrow(enforced.schema.field("v").type)
     assert parse_column_type(str(found)) == found
     return ""
 
@@ -281,8 +281,8 @@ def test_time_zone_no_type_can_have_is_refused(zone: str) -> None:
 def test_instants_in_an_unknown_zone_convert_to_utc() -> None:
     for zone in ZONES:
         result = pa.table({"v": pa.array([1, None], pa.timestamp("us", zone))})
-        held = enforce(result, columns(v="timestamp[us, tz=UTC]")).table.column("v")
-        assert held.cast(pa.int64()).to_pylist() == [1, None]
+        enforced = enforce(result, columns(v="timestamp[us, tz=UTC]")).table.column("v")
+        assert enforced.cast(pa.int64()).to_pylist() == [1, None]
 
 
 def test_dictionary_of_dictionaries_is_refused() -> None:

@@ -44,7 +44,7 @@ def written(kind: str, rows: int = ROWS) -> bytes:
 
 @pytest.fixture
 def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of each file that was left: whether something of it was still held."""
+    """Of each file that was left: whether something still referred to it."""
     found: list[bool] = []
     leave = ReadableFile.__exit__
 
@@ -59,11 +59,11 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def held_pieces(monkeypatch: pytest.MonkeyPatch, hold: Callable[[ReadableFile], Any]) -> list[Any]:
     """What a thread of Arrow's still holds when a file is left, and lets go of while that is waited for."""
-    held: list[Any] = []
-    monkeypatch.setattr(time, "sleep", lambda _: held.clear())
+    kept: list[Any] = []
+    monkeypatch.setattr(time, "sleep", lambda _: kept.clear())
     with ReadableFile(io.BytesIO(b"PAR1")) as file:
-        held.append(hold(file))
-    return held
+        kept.append(hold(file))
+    return kept
 
 
 def test_file_in_use_by_a_thread_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,9 +178,9 @@ def test_missing_columns_have_close_matches() -> None:
         ("station", "missing", 1),
         ("Valid", "missing", 1),
     ]
-    # Each is told once.
-    told = [violation.message for violation in caught.value.violations]
-    assert told == ["the file has no such column", "the file has no such column; did you mean `valid`?"]
+    # Each is reported once.
+    reported = [violation.message for violation in caught.value.violations]
+    assert reported == ["the file has no such column", "the file has no such column; did you mean `valid`?"]
     assert caught.value.hint == "did you mean `STATION`?"
     assert str(caught.value.location) == "x.csv:1"
 

@@ -1,4 +1,4 @@
-"""What does not fit is told with file, line, column, value and type; nothing is rounded, wrapped or cut."""
+"""What does not fit is refused with file, line, column, value and type; nothing is rounded, wrapped or cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/formats.md tells every option of every format, with its default, and what it shows loads."""
+"""docs/formats.md lists every option of every format with its default, and its examples load."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reported"),
     [
         (b'{"x": 1', "line 2 of `data/t.jsonl` is not JSON: "),
         (b'{"x": 1}{"x": 2}', "is not JSON: extra data at character 9"),
@@ -200,8 +200,8 @@ def test_every_column_is_judged_and_five_values_shown() -> None:
     ],
 )
 @pytest.mark.parametrize("declared", [columns_of(x="int64"), columns_of(x="string"), None])
-def test_line_that_is_no_object_is_refused(line: bytes, told: str, declared: list[Column] | None) -> None:
-    with pytest.raises(StorageError, match=told) as caught:
+def test_line_that_is_no_object_is_refused(line: bytes, reported: str, declared: list[Column] | None) -> None:
+    with pytest.raises(StorageError, match=reported) as caught:
         read(b'{"x": null}\n' + line + b'\n{"x": null}\n', declared)
     assert str(caught.value.location) == "data/t.jsonl:2"
 

@@ -1,4 +1,4 @@
-"""Parquet and Arrow IPC: files that carry their types, held to the declared columns."""
+"""Parquet and Arrow IPC: files that carry their types, validated against the declared columns."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
 
 @pytest.mark.parametrize("name", FORMATS_OF_TYPES)
 @pytest.mark.parametrize(
-    ("values", "declared", "told"),
+    ("values", "declared", "reported"),
     [
         (pa.array(["1", "2"]), "int64", "is stored as string, declared int64"),
         (pa.array(["2020-01-01"]).dictionary_encode(), "date32", "is stored as dictionary<string>, declared date32"),
@@ -108,11 +108,11 @@ def test_stored_types_that_lose_nothing_are_read(name: str, values: pa.Array, de
     ],
     ids=str,
 )
-def test_drifted_schema_is_refused(name: str, values: pa.Array, declared: str, told: str) -> None:
+def test_drifted_schema_is_refused(name: str, values: pa.Array, declared: str, reported: str) -> None:
     with pytest.raises(DataError) as caught:
         read(name, stored(name, pa.table({"x": values, "y": values})), columns_of(x=declared))
     assert caught.value.message.startswith(f"column `x` of `data/t.{name}` is stored as ")
-    assert told in caught.value.message
+    assert reported in caught.value.message
     (violation,) = caught.value.violations
     assert (violation.column, violation.check) == ("x", "type")
     assert violation.examples
@@ -218,12 +218,12 @@ def test_invalid_text_bytes_are_refused(name: str, spoilt: bytes) -> None:
     assert spoilt in sink.getvalue()
     data = sink.getvalue().replace(spoilt, b"\xff" * 5)
     # In Parquet the statistics in the footer have the bytes too.
-    told = (
+    reported = (
         "column `named` of .* holds text that is not UTF-8"
         if (name, spoilt) == ("ipc", b"value")
         else "or is damaged: "
     )
-    with pytest.raises(StorageError, match=told):
+    with pytest.raises(StorageError, match=reported):
         read(name, lambda: io.BytesIO(data), None)
 
 
@@ -270,15 +270,15 @@ def test_zstd_is_the_default_of_parquet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [
         ({"compression": "snappy", "compression_level": 3}, "means nothing to snappy"),
         ({"compression_level": 23}, "is 23, zstd has 1 to 22"),
         ({"compression": "gzip", "compression_level": 10}, "is 10, gzip has 1 to 9"),
     ],
 )
-def test_parquet_options_that_cannot_stand_together(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(StorageError, match=told):
+def test_parquet_options_that_cannot_stand_together(options: dict[str, Any], reported: str) -> None:
+    with pytest.raises(StorageError, match=reported):
         ParquetOptions.from_mapping(options)
 
 

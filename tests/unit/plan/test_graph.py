@@ -1,4 +1,4 @@
-"""Parameters become edges, edges an order; what does not fit is told with its place."""
+"""Parameters become edges, edges an order; what does not fit is reported with its place."""
 
 from __future__ import annotations
 

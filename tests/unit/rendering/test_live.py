@@ -88,8 +88,8 @@ def test_on_a_narrow_screen_the_reason_has_room_first(monkeypatch: pytest.Monkey
 def test_final_rows_show_all(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = last_screen(["a", "b"], [finished("a"), finished("b", "skipped")], monkeypatch, 80)
     why = lines[0].index("why")
-    told = " ".join(line[why:].strip() for line in lines[1:-2])
-    assert told.count("never materialized, and a long story besides about why that is so") == 2
+    reported = " ".join(line[why:].strip() for line in lines[1:-2])
+    assert reported.count("never materialized, and a long story besides about why that is so") == 2
 
 
 def test_the_last_line_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,23 +170,23 @@ def test_one_long_name_hides_no_column_of_others() -> None:
 
 
 def test_row_shows_the_cause_without_its_subject() -> None:
-    told = {
+    reported = {
         "s3://lake/a.csv cannot be written: the disk is full": "the disk is full",
         "`t` raised RuntimeError: <str() raised ValueError>": None,
         "`t` raised OSError: that cannot be opened: it is gone": None,
     }
-    for message, cause in told.items():
+    for message, cause in reported.items():
         assert why_text(finished("t", "failed", ErrorInfo("TransformError", message))) == (cause or message)
 
 
 def test_errors_keep_their_place_on_a_narrow_terminal() -> None:
-    told = "totals.csv cannot be read: it was written by a program that nobody knows"
-    error = ErrorInfo("StorageError", told, hint="write it again with a program that somebody knows")
+    reported = "totals.csv cannot be read: it was written by a program that nobody knows"
+    error = ErrorInfo("StorageError", reported, hint="write it again with a program that somebody knows")
     assert failure_lines(Terminal(width=40), [finished("totals", "failed", error)]) == [
         "totals  totals.csv cannot be read: it\n    was written by a program that nobody\n    knows",
         "  next: write it again with a program\n    that somebody knows",
     ]
-    problem = Problem(told, hint=error.hint)
+    problem = Problem(reported, hint=error.hint)
     assert problem_lines(Terminal(width=40), problem) == [
         "error: totals.csv cannot be read: it was\n       written by a program that nobody\n       knows",
         "  write it again with a program that\n    somebody knows",
@@ -239,5 +239,5 @@ def test_waits_and_lacks_are_shown_above_the_table() -> None:
     reporter.handle(RunTrouble("locks do not work in .lakehouse/locks (read-only file system)"))
     reporter.close()
     shown = CODES.sub("", stream.getvalue())
-    told = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
-    assert shown.index("shop · default · run") < told < shown.rindex("a  ")
+    reported = shown.index("locks do not work in .lakehouse/locks (read-only file system)\n")
+    assert shown.index("shop · default · run") < reported < shown.rindex("a  ")

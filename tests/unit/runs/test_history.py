@@ -61,7 +61,7 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def test_a_run_is_read_back(tmp_path: Path) -> None:
-    failed = TableResult("b", "failed", duration_s=0.1, error=ErrorInfo("TransformError", "boom", "mend it"))
+    failed = TableResult("b", "failed", duration_s=0.1, error=ErrorInfo("TransformError", "boom", "fix it"))
     skipped = TableResult("c", "skipped", error=ErrorInfo("UpstreamError", "`b` failed"))
     record(tmp_path, run_id(1), [done("a"), failed, skipped])
     found = history.read(tmp_path)
@@ -71,7 +71,7 @@ def test_a_run_is_read_back(tmp_path: Path) -> None:
     assert found.summary.status == found.result.status == "failed"
     assert found.summary.counts == {"materialized": 1, "failed": 1, "skipped": 1}
     assert history.runs(tmp_path).runs == (found.summary,)
-    assert found.to_json()["tables"][1]["error"]["hint"] == "mend it"
+    assert found.to_json()["tables"][1]["error"]["hint"] == "fix it"
 
 
 def test_events_are_in_the_file_before_the_next_one_comes(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_lines_that_were_edited_by_hand_are_no_traceback(tmp_path: Path, old: st
     assert history.unfinished(tmp_path, "default", "ab") == set()
 
 
-# A line of a run's file by its number (0 is the first), what stands there instead, and what is told of it.
+# A line of a run's file by its number (0 is the first), what stands there instead, and what is reported of it.
 SPOILT = [
     (1, "garbage", "line 2 is not JSON"),
     (2, "[]", "line 3 is not an event"),

@@ -1,4 +1,4 @@
-"""One run at a time: who is kept out, who is told what, and that nothing stays locked."""
+"""One run at a time: the second is refused and shown the holder, and nothing stays locked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def holding(folder: Path, *more: str) -> tuple[subprocess.Popen[str], int]:
 
 
 def holder_of(folder: Path) -> Holder | None:
-    """The holder, as the next run is told of it."""
+    """The holder, as reported to the next run."""
     with pytest.raises(RunLockedError) as caught, run_lock(folder, "default"):
         pass
     return caught.value.holder
@@ -84,10 +84,10 @@ def test_lock_of_a_killed_run_is_free_despite_a_worker(tmp_path: Path) -> None:
 
 def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
     process, _ = holding(tmp_path)
-    told: list[Holder | None] = []
+    reported: list[Holder | None] = []
 
     def end(holder: Holder | None) -> None:
-        told.append(holder)
+        reported.append(holder)
         threading.Timer(0.2, kill).start()
 
     def kill() -> None:
@@ -100,7 +100,7 @@ def test_waiting_ends_when_the_holder_does(tmp_path: Path) -> None:
         process.wait()
         assert trouble is None
         assert not is_free(tmp_path)
-    assert [holder.pid for holder in told if holder] == [process.pid]
+    assert [holder.pid for holder in reported if holder] == [process.pid]
 
 
 def sleeps(process: int) -> bool:
@@ -188,13 +188,13 @@ def test_ended_process_is_not_named_as_holder(tmp_path: Path) -> None:
 def test_failed_lock_names_what_is_in_the_way(tmp_path: Path, in_the_way: str, cause: str) -> None:
     (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_the_way).symlink_to(tmp_path / "nowhere")
-    told = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
-    with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+    reported = rf"\.lakehouse/locks/default\.lock cannot be locked: {re.escape(cause)}"
+    with pytest.raises(LakehouseError, match=reported), run_lock(tmp_path, "default"):
         pass
     if not cause.startswith("it is"):
         (tmp_path / in_the_way).unlink()
         (tmp_path / in_the_way).write_text("in the way")
-        with pytest.raises(LakehouseError, match=told), run_lock(tmp_path, "default"):
+        with pytest.raises(LakehouseError, match=reported), run_lock(tmp_path, "default"):
             pass
 
 

@@ -222,12 +222,12 @@ def test_what_arrow_has_no_type_for(storage: DuckDBStorage, file: Path) -> None:
     read = storage.scan(source, None).table()
     assert [str(kind) for kind in read.schema.types][::2] == ["string", "duration[us]"]
     assert read.to_pylist() == [{"h": "5", "e": "a", "i": dt.timedelta(seconds=2)}]
-    for name, told in (
+    for name, reported in (
         ("months", "`i` holds intervals with months in 1 row; cast it to VARCHAR in a view"),
         ("maps", "no column can be declared"),
         ("far", "infinite"),
     ):
-        with pytest.raises((StorageError, DataError), match=told):
+        with pytest.raises((StorageError, DataError), match=reported):
             storage.scan(replace(source, path=name), None).table()
 
 

@@ -33,7 +33,7 @@ class Lake:
     hashed: list[str]
 
     def plan(self) -> dict[str, str]:
-        """What a new process sees: the content of each table; `hashed` tells what it read for that."""
+        """What a new process sees: the content of each table; `hashed` lists what it read for that."""
         self.hashed.clear()
         stat_cache.stat_cache.cache_clear()
         storage = self.new_storage()

@@ -258,8 +258,8 @@ def test_the_time_is_the_servers(lake: S3Storage) -> None:
     publish(lake, "a")
     stored = lake.stat(table())
     assert stored is not None
-    told = behind(lake).head("table.csv")["last_modified"].timestamp()
-    assert stored.modified_ns // 10**9 == int(told)
+    reported = behind(lake).head("table.csv")["last_modified"].timestamp()
+    assert stored.modified_ns // 10**9 == int(reported)
 
 
 class TestRefusals:

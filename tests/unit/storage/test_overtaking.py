@@ -1,4 +1,4 @@
-"""Two runs at once on one database: who comes second is told, and what the first stored stays."""
+"""Two runs at once on one database: the second is refused, and what the first stored stays."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_a_table_that_nobody_touched_is_not_hashed(storage: PostgreSQLStorage, m
 
 
 @pytest.mark.parametrize(
-    ("expression", "type_", "told"),
+    ("expression", "type_", "reported"),
     [
         ("'infinity'::timestamp", "timestamp[us]", "infinite"),
         ("'-infinity'::timestamptz", "timestamp[us, tz=UTC]", "infinite"),
@@ -141,13 +141,13 @@ def test_what_arrow_cannot_hold_is_refused(
     database: str,
     expression: str,
     type_: str,
-    told: str,
+    reported: str,
 ) -> None:
     postgresql_server.run(f"CREATE TABLE theirs AS SELECT {expression} AS x", database)
     table = declared("theirs", kind="source", x=type_)
     with pytest.raises((DataError, StorageError)) as caught:
         storage.scan(table, table.columns).table()
-    assert told in caught.value.message
+    assert reported in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -239,8 +239,8 @@ def test_server_errors_are_quoted(warehouse: Warehouse) -> None:
     warehouse.run("CREATE PUBLICATION ours FOR TABLE t")
     with pytest.raises(StorageError) as caught:
         warehouse.store(2)
-    told = 'cannot be written: cannot delete from table "t" because it does not have a replica identity'
-    assert told in caught.value.message
+    reported = 'cannot be written: cannot delete from table "t" because it does not have a replica identity'
+    assert reported in caught.value.message
     assert "DELETE FROM ONLY" not in caught.value.message
     assert caught.value.hint == "To enable deleting from the table, set REPLICA IDENTITY using ALTER TABLE"
 

@@ -123,8 +123,8 @@ def test_names_are_broken_between_their_parts() -> None:
         "  totals.csv is not",
         "  there",
     ]
-    told = folded("data/daily_extremes_of_stations.parquet is not there yet", 41)
-    assert told == ["data/daily_extremes_of_stations.parquet", "  is not there yet"]
+    reported = folded("data/daily_extremes_of_stations.parquet is not there yet", 41)
+    assert reported == ["data/daily_extremes_of_stations.parquet", "  is not there yet"]
     for width in range(5, 60):
         lines = folded("data/daily_extremes_of_stations.parquet is not there", width)
         assert all(text_width(line) <= width for line in lines)

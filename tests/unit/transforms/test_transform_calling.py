@@ -232,8 +232,8 @@ def test_what_is_no_frame_is_refused(folder: Path, body: str, message: str, hint
 def test_sum_of_a_relation_is_exact_as_the_hint_says(folder: Path) -> None:
     query = "select sum(v) as v from (values (1152921504606846976), (1)) as t(v)"
     source = f"import duckdb\ndef f(t):\n    return duckdb.connect().sql({query!r}).to_arrow_table()\n"
-    held = enforce(call(folder, source), (Column("v", parse_column_type("int64")),)).table
-    assert held.to_pydict() == {"v": [1152921504606846977]}
+    enforced = enforce(call(folder, source), (Column("v", parse_column_type("int64")),)).table
+    assert enforced.to_pydict() == {"v": [1152921504606846977]}
 
 
 @pytest.mark.parametrize(
