@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import lakehouse_cli
 from lakehouse_cli.cli.main import invoke
@@ -24,6 +25,10 @@ __all__ = ["azure_server", "gcs_server", "own_s3_server", "s3_server"]
 
 # Packages of their own, tested where they are installed.
 collect_ignore = ["distributions"]
+
+# How long an example takes is for the machine to say.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

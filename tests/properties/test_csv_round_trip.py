@@ -25,9 +25,7 @@ from lakehouse_cli.formats.csv.read import read_csv
 from lakehouse_cli.formats.csv.write import write_csv
 from lakehouse_cli.model import Column, ColumnType, parse_column_type
 
-LAW = settings(
-    deadline=None, max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+LAW = settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 RANGES = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)}
 RANGES |= {f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)}
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

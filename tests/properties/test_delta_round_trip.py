@@ -18,9 +18,7 @@ from lakehouse_cli.storage_types.delta import DELTA
 from lakehouse_cli.testing.storage import ORIGIN
 from tests.properties.test_csv_round_trip import plain, tables
 
-LAW = settings(
-    deadline=None, max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+LAW = settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 REFUSED = [
     "map<string, timestamp[us]>",
     "uint64",

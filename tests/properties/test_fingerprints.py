@@ -243,9 +243,7 @@ def edited(chance: Random, files: Files) -> Files:
     return {**files, module: lines}
 
 
-LAW = settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+LAW = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @given(st.randoms())

@@ -78,6 +78,7 @@ def test_death_of_a_process_is_reported(how: int | None, message: str) -> None:
     assert str(error) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [os.fork, forks_past_python, None])
 def test_death_before_its_children_is_reported_at_once(how: Callable[[], int] | None, tmp_path: Path) -> None:
     left = tmp_path / "left"

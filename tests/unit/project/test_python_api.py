@@ -104,6 +104,7 @@ def test_the_package_has_what_it_says() -> None:
         lakehouse_cli.nothing  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "threads"),
     [("a file", ""), ("stdin", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()")],

@@ -183,7 +183,7 @@ def test_numbers_are_no_timestamps_without_epoch_unit(storage: SQLiteStorage, fi
         read_as(storage, "timestamp[s]")
 
 
-@settings(deadline=None, max_examples=300, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59)))
 def test_julian_days_are_those_of_sqlite(moment: dt.datetime) -> None:
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
